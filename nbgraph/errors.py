@@ -1,0 +1,65 @@
+"""Everything nbgraph raises on purpose; each message names the thing, what was found and the next move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbgraph.event import Event
+
+
+class NbgraphError(Exception):
+    """Root of all errors of this package."""
+
+
+class GraphError(NbgraphError):
+    """The graph, or the text it is read from, is wrong; `problems` has one sentence for each fault."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = list(problems) or [message]
+
+    @classmethod
+    def of_problems(cls, graph: str, problems: Sequence[str]) -> GraphError:
+        """One error for all faults of a graph, so that they can be mended in one go."""
+        if len(problems) == 1:
+            return cls(problems[0], problems)
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        return cls(f'Graph "{graph}" has {len(problems)} problems:\n{listed}', problems)
+
+
+class LanguageError(GraphError):
+    """A `%%graph` text is wrong; `line` and `column` count from 1, the `%%graph` line being line 1."""
+
+    def __init__(self, message: str, line: int, column: int, text: str = "") -> None:
+        super().__init__(f"line {line}, column {column}: {message}")
+        self.line, self.column, self.text = line, column, text
+
+
+class BodyError(NbgraphError):
+    """A body declared as JSON does not parse (HTTP 400)."""
+
+
+class PathError(NbgraphError):
+    """An `input_path` or `result_path` does not fit the body; the message lists the keys that exist."""
+
+
+class StepError(NbgraphError):
+    """A handler failed: `step` is its name, `event` what it got, `__cause__` the user's exception.
+
+    `answer` holds what the responder had already answered before a later branch failed.
+    """
+
+    def __init__(self, step: str, event: Event, cause: BaseException, answer: Any = None) -> None:
+        super().__init__(f'Step "{step}" failed: {type(cause).__name__}: {cause}')
+        self.step, self.event, self.answer = step, event, answer
+        self.__cause__ = cause
+
+
+class ExportError(NbgraphError):
+    """Something in the graph can't leave the notebook as it is."""
+
+
+class DeployError(NbgraphError):
+    """A deployment could not be built, started or reached."""

@@ -1,0 +1,143 @@
+"""An Event: one item that travels through a graph; its payload is the body."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from nbgraph.errors import BodyError
+
+_process = os.urandom(8).hex()
+_numbers = itertools.count()
+
+
+def _refresh_process() -> None:
+    global _process
+    _process = os.urandom(8).hex()
+
+
+os.register_at_fork(after_in_child=_refresh_process)  # a fork must not repeat its parent's ids
+
+
+class Event:
+    """A body with its key, id, path, method, headers, content type and time.
+
+    >>> event = Event({"amount": 120}, key="card-7")
+    >>> event.body["amount"], event.key, event.path
+    (120, 'card-7', '/')
+
+    `error` and `origin` (the exception and the name of the step it rose in) are set inside error handlers.
+    The id and the time are made when first asked for, since most runs never look at them.
+    """
+
+    __slots__ = ("_id", "_time", "body", "content_type", "error", "headers", "key", "method", "origin", "path")
+
+    def __init__(
+        self,
+        body: Any,
+        key: Any = None,
+        id: str | None = None,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        time: datetime | None = None,
+    ) -> None:
+        self.body = body
+        self.key = key
+        self._id = id
+        self.path = path
+        self.method = method
+        self.headers: dict[str, str] = dict(headers) if headers else {}
+        self.content_type = content_type
+        self._time = time
+        self.error: BaseException | None = None
+        self.origin: str | None = None
+
+    @property
+    def id(self) -> str:
+        if self._id is None:
+            self._id = f"{_process}-{next(_numbers):x}"
+        return self._id
+
+    @id.setter
+    def id(self, value: str) -> None:
+        self._id = value
+
+    @property
+    def time(self) -> datetime:
+        if self._time is None:
+            self._time = datetime.now(UTC)
+        return self._time
+
+    @time.setter
+    def time(self, value: datetime) -> None:
+        self._time = value
+
+    def with_body(self, body: Any) -> Event:
+        """A second Event, of the same id, around another body; what a branch or a chunk travels in.
+
+        >>> event = Event(1)
+        >>> chunk = event.with_body(2)
+        >>> chunk.body, chunk.id == event.id
+        (2, True)
+        """
+        copy = Event.__new__(Event)
+        copy.body = body
+        copy.key = self.key
+        copy._id = self.id
+        copy.path = self.path
+        copy.method = self.method
+        copy.headers = dict(self.headers)
+        copy.content_type = self.content_type
+        copy._time = self.time
+        copy.error = self.error
+        copy.origin = self.origin
+        return copy
+
+    def __repr__(self) -> str:
+        return f"Event({self.body!r}, key={self.key!r}, id={self.id!r}, path={self.path!r})"
+
+
+def is_json(content_type: str | None) -> bool:
+    """True for `application/json` and its `+json` relatives, whatever the parameters.
+
+    >>> is_json("application/json; charset=utf-8"), is_json("application/problem+json"), is_json("text/plain")
+    (True, True, False)
+    """
+    kind = (content_type or "").split(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def decode(body: str | bytes, content_type: str | None = None) -> Any:
+    """The value of a text or bytes body: JSON where declared, or where undeclared and it parses; else text.
+
+    >>> decode(b'{"a": 1}'), decode("hello"), decode("[1]", "text/plain")
+    ({'a': 1}, 'hello', '[1]')
+    >>> decode("{", "application/json")
+    Traceback (most recent call last):
+    nbgraph.errors.BodyError: The body is declared as application/json but is not JSON: Input data was truncated
+    """
+    declared = is_json(content_type)
+    if declared or not content_type:
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if declared:
+                raise BodyError(f"The body is declared as {content_type} but is not JSON: {error}") from error
+    return _text(body)
+
+
+def _text(body: str | bytes) -> str | bytes:
+    """Bytes that are UTF-8 become text; other bytes (an image) stay bytes."""
+    if isinstance(body, str):
+        return body
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body

@@ -1,0 +1,9 @@
+"""What the user means: plain data, no loop, no socket, no colour."""
+
+from nbgraph.graph.code import Code
+from nbgraph.graph.edge import Edge
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.ref import StepRef
+from nbgraph.graph.step import Step, StepOptions, step
+
+__all__ = ["Code", "Edge", "Graph", "Step", "StepOptions", "StepRef", "step"]

@@ -1,0 +1,285 @@
+"""Doors: the methods of a Graph that belong to upper floors; each is one line with an import inside.
+
+They stand apart so that `graph.py` stays plain data. `tests/test_floors.py` lists them by name; nothing else may
+import upwards. `run` and its relatives go through the plan that is kept here until the graph changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import graphviz
+
+    from nbgraph.debug.debugger import Debugger
+    from nbgraph.debug.trace import Trace
+    from nbgraph.deploy.deployment import Deployment
+    from nbgraph.deploy.export import Export
+    from nbgraph.engine.observer import Observer
+    from nbgraph.engine.plan import Plan
+    from nbgraph.engine.run import Run
+    from nbgraph.graph.graph import Graph
+    from nbgraph.widgets.graph import GraphWidget
+
+
+class Doors:
+    """Running, debugging, writing, drawing and deploying a graph."""
+
+    _plan: Plan | None
+
+    def __init__(self) -> None:
+        self._plan = None
+        self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
+
+    # --- running (engine) ---
+
+    def plan(self: Graph) -> Plan:  # type: ignore[misc]
+        """The compiled graph: kept until the graph, or something that it names, changes."""
+        plan = self._plan
+        if plan is None or not plan.is_current():
+            plan = self._plan = self._compile(plan)
+        return plan
+
+    def _compile(self: Graph, before: Plan | None) -> Plan:  # type: ignore[misc]
+        from nbgraph.engine.compile import compile
+
+        return compile(self, before)
+
+    def _binding_problems(self: Graph) -> list[str]:  # type: ignore[misc]
+        from nbgraph.engine.bind import binding_problems
+
+        return binding_problems(self)
+
+    def ready(self: Graph) -> Self:  # type: ignore[misc]
+        """Build all steps now: constructors and `post_init` run, models load."""
+        self.plan().ready()
+        return self
+
+    def run(
+        self: Graph,  # type: ignore[misc]
+        body: Any,
+        *,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+    ) -> Any:
+        """The answer to one event; None where nothing answers."""
+        plan = self._plan
+        if plan is None or not plan.is_current():
+            plan = self.plan()
+        return plan.run(body, path, method, headers, key, id, content_type)
+
+    async def arun(
+        self: Graph,  # type: ignore[misc]
+        body: Any,
+        *,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+    ) -> Any:
+        """As `run`, without blocking the caller's event loop."""
+        return await self.plan().arun(body, path, method, headers, key, id, content_type)
+
+    def answers(
+        self: Graph,  # type: ignore[misc]
+        body: Any,
+        *,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+    ) -> Iterator[Any]:
+        """Every answer to one event: the chunks of a generator, the items of a flat map."""
+        return self.plan().answers(body, path, method, headers, key, id, content_type)
+
+    def stream(self: Graph, source: Any, *, key: Any = None) -> Iterator[Any]:  # type: ignore[misc]
+        """The answers to many events, in the order of the source, as they come."""
+        from nbgraph.engine.stream import stream
+
+        return stream(self.plan(), source, key=key)
+
+    def astream(self: Graph, source: Any, *, key: Any = None) -> AsyncIterator[Any]:  # type: ignore[misc]
+        """As `stream`, for `async for`."""
+        from nbgraph.engine.stream import astream
+
+        return astream(self.plan(), source, key=key)
+
+    def start(self: Graph) -> Run:  # type: ignore[misc]
+        """A long-lived run on nbgraph's own thread, to push events into."""
+        from nbgraph.engine.run import Run
+
+        return Run(self)
+
+    # --- looking inside (debug) ---
+
+    def trace(self: Graph, body: Any) -> Trace:  # type: ignore[misc]
+        """Run one event and keep a frame of every step; an error is kept in `Trace.error`, not raised."""
+        from nbgraph.debug.recorder import trace
+
+        return trace(self, body)
+
+    def debug(self: Graph, events: Any, *, breakpoints: Sequence[str] = ()) -> Debugger:  # type: ignore[misc]
+        """A debugger that stands before the first step; nothing has run."""
+        from nbgraph.debug.debugger import Debugger
+
+        return Debugger(self, events, breakpoints=breakpoints)
+
+    # --- texts (graph/document, graph/language, graph/mlrun: same floor, above this file) ---
+
+    def _spec_document(self: Graph) -> dict[str, Any]:  # type: ignore[misc]
+        from nbgraph.graph.document import spec_document
+
+        return spec_document(self)
+
+    def to_dict(self: Graph) -> dict[str, Any]:  # type: ignore[misc]
+        """The graph as plain data that JSON can hold."""
+        from nbgraph.graph.document import to_dict
+
+        return to_dict(self)
+
+    def to_yaml(self: Graph) -> str:  # type: ignore[misc]
+        """The graph as YAML text."""
+        from nbgraph.graph.document import to_yaml
+
+        return to_yaml(self)
+
+    def save(self: Graph, path: str | Path) -> Path:  # type: ignore[misc]
+        """Write the graph to a `.yaml`, `.yml` or `.json` file."""
+        from nbgraph.graph.document import save
+
+        return save(self, Path(path))
+
+    def source(self: Graph) -> str:  # type: ignore[misc]
+        """The graph in the language of the `%%graph` cell."""
+        from nbgraph.graph.language import source
+
+        return source(self)
+
+    @classmethod
+    def from_dict(
+        cls, document: Mapping[str, Any], *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+    ) -> Graph:
+        """The graph of a document that `to_dict` wrote."""
+        from nbgraph.graph.document import from_dict
+
+        return from_dict(document, _scope(namespace, allow))
+
+    @classmethod
+    def from_yaml(
+        cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+    ) -> Graph:
+        """The graph of a text that `to_yaml` wrote."""
+        from nbgraph.graph.document import from_yaml
+
+        return from_yaml(text, _scope(namespace, allow))
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+    ) -> Graph:
+        """The graph of a file that `save` wrote."""
+        from nbgraph.graph.document import load
+
+        return load(Path(path), _scope(namespace, allow))
+
+    @classmethod
+    def parse(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
+        """The graph of a text in the language of the `%%graph` cell, the `%%graph NAME` line included."""
+        from nbgraph.graph.language import parse
+
+        return parse(text, _scope(namespace, allow))
+
+    @classmethod
+    def from_mlrun(
+        cls,
+        spec: Mapping[str, Any] | str,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+    ) -> Graph:
+        """The graph of an MLRun serving spec (a dict or YAML)."""
+        from nbgraph.graph.mlrun import from_mlrun
+
+        return from_mlrun(spec, _scope(namespace, allow))
+
+    # --- pictures (render, widgets) ---
+
+    def dot(self: Graph) -> graphviz.Digraph:  # type: ignore[misc]
+        """The picture as a graphviz object."""
+        from nbgraph.render.dot import digraph
+
+        return digraph(self)
+
+    def svg(self: Graph) -> str:  # type: ignore[misc]
+        """The picture as SVG text."""
+        from nbgraph.render.svg import svg
+
+        return svg(self)
+
+    def png(self: Graph) -> bytes:  # type: ignore[misc]
+        """The picture as a PNG file's bytes."""
+        from nbgraph.render.svg import png
+
+        return png(self)
+
+    def view(self: Graph) -> GraphWidget:  # type: ignore[misc]
+        """The live widget."""
+        from nbgraph.widgets.graph import GraphWidget
+
+        return GraphWidget(self)
+
+    def _repr_mimebundle_(self: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # type: ignore[misc]
+        from nbgraph.render.svg import mimebundle
+
+        return mimebundle(self)
+
+    # --- leaving the notebook (deploy) ---
+
+    def export(self: Graph, folder: str | Path, target: str = "compose") -> Export:  # type: ignore[misc]
+        """Write the graph as a readable project that runs without this notebook."""
+        from nbgraph.deploy.export import export
+
+        return export(self, Path(folder), target)
+
+    def deploy(
+        self: Graph,  # type: ignore[misc]
+        target: str = "process",
+        *,
+        replicas: Any = None,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        api_key: str | None = None,
+        base_image: str | None = None,
+        requirements: Sequence[str] | None = None,
+        autoscale: Mapping[str, tuple[int, int, float]] | None = None,
+        durability: str | None = None,
+        timeout: float = 180,
+        progress: bool = True,
+    ) -> Deployment:
+        """Host the graph in processes or containers; returns once it is ready to answer."""
+        from nbgraph.deploy.deploy import deploy
+
+        return deploy(
+            self, target, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
+            requirements=requirements, autoscale=autoscale, durability=durability, timeout=timeout, progress=progress,
+        )  # fmt: skip
+
+
+def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str]) -> Any:
+    """Where a loaded graph finds its names: the namespace given, else that of whoever called the classmethod."""
+    from nbgraph.graph.scope import Scope
+
+    if namespace is not None:
+        return Scope(namespace, tuple(allow), is_document=True, is_given=True)
+    return Scope(sys._getframe(2).f_globals, tuple(allow), is_document=True)

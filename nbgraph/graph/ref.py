@@ -1,0 +1,91 @@
+"""StepRef: a step of a graph in the hand of the person who builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.graph.edge import Condition
+from nbgraph.graph.step import Handled, Retried, Step, step
+
+if TYPE_CHECKING:
+    from nbgraph.graph.graph import Graph
+
+
+class StepRef:
+    """Points at one step; its methods wire what follows."""
+
+    __slots__ = ("_graph", "name")
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        self._graph = graph
+        self.name = name
+
+    @property
+    def spec(self) -> Step:
+        """The step as it stands in the graph now."""
+        return self._graph.spec(self.name)
+
+    def to(
+        self,
+        handler: Handled,
+        name: str | None = None,
+        *,
+        function: str | None = None,
+        full_event: bool = False,
+        input_path: str | None = None,
+        result_path: str | None = None,
+        when: Condition | None = None,
+        otherwise: bool = False,
+        max_iterations: int | None = None,
+        concurrency: int | None = None,
+        ordered: bool = True,
+        retries: int = 0,
+        retry_on: Retried = (Exception,),
+        timeout: float | None = None,
+        **arguments: Any,
+    ) -> StepRef:
+        """Add a step that follows this one; a `StepRef` instead of a handler draws an arrow to a step that is there.
+
+        >>> from nbgraph import Graph
+        >>> Graph("twice").to(str.strip).to(str.upper).spec.name
+        'upper'
+        """
+        if isinstance(handler, StepRef):
+            return self._graph.connect(self.name, handler.name, when=when, otherwise=otherwise)
+        declared = step(
+            handler, name, function=function, full_event=full_event, input_path=input_path, result_path=result_path,
+            max_iterations=max_iterations, concurrency=concurrency, ordered=ordered, retries=retries,
+            retry_on=retry_on, timeout=timeout, **arguments,
+        )  # fmt: skip
+        return self._graph.place(declared, after=[self.name], when=when, otherwise=otherwise)
+
+    def respond(self) -> StepRef:
+        """This step's result answers the caller."""
+        self._graph.respond(self.name)
+        return self
+
+    def error_handler(
+        self, handler: Handled, name: str | None = None, *, before: str | Sequence[str] | None = None, **options: Any
+    ) -> StepRef:
+        """Another handler takes this step's errors; the flow stops there, or goes on with the steps `before` names."""
+        self._graph.place_error_handler(self.name, step(handler, name, **options), before=before)
+        return self
+
+    def cycle_to(self, *names: str, max_iterations: int | None = None) -> StepRef:
+        """Send events back to earlier steps; this step runs at most `max_iterations` times for one event."""
+        self._graph.place_cycle(self.name, names, max_iterations)
+        return self
+
+    def add_route(self, name: str, handler: Handled, **arguments: Any) -> StepRef:
+        """Give a router one more route.
+
+        >>> from nbgraph import Graph
+        >>> sum(1 for _ in Graph("g").to("ModelRouter", "models").add_route("m1", str).spec.arguments["routes"])
+        1
+        """
+        self._graph.place_route(self.name, step(handler, name, **arguments))
+        return self
+
+    def __repr__(self) -> str:
+        return f"<step {self.name!r} of graph {self._graph.name!r}>"

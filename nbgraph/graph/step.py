@@ -1,0 +1,137 @@
+"""A Step: a named place in a graph, what it calls and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.handler import Handler
+
+Retried = tuple[type[BaseException], ...]
+Handled = Callable[..., Any] | type | str | object  # the forms of design 5.1: function, class, object, name, expression
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """How a step treats the event around its call.
+
+    `timeout` is in seconds for one attempt; `retries` counts attempts after the first; `concurrency` is the
+    number of events in flight; paths are dotted, `"a.b"`.
+    """
+
+    full_event: bool = False
+    input_path: str | None = None
+    result_path: str | None = None
+    max_iterations: int | None = None
+    concurrency: int | None = None
+    ordered: bool = True
+    retries: int = 0
+    retry_on: Retried = (Exception,)
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Frozen data: a name, a handler with the arguments it is built with, a function, options.
+
+    `name` is empty while a step is only declared (`step(clean, input_path="a")`) and not yet in a graph.
+    """
+
+    name: str
+    handler: Handled
+    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    function: str | None = None
+    options: StepOptions = field(default_factory=StepOptions)
+
+    def named(self, name: str) -> Step:
+        return replace(self, name=name)
+
+
+def step(
+    handler: Handled,
+    name: str | None = None,
+    *,
+    function: str | None = None,
+    full_event: bool = False,
+    input_path: str | None = None,
+    result_path: str | None = None,
+    max_iterations: int | None = None,
+    concurrency: int | None = None,
+    ordered: bool = True,
+    retries: int = 0,
+    retry_on: Retried = (Exception,),
+    timeout: float | None = None,
+    **arguments: Any,
+) -> Step:
+    """A step with options, to be named in a cell or added to a graph.
+
+    >>> clean = step(str.strip, input_path="text", retries=3)
+    >>> clean.options.input_path, clean.options.retries, clean.arguments
+    ('text', 3, mappingproxy({}))
+    """
+    options = StepOptions(
+        full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, _types(retry_on), timeout
+    )
+    _check_options(options, name or "")
+    if isinstance(handler, Step):
+        return _redeclared(handler, name, function, options, arguments)
+    if isinstance(handler, Handler):  # an object that knows how it was made: keep class and arguments apart
+        handler, arguments = type(handler), {**handler.arguments, **arguments}
+    name, arguments = _name_among(handler, name, arguments)
+    return Step(name or "", handler, MappingProxyType(arguments), function, options)
+
+
+def _redeclared(
+    declared: Step, name: str | None, function: str | None, options: StepOptions, arguments: dict[str, Any]
+) -> Step:
+    """A declaration handed on as a handler: what is given anew wins over what it had."""
+    return Step(
+        name or declared.name,
+        declared.handler,
+        MappingProxyType({**declared.arguments, **arguments}),
+        function or declared.function,
+        declared.options if options == StepOptions() else options,
+    )
+
+
+def _name_among(handler: Handled, name: str | None, arguments: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """`Queue("scored")` names its own step: an argument called `name` is the step's name."""
+    given = arguments.get("name")
+    if name is None and isinstance(given, str) and isinstance(handler, type | str):
+        return given, {key: value for key, value in arguments.items() if key != "name"}
+    return name, arguments
+
+
+def _types(retry_on: Any) -> Retried:
+    return (retry_on,) if isinstance(retry_on, type) else tuple(retry_on)
+
+
+def _check_options(options: StepOptions, name: str) -> None:
+    where = f'Step "{name}"' if name else "A step"
+    for option, least in (("max_iterations", 1), ("concurrency", 1), ("retries", 0)):
+        value = getattr(options, option)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            raise GraphError(f"{where} has {option}={value!r}; expected a whole number of at least {least}.")
+    if options.timeout is not None and not (isinstance(options.timeout, int | float) and options.timeout > 0):
+        raise GraphError(f"{where} has timeout={options.timeout!r}; expected seconds, more than 0.")
+    for option in ("input_path", "result_path"):
+        path = getattr(options, option)
+        if path is not None and (not isinstance(path, str) or not all(path.split("."))):
+            raise GraphError(f'{where} has {option}={path!r}; expected names joined by dots, such as "a.b".')
+    if options.full_event and (options.input_path or options.result_path):
+        raise GraphError(f"{where} has full_event together with a path; a full event has no part: choose one.")
+
+
+def handler_name(handler: Handled) -> str | None:
+    """The name a step takes from its handler, None where it has none of its own (an expression, an object).
+
+    >>> handler_name(len), handler_name("json.dumps"), handler_name("(event + 1)"), handler_name(str.strip)
+    ('len', 'dumps', None, 'strip')
+    """
+    if isinstance(handler, str):
+        return None if handler.lstrip().startswith("(") else handler.rpartition(".")[2]
+    name = getattr(handler, "__name__", None)
+    return name if isinstance(name, str) else None

@@ -1,0 +1,48 @@
+"""Handler: the base of the built-in steps, and of yours when a plain function or class is not enough."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+
+from nbgraph.types import Shape
+
+
+class Handler:
+    """What a step calls, when it is built in: `do` in the manner that `shape` tells.
+
+    >>> class Twice(Handler):
+    ...     def __init__(self, times: int = 2) -> None:
+    ...         self.times = times
+    ...     def do(self, body):
+    ...         return body * self.times
+    >>> Twice(3).do(2), Twice(3).arguments
+    (6, {'times': 3})
+
+    A subclass may have `post_init()`, called once when the graph is made ready; `select_outlets(body)`,
+    which names the next steps; `close()`; and, when it holds events back, `release()`.
+    """
+
+    shape: ClassVar[Shape] = Shape.MAP
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        handler = super().__new__(cls)
+        handler._given = (args, kwargs)  # so that `g.to(Batch(10))` and `g.to(Batch, max_events=10)` are one spec
+        return handler
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments by name, as they were given."""
+        positional, named = self._given
+        bound = inspect.signature(type(self)).bind(*positional, **named)
+        arguments: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            kind = bound.signature.parameters[name].kind
+            arguments.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
+        return arguments
+
+    def release(self) -> Iterable[Any]:
+        """What is still held back, in the form of `do`'s result, at the end of a stream; the state starts anew."""
+        return ()

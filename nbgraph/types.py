@@ -1,0 +1,30 @@
+"""Words that every floor shares: how a handler deals with an event, the kinds of edges, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+
+class Shape(Enum):
+    """What a handler gets and what its result means; looked at once, when the graph is compiled."""
+
+    MAP = "map"  # gets the body; the result is the new body (or stands at result_path)
+    FILTER = "filter"  # gets the body; it goes on where the result is true
+    EACH = "each"  # gets the body; the body goes on, whatever the result
+    FLAT = "flat"  # gets the body; the result is an iterable of bodies, each goes on
+    EVENT = "event"  # gets the Event; returns an Event, or None to pass on the one it changed
+    EVENTS = "events"  # gets the Event; the result is an iterable of Events, each goes on
+
+
+class EdgeKind(str, Enum):
+    """Why an edge is followed; a `str`, so that `edge.kind == "error"` reads well."""
+
+    FLOW = "flow"
+    ERROR = "error"
+    CYCLE = "cycle"
+
+    __str__ = str.__str__
+
+
+Clock = Callable[[], float]  # seconds, never going back
