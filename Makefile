@@ -1,0 +1,49 @@
+# demo, test, bench, lint and docs each do all their own set-up: `make demo` on a bare machine is enough.
+# The set-up itself is in tests/lab/environment.sh (Python packages) and tests/lab/prepare.py (browser, Docker).
+
+MAKEFLAGS += --no-print-directory
+SHELL := bash
+BIN := .venv/bin
+LAB := $(BIN)/python tests/lab/prepare.py
+
+.PHONY: demo test checks lint format notebooks units bench docs clean
+
+demo:
+	@bash tests/lab/environment.sh flights
+	@$(BIN)/python notebooks/demo.py
+
+# --keep-going: a finding of the linter must not hide what the tests have to say.
+test:
+	@bash tests/lab/environment.sh flights,test
+	@$(LAB) $(MAKE) --keep-going checks
+
+checks: lint notebooks units
+
+lint:
+	@bash tests/lab/environment.sh flights,test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format:
+	@bash tests/lab/environment.sh flights,test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks:
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -p no:doctest -o addopts= notebooks
+
+units:
+	$(BIN)/python -m pytest
+
+bench:
+	@bash tests/lab/environment.sh flights,test
+	@$(BIN)/python -m benchmarks
+
+docs:
+	@bash tests/lab/environment.sh flights,test
+	$(BIN)/jupyter nbconvert --log-level=WARN --to html --output-dir build/docs notebooks/*.ipynb
+	@echo "The notebooks as pages: build/docs"
+
+clean:
+	rm -rf .venv .bench build dist .mypy_cache .pytest_cache .ruff_cache

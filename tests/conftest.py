@@ -1,0 +1,20 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import needs
+
+
+@pytest.fixture(scope="session")
+def a_browser() -> str:
+    """The path of a Chromium."""
+    return needs.browser() or needs.give_up("no Chromium on this machine; install one: apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def a_docker_daemon() -> None:
+    """A Docker daemon that answers."""
+    if problem := needs.docker_problem():
+        needs.give_up(problem)

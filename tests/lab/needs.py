@@ -1,0 +1,47 @@
+"""Marks for tests that need a browser or a Docker daemon: skipped with the reason, but a failure in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cache
+from typing import NoReturn
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def needs_browser() -> pytest.MarkDecorator:
+    return pytest.mark.usefixtures("a_browser")
+
+
+def needs_docker() -> pytest.MarkDecorator:
+    return pytest.mark.usefixtures("a_docker_daemon")
+
+
+@cache
+def browser() -> str | None:
+    """Where the browser is."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@cache
+def docker_problem() -> str | None:
+    """Why the Docker daemon can't be used; None where it answers."""
+    import docker
+
+    try:
+        client = docker.from_env(timeout=10)
+        client.ping()
+        client.close()
+    except Exception as error:  # the SDK lets errors of requests and of the socket through as well
+        return f"no Docker daemon answers: {error}"
+    return None
+
+
+def give_up(reason: str) -> NoReturn:
+    """On CI a test that can't run has failed; elsewhere it is skipped."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
