@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from nbgraph.types import Shape
 
@@ -24,7 +24,7 @@ class Handler:
     which names the next steps; `close()`; and, when it holds events back, `release()`.
     """
 
-    shape: ClassVar[Shape] = Shape.MAP
+    shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -13,6 +13,7 @@ class Shape(Enum):
     FILTER = "filter"  # gets the body; it goes on where the result is true
     EACH = "each"  # gets the body; the body goes on, whatever the result
     FLAT = "flat"  # gets the body; the result is an iterable of bodies, each goes on
+    HOLD = "hold"  # gets the body; nothing goes on before `release` gives what was held
     EVENT = "event"  # gets the Event; returns an Event, or None to pass on the one it changed
     EVENTS = "events"  # gets the Event; the result is an iterable of Events, each goes on
 

@@ -29,9 +29,11 @@ class Doors:
     """Running, debugging, writing, drawing and deploying a graph."""
 
     _plan: Plan | None
+    _before: Plan | None
 
     def __init__(self) -> None:
         self._plan = None
+        self._before = None  # the plan of the spec before the last change: its built steps are used again
         self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
 
     # --- running (engine) ---
@@ -40,7 +42,8 @@ class Doors:
         """The compiled graph: kept until the graph, or something that it names, changes."""
         plan = self._plan
         if plan is None or not plan.is_current():
-            plan = self._plan = self._compile(plan)
+            plan = self._plan = self._compile(plan or self._before)
+            self._before = None
         return plan
 
     def _compile(self: Graph, before: Plan | None) -> Plan:  # type: ignore[misc]

@@ -286,7 +286,7 @@ class Graph(Doors):
                     )
 
     def _changed(self) -> None:
-        self._plan = None
+        self._before, self._plan = self._plan or self._before, None
         for listener in list(self._listeners):
             listener()
 

@@ -1,0 +1,183 @@
+"""Binding: the names and expressions of a spec become the objects they mean, looked up late."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import types
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from nbgraph import steps
+from nbgraph.errors import GraphError
+from nbgraph.graph.code import Code
+from nbgraph.graph.edge import Condition
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.scope import Scope
+from nbgraph.graph.step import Step
+
+# What a loaded document may call by a bare name; a notebook's own graph may call any builtin.
+SAFE_BUILTINS = frozenset(
+    "abs all any ascii bin bool bytes chr dict divmod float format frozenset hash hex int len list max min oct ord pow "
+    "range repr reversed round set slice sorted str sum tuple zip enumerate".split()
+)
+
+
+class Unbound(GraphError):
+    """A name of the spec means nothing here."""
+
+
+class Names(Mapping[str, Any]):
+    """The built-in steps, as the names that stand behind the notebook's own."""
+
+    def __init__(self, namespace: Mapping[str, Any]) -> None:
+        self._namespace = namespace
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._namespace:
+            raise KeyError(name)  # the notebook's name wins: Python looks there next
+        return steps.catalogue()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(steps.catalogue())
+
+    def __len__(self) -> int:
+        return len(steps.catalogue())
+
+
+def is_expression(handler: Any) -> bool:
+    """Whether a handler is written as an expression: `"(event + 1)"`."""
+    return isinstance(handler, str) and handler.lstrip().startswith("(")
+
+
+def resolve(graph: Graph, step: Step) -> Any:
+    """The object a step's handler names, unbuilt: a function, class or instance; for an expression its function."""
+    handler = step.handler
+    if not isinstance(handler, str):
+        return handler
+    if is_expression(handler):
+        return function_of(handler, graph.scope)
+    try:
+        return named(handler, graph.scope)
+    except Unbound as error:
+        raise Unbound(f'Step "{step.name}": {error}') from None
+
+
+def named(name: str, scope: Scope) -> Any:
+    """What a bare or dotted name means: the notebook's object, else a built-in step, a builtin, an allowed module's."""
+    if "." in name:
+        return _dotted(name, scope)
+    if name in scope.namespace:
+        return scope.namespace[name]
+    if name in steps.catalogue():
+        return steps.catalogue()[name]
+    if hasattr(builtins, name) and (not scope.is_document or name in SAFE_BUILTINS):
+        return getattr(builtins, name)
+    known = [key for key in (*scope.namespace, *steps.catalogue()) if not key.startswith("_")]
+    close = get_close_matches(name, known, n=1)
+    hint = f' Did you mean "{close[0]}"?' if close else ""
+    raise Unbound(f'handler "{name}" is neither defined here nor a built-in step; define it, or correct the name.{hint}')
+
+
+def _dotted(name: str, scope: Scope) -> Any:
+    module_name, _, attribute = name.rpartition(".")
+    given = scope.namespace.get(attribute.rpartition(".")[2])
+    if f"{getattr(given, '__module__', '')}.{getattr(given, '__qualname__', '')}" == name:
+        return given
+    root, *rest = name.split(".")
+    found = scope.namespace.get(root)
+    if found is not None and not (scope.is_document and isinstance(found, types.ModuleType)):
+        return _attribute(name, found, rest)
+    if not scope.allows(module_name):
+        raise Unbound(
+            f'handler "{name}" is in module "{module_name}", which a loaded graph may not import; '
+            f'allow it: allow=["{module_name}"].'
+        )
+    return _imported(name)
+
+
+def _imported(name: str) -> Any:
+    """The object of a dotted name, `json.dumps` or `package.module.Class.method`."""
+    parts = name.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        try:
+            module = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError as error:
+            if error.name is None or not ".".join(parts[:cut]).startswith(error.name):
+                raise Unbound(f'handler "{name}" can\'t be imported: {error}') from error
+            continue
+        return _attribute(name, module, parts[cut:])
+    raise Unbound(f'handler "{name}" can\'t be imported: there is no module "{parts[0]}".')
+
+
+def _attribute(name: str, found: Any, parts: list[str]) -> Any:
+    for part in parts:
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise Unbound(f'handler "{name}" is not found: {found!r} has no "{part}".') from None
+    return found
+
+
+def value_of(argument: Any, scope: Scope, where: str) -> Any:
+    """The value of an argument; `Code` is evaluated in the notebook, also inside lists and dicts."""
+    if isinstance(argument, Code):
+        return evaluate(argument.text, scope, where)
+    if type(argument) is dict:
+        return {key: value_of(value, scope, where) for key, value in argument.items()}
+    if type(argument) in (list, tuple):
+        return type(argument)(value_of(value, scope, where) for value in argument)
+    return argument
+
+
+def evaluate(text: str, scope: Scope, where: str) -> Any:
+    """The value of an expression in the notebook."""
+    namespace = scope.namespace if isinstance(scope.namespace, dict) else dict(scope.namespace)
+    try:
+        return eval(compile(text.strip(), f"<{where}>", "eval"), namespace, Names(namespace))
+    except Exception as error:
+        raise GraphError(f"{where}: {text!r} can't be evaluated: {type(error).__name__}: {error}") from error
+
+
+def function_of(text: str, scope: Scope) -> Callable[[Any], Any]:
+    """The function of an expression over `event`, the body.
+
+    >>> function_of("(event + 1)", Scope())(2)
+    3
+    """
+    return evaluate(f"lambda event: ({text.strip()}\n)", scope, "expression")  # type: ignore[no-any-return]
+
+
+def predicate_of(when: Condition, scope: Scope) -> Callable[[Any], Any]:
+    """The function of a condition: an expression, `Code` that names a predicate, or the predicate itself."""
+    if isinstance(when, Code):
+        return value_of(when, scope, "condition")  # type: ignore[no-any-return]
+    return function_of(when, scope) if isinstance(when, str) else when
+
+
+def is_self_contained(text: str, scope: Scope) -> bool:
+    """Whether an expression reads nothing but `event` and true builtins, so that it means the same anywhere.
+
+    >>> is_self_contained("len(event) > 3", Scope()), is_self_contained("event > limit", Scope({"limit": 3}))
+    (True, False)
+    """
+    tree = ast.parse(text.strip(), mode="eval")
+    names = {node for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    binds = any(isinstance(node, ast.Lambda | ast.comprehension | ast.NamedExpr) for node in ast.walk(tree))
+    known = all(name.id == "event" or (hasattr(builtins, name.id) and name.id not in scope.namespace) for name in names)
+    return known and not binds and "\n" not in text
+
+
+def binding_problems(graph: Graph) -> list[str]:
+    """One sentence for every name in the graph that means nothing here."""
+    found = []
+    for step in graph.steps:
+        try:
+            resolve(graph, step)
+        except GraphError as error:
+            found += error.problems
+        except Exception as error:
+            found.append(f'Step "{step.name}": importing its handler failed: {type(error).__name__}: {error}')
+    return found

@@ -1,0 +1,215 @@
+"""Call: a step's handler, built, and looked at once: what it gets, what its result means, whether it is async."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nbgraph.engine.attempt import attempts
+from nbgraph.engine.bind import resolve, value_of
+from nbgraph.engine.context import Context
+from nbgraph.engine.paths import Path, path_of
+from nbgraph.errors import GraphError
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.step import Step, StepOptions
+from nbgraph.handler import Handler
+from nbgraph.types import Shape
+
+POSITIONAL = "*"  # the argument that holds what a cell wrote without names: `Batch(10)`
+INJECTED = ("context", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a step handles an event: `function` in the manner of `shape`.
+
+    `target` is the object behind it (the built instance, or the function itself), `outlets` chooses the next steps,
+    `release` gives what the step holds back at the end of a stream.
+    """
+
+    step: Step
+    resolved: Any
+    target: Any
+    function: Callable[[Any], Any]
+    shape: Shape
+    is_async: bool
+    input_path: Path | None
+    result_path: Path | None
+    outlets: Callable[[Any], Any] | None
+    release: Callable[[], Iterable[Any]] | None
+    values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
+
+    def is_built_from(self, step: Step, resolved: Any, values: tuple[Any, ...]) -> bool:
+        """Whether the same step would be built again, so that the built one can stay."""
+        same = len(values) == len(self.values) and all(map(_is, values, self.values))
+        return self.step is step and self.resolved is resolved and same
+
+
+def _is(one: Any, other: Any) -> bool:
+    return one is other
+
+
+def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
+    """The call of a step; `before`, of an earlier plan, is kept when nothing it was built from has changed."""
+    resolved = resolve(graph, step)
+    arguments = {
+        name: value_of(value, graph.scope, f'step "{step.name}", argument "{name}"')
+        for name, value in step.arguments.items()
+    }
+    values = tuple(arguments.values())
+    if before is not None and before.is_built_from(step, resolved, values):
+        return before
+    context = Context(graph.name, step.name, step.function)
+    target = build(resolved, arguments, step, context)
+    return _look_at(target, step, resolved, values, context)
+
+
+def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Context) -> Any:
+    """The object that handles events: a class is built with its arguments, a function takes them along."""
+    if isinstance(resolved, Step):  # a declaration that landed in the notebook: `enrich = step(Enrich, ...)`
+        return build(resolved.handler, {**resolved.arguments, **arguments}, step, context)
+    positional = tuple(arguments.get(POSITIONAL, ()))
+    named = {name: value for name, value in arguments.items() if name != POSITIONAL}
+    if inspect.isclass(resolved) and _makes_handlers(resolved):
+        return _construct(resolved, positional, named, step, context)
+    if not callable(resolved) and not _handles(type(resolved)):
+        raise GraphError(
+            f'Step "{step.name}" has {_described(resolved)} as its handler; expected a function, a class or object '
+            "with do(body), do_event(event) or __call__(body), or an expression in parentheses."
+        )
+    if inspect.isclass(resolved) and resolved.__module__ != "builtins":
+        raise GraphError(
+            f'Step "{step.name}": class {resolved.__name__} has none of do(body), do_event(event), __call__(body), '
+            "select_outlets(body); add one of them."
+        )
+    if not (positional or named):
+        return resolved
+    return functools.partial(_accepting(resolved, positional, named, step), **named)
+
+
+def _construct(
+    resolved: type, positional: tuple[Any, ...], named: dict[str, Any], step: Step, context: Context
+) -> Any:
+    given = {**_injected(resolved, named, step, context, skip=len(positional)), **named}
+    try:
+        inspect.signature(resolved).bind(*positional, **given)
+    except TypeError as error:
+        raise GraphError(
+            f'Step "{step.name}" can\'t be built: {resolved.__name__}{inspect.signature(resolved)}: {error}.'
+        ) from None
+    except ValueError:
+        pass  # a class of C code that does not tell its signature
+    target = resolved(*positional, **given)
+    post_init = getattr(target, "post_init", None)
+    if callable(post_init):
+        post_init()
+    return target
+
+
+def _accepting(function: Any, positional: tuple[Any, ...], named: dict[str, Any], step: Step) -> Any:
+    """The function, once it is clear that it takes the arguments beside the body."""
+    signature = _signature(function)
+    try:
+        if signature is not None:
+            signature.bind(None, *positional, **named)
+    except TypeError as error:
+        raise GraphError(f'Step "{step.name}": {step.handler!r} does not take its arguments: {error}.') from None
+    return function if not positional else lambda body, **rest: function(body, *positional, **rest)
+
+
+def _makes_handlers(resolved: type) -> bool:
+    """Whether instances of the class handle events; a plain type (`int`) is itself a function of the body."""
+    return _handles(resolved) or callable(getattr(resolved, "select_outlets", None))
+
+
+def _handles(kind: type) -> bool:
+    methods = ("do", "do_event")
+    own_call = "__call__" in {name for base in kind.__mro__ for name in vars(base)}
+    return issubclass(kind, Handler) or own_call or any(callable(getattr(kind, name, None)) for name in methods)
+
+
+def _injected(function: Any, given: Mapping[str, Any], step: Step, context: Context, skip: int) -> dict[str, Any]:
+    """`context` and `name` for a signature that names them; never for its first `skip` parameters, the body's."""
+    signature = _signature(function)
+    if signature is None:
+        return {}
+    wanted = [
+        parameter.name
+        for position, parameter in enumerate(signature.parameters.values())
+        if position >= skip and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    values = {"context": context, "name": step.name}
+    return {word: values[word] for word in INJECTED if word in wanted and word not in given}
+
+
+def _signature(function: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None  # many builtins do not tell
+
+
+def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], context: Context) -> Call:
+    """Decide, once, everything about how the target is called."""
+    function, shape = _entry(target, step.options)
+    given = function.keywords if isinstance(function, functools.partial) else {}
+    injected = _injected(function, given, step, context, skip=1)
+    plain = _unwrapped(function)
+    if injected:
+        function = functools.partial(function, **injected)
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        shape = Shape.EVENTS if shape in (Shape.EVENT, Shape.EVENTS) else Shape.FLAT
+    is_async = inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain)
+    function, is_async = attempts(function, step, is_async)
+    outlets = getattr(target, "select_outlets", None)
+    return Call(
+        step=step, resolved=resolved, target=target, function=function, shape=shape, is_async=is_async,
+        input_path=path_of(step.options.input_path), result_path=path_of(step.options.result_path),
+        outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
+        release=target.release if isinstance(target, Handler) and _holds(type(target)) else None,
+        values=values,
+    )  # fmt: skip
+
+
+def _entry(target: Any, options: StepOptions) -> tuple[Callable[[Any], Any], Shape]:
+    """The function that an event goes into, and its shape."""
+    if isinstance(target, Handler):
+        shape = Shape.EVENT if options.full_event and target.shape is Shape.MAP else target.shape
+        return target.do, shape  # type: ignore[attr-defined]
+    is_object = not inspect.isroutine(target) and not inspect.isclass(target) and not _is_partial(target)
+    if is_object and callable(getattr(target, "do_event", None)):
+        return target.do_event, Shape.EVENT
+    if is_object and callable(getattr(target, "do", None)):
+        return target.do, Shape.EVENT if options.full_event else Shape.MAP
+    if is_object and not callable(target):  # only select_outlets: the body goes on unchanged
+        return _nothing, Shape.EACH
+    return target, Shape.EVENT if options.full_event else Shape.MAP
+
+
+def _nothing(body: Any) -> None:
+    return None
+
+
+def _is_partial(target: Any) -> bool:
+    return isinstance(target, functools.partial)
+
+
+def _unwrapped(function: Any) -> Any:
+    """The code behind partials, bound methods and callable objects."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__
+    return inspect.unwrap(function)
+
+
+def _holds(kind: type[Handler]) -> bool:
+    return kind.release is not Handler.release
+
+
+def _described(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -1,0 +1,232 @@
+"""A Plan: a compiled graph; immutable, shared by every way of running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.engine import loop
+from nbgraph.engine.call import Call
+from nbgraph.engine.observer import Observer
+from nbgraph.errors import StepError
+from nbgraph.event import Event, decode
+
+if TYPE_CHECKING:
+    from nbgraph.engine.walk import Walk
+
+RAW = (str, bytes, bytearray, Event)  # bodies that are looked at before they enter
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """Where an event goes on from a step; `test` is None where it always goes.
+
+    `text` is the condition as it was written; `is_inline` tells that it can stand in generated source as it is.
+    """
+
+    target: str
+    test: Callable[[Any], Any] | None = None
+    text: str = ""
+    is_inline: bool = False
+    otherwise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """A step ready to run: its call, its arrows, and what its result means for the caller.
+
+    `answers`: its result answers. `rescues`: it ends the way of a handled error, so its result answers where
+    nothing else does. `handler`: the step that takes its errors. `limit`: how often it may run for one event, None
+    outside of cycles.
+    """
+
+    name: str
+    call: Call
+    arrows: tuple[Arrow, ...]
+    handler: str | None
+    limit: int | None
+    answers: bool
+    rescues: bool
+
+    @property
+    def always(self) -> bool:
+        return all(arrow.test is None and not arrow.otherwise for arrow in self.arrows)
+
+
+class Answers(list[Any]):
+    """What an event's run answered; `late` holds what error handlers gave, which counts where nothing else answered."""
+
+    __slots__ = ("late",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: list[Any] = []
+
+    def all(self) -> list[Any]:
+        return self if self else self.late
+
+
+# The generated forms: a line returns its one answer; a tree appends to the answers it is given; a fused loop takes all
+# bodies and yields all answers.
+Line = Callable[[Any, Event | None], Any]
+Fused = Callable[[Iterator[Any]], Iterator[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in the order they run, the generated functions, and the ways in.
+
+    `source` is the text of the generated functions. `confirms` is True where several ends and no responder make the
+    answer `{"id": ...}`. `watch` reads the named objects the plan was compiled from, `seen` are those objects.
+    """
+
+    name: str
+    steps: Mapping[str, PlanStep]
+    starts: tuple[str, ...]
+    confirms: bool
+    uses_events: bool
+    is_async: bool
+    observers: list[Observer]  # the graph's own list: who is added there watches the next event
+    watch: Callable[[], Sequence[Any]] | None
+    seen: Sequence[Any]
+    source: str
+    line: Line | None
+    tree: Callable[..., Any] | None  # a coroutine function where the plan is async
+    fused: Fused | None
+    after: Mapping[str, Callable[..., Any]]  # how what a step held back goes on
+
+    def is_current(self) -> bool:
+        """Whether every name still means the object it was compiled from."""
+        if self.watch is None:
+            return True
+        try:
+            # Tuples compare their items by identity first, so this is one quick pass while nothing has changed.
+            return bool(self.watch() == self.seen)
+        except Exception:  # a name is gone, or a changed object can't be compared
+            return False
+
+    def ready(self) -> None:
+        """Nothing is left to build: steps are built, and their models loaded, when the plan is compiled."""
+
+    def run(
+        self,
+        body: Any,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+    ) -> Any:
+        """The answer to one event."""
+        line = self.line
+        if line is not None and not self.observers and not isinstance(body, RAW):
+            return line(body, None)
+        event = entering(body, path, method, headers, key, id, content_type)
+        if self.is_async:
+            return loop.complete(self.ahandle(event))
+        return self._answer(event, self.handle(event))
+
+    async def arun(
+        self,
+        body: Any,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+    ) -> Any:
+        """As `run`, on nbgraph's own loop thread, or a worker thread where no step is async."""
+        event = entering(body, path, method, headers, key, id, content_type)
+        if self.is_async:
+            return await loop.away(self.ahandle(event))
+        return await loop.on_thread(self.answer_to, event)
+
+    def answer_to(self, event: Event) -> Any:
+        """The answer to an event that is already made; for synchronous plans."""
+        return self._answer(event, self.handle(event))
+
+    def answers(
+        self,
+        body: Any,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+    ) -> Iterator[Any]:
+        """Every answer to one event."""
+        from nbgraph.engine.stream import stream
+
+        return stream(self, [entering(body, path, method, headers, key, id, content_type)], is_whole=False)
+
+    def handle(self, event: Event) -> Answers:
+        """All answers of one event through the generated function, or observed where somebody watches."""
+        if self.observers or self.tree is None:
+            return loop.without_waiting(self.walk(event, self.observers).finish())
+        answers = Answers()
+        try:
+            self.tree(event.body, event, answers)
+        except StepError as error:
+            raise _with_answer(error, answers) from error.__cause__
+        return answers
+
+    async def ahandle(self, event: Event) -> Any:
+        """The answer to one event where steps are async; runs on the loop thread."""
+        return self._answer(event, await self.aanswers(event))
+
+    async def aanswers(self, event: Event) -> Answers:
+        if self.observers or self.tree is None:
+            return await self.walk(event, self.observers).finish()
+        answers = Answers()
+        try:
+            await self.tree(event.body, event, answers)
+        except StepError as error:
+            raise _with_answer(error, answers) from error.__cause__
+        return answers
+
+    def walk(self, event: Event, observers: Sequence[Observer] = ()) -> Walk:
+        """The event's run, move by move."""
+        from nbgraph.engine.walk import Walk
+
+        return Walk(self, event, observers)
+
+    def resumed(self, step: str, event: Event, chunk: Any) -> Walk:
+        """The walk of something that a step held back and now lets go."""
+        walk = self.walk(event, self.observers)
+        walk.resume_after(step, event, chunk)
+        return walk
+
+    def _answer(self, event: Event, answers: Answers) -> Any:
+        if self.confirms:
+            return {"id": event.id}
+        found = answers.all()
+        return found[0] if found else None
+
+
+def entering(
+    body: Any,
+    path: str = "/",
+    method: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    key: Any = None,
+    id: str | None = None,
+    content_type: str | None = None,
+) -> Event:
+    """The event that goes in: around the body, or the copy of an Event that was given; texts are decoded."""
+    if isinstance(body, Event):
+        event = body.with_body(body.body)
+    else:
+        event = Event(body, key, id, path, method, headers, content_type)
+    if isinstance(event.body, str | bytes | bytearray):
+        event.body = decode(event.body, event.content_type)
+    return event
+
+
+def _with_answer(error: StepError, answers: Answers) -> StepError:
+    found = answers.all()
+    error.answer = found[0] if found else None
+    return error
