@@ -1,0 +1,81 @@
+"""Kind: what sort of thing a step is, told by its handler alone, and the words under its name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from nbgraph.graph.code import Code
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.step import Step, handler_name
+
+TASK, MODEL, ROUTER, QUEUE, SOURCE, TARGET, ERROR, GRAPH, ANY = (
+    "task", "model", "router", "queue", "source", "target", "error", "graph", "any"
+)  # fmt: skip
+ROUTERS = {"ModelRouter", "VotingEnsemble", "ParallelRun", "ModelRunner", "EnrichmentRouter"}
+
+
+def resolved(step: Step, graph: Graph) -> Any:
+    """The handler itself where it is a name that the notebook knows; nothing is imported or evaluated for a picture."""
+    if isinstance(step.handler, str) and step.handler.isidentifier():
+        return graph.scope.namespace.get(step.handler, step.handler)
+    return step.handler
+
+
+def kind_of(step: Step, handler: Any) -> str:
+    """The kind of a step that handles no errors.
+
+    >>> kind_of(Step("q", "Queue"), "Queue"), kind_of(Step("a", len), len)
+    ('queue', 'task')
+    """
+    if isinstance(handler, Graph):
+        return GRAPH
+    names = _class_names(handler)
+    if names & ROUTERS or "routes" in step.arguments:
+        return ROUTER
+    for word, kind in (("Queue", QUEUE), ("Source", SOURCE), ("Target", TARGET)):
+        if any(name.endswith(word) for name in names):
+            return kind
+    return MODEL if any(name.endswith(("Model", "ModelServer")) or name == "BaseEstimator" for name in names) else TASK
+
+
+def words_of(step: Step, handler: Any, kind: str) -> str:
+    """What stands under the name: the handler where the step is called otherwise, else what it is.
+
+    >>> words_of(Step("size", len), len, "task"), words_of(Step("len", len), len, "task")
+    ('len()', 'function')
+    """
+    if isinstance(step.handler, str) and step.handler.lstrip().startswith("("):
+        return step.handler
+    if kind == GRAPH:
+        return f"graph of {len(handler.steps)} steps"
+    called = handler_name(handler) or (handler_name(step.handler)) or type(handler).__name__
+    if isinstance(handler, type) or step.arguments:
+        return f"{called}({', '.join(_argument(*item) for item in step.arguments.items() if item[0] != 'routes')})"
+    if not inspect.isroutine(handler):
+        return f"{type(handler).__name__} object" if not isinstance(handler, str) else handler
+    return f"{called}()" if called != step.name else _manner(handler)
+
+
+def _class_names(handler: Any) -> set[str]:
+    if isinstance(handler, str):
+        return {handler.rpartition(".")[2]}
+    if inspect.isroutine(handler):
+        return set()
+    return {base.__name__ for base in (handler if isinstance(handler, type) else type(handler)).__mro__}
+
+
+def _argument(name: str, value: Any) -> str:
+    if isinstance(value, Code):
+        return f"{name}={value.text}"
+    if isinstance(value, str | int | float | bool | None):
+        return f"{name}={value!r}"
+    return name
+
+
+def _manner(handler: Any) -> str:
+    if inspect.isasyncgenfunction(handler):
+        return "async generator"
+    if inspect.iscoroutinefunction(handler):
+        return "async function"
+    return "generator" if inspect.isgeneratorfunction(handler) else "function"

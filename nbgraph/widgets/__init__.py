@@ -1,0 +1,1 @@
+"""What lives in the notebook: the graph as a live picture, the debugger, the builder."""
