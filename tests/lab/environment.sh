@@ -52,5 +52,5 @@ if [[ ! -x $VENV/bin/python ]]; then
     "$python" -m venv "$VENV"
 fi
 echo "Installing nbgraph${EXTRAS:+ with $EXTRAS} into $VENV (once; one to two minutes)"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".${EXTRAS:+[$EXTRAS]}"
+"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --editable ".${EXTRAS:+[$EXTRAS]}"
 printf '%s\n%s\n' "$(cksum pyproject.toml)" "$EXTRAS" >"$VENV/stamp"

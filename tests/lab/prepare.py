@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 BASE_IMAGE = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
@@ -92,7 +93,7 @@ def other_daemon() -> dict[str, str]:
         except OSError:
             continue
         if Path(words[0]).name == "dockerd":
-            for option, value in zip(words, words[1:], strict=False):
+            for option, value in pairwise(words):
                 if option in ("-H", "--host"):
                     return {"DOCKER_HOST": value}
     return {}

@@ -1,0 +1,86 @@
+"""Prints the table: python -m benchmarks [ROW...] [imports]; without names, everything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import imports
+from benchmarks.measure import ROUNDS, Result, measure
+from benchmarks.rows import ROWS, Goal, Row
+
+MARKS = {True: "[green]met[/]", False: "[red]missed[/]"}
+IMPORT_MILLISECONDS, IMPORT_MEGABYTES = 80, 35
+
+
+def main(names: list[str]) -> int:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    unknown = set(names) - {*ROWS, "imports"}
+    if unknown:
+        console.print(f"Unknown: {', '.join(sorted(unknown))}. Known rows: {', '.join(ROWS)}, imports.")
+        return 2
+    console.print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {ROUNDS} rounds in turns\n")
+    for name in names or [*ROWS, "imports"]:
+        console.print(import_table() if name == "imports" else row_table(ROWS[name], measure(ROWS[name])))
+        console.print()
+    return 0
+
+
+def row_table(row: Row, results: dict[str, Result]) -> Table:
+    reference = row.entries[0].label
+    table = Table(title=row.title, title_justify="left", title_style="bold", min_width=100)
+    table.add_column("", min_width=16)
+    for column in (f"µs per {row.unit}", "slowest to fastest round", f"x {reference}", "x nbgraph"):
+        table.add_column(column, justify="right")
+    for label, result in results.items():
+        if result.problem:
+            table.add_row(label, "not measured")
+            continue
+        spread = f"{max(result.rounds) * 1e6:,.2f} to {min(result.rounds) * 1e6:,.2f}"
+        against = [ratio(results, label, other) for other in (reference, "nbgraph")]
+        ratios = [f"{one:,.2f}" if one else "" for one in against]
+        table.add_row(label + fewer(row, result), f"{result.seconds * 1e6:,.2f}", spread, *ratios)
+    problems = [f"{label}: {result.problem}" for label, result in results.items() if result.problem]
+    table.caption = "\n".join([*(verdict(goal, results) for goal in row.goals), *problems])
+    table.caption_justify = "left"
+    return table
+
+
+def fewer(row: Row, result: Result) -> str:
+    """Says so where a slow contender was given fewer events, so that the table does not take hours."""
+    return f" ({result.events:,} of them)" if row.events and result.events < row.events else ""
+
+
+def ratio(results: dict[str, Result], slow: str, fast: str) -> float | None:
+    if results[slow].problem or results[fast].problem:
+        return None
+    return results[slow].seconds / results[fast].seconds
+
+
+def verdict(goal: Goal, results: dict[str, Result]) -> str:
+    found = ratio(results, goal.slow, goal.fast)
+    return f"{goal}: " + ("not measured" if found is None else f"{found:,.2f}x, {MARKS[goal.is_met(found)]}")
+
+
+def import_table() -> Table:
+    costs = imports.measure()
+    bare = costs.pop("python")
+    table = Table(title="import, above a bare start of Python", title_justify="left", title_style="bold", min_width=100)
+    table.add_column("", min_width=16)
+    for column in ("ms", "MB", f"goal: ≤ {IMPORT_MILLISECONDS} ms, ≤ {IMPORT_MEGABYTES} MB"):
+        table.add_column(column, justify="right")
+    for name, cost in costs.items():
+        is_met = cost.milliseconds <= IMPORT_MILLISECONDS and cost.megabytes <= IMPORT_MEGABYTES
+        mark = MARKS[is_met] if name.startswith("nbgraph") else ""
+        table.add_row(name, f"{cost.milliseconds:,.0f}", f"{cost.megabytes:,.1f}", mark)
+    table.caption = f"The bare start: {bare.milliseconds:,.0f} ms, {bare.megabytes:,.1f} MB"
+    table.caption_justify = "left"
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""What is compared with what, and what nbgraph is to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SCRIPTS: dict[str, tuple[str, str | None]] = {
+    "by hand": ("by_hand.py", None),
+    "nbgraph": ("with_nbgraph.py", None),
+    "networkx": ("with_networkx.py", None),
+    "Storey": ("with_storey.py", "streams"),
+    "Bytewax": ("with_bytewax.py", "streams"),
+    "Quix Streams": ("with_quix.py", "streams"),
+    "MLRun": ("with_mlrun.py", "mlrun"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a row: what it is called, whose process does it, under which name the process knows the work."""
+
+    label: str
+    contender: str
+    work: str
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The time of `slow` divided by the time of `fast`: at most, or at least, so much."""
+
+    slow: str
+    fast: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def is_met(self, ratio: float) -> bool:
+        return (self.at_most is None or ratio <= self.at_most) and (self.at_least is None or ratio >= self.at_least)
+
+    def __str__(self) -> str:
+        bound = f"≤ {self.at_most:g}x" if self.at_most is not None else f"≥ {self.at_least:g}x"
+        return f"{self.slow} / {self.fast} {bound}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A piece of work that several contenders do; the first entry is the reference."""
+
+    title: str
+    entries: tuple[Entry, ...]
+    goals: tuple[Goal, ...] = ()
+    events: int | None = None  # None: as many as fit into the time of a round
+    unit: str = field(default="event")
+
+
+def chain(steps: int, at_most: float) -> Row:
+    work = f"chain {steps}"
+    entries = [Entry(name, name, work) for name in ("by hand", "nbgraph", "Storey")]
+    entries += [Entry(f"MLRun, {engine}", "MLRun", f"{work} {engine}") for engine in ("sync", "async")]
+    goals = (
+        Goal("nbgraph", "by hand", at_most=at_most),
+        Goal("Storey", "nbgraph", at_least=400),
+        Goal("MLRun, sync", "nbgraph", at_least=25),
+    )
+    return Row(f"chain of {steps} steps (x + 1), one event at a time", tuple(entries), goals)
+
+
+def of_same_work(title: str, work: str, names: tuple[str, ...], goals: tuple[Goal, ...], events: int) -> Row:
+    return Row(title, tuple(Entry(name, name, work) for name in names), goals, events)
+
+
+def building(steps: int) -> Row:
+    entries = (Entry("networkx", "networkx", "build"), Entry("nbgraph", "nbgraph", "build"))
+    goals = (Goal("nbgraph", "networkx", at_most=2),)
+    return Row(f"build, check and serialise a graph of {steps} steps", entries, goals, steps, "step")
+
+
+STREAM_GOALS = (
+    Goal("nbgraph", "by hand", at_most=1.6),
+    Goal("Bytewax", "nbgraph", at_least=1),
+    Goal("Quix Streams", "nbgraph", at_least=1),
+)
+RECORD_GOALS = (Goal("nbgraph", "by hand", at_most=1.8), Goal("Bytewax", "nbgraph", at_least=1))
+TRACED = "nbgraph, traced"
+
+ROWS: dict[str, Row] = {
+    "chain3": chain(3, 3.0),
+    "chain20": chain(20, 1.4),
+    "chain100": chain(100, 1.25),
+    "stream": of_same_work(
+        "stream of 100,000 events: map, filter, flat map, reduce",
+        "stream",
+        ("by hand", "nbgraph", "Bytewax", "Quix Streams", "Storey"),
+        STREAM_GOALS,
+        100_000,
+    ),
+    "records": of_same_work(
+        "20,000 records of ten fields: enrich, derive, branch, collect",
+        "records",
+        ("by hand", "nbgraph", "Bytewax"),
+        RECORD_GOALS,
+        20_000,
+    ),
+    "fetch": of_same_work(
+        "4,000 waits of 2 ms, 64 in flight, answers in order",
+        "fetch",
+        ("by hand", "nbgraph"),
+        (Goal("nbgraph", "by hand", at_most=1.05),),
+        4_000,
+    ),
+    "trace": Row(
+        "five steps of 100 µs of work each, with and without a trace",
+        (Entry("nbgraph", "nbgraph", "spin"), Entry(TRACED, "nbgraph", "spin traced")),
+        (Goal(TRACED, "nbgraph", at_most=1.10),),
+    ),
+    "build10": building(10),
+    "build100": building(100),
+    "build1000": building(1000),
+}
