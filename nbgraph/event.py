@@ -104,6 +104,9 @@ class Event:
         return f"Event({self.body!r}, key={self.key!r}, id={self.id!r}, path={self.path!r})"
 
 
+RAW = frozenset({str, bytes, bytearray, Event})  # what is looked at before it enters a graph; the rest is a body
+
+
 def is_json(content_type: str | None) -> bool:
     """True for `application/json` and its `+json` relatives, whatever the parameters.
 
@@ -114,7 +117,7 @@ def is_json(content_type: str | None) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
-def decode(body: str | bytes, content_type: str | None = None) -> Any:
+def decode(body: str | bytes | bytearray, content_type: str | None = None) -> Any:
     """The value of a text or bytes body: JSON where declared, or where undeclared and it parses; else text.
 
     >>> decode(b'{"a": 1}'), decode("hello"), decode("[1]", "text/plain")
@@ -133,11 +136,11 @@ def decode(body: str | bytes, content_type: str | None = None) -> Any:
     return _text(body)
 
 
-def _text(body: str | bytes) -> str | bytes:
+def _text(body: str | bytes | bytearray) -> str | bytes:
     """Bytes that are UTF-8 become text; other bytes (an image) stay bytes."""
     if isinstance(body, str):
         return body
     try:
         return body.decode()
     except UnicodeDecodeError:
-        return body
+        return bytes(body)

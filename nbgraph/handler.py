@@ -21,10 +21,13 @@ class Handler:
     (6, {'times': 3})
 
     A subclass may have `post_init()`, called once when the graph is made ready; `select_outlets(body)`,
-    which names the next steps; `close()`; and, when it holds events back, `release()`.
+    which names the next steps; and, when it holds events back, `release()` and `due()`. What it remembers from one
+    event to the next stands in `state`, as plain data, so that a debugger can step back over it and a deployment
+    can keep it. A constructor that names `context` or `name` gets them.
     """
 
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
+    state: Any = None
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -46,3 +49,7 @@ class Handler:
     def release(self) -> Iterable[Any]:
         """What is still held back, in the form of `do`'s result, at the end of a stream; the state starts anew."""
         return ()
+
+    def due(self) -> float | None:
+        """When, on the context's clock, what is held back wants to be released although the stream goes on."""
+        return None

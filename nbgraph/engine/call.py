@@ -15,10 +15,12 @@ from nbgraph.engine.paths import Path, path_of
 from nbgraph.errors import GraphError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, StepOptions
+from nbgraph.graph.step import step as declare
 from nbgraph.handler import Handler
 from nbgraph.types import Shape
 
 POSITIONAL = "*"  # the argument that holds what a cell wrote without names: `Batch(10)`
+ROUTES = "routes"  # a router's argument: its constructor gets each route as a Call
 INJECTED = ("context", "name")
 
 
@@ -62,6 +64,10 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
     values = tuple(arguments.values())
     if before is not None and before.is_built_from(step, resolved, values):
         return before
+    if isinstance(arguments.get(ROUTES), Mapping):
+        arguments[ROUTES] = {
+            name: call_of(graph, declare(route, name)) for name, route in arguments[ROUTES].items()
+        }
     context = Context(graph.name, step.name, step.function)
     target = build(resolved, arguments, step, context)
     return _look_at(target, step, resolved, values, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
+from types import FunctionType
 from typing import Any
 
 from nbgraph.engine.bind import is_expression, is_self_contained, predicate_of
@@ -26,7 +26,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.strip).to(str.upper)
     >>> print(compile(graph).source)
-    def shout(event, item):
+    def shout(event, item=None):
         try:
             event = strip(event)
             event = upper(event)
@@ -48,10 +48,9 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     uses_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) or step.handler for step in steps.values())
     is_async = any(step.call.is_async for step in steps.values())
     functions = generate(graph.name, steps, starts, confirms=confirms, uses_events=uses_events, is_async=is_async)
-    watch, seen = _watched(graph)
     return Plan(
         name=graph.name, steps=steps, starts=starts, confirms=confirms, uses_events=uses_events, is_async=is_async,
-        observers=graph.observers, watch=watch, seen=seen, source=functions.source, line=functions.line,
+        observers=graph.observers, watch=_watch(graph), source=functions.source, line=functions.line,
         tree=functions.tree, fused=functions.fused, after=functions.after,
     )  # fmt: skip
 
@@ -127,19 +126,22 @@ def _arrow(edge: Edge, graph: Graph) -> Arrow:
     return Arrow(edge.target, test, edge.when, sees_all and is_self_contained(edge.when, graph.scope))
 
 
-def _watched(graph: Graph) -> tuple[Callable[[], Sequence[Any]] | None, Sequence[Any]]:
-    """A quick reader of the named objects that the plan depends on, and what it reads now."""
+def _watch(graph: Graph) -> Callable[[], bool] | None:
+    """Tells, in nanoseconds a name, whether every name that the plan depends on still means the same object.
+
+    It is generated so that its globals are the notebook's own: the interpreter caches such look-ups, and a graph of
+    names costs no more than calling the functions by their names does.
+    """
     namespace = graph.scope.namespace
     names = sorted({name for step in graph.steps for name in _names_in(step)} & set(namespace))
-    if not names:
-        return None, ()
-    read = itemgetter(*names, names[0])  # twice the first, so that it always gives a tuple
-    watch = _reader(read, namespace)
-    return watch, watch()
-
-
-def _reader(read: Callable[[Any], Any], namespace: Mapping[str, Any]) -> Callable[[], Sequence[Any]]:
-    return lambda: read(namespace)  # type: ignore[no-any-return]
+    if not names or not isinstance(namespace, dict):
+        return None
+    seen = ", ".join(f"seen_{number}=seen[{number}]" for number in range(len(names)))
+    same = " and ".join(f"{name} is seen_{number}" for number, name in enumerate(names))
+    made: dict[str, Any] = {"seen": [namespace[name] for name in names]}
+    exec(f"def is_current({seen}):\n    return {same}", made)
+    watch = made["is_current"]
+    return FunctionType(watch.__code__, namespace, "is_current", watch.__defaults__)
 
 
 def _names_in(step: Step) -> set[str]:

@@ -221,7 +221,8 @@ class _Writer:
         word = "async def" if self._is_async else "def"
         whole = f", {self._whole(after)}" if after is not None else ""
         answers = "" if self._form is Form.LINE else ", answers"
-        self._add(0, f"{word} {name}(event, item{answers}{whole}):")
+        item = "item=None" if self._form is Form.LINE else "item"
+        self._add(0, f"{word} {name}(event, {item}{answers}{whole}):")
         self._add(1, "try:")
         write(2)
         self._add(1, "except Exception as error:")

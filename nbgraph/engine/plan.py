@@ -10,12 +10,10 @@ from nbgraph.engine import loop
 from nbgraph.engine.call import Call
 from nbgraph.engine.observer import Observer
 from nbgraph.errors import StepError
-from nbgraph.event import Event, decode
+from nbgraph.event import RAW, Event, decode
 
 if TYPE_CHECKING:
     from nbgraph.engine.walk import Walk
-
-RAW = (str, bytes, bytearray, Event)  # bodies that are looked at before they enter
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Answers(list[Any]):
 
 # The generated forms: a line returns its one answer; a tree appends to the answers it is given; a fused loop takes all
 # bodies and yields all answers.
-Line = Callable[[Any, Event | None], Any]
+Line = Callable[..., Any]
 Fused = Callable[[Iterator[Any]], Iterator[Any]]
 
 
@@ -78,7 +76,8 @@ class Plan:
     """Steps in the order they run, the generated functions, and the ways in.
 
     `source` is the text of the generated functions. `confirms` is True where several ends and no responder make the
-    answer `{"id": ...}`. `watch` reads the named objects the plan was compiled from, `seen` are those objects.
+    answer `{"id": ...}`. `watch` compares the named objects with those the plan was
+    compiled from; None where there are none.
     """
 
     name: str
@@ -88,8 +87,7 @@ class Plan:
     uses_events: bool
     is_async: bool
     observers: list[Observer]  # the graph's own list: who is added there watches the next event
-    watch: Callable[[], Sequence[Any]] | None
-    seen: Sequence[Any]
+    watch: Callable[[], bool] | None
     source: str
     line: Line | None
     tree: Callable[..., Any] | None  # a coroutine function where the plan is async
@@ -98,12 +96,9 @@ class Plan:
 
     def is_current(self) -> bool:
         """Whether every name still means the object it was compiled from."""
-        if self.watch is None:
-            return True
         try:
-            # Tuples compare their items by identity first, so this is one quick pass while nothing has changed.
-            return bool(self.watch() == self.seen)
-        except Exception:  # a name is gone, or a changed object can't be compared
+            return self.watch is None or self.watch()
+        except NameError:
             return False
 
     def ready(self) -> None:
@@ -120,9 +115,6 @@ class Plan:
         content_type: str | None = None,
     ) -> Any:
         """The answer to one event."""
-        line = self.line
-        if line is not None and not self.observers and not isinstance(body, RAW):
-            return line(body, None)
         event = entering(body, path, method, headers, key, id, content_type)
         if self.is_async:
             return loop.complete(self.ahandle(event))
@@ -221,7 +213,7 @@ def entering(
         event = body.with_body(body.body)
     else:
         event = Event(body, key, id, path, method, headers, content_type)
-    if isinstance(event.body, str | bytes | bytearray):
+    if type(event.body) in RAW:
         event.body = decode(event.body, event.content_type)
     return event
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.plan import RAW, Answers, Plan, entering
+from nbgraph.engine.plan import Answers, Plan, entering
 from nbgraph.errors import NbgraphError, StepError
-from nbgraph.event import Event
+from nbgraph.event import RAW, Event
 
 Key = str | Callable[[Any], Any] | None
 ROWS = 1000  # rows of a DataFrame that become dicts at a time
@@ -60,7 +60,7 @@ def _answers(plan: Plan, rows: Iterator[Any], key: Key, is_whole: bool) -> Itera
         yield from loop.iterate(_async_answers(plan, rows, key, is_whole))
         return
     if plan.fused is not None and not plan.observers:
-        yield from plan.fused(map(_body, rows) if not is_whole else rows)
+        yield from plan.fused(map(_body, rows))
     else:
         for event in _events(rows, key):
             yield from _one(plan, event, is_lazy=not is_whole)
@@ -144,7 +144,7 @@ def _events(rows: Iterator[Any], key: Key) -> Iterator[Event]:
 
 
 def _body(row: Any) -> Any:
-    return entering(row).body if isinstance(row, RAW) else row
+    return entering(row).body if type(row) in RAW else row
 
 
 def rows_of(source: Any) -> Iterable[Any]:

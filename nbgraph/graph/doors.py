@@ -9,7 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.event import RAW
 
 if TYPE_CHECKING:
     import graphviz
@@ -38,7 +40,7 @@ class Doors:
 
     # --- running (engine) ---
 
-    def plan(self: Graph) -> Plan:  # type: ignore[misc]
+    def plan(self: Graph) -> Plan:
         """The compiled graph: kept until the graph, or something that it names, changes."""
         plan = self._plan
         if plan is None or not plan.is_current():
@@ -46,23 +48,23 @@ class Doors:
             self._before = None
         return plan
 
-    def _compile(self: Graph, before: Plan | None) -> Plan:  # type: ignore[misc]
+    def _compile(self: Graph, before: Plan | None) -> Plan:
         from nbgraph.engine.compile import compile
 
         return compile(self, before)
 
-    def _binding_problems(self: Graph) -> list[str]:  # type: ignore[misc]
+    def _binding_problems(self: Graph) -> list[str]:
         from nbgraph.engine.bind import binding_problems
 
         return binding_problems(self)
 
-    def ready(self: Graph) -> Self:  # type: ignore[misc]
+    def ready(self: Graph) -> Graph:
         """Build all steps now: constructors and `post_init` run, models load."""
         self.plan().ready()
         return self
 
     def run(
-        self: Graph,  # type: ignore[misc]
+        self: Graph,
         body: Any,
         *,
         path: str = "/",
@@ -74,12 +76,15 @@ class Doors:
     ) -> Any:
         """The answer to one event; None where nothing answers."""
         plan = self._plan
-        if plan is None or not plan.is_current():
+        if plan is None or not (plan.watch is None or plan.is_current()):
             plan = self.plan()
+        line = plan.line
+        if line is not None and type(body) not in RAW and not self.observers:
+            return line(body)  # nothing to look at first: the call costs what it costs by hand
         return plan.run(body, path, method, headers, key, id, content_type)
 
     async def arun(
-        self: Graph,  # type: ignore[misc]
+        self: Graph,
         body: Any,
         *,
         path: str = "/",
@@ -93,7 +98,7 @@ class Doors:
         return await self.plan().arun(body, path, method, headers, key, id, content_type)
 
     def answers(
-        self: Graph,  # type: ignore[misc]
+        self: Graph,
         body: Any,
         *,
         path: str = "/",
@@ -106,19 +111,19 @@ class Doors:
         """Every answer to one event: the chunks of a generator, the items of a flat map."""
         return self.plan().answers(body, path, method, headers, key, id, content_type)
 
-    def stream(self: Graph, source: Any, *, key: Any = None) -> Iterator[Any]:  # type: ignore[misc]
+    def stream(self: Graph, source: Any, *, key: Any = None) -> Iterator[Any]:
         """The answers to many events, in the order of the source, as they come."""
         from nbgraph.engine.stream import stream
 
         return stream(self.plan(), source, key=key)
 
-    def astream(self: Graph, source: Any, *, key: Any = None) -> AsyncIterator[Any]:  # type: ignore[misc]
+    def astream(self: Graph, source: Any, *, key: Any = None) -> AsyncIterator[Any]:
         """As `stream`, for `async for`."""
         from nbgraph.engine.stream import astream
 
         return astream(self.plan(), source, key=key)
 
-    def start(self: Graph) -> Run:  # type: ignore[misc]
+    def start(self: Graph) -> Run:
         """A long-lived run on nbgraph's own thread, to push events into."""
         from nbgraph.engine.run import Run
 
@@ -126,13 +131,13 @@ class Doors:
 
     # --- looking inside (debug) ---
 
-    def trace(self: Graph, body: Any) -> Trace:  # type: ignore[misc]
+    def trace(self: Graph, body: Any) -> Trace:
         """Run one event and keep a frame of every step; an error is kept in `Trace.error`, not raised."""
         from nbgraph.debug.recorder import trace
 
         return trace(self, body)
 
-    def debug(self: Graph, events: Any, *, breakpoints: Sequence[str] = ()) -> Debugger:  # type: ignore[misc]
+    def debug(self: Graph, events: Any, *, breakpoints: Sequence[str] = ()) -> Debugger:
         """A debugger that stands before the first step; nothing has run."""
         from nbgraph.debug.debugger import Debugger
 
@@ -140,30 +145,30 @@ class Doors:
 
     # --- texts (graph/document, graph/language, graph/mlrun: same floor, above this file) ---
 
-    def _spec_document(self: Graph) -> dict[str, Any]:  # type: ignore[misc]
+    def _spec_document(self: Graph) -> dict[str, Any]:
         from nbgraph.graph.document import spec_document
 
         return spec_document(self)
 
-    def to_dict(self: Graph) -> dict[str, Any]:  # type: ignore[misc]
+    def to_dict(self: Graph) -> dict[str, Any]:
         """The graph as plain data that JSON can hold."""
         from nbgraph.graph.document import to_dict
 
         return to_dict(self)
 
-    def to_yaml(self: Graph) -> str:  # type: ignore[misc]
+    def to_yaml(self: Graph) -> str:
         """The graph as YAML text."""
         from nbgraph.graph.document import to_yaml
 
         return to_yaml(self)
 
-    def save(self: Graph, path: str | Path) -> Path:  # type: ignore[misc]
+    def save(self: Graph, path: str | Path) -> Path:
         """Write the graph to a `.yaml`, `.yml` or `.json` file."""
         from nbgraph.graph.document import save
 
         return save(self, Path(path))
 
-    def source(self: Graph) -> str:  # type: ignore[misc]
+    def source(self: Graph) -> str:
         """The graph in the language of the `%%graph` cell."""
         from nbgraph.graph.language import source
 
@@ -218,45 +223,45 @@ class Doors:
 
     # --- pictures (render, widgets) ---
 
-    def dot(self: Graph) -> graphviz.Digraph:  # type: ignore[misc]
+    def dot(self: Graph) -> graphviz.Digraph:
         """The picture as a graphviz object."""
         from nbgraph.render.dot import digraph
 
         return digraph(self)
 
-    def svg(self: Graph) -> str:  # type: ignore[misc]
+    def svg(self: Graph) -> str:
         """The picture as SVG text."""
         from nbgraph.render.svg import svg
 
         return svg(self)
 
-    def png(self: Graph) -> bytes:  # type: ignore[misc]
+    def png(self: Graph) -> bytes:
         """The picture as a PNG file's bytes."""
         from nbgraph.render.svg import png
 
         return png(self)
 
-    def view(self: Graph) -> GraphWidget:  # type: ignore[misc]
+    def view(self: Graph) -> GraphWidget:
         """The live widget."""
         from nbgraph.widgets.graph import GraphWidget
 
         return GraphWidget(self)
 
-    def _repr_mimebundle_(self: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # type: ignore[misc]
+    def _repr_mimebundle_(self: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from nbgraph.render.svg import mimebundle
 
         return mimebundle(self)
 
     # --- leaving the notebook (deploy) ---
 
-    def export(self: Graph, folder: str | Path, target: str = "compose") -> Export:  # type: ignore[misc]
+    def export(self: Graph, folder: str | Path, target: str = "compose") -> Export:
         """Write the graph as a readable project that runs without this notebook."""
         from nbgraph.deploy.export import export
 
         return export(self, Path(folder), target)
 
     def deploy(
-        self: Graph,  # type: ignore[misc]
+        self: Graph,
         target: str = "process",
         *,
         replicas: Any = None,

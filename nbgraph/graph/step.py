@@ -79,7 +79,8 @@ def step(
     if isinstance(handler, Step):
         return _redeclared(handler, name, function, options, arguments)
     if isinstance(handler, Handler):  # an object that knows how it was made: keep class and arguments apart
-        handler, arguments = type(handler), {**handler.arguments, **arguments}
+        given = handler.arguments
+        handler, arguments = type(handler), {**given, **arguments}
     name, arguments = _name_among(handler, name, arguments)
     return Step(name or "", handler, MappingProxyType(arguments), function, options)
 
