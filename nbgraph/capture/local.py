@@ -1,0 +1,96 @@
+"""Local modules: `.py` files and packages of the user's own that the captured code imports, copied as they are."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbgraph.capture.requirements import distribution_of
+from nbgraph.errors import ExportError
+
+MAX_BYTES = 10 * 2**20  # all local code together; more is data, or a package that wants to be installed
+
+
+def local_files(modules: set[str]) -> tuple[dict[str, bytes], set[str]]:
+    """The files of the local modules among those, by their path in the project; and all modules that are needed."""
+    files: dict[str, bytes] = {}
+    seen: set[str] = set()
+    waiting = sorted(modules)
+    while waiting:
+        module = waiting.pop(0)
+        if module in seen:
+            continue
+        seen.add(module)
+        for path, content in _files_of(module).items():
+            if path not in files:
+                files[path] = content
+                waiting += sorted(_imported(content, path) - seen)
+    size = sum(map(len, files.values()))
+    if size > MAX_BYTES:
+        raise ExportError(
+            f"The local modules that the graph imports take {size / 2**20:.0f} MiB, more than {MAX_BYTES // 2**20}; "
+            "make them a package and `pip install` it."
+        )
+    return files, seen
+
+
+def is_local(module: str) -> bool:
+    """Whether the module is a file of the user's own: neither the standard library nor installed.
+
+    >>> is_local("json"), is_local("yaml"), is_local("no_such_module")
+    (False, False, False)
+    """
+    return _origin(module) is not None
+
+
+def _origin(module: str) -> Path | None:
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or distribution_of(root) is not None or root in ("nbgraph", "__main__"):
+        return None
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)
+
+
+def _files_of(module: str) -> dict[str, bytes]:
+    """A single file, or the module with the packages above it: `a.b` needs a/__init__.py and a/b.py."""
+    found: dict[str, bytes] = {}
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        origin = _origin(".".join(parts[:depth]))
+        if origin is not None:
+            inside = "/".join(parts[:depth])
+            path = f"{inside}/__init__.py" if origin.name == "__init__.py" else f"{inside}.py"
+            found[path] = origin.read_bytes().replace(b"\r\n", b"\n")
+    return found
+
+
+def _imported(content: bytes, path: str) -> set[str]:
+    """The modules that a file imports, wherever in it; those that are not here are optional, or fail there too."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return set()
+    package = path.removesuffix("/__init__.py").replace("/", ".") if path.endswith("/__init__.py") else (
+        path.removesuffix(".py").replace("/", ".").rpartition(".")[0]
+    )  # fmt: skip
+    return {name for node in ast.walk(tree) for name in _names(node, package)}
+
+
+def _names(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above, base]).rstrip(".")
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")

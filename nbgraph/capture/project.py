@@ -1,0 +1,183 @@
+"""Project: a graph together with everything it needs to run somewhere else, as text and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from nbgraph import steps
+from nbgraph.capture.artifacts import MANIFEST, manifest
+from nbgraph.capture.local import is_local, local_files
+from nbgraph.capture.module import Module
+from nbgraph.capture.refusal import Where, raise_if_secret
+from nbgraph.capture.requirements import Requirements, requirements_of
+from nbgraph.engine.bind import is_expression, resolve
+from nbgraph.errors import ExportError, GraphError
+from nbgraph.graph.code import Code
+from nbgraph.graph.edge import Edge
+from nbgraph.graph.expression import check_safe
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.literal import NotLiteralError, plain
+from nbgraph.graph.step import Step
+
+HANDLERS = "handlers"  # the module's name in the project
+GRAPH = "graph.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """`document` is the graph in words of `handlers`; `files` are its artifacts, inner graphs and local modules."""
+
+    name: str
+    document: str
+    handlers: str
+    files: Mapping[str, bytes]
+    requirements: Requirements
+
+    def contents(self) -> dict[str, bytes]:
+        """All files of the project by their path, sorted."""
+        found = {GRAPH: self.document.encode(), f"{HANDLERS}.py": self.handlers.encode(), **self.files}
+        found["requirements.txt"] = self.requirements.text().encode()
+        return dict(sorted(found.items()))
+
+
+def capture(graph: Graph, requirements: Iterable[str] = ()) -> Project:
+    """The project of a graph, taken from the live objects that its steps mean now.
+
+    >>> graph = Graph("shout")
+    >>> _ = graph.to(str.upper).respond()
+    >>> print(capture(graph).handlers, end="")
+    \"\"\"What the steps of the graph "shout" call, as it stood in the notebook.\"\"\"
+    <BLANKLINE>
+    upper = str.upper
+    """
+    problems = graph.check()
+    if problems:
+        raise GraphError.of_problems(graph.name, problems)
+    module = Module(graph.scope.namespace)
+    inner: dict[str, bytes] = {}
+    document = _Portable(graph, module, inner).graph().to_yaml()
+    handlers = module.text(f'What the steps of the graph "{_harmless(graph.name)}" call, as it stood in the notebook.')
+    local, modules = local_files({name for name in module.modules if is_local(name)})
+    _refuse_clash(local)
+    files = {**inner, **module.contents, **local}
+    if module.artifacts:
+        files[MANIFEST] = manifest(list(module.artifacts.values())).encode()
+    return Project(
+        graph.name, document, handlers, MappingProxyType(files), requirements_of(module.modules | modules, requirements)
+    )
+
+
+def _harmless(name: str) -> str:
+    """A graph's name inside a docstring."""
+    return name.replace("\\", "/").replace('"', "'") if name.isprintable() else ascii(name).replace('"', "'")
+
+
+def _refuse_clash(files: Mapping[str, bytes]) -> None:
+    for path in (f"{HANDLERS}.py", f"{HANDLERS}/__init__.py"):
+        if path in files:
+            raise ExportError(f'Your module "{HANDLERS}" has the name that the project needs for its own; rename it.')
+
+
+class _Portable:
+    """Rewrites a graph so that every handler and argument is data or a name in the module."""
+
+    def __init__(self, graph: Graph, module: Module, inner: dict[str, bytes]) -> None:
+        self._given = graph
+        self._module = module
+        self._inner = inner
+
+    def graph(self) -> Graph:
+        given = self._given
+        written = Graph(given.name, given.max_iterations, given.error_stream)
+        for step in given.steps:
+            written.place(self._step(step))
+        for edge in given.edges:
+            when = self._condition(edge)
+            written.connect(edge.source, edge.target, when=when, otherwise=edge.otherwise, kind=edge.kind)
+        if given.responder is not None:
+            written.respond(given.responder)
+        return written
+
+    def _step(self, step: Step) -> Step:
+        where = Where(step.name)
+        arguments = {name: self._argument(step.name, name, value) for name, value in step.arguments.items()}
+        return replace(step, handler=self._handler(step, where), arguments=MappingProxyType(arguments))
+
+    def _handler(self, step: Step, where: Where) -> Any:
+        handler = step.handler
+        if is_expression(handler):
+            assert isinstance(handler, str)
+            return handler if _is_safe(handler) else self._module.function(step.name, handler, where)
+        target = resolve(self._given, step)
+        if isinstance(handler, str) and self._is_known_anywhere(handler, target):
+            return handler
+        if isinstance(target, Graph):
+            return self._inner_graph(step, target)
+        preferred = handler.rpartition(".")[2] if isinstance(handler, str) else step.name
+        return self._module.name_of(target, preferred, where)
+
+    def _is_known_anywhere(self, name: str, target: Any) -> bool:
+        """A built-in step, which a loaded graph finds by itself."""
+        return steps.catalogue().get(name) is target
+
+    def _inner_graph(self, step: Step, graph: Graph) -> str:
+        """A graph inside the graph: a document of its own, loaded by the module."""
+        name = self._module.free_name(step.name)
+        file = f"{name}.yaml"
+        self._inner[file] = _Portable(graph, self._module, self._inner).graph().to_yaml().encode()
+        return self._module.load_graph(name, graph, file)
+
+    def _argument(self, step: str, name: str, value: Any) -> Any:
+        where = Where(step, (name,))
+        if isinstance(value, Step):
+            return self._step(value)
+        if isinstance(value, Code):
+            return self._code(f"{step}_{name}", value, where)
+        if type(value) is dict and _is_deep(value):
+            return {key: self._argument(step, str(key), item) for key, item in value.items()}
+        if type(value) in (list, tuple) and _is_deep(value):
+            return type(value)(self._argument(step, name, item) for item in value)
+        raise_if_secret(name, value, where)
+        try:
+            plain(value)
+        except NotLiteralError:
+            return Code(self._module.name_of(value, f"{step}_{name}", where))
+        return value
+
+    def _code(self, preferred: str, code: Code, where: Where) -> Code:
+        """Code that names one thing keeps its name; any other becomes a name of its own in the module."""
+        text = code.text.strip()
+        if text.isidentifier():
+            value = self._module.lookup(text, where)
+            return Code(self._module.name_of(value, text, where))
+        return Code(self._module.expression(preferred, text, where))
+
+    def _condition(self, edge: Edge) -> Any:
+        name, where = f"when_{edge.source}_{edge.target}", Where(edge.source, (f"the condition to {edge.target}",))
+        if edge.when is None:
+            return None
+        if isinstance(edge.when, Code):
+            return self._code(name, edge.when, where)
+        if isinstance(edge.when, str):
+            return edge.when if _is_safe(edge.when) else Code(self._module.function(name, edge.when, where))
+        return Code(self._module.name_of(edge.when, name, where))
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a container holds more than plain data, so that its items must be looked at one by one."""
+    items = value.values() if isinstance(value, dict) else value
+    return any(
+        isinstance(item, Code | Step) or (type(item) in (dict, list, tuple) and _is_deep(item)) for item in items
+    )
+
+
+def _is_safe(text: str) -> bool:
+    """Whether a loaded document may hold the expression as it stands."""
+    try:
+        check_safe(text, {"event"}, "")
+    except GraphError:
+        return False
+    return True

@@ -1,0 +1,170 @@
+"""Requirements: the distributions behind the modules that the captured code imports, pinned as they are here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from nbgraph.errors import ExportError
+
+RUNTIME = ("msgspec", "PyYAML", "starlette", "uvicorn", "httpx", "prometheus-client")  # what the worker itself needs
+OWN = "nbgraph"  # the wheel of the nbgraph that is running goes along, so it is never pinned
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One line of requirements.txt; `via` are those that need it, empty for what the code itself imports."""
+
+    name: str
+    line: str
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """Pins from an index, and distributions that no index has (editable, from a URL or file) to be bundled."""
+
+    pins: tuple[Pin, ...] = ()
+    bundled: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """The lines of requirements.txt, sorted, with the reason of each.
+
+        >>> print(Requirements((Pin("numpy", "numpy==2.1", ("pandas",)),)).text(), end="")
+        numpy==2.1  # via pandas
+        """
+        return "".join(pin.line + (f"  # via {', '.join(pin.via)}" if pin.via else "") + "\n" for pin in self.pins)
+
+    def lines(self) -> list[str]:
+        return [pin.line for pin in self.pins]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of a distribution while the closure grows."""
+
+    extras: set[str] = field(default_factory=set)
+    via: set[str] = field(default_factory=set)
+
+
+def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> Requirements:
+    """The distributions of the modules and all that those need, pinned to the versions installed here.
+
+    `extra` are requirement lines of the user's own: they are added, or replace the pin of the same name.
+    """
+    given = {str(canonicalize_name(requirement.name)): requirement for requirement in map(_parsed, extra)}
+    wanted = {name for module in modules if (name := distribution_of(module)) not in (None, OWN)}
+    found = _closure([*(str(name) for name in wanted), *(str(requirement) for requirement in given.values())])
+    bundled = tuple(name for name in sorted(found) if name not in given and is_off_index(name))
+    rows = [_pin(name, found[name], given.get(name)) for name in sorted({*found, *given}) if name not in bundled]
+    return Requirements(tuple(rows), bundled)
+
+
+def runtime_requirements() -> Requirements:
+    """What the worker in the container needs, nbgraph itself apart."""
+    found = _closure(RUNTIME)
+    return Requirements(tuple(_pin(name, found[name], None) for name in sorted(found)))
+
+
+def distribution_of(module: str) -> str | None:
+    """The canonical name of the distribution that a module was installed with; None for all that was not installed.
+
+    >>> distribution_of("yaml"), distribution_of("json.decoder"), distribution_of("no_such_module")
+    ('pyyaml', None, None)
+    """
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names:
+        return None
+    owners = sorted({canonicalize_name(name) for name in _owners().get(root, ())})
+    if len(owners) > 1:  # a namespace package: whoever installed this very module
+        path = module.replace(".", "/")
+        owners = [name for name in owners if _has_file(name, path)] or owners
+    return owners[0] if owners else None
+
+
+def is_off_index(name: str) -> bool:
+    """Whether the distribution was installed from a folder, a file or a repository (PEP 610)."""
+    return direct_url(name) is not None
+
+
+def direct_url(name: str) -> Mapping[str, object] | None:
+    text = importlib.metadata.distribution(name).read_text("direct_url.json")
+    return json.loads(text) if text else None
+
+
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def _has_file(name: str, path: str) -> bool:
+    files = importlib.metadata.distribution(name).files or ()
+    return any(str(file) in (f"{path}.py", f"{path}/__init__.py") for file in files)
+
+
+def _parsed(line: str) -> Requirement:
+    try:
+        return Requirement(line)
+    except InvalidRequirement as error:
+        raise ExportError(f'Requirement "{line}" can\'t be read: {error}. Write it as pip does: "name==1.2".') from None
+
+
+def _closure(lines: Iterable[str]) -> dict[str, _Found]:
+    """All installed distributions that the lines lead to; those that are not installed are left to pip."""
+    found: dict[str, _Found] = {}
+    waiting = [(Requirement(line), "") for line in lines]
+    while waiting:
+        requirement, parent = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        distribution = _installed(name)
+        if distribution is None or name == OWN:
+            continue
+        known = name in found
+        entry = found.setdefault(name, _Found())
+        if parent:
+            entry.via.add(parent)
+        fresh = requirement.extras - entry.extras
+        if known and not fresh:
+            continue
+        entry.extras |= requirement.extras
+        waiting += [(needed, name) for needed in _needed(distribution, entry.extras)]
+    return found
+
+
+def _needed(distribution: importlib.metadata.Distribution, extras: set[str]) -> list[Requirement]:
+    return [
+        requirement
+        for requirement in map(Requirement, distribution.requires or ())
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras | {""})
+    ]
+
+
+def _installed(name: str) -> importlib.metadata.Distribution | None:
+    try:
+        return importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _pin(name: str, found: _Found | None, given: Requirement | None) -> Pin:
+    if given is not None or found is None:
+        return Pin(name, str(given))
+    distribution = importlib.metadata.distribution(name)
+    return Pin(name, f"{distribution.metadata['Name']}=={distribution.version}", tuple(sorted(found.via)))
+
+
+def versions_of(modules: Iterable[str]) -> dict[str, str]:
+    """The versions of the distributions that the modules belong to.
+
+    >>> list(versions_of(["yaml", "json"]))
+    ['pyyaml']
+    """
+    names = {name for module in modules if (name := distribution_of(module)) is not None}
+    return {name: importlib.metadata.version(name) for name in sorted(names)}

@@ -1,0 +1,231 @@
+"""Source: the text of a live function or class, found in the cell or file that it was made from."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import re
+import textwrap
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Written = Definition | ast.Lambda
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A whole statement, comments above it and decorators included, or the expression of a lambda.
+
+    `text` begins in column 0; `line` is the line of `file` that it begins on; `node` is the definition in the text
+    parsed anew, so that its line numbers count from the text's first line.
+    """
+
+    text: str
+    node: Written
+    file: str
+    line: int
+
+    def line_of(self, name: str) -> int:
+        """The line of the file where the text first uses the name."""
+        places = [node.lineno for node in ast.walk(self.node) if isinstance(node, ast.Name) and node.id == name]
+        return self.line + min(places, default=1) - 1
+
+
+def source_of(thing: Any, namespace: Mapping[str, Any]) -> Source | None:
+    """Where a function or class stands; None where no text of it is left.
+
+    >>> source_of(textwrap.dedent, {}).text.splitlines()[0]
+    'def dedent(text):'
+    """
+    if isinstance(thing, type):
+        return _source_of_class(thing, namespace)
+    if isinstance(thing, types.FunctionType):
+        return _source_of_function(thing)
+    return None
+
+
+def _source_of_function(function: types.FunctionType) -> Source | None:
+    code = function.__code__
+    lines = linecache.getlines(code.co_filename, function.__globals__)
+    if not lines:
+        return None
+    tree = _parsed("".join(lines))
+    if code.co_name == "<lambda>":
+        return None if tree is None else _lambda(tree, lines, code)
+    if tree is None:  # a %%graph cell has arrows among its Python
+        return _block(lines, code.co_firstlineno, code.co_filename)
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTIONS) and _first_line(node) == code.co_firstlineno and node.name == code.co_name:
+            return _statement(lines, node, code.co_filename)
+    return None
+
+
+def _source_of_class(cls: type, namespace: Mapping[str, Any]) -> Source | None:
+    """By the place of one of its methods, since `inspect.getsource` fails for a notebook's class before Python 3.13."""
+    for function in _own_functions(cls):
+        code = function.__code__
+        lines = linecache.getlines(code.co_filename, function.__globals__)
+        tree = _parsed("".join(lines))
+        if tree is None:
+            found = _class_block(lines, cls.__name__, code)
+        else:
+            around = [node for node in _classes(tree, cls.__name__) if _spans(node, code.co_firstlineno)]
+            found = _statement(lines, around[-1], code.co_filename) if around else None
+        if found is not None:
+            return found
+    return _newest_class(cls, namespace)
+
+
+def _own_functions(cls: type) -> Iterator[types.FunctionType]:
+    for value in vars(cls).values():
+        value = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+        value = inspect.unwrap(value) if callable(value) else value
+        if isinstance(value, types.FunctionType) and value.__qualname__.startswith(f"{cls.__qualname__}."):
+            yield value
+
+
+def _newest_class(cls: type, namespace: Mapping[str, Any]) -> Source | None:
+    """A class without methods leaves no trace of its place: the latest cell, or the file, that defines the name."""
+    for text in [*reversed(written(namespace)), _file_text(cls)]:
+        tree = _parsed(text)
+        found = _classes(tree, cls.__name__) if tree is not None else []
+        if found:
+            return _statement(text.splitlines(keepends=True), found[-1], "<cell>")
+    return None
+
+
+def _file_text(cls: type) -> str:
+    try:
+        return "".join(linecache.getlines(inspect.getfile(cls)))
+    except (TypeError, OSError):
+        return ""
+
+
+def written(namespace: Mapping[str, Any]) -> list[str]:
+    """Everything the user has run in this namespace: the cells in their order, or the module's file."""
+    cells = namespace.get("In")
+    if isinstance(cells, list):
+        return [cell for cell in cells if isinstance(cell, str)]
+    file = namespace.get("__file__")
+    return ["".join(linecache.getlines(file))] if isinstance(file, str) else []
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _classes(tree: ast.Module, name: str) -> list[ast.ClassDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name]
+
+
+def _spans(node: ast.stmt, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
+
+
+def _first_line(node: Definition) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _statement(lines: Sequence[str], node: Definition, file: str) -> Source | None:
+    first, last = _first_line(node), node.end_lineno or node.lineno
+    while first > 1 and re.match(rf"\s{{{node.col_offset}}}#", lines[first - 2]):
+        first -= 1
+    inside = _inside_strings(node)
+    kept = [
+        line if number in inside or not line.strip() else line[node.col_offset :]
+        for number, line in enumerate(lines[first - 1 : last], first)
+    ]
+    return _reparsed("".join(kept), file, first)
+
+
+def _inside_strings(node: ast.AST) -> set[int]:
+    """Lines that begin within a string: their leading blanks belong to the value."""
+    return {
+        line
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant | ast.JoinedStr) and part.end_lineno is not None
+        for line in range(part.lineno + 1, part.end_lineno + 1)
+    }
+
+
+def indented(text: str) -> str:
+    """The statement one level deeper, its strings untouched.
+
+    >>> indented('def f():\\n    return 1')
+    '    def f():\\n        return 1'
+    """
+    inside = _inside_strings(ast.parse(text))
+    lines = text.splitlines(keepends=True)
+    return "".join(
+        line if number in inside or not line.strip() else f"    {line}" for number, line in enumerate(lines, 1)
+    )
+
+
+def _reparsed(text: str, file: str, line: int) -> Source | None:
+    tree = _parsed(text)
+    definition = tree.body[0] if tree is not None and tree.body else None
+    return Source(text.rstrip("\n"), definition, file, line) if isinstance(definition, Definition) else None
+
+
+def _block(lines: Sequence[str], first: int, file: str) -> Source | None:
+    """The definition that begins on the line, by indentation alone."""
+    text = textwrap.dedent("".join(inspect.getblock(list(lines[first - 1 :]))))
+    while first > 1 and lines[first - 2].startswith("#"):
+        first -= 1
+        text = lines[first - 1] + text
+    return _reparsed(text, file, first)
+
+
+def _class_block(lines: Sequence[str], name: str, code: types.CodeType) -> Source | None:
+    for first in range(min(code.co_firstlineno, len(lines)), 0, -1):
+        if re.match(rf"class\s+{name}\b", lines[first - 1]):
+            while first > 1 and lines[first - 2].startswith("@"):
+                first -= 1
+            return _block(lines, first, code.co_filename)
+    return None
+
+
+def _lambda(tree: ast.Module, lines: Sequence[str], code: types.CodeType) -> Source | None:
+    """The lambda whose body holds all instructions: the innermost one, where several stand on a line."""
+    places = [
+        (line, end_line, column, end_column)
+        for line, end_line, column, end_column in code.co_positions()
+        if line and end_line and column is not None and end_column is not None
+        if (line, column) != (end_line, end_column)  # an empty span is the interpreter's own bookkeeping
+    ]
+    fitting = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Lambda)
+        and node.lineno == code.co_firstlineno
+        and tuple(_parameters(node.args)) == code.co_varnames[: len(_parameters(node.args))]
+        and all(_holds(node.body, *place) for place in places)
+    ]
+    if not fitting or (len(fitting) > 1 and not places):
+        return None
+    node = min(fitting, key=lambda found: len(ast.unparse(found)))
+    text = ast.get_source_segment("".join(lines), node) or ast.unparse(node)
+    if _parsed(text) is None:  # it spans lines inside the brackets of a call
+        text = f"({text})"
+    tree_again = ast.parse(text, mode="eval").body
+    return Source(text, tree_again, code.co_filename, node.lineno) if isinstance(tree_again, ast.Lambda) else None
+
+
+def _parameters(arguments: ast.arguments) -> list[str]:
+    given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [argument.arg for argument in given]
+
+
+def _holds(body: ast.expr, line: int, end_line: int, column: int, end_column: int) -> bool:
+    begins = (body.lineno, body.col_offset) <= (line, column)
+    return begins and (end_line, end_column) <= (body.end_lineno or 0, body.end_col_offset or 0)
