@@ -11,7 +11,11 @@ LARGEST_SHIFT = 1_000
 LONGEST_SEQUENCE = 100_000
 MOST_LOOPS = 3
 _SEQUENCES = (ast.List, ast.Tuple, ast.ListComp, ast.JoinedStr, ast.GeneratorExp)
-_MAKES_SEQUENCE = frozenset("str list tuple sorted dict set frozenset".split())
+_MAKES_SEQUENCE = frozenset(["str", "list", "tuple", "sorted"])
+_MAKES_TEXT = frozenset([
+    "capitalize", "casefold", "join", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace",
+    "rpartition", "rsplit", "rstrip", "split", "splitlines", "strip", "swapcase", "title", "translate", "upper",
+])  # fmt: skip
 
 
 def too_big(tree: ast.AST) -> str | None:
@@ -76,7 +80,9 @@ def _length(node: ast.expr) -> float:
             return len(items)
         case ast.Call(func=ast.Name(id=name)) if name in _MAKES_SEQUENCE:
             return 1_000  # as long as a field of the event may well be
-        case ast.Call(func=ast.Attribute()) | ast.Subscript(slice=ast.Slice()):
+        case ast.Call(func=ast.Attribute(attr=name)) if name in _MAKES_TEXT:
+            return 1_000
+        case ast.Subscript(slice=ast.Slice()):
             return 1_000
     return 1_000 if isinstance(node, _SEQUENCES) else 0
 

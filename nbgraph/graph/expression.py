@@ -8,16 +8,18 @@ from collections.abc import Collection, Iterator
 from nbgraph.errors import GraphError
 from nbgraph.graph.bomb import too_big
 
-SAFE_FUNCTIONS = frozenset(
-    "abs all any bool dict divmod enumerate float frozenset int isinstance len list max min reversed round set sorted "
-    "str sum tuple zip".split()
-)
-SAFE_METHODS = frozenset(
-    "append capitalize casefold copy count endswith extend find get index insert isalnum isalpha isascii isdecimal "
-    "isdigit isidentifier islower isnumeric isprintable isspace istitle isupper items join keys lower lstrip partition "
-    "pop popitem remove removeprefix removesuffix replace reverse rfind rindex rpartition rsplit rstrip setdefault sort "
-    "split splitlines startswith strip swapcase title translate update upper values".split()
-)
+SAFE_FUNCTIONS = frozenset([
+    "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "frozenset", "int", "isinstance",
+    "len", "list", "max", "min", "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip",
+])  # fmt: skip
+SAFE_METHODS = frozenset([
+    "append", "capitalize", "casefold", "copy", "count", "endswith", "extend", "find", "get", "index", "insert",
+    "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
+    "isprintable", "isspace", "istitle", "isupper", "items", "join", "keys", "lower", "lstrip", "partition",
+    "pop", "popitem", "remove", "removeprefix", "removesuffix", "replace", "reverse", "rfind", "rindex",
+    "rpartition", "rsplit", "rstrip", "setdefault", "sort", "split", "splitlines", "startswith", "strip",
+    "swapcase", "title", "translate", "update", "upper", "values",
+])  # fmt: skip
 LONGEST = 10_000  # characters of one expression
 _PLAIN = (
     ast.Expression, ast.Constant, ast.BoolOp, ast.boolop, ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop,

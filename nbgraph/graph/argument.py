@@ -1,0 +1,197 @@
+"""Argument: what a step is built with, as plain data and as Python text."""
+
+from __future__ import annotations
+
+import dataclasses
+import keyword
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.graph import literal
+from nbgraph.graph.code import Code
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.literal import NotLiteralError
+from nbgraph.graph.naming import BUILT_IN, handler_text, is_dotted, name_of
+from nbgraph.graph.step import Step, StepOptions, step
+from nbgraph.handler import Handler
+
+CODE = "$code"
+POSITIONAL = "*"  # the key of arguments that were given without a name: `Batch(10)`
+
+
+def plain(value: Any) -> Any:
+    """An argument as JSON can hold it; what refers to the notebook becomes code.
+
+    >>> plain(3), plain(Code("customers")), plain([len, 1])
+    (3, {'$code': 'customers'}, {'$code': '[len, 1]'})
+    """
+    try:
+        return literal.plain(value)
+    except NotLiteralError:
+        return {CODE: python(value)}
+
+
+def exact(value: Any, where: str) -> Any:
+    """As `plain`, with an error that says what to do about a value that has no text."""
+    try:
+        return plain(value)
+    except NotLiteralError as error:
+        raise GraphError(no_text(where, str(error))) from None
+
+
+def no_text(where: str, found: str) -> str:
+    return (
+        f"{where} is a {found}, which has no text form. Name it in the notebook (`data = ...`) and refer to it by that "
+        'name: in a %%graph cell as it is, in Python as Code("data").'
+    )
+
+
+def comparable(value: Any) -> Any:
+    """As `plain`, where a value without a text form stands for itself."""
+    try:
+        return plain(value)
+    except NotLiteralError:
+        if isinstance(value, dict):
+            return [[comparable(key), comparable(item)] for key, item in value.items()]
+        return [comparable(item) for item in value] if type(value) in (list, tuple) else {"$object": id(value)}
+
+
+def python(value: Any) -> str:
+    """An argument as Python text.
+
+    >>> python({"fn": len, "table": Code("customers")})
+    '{"fn": len, "table": customers}'
+    """
+    if isinstance(value, Code):
+        return value.text
+    if type(value) is dict:
+        return "{" + ", ".join(f"{python(key)}: {python(item)}" for key, item in value.items()) + "}"
+    if type(value) in (list, tuple):
+        items = ", ".join(map(python, value))
+        return f"[{items}]" if type(value) is list else f"({items}{',' if len(value) == 1 else ''})"
+    if isinstance(value, Step):
+        return step_text(value)
+    if isinstance(value, Handler):
+        return call(_class_name(value), value.arguments)
+    if _is_plain_part(value):
+        return call(_class_name(value), _given(value))
+    return name_of(value) or literal.python(value)
+
+
+def call(
+    function: str, arguments: Mapping[str, Any], options: Mapping[str, Any] | None = None, *, first: str = ""
+) -> str:
+    """The text of a call; `first` is the text of an argument that takes the place of positional ones.
+
+    >>> call("Batch", {"*": [10], "key": "card", "a b": 1})
+    'Batch(10, key="card", **{"a b": 1})'
+    """
+    named = {**arguments, **(options or {})}
+    takes_positional = not first and type(named.get(POSITIONAL)) is list
+    given = [first] if first else [python(value) for value in (named.pop(POSITIONAL) if takes_positional else ())]
+    odd = {key: value for key, value in named.items() if not is_bare(key)}
+    given += [f"{key}={_value(key, value)}" for key, value in named.items() if key not in odd]
+    return f"{function}({', '.join([*given, *([f'**{python(odd)}'] if odd else [])])})"
+
+
+def step_text(step: Step, *, name: str | None = None, is_route: bool = False) -> str:
+    """A step as text: a call of its handler, or `step(...)` where it has options.
+
+    >>> step_text(Step("m1", "SklearnModel", {"model": Code("m")})), step_text(Step("m2", "double"))
+    ('SklearnModel(model=m)', 'step(double)')
+    """
+    options = {**_named(name, step.function), **options_of(step.options)}
+    if "retry_on" in options:
+        options["retry_on"] = [Code(kind) for kind in options["retry_on"]]
+    handler = handler_expression(step)
+    if not is_dotted(handler):  # a text, or a graph
+        return call("step", step.arguments, options, first=handler)
+    is_class = handler.rpartition(".")[2][0].isupper()
+    called = call(handler, step.arguments) if step.arguments or (is_class and not options) else handler
+    is_whole = not options and (is_class or (is_route and not step.arguments))
+    return called if is_whole else call("step", {}, options, first=called)
+
+
+def handler_expression(step: Step) -> str:
+    """The handler as Python: a name, a text in quotes, a graph in its own text."""
+    if isinstance(step.handler, Graph):
+        return f"Graph.parse({_block(step.handler.source())})"
+    text = handler_text(step)
+    return text if all(map(is_bare, text.split("."))) else literal.quoted(text)
+
+
+def options_of(options: StepOptions) -> dict[str, Any]:
+    """The options that are not the default, exception types by name."""
+    given = {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(options)
+        if getattr(options, field.name) != field.default
+    }
+    if "retry_on" in given:
+        given["retry_on"] = [name_of(kind) or kind.__name__ for kind in options.retry_on]
+    return given
+
+
+def is_bare(name: str) -> bool:
+    """Whether a name can stand in a text as it is; Python would read another `ﬁ` than the one written."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+
+
+def _value(key: str, value: Any) -> str:
+    if key == "routes" and type(value) is dict:
+        routes = routes_of(value)
+        return (
+            "{"
+            + ", ".join(f"{literal.quoted(name)}: {step_text(route, is_route=True)}" for name, route in routes.items())
+            + "}"
+        )
+    return python(value)
+
+
+def routes_of(routes: Mapping[str, Any]) -> dict[str, Step]:
+    """The routes of a router as steps, however they were given."""
+    return {name: step(_routed(route), name).named(name) for name, route in routes.items()}
+
+
+def _routed(route: Any) -> Any:
+    return route.text if isinstance(route, Code) else route
+
+
+def _named(name: str | None, function: str | None) -> dict[str, str]:
+    return {key: value for key, value in (("name", name), ("function", function)) if value is not None}
+
+
+def _block(text: str) -> str:
+    """A text of several lines in triple quotes."""
+    is_clean = '"""' not in text and "\\" not in text and all(line.isprintable() for line in text.split("\n"))
+    return f'"""\n{text}"""' if is_clean else repr(text)
+
+
+def _class_name(value: Any) -> str:
+    name = name_of(type(value))
+    if name is None or not is_dotted(name):
+        raise NotLiteralError(literal.type_name(value))
+    return name
+
+
+def _is_plain_part(value: Any) -> bool:
+    """What steps are made of: frozen dataclasses of the library, such as SlidingWindows."""
+    is_part = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return is_part and type(value).__module__.startswith(BUILT_IN)
+
+
+def _given(value: Any) -> dict[str, Any]:
+    fields: Iterable[dataclasses.Field[Any]] = dataclasses.fields(value)
+    return {
+        field.name: getattr(value, field.name)
+        for field in fields
+        if field.init and not _is_default(field, getattr(value, field.name))
+    }
+
+
+def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    if field.default_factory is not dataclasses.MISSING:
+        return type(value) is type(field.default_factory()) and bool(value == field.default_factory())
+    return field.default is not dataclasses.MISSING and type(value) is type(field.default) and value == field.default

@@ -1,0 +1,56 @@
+"""Naming: the text by which a function or class can be found again."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from nbgraph.graph.step import Step
+
+BUILT_IN = "nbgraph.steps"  # its classes go by their bare names
+_DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
+
+
+def name_of(value: Any) -> str | None:
+    """The bare or dotted name of a function or class, None for what has no name to be found by.
+
+    >>> import json
+    >>> name_of(json.dumps), name_of(len), name_of(str.strip), name_of(lambda: 0)
+    ('json.dumps', 'len', 'str.strip', None)
+
+    What was made in the notebook (`__main__`), or inside a function, has no module that could be imported: it goes
+    by its bare name and is looked up in the namespace.
+    """
+    name = getattr(value, "__name__", None)
+    if not isinstance(name, str) or not name.isidentifier() or not callable(value):
+        return None
+    owner = value.__objclass__ if isinstance(value, _DESCRIPTORS) else getattr(value, "__self__", None)
+    if isinstance(owner, type):
+        above = name_of(owner)
+        return above and f"{above}.{name}"
+    if owner is not None and not isinstance(owner, types.ModuleType):
+        return None  # a method of one object
+    return _qualified(value, name)
+
+
+def _qualified(value: Any, name: str) -> str | None:
+    module = getattr(value, "__module__", None)
+    qualified = getattr(value, "__qualname__", name)
+    if not module or "<locals>" in qualified:
+        return name if module else None
+    is_built_in = isinstance(value, type) and (module == BUILT_IN or module.startswith(f"{BUILT_IN}."))
+    return qualified if is_built_in or module in ("__main__", "builtins") else f"{module}.{qualified}"
+
+
+def handler_text(step: Step) -> str:
+    """How a text names the step's handler; one without a name goes by the step's, for the loader's namespace to give.
+
+    >>> handler_text(Step("half", lambda event: event / 2)), handler_text(Step("a", str.strip))
+    ('half', 'str.strip')
+    """
+    return step.handler if isinstance(step.handler, str) else name_of(step.handler) or step.name
+
+
+def is_dotted(text: str) -> bool:
+    """Whether the text is a name, or names joined by dots."""
+    return all(part.isidentifier() for part in text.split("."))
