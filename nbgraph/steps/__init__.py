@@ -1,16 +1,40 @@
-"""The library of built-in steps; every name of `__all__` can be used in a cell without an import."""
+"""The library of built-in steps; each name below can be used in a cell without an import.
+
+A module is loaded when one of its names is first asked for, so that the library may grow and its import stays small.
+"""
 
 from __future__ import annotations
 
-from functools import cache
+import importlib
 from typing import Any
 
-from nbgraph.steps.operators import Filter, FlatMap, Flatten, ForEach, Map
+from nbgraph.steps.library import Library
 
-__all__ = ["Filter", "FlatMap", "Flatten", "ForEach", "Map"]
+# One line a module: its steps, and what their arguments are made of.
+MODULES = {
+    "operators": "Filter FlatMap Flatten ForEach Map",
+}
+
+_library = Library({name: module for module, names in MODULES.items() for name in names.split()})
+
+__all__ = sorted(name for names in MODULES.values() for name in names.split())
 
 
-@cache
-def catalogue() -> dict[str, Any]:
-    """The built-in steps, and what their arguments are made of, by name."""
-    return {name: globals()[name] for name in __all__}
+def catalogue() -> Library:
+    """Everything that a graph may name: the built-in steps, then those of installed packages.
+
+    >>> catalogue()["Map"].__name__, "Nothing" in catalogue()
+    ('Map', False)
+    """
+    return _library
+
+
+def __getattr__(name: str) -> Any:
+    module = _library.modules.get(name)
+    if module is None:
+        raise AttributeError(f"module 'nbgraph.steps' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"nbgraph.steps.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
