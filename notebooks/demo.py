@@ -1,0 +1,55 @@
+"""`make demo`: runs the cells of 01_flights.ipynb in the terminal, so that both tell one story with one graph."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from IPython.core.interactiveshell import InteractiveShell
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.syntax import Syntax
+
+NOTEBOOK = Path(__file__).with_name("01_flights.ipynb")
+
+
+def main() -> int:
+    console = Console()
+    shell = InteractiveShell.instance(history_load_length=0)
+    shell.history_manager.enabled = False  # a demo leaves no trace in the history of whoever runs it
+    started = time.monotonic()
+    try:
+        is_done = all(tell(cell, shell, console) for cell in nbformat.read(NOTEBOOK, as_version=4).cells)
+    except KeyboardInterrupt:
+        is_done = False
+    finally:
+        stop_what_runs(shell.user_ns)
+    if is_done:
+        console.print(
+            f"\n[bold]The whole of {NOTEBOOK.name} in {time.monotonic() - started:.0f} s.[/] Nothing is left running."
+        )
+    return 0 if is_done else 1
+
+
+def tell(cell: Any, shell: InteractiveShell, console: Console) -> bool:
+    """Show the text, or show the code and run it; False where it failed."""
+    if cell.cell_type == "markdown":
+        console.print(Padding(Markdown(cell.source), (1, 0, 0, 0)))
+        return True
+    language = "text" if cell.source.startswith("%%") else "python"
+    console.print(Padding(Syntax(cell.source, language, theme="ansi_dark", background_color="default"), (1, 0, 1, 2)))
+    return bool(shell.run_cell(cell.source, store_history=True).success)
+
+
+def stop_what_runs(names: dict[str, Any]) -> None:
+    """An interrupted demo must not leave its deployment behind; stopping twice does no harm."""
+    if "deployment" in names:
+        names["deployment"].stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
