@@ -7,6 +7,7 @@ makes several results, the rest of them. The generated functions of `generate.py
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,21 +30,43 @@ class Limit(NbgraphError):
 class Chunks:
     """The results of a step that makes several, drawn one by one and, while somebody may go back, remembered."""
 
-    def __init__(self, iterator: Iterator[Any] | AsyncIterator[Any], is_kept: bool) -> None:
-        self._iterator = iterator
+    def __init__(self, results: Any, is_kept: bool) -> None:
+        self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step
+        self._iterator = results if isinstance(results, AsyncIterator) else iter(results)
         self._kept: list[Any] | None = [] if is_kept else None
+        self._error: Exception | None = None
 
     async def at(self, index: int) -> Any:
         """The result of that index; StopAsyncIteration after the last."""
-        if self._kept is not None and index < len(self._kept):
-            return self._kept[index]
+        if self._kept is None:
+            return await self._draw()
+        if index == len(self._kept):
+            if self._error is not None:
+                raise self._error
+            self._kept.append(await self._draw())
+        return _copied(self._kept[index])
+
+    async def is_at_end(self, index: int) -> bool:
+        """Whether there is no result of that index; it is drawn to know that. An error counts as a result."""
+        try:
+            await self.at(index)
+        except StopAsyncIteration:
+            return True
+        except Exception as error:
+            self._error = error
+        return False
+
+    async def _draw(self) -> Any:
         if isinstance(self._iterator, AsyncIterator):
-            chunk = await anext(self._iterator)
-        else:
-            chunk = _next(self._iterator)
-        if self._kept is not None:
-            self._kept.append(chunk)
-        return chunk
+            return await anext(self._iterator)
+        return _next(self._iterator)
+
+
+def _copied(chunk: Any) -> Any:
+    try:
+        return copy.deepcopy(chunk)
+    except Exception:
+        return chunk  # it can't be copied: going back finds it as it is now
 
 
 def _next(iterator: Iterator[Any]) -> Any:
@@ -127,7 +150,22 @@ class Walk:
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
         """Instead of entering by the start, let what a step held back go on from it."""
-        self.waiting = [Pending(step, event, 1, Chunks(iter([chunk]), self._keeps_chunks))]
+        self.waiting = [Pending(step, event, 1, Chunks([chunk], self._keeps_chunks))]
+
+    def replace_input(self, body: Any) -> None:
+        """Let the next move see another body; a step that is giving its results begins anew with it."""
+        pending = self.waiting.pop()
+        self.waiting.append(Pending(pending.step, pending.event.with_body(body)))
+
+    async def settle(self) -> None:
+        """Bring to the top what really runs next: hand on ready results, take off steps that have none left."""
+        while self.waiting and (chunks := self.waiting[-1].chunks) is not None:
+            if chunks.is_ready:
+                await self.advance()
+            elif await chunks.is_at_end(self.waiting[-1].index):
+                self.waiting.pop()
+            else:
+                return
 
     async def _call(self, step: PlanStep, pending: Pending, move: Move, skip: Skip | None) -> None:
         call, event = step.call, pending.event
@@ -142,9 +180,10 @@ class Walk:
         if call.shape in (Shape.FLAT, Shape.EVENTS):
             if call.is_async and not isinstance(result, AsyncIterator):
                 result = await result
-            iterator = result if isinstance(result, AsyncIterator) else iter(result)
-            chunks = Chunks(iterator, self._keeps_chunks)
+            chunks = Chunks(result, self._keeps_chunks)
             await self._first_chunk(step, replace(pending, chunks=chunks), move)
+            if chunks.is_ready:
+                move.output = list(result)  # one call, one record, however many go on
             return
         if call.is_async:
             result = await result
@@ -175,7 +214,10 @@ class Walk:
         self._go_on_chunk(step, pending.event, chunk, move)
 
     async def _draw(self, step: PlanStep, pending: Pending) -> Move | None:
-        """The next result of a step that makes several: a move of its own, under the step's visit."""
+        """The next result of a step that makes several.
+
+        Where drawing it runs code of the step, it is a move of its own, under the visit of the call that began.
+        """
         assert pending.chunks is not None
         move = Move(step.name, pending.event, pending.visit, pending.event.body)
         began = time.perf_counter()
@@ -187,6 +229,8 @@ class Walk:
             return None
         except Exception as error:
             move.error = error
+        if pending.chunks.is_ready and move.error is None:
+            return None
         move.seconds = time.perf_counter() - began
         self._done(step, move)
         return move

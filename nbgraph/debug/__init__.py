@@ -1,0 +1,9 @@
+"""Looking inside a run: frames, traces, breakpoints, the debugger."""
+
+from nbgraph.debug.breakpoint import Breakpoint
+from nbgraph.debug.debugger import Branch, Debugger
+from nbgraph.debug.frame import MISSING, Frame
+from nbgraph.debug.preview import Preview
+from nbgraph.debug.trace import Trace
+
+__all__ = ["MISSING", "Branch", "Breakpoint", "Debugger", "Frame", "Preview", "Trace"]

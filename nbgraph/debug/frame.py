@@ -1,0 +1,87 @@
+"""A Frame: the record of one step's call: what went in, what came out, how long it took, where it went on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One step's call for one event; `visit` counts the calls of the step for that event, from 1.
+
+    `input` and `output` are what they were then. A frame that is about to run has no output yet. `edges` are the names
+    of the steps it went on to, `reason` why where that was a choice; `seconds` is the handler's wall time.
+    """
+
+    event_id: str
+    step: str
+    visit: int
+    input: Any
+    output: Any = None
+    error: BaseException | None = None
+    seconds: float = 0.0
+    edges: tuple[str, ...] = ()
+    reason: str = ""
+    dropped: bool = False
+
+    def diff(self) -> dict[str, tuple[Any, Any]]:
+        """What the step changed: path -> (before, after), with `MISSING` where there was or is nothing.
+
+        >>> Frame("e1", "enrich", 1, {"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}).diff()
+        {'b': (2, 3), 'c': (MISSING, 4)}
+        """
+        return dict(_differences(self.input, self.output, ""))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The frame as plain data; the error as its type and message."""
+        return {
+            "event_id": self.event_id,
+            "step": self.step,
+            "visit": self.visit,
+            "input": self.input,
+            "output": self.output,
+            "error": None if self.error is None else {"type": type(self.error).__name__, "message": str(self.error)},
+            "seconds": self.seconds,
+            "edges": list(self.edges),
+            "reason": self.reason,
+            "dropped": self.dropped,
+        }
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+
+
+def _differences(before: Any, after: Any, path: str) -> list[tuple[str, tuple[Any, Any]]]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = [*before, *(key for key in after if key not in before)]
+        return [
+            found
+            for key in keys
+            for found in _differences(before.get(key, MISSING), after.get(key, MISSING), _joined(path, key))
+        ]
+    return [] if _is_same(before, after) else [(path, (before, after))]
+
+
+def _joined(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    """Equality that also arrays and DataFrames can answer."""
+    if before is after:
+        return True
+    if type(before) is not type(after):
+        return False
+    equals = getattr(before, "equals", None)
+    try:
+        same = equals(after) if callable(equals) else before == after
+        return bool(same if isinstance(same, bool) else same.all())
+    except Exception:
+        return False

@@ -1,0 +1,68 @@
+"""A Recorder: the observer that keeps a frame of every move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbgraph.debug.frame import Frame
+from nbgraph.debug.preview import snapshot
+from nbgraph.debug.trace import Trace
+from nbgraph.engine import loop
+from nbgraph.engine.observer import Move, Observer, Skip
+from nbgraph.engine.plan import entering
+from nbgraph.errors import StepError
+from nbgraph.event import Event
+from nbgraph.graph.graph import Graph
+
+
+class Recorder(Observer):
+    """Keeps what went in and out of each step, as it was then."""
+
+    def __init__(self, keep: Callable[[Any], Any] = snapshot) -> None:
+        self.frames: list[Frame] = []
+        self.answer: Any = None
+        self.error: StepError | None = None
+        self._keep = keep
+        self._input: Any = None
+        self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
+
+    def before(self, move: Move) -> Skip | None:
+        output, copy = self._last
+        self._input = copy if output is not None and output is move.input else self._keep(move.input)
+        return None
+
+    def after(self, move: Move) -> None:
+        output = self._keep(move.output)
+        self._last = (move.output, output)
+        self.frames.append(frame_of(move, self._input, output))
+
+    def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
+        self.answer, self.error = (answers[0] if answers else None), error
+
+
+def frame_of(move: Move, input: Any, output: Any) -> Frame:
+    """The frame of a move, with copies of its values."""
+    return Frame(
+        move.event.id, move.step, move.visit, input, output, move.error, move.seconds, move.edges, move.reason,
+        move.dropped,
+    )  # fmt: skip
+
+
+def trace(graph: Graph, body: Any) -> Trace:
+    """Run one event and keep a frame of every step; an error is kept, not raised.
+
+    >>> graph = Graph("inverse")
+    >>> _ = graph.to(lambda body: 1 / body, "inverse")
+    >>> graph.trace(0).error
+    StepError('Step "inverse" failed: ZeroDivisionError: division by zero')
+    """
+    plan, recorder = graph.plan(), Recorder()
+    event = entering(body)
+    walk = plan.walk(event, [recorder, *graph.observers])
+    try:
+        (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
+    except StepError:
+        pass  # the recorder has it
+    answer = {"id": event.id} if plan.confirms and recorder.error is None else recorder.answer
+    return Trace(recorder.frames, graph=graph, answer=answer, error=recorder.error)

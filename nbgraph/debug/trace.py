@@ -1,0 +1,128 @@
+"""A Trace: the frames of a run, to look through, to put into a table, to save."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nbgraph.debug.frame import Frame
+from nbgraph.errors import NbgraphError
+from nbgraph.graph.graph import Graph
+
+if TYPE_CHECKING:
+    import pandas
+
+VERSION = 1
+
+
+class Recorded(NbgraphError):
+    """An error that was read from a saved trace: `type` is the name of what it was."""
+
+    def __init__(self, type: str, message: str) -> None:
+        super().__init__(f"{type}: {message}")
+        self.type, self.message = type, message
+
+
+class Trace:
+    """Frames in the order they ran; `answer` and `error` of the run, `graph` it ran through.
+
+    >>> graph = Graph("shout")
+    >>> _ = graph.to(str.strip).to(str.upper)
+    >>> trace = graph.trace(" hi ")
+    >>> [(frame.step, frame.input, frame.output) for frame in trace.frames]
+    [('strip', ' hi ', 'hi'), ('upper', 'hi', 'HI')]
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Frame] = (),
+        *,
+        graph: Graph | None = None,
+        answer: Any = None,
+        error: BaseException | None = None,
+    ) -> None:
+        self.frames = list(frames)
+        self.graph, self.answer, self.error = graph, answer, error
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self.frames)
+
+    def by_step(self, name: str) -> list[Frame]:
+        return [frame for frame in self.frames if frame.step == name]
+
+    def by_event(self, id: str) -> list[Frame]:
+        return [frame for frame in self.frames if frame.event_id == id]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a frame, as a pandas DataFrame."""
+        import pandas
+
+        rows = [{**frame.to_dict(), "error": frame.error, "edges": frame.edges} for frame in self.frames]
+        return pandas.DataFrame(rows, columns=list(Frame.__dataclass_fields__))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trace as plain data."""
+        return {
+            "version": VERSION,
+            "graph": self.graph.to_dict() if self.graph is not None else None,
+            "answer": self.answer,
+            "error": _error(self.error),
+            "frames": [frame.to_dict() for frame in self.frames],
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the trace as JSON; values that JSON does not know are kept as their text."""
+        path = Path(path)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self.to_dict(), enc_hook=_as_text), indent=1))
+        return path
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+    ) -> Trace:
+        """The trace of a file that `save` wrote."""
+        try:
+            data = msgspec.json.decode(Path(path).read_bytes())
+        except msgspec.DecodeError as error:
+            raise NbgraphError(f"{path} is not a saved trace: {error}.") from error
+        if not isinstance(data, dict) or data.get("version") != VERSION:
+            raise NbgraphError(f"{path} is not a trace of version {VERSION}; save it again with this nbgraph.")
+        graph = Graph.from_dict(data["graph"], namespace=namespace or {}, allow=allow) if data["graph"] else None
+        frames = [_frame(row) for row in data["frames"]]
+        return cls(frames, graph=graph, answer=data["answer"], error=_recorded(data["error"]))
+
+    def __repr__(self) -> str:
+        steps = " -> ".join(frame.step for frame in self.frames[:12])
+        more = f" … {len(self.frames) - 12} more" if len(self.frames) > 12 else ""
+        error = f"; error: {self.error}" if self.error is not None else ""
+        return f"<Trace of {len(self.frames)} frames: {steps}{more}{error}>"
+
+
+def _error(error: BaseException | None) -> dict[str, str] | None:
+    return None if error is None else {"type": type(error).__name__, "message": str(error)}
+
+
+def _recorded(error: Mapping[str, str] | None) -> Recorded | None:
+    return None if error is None else Recorded(error["type"], error["message"])
+
+
+def _frame(row: Mapping[str, Any]) -> Frame:
+    return Frame(**{**row, "edges": tuple(row["edges"]), "error": _recorded(row["error"])})
+
+
+def _as_text(value: Any) -> Any:
+    """A value JSON does not know: arrays and numbers of numpy as what they hold, everything else as its repr."""
+    for method in ("item", "tolist"):
+        convert = getattr(value, method, None)
+        if callable(convert):
+            try:
+                return convert()
+            except (ValueError, TypeError):
+                continue
+    return repr(value)
