@@ -44,6 +44,26 @@ class Graph(Doors):
         self.scope = Scope(sys._getframe(1).f_globals)  # names are looked up where the graph was made
         super().__init__()
 
+    @classmethod
+    def assemble(
+        cls,
+        name: str,
+        steps: Iterable[Step],
+        edges: Iterable[Edge],
+        *,
+        scope: Scope,
+        responder: str | None = None,
+        max_iterations: int = 100,
+        error_stream: Any = None,
+    ) -> Graph:
+        """A graph of parts that were looked at already: what the readers of texts end with."""
+        graph = cls(name, max_iterations, error_stream)
+        graph._steps = {step.name: step for step in steps}
+        graph._edges = list(dict.fromkeys(edges))
+        graph._last = next(reversed(graph._steps), None)
+        graph.responder, graph.scope = responder, scope
+        return graph
+
     @property
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._steps.values())
