@@ -51,11 +51,11 @@ def _take_turns(row: Row, contenders: dict[str, Contender], problems: dict[str, 
         if results[entry.label].problem:
             continue
         try:
-            answer = contenders[entry.contender].ask(entry.work, WARM_UP)
+            answer = contenders[entry.contender].ask(entry.work, _in_multiples(row, WARM_UP))
             expected = answer.result if expected is None else expected
             if answer.result != expected:
                 raise ContenderError(f"answers {answer.result}, the reference {expected}")
-            events[entry.label] = _events(row, _seconds_an_event(contenders[entry.contender], entry))
+            events[entry.label] = _events(row, _seconds_an_event(row, contenders[entry.contender], entry))
         except ContenderError as error:
             results[entry.label] = Result(entry, problem=str(error))
     for _ in range(ROUNDS):
@@ -77,11 +77,11 @@ def _one_round(
             yield label, Result(result.entry, problem=str(error))
 
 
-def _seconds_an_event(contender: Contender, entry: Entry) -> float:
+def _seconds_an_event(row: Row, contender: Contender, entry: Entry) -> float:
     """A first estimate, from enough events that the clock and the first call do not count."""
-    events, seconds = WARM_UP, contender.ask(entry.work, WARM_UP).seconds
+    events, seconds = 0, 0.0
     while seconds < ROUND_SECONDS / 20:
-        events *= 4
+        events = _in_multiples(row, max(WARM_UP, events * 4))
         seconds = contender.ask(entry.work, events).seconds
     return seconds / events
 
@@ -89,7 +89,9 @@ def _seconds_an_event(contender: Contender, entry: Entry) -> float:
 def _events(row: Row, seconds: float) -> int:
     """As many as the row says; but what is far slower than the others does fewer, and is counted by the event."""
     if row.events is None:
-        return max(int(ROUND_SECONDS / seconds), WARM_UP)
-    if row.unit != "event":
-        return row.events
+        return _in_multiples(row, max(int(ROUND_SECONDS / seconds), WARM_UP))
     return max(min(row.events, int(8 * ROUND_SECONDS / seconds)), WARM_UP)
+
+
+def _in_multiples(row: Row, events: int) -> int:
+    return -(-events // row.multiple) * row.multiple

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 SCRIPTS: dict[str, tuple[str, str | None]] = {
     "by hand": ("by_hand.py", None),
@@ -49,7 +49,8 @@ class Row:
     entries: tuple[Entry, ...]
     goals: tuple[Goal, ...] = ()
     events: int | None = None  # None: as many as fit into the time of a round
-    unit: str = field(default="event")
+    multiple: int = 1  # events come in so many at once: the steps of a graph that is built
+    unit: str = "event"
 
 
 def chain(steps: int, at_most: float) -> Row:
@@ -69,9 +70,10 @@ def of_same_work(title: str, work: str, names: tuple[str, ...], goals: tuple[Goa
 
 
 def building(steps: int) -> Row:
-    entries = (Entry("networkx", "networkx", "build"), Entry("nbgraph", "nbgraph", "build"))
+    work = f"build {steps}"
+    entries = (Entry("networkx", "networkx", work), Entry("nbgraph", "nbgraph", work))
     goals = (Goal("nbgraph", "networkx", at_most=2),)
-    return Row(f"build, check and serialise a graph of {steps} steps", entries, goals, steps, "step")
+    return Row(f"build, check and serialise a graph of {steps} steps", entries, goals, multiple=steps, unit="step")
 
 
 STREAM_GOALS = (

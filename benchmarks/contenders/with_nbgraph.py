@@ -59,14 +59,15 @@ def spinning_traced() -> Run:
     return one_by_one(traced)
 
 
-def building() -> Run:
-    """Build, check and write down a graph of as many steps as there are events."""
+def building(length: int) -> Run:
+    """Build, check and write down chains of that length; an event is a step."""
 
-    def run(length: int) -> int:
-        graph = chain_of(length)
-        assert graph.check() == []
-        json.dumps(graph.to_dict())
-        return length
+    def run(events: int) -> int:
+        for _ in range(events // length):
+            graph = chain_of(length)
+            assert graph.check() == []
+            json.dumps(graph.to_dict())
+        return events
 
     return run
 
@@ -81,6 +82,8 @@ serve(
         "fetch": fetching,
         "spin": spinning,
         "spin traced": spinning_traced,
-        "build": building,
+        "build 10": lambda: building(10),
+        "build 100": lambda: building(100),
+        "build 1000": lambda: building(1000),
     }
 )
