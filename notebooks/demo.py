@@ -18,7 +18,7 @@ NOTEBOOK = Path(__file__).with_name("01_flights.ipynb")
 
 
 def main() -> int:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     shell = InteractiveShell.instance(history_load_length=0)
     shell.history_manager.enabled = False  # a demo leaves no trace in the history of whoever runs it
     started = time.monotonic()
@@ -41,7 +41,11 @@ def tell(cell: Any, shell: InteractiveShell, console: Console) -> bool:
         console.print(Padding(Markdown(cell.source), (1, 0, 0, 0)))
         return True
     language = "text" if cell.source.startswith("%%") else "python"
-    console.print(Padding(Syntax(cell.source, language, theme="ansi_dark", background_color="default"), (1, 0, 1, 2)))
+    console.print(
+        Padding(
+            Syntax(cell.source, language, theme="ansi_dark", background_color="default", word_wrap=True), (1, 0, 1, 2)
+        )
+    )
     return bool(shell.run_cell(cell.source, store_history=True).success)
 
 
