@@ -10,7 +10,7 @@ LAB := $(BIN)/python tests/lab/prepare.py
 
 demo:
 	@bash tests/lab/environment.sh flights
-	@$(BIN)/python notebooks/demo.py
+	@$(LAB) --image-only $(BIN)/python notebooks/demo.py
 
 # --keep-going: a finding of the linter must not hide what the tests have to say.
 test:

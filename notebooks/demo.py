@@ -29,9 +29,8 @@ def main() -> int:
     finally:
         stop_what_runs(shell.user_ns)
     if is_done:
-        console.print(
-            f"\n[bold]The whole of {NOTEBOOK.name} in {time.monotonic() - started:.0f} s.[/] Nothing is left running."
-        )
+        seconds = time.monotonic() - started
+        console.print(f"\n[bold]The whole of {NOTEBOOK.name} in {seconds:.0f} s; nothing is left running.[/]")
     return 0 if is_done else 1
 
 
@@ -41,11 +40,8 @@ def tell(cell: Any, shell: InteractiveShell, console: Console) -> bool:
         console.print(Padding(Markdown(cell.source), (1, 0, 0, 0)))
         return True
     language = "text" if cell.source.startswith("%%") else "python"
-    console.print(
-        Padding(
-            Syntax(cell.source, language, theme="ansi_dark", background_color="default", word_wrap=True), (1, 0, 1, 2)
-        )
-    )
+    code = Syntax(cell.source, language, theme="ansi_dark", background_color="default", word_wrap=True)
+    console.print(Padding(code, (1, 0, 1, 2)))
     return bool(shell.run_cell(cell.source, store_history=True).success)
 
 

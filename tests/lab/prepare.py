@@ -1,10 +1,11 @@
 """Brings up what the tests need besides Python, runs one command, and takes it down again.
 
-    python tests/lab/prepare.py COMMAND [ARGUMENT...]
+    python tests/lab/prepare.py [--image-only] COMMAND [ARGUMENT...]
 
 As root on Debian it installs Chromium and Docker where they are missing, starts a Docker daemon where none answers,
 and makes a stand-in for `python:3.X-slim` where no registry gives it. Anywhere else it takes what is there, and the
-tests that need more are skipped with the reason (in CI they fail). It uses the standard library only.
+tests that need more are skipped with the reason (in CI they fail). With --image-only it installs and starts nothing,
+and only brings the image where a daemon answers. It uses the standard library only.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ START_SECONDS = 30
 
 
 def main(command: list[str]) -> int:
+    if command[0] == "--image-only":
+        bring_base_image()
+        return subprocess.call(command[1:])
     install_missing()
     with docker_daemon():
         bring_base_image()
