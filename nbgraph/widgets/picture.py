@@ -2,15 +2,78 @@
 
 from __future__ import annotations
 
+import base64
+import importlib
+import threading
+from html import escape
+from typing import Any
+
 from nbgraph.graph.graph import Graph
+from nbgraph.render.svg import mimebundle
+from nbgraph.widgets.watch import Change, Watch
+
+# Reopened without a kernel, the widget's output is an error box: where the picture stands before it, it is hidden.
+# With a live view the picture is: the same rule stands in the widget's own style sheet, for pages without this one.
+STYLE = (
+    "<style>.jp-OutputArea-child:has(.nbg-static)+.jp-OutputArea-child:not(:has(.nbg-root))"
+    ":has(.jp-OutputArea-output[data-mime-type='application/vnd.jupyter.widget-view+json']){display:none}"
+    ".jp-OutputArea-child:has(.nbg-static):has(+.jp-OutputArea-child .nbg-root){display:none}"
+    ".nbg-static img{max-width:100%}</style>"
+)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+QUIET = 1.0  # seconds between two updates of the static picture
 
 
 def show(graph: Graph, *, live: bool = True) -> None:
     """Display a graph in the current cell: a static picture that stays in the notebook, and the live widget."""
-    from IPython.display import display
-
-    from nbgraph.render.svg import mimebundle
-
-    display(mimebundle(graph), raw=True, display_id=True)
+    _display().display(static(graph), raw=True, display_id=(handle := _Handle(graph)).id)
+    handle.follow()
     if live:
-        display(graph.view())
+        view = graph.view()._repr_mimebundle_()
+        bundle: dict[str, Any] = view[0] if isinstance(view, tuple) else view
+        # Without text/plain: a reader that can't show the widget shows the picture above it and nothing more.
+        _display().display({WIDGET: bundle[WIDGET]}, raw=True)
+
+
+def static(graph: Graph, status: dict[str, str] | None = None) -> dict[str, Any]:
+    """What stays in the notebook: the picture for every reader, as HTML too, so that it can carry its own style.
+
+    >>> sorted(static(Graph("empty")))
+    ['image/png', 'image/svg+xml', 'text/html', 'text/plain']
+    """
+    bundle = mimebundle(graph, status=status)
+    data = base64.b64encode(bundle["image/svg+xml"].encode()).decode()
+    words = escape(bundle["text/plain"], quote=True)
+    image = f'<img src="data:image/svg+xml;base64,{data}" alt="{words}">'
+    return {**bundle, "text/html": f'<div class="nbg-static">{STYLE}{image}</div>'}
+
+
+class _Handle:
+    """The static output of one cell: after a run it is drawn anew with the steps' last states, once a second at most."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.watch = Watch.on(graph)
+        self.id = f"nbgraph-{id(self):x}"
+        self._timer: threading.Timer | None = None
+
+    def follow(self) -> None:
+        """Follow the graph's runs as long as something else views it too."""
+        self.watch.follow(self._changed)
+
+    def _changed(self, change: Change) -> None:
+        if change.is_running or self._timer is not None:
+            return
+        self._timer = threading.Timer(QUIET, self._update)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _update(self) -> None:
+        self._timer = None
+        bundle = static(self.graph, self.watch.states())
+        _display().update_display(bundle, display_id=self.id, raw=True)
+
+
+def _display() -> Any:
+    """IPython's display functions, which have no types."""
+    return importlib.import_module("IPython.display")

@@ -1,0 +1,28 @@
+"""Assets: the JavaScript and CSS of a widget, from the files in `static/`."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./[\w.]+";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
+
+
+@cache
+def module(*names: str) -> str:
+    """One ES module from several: a front end loads a widget's module alone, so what it imports is put before it.
+
+    >>> "import {" in module("values.js", "stage.js", "graph.js")
+    False
+    """
+    texts = [(STATIC / name).read_text(encoding="utf-8") for name in names]
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+
+
+@cache
+def styles(*names: str) -> str:
+    """The style sheets of these names, one after the other."""
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)

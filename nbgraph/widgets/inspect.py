@@ -1,0 +1,67 @@
+"""Inspect: what one step last saw and did, for the panel that opens on a click."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from typing import Any
+
+from nbgraph.graph.graph import Graph
+from nbgraph.render.kind import resolved
+from nbgraph.render.printable import printable
+from nbgraph.widgets.preview import shown
+from nbgraph.widgets.record import Record
+from nbgraph.widgets.watch import Watch
+
+CODE = 20_000  # characters of a handler's source
+
+
+def inspected(graph: Graph, watch: Watch, step: str) -> dict[str, Any]:
+    """Input, output and error of the step's last event, its times, its code."""
+    record = watch.record(step) or Record()
+    state, count, errors, p50, p95, note = record.now()
+    facts = {"state": state, "events": count, "errors": errors, "p50 ms": p50, "p95 ms": p95}
+    return {
+        "name": printable(step, 200), "facts": facts, "note": note, "code": code_of(graph, step), **_last(record)
+    }  # fmt: skip
+
+
+def _last(record: Record) -> dict[str, Any]:
+    move = record.last
+    if move is None:
+        return {"event": "", "input": None, "output": None, "error": "", "reason": "", "seconds": 0, "goes": []}
+    return {
+        "event": printable(str(move.event.id), 80),
+        "visit": move.visit,
+        "input": record.input or {**shown(move.input), "late": True},
+        "output": None if move.error else (record.output or {**shown(move.output), "late": True}),
+        "error": _traceback(move.error),
+        "reason": printable(move.reason, 400),
+        "seconds": move.seconds,
+        "goes": [printable(name, 80) for name in move.edges],
+        "dropped": move.dropped,
+    }
+
+
+def _traceback(error: BaseException | None) -> str:
+    """The user's part of the traceback: frames of this package are left out."""
+    if error is None:
+        return ""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if "nbgraph/engine" not in frame.filename
+    ]  # fmt: skip
+    lines = traceback.format_list(frames) + traceback.format_exception_only(error)
+    return "".join(lines)[-8_000:].encode("utf-8", "backslashreplace").decode()
+
+
+def code_of(graph: Graph, step: str) -> str:
+    """The source text of a step's handler, empty where there is none to be had."""
+    spec = graph.spec(step)
+    handler = resolved(spec, graph)
+    if isinstance(handler, str):
+        return handler
+    wanted: Any = handler if inspect.isroutine(handler) or isinstance(handler, type) else type(handler)
+    try:
+        return inspect.getsource(wanted)[:CODE]
+    except (OSError, TypeError):
+        return ""

@@ -1,0 +1,157 @@
+"""Preview: any value as a small tree that JSON can carry; bounded, and made without failing."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from nbgraph.render.printable import printable
+
+Shown = dict[str, Any]
+BYTES, DEPTH, ITEMS, TEXT, ROWS, COLUMNS = 64_000, 6, 100, 2_000, 50, 30
+
+
+@dataclass(slots=True)
+class _Budget:
+    left: int
+
+    def take(self, size: int) -> bool:
+        self.left -= size
+        return self.left > 0
+
+
+def shown(value: Any, limit: int = BYTES) -> Shown:
+    """The value as `{"kind", "text", ...}`: items of containers, rows of tables, a picture where it has one.
+
+    >>> shown({"a": [1, 2]})
+    {'kind': 'dict', 'text': 'dict of 1', 'items': [["'a'", {'kind': 'list', 'text': 'list of 2', 'items': \
+[['0', {'kind': 'number', 'text': '1'}], ['1', {'kind': 'number', 'text': '2'}]]}]]}
+    """
+    return _shown(value, _Budget(limit), 0, ())
+
+
+def _shown(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
+    try:
+        return _tree(value, budget, depth, above)
+    except Exception as error:  # a value's own __repr__, __len__ or __iter__ may do anything
+        return {"kind": "object", "text": f"{type(value).__name__} (not shown: {type(error).__name__})"}
+
+
+def _tree(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
+    if value is None or isinstance(value, bool | int | float | complex):
+        return _leaf("none" if value is None else "number", _number(value), budget)
+    if isinstance(value, str):
+        return _text(value, budget)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _leaf("bytes", f"{len(value)} bytes: {bytes(value[:40])!r}", budget)
+    if id(value) in above:
+        return {"kind": "object", "text": f"{type(value).__name__} (contains itself)"}
+    if depth >= DEPTH or budget.left <= 0:
+        return {"kind": "object", "text": f"{type(value).__name__} …"}
+    above = (*above, id(value))
+    if isinstance(value, Mapping):
+        pairs = ((printable(repr(key), 80), item) for key, item in value.items())
+        return _branch("dict", value, pairs, budget, depth, above)
+    if isinstance(value, list | tuple | Set) or (isinstance(value, Sequence) and not hasattr(value, "dtype")):
+        pairs = ((str(index), item) for index, item in enumerate(value))
+        return _branch("list", value, pairs, budget, depth, above)
+    return _object(value, budget, depth, above)
+
+
+def _branch(kind: str, value: Any, pairs: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
+    items: list[list[Any]] = []
+    for key, item in itertools.islice(pairs, ITEMS):
+        if not budget.take(len(key) + 30):
+            break
+        items.append([key, _shown(item, budget, depth + 1, above)])
+    count = len(value)
+    tree: Shown = {"kind": kind, "text": f"{type(value).__name__} of {count}", "items": items}
+    return tree if len(items) == count else {**tree, "more": count - len(items)}
+
+
+def _object(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
+    name = f"{type(value).__module__}.{type(value).__qualname__}"
+    if _is_frame(value):
+        return _table(value, budget)
+    if picture := _picture(value, budget):
+        return picture
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        head = f"{type(value).__name__} {value.dtype} {tuple(value.shape)}"
+        return {"kind": "object", "text": f"{head}: {printable(repr(value), 400)}"}
+    fields = getattr(value, "__dict__", None)
+    written: Any = type(value).__repr__
+    if isinstance(fields, dict) and fields and written is object.__repr__:
+        pairs = ((str(key), item) for key, item in fields.items())
+        return {**_branch("dict", fields, pairs, budget, depth, above), "text": name}
+    return _leaf("object", printable(repr(value), TEXT), budget)
+
+
+def _is_frame(value: Any) -> bool:
+    """A pandas or polars DataFrame or Series, told without importing either."""
+    module = type(value).__module__.partition(".")[0]
+    return module in ("pandas", "polars") and type(value).__name__ in ("DataFrame", "Series")
+
+
+def _table(value: Any, budget: _Budget) -> Shown:
+    frame = value.to_frame() if type(value).__name__ == "Series" else value
+    columns = [printable(str(column), 80) for column in frame.columns[:COLUMNS]]
+    is_pandas = hasattr(frame, "iloc")
+    head = frame.iloc[:ROWS, :COLUMNS] if is_pandas else frame[:ROWS, :COLUMNS]
+    found = head.itertuples(index=True, name=None) if is_pandas else _numbered(head)
+    rows: list[list[str]] = []
+    for row in found:
+        cells = [printable(str(cell), 200) for cell in row]
+        if not budget.take(sum(map(len, cells)) + 8 * len(cells)):
+            break
+        rows.append(cells)
+    text = f"{type(value).__name__} of {len(frame)} rows, {len(frame.columns)} columns"
+    return {"kind": "table", "text": text, "columns": columns, "rows": rows, "total": len(frame)}
+
+
+def _numbered(frame: Any) -> Any:
+    """The rows of a polars frame, with their numbers in the place of an index."""
+    return ((number, *row) for number, row in enumerate(frame.iter_rows()))
+
+
+def _picture(value: Any, budget: _Budget) -> Shown | None:
+    """A PNG that the value makes of itself; pictures as SVG or HTML could hold scripts and are not asked for."""
+    make = getattr(value, "_repr_png_", None)
+    made = make() if callable(make) else _figure(value)
+    data = made[0] if isinstance(made, tuple) else made
+    if isinstance(data, str):
+        data = base64.b64decode(data)
+    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG"):
+        return None
+    if not budget.take(len(data) * 4 // 3):
+        return {"kind": "object", "text": f"{type(value).__name__}: a picture of {len(data)} bytes, too large to show"}
+    return {"kind": "image", "text": type(value).__name__, "png": base64.b64encode(data).decode()}
+
+
+def _figure(value: Any) -> bytes | None:
+    if type(value).__module__.partition(".")[0] != "matplotlib" or not hasattr(value, "savefig"):
+        return None
+    import io
+
+    stream = io.BytesIO()
+    value.savefig(stream, format="png", dpi=60)
+    return stream.getvalue()
+
+
+def _text(value: str, budget: _Budget) -> Shown:
+    kept = value[: min(TEXT, max(40, budget.left))].encode("utf-8", "backslashreplace").decode()
+    leaf = _leaf("text", kept, budget)
+    return {**leaf, "more": len(value) - len(kept)} if len(value) > len(kept) else leaf
+
+
+def _leaf(kind: str, text: str, budget: _Budget) -> Shown:
+    budget.take(len(text) + 20)
+    return {"kind": kind, "text": text}
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > 3000:
+        return f"a whole number of {value.bit_length()} bits"
+    return printable(repr(value), TEXT)

@@ -1,0 +1,63 @@
+"""Pulse: calls a function on a thread of its own after it was asked to, but not more often than a rate."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+LINGER = 2.0  # seconds the thread waits for more before it ends
+
+
+class Pulse:
+    """Many requests, few calls: what lies between two calls is gathered by the caller.
+
+    >>> calls = []
+    >>> pulse = Pulse(lambda: calls.append(1), 0.01)
+    >>> for _ in range(1000): pulse.request()
+    >>> _ = pulse.settle()
+    >>> 1 <= len(calls) <= 3
+    True
+    """
+
+    def __init__(self, call: Callable[[], None], period: float) -> None:
+        self._call = call
+        self._period = period
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._thread: threading.Thread | None = None
+
+    def request(self) -> None:
+        """Have the function called soon; costs a microsecond, so the thread that runs a graph can ask at each step."""
+        if self._wanted.is_set():
+            return
+        with self._lock:
+            self._idle.clear()
+            self._wanted.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._beat, name="nbgraph-pulse", daemon=True)
+                self._thread.start()
+
+    def settle(self, timeout: float = 5.0) -> bool:
+        """Wait until what was requested has been done."""
+        return self._idle.wait(timeout)
+
+    def _beat(self) -> None:
+        while self._is_wanted():
+            self._wanted.clear()
+            began = time.monotonic()
+            self._call()
+            with self._lock:
+                if not self._wanted.is_set():
+                    self._idle.set()
+            time.sleep(max(0.0, self._period - (time.monotonic() - began)))
+
+    def _is_wanted(self) -> bool:
+        if self._wanted.wait(LINGER):
+            return True
+        with self._lock:  # nobody may ask between the last look and the end of the thread
+            if not self._wanted.is_set():
+                self._thread = None
+            return self._thread is not None

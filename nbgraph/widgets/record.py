@@ -1,0 +1,71 @@
+"""Record: what a watch knows of one step: its state, counts, times, and the last event it saw."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbgraph.engine.observer import Move
+from nbgraph.render.printable import printable
+from nbgraph.widgets.preview import Shown
+
+KEPT = 256  # times of a step that the percentiles look at
+
+
+@dataclass(slots=True)
+class Record:
+    """One step's account. `state` is that of the last event; `active` counts the calls that have not returned."""
+
+    state: str = "idle"
+    note: str = ""
+    count: int = 0
+    errors: int = 0
+    active: int = 0
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    last: Move | None = None
+    input: Shown | None = None
+    output: Shown | None = None
+
+    def begin(self, move: Move, input: Shown | None) -> None:
+        self.active += 1
+        self.last, self.input, self.output = move, input, None
+
+    def end(self, move: Move, output: Shown | None) -> None:
+        self.active = max(0, self.active - 1)
+        self.count += 1
+        self.seconds.append(move.seconds)
+        self.state, self.note = "done", ""
+        if self.last is not move:  # events overlap: this one began before the one that is shown
+            self.last, self.input = move, None
+        if move.error is not None:
+            self.errors += 1
+            self.state, self.note = "failed", first_line(move.error)
+        self.output = output
+
+    def now(self) -> tuple[Any, ...]:
+        """The line of a message: state, count, errors, p50 and p95 in milliseconds, a note."""
+        return ("running" if self.active else self.state, self.count, self.errors, *self.percentiles(), self.note)
+
+    def percentiles(self) -> tuple[float, float]:
+        """The middle and the slow end of the last times, in milliseconds.
+
+        >>> Record(seconds=deque([0.001, 0.002, 0.009])).percentiles()
+        (2.0, 9.0)
+        """
+        times = sorted(self.seconds.copy())
+        if not times:
+            return 0.0, 0.0
+        return round(times[len(times) // 2] * 1000, 3), round(
+            times[min(len(times) - 1, len(times) * 95 // 100)] * 1000, 3
+        )
+
+
+def first_line(error: BaseException) -> str:
+    """The exception in one short line.
+
+    >>> first_line(ValueError("wrong\\nand more"))
+    'ValueError: wrong'
+    """
+    text = str(error).strip().partition("\n")[0]
+    return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__, 160)

@@ -1,0 +1,196 @@
+"""Watch: the one observer behind all live views of a graph; it counts on the run's thread and tells on its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbgraph.engine.observer import Move, Observer
+from nbgraph.errors import StepError
+from nbgraph.event import Event
+from nbgraph.graph.graph import Graph
+from nbgraph.widgets.preview import Shown, shown
+from nbgraph.widgets.pulse import Pulse
+from nbgraph.widgets.record import Record
+
+PERIOD = 0.04  # seconds between two messages: 25 a second
+PAUSE = 0.5  # seconds without an event after which the next one begins a new picture
+SHARE, PURSE = 0.05, 0.05  # of the time, and seconds in advance, that previews of values may take
+
+
+@dataclass(slots=True)
+class Change:
+    """What is new since the last one: records of steps, counts of lines, whether events are under way."""
+
+    steps: dict[str, Record] = field(default_factory=dict)
+    lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    is_running: bool = False
+    is_redrawn: bool = False
+
+
+Subscriber = Callable[[Change], None]
+
+
+class Watch(Observer):
+    """All views of a graph share one; it leaves the graph when the last of them goes.
+
+    >>> graph = Graph("shout")
+    >>> _ = graph.to(str.upper)
+    >>> leave = Watch.on(graph).subscribe(lambda change: None)
+    >>> _ = graph.run("a")
+    >>> Watch.on(graph).states()
+    {'upper': 'done'}
+    >>> leave()
+    >>> graph.observers
+    []
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.records: dict[str, Record] = {}
+        self.lines: dict[tuple[str, str], int] = {}
+        self.breakpoints: dict[str, bool] = {}
+        self._subscribers: list[Subscriber] = []
+        self._followers: deque[Subscriber] = deque(maxlen=4)
+        self._lock = threading.Lock()
+        self._new = Change()
+        self._under_way = 0
+        self._quiet_since = 0.0
+        self._purse, self._filled = PURSE, time.monotonic()
+        self._pulse = Pulse(self._tell, PERIOD)
+        self._end_listening: Callable[[], None] | None = None
+
+    @classmethod
+    def on(cls, graph: Graph) -> Watch:
+        """The watch that views the graph already, else a new one (which a subscriber brings to life)."""
+        return next((observer for observer in graph.observers if isinstance(observer, Watch)), None) or cls(graph)
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Be told of changes, on another thread, up to 25 times a second; returns what ends that."""
+        with self._lock:
+            self._subscribers.append(subscriber)
+            if self._end_listening is None:
+                self._end_listening = self.graph.on_change(self._redraw)
+                self.graph.observers.append(self)
+        return lambda: self._unsubscribe(subscriber)
+
+    def follow(self, follower: Subscriber) -> None:
+        """Be told too, as long as somebody subscribes; the oldest followers (pictures of old cells) are let go."""
+        with self._lock:
+            self._followers.append(follower)
+
+    def _unsubscribe(self, subscriber: Subscriber) -> None:
+        with self._lock:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+            if not self._subscribers and self._end_listening is not None:
+                self._end_listening()
+                self._end_listening = None
+                self.graph.observers.remove(self)
+
+    def states(self) -> dict[str, str]:
+        """The state of every step that has one."""
+        with self._lock:
+            return {name: record.now()[0] for name, record in self.records.items()}
+
+    def record(self, step: str) -> Record | None:
+        return self.records.get(step)
+
+    def mark(self, steps: Iterable[str], state: str, note: str = "") -> None:
+        """Give steps a state that no run gave them: changed, pinned, paused."""
+        with self._lock:
+            for name in steps:
+                record = self._record(name)
+                record.state, record.note = state, note
+        self._pulse.request()
+
+    def break_at(self, step: str, is_set: bool) -> None:
+        """Set or clear the breakpoint of a step; kept by name, so it outlives a new cell and a new view."""
+        if is_set:
+            self.breakpoints[step] = True
+        else:
+            self.breakpoints.pop(step, None)
+        self._pulse.request()
+
+    def settle(self) -> bool:
+        """Wait until everybody has been told everything."""
+        return self._pulse.settle()
+
+    def started(self, event: Event) -> None:
+        with self._lock:
+            if self._under_way == 0 and time.monotonic() - self._quiet_since > PAUSE:
+                self._forget_states()
+            self._under_way += 1
+        self._pulse.request()
+
+    def before(self, move: Move) -> None:
+        input = self._preview(move.input)
+        with self._lock:
+            self._record(move.step).begin(move, input)
+        self._pulse.request()
+
+    def after(self, move: Move) -> None:
+        output = self._preview(move.output) if move.error is None else None
+        with self._lock:
+            self._record(move.step).end(move, output)
+            for target in move.edges:
+                line = (move.step, target)
+                self._new.lines[line] = self.lines[line] = self.lines.get(line, 0) + 1
+        self._pulse.request()
+
+    def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
+        with self._lock:
+            self._under_way = max(0, self._under_way - 1)
+            self._quiet_since = time.monotonic()
+            if self._under_way == 0:
+                for record in self.records.values():
+                    record.active = 0
+        self._pulse.request()
+
+    def everything(self) -> Change:
+        """All that is known, for a view that has just opened."""
+        with self._lock:
+            return Change(dict(self.records), dict(self.lines), self._under_way > 0)
+
+    def _record(self, step: str) -> Record:
+        record = self.records.get(step)
+        if record is None:
+            record = self.records[step] = Record()
+        self._new.steps[step] = record
+        return record
+
+    def _forget_states(self) -> None:
+        """A new picture: what the last events did is gone, what they counted stays."""
+        for name, record in self.records.items():
+            record.state, record.note = "idle", ""
+            self._new.steps[name] = record
+
+    def _preview(self, value: Any) -> Shown | None:
+        """The value as it is now, if there is time: previews take a twentieth of it, with some in advance."""
+        began = time.monotonic()
+        self._purse = min(PURSE, self._purse + (began - self._filled) * SHARE)
+        self._filled = began
+        if self._purse <= 0:
+            return None
+        preview = shown(value)
+        self._purse -= time.monotonic() - began
+        return preview
+
+    def _redraw(self) -> None:
+        with self._lock:
+            self._new.is_redrawn = True
+        self._pulse.request()
+
+    def _tell(self) -> None:
+        with self._lock:
+            change, self._new = self._new, Change()
+            change.is_running = self._under_way > 0
+            subscribers = [*self._subscribers, *self._followers]
+            if change.is_redrawn:
+                self.records = {name: record for name, record in self.records.items() if name in self.graph}
+        for subscriber in subscribers:
+            subscriber(change)

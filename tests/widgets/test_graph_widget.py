@@ -1,0 +1,145 @@
+"""The live widget without a browser: what it sends, how often, and that closing frees what it held."""
+
+import gc
+import json
+import threading
+import time
+import weakref
+
+import pytest
+
+from nbgraph import Graph, StepError
+from nbgraph.widgets.graph import GraphWidget
+from nbgraph.widgets.preview import shown
+from nbgraph.widgets.watch import Watch
+
+
+def double(body):
+    return body * 2
+
+
+def fail(body):
+    raise ValueError("no luck\nsecond line")
+
+
+def watched(graph: Graph) -> tuple[GraphWidget, list]:
+    widget = GraphWidget(graph)
+    sent: list = []
+    widget.send = lambda content, buffers=None: sent.append(json.loads(json.dumps(content)))
+    return widget, sent
+
+
+def test_a_run_is_told_in_few_messages():
+    graph = Graph("twice")
+    graph.to(double).to(str, "text")
+    widget, sent = watched(graph)
+    began = time.monotonic()
+    for number in range(2000):
+        graph.run(number)
+    widget.watch.settle()
+    seconds = time.monotonic() - began
+    last = {}
+    for message in sent:
+        last |= {**message["steps"], **message["lines"]}
+    assert (last["n0"][:3], last["n1"][:3], last["e0"]) == (["done", 2000, 0], ["done", 2000, 0], 2000)
+    assert len(sent) <= 30 * seconds + 3
+    widget.close()
+
+
+def test_an_error_stands_on_its_step_with_its_first_line():
+    graph = Graph("bad")
+    graph.to(double).to(fail)
+    widget, sent = watched(graph)
+    with pytest.raises(StepError):
+        graph.run(1)
+    widget.watch.settle()
+    assert widget.watch.states() == {"double": "done", "fail": "failed"}
+    assert sent[-1]["steps"]["n1"][-1] == "ValueError: no luck"
+    widget.close()
+
+
+def test_a_step_shows_what_went_in_though_it_was_changed_later():
+    graph = Graph("mutating")
+    graph.to(lambda body: body.update(a=2) or body, "change")
+    widget, sent = watched(graph)
+    graph.run({"a": 1})
+    widget.answer({"kind": "inspect", "step": "n0"})
+    found = sent[-1]
+    assert (found["input"]["items"], found["output"]["items"]) == (
+        [["'a'", {"kind": "number", "text": "1"}]],
+        [["'a'", {"kind": "number", "text": "2"}]],
+    )
+    widget.close()
+
+
+def test_a_changed_graph_is_drawn_anew_in_every_view():
+    graph = Graph("grows")
+    graph.to(double)
+    one, two = GraphWidget(graph), GraphWidget(graph)
+    other = Graph("grows")
+    other.to(double).to(str, "text")
+    graph.become(other)
+    one.watch.settle()
+    assert [[step["name"] for step in view.picture["steps"]] for view in (one, two)] == [["double", "text"]] * 2
+    one.close()
+    two.close()
+
+
+def test_breakpoints_are_kept_by_name_and_shared_by_views():
+    graph = Graph("stops")
+    graph.to(double)
+    one, two = GraphWidget(graph), GraphWidget(graph)
+    one.answer({"kind": "break", "step": "n0", "on": True})
+    one.watch.settle()
+    assert (one.breakpoints, two.breakpoints) == (["double"], ["double"])
+    one.close()
+    two.close()
+
+
+def test_a_closed_view_leaves_nothing_on_the_graph():
+    graph = Graph("free")
+    graph.to(double)
+    widget = GraphWidget(graph)
+    assert len(graph.observers) == 1
+    widget.close()
+    assert (graph.observers, graph._listeners) == ([], [])
+    gone = weakref.ref(widget)
+    del widget
+    gc.collect()
+    assert gone() is None
+
+
+def test_many_threads_may_run_the_graph():
+    graph = Graph("threads")
+    graph.to(double)
+    widget, _ = watched(graph)
+    threads = [threading.Thread(target=lambda: [graph.run(1) for _ in range(200)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    widget.watch.settle()
+    assert Watch.on(graph).record("double").count == 800
+    widget.close()
+
+
+def test_the_module_is_small():
+    assert len(GraphWidget._esm.encode()) <= 60_000
+
+
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+    def __len__(self):
+        return -1
+
+
+def test_any_value_is_shown_in_bounds():
+    loop: list = []
+    loop.append(loop)
+    values = [
+        loop, Odd(), "x" * 10**6, list(range(10**5)), {"a": "y" * 10**6}, b"\xff" * 10**6, 10**5000, "\ud800",
+        (n for n in range(3)), {f"k{n}": ["v" * 3000] * 50 for n in range(200)}, float("nan"), object, threading.Lock(),
+    ]  # fmt: skip
+    assert max(len(json.dumps(shown(value))) for value in values) <= 100_000
