@@ -66,8 +66,8 @@ class Debugger:
         self._pins = Pins()
         self._recorder = Recorder()
         self._done: list[Checkpoint] = []  # one for each frame: the state it started from
+        self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
-        self._answers: list[Any] = []  # of the events that are finished
         self._events = _several(events)
         self._walk = self._enter(self._events.pop(0))
         for name in breakpoints:
@@ -102,6 +102,11 @@ class Debugger:
         return found[0] if found else None
 
     @property
+    def answers(self) -> list[Any]:
+        """Every answer of that event so far."""
+        return list(self._walk.answers.all())
+
+    @property
     def trace(self) -> Trace:
         """The frames that led here."""
         return Trace(self._recorder.frames, graph=self.graph, answer=self.answer, error=self.error)
@@ -129,6 +134,7 @@ class Debugger:
             self._done.pop()
             return self.next()
         frame = self._recorder.frames[made]
+        del self._undone[:1]
         self._halt_at(frame)
         if self._halted is None:
             self._begin_next_event()
@@ -140,7 +146,7 @@ class Debugger:
             return self.current
         self._halted = None
         self._walk, self.error, self._events = self._done.pop().restored(self._walk.observers)
-        self._recorder.frames.pop()
+        self._undone.insert(0, self._recorder.frames.pop())
         return self.current
 
     def run_to(self, step: str) -> Frame | None:
@@ -166,6 +172,7 @@ class Debugger:
         self._fork(step, self._recorder.frames[indices[-1]].input)
         while len(self._recorder.frames) > indices[-1]:
             self.back()
+        self._undone.clear()
         return self.next()
 
     def set_input(self, value: Any) -> Frame | None:
@@ -215,7 +222,6 @@ class Debugger:
 
     def _begin_next_event(self) -> None:
         if not self._walk.waiting and self._events and self._halted is None and self.error is None:
-            self._answers.append(self.answer)
             self._walk = self._enter(self._events.pop(0))
 
     def _run(self, until: str | None = None) -> None:
@@ -245,7 +251,8 @@ class Debugger:
             self._halted = frame
 
     def _fork(self, step: str, input: Any) -> None:
-        self.branches.append(Branch(step, input, tuple(self._recorder.frames)))
+        self.branches.append(Branch(step, input, (*self._recorder.frames, *self._undone)))
+        self._undone.clear()
 
     def _complete(self, coroutine: Any) -> Any:
         return (loop.complete if self._walk.plan.is_async else loop.without_waiting)(coroutine)

@@ -147,7 +147,7 @@ def function_of(text: str, scope: Scope) -> Callable[[Any], Any]:
     >>> function_of("(event + 1)", Scope())(2)
     3
     """
-    return evaluate(f"lambda event: ({text.strip()}\n)", scope, "expression")  # type: ignore[no-any-return]
+    return evaluate(f"lambda event: ({text.strip()}\n)", scope, "expression")
 
 
 def predicate_of(when: Condition, scope: Scope) -> Callable[[Any], Any]:

@@ -13,16 +13,17 @@ import linecache
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from nbgraph.engine.failure import Failure
+from nbgraph.engine.layout import Layout, is_choice
 from nbgraph.engine.paths import part, put
 from nbgraph.engine.plan import Arrow, Fused, Line, PlanStep
 from nbgraph.engine.walk import by_outlets, raise_unless_event
 from nbgraph.event import Event
 from nbgraph.types import Shape
 
-DEEPEST = 12  # nested blocks in one function; CPython allows 20
 LONGEST = 150  # functions that call each other; the interpreter's stack holds about 1000
 
 RESERVED = {"event", "item", "answers", "error", "events", "failed", "part", "put", "passed", "every", "chosen", "handle"}
@@ -57,7 +58,7 @@ def generate(
     """All forms that the plan allows; none for a plan with a cycle, which is walked."""
     if any(step.limit is not None for step in steps.values()):
         return Functions()
-    shape = _Layout(steps, starts)
+    shape = Layout(steps, starts)
     if shape.longest > LONGEST:
         return Functions()
     tree = _Writer(graph, shape, Form.TREE, uses_events, is_async)
@@ -65,7 +66,8 @@ def generate(
     line_made: Line | None = None
     fused: Fused | None = None
     source = tree.source
-    if not is_async and not confirms and shape.is_line():
+    takes_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) for step in steps.values())
+    if not is_async and not confirms and not takes_events and shape.is_line():
         line = _Writer(graph, shape, Form.LINE, uses_events, is_async)
         line_made, source = line.made()[0], line.source
     if not is_async and not uses_events and not shape.functions and not shape.has_late_answers():
@@ -73,100 +75,24 @@ def generate(
     return Functions(source, line_made, tree_made, fused, after)
 
 
-class _Layout:
-    """Which steps become functions of their own, and which are written where they are reached."""
+@dataclass(frozen=True)
+class Place:
+    """Where a line is written: how deep, and how the way of an event ends there."""
 
-    def __init__(self, steps: Mapping[str, PlanStep], starts: Sequence[str]) -> None:
-        self.steps = steps
-        self.starts = starts
-        self.has_handlers = any(step.handler is not None for step in steps.values())
-        self.functions: dict[str, None] = {}  # ordered: the source must not depend on hash seeds
-        entries: dict[str, int] = dict.fromkeys(steps, 0)
-        for step in steps.values():
-            for arrow in step.arrows:
-                entries[arrow.target] += 1
-            for arrow in [] if is_choice(step.arrows) else step.arrows[:-1]:
-                self.functions[arrow.target] = None
-        for name, count in entries.items():
-            if count > 1 or name in (step.handler for step in steps.values()) or name in starts[:-1]:
-                self.functions[name] = None
-        self._cut_deep_nests()
-        self.longest = self._longest_call()
+    depth: int
+    stop: str
 
-    def is_loop(self, step: PlanStep) -> bool:
-        return step.call.shape in (Shape.FLAT, Shape.EVENTS)
+    def inner(self) -> Place:
+        return Place(self.depth + 1, self.stop)
 
-    def has_after(self, step: PlanStep) -> bool:
-        """Whether what follows the step is a function of its own: for what it releases, and for handled loops."""
-        return step.call.release is not None or (self.is_loop(step) and self.has_handlers)
-
-    def is_line(self) -> bool:
-        """Whether an event never splits, so that the answer can simply be returned."""
-        return len(self.starts) == 1 and all(
-            not self.is_loop(step)
-            and step.call.shape is not Shape.HOLD
-            and step.call.release is None
-            and step.call.outlets is None
-            and not (step.answers and step.arrows)
-            and (len(step.arrows) <= 1 or is_choice(step.arrows))
-            for step in self.steps.values()
-        )
-
-    def has_late_answers(self) -> bool:
-        return any(step.rescues for step in self.steps.values())
-
-    def _cut_deep_nests(self) -> None:
-        depth = dict.fromkeys(self.steps, 0)
-        waiting = list(self.starts)
-        seen = set(waiting)
-        while waiting:
-            name = waiting.pop()
-            step = self.steps[name]
-            nested = self.is_loop(step) or bool(step.arrows and not step.always) or step.call.outlets is not None
-            for arrow in step.arrows:
-                depth[arrow.target] = depth[name] + nested
-                if depth[arrow.target] >= DEEPEST or arrow.target in self.functions:
-                    self.functions.setdefault(arrow.target)
-                    depth[arrow.target] = 0
-                if arrow.target not in seen:
-                    seen.add(arrow.target)
-                    waiting.append(arrow.target)
-
-    def _longest_call(self) -> int:
-        """The longest chain of generated functions that call each other."""
-        order: list[str] = []
-        left = {name: len(step.arrows) + (step.handler is not None) for name, step in self.steps.items()}
-        before: dict[str, list[str]] = {name: [] for name in self.steps}
-        for name, step in self.steps.items():
-            for target in [*(arrow.target for arrow in step.arrows), *([step.handler] if step.handler else [])]:
-                before[target].append(name)
-        waiting = [name for name, count in left.items() if count == 0]
-        while waiting:
-            name = waiting.pop()
-            order.append(name)
-            for parent in before[name]:
-                left[parent] -= 1
-                if left[parent] == 0:
-                    waiting.append(parent)
-        length: dict[str, int] = {}
-        for name in order:
-            step = self.steps[name]
-            targets = [arrow.target for arrow in step.arrows] + ([step.handler] if step.handler else [])
-            deepest = max((length[target] for target in targets), default=0)
-            length[name] = deepest + (name in self.functions) + self.has_after(step)
-        return max(length.values(), default=0)
-
-
-def is_choice(arrows: Sequence[Arrow]) -> bool:
-    """Whether the arrows are one `if`, with or without its `else`."""
-    kinds = [(arrow.test is not None, arrow.otherwise) for arrow in arrows]
-    return kinds in ([(True, False)], [(True, False), (False, True)], [(False, True), (True, False)])
+    def loop(self) -> Place:
+        return Place(self.depth + 1, "continue")
 
 
 class _Writer:
     """Writes the functions of one form, and remembers which line calls which step."""
 
-    def __init__(self, graph: str, layout: _Layout, form: Form, uses_events: bool, is_async: bool) -> None:
+    def __init__(self, graph: str, layout: Layout, form: Form, uses_events: bool, is_async: bool) -> None:
         self._layout, self._form = layout, form
         self._uses_events, self._is_async = uses_events, is_async
         self._lines: list[str] = []
@@ -199,41 +125,43 @@ class _Writer:
     def _write(self) -> None:
         layout = self._layout
         for name in layout.functions:
-            self._function(self._function_name(name), lambda depth, name=name: self._steps_from(name, depth))
+            self._function(self._function_name(name), partial(self._steps_from, name))
         for step in layout.steps.values():
             if layout.has_after(step):
-                self._function(self._after_name(step.name), lambda depth, step=step: self._go_on(step, depth), step)
+                self._function(self._after_name(step.name), partial(self._after_step, step))
         entry = self._names[0]
         if self._form is Form.FUSED:
             self._fused(entry)
         else:
             self._function(entry, self._enter)
 
-    def _enter(self, depth: int) -> None:
+    def _enter(self, place: Place) -> None:
         *others, last = self._layout.starts
         for name in others:
-            self._call_function(name, depth, is_last=False)
-        self._steps_from(last, depth)
+            self._call_function(name, place, is_last=False)
+        self._steps_from(last, place)
 
-    def _function(self, name: str, write: Callable[[int], None], after: PlanStep | None = None) -> None:
+    def _after_step(self, step: PlanStep, place: Place) -> None:
+        self._go_on(step, place)
+
+    def _function(self, name: str, write: Callable[[Place], None]) -> None:
         if self._lines:
             self._lines += ["", ""]
         word = "async def" if self._is_async else "def"
-        whole = f", {self._whole(after)}" if after is not None else ""
         answers = "" if self._form is Form.LINE else ", answers"
         item = "item=None" if self._form is Form.LINE else "item"
-        self._add(0, f"{word} {name}(event, {item}{answers}{whole}):")
+        self._add(0, f"{word} {name}(event, {item}{answers}):")
         self._add(1, "try:")
-        write(2)
+        write(Place(2, "return None" if self._form is Form.LINE else "return"))
         self._add(1, "except Exception as error:")
-        self._except(2)
+        self._except(Place(2, ""))
 
-    def _except(self, depth: int) -> None:
+    def _except(self, place: Place) -> None:
         if not self._layout.has_handlers:
-            self._add(depth, "raise failed(error, locals())")
+            self._add(place.depth, "raise failed(error, locals())")
             return
-        self._add(depth, "handler, event, item = handle(error, locals())")
-        self._add(depth, f"return {self._await}handler(event, item{self._answers})")
+        self._add(place.depth, "handler, event, item = handle(error, locals())")
+        self._add(place.depth, f"return {self._await}handler(event, item{self._answers})")
 
     def _fused(self, entry: str) -> None:
         self._lines += ["", ""] if self._lines else []
@@ -241,151 +169,146 @@ class _Writer:
         self._add(1, "item = None")
         self._add(1, "try:")
         self._add(2, "for event in events:")
-        self._steps_from(self._layout.starts[0], 3)
+        self._steps_from(self._layout.starts[0], Place(3, "continue"))
         self._add(1, "except Exception as error:")
         self._add(2, "raise failed(error, locals())")
 
     # --- steps ---
 
-    def _steps_from(self, name: str, depth: int) -> None:
+    def _steps_from(self, name: str, place: Place) -> None:
         """Write a step and all that follows it in a straight line."""
         following: str | None = name
         while following is not None:
             step = self._layout.steps[following]
             if self._layout.is_loop(step):
-                self._loop(step, depth)
+                self._loop(step, place)
                 return
-            self._one(step, depth)
+            self._one(step, place)
             if step.call.shape is Shape.HOLD:
                 return
-            following = self._go_on(step, depth, is_chained=True)
+            following = self._go_on(step, place, is_chained=True)
 
-    def _one(self, step: PlanStep, depth: int) -> None:
+    def _one(self, step: PlanStep, place: Place) -> None:
         """The line that calls a step."""
         call = self._call(step)
         shape = step.call.shape
         if shape is Shape.FILTER:
-            self._step_line(step, depth, f"if not {call}:")
-            self._add(depth + 1, self._stop)
+            self._step_line(step, place, f"if not {call}:")
+            self._add(place.depth + 1, place.stop)
         elif shape in (Shape.EACH, Shape.HOLD):
-            self._step_line(step, depth, call)
+            self._step_line(step, place, call)
         elif shape is Shape.EVENT:
-            self._add(depth, "item.body = event")
-            self._step_line(step, depth, f"item = passed({call}, item)")
-            self._add(depth, "event = item.body")
+            self._add(place.depth, "item.body = event")
+            self._step_line(step, place, f"item = passed({call}, item)")
+            self._add(place.depth, "event = item.body")
         elif step.call.result_path:
-            self._step_line(step, depth, f"event = put(event, {step.call.result_path!r}, {call})")
+            self._step_line(step, place, f"event = put(event, {step.call.result_path!r}, {call})")
         else:
-            self._step_line(step, depth, f"event = {call}")
+            self._step_line(step, place, f"event = {call}")
 
-    def _loop(self, step: PlanStep, depth: int) -> None:
+    def _loop(self, step: PlanStep, place: Place) -> None:
         """A step that makes several results: what follows runs for each before the next is drawn."""
         whole, by_event = self._whole(step), step.call.shape is Shape.EVENTS
         call = self._call(step)
-        self._add(depth, f"{whole} = event")
+        self._add(place.depth, f"{whole} = event")
         if self._uses_events:
-            self._add(depth, f"{whole}_item = item")
+            self._add(place.depth, f"{whole}_item = item")
         if by_event:
-            self._add(depth, "item.body = event")
+            self._add(place.depth, "item.body = event")
             call, variable = f"every({call}, item)", "item"
         else:
             variable = "event"
         is_generator = _is_async_generator(step)
         word = "async for" if is_generator else "for"
-        self._step_line(step, depth, f"{word} {variable} in {call}:", whole)
+        self._step_line(step, place, f"{word} {variable} in {call}:", whole)
         if by_event:
-            self._add(depth + 1, "event = item.body")
+            self._add(place.depth + 1, "event = item.body")
         elif self._uses_events:
-            self._add(depth + 1, f"item = {whole}_item.with_body(event)")
+            self._add(place.depth + 1, f"item = {whole}_item.with_body(event)")
         if step.call.result_path and not by_event:
-            self._step_line(step, depth + 1, f"event = put({whole}, {step.call.result_path!r}, event)", whole)
+            self._step_line(step, place.inner(), f"event = put({whole}, {step.call.result_path!r}, event)", whole)
         if self._layout.has_after(step):
             name = self._after_name(step.name)
-            self._add(depth + 1, f"{self._await}{name}(event, item{self._answers}, {whole})")
+            self._add(place.depth + 1, f"{self._await}{name}(event, item{self._answers})")
         else:
-            self._go_on(step, depth + 1, in_loop=whole)
+            self._go_on(step, place.loop())
 
-    def _go_on(
-        self, step: PlanStep, depth: int, *, is_chained: bool = False, in_loop: str | None = None
-    ) -> str | None:
+    def _go_on(self, step: PlanStep, place: Place, *, is_chained: bool = False) -> str | None:
         """What happens with a step's result; the name of the next step where the caller writes it itself."""
-        variable = in_loop or (self._whole(step) if self._layout.is_loop(step) else "event")
-        if step.call.outlets is not None:
-            self._outlets(step, depth, variable)
-            return None
         if step.answers:
-            self._answer(depth)
+            self._answer(place)
         elif step.rescues:
-            self._answer(depth, is_late=True)
+            self._answer(place, is_late=True)
+        if step.call.outlets is not None:
+            self._outlets(step, place)
+            return None
         arrows = step.arrows
         if not arrows:
             if self._form is not Form.LINE and not (step.answers or step.rescues):
-                self._add(depth, "pass")
+                self._add(place.depth, "pass")
             return None
         if is_choice(arrows):
-            self._choice(step, depth, variable)
+            self._choice(step, place)
             return None
-        held = self._conditions(step, depth, variable)
+        held = self._conditions(step, place)
         for arrow in arrows[:-1]:
-            self._arrow(arrow, held, depth, is_last=False)
+            self._arrow(arrow, held, place, is_last=False)
         last = arrows[-1]
         if last.target in self._layout.functions or last in held:
-            self._arrow(last, held, depth, is_last=True)
+            self._arrow(last, held, place, is_last=True)
             return None
         if is_chained:
             return last.target
-        self._steps_from(last.target, depth)
+        self._steps_from(last.target, place)
         return None
 
-    def _choice(self, step: PlanStep, depth: int, variable: str) -> None:
+    def _choice(self, step: PlanStep, place: Place) -> None:
         held = next(arrow for arrow in step.arrows if arrow.test is not None)
-        self._step_line(step, depth, f"if {self._test(step, held)}:", variable)
-        self._target(held.target, depth + 1)
+        self._step_line(step, place, f"if {self._test(step, held)}:")
+        self._target(held.target, place.inner())
         for arrow in step.arrows:
             if arrow.otherwise:
-                self._add(depth, "else:")
-                self._target(arrow.target, depth + 1)
+                self._add(place.depth, "else:")
+                self._target(arrow.target, place.inner())
 
-    def _conditions(self, step: PlanStep, depth: int, variable: str) -> dict[Arrow, str]:
+    def _conditions(self, step: PlanStep, place: Place) -> dict[Arrow, str]:
         """All conditions are looked at before any branch runs; returns what each arrow asks for."""
         held: dict[Arrow, str] = {}
         for number, arrow in enumerate(step.arrows):
             if arrow.test is not None:
                 held[arrow] = f"{self._identifier(step.name)}_is_{number}"
-                self._step_line(step, depth, f"{held[arrow]} = bool({self._test(step, arrow)})", variable)
+                self._step_line(step, place, f"{held[arrow]} = bool({self._test(step, arrow)})")
         none_held = f"not ({' or '.join(held.values())})"
         return held | {arrow: none_held for arrow in step.arrows if arrow.otherwise}
 
-    def _arrow(self, arrow: Arrow, held: Mapping[Arrow, str], depth: int, *, is_last: bool) -> None:
+    def _arrow(self, arrow: Arrow, held: Mapping[Arrow, str], place: Place, *, is_last: bool) -> None:
         if arrow in held:
-            self._add(depth, f"if {held[arrow]}:")
-            depth += 1
-        self._target(arrow.target, depth, is_last=is_last)
+            self._add(place.depth, f"if {held[arrow]}:")
+            place = place.inner()
+        self._target(arrow.target, place, is_last=is_last)
 
-    def _target(self, name: str, depth: int, *, is_last: bool = True) -> None:
+    def _target(self, name: str, place: Place, *, is_last: bool = True) -> None:
         if name in self._layout.functions:
-            self._call_function(name, depth, is_last=is_last)
+            self._call_function(name, place, is_last=is_last)
         else:
-            self._steps_from(name, depth)
+            self._steps_from(name, place)
 
-    def _call_function(self, name: str, depth: int, *, is_last: bool) -> None:
+    def _call_function(self, name: str, place: Place, *, is_last: bool) -> None:
         item = "item" if is_last or not self._uses_events else "item.with_body(event)"
         word = "return " if self._form is Form.LINE else ""
-        self._add(depth, f"{word}{self._await}{self._function_name(name)}(event, {item}{self._answers})")
+        self._add(place.depth, f"{word}{self._await}{self._function_name(name)}(event, {item}{self._answers})")
 
-    def _outlets(self, step: PlanStep, depth: int, variable: str) -> None:
+    def _outlets(self, step: PlanStep, place: Place) -> None:
         """The handler chooses: arrows are asked in order whether they are among the chosen ones."""
         chooser, chosen = f"{self._identifier(step.name)}_outlets", f"{self._identifier(step.name)}_chosen"
         self._globals[chooser] = _chooser(step)
-        self._step_line(step, depth, f"{chosen} = {chooser}(event)", variable)
-        if step.answers:
-            self._answer(depth)
+        self._step_line(step, place, f"{chosen} = {chooser}(event)")
         for arrow in step.arrows:
             is_last = arrow is step.arrows[-1]
-            self._add(depth, f"if {arrow.target!r} in {chosen}:")
-            self._target(arrow.target, depth + 1, is_last=is_last)
+            self._add(place.depth, f"if {arrow.target!r} in {chosen}:")
+            self._target(arrow.target, place.inner(), is_last=is_last)
         if not step.arrows:
-            self._add(depth, "pass")
+            self._add(place.depth, "pass")
 
     # --- words ---
 
@@ -404,31 +327,13 @@ class _Writer:
         path = self._layout.steps[arrow.target].call.input_path
         return f"{name}(part(event, {path!r}))" if path else f"{name}(event)"
 
-    def _answer(self, depth: int, *, is_late: bool = False) -> None:
+    def _answer(self, place: Place, *, is_late: bool = False) -> None:
         words = {
             Form.LINE: "return event",
             Form.TREE: "answers.late.append(event)" if is_late else "answers.append(event)",
             Form.FUSED: "yield event",
         }
-        self._add(depth, words[self._form])
-
-    @property
-    def _stop(self) -> str:
-        in_loop = self._form is Form.FUSED or self._is_in_loop()
-        return "continue" if in_loop else "return None" if self._form is Form.LINE else "return"
-
-    def _is_in_loop(self) -> bool:
-        """Whether the line to be written stands in a `for` of the function being written."""
-        depth = len(self._lines[-1]) - len(self._lines[-1].lstrip())
-        for line in reversed(self._lines):
-            indent = len(line) - len(line.lstrip())
-            if indent < depth and line.lstrip().startswith(("for ", "async for ")):
-                return True
-            if indent < depth:
-                depth = indent
-            if indent == 0:
-                break
-        return False
+        self._add(place.depth, words[self._form])
 
     @property
     def _answers(self) -> str:
@@ -450,8 +355,8 @@ class _Writer:
     def _whole(self, step: PlanStep) -> str:
         return f"{self._identifier(step.name)}_whole"
 
-    def _step_line(self, step: PlanStep, depth: int, text: str, variable: str = "event") -> None:
-        self._add(depth, text)
+    def _step_line(self, step: PlanStep, place: Place, text: str, variable: str = "event") -> None:
+        self._add(place.depth, text)
         self._calls[len(self._lines)] = (step.name, variable)
 
     def _add(self, depth: int, text: str) -> None:

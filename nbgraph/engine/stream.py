@@ -96,7 +96,7 @@ def _resume(plan: Plan, name: str, chunk: Any) -> Answers:
     after = plan.after.get(name)
     answers = Answers()
     if after is not None and not plan.observers:
-        after(event.body, event, answers, event.body)
+        after(event.body, event, answers)
         return answers
     walk = plan.resumed(name, event, chunk)
     return loop.without_waiting(walk.finish())

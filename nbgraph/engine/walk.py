@@ -101,6 +101,7 @@ class Walk:
         self.waiting: list[Pending] = []
         self.error: StepError | None = None
         self._keeps_chunks = keeps_chunks
+        self._failing: Any = None  # the body that an error of the running move would be about
         self._push(plan.starts, event)
 
     async def finish(self) -> Answers:
@@ -139,6 +140,7 @@ class Walk:
         pending = replace(pending, visit=visit)
         move = Move(step.name, pending.event, visit, pending.event.body)
         skip = self._before(move)
+        self._failing = move.input
         began = time.perf_counter()
         try:
             await self._call(step, pending, move, skip)
@@ -220,6 +222,7 @@ class Walk:
         """
         assert pending.chunks is not None
         move = Move(step.name, pending.event, pending.visit, pending.event.body)
+        self._failing = move.input
         began = time.perf_counter()
         try:
             chunk = await pending.chunks.at(pending.index)
@@ -246,11 +249,12 @@ class Walk:
 
     def _go_on(self, step: PlanStep, event: Event, body: Any, move: Move) -> None:
         """The step's result answers, and goes on along the arrows that carry it."""
-        chosen, reason = choose(step, self.plan, body)
+        self._failing = body  # should a condition fail now, its error handler gets the result
         if step.answers:
             self.answers.append(body)
         elif step.rescues:
             self.answers.late.append(body)
+        chosen, reason = choose(step, self.plan, body)
         move.output, move.reason = body, reason
         move.edges = tuple(arrow.target for arrow in chosen)
         move.dropped = bool(step.arrows) and not chosen
@@ -259,7 +263,7 @@ class Walk:
     def _done(self, step: PlanStep, move: Move) -> None:
         """Tell who watches; an error goes to the step's handler, else the graph's, else it ends the event's run."""
         if move.error is not None and step.handler is not None:
-            event = move.event.with_body(move.input)
+            event = move.event.with_body(self._failing)
             event.error, event.origin = move.error, step.name
             move.edges, move.reason = (step.handler,), f"error: {type(move.error).__name__}"
             self._push(move.edges, event)
@@ -268,7 +272,7 @@ class Walk:
         if move.error is not None and step.handler is None:
             found = self.answers.all()
             answer = found[0] if found else None
-            raise StepError(step.name, move.event.with_body(move.input), move.error, answer) from move.error
+            raise StepError(step.name, move.event.with_body(self._failing), move.error, answer) from move.error
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
         """Each branch travels in an Event of its own around the same body; the first target runs first."""

@@ -1,0 +1,100 @@
+"""Layout: which steps of a plan become functions of their own, and which are written where they are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nbgraph.engine.plan import Arrow, PlanStep
+from nbgraph.types import Shape
+
+DEEPEST = 12  # nested blocks in one function; CPython allows 20
+
+
+class Layout:
+    """See the module's docstring; `functions` are the steps' names, in a stable order."""
+
+    def __init__(self, steps: Mapping[str, PlanStep], starts: Sequence[str]) -> None:
+        self.steps = steps
+        self.starts = starts
+        self.has_handlers = any(step.handler is not None for step in steps.values())
+        self.functions: dict[str, None] = {}  # ordered: the source must not depend on hash seeds
+        entries: dict[str, int] = dict.fromkeys(steps, 0)
+        for step in steps.values():
+            for arrow in step.arrows:
+                entries[arrow.target] += 1
+            for arrow in [] if is_choice(step.arrows) else step.arrows[:-1]:
+                self.functions[arrow.target] = None
+        for name, count in entries.items():
+            if count > 1 or name in (step.handler for step in steps.values()) or name in starts[:-1]:
+                self.functions[name] = None
+        self._cut_deep_nests()
+        self.longest = self._longest_call()
+
+    def is_loop(self, step: PlanStep) -> bool:
+        return step.call.shape in (Shape.FLAT, Shape.EVENTS)
+
+    def has_after(self, step: PlanStep) -> bool:
+        """Whether what follows the step is a function of its own: for what it releases, and for handled loops."""
+        return step.call.release is not None or (self.is_loop(step) and self.has_handlers)
+
+    def is_line(self) -> bool:
+        """Whether an event never splits, so that the answer can simply be returned."""
+        return len(self.starts) == 1 and all(
+            not self.is_loop(step)
+            and step.call.shape not in (Shape.HOLD, Shape.EVENT)
+            and step.call.release is None
+            and step.call.outlets is None
+            and not (step.answers and step.arrows)
+            and (len(step.arrows) <= 1 or is_choice(step.arrows))
+            for step in self.steps.values()
+        )
+
+    def has_late_answers(self) -> bool:
+        return any(step.rescues for step in self.steps.values())
+
+    def _cut_deep_nests(self) -> None:
+        depth = dict.fromkeys(self.steps, 0)
+        waiting = list(self.starts)
+        seen = set(waiting)
+        while waiting:
+            name = waiting.pop()
+            step = self.steps[name]
+            nested = self.is_loop(step) or bool(step.arrows and not step.always) or step.call.outlets is not None
+            for arrow in step.arrows:
+                depth[arrow.target] = depth[name] + nested
+                if depth[arrow.target] >= DEEPEST or arrow.target in self.functions:
+                    self.functions.setdefault(arrow.target)
+                    depth[arrow.target] = 0
+                if arrow.target not in seen:
+                    seen.add(arrow.target)
+                    waiting.append(arrow.target)
+
+    def _longest_call(self) -> int:
+        """The longest chain of generated functions that call each other."""
+        order: list[str] = []
+        left = {name: len(step.arrows) + (step.handler is not None) for name, step in self.steps.items()}
+        before: dict[str, list[str]] = {name: [] for name in self.steps}
+        for name, step in self.steps.items():
+            for target in [*(arrow.target for arrow in step.arrows), *([step.handler] if step.handler else [])]:
+                before[target].append(name)
+        waiting = [name for name, count in left.items() if count == 0]
+        while waiting:
+            name = waiting.pop()
+            order.append(name)
+            for parent in before[name]:
+                left[parent] -= 1
+                if left[parent] == 0:
+                    waiting.append(parent)
+        length: dict[str, int] = {}
+        for name in order:
+            step = self.steps[name]
+            targets = [arrow.target for arrow in step.arrows] + ([step.handler] if step.handler else [])
+            deepest = max((length[target] for target in targets), default=0)
+            length[name] = deepest + (name in self.functions) + self.has_after(step)
+        return max(length.values(), default=0)
+
+
+def is_choice(arrows: Sequence[Arrow]) -> bool:
+    """Whether the arrows are one `if`, with or without its `else`."""
+    kinds = [(arrow.test is not None, arrow.otherwise) for arrow in arrows]
+    return kinds in ([(True, False)], [(True, False), (False, True)], [(False, True), (True, False)])
