@@ -31,17 +31,17 @@ def main(names: list[str]) -> int:
 
 
 def row_table(row: Row, results: dict[str, Result]) -> Table:
-    reference = row.entries[0].label
+    references = dict.fromkeys([row.entries[0].label, "nbgraph"])
     table = Table(title=row.title, title_justify="left", title_style="bold", min_width=100)
     table.add_column("", min_width=16)
-    for column in (f"µs per {row.unit}", "slowest to fastest round", f"x {reference}", "x nbgraph"):
+    for column in (f"µs per {row.unit}", "slowest to fastest round", *(f"x {name}" for name in references)):
         table.add_column(column, justify="right")
     for label, result in results.items():
         if result.problem:
             table.add_row(label, "not measured")
             continue
         spread = f"{max(result.rounds) * 1e6:,.2f} to {min(result.rounds) * 1e6:,.2f}"
-        against = [ratio(results, label, other) for other in (reference, "nbgraph")]
+        against = [ratio(results, label, other) for other in references]
         ratios = [f"{one:,.2f}" if one else "" for one in against]
         table.add_row(label + fewer(row, result), f"{result.seconds * 1e6:,.2f}", spread, *ratios)
     problems = [f"{label}: {result.problem}" for label, result in results.items() if result.problem]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -79,9 +80,10 @@ def _one_round(
 
 def _seconds_an_event(row: Row, contender: Contender, entry: Entry) -> float:
     """A first estimate, from enough events that the clock and the first call do not count."""
+    most = row.events or sys.maxsize
     events, seconds = 0, 0.0
-    while seconds < ROUND_SECONDS / 20:
-        events = _in_multiples(row, max(WARM_UP, events * 4))
+    while seconds < ROUND_SECONDS / (20 if row.events is None else 2) and events < most:
+        events = _in_multiples(row, min(most, max(WARM_UP, events * 4)))
         seconds = contender.ask(entry.work, events).seconds
     return seconds / events
 
