@@ -45,6 +45,18 @@ class PathError(NbgraphError):
     """An `input_path` or `result_path` does not fit the body; the message lists the keys that exist."""
 
 
+class RequestError(NbgraphError):
+    """A request is wrong, or can't be answered now; `status` is what HTTP answers with.
+
+    >>> RequestError('There is no model "m9" here; known models: m1, m2.', 404).status
+    404
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class StepError(NbgraphError):
     """A handler failed: `step` is its name, `event` what it got, `__cause__` the user's exception.
 
