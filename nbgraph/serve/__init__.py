@@ -1,0 +1,1 @@
+"""What runs inside a container: the gateway, the worker, metrics. No pandas, no widgets, no docker."""

@@ -1,0 +1,57 @@
+"""`python -m nbgraph.serve`: what a container runs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from nbgraph.errors import NbgraphError
+from nbgraph.serve.limits import Limits
+from nbgraph.serve.logs import set_up
+from nbgraph.serve.worker import Settings, run
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit status: 0 after a stop that was asked for, 1 where the graph could not be served."""
+    settings = _settings(words)
+    set_up()
+    try:
+        run(settings)
+    except NbgraphError as error:
+        logging.getLogger("nbgraph.serve").error("%s", error)
+        return 1
+    except Exception as error:
+        logging.getLogger("nbgraph.serve").exception("%s: %s", type(error).__name__, error)
+        return 1
+    return 0
+
+
+def _settings(words: list[str] | None) -> Settings:
+    parser = argparse.ArgumentParser(prog="python -m nbgraph.serve", description="Serve an exported graph over HTTP.")
+    add = parser.add_argument
+    add("--project", type=Path, default=Path(), help="folder that graph.export() wrote")
+    add("--host", default=Settings.host)
+    add("--port", type=int, default=Settings.port, help="0 for any free one")
+    add("--metrics-host", default=Settings.metrics_host)
+    add("--metrics-port", type=int, default=Settings.metrics_port, help="0 for any free one")
+    add("--key-file", type=Path, help="file with API keys, one a line; without it everyone may call")
+    add("--ready-file", type=Path, help="written with the ports as JSON once all is up")
+    add("--drain-seconds", type=float, default=Settings.drain_seconds)
+    add("--grace-seconds", type=float, default=Settings.grace_seconds)
+    add("--timeout", type=float, default=Limits.seconds, help="seconds until a caller gets 504")
+    add("--max-body", type=int, default=Limits.body_bytes, help="bytes")
+    add("--max-in-flight", type=int, default=Limits.in_flight, help="requests; more get 429")
+    given = vars(parser.parse_args(words))
+    limits = Limits(given.pop("max_body"), given.pop("max_in_flight"), seconds=given.pop("timeout"))
+    return Settings(**given, limits=limits)
+
+
+if __name__ == "__main__":
+    status = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # Libraries with threads of their own (Arrow) may abort the interpreter while it takes itself down.
+    os._exit(status)

@@ -1,0 +1,161 @@
+"""Worker: the process inside a container; serves one exported graph until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import uvicorn
+from prometheus_client import make_wsgi_app
+
+from nbgraph.errors import NbgraphError
+from nbgraph.serve.failures import Failures
+from nbgraph.serve.http import Gateway
+from nbgraph.serve.keys import Keys
+from nbgraph.serve.limits import Limits
+from nbgraph.serve.metrics import Metrics
+from nbgraph.serve.project import load_project
+
+log = logging.getLogger("nbgraph.serve")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a worker finds its project and keys, and where it listens.
+
+    `drain_seconds`: how long it still answers after readiness has turned, so that load balancers notice.
+    `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
+    """
+
+    project: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9090
+    key_file: Path | None = None
+    ready_file: Path | None = None
+    drain_seconds: float = 0
+    grace_seconds: float = 25
+    limits: Limits = field(default_factory=Limits)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; events in flight are finished first."""
+    listener = _bound(settings.host, settings.port)
+    graph = load_project(settings.project)
+    metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
+    graph.observers += [metrics, failures]
+    gateway = Gateway(graph, metrics, failures, Keys.of_file(settings.key_file), settings.limits)
+    with _metrics_server(settings, metrics, failures) as metrics_port:
+        asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port))
+    gateway.close()
+
+
+async def _serve(
+    gateway: Gateway, listener: socket.socket, metrics: Metrics, settings: Settings, metrics_port: int
+) -> None:
+    server = _Server(_configuration(gateway))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    _report_ready(settings, listener.getsockname()[1], metrics_port)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    metrics.draining.set(1)
+    await _drain(gateway, settings)
+    server.should_exit = True
+    await serving
+    stopping.cancel()
+    log.info("stopped")
+
+
+async def _drain(gateway: Gateway, settings: Settings) -> None:
+    """Readiness turns first, then new events are refused, then those in flight are finished."""
+    log.info("stopping", extra={"in_flight": gateway.in_flight})
+    gateway.is_draining = True
+    await asyncio.sleep(settings.drain_seconds)
+    deadline = asyncio.get_running_loop().time() + settings.grace_seconds
+    while gateway.in_flight and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
+    if gateway.in_flight:
+        log.error("gave up on events in flight", extra={"in_flight": gateway.in_flight})
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers, which close the listener at once and end the process by the signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _configuration(gateway: Gateway) -> uvicorn.Config:
+    return uvicorn.Config(
+        gateway, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
+        timeout_keep_alive=30, timeout_graceful_shutdown=2,
+    )  # fmt: skip
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise NbgraphError(f"Port {port} on {host} can't be used: {error.strerror}; choose another.") from error
+    return listener
+
+
+def _report_ready(settings: Settings, port: int, metrics_port: int) -> None:
+    log.info("ready", extra={"host": settings.host, "port": port, "metrics_port": metrics_port})
+    if settings.ready_file is not None:
+        unfinished = settings.ready_file.with_suffix(".part")
+        unfinished.write_text(json.dumps({"pid": os.getpid(), "port": port, "metrics_port": metrics_port}))
+        unfinished.replace(settings.ready_file)  # whoever waits for the file finds it whole
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """A line for every scrape would drown the steps' own."""
+
+
+@contextmanager
+def _metrics_server(settings: Settings, metrics: Metrics, failures: Failures) -> Iterator[int]:
+    """Metrics and failures on a port of their own, which is never published beyond this machine; gives the port."""
+    numbers = make_wsgi_app(metrics.registry)
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/failures":
+            start("200 OK", [("Content-Type", "application/json")])
+            return [failures.json()]
+        return numbers(environ, start)  # type: ignore[no-any-return]
+
+    server = make_server(settings.metrics_host, settings.metrics_port, answer, _Threads, _Silent)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
