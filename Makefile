@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint format notebooks units bench docs clean
+.PHONY: demo test checks lint style types format notebooks units bench docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -17,12 +17,17 @@ test:
 	@bash tests/lab/environment.sh flights,test
 	@$(LAB) $(MAKE) --keep-going checks
 
-checks: lint notebooks units
+checks: style types notebooks units
 
-lint:
+lint: style types
+
+style:
 	@bash tests/lab/environment.sh flights,test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
+	@bash tests/lab/environment.sh flights,test
 	$(BIN)/mypy --strict
 
 format:
@@ -31,7 +36,7 @@ format:
 	$(BIN)/ruff format .
 
 notebooks:
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -p no:doctest -o addopts= notebooks
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -o addopts= notebooks
 
 units:
 	$(BIN)/python -m pytest
