@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import threading
+import uuid
 from html import escape
 from typing import Any
 
@@ -15,9 +16,9 @@ from nbgraph.widgets.watch import Change, Watch
 # Reopened without a kernel, the widget's output is an error box: where the picture stands before it, it is hidden.
 # With a live view the picture is: the same rule stands in the widget's own style sheet, for pages without this one.
 STYLE = (
-    "<style>.jp-OutputArea-child:has(.nbg-static)+.jp-OutputArea-child:not(:has(.nbg-root))"
-    ":has(.jp-OutputArea-output[data-mime-type='application/vnd.jupyter.widget-view+json']){display:none}"
-    ".jp-OutputArea-child:has(.nbg-static):has(+.jp-OutputArea-child .nbg-root){display:none}"
+    "<style>.jp-OutputArea-child:has(.nbg-live)+.jp-OutputArea-child:has(>.lm-Panel.jp-OutputArea-output)"
+    ":not(:has(.nbg-root)){display:none}"
+    ".jp-OutputArea-child:has(.nbg-live):has(+.jp-OutputArea-child .nbg-root){display:none}"
     ".nbg-static img{max-width:100%}</style>"
 )
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -26,16 +27,24 @@ QUIET = 1.0  # seconds between two updates of the static picture
 
 def show(graph: Graph, *, live: bool = True) -> None:
     """Display a graph in the current cell: a static picture that stays in the notebook, and the live widget."""
-    _display().display(static(graph), raw=True, display_id=(handle := _Handle(graph)).id)
-    handle.follow()
-    if live:
-        view = graph.view()._repr_mimebundle_()
-        bundle: dict[str, Any] = view[0] if isinstance(view, tuple) else view
-        # Without text/plain: a reader that can't show the widget shows the picture above it and nothing more.
-        _display().display({WIDGET: bundle[WIDGET]}, raw=True)
+    if not live:
+        _display().display(static(graph), raw=True)
+        return
+    widget = graph.view()
+    kept = _Kept(graph, widget.watch)
+    _display().display(static(graph, widget.watch.states(), is_live=True), raw=True, display_id=kept.id)
+    widget.watch.follow(kept.changed)
+    show_widget(widget)
 
 
-def static(graph: Graph, status: dict[str, str] | None = None) -> dict[str, Any]:
+def show_widget(widget: Any) -> None:
+    """Display a widget without text/plain: a reader that can't show it shows the picture above it and nothing more."""
+    made = widget._repr_mimebundle_()
+    bundle = made[0] if isinstance(made, tuple) else made
+    _display().display({WIDGET: bundle[WIDGET]}, raw=True)
+
+
+def static(graph: Graph, status: dict[str, str] | None = None, *, is_live: bool = False) -> dict[str, Any]:
     """What stays in the notebook: the picture for every reader, as HTML too, so that it can carry its own style.
 
     >>> sorted(static(Graph("empty")))
@@ -45,23 +54,19 @@ def static(graph: Graph, status: dict[str, str] | None = None) -> dict[str, Any]
     data = base64.b64encode(bundle["image/svg+xml"].encode()).decode()
     words = escape(bundle["text/plain"], quote=True)
     image = f'<img src="data:image/svg+xml;base64,{data}" alt="{words}">'
-    return {**bundle, "text/html": f'<div class="nbg-static">{STYLE}{image}</div>'}
+    return {**bundle, "text/html": f'<div class="nbg-static{" nbg-live" if is_live else ""}">{STYLE}{image}</div>'}
 
 
-class _Handle:
-    """The static output of one cell: after a run it is drawn anew with the steps' last states, once a second at most."""
+class _Kept:
+    """The static output of one cell: drawn anew after a run with the steps' last states, once a second at most."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, watch: Watch) -> None:
         self.graph = graph
-        self.watch = Watch.on(graph)
-        self.id = f"nbgraph-{id(self):x}"
+        self.watch = watch
+        self.id = f"nbgraph-{uuid.uuid4().hex}"
         self._timer: threading.Timer | None = None
 
-    def follow(self) -> None:
-        """Follow the graph's runs as long as something else views it too."""
-        self.watch.follow(self._changed)
-
-    def _changed(self, change: Change) -> None:
+    def changed(self, change: Change) -> None:
         if change.is_running or self._timer is not None:
             return
         self._timer = threading.Timer(QUIET, self._update)
@@ -70,7 +75,7 @@ class _Handle:
 
     def _update(self) -> None:
         self._timer = None
-        bundle = static(self.graph, self.watch.states())
+        bundle = static(self.graph, self.watch.states(), is_live=True)
         _display().update_display(bundle, display_id=self.id, raw=True)
 
 

@@ -1,11 +1,13 @@
 """A browser for the tests: Debian's chromium. Without it the tests are skipped, but where CI=true they fail."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # host.py and lab.py stand beside this file
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -37,3 +39,13 @@ def context(browser):
     context = browser.new_context(viewport={"width": 1100, "height": 700})
     yield context
     context.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    pytest.importorskip("jupyterlab")
+    from lab import Lab
+
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    yield lab
+    lab.stop()

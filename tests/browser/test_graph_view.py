@@ -1,14 +1,9 @@
 """The live view in a real browser, on a plain page: states, panel, keyboard, search, themes, hostile names."""
 
-import sys
 import time
-from pathlib import Path
 
 import pandas
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from host import Host
 
 from nbgraph import Graph, StepError
@@ -188,8 +183,11 @@ def test_a_thousand_steps_stay_usable(view):
     for number in range(1, 1000):
         ref = ref.to(len, f"s{number}") if number % 10 else graph.step(f"s{number - 5}").to(len, f"s{number}")
     host = view(graph)
-    host.page.evaluate("""() => { window.frames_seen = 0; const tick = () => { window.frames_seen++; requestAnimationFrame(tick); };
-        requestAnimationFrame(tick); }""")
+    host.page.evaluate("""() => {
+        window.frames_seen = 0;
+        const tick = () => { window.frames_seen++; requestAnimationFrame(tick); };
+        requestAnimationFrame(tick);
+    }""")
     watch, event = host.widget.watch, Event(1)
     watch.started(event)
     began = time.monotonic()

@@ -1,0 +1,102 @@
+"""The live view and the static picture where they live: JupyterLab, Notebook 7, a reopened notebook, nbconvert."""
+
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from lab import CLOSE, CURRENT, OPEN
+
+GRAPH = """
+from nbgraph import Graph
+from nbgraph.widgets.picture import show
+def clean(body): return body.strip()
+def shout(body): return body.upper()
+graph = Graph("shout")
+graph.to(clean).to(shout).respond()
+show(graph)
+"""
+RUN = 'answers = [graph.run(f" a{n} ") for n in range(50)]\nprint(answers[-1])'
+
+
+@pytest.fixture(scope="module")
+def page(context, lab):
+    """One JupyterLab page for all tests of this file; no request may leave the server."""
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{lab.url}/lab?reset")
+    page.wait_for_selector(".jp-Launcher")
+    yield page
+    page.close()
+    assert [url for url in asked if not url.startswith((lab.url, "data:", "blob:"))] == []
+
+
+def test_the_live_view_follows_runs_and_hides_the_static_picture(page, lab):
+    page.evaluate(OPEN, lab.notebook("live.ipynb", GRAPH, RUN))
+    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout: done"]')
+    page.wait_for_function(
+        "() => document.querySelector('[aria-label^=\"shout: done\"]').ariaLabel.includes('50 events')"
+    )
+    images = page.locator(f"{CURRENT}.nbg-static img")
+    assert (images.count(), images.first.is_visible()) == (1, False)
+    page.locator(f'{CURRENT}[aria-label^="clean:"]').click()
+    page.wait_for_selector(f"{CURRENT}.nbg-panel .nbg-value")
+    assert page.locator(f"{CURRENT}.nbg-panel .nbg-value").text_content() == '"a49"'
+    page.wait_for_timeout(2_500)  # the static picture is brought up to date a second after the run
+    page.evaluate(CLOSE)
+    book = nbformat.read(lab.folder / "live.ipynb", 4)
+    static = next(output for output in book.cells[0].outputs if "image/svg+xml" in output.get("data", {}))
+    assert "shout: function, answers, done" in static["data"]["text/plain"]
+
+
+def test_two_graphs_in_one_cell_each_have_their_picture(page, lab):
+    page.evaluate(OPEN, lab.notebook("two.ipynb", GRAPH + "other = Graph('other'); other.to(len); show(other)"))
+    stages = f"{CURRENT}.nbg-stage svg"
+    page.wait_for_function("stages => document.querySelectorAll(stages).length === 2", arg=stages)
+    assert [image.is_visible() for image in page.locator(f"{CURRENT}.nbg-static img").all()] == [False, False]
+    page.evaluate(CLOSE)
+
+
+def test_a_reopened_notebook_shows_the_picture_and_no_error_box(browser, page, lab):
+    page.evaluate(OPEN, lab.notebook("again.ipynb", GRAPH))
+    page.wait_for_selector(f"{CURRENT}.nbg-stage svg")
+    page.evaluate(CLOSE)
+    context = browser.new_context(viewport={"width": 1100, "height": 700})
+    fresh = context.new_page()
+    fresh.goto(f"{lab.url}/doc/tree/again.ipynb")
+    fresh.wait_for_selector(".nbg-static img", timeout=20_000)
+    fresh.wait_for_timeout(1_500)
+    boxes = [*fresh.get_by_text("model not found").all(), *fresh.get_by_text("Loading widget").all()]
+    assert (fresh.locator(".nbg-static img").is_visible(), any(box.is_visible() for box in boxes)) == (True, False)
+    context.close()
+
+
+def test_notebook_7_shows_the_live_view(browser, lab):
+    context = browser.new_context(viewport={"width": 1100, "height": 700})
+    page = context.new_page()
+    page.goto(f"{lab.url}/notebooks/{lab.notebook('seven.ipynb', GRAPH)}")
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+                           "?.connectionStatus === 'connected'", timeout=30_000)  # fmt: skip
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector(".nbg-stage svg", timeout=20_000)
+    assert page.locator(".nbg-static img").is_visible() is False
+    context.close()
+
+
+def test_nbconvert_shows_the_picture(lab, tmp_path):
+    lab.notebook("book.ipynb", GRAPH)
+    command = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--execute",
+        "--to",
+        "html",
+        "--output-dir",
+        str(tmp_path),
+        "book.ipynb",
+    ]
+    subprocess.run(command, cwd=lab.folder, check=True, capture_output=True, timeout=120)
+    assert 'src="data:image/svg+xml;base64,' in (tmp_path / "book.html").read_text()
