@@ -53,3 +53,7 @@ class Handler:
     def due(self) -> float | None:
         """When, on the context's clock, what is held back wants to be released although the stream goes on."""
         return None
+
+    def overdue(self) -> Iterable[Any]:
+        """What is to be released by now, when `due` has come; the rest stays held back."""
+        return self.release()

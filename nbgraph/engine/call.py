@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nbgraph.engine.attempt import attempts
@@ -68,9 +68,13 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
         arguments[ROUTES] = {
             name: call_of(graph, declare(route, name)) for name, route in arguments[ROUTES].items()
         }
-    context = Context(graph.name, step.name, step.function)
+    context = Context(graph.name, step.name, step.function, incoming=partial(_incoming, graph, step.name))
     target = build(resolved, arguments, step, context)
     return _look_at(target, step, resolved, values, context)
+
+
+def _incoming(graph: Graph, name: str) -> int:
+    return sum(edge.target == name and edge.carries_events for edge in graph.edges)
 
 
 def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Context) -> Any:
@@ -93,7 +97,7 @@ def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Cont
         )
     if not (positional or named):
         return resolved
-    return functools.partial(_accepting(resolved, positional, named, step), **named)
+    return partial(_accepting(resolved, positional, named, step), **named)
 
 
 def _construct(
@@ -161,11 +165,11 @@ def _signature(function: Any) -> inspect.Signature | None:
 def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], context: Context) -> Call:
     """Decide, once, everything about how the target is called."""
     function, shape = _entry(target, step.options)
-    given = function.keywords if isinstance(function, functools.partial) else {}
+    given = function.keywords if isinstance(function, partial) else {}
     injected = _injected(function, given, step, context, skip=1)
     plain = _unwrapped(function)
     if injected:
-        function = functools.partial(function, **injected)
+        function = partial(function, **injected)
     if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
         shape = Shape.EVENTS if shape in (Shape.EVENT, Shape.EVENTS) else Shape.FLAT
     is_async = inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain)
@@ -200,12 +204,12 @@ def _nothing(body: Any) -> None:
 
 
 def _is_partial(target: Any) -> bool:
-    return isinstance(target, functools.partial)
+    return isinstance(target, partial)
 
 
 def _unwrapped(function: Any) -> Any:
     """The code behind partials, bound methods and callable objects."""
-    while isinstance(function, functools.partial):
+    while isinstance(function, partial):
         function = function.func
     if not inspect.isroutine(function) and not inspect.isclass(function):
         function = type(function).__call__

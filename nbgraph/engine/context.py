@@ -20,6 +20,11 @@ def ignore_metric(step: str, name: str, value: float) -> None:
     """Metrics go nowhere until somebody collects them."""
 
 
+def no_arrow() -> int:
+    """A step that stands alone: no arrow leads to it."""
+    return 0
+
+
 @dataclass(frozen=True)
 class Context:
     """The logger, parameters, secrets and metrics of one step.
@@ -35,6 +40,7 @@ class Context:
     params: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = time.monotonic
     report: Callable[[str, str, float], None] = ignore_metric
+    incoming: Callable[[], int] = no_arrow  # how many arrows lead to the step, asked anew since a graph may grow
 
     @property
     def logger(self) -> logging.Logger:
