@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import keyword
 import unicodedata
@@ -14,6 +15,7 @@ from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import NotLiteralError
 from nbgraph.graph.naming import BUILT_IN, handler_text, is_dotted, name_of
+from nbgraph.graph.spelling import spelling
 from nbgraph.graph.step import Step, StepOptions, step
 from nbgraph.handler import Handler
 
@@ -90,7 +92,7 @@ def call(
     """
     named = {**arguments, **(options or {})}
     takes_positional = not first and type(named.get(POSITIONAL)) is list
-    given = [first] if first else [python(value) for value in (named.pop(POSITIONAL) if takes_positional else ())]
+    given = [first] if first else [value_text(value) for value in (named.pop(POSITIONAL) if takes_positional else ())]
     odd = {key: value for key, value in named.items() if not is_bare(key)}
     given += [f"{key}={_value(key, value)}" for key, value in named.items() if key not in odd]
     return f"{function}({', '.join([*given, *([f'**{python(odd)}'] if odd else [])])})"
@@ -141,13 +143,31 @@ def is_bare(name: str) -> bool:
 
 def _value(key: str, value: Any) -> str:
     if key == "routes" and type(value) is dict:
-        routes = routes_of(value)
-        return (
-            "{"
-            + ", ".join(f"{literal.quoted(name)}: {step_text(route, is_route=True)}" for name, route in routes.items())
-            + "}"
-        )
-    return python(value)
+        routes = ((literal.quoted(name), step_text(route, is_route=True)) for name, route in routes_of(value).items())
+        return "{" + ", ".join(f"{name}: {route}" for name, route in routes) + "}"
+    return value_text(value)
+
+
+def value_text(value: Any) -> str:
+    """An argument on its own; code that would read back as something else stands in `Code(...)`.
+
+    >>> value_text(Code("customers")), value_text(Code("3"))
+    ('customers', 'Code("3")')
+    """
+    is_odd = isinstance(value, Code) and not _reads_back(value.text)
+    return f"Code({literal.quoted(value.text)})" if is_odd else python(value)
+
+
+def _reads_back(code: str) -> bool:
+    source = f"f(k={code})"
+    try:
+        call = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    match call:
+        case ast.Call(args=[], keywords=[ast.keyword(arg="k", value=node)]) if spelling(node, source) == code:
+            return not literal.is_literal(node) and not code.startswith("Code(")
+    return False
 
 
 def routes_of(routes: Mapping[str, Any]) -> dict[str, Step]:

@@ -120,6 +120,15 @@ def read(node: ast.expr) -> Any:
     raise NotLiteralError(ast.unparse(node))
 
 
+def is_literal(node: ast.expr) -> bool:
+    """Whether an expression is written out."""
+    try:
+        read(node)
+    except NotLiteralError:
+        return False
+    return True
+
+
 def quoted(text: str) -> str:
     """The text as a Python string, in double quotes where that needs no escapes.
 

@@ -1,0 +1,117 @@
+"""Header: the first line of a cell, `%%graph NAME --max-iterations N --error-stream X`."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from nbgraph.errors import GraphError
+from nbgraph.graph import argument
+from nbgraph.graph.calling import Calls
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.literal import NotLiteralError, quoted
+
+_LITERAL_ENDS = (")", "]", "}", '"', "'")  # how an expression ends that is not a bare name
+MOST = 100  # iterations, where the header says nothing else
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first line of a cell says of the graph itself."""
+
+    name: str
+    max_iterations: int = MOST
+    error_stream: Any = None
+
+
+class _Options(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise GraphError(f"{message}; expected `%%graph NAME [--max-iterations N] [--error-stream X]`.")
+
+
+def read_header(rest: str, calls: Calls) -> Header:
+    """The header of what stands behind `%%graph`.
+
+    >>> from nbgraph.graph.admission import Admission
+    >>> from nbgraph.graph.scope import Scope
+    >>> read_header("fraud --max-iterations 3", Calls(Admission(Scope()), parse=None))
+    Header(name='fraud', max_iterations=3, error_stream=None)
+    """
+    parser = _Options(add_help=False, allow_abbrev=False)
+    parser.add_argument("name")
+    parser.add_argument("--max-iterations", type=int, default=MOST)
+    parser.add_argument("--error-stream")
+    try:
+        given = parser.parse_args(shlex.split(rest, comments=True))
+    except ValueError as error:
+        raise GraphError(f"{error} in the `%%graph` line.") from None
+    return header_of(given.name, given.max_iterations, given.error_stream, calls)
+
+
+def header_of(name: str, max_iterations: int, stream: str | None, calls: Calls) -> Header:
+    """The header of options that are read already."""
+    if max_iterations < 1:
+        raise GraphError(f"--max-iterations is {max_iterations}; expected a whole number of at least 1.")
+    name = _text(name)
+    if not name:
+        raise GraphError("the name of the graph is empty; expected `%%graph NAME`.")
+    return Header(name, max_iterations, _stream(stream, calls))
+
+
+def header_text(graph: Graph) -> str:
+    """The first line of a graph's text.
+
+    >>> print(header_text(Graph("my graph", max_iterations=3)))
+    %%graph 'my graph' --max-iterations 3
+    """
+    parts = ["%%graph", _word(graph.name)]
+    if graph.max_iterations != MOST:
+        parts.append(f"--max-iterations {graph.max_iterations}")
+    if graph.error_stream is not None:
+        parts.append(f"--error-stream {_stream_text(graph)}")
+    return " ".join(parts)
+
+
+def _word(text: str) -> str:
+    """A text as one word of the line; in quotes within quotes where a shell's quoting does not reach."""
+    if re.fullmatch(r"[^\W\d][\w.-]*", text):
+        return text
+    return shlex.quote(text if text.isprintable() and text[0] not in "\"'-" else quoted(text))
+
+
+def _text(word: str) -> str:
+    """The text of a word that `_word` wrote."""
+    if word[:1] in ("'", '"'):
+        try:
+            return str(ast.literal_eval(word))
+        except (SyntaxError, ValueError):
+            pass
+    return word
+
+
+def _stream(text: str | None, calls: Calls) -> Any:
+    """What `--error-stream` names: the name itself, a text in quotes, or a call such as `Queue("errors")`."""
+    if text is None or not text.endswith(_LITERAL_ENDS):
+        return text
+    source = f"f({text})"
+    try:
+        call = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError):
+        return text
+    if not isinstance(call, ast.Call) or len(call.args) != 1:
+        return text
+    return calls.argument(call.args[0], source)
+
+
+def _stream_text(graph: Graph) -> str:
+    stream = graph.error_stream
+    if isinstance(stream, str):
+        return _word(stream) if stream and not stream.endswith(_LITERAL_ENDS) else shlex.quote(quoted(stream))
+    try:
+        return shlex.quote(argument.value_text(stream))
+    except NotLiteralError as error:
+        raise GraphError(argument.no_text(f'The error_stream of graph "{graph.name}"', str(error))) from None

@@ -1,0 +1,206 @@
+"""Wiring: the arrow lines and declarations of a cell become the steps and edges of a graph."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from nbgraph.errors import GraphError, LanguageError
+from nbgraph.graph.calling import Calls
+from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.lexer import Text
+from nbgraph.graph.phrase import Item, Kind, Phrase, language_error
+from nbgraph.graph.reader import Declaration
+from nbgraph.graph.step import Step, handler_name, step
+from nbgraph.graph.ways import Ways
+from nbgraph.types import EdgeKind
+
+
+class Wiring:
+    """Collects steps in the order they are first mentioned, and edges in the order they are drawn."""
+
+    def __init__(self, text: Text, calls: Calls) -> None:
+        self.steps: dict[str, Step] = {}
+        self.edges: dict[Edge, None] = {}
+        self.responder: str | None = None
+        self._text, self._calls, self._admission = text, calls, calls.admission
+        self._declared: dict[str, Step] = {}
+        self._ways = Ways()
+
+    def declare(self, declaration: Declaration) -> Step:
+        """Keep what a name was declared to be, until an arrow mentions it."""
+        with self._at(declaration.offset):
+            declared = self._calls.step(declaration.call, declaration.source)
+        if declaration.name in self._declared:
+            message = f'"{declaration.name}" is declared twice; expected one declaration of a name.'
+            raise language_error(self._text, declaration.offset, message)
+        named = _without_own_name(declared.named(declared.name or declaration.name))
+        self._declared[declaration.name] = named
+        return named
+
+    def draw(self, phrase: Phrase) -> None:
+        """The steps and edges of one arrow line; what is said at its end is said of its last arrow."""
+        self._check_ends(phrase)
+        groups = [[self._mention(item) for item in group] for group in phrase.groups]
+        pairs = list(zip(phrase.groups, phrase.groups[1:], groups, groups[1:], strict=False))
+        for number, (items, after, sources, targets) in enumerate(pairs):
+            is_last = number == len(pairs) - 1
+            if any(item.kind is Kind.RESPOND for item in after):
+                self._respond(sources, items, after, phrase, is_last)
+                continue
+            for item, source in zip(items, sources, strict=True):
+                for aim, target in zip(after, targets, strict=True):
+                    self._connect(item, source, aim, target, phrase if is_last else None)
+        if phrase.limit is not None:
+            self._limit(phrase, groups)
+
+    def _check_ends(self, phrase: Phrase) -> None:
+        if any(item.kind is Kind.RESPOND for item in phrase.groups[0]):
+            message = "found `respond` before an arrow; expected it at the end: `save -> respond`."
+            raise language_error(self._text, phrase.offset, message)
+        has_arrow = len(phrase.groups[-2]) > 0
+        if not has_arrow and (_has_ending(phrase) or phrase.items[-1].kind in (Kind.RESPOND, Kind.GRAPH)):
+            message = "found nothing before the arrow; expected a step, since something is said of the arrow."
+            raise language_error(self._text, phrase.offset, message)
+
+    def _mention(self, item: Item) -> str:
+        """The name of the step that an item means; a new one enters the graph."""
+        if item.kind in (Kind.GRAPH, Kind.RESPOND):
+            return WHOLE_GRAPH if item.kind is Kind.GRAPH else ""
+        with self._at(item.offset):
+            meant = self._meant(item)
+        if meant.name not in self.steps:
+            self.steps[meant.name] = meant
+        if item.function is not None:
+            self._set_function(item, meant.name)
+        return meant.name
+
+    def _meant(self, item: Item) -> Step:
+        match item.kind:
+            case Kind.CALL:
+                assert isinstance(item.call, ast.Call)
+                return self._called(self._calls.step(item.call, item.text))
+            case Kind.EXPRESSION:
+                return Step(self._free(item.text, " "), self._admission.handler(item.text, "an expression"))
+            case Kind.TEXT:
+                name = item.text
+            case _:
+                name = item.text if item.text in self.steps else handler_name(item.text) or item.text
+        declared = self._declared.get(item.text) or self._found(item.text)
+        if declared is not None:
+            return declared
+        if name not in self.steps:
+            return Step(name, self._admission.handler(item.text, f'"{item.text}"'))
+        known = self.steps[name]
+        if (
+            "." in item.text
+            and item.text != name
+            and known.handler != (handler := self._admission.handler(item.text, item.text))
+        ):
+            return Step(self._free(name), handler)
+        return known
+
+    def _found(self, name: str) -> Step | None:
+        """A step that was declared elsewhere in the notebook: `clean2 = step(clean, retries=3)`."""
+        found = self._admission.scope.namespace.get(name)
+        if name in self.steps or not isinstance(found, Step):
+            return None
+        return _without_own_name(found.named(found.name or name))
+
+    def _called(self, declared: Step) -> Step:
+        """A call that names its step means the step of that name; any other makes a new one."""
+        given = declared.arguments.get("name")
+        if declared.name or isinstance(given, str):
+            named = _without_own_name(declared.named(declared.name or str(given)))
+            known = self.steps.get(named.name)
+            if known is not None and _made(known) != _made(named):
+                raise GraphError(f'"{named.name}" is already a step, made in another way; give this one another name.')
+            return known or named
+        return declared.named(self._free(handler_name(declared.handler) or "step"))
+
+    def _free(self, name: str, gap: str = "") -> str:
+        """The name, or the first of name2, name3 ... that no step has yet."""
+        number, free = 1, name
+        while free in self.steps or free in self._declared:
+            number += 1
+            free = f"{name}{gap}{number}"
+        return free
+
+    def _set_function(self, item: Item, name: str) -> None:
+        function = self.steps[name].function
+        if function not in (None, item.function):
+            message = (
+                f'step "{name}" runs in "{function}" and can\'t run in "{item.function}" too; expected one function.'
+            )
+            raise language_error(self._text, item.offset, message)
+        self.steps[name] = replace(self.steps[name], function=item.function)
+
+    def _connect(self, item: Item, source: str, aim: Item, target: str, phrase: Phrase | None) -> None:
+        kind = phrase.kind if phrase else None
+        if target == WHOLE_GRAPH or (source == WHOLE_GRAPH and kind is not EdgeKind.ERROR):
+            expected = "`* -> handler on error`: `*` stands for every step of the graph and has an error handler only."
+            raise language_error(self._text, (aim if target == WHOLE_GRAPH else item).offset, f"expected {expected}")
+        if source == WHOLE_GRAPH and any(edge.source == WHOLE_GRAPH and edge.target != target for edge in self.edges):
+            raise language_error(self._text, item.offset, "the graph has an error handler already; expected one.")
+        if kind is None:
+            kind = self._ways.kind(source, target)
+        when = None
+        if phrase and phrase.condition is not None:
+            with self._at(phrase.condition_offset):
+                when = self._admission.condition(phrase.condition, "condition")
+        self.edges[Edge(source, target, when, bool(phrase and phrase.otherwise), kind)] = None
+        self._ways.draw(source, target, kind)
+
+    def _respond(
+        self, sources: list[str], items: tuple[Item, ...], after: tuple[Item, ...], phrase: Phrase, is_last: bool
+    ) -> None:
+        offset = after[0].offset
+        if not is_last or len(after) > 1 or _has_ending(phrase):
+            message = "found more behind `respond`; expected the end of the line: it only says who answers the caller."
+            raise language_error(self._text, offset, message)
+        if len(sources) != 1 or self.responder not in (None, sources[0]):
+            names = " and ".join(f'"{name}"' for name in dict.fromkeys([*filter(None, [self.responder]), *sources]))
+            raise language_error(self._text, offset, f"{names} would both answer; a graph has one responder.")
+        if sources[0] == WHOLE_GRAPH:
+            raise language_error(self._text, items[0].offset, "found `*`; expected the step that answers.")
+        self.responder = sources[0]
+
+    def _limit(self, phrase: Phrase, groups: list[list[str]]) -> None:
+        if phrase.kind is EdgeKind.ERROR:
+            message = "found `max` behind `on error`; expected it on the arrow that goes back."
+            raise language_error(self._text, phrase.offset, message)
+        for name in groups[-2]:
+            with self._at(phrase.offset):
+                checked = step("x", name, max_iterations=phrase.limit).options.max_iterations
+            known = self.steps[name]
+            self.steps[name] = replace(known, options=replace(known.options, max_iterations=checked))
+
+    @contextmanager
+    def _at(self, offset: int) -> Iterator[None]:
+        """Faults of the graph are faults of this place of the text."""
+        try:
+            yield
+        except LanguageError:
+            raise
+        except GraphError as error:
+            raise language_error(self._text, offset, str(error)) from error
+
+
+def _made(declared: Step) -> Step:
+    """What a call says of a step; its function and limit are said elsewhere."""
+    return replace(declared, function=None, options=replace(declared.options, max_iterations=None))
+
+
+def _has_ending(phrase: Phrase) -> bool:
+    is_said = phrase.kind is not None or phrase.condition is not None
+    return is_said or phrase.otherwise or phrase.limit is not None
+
+
+def _without_own_name(declared: Step) -> Step:
+    """A step that is called what its argument `name` says needs that argument no more."""
+    if declared.arguments.get("name") != declared.name:
+        return declared
+    given: Mapping[str, object] = {key: value for key, value in declared.arguments.items() if key != "name"}
+    return replace(declared, arguments=given)

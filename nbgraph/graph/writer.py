@@ -1,0 +1,233 @@
+"""Writer: a graph in the language of the `%%graph` cell, so that reading it gives the same graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from nbgraph.errors import GraphError, LanguageError
+from nbgraph.graph.argument import handler_expression, is_bare, step_text
+from nbgraph.graph.chain import Chain, Chains
+from nbgraph.graph.check import unknown_step
+from nbgraph.graph.document import condition_text
+from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.header import header_text
+from nbgraph.graph.lexer import Text, lines
+from nbgraph.graph.literal import NotLiteralError, quoted
+from nbgraph.graph.naming import handler_text, is_dotted
+from nbgraph.graph.phrase import RESPOND, Kind, Phrase, read_phrase
+from nbgraph.graph.step import Step, StepOptions
+from nbgraph.graph.ways import Ways
+from nbgraph.types import EdgeKind
+
+WIDTH = 100
+SHORT = 48  # a longer call reads better as a declaration
+
+
+def source(graph: Graph) -> str:
+    """The text of a graph.
+
+    >>> graph = Graph("shout")
+    >>> _ = graph.to("clean").to("score", retries=3).respond()
+    >>> print(source(graph))
+    %%graph shout
+    score = step(score, retries=3)
+    clean -> score -> respond
+    """
+    return _Writer(graph).text()
+
+
+class _Writer:
+    """Writes one graph; steps are written out where they are first mentioned."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._steps = {step.name: step for step in graph.steps}
+        self._mentioned: set[str] = set()
+        self._declarations: dict[str, str] = {}
+        self._limits: set[str] = set()  # steps whose limit stands behind an arrow
+
+    def text(self) -> str:
+        self._check()
+        positions = {name: number for number, name in enumerate(self._steps)}
+        chains = Chains(self._graph.edges, self._endings(), {**positions, WHOLE_GRAPH: -1}).all()
+        self._add_responder(chains)
+        body = [*self._order(chains), *(line for chain in chains for line in self._lines(chain))]
+        return "\n".join([header_text(self._graph), *self._declarations.values(), *body]) + "\n"
+
+    def _check(self) -> None:
+        for edge in self._graph.edges:
+            for name in (edge.source, edge.target):
+                if name not in self._steps and name != WHOLE_GRAPH:
+                    raise GraphError(unknown_step(name, self._steps, f'An edge names "{name}"'))
+
+    def _endings(self) -> list[str]:
+        """What must stand behind each edge; nothing where a plain arrow reads back as the same edge."""
+        ways = Ways()
+        endings = []
+        for edge in self._graph.edges:
+            plain = ways.kind(edge.source, edge.target) if edge.source != WHOLE_GRAPH else EdgeKind.FLOW
+            ways.draw(edge.source, edge.target, edge.kind)
+            endings.append(f"{self._kind(edge, plain)}{self._condition(edge)}{self._limit(edge)}")
+        return endings
+
+    def _kind(self, edge: Edge, plain: EdgeKind) -> str:
+        if edge.kind is EdgeKind.ERROR:
+            return " on error"
+        return "" if edge.kind is plain else f" {edge.kind.value}"
+
+    def _condition(self, edge: Edge) -> str:
+        text = None if edge.when is None else condition_text(edge.when)
+        if edge.when is not None and text is None:
+            raise GraphError(
+                f'The condition of "{edge.source}" -> "{edge.target}" is a function without a name, which has no text '
+                'form; write it as an expression ("event > 3"), or give the function a name.'
+            )
+        otherwise = " else" if edge.otherwise else ""
+        return otherwise if text is None else f"{otherwise} if {text if _reads_back(text) else quoted(text)}"
+
+    def _limit(self, edge: Edge) -> str:
+        """The limit of a step stands behind the first arrow that goes back from it."""
+        limit = self._steps[edge.source].options.max_iterations if edge.source in self._steps else None
+        if edge.kind is not EdgeKind.CYCLE or limit is None or edge.source in self._limits:
+            return ""
+        self._limits.add(edge.source)
+        return f" max {limit}"
+
+    def _add_responder(self, chains: list[Chain]) -> None:
+        responder = self._graph.responder
+        if responder is None:
+            return
+        if chains and chains[-1].groups[-1] == [responder] and not chains[-1].ending:
+            chains[-1].groups.append([""])
+        else:
+            chains.append(Chain([[responder], [""]]))
+
+    def _order(self, chains: Iterable[Chain]) -> Iterator[str]:
+        """A line that mentions steps first, where the arrows alone would give another order."""
+        names = list(self._steps)
+        natural = dict.fromkeys(name for chain in chains for group in chain.groups for name in group)
+        place = {name: number for number, name in enumerate(natural)}
+        begin, before = len(names), len(place)
+        while begin and place.get(names[begin - 1], before) < before:
+            begin -= 1
+            before = place[names[begin]]
+        first = names[:begin]
+        if len(first) == 1:
+            yield f"-> {self._item(first[0])}"
+        elif first:
+            yield f"-> [{_wrapped(map(self._item, first))}]"
+
+    def _lines(self, chain: Chain) -> Iterator[str]:
+        """The line of a chain, broken between arrows where it grows long."""
+        text = self._group(chain.groups[0])
+        for number, group in enumerate(chain.groups[1:], 1):
+            after = self._group(group)
+            if len(text) + len(after) > WIDTH and " -> " in text:
+                yield text
+                text = self._group(chain.groups[number - 1])
+            text += f" -> {after}"
+        yield text + chain.ending
+
+    def _group(self, names: list[str]) -> str:
+        return self._item(names[0]) if len(names) == 1 else f"[{', '.join(map(self._item, names))}]"
+
+    def _item(self, name: str) -> str:
+        """A step in an arrow line: written out at its first mention, by name after that."""
+        if name in ("", WHOLE_GRAPH):
+            return name or RESPOND
+        if name in self._mentioned:
+            return _name(name)
+        function = self._steps[name].function
+        written = self._first(name)
+        self._mentioned.add(name)
+        return written if function is None else f"{written}@{function if is_bare(function) else quoted(function)}"
+
+    def _first(self, name: str) -> str:
+        step = self._spec(name)
+        handler = "" if isinstance(step.handler, Graph) else handler_text(step)
+        if handler and not step.arguments and step.options == StepOptions():
+            if handler == name:
+                return handler if _is_expression(handler) else _name(name)
+            if handler.rpartition(".")[2] == name != RESPOND and all(map(is_bare, handler.split("."))):
+                return handler
+        try:
+            return self._queue(step, handler) or self._call(step, handler) or self._declared(step)
+        except NotLiteralError as error:
+            raise GraphError(
+                f'Step "{name}" has an argument that is a {error}, which has no text form. Name it in the notebook '
+                '(`data = ...`) and refer to it by that name: in a %%graph cell as it is, in Python as Code("data").'
+            ) from None
+
+    def _spec(self, name: str) -> Step:
+        """The step without what is said elsewhere in the text."""
+        step = self._steps[name]
+        arguments = {key: value for key, value in step.arguments.items() if (key, value) != ("name", name)}
+        options = replace(step.options, max_iterations=None) if name in self._limits else step.options
+        return replace(step, arguments=arguments, options=options, function=None)
+
+    def _queue(self, step: Step, handler: str) -> str | None:
+        """`Queue("scored")`: the name is the first argument."""
+        if handler != "Queue" or step.options != StepOptions() or {"*", "name"} & set(step.arguments):
+            return None
+        call = step_text(step)
+        return call.replace("Queue(", f"Queue({quoted(step.name)}{', ' if step.arguments else ''}", 1)
+
+    def _call(self, step: Step, handler: str) -> str | None:
+        """`Batch(10)`, where the name is the one that the call gets by itself."""
+        base = handler.rpartition(".")[2]
+        text = step_text(step)
+        is_call = is_dotted(handler_expression(step)) and text.startswith(f"{handler}(")
+        if (
+            not is_call
+            or (len(text) > SHORT and step.name != base)
+            or "name" in step.arguments
+            or not re.fullmatch(rf"{re.escape(base)}\d*", step.name)
+        ):
+            return None
+        number, free = 1, base
+        while free in self._mentioned or free in self._declarations:
+            number += 1
+            free = f"{base}{number}"
+        return text if free == step.name else None
+
+    def _declared(self, step: Step) -> str:
+        if is_bare(step.name) and step.name != RESPOND:
+            self._declarations[step.name] = f"{step.name} = {step_text(step)}"
+            return step.name
+        return step_text(step, name=step.name)
+
+
+def _name(name: str) -> str:
+    return name if is_bare(name) and name != RESPOND else quoted(name)
+
+
+def _is_expression(text: str) -> bool:
+    phrase = _phrase(f"a -> {text}")
+    return phrase is not None and (phrase.items[-1].kind, phrase.items[-1].text) == (Kind.EXPRESSION, text)
+
+
+def _reads_back(condition: str) -> bool:
+    phrase = _phrase(f"a -> b if {condition}")
+    return phrase is not None and phrase.condition == condition and phrase.limit is None
+
+
+def _phrase(text: str) -> Phrase | None:
+    """The phrase of a line, None where it is something else."""
+    found = list(lines(text))
+    try:
+        return read_phrase(found[0], Text(text)) if len(found) == 1 else None
+    except LanguageError:
+        return None
+
+
+def _wrapped(items: Iterable[str]) -> str:
+    """Items with commas between them, on as many lines as they need."""
+    rows = [""]
+    for item in items:
+        if rows[-1] and len(rows[-1]) + len(item) > WIDTH:
+            rows.append("")
+        rows[-1] += f"{item}, "
+    return "\n    ".join(row.rstrip() for row in rows).removesuffix(",")
