@@ -12,7 +12,20 @@ from nbgraph.steps.library import Library
 
 # One line a module: its steps, and what their arguments are made of.
 MODULES = {
+    "batch": "Batch",
+    "choice": "Choice ChoiceByField Partition Partitioned",
+    "collect": "Collector ToDataFrame",
+    "fields": "DropColumns Extend Rename ReifyMetadata",
+    "fold": "MapWithState Reduce",
+    "join": "JoinWithTable",
+    "merge": "Merge",
     "operators": "Filter FlatMap Flatten ForEach Map",
+    "queue": "Queue",
+    "sample": "SampleWindow",
+    "table": "Table",
+    "table_cache": "Cache",
+    "table_redis": "RedisDriver",
+    "table_sqlite": "SqliteDriver",
 }
 
 _library = Library({name: module for module, names in MODULES.items() for name in names.split()})

@@ -10,19 +10,27 @@ from nbgraph.handler import Handler
 from nbgraph.types import Shape
 
 Function = Callable[[Any], Any] | str  # a function of the body, or an expression over `event`
+Folding = Callable[[Any, Any], Any] | str
 
 
-def callable_of(fn: Function, step: str) -> Callable[[Any], Any]:
-    """The function itself, or the one an expression string means.
+def callable_of(fn: Callable[..., Any] | str, step: str, *names: str) -> Callable[..., Any]:
+    """The function itself, or the one that an expression over `event` (or over the given names) means.
 
     >>> callable_of("event['x'] > 3", "Filter")({"x": 4})
     True
+    >>> callable_of("state + event", "Reduce", "state", "event")(1, 2)
+    3
     """
     if callable(fn):
         return fn
+    names = names or ("event",)
     if isinstance(fn, str):
-        return eval(f"lambda event: ({fn}\n)")  # type: ignore[no-any-return]
-    raise GraphError(f"{step} got {fn!r}; expected a function of the body, or an expression over `event`.")
+        try:
+            return eval(f"lambda {', '.join(names)}: ({fn}\n)", {})  # type: ignore[no-any-return]
+        except SyntaxError as error:
+            raise GraphError(f"{step} got {fn!r}, which is not an expression: {error.msg}.") from None
+    wanted = " and ".join(f"`{name}`" for name in names)
+    raise GraphError(f"{step} got {fn!r}; expected a function, or an expression over {wanted}.")
 
 
 class _OfFunction(Handler):
@@ -88,8 +96,11 @@ class FlatMap(_OfFunction):
 class Flatten(Handler):
     """Each item of the body goes on as a body of its own.
 
-    >>> Flatten().do([1, 2])
-    [1, 2]
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(Flatten)
+    >>> list(graph.stream([[1, 2], [3]]))
+    [1, 2, 3]
     """
 
     shape = Shape.FLAT

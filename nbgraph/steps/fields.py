@@ -1,0 +1,108 @@
+"""Fields: add, rename and drop what a body that is a dict has; write an event's metadata into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.event import Event
+from nbgraph.handler import Handler
+from nbgraph.steps.operators import Function, callable_of
+from nbgraph.types import Shape
+
+Body = Mapping[str, Any]
+METADATA = ("key", "id", "path", "method", "headers", "content_type", "time", "error", "origin")
+
+
+class Extend(Handler):
+    """The fields that the function returns are added to the body; a field that exists is replaced.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(Extend(lambda body: {"total": body["price"] * body["count"]}))
+    >>> graph.run({"price": 5, "count": 2})
+    {'price': 5, 'count': 2, 'total': 10}
+    """
+
+    do: Callable[[Body], Any]
+
+    def __init__(self, fn: Function) -> None:
+        function = callable_of(fn, "Extend")
+        if iscoroutinefunction(function):
+
+            async def extend_async(body: Body) -> dict[str, Any]:
+                return {**body, **await function(body)}
+
+            self.do = extend_async
+            return
+
+        def extend(body: Body) -> dict[str, Any]:
+            return {**body, **function(body)}
+
+        self.do = extend
+
+
+class Rename(Handler):
+    """Fields get new names; those that the body does not have are left out of account.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(Rename({"dep_delay": "delay"}))
+    >>> graph.run({"carrier": "UA", "dep_delay": 4})
+    {'carrier': 'UA', 'delay': 4}
+    """
+
+    def __init__(self, mapping: Mapping[str, str]) -> None:
+        if not isinstance(mapping, Mapping):
+            raise GraphError(f'Rename got {mapping!r}; expected a dict of old and new names, {{"old": "new"}}.')
+        self._names = dict(mapping)
+
+    def do(self, body: Body) -> dict[str, Any]:
+        names = self._names
+        return {names.get(name, name): value for name, value in body.items()}
+
+
+class DropColumns(Handler):
+    """The body without some of its fields; those that it does not have are left out of account.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(DropColumns(["password"]))
+    >>> graph.run({"name": "Ada", "password": "x"})
+    {'name': 'Ada'}
+    """
+
+    def __init__(self, columns: str | Iterable[str]) -> None:
+        self._columns = frozenset([columns] if isinstance(columns, str) else columns)
+
+    def do(self, body: Body) -> dict[str, Any]:
+        columns = self._columns
+        return {name: value for name, value in body.items() if name not in columns}
+
+
+class ReifyMetadata(Handler):
+    """Write the event's key, id, path, method, headers, content type or time into the body.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(ReifyMetadata({"key": "card"}))
+    >>> graph.run({"amount": 120}, key="card-7")
+    {'amount': 120, 'card': 'card-7'}
+
+    A list of names writes each under its own.
+    """
+
+    shape = Shape.EVENT
+
+    def __init__(self, mapping: Mapping[str, str] | Iterable[str]) -> None:
+        names = dict(mapping) if isinstance(mapping, Mapping) else {name: name for name in mapping}
+        unknown = [name for name in names if name not in METADATA]
+        if unknown:
+            raise GraphError(f"ReifyMetadata got {unknown[0]!r}; an event has: {', '.join(METADATA)}.")
+        self._names = names
+
+    def do(self, event: Event) -> Event:
+        event.body = {**event.body, **{field: getattr(event, name) for name, field in self._names.items()}}
+        return event

@@ -1,0 +1,77 @@
+"""Fold: one value made of many events; a state that goes from one event to the next."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from nbgraph.event import Event
+from nbgraph.handler import Handler
+from nbgraph.steps.operators import Folding, callable_of
+from nbgraph.steps.table import Table
+from nbgraph.types import Shape
+
+
+class Reduce(Handler):
+    """Fold all events into one value, which goes on when the stream ends.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(Reduce(0, lambda total, body: total + body))
+    >>> list(graph.stream([1, 2, 3]))
+    [6]
+
+    `fn(state, body)` gives the new state; as a text it is an expression over `state` and `event`.
+    """
+
+    shape = Shape.HOLD
+
+    def __init__(self, initial_value: Any, fn: Folding) -> None:
+        self._initial_value = initial_value
+        self._fn = callable_of(fn, "Reduce", "state", "event")
+        self.state = copy.deepcopy(initial_value)
+
+    def do(self, body: Any) -> None:
+        self.state = self._fn(self.state, body)
+
+    def release(self) -> list[Any]:
+        result, self.state = self.state, copy.deepcopy(self._initial_value)
+        return [result]
+
+
+class MapWithState(Handler):
+    """As Map, with a state that the function gets and gives back: `fn(body, state) -> (body, state)`.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(MapWithState(0, lambda body, count: ({**body, "number": count}, count + 1)))
+    >>> list(graph.stream([{"a": 1}, {"a": 2}]))
+    [{'a': 1, 'number': 0}, {'a': 2, 'number': 1}]
+
+    With `group_by_key` each key has a state of its own, that of the event's key. The initial state may then be a
+    `Table`, where states are found and kept.
+    """
+
+    do: Callable[[Any], Any]
+
+    def __init__(self, initial_state: Any, fn: Folding, group_by_key: bool = False) -> None:
+        self._fn = callable_of(fn, "MapWithState", "event", "state")
+        self._initial_state = initial_state
+        self.shape = Shape.EVENT if group_by_key else Shape.MAP
+        is_table = isinstance(initial_state, Table)
+        self.state = {} if group_by_key else initial_state if is_table else copy.deepcopy(initial_state)
+        self.do = (self._by_table if is_table else self._by_key) if group_by_key else self._for_all
+
+    def _for_all(self, body: Any) -> Any:
+        body, self.state = self._fn(body, self.state)
+        return body
+
+    def _by_key(self, event: Event) -> None:
+        key = event.key
+        state = self.state[key] if key in self.state else copy.deepcopy(self._initial_state)
+        event.body, self.state[key] = self._fn(event.body, state)
+
+    def _by_table(self, event: Event) -> None:
+        table: Table = self._initial_state
+        event.body, table[event.key] = self._fn(event.body, table.get(event.key, {}))

@@ -1,0 +1,36 @@
+"""Queue: a buffered border between steps, and the cut line of a deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.handler import Handler
+from nbgraph.steps.key import Key
+from nbgraph.types import Shape
+
+
+class Queue(Handler):
+    """Here events may wait, and the graph may be cut into functions.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(str.strip).to(Queue("cleaned")).to(str.upper)
+    >>> graph.run(" hello ")
+    'HELLO'
+
+    A queue with a `key` (a field's name, "$key", a function of the body) keeps the order of each key over all its
+    `shards`; it holds at most `max_size` events, then whoever fills it waits.
+    """
+
+    shape = Shape.EACH
+
+    def __init__(self, name: str = "queue", key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
+        if shards < 1 or max_size < 1:
+            raise GraphError(f'Queue "{name}" has shards={shards!r}, max_size={max_size!r}; expected at least 1.')
+        if shards > 1 and key is None:
+            raise GraphError(f'Queue "{name}" has {shards} shards and no key to spread events by; give it a key.')
+        self.name, self.key, self.shards, self.max_size = name, key, shards, max_size
+
+    def do(self, body: Any) -> None:
+        """The body goes on as it is."""
