@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
@@ -94,7 +95,7 @@ def fresh(graph: Graph) -> Graph:
 
 def compiled(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
     """Every event through the generated functions."""
-    return [Outcome.of(lambda event=event: _handled(graph, event)) for event in copy.deepcopy(events)]
+    return [Outcome.of(partial(_handled, graph, event)) for event in copy.deepcopy(events)]
 
 
 def observed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
@@ -109,14 +110,13 @@ def observed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
 def streamed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
     """Every event through the form that streams use."""
     return [
-        Outcome.of(lambda event=event: list(stream(graph.plan(), [event], is_whole=False)))
-        for event in copy.deepcopy(events)
+        Outcome.of(partial(stream, graph.plan(), [event], is_whole=False)) for event in copy.deepcopy(events)
     ]
 
 
 def stepped(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
     """Every event in the debugger, step by step."""
-    return [Outcome.of(lambda event=event: _stepped(graph, event)) for event in copy.deepcopy(events)]
+    return [Outcome.of(partial(_stepped, graph, event)) for event in copy.deepcopy(events)]
 
 
 def assert_same(graph: Graph, events: Sequence[Any]) -> list[Outcome]:

@@ -65,7 +65,7 @@ def resolve(graph: Graph, step: Step) -> Any:
         raise Unbound(f'Step "{step.name}": {error}') from None
 
 
-def named(name: str, scope: Scope) -> Any:
+def named(name: str, scope: Scope, *, exceptions: bool = False) -> Any:
     """What a bare or dotted name means: the notebook's object, else a built-in step, a builtin, an allowed module's."""
     if "." in name:
         return _dotted(name, scope)
@@ -73,7 +73,7 @@ def named(name: str, scope: Scope) -> Any:
         return scope.namespace[name]
     if name in steps.catalogue():
         return steps.catalogue()[name]
-    if hasattr(builtins, name) and (not scope.is_document or name in SAFE_BUILTINS):
+    if hasattr(builtins, name) and (exceptions or not scope.is_document or name in SAFE_BUILTINS):
         return getattr(builtins, name)
     known = [key for key in (*scope.namespace, *steps.catalogue()) if not key.startswith("_")]
     close = get_close_matches(name, known, n=1)
@@ -122,13 +122,19 @@ def _attribute(name: str, found: Any, parts: list[str]) -> Any:
 
 
 def value_of(argument: Any, scope: Scope, where: str) -> Any:
-    """The value of an argument; `Code` is evaluated in the notebook, also inside lists and dicts."""
+    """The value of an argument; `Code` is evaluated in the notebook, also inside lists and dicts.
+
+    What has no `Code` in it stays the object that was given, since a step may be meant to share it.
+    """
     if isinstance(argument, Code):
         return evaluate(argument.text, scope, where)
     if type(argument) is dict:
-        return {key: value_of(value, scope, where) for key, value in argument.items()}
+        values = {key: value_of(value, scope, where) for key, value in argument.items()}
+        return argument if all(values[key] is value for key, value in argument.items()) else values
     if type(argument) in (list, tuple):
-        return type(argument)(value_of(value, scope, where) for value in argument)
+        items = [value_of(value, scope, where) for value in argument]
+        is_same = all(new is old for new, old in zip(items, argument, strict=True))
+        return argument if is_same else type(argument)(items)
     return argument
 
 
@@ -147,13 +153,15 @@ def function_of(text: str, scope: Scope) -> Callable[[Any], Any]:
     >>> function_of("(event + 1)", Scope())(2)
     3
     """
-    return evaluate(f"lambda event: ({text.strip()}\n)", scope, "expression")
+    function: Callable[[Any], Any] = evaluate(f"lambda event: ({text.strip()}\n)", scope, "expression")
+    return function
 
 
 def predicate_of(when: Condition, scope: Scope) -> Callable[[Any], Any]:
     """The function of a condition: an expression, `Code` that names a predicate, or the predicate itself."""
     if isinstance(when, Code):
-        return value_of(when, scope, "condition")  # type: ignore[no-any-return]
+        predicate: Callable[[Any], Any] = value_of(when, scope, "condition")
+        return predicate
     return function_of(when, scope) if isinstance(when, str) else when
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from nbgraph.engine.bind import is_expression, is_self_contained, predicate_of
+from nbgraph.engine.bind import binding_problems, is_expression
 from nbgraph.engine.call import Call, call_of
+from nbgraph.engine.condition import Test, exceptions_of
+from nbgraph.engine.flatten import Flat, flatten
 from nbgraph.engine.generate import generate
-from nbgraph.engine.plan import Arrow, Plan, PlanStep
+from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
+from nbgraph.engine.report import reporter
 from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
 from nbgraph.graph.code import Code
@@ -34,74 +37,87 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
         except Exception as error:
             raise failed(error, locals())
     """
-    problems = check.problems(graph.steps, graph.edges)
-    if not graph.steps:
-        problems.append(f'Graph "{graph.name}" has no steps; add the first with graph.to(handler).')
-    calls, faults = _calls(graph, before)
-    if problems or faults:
-        raise GraphError.of_problems(graph.name, [*problems, *faults])
-    steps = _plan_steps(graph, calls)
-    starts = tuple(topology.starts(steps, graph.edges))
+    flat = _sound(graph)
+    calls = _calls(graph.name, flat, before)
+    steps = _plan_steps(flat, calls)
+    starts = tuple(topology.starts(steps, flat.edges))
     if not starts:
         raise GraphError(f'Graph "{graph.name}" has no step that events could enter by: every step follows another.')
-    confirms = graph.responder is None and len(topology.ends(steps, graph.edges)) > 1
-    uses_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) or step.handler for step in steps.values())
+    confirms = flat.responder is None and len(topology.ends(steps, flat.edges)) > 1
+    uses_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) or step.handlers for step in steps.values())
     is_async = any(step.call.is_async for step in steps.values())
-    functions = generate(graph.name, steps, starts, confirms=confirms, uses_events=uses_events, is_async=is_async)
+    report = reporter(graph)
+    functions = generate(
+        graph.name, steps, starts, is_line_wanted=not confirms and report is None, uses_events=uses_events,
+        is_async=is_async,
+    )  # fmt: skip
     return Plan(
         name=graph.name, steps=steps, starts=starts, confirms=confirms, uses_events=uses_events, is_async=is_async,
-        observers=graph.observers, watch=_watch(graph), source=functions.source, line=functions.line,
+        observers=graph.observers, report=report, watch=_watch(flat), source=functions.source, line=functions.line,
         tree=functions.tree, fused=functions.fused, after=functions.after,
     )  # fmt: skip
 
 
-def _calls(graph: Graph, before: Plan | None) -> tuple[dict[str, Call], list[str]]:
-    """Every step's call, and one sentence for each that can't be bound or built."""
+def _sound(graph: Graph) -> Flat:
+    """The graph without inner graphs, once its form has no fault; all faults are told at once."""
+    problems = check.problems(graph.steps, graph.edges)
+    if not graph.steps:
+        problems.append(f'Graph "{graph.name}" has no steps; add the first with graph.to(handler).')
+    if problems:
+        raise GraphError.of_problems(graph.name, [*problems, *binding_problems(graph)])
+    return flatten(graph)
+
+
+def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
+    """Every step's call; one error tells of all that can't be bound or built."""
     calls: dict[str, Call] = {}
     faults: list[str] = []
-    for step in graph.steps:
-        earlier = before.steps.get(step.name) if before else None
+    for name, owned in flat.steps.items():
+        earlier = before.steps.get(name) if before else None
         try:
-            calls[step.name] = call_of(graph, step, earlier.call if earlier else None)
+            calls[name] = call_of(owned.graph, owned.step, earlier.call if earlier else None)
         except GraphError as error:
             faults += error.problems
         except Exception as error:
-            fault = GraphError(f'Step "{step.name}" can\'t be built: {type(error).__name__}: {error}')
+            fault = GraphError(f'Step "{name}" can\'t be built: {type(error).__name__}: {error}')
             raise fault from error  # the user's own constructor failed: its traceback is worth more than a list
-    return calls, faults
+    if faults:
+        raise GraphError.of_problems(graph, faults)
+    return calls
 
 
-def _plan_steps(graph: Graph, calls: Mapping[str, Call]) -> dict[str, PlanStep]:
-    names = [step.name for step in graph.steps]
-    edges = graph.edges
+def _plan_steps(flat: Flat, calls: Mapping[str, Call]) -> dict[str, PlanStep]:
+    names, edges = list(flat.steps), flat.edges
     looping = _on_cycles(names, edges)
-    handlers = {edge.source: edge.target for edge in reversed(edges) if edge.is_error}
+    handlers: dict[str, list[Handling]] = {}
     leaving: dict[str, list[Edge]] = {name: [] for name in names}
     for edge in edges:
         if edge.carries_events:
             leaving[edge.source].append(edge)
+        else:
+            handlers.setdefault(edge.source, []).append(Handling(edge.target, exceptions_of(edge)))
     following = topology.successors(names, edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
     main = topology.reachable(following, topology.starts(names, edges))
-    graph_handler = handlers.get(WHOLE_GRAPH)
+    of_graph = handlers.get(WHOLE_GRAPH, [])
     return {
-        step.name: PlanStep(
-            name=step.name,
-            call=calls[step.name],
-            arrows=tuple(_arrow(edge, graph) for edge in leaving[step.name]),
-            handler=handlers.get(step.name) or (graph_handler if step.name != graph_handler else None),
-            limit=(step.options.max_iterations or graph.max_iterations) if step.name in looping else None,
-            answers=_answers(graph, step, main, leaving),
-            rescues=step.name not in main and not leaving[step.name],
+        name: PlanStep(
+            name=name,
+            call=calls[name],
+            arrows=tuple(_arrow(edge) for edge in leaving[name]),
+            handlers=tuple(handlers.get(name, [])) + tuple(one for one in of_graph if one.target != name),
+            limit=flat.steps[name].limit if name in looping else None,
+            answers=_answers(flat, name, main, leaving),
+            rescues=name not in main and not leaving[name],
         )
-        for step in graph.steps
+        for name in names
     }
 
 
-def _answers(graph: Graph, step: Step, main: set[str], leaving: Mapping[str, list[Edge]]) -> bool:
+def _answers(flat: Flat, name: str, main: set[str], leaving: Mapping[str, list[Edge]]) -> bool:
     """The responder's result answers; without a responder, the ends' do."""
-    if graph.responder is not None:
-        return step.name == graph.responder
-    return step.name in main and not leaving[step.name]
+    if flat.responder is not None:
+        return name == flat.responder
+    return name in main and not leaving[name]
 
 
 def _on_cycles(names: Iterable[str], edges: Sequence[Edge]) -> set[str]:
@@ -111,30 +127,32 @@ def _on_cycles(names: Iterable[str], edges: Sequence[Edge]) -> set[str]:
     return {name for group in groups for name in group}
 
 
-def _arrow(edge: Edge, graph: Graph) -> Arrow:
-    if edge.when is None:
+def _arrow(edge: Edge) -> Arrow:
+    if not isinstance(edge.when, Test):
         return Arrow(edge.target, otherwise=edge.otherwise)
-    try:
-        test = predicate_of(edge.when, graph.scope)
-    except GraphError as error:
-        raise GraphError(f'The condition of "{edge.source}" -> "{edge.target}": {error}') from None
-    if isinstance(edge.when, Code):
-        return Arrow(edge.target, test, edge.when.text)
-    if not isinstance(edge.when, str):
-        return Arrow(edge.target, test, getattr(edge.when, "__name__", repr(edge.when)))
-    sees_all = graph.spec(edge.target).options.input_path is None
-    return Arrow(edge.target, test, edge.when, sees_all and is_self_contained(edge.when, graph.scope))
+    return Arrow(edge.target, edge.when.function, edge.when.text, edge.when.is_inline, edge.otherwise)
 
 
-def _watch(graph: Graph) -> Callable[[], bool] | None:
+def _watch(flat: Flat) -> Callable[[], bool] | None:
     """Tells, in nanoseconds a name, whether every name that the plan depends on still means the same object.
 
     It is generated so that its globals are the notebook's own: the interpreter caches such look-ups, and a graph of
     names costs no more than calling the functions by their names does.
     """
-    namespace = graph.scope.namespace
-    names = sorted({name for step in graph.steps for name in _names_in(step)} & set(namespace))
-    if not names or not isinstance(namespace, dict):
+    watches: dict[int, tuple[dict[str, Any], set[str]]] = {}
+    for owned in flat.steps.values():
+        namespace = owned.graph.scope.namespace
+        if isinstance(namespace, dict):
+            watches.setdefault(id(namespace), (namespace, set()))[1].update(_names_in(owned.step))
+    made = [_compare(namespace, sorted(names & set(namespace))) for namespace, names in watches.values()]
+    compares = [compare for compare in made if compare is not None]
+    if len(compares) <= 1:
+        return compares[0] if compares else None
+    return lambda: all(compare() for compare in compares)
+
+
+def _compare(namespace: dict[str, Any], names: Sequence[str]) -> Callable[[], bool] | None:
+    if not names:
         return None
     seen = ", ".join(f"seen_{number}=seen[{number}]" for number in range(len(names)))
     same = " and ".join(f"{name} is seen_{number}" for number, name in enumerate(names))

@@ -32,7 +32,7 @@ class Failure:
     def handled(self, error: Exception, variables: Mapping[str, Any]) -> tuple[Callable[..., Any], Any, Event]:
         """The function of the step's error handler with its body and event; raises where the step has none."""
         found = self._step_and_input(error)
-        handler = self._steps[found[0]].handler if found else None
+        handler = self._steps[found[0]].handler_of(error) if found else None
         if found is None or handler is None:
             raise self.failed(error, variables)
         step, variable = found

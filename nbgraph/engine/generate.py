@@ -51,7 +51,7 @@ def generate(
     steps: Mapping[str, PlanStep],
     starts: Sequence[str],
     *,
-    confirms: bool,
+    is_line_wanted: bool,
     uses_events: bool,
     is_async: bool,
 ) -> Functions:
@@ -67,7 +67,7 @@ def generate(
     fused: Fused | None = None
     source = tree.source
     takes_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) for step in steps.values())
-    if not is_async and not confirms and not takes_events and shape.is_line():
+    if not is_async and is_line_wanted and not takes_events and shape.is_line():
         line = _Writer(graph, shape, Form.LINE, uses_events, is_async)
         line_made, source = line.made()[0], line.source
     if not is_async and not uses_events and not shape.functions and not shape.has_late_answers():
@@ -115,7 +115,7 @@ class _Writer:
         after = {
             name: self._globals[self._after_name(name)]
             for name, step in self._layout.steps.items()
-            if step.call.release is not None
+            if step.call.release is not None and self._form is not Form.FUSED
         }
         failure.handlers.update({name: self._globals[self._function_name(name)] for name in self._layout.functions})
         return self._globals[self._names[0]], after
@@ -127,7 +127,7 @@ class _Writer:
         for name in layout.functions:
             self._function(self._function_name(name), partial(self._steps_from, name))
         for step in layout.steps.values():
-            if layout.has_after(step):
+            if layout.has_after(step) and self._form is not Form.FUSED:
                 self._function(self._after_name(step.name), partial(self._after_step, step))
         entry = self._names[0]
         if self._form is Form.FUSED:
@@ -170,6 +170,8 @@ class _Writer:
         self._add(1, "try:")
         self._add(2, "for event in events:")
         self._steps_from(self._layout.starts[0], Place(3, "continue"))
+        if not any(line.lstrip().startswith("yield") for line in self._lines):
+            self._add(2, "yield from ()")  # every step holds back: still a generator
         self._add(1, "except Exception as error:")
         self._add(2, "raise failed(error, locals())")
 
@@ -227,7 +229,7 @@ class _Writer:
             self._add(place.depth + 1, f"item = {whole}_item.with_body(event)")
         if step.call.result_path and not by_event:
             self._step_line(step, place.inner(), f"event = put({whole}, {step.call.result_path!r}, event)", whole)
-        if self._layout.has_after(step):
+        if self._layout.has_after(step) and self._form is not Form.FUSED:
             name = self._after_name(step.name)
             self._add(place.depth + 1, f"{self._await}{name}(event, item{self._answers})")
         else:

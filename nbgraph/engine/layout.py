@@ -16,7 +16,7 @@ class Layout:
     def __init__(self, steps: Mapping[str, PlanStep], starts: Sequence[str]) -> None:
         self.steps = steps
         self.starts = starts
-        self.has_handlers = any(step.handler is not None for step in steps.values())
+        self.has_handlers = any(step.handlers for step in steps.values())
         self.functions: dict[str, None] = {}  # ordered: the source must not depend on hash seeds
         entries: dict[str, int] = dict.fromkeys(steps, 0)
         for step in steps.values():
@@ -24,8 +24,9 @@ class Layout:
                 entries[arrow.target] += 1
             for arrow in [] if is_choice(step.arrows) else step.arrows[:-1]:
                 self.functions[arrow.target] = None
+        handling = {one.target for step in steps.values() for one in step.handlers}
         for name, count in entries.items():
-            if count > 1 or name in (step.handler for step in steps.values()) or name in starts[:-1]:
+            if count > 1 or name in handling or name in starts[:-1]:
                 self.functions[name] = None
         self._cut_deep_nests()
         self.longest = self._longest_call()
@@ -71,27 +72,28 @@ class Layout:
 
     def _longest_call(self) -> int:
         """The longest chain of generated functions that call each other."""
-        order: list[str] = []
-        left = {name: len(step.arrows) + (step.handler is not None) for name, step in self.steps.items()}
+        left = {name: len(_targets(step)) for name, step in self.steps.items()}
         before: dict[str, list[str]] = {name: [] for name in self.steps}
         for name, step in self.steps.items():
-            for target in [*(arrow.target for arrow in step.arrows), *([step.handler] if step.handler else [])]:
+            for target in _targets(step):
                 before[target].append(name)
+        length: dict[str, int] = {}
         waiting = [name for name, count in left.items() if count == 0]
         while waiting:
             name = waiting.pop()
-            order.append(name)
+            step = self.steps[name]
+            deepest = max((length[target] for target in _targets(step)), default=0)
+            length[name] = deepest + (name in self.functions) + self.has_after(step)
             for parent in before[name]:
                 left[parent] -= 1
                 if left[parent] == 0:
                     waiting.append(parent)
-        length: dict[str, int] = {}
-        for name in order:
-            step = self.steps[name]
-            targets = [arrow.target for arrow in step.arrows] + ([step.handler] if step.handler else [])
-            deepest = max((length[target] for target in targets), default=0)
-            length[name] = deepest + (name in self.functions) + self.has_after(step)
         return max(length.values(), default=0)
+
+
+def _targets(step: PlanStep) -> list[str]:
+    """All steps that may run next: along the arrows, or to handle an error."""
+    return [arrow.target for arrow in step.arrows] + [handling.target for handling in step.handlers]
 
 
 def is_choice(arrows: Sequence[Arrow]) -> bool:

@@ -31,18 +31,26 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True)
+class Handling:
+    """The step that handles errors of certain types."""
+
+    target: str
+    types: tuple[type[BaseException], ...] = (Exception,)
+
+
+@dataclass(frozen=True, slots=True)
 class PlanStep:
     """A step ready to run: its call, its arrows, and what its result means for the caller.
 
     `answers`: its result answers. `rescues`: it ends the way of a handled error, so its result answers where
-    nothing else does. `handler`: the step that takes its errors. `limit`: how often it may run for one event, None
+    nothing else does. `handlers`: the steps that take its errors, the first that fits. `limit`: how often it may run for one event, None
     outside of cycles.
     """
 
     name: str
     call: Call
     arrows: tuple[Arrow, ...]
-    handler: str | None
+    handlers: tuple[Handling, ...]
     limit: int | None
     answers: bool
     rescues: bool
@@ -50,6 +58,10 @@ class PlanStep:
     @property
     def always(self) -> bool:
         return all(arrow.test is None and not arrow.otherwise for arrow in self.arrows)
+
+    def handler_of(self, error: BaseException) -> str | None:
+        """The step that takes this error; None where nobody does."""
+        return next((handling.target for handling in self.handlers if isinstance(error, handling.types)), None)
 
 
 class Answers(list[Any]):
@@ -87,6 +99,7 @@ class Plan:
     uses_events: bool
     is_async: bool
     observers: list[Observer]  # the graph's own list: who is added there watches the next event
+    report: Callable[[StepError], None] | None  # tells the graph's error stream
     watch: Callable[[], bool] | None
     source: str
     line: Line | None
@@ -157,13 +170,13 @@ class Plan:
 
     def handle(self, event: Event) -> Answers:
         """All answers of one event through the generated function, or observed where somebody watches."""
-        if self.observers or self.tree is None:
-            return loop.without_waiting(self.walk(event, self.observers).finish())
         answers = Answers()
         try:
+            if self.observers or self.tree is None:
+                return loop.without_waiting(self.walk(event, self.observers).finish())
             self.tree(event.body, event, answers)
         except StepError as error:
-            raise _with_answer(error, answers) from error.__cause__
+            raise self._told(error, answers) from error.__cause__
         return answers
 
     async def ahandle(self, event: Event) -> Any:
@@ -171,13 +184,13 @@ class Plan:
         return self._answer(event, await self.aanswers(event))
 
     async def aanswers(self, event: Event) -> Answers:
-        if self.observers or self.tree is None:
-            return await self.walk(event, self.observers).finish()
         answers = Answers()
         try:
+            if self.observers or self.tree is None:
+                return await self.walk(event, self.observers).finish()
             await self.tree(event.body, event, answers)
         except StepError as error:
-            raise _with_answer(error, answers) from error.__cause__
+            raise self._told(error, answers) from error.__cause__
         return answers
 
     def walk(self, event: Event, observers: Sequence[Observer] = ()) -> Walk:
@@ -191,6 +204,14 @@ class Plan:
         walk = self.walk(event, self.observers)
         walk.resume_after(step, event, chunk)
         return walk
+
+    def _told(self, error: StepError, answers: Answers) -> StepError:
+        """The error with what was answered before it; the error stream knows of it."""
+        if answers.all():
+            error.answer = answers.all()[0]
+        if self.report is not None:
+            self.report(error)
+        return error
 
     def _answer(self, event: Event, answers: Answers) -> Any:
         if self.confirms:
@@ -216,9 +237,3 @@ def entering(
     if type(event.body) in RAW:
         event.body = decode(event.body, event.content_type)
     return event
-
-
-def _with_answer(error: StepError, answers: Answers) -> StepError:
-    found = answers.all()
-    error.answer = found[0] if found else None
-    return error

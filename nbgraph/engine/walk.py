@@ -262,14 +262,15 @@ class Walk:
 
     def _done(self, step: PlanStep, move: Move) -> None:
         """Tell who watches; an error goes to the step's handler, else the graph's, else it ends the event's run."""
-        if move.error is not None and step.handler is not None:
+        handler = step.handler_of(move.error) if move.error is not None else None
+        if handler is not None:
             event = move.event.with_body(self._failing)
             event.error, event.origin = move.error, step.name
-            move.edges, move.reason = (step.handler,), f"error: {type(move.error).__name__}"
+            move.edges, move.reason = (handler,), f"error: {type(move.error).__name__}"
             self._push(move.edges, event)
         for observer in self.observers:
             observer.after(move)
-        if move.error is not None and step.handler is None:
+        if move.error is not None and handler is None:
             found = self.answers.all()
             answer = found[0] if found else None
             raise StepError(step.name, move.event.with_body(self._failing), move.error, answer) from move.error

@@ -9,12 +9,15 @@ from typing import Any
 from nbgraph.types import EdgeKind
 
 Condition = str | Callable[[Any], Any]
+Caught = type[BaseException] | str | tuple[type[BaseException] | str, ...]  # exceptions, or their names
 WHOLE_GRAPH = "*"  # the source of the edge to a graph's own error handler
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
     """Frozen data: names of source and target, a condition or `otherwise`, and the kind.
+
+    On an error edge `when` is the names of the exceptions it is for, `"ValueError | KeyError"`; None is all.
 
     >>> Edge("score", "alert", when="event['p'] > .9").kind == "flow"
     True

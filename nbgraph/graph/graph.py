@@ -11,7 +11,7 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
 from nbgraph.graph.doors import Doors
-from nbgraph.graph.edge import WHOLE_GRAPH, Condition, Edge
+from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
 from nbgraph.graph.ref import StepRef
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Retried, Step, handler_name, step
@@ -136,14 +136,16 @@ class Graph(Doors):
         parents = [self._previous() if parent == PREVIOUS else parent for parent in _names(after)]
         return self.place(step(handler, name, **options), parents, _names(before), when=when, otherwise=otherwise)
 
-    def error_handler(self, handler: Handled, name: str | None = None, **options: Any) -> Graph:
+    def error_handler(
+        self, handler: Handled, name: str | None = None, *, on: Caught | None = None, **options: Any
+    ) -> Graph:
         """One handler for the errors that no step's own handler takes."""
         if "before" in options:
             raise GraphError(
                 f'The error handler of graph "{self.name}" has `before`; only a step\'s own handler can go on with '
                 "other steps: use graph.step(name).error_handler(handler, before=...)."
             )
-        self.place_error_handler(WHOLE_GRAPH, step(handler, name, **options))
+        self.place_error_handler(WHOLE_GRAPH, step(handler, name, **options), on=on)
         return self
 
     def remove(self, name: str) -> None:
@@ -221,11 +223,23 @@ class Graph(Doors):
         self.responder = name
         self._changed()
 
-    def place_error_handler(self, source: str, declared: Step, before: str | Sequence[str] | None = None) -> None:
-        if source == WHOLE_GRAPH and any(map(topology.is_whole_graph, self._edges)):
-            raise GraphError(f'Graph "{self.name}" has an error handler already; remove it first.')
+    def place_error_handler(
+        self,
+        source: str,
+        declared: Step,
+        before: str | Sequence[str] | None = None,
+        on: Caught | None = None,
+    ) -> None:
+        caught = _exception_names(on)
+        for edge in self._edges:
+            if edge.is_error and edge.source == source and edge.when == caught:
+                where = f'Graph "{self.name}"' if source == WHOLE_GRAPH else f'Step "{source}"'
+                raise GraphError(
+                    f'{where} has an error handler already, "{edge.target}"; remove it first, or tell both by the '
+                    "exceptions they take: error_handler(handler, on=ValueError)."
+                )
         name = self._add(declared)
-        self._edges.append(Edge(source, name, kind=EdgeKind.ERROR))
+        self._edges.append(Edge(source, name, caught, kind=EdgeKind.ERROR))
         # `before` may name a step that is added later, so it is left to check().
         self._edges += [Edge(name, child) for child in _names(before)]
         self._changed()
@@ -313,6 +327,19 @@ class Graph(Doors):
 
 def _names(given: str | Sequence[str] | None) -> list[str]:
     return [given] if isinstance(given, str) else list(given or ())
+
+
+def _exception_names(on: Caught | None) -> str | None:
+    """The names of exceptions as an error edge has them: `"ValueError | KeyError"`."""
+    if on is None:
+        return None
+    named = [one if isinstance(one, str) else _exception_name(one) for one in (on if isinstance(on, tuple) else (on,))]
+    return " | ".join(named)
+
+
+def _exception_name(kind: type[BaseException]) -> str:
+    is_near = kind.__module__ in ("builtins", "__main__") or "<locals>" in kind.__qualname__
+    return kind.__name__ if is_near else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _described(handler: Handled) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.graph.edge import Condition
+from nbgraph.graph.edge import Caught, Condition
 from nbgraph.graph.step import Handled, Retried, Step, step
 
 if TYPE_CHECKING:
@@ -66,10 +66,25 @@ class StepRef:
         return self
 
     def error_handler(
-        self, handler: Handled, name: str | None = None, *, before: str | Sequence[str] | None = None, **options: Any
+        self,
+        handler: Handled,
+        name: str | None = None,
+        *,
+        before: str | Sequence[str] | None = None,
+        on: Caught | None = None,
+        **options: Any,
     ) -> StepRef:
-        """Another handler takes this step's errors; the flow stops there, or goes on with the steps `before` names."""
-        self._graph.place_error_handler(self.name, step(handler, name, **options), before=before)
+        """Another handler takes this step's errors; the flow stops there, or goes on with the steps `before` names.
+
+        `on` limits it to exceptions of some types: the first handler that fits takes the error.
+
+        >>> from nbgraph import Graph
+        >>> graph = Graph("whole")
+        >>> _ = graph.to(int).error_handler(lambda body: 0, "no_number", on=ValueError)
+        >>> graph.run("x")
+        0
+        """
+        self._graph.place_error_handler(self.name, step(handler, name, **options), before=before, on=on)
         return self
 
     def cycle_to(self, *names: str, max_iterations: int | None = None) -> StepRef:

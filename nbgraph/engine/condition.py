@@ -1,0 +1,75 @@
+"""Conditions of edges, bound: the predicate of an arrow, the exceptions of an error handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nbgraph.engine.bind import is_self_contained, named, predicate_of
+from nbgraph.errors import GraphError
+from nbgraph.graph.code import Code
+from nbgraph.graph.edge import Edge
+from nbgraph.graph.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A condition ready to be asked; `text` is how it was written, `is_inline` whether that can stand in code."""
+
+    text: str
+    function: Callable[[Any], Any]
+    is_inline: bool = False
+
+    def __call__(self, body: Any) -> Any:
+        return self.function(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """The exceptions that an error handler takes."""
+
+    types: tuple[type[BaseException], ...]
+
+    def __call__(self, error: Any) -> bool:
+        return isinstance(error, self.types)
+
+
+def bound(edge: Edge, graph: Graph) -> Edge:
+    """The edge with its condition bound in the graph's scope."""
+    from dataclasses import replace
+
+    if edge.when is None:
+        return edge
+    try:
+        when = _caught(edge, graph) if edge.is_error else _test(edge, graph)
+    except (GraphError, SyntaxError) as error:
+        raise GraphError(f'The condition of "{edge.source}" -> "{edge.target}": {error}') from None
+    return replace(edge, when=when)
+
+
+def exceptions_of(edge: Edge) -> tuple[type[BaseException], ...]:
+    """The exceptions that an error edge takes: all, unless it names some."""
+    return edge.when.types if isinstance(edge.when, Caught) else (Exception,)
+
+
+def _test(edge: Edge, graph: Graph) -> Test:
+    when = edge.when
+    assert when is not None
+    function = predicate_of(when, graph.scope)
+    if isinstance(when, Code):
+        return Test(when.text, function)
+    if not isinstance(when, str):
+        return Test(getattr(when, "__name__", repr(when)), function)
+    sees_all = edge.target in graph and graph.spec(edge.target).options.input_path is None
+    return Test(when, function, sees_all and is_self_contained(when, graph.scope))
+
+
+def _caught(edge: Edge, graph: Graph) -> Caught:
+    """`"ValueError | KeyError"`: the exceptions of these names."""
+    names = [name.strip() for name in str(edge.when).split("|")]
+    types = tuple(named(name, graph.scope, exceptions=True) for name in names)
+    for name, found in zip(names, types, strict=True):
+        if not (isinstance(found, type) and issubclass(found, BaseException)):
+            raise GraphError(f'"{name}" is not an exception but {found!r}; name exceptions, joined by "|".')
+    return Caught(types)

@@ -1,0 +1,68 @@
+"""Reports: what an unhandled error leaves in the graph's error stream."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from nbgraph.engine import loop
+from nbgraph.engine.bind import named
+from nbgraph.errors import GraphError, StepError
+from nbgraph.graph.graph import Graph
+from nbgraph.handler import Handler
+
+Report = Callable[[StepError], None]
+_logger = logging.getLogger("nbgraph.errors")
+
+
+def record_of(error: StepError) -> dict[str, Any]:
+    """An unhandled error as plain data."""
+    return {
+        "event": {"id": error.event.id, "key": error.event.key, "path": error.event.path, "body": error.event.body},
+        "step": error.step,
+        "message": str(error.__cause__),
+        "type": type(error.__cause__).__name__,
+        "traceback": "".join(traceback.format_exception(error.__cause__)),
+    }
+
+
+def reporter(graph: Graph) -> Report | None:
+    """Sends a record of each unhandled error to the graph's `error_stream`; None where it has none.
+
+    >>> records = []
+    >>> graph = Graph("inverse", error_stream=records.append)
+    >>> _ = graph.to(lambda body: 1 / body, "inverse")
+    >>> try:
+    ...     graph.run(0)
+    ... except StepError:
+    ...     records[0]["step"], records[0]["message"]
+    ('inverse', 'division by zero')
+    """
+    target = graph.error_stream
+    if target is None:
+        return None
+    if isinstance(target, str):
+        target = named(target, graph.scope)
+    write = target.do if isinstance(target, Handler) else target  # type: ignore[attr-defined]
+    if not callable(write):
+        raise GraphError(
+            f'Graph "{graph.name}" has {target!r} as its error_stream; expected a Target, a Queue, a function of the '
+            "record, or the name of one."
+        )
+
+    def report(error: StepError) -> None:
+        try:
+            sent = write(record_of(error))
+            if inspect.isawaitable(sent):
+                loop.submit(_waited(sent))
+        except Exception:  # the stream's own failure must not hide the error, nor touch the next event
+            _logger.exception('The error stream of graph "%s" failed', graph.name)
+
+    return report
+
+
+async def _waited(sent: Any) -> None:
+    await sent
