@@ -131,7 +131,7 @@ class Graph(Doors):
         >>> _ = graph.to(str.strip).to(str.upper)
         >>> _ = graph.add_step(str.title, after="strip", before="upper")
         >>> [(edge.source, edge.target) for edge in graph.edges]
-        [('title', 'upper'), ('strip', 'title')]
+        [('strip', 'title'), ('title', 'upper')]
         """
         parents = [self._previous() if parent == PREVIOUS else parent for parent in _names(after)]
         return self.place(step(handler, name, **options), parents, _names(before), when=when, otherwise=otherwise)
@@ -187,9 +187,11 @@ class Graph(Doors):
             )
         self._refuse_loop(after, before)
         name = self._add(declared)
-        self._edges = _without_shortcuts(self._edges, name, after, before)
-        self._edges += [Edge(parent, name, when, otherwise) for parent in after]
-        self._edges += [Edge(name, child) for child in before if not self._has_edge(name, child)]
+        if before:
+            self._edges = _rewired(self._edges, name, after, before)
+        reached = {edge.source for edge in self._edges if edge.target == name} if before else ()
+        self._edges += [Edge(parent, name, when, otherwise) for parent in after if parent not in reached]
+        self._edges += [Edge(name, child) for child in before]
         self._changed()
         return StepRef(self, name)
 
@@ -304,9 +306,6 @@ class Graph(Doors):
             raise GraphError(f'Graph "{self.name}" has no step yet that "{PREVIOUS}" could mean.')
         return self._last
 
-    def _has_edge(self, source: str, target: str) -> bool:
-        return any((edge.source, edge.target) == (source, target) for edge in self._edges)
-
     def _refuse_loop(self, after: Sequence[str], before: Sequence[str]) -> None:
         if not (after and before):
             return
@@ -350,15 +349,12 @@ def _described(handler: Handled) -> str:
     return name if isinstance(handler, Graph) and isinstance(name, str) else type(handler).__name__
 
 
-def _without_shortcuts(edges: list[Edge], name: str, after: list[str], before: list[str]) -> list[Edge]:
-    """The edges when `name` goes in between: arrows that it takes over lead to it, direct ones are dropped."""
-    if not before:
-        return edges
-    if after:
-        return [edge for edge in edges if edge.is_error or edge.source not in after or edge.target not in before]
-    return [replace(edge, target=name) if edge.carries_events and edge.target in before else edge for edge in edges]
-
-
-def mapping_of(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Arguments as frozen data."""
-    return MappingProxyType(dict(arguments))
+def _rewired(edges: list[Edge], name: str, after: list[str], before: list[str]) -> list[Edge]:
+    """The edges when `name` goes in between: those it takes over lead to it, in their place and on their condition."""
+    rewired: list[Edge] = []
+    for edge in edges:
+        is_taken = edge.carries_events and edge.target in before and (not after or edge.source in after)
+        moved = replace(edge, target=name) if is_taken else edge
+        if moved not in rewired:
+            rewired.append(moved)
+    return rewired
