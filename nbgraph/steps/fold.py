@@ -27,13 +27,33 @@ class Reduce(Handler):
 
     shape = Shape.HOLD
 
+    do: Callable[[Any], None]
+
     def __init__(self, initial_value: Any, fn: Folding) -> None:
         self._initial_value = initial_value
-        self._fn = callable_of(fn, "Reduce", "state", "event")
-        self.state = copy.deepcopy(initial_value)
+        fold = callable_of(fn, "Reduce", "state", "event")
+        state = copy.deepcopy(initial_value)
 
-    def do(self, body: Any) -> None:
-        self.state = self._fn(self.state, body)
+        def do(body: Any) -> None:
+            nonlocal state  # faster than an attribute, and this is called once for every event
+            state = fold(state, body)
+
+        def get() -> Any:
+            return state
+
+        def put(value: Any) -> None:
+            nonlocal state
+            state = value
+
+        self.do, self._get, self._put = do, get, put
+
+    @property
+    def state(self) -> Any:
+        return self._get()
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        self._put(value)
 
     def release(self) -> list[Any]:
         result, self.state = self.state, copy.deepcopy(self._initial_value)
