@@ -39,6 +39,7 @@ def _settings(words: list[str] | None) -> Settings:
     add("--metrics-port", type=int, default=Settings.metrics_port, help="0 for any free one")
     add("--key-file", type=Path, help="file with API keys, one a line; without it everyone may call")
     add("--ready-file", type=Path, help="written with the ports as JSON once all is up")
+    add("--until-eof", action="store_true", dest="is_until_eof", help="stop also when the standard input ends")
     add("--drain-seconds", type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
     add("--timeout", type=float, default=Limits.seconds, help="seconds until a caller gets 504")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -37,6 +38,7 @@ class Settings:
 
     `drain_seconds`: how long it still answers after readiness has turned, so that load balancers notice.
     `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
+    `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
     """
 
     project: Path
@@ -46,6 +48,7 @@ class Settings:
     metrics_port: int = 9090
     key_file: Path | None = None
     ready_file: Path | None = None
+    is_until_eof: bool = False
     drain_seconds: float = 0
     grace_seconds: float = 25
     limits: Limits = field(default_factory=Limits)
@@ -70,6 +73,8 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.is_until_eof:
+        threading.Thread(target=_stop_at_eof, args=(asyncio.get_running_loop(), stop), daemon=True).start()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
@@ -82,6 +87,13 @@ async def _serve(
     await serving
     stopping.cancel()
     log.info("stopped")
+
+
+def _stop_at_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped already
+        loop.call_soon_threadsafe(stop.set)
 
 
 async def _drain(gateway: Gateway, settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""How a graph leaves the notebook: exported as a project, hosted in processes or containers."""

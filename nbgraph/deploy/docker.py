@@ -1,0 +1,215 @@
+"""Docker: a function hosted in a container that may do as little as possible."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tarfile
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from nbgraph.deploy.hosted import Request, State, failed_start
+from nbgraph.deploy.profile import GRACE_SECONDS, METRICS_PORT, PIDS, PORT, SECRETS, TMP, USER, Profile, labels
+from nbgraph.errors import DeployError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container as Running
+
+HELP = (
+    "start Docker Desktop, or on Debian: apt-get install docker.io && systemctl start docker; "
+    'or host the graph without Docker: graph.deploy("process")'
+)
+GRAPH, FUNCTION, DEPLOYMENT = labels("", "", "")
+
+
+def connect() -> DockerClient:
+    """A client of the daemon that DOCKER_HOST, the usual socket or the current Docker context leads to."""
+    import docker
+    from docker.context import ContextAPI
+
+    places: list[dict[str, Any]] = [{}]
+    with contextlib.suppress(Exception):  # no Docker command was ever set up here
+        places.append({"environment": {"DOCKER_HOST": ContextAPI.get_current_context().Host}})
+    reason = ""
+    for place in places:
+        try:
+            client = docker.from_env(**place, timeout=120)
+        except docker.errors.DockerException as error:
+            reason = reason or str(error)
+            continue
+        try:
+            client.ping()
+        except (docker.errors.DockerException, OSError) as error:
+            client.close()
+            reason = reason or str(error)
+        else:
+            return client
+    raise DeployError(f"No Docker daemon answers ({reason}): {HELP}.")
+
+
+class Container:
+    """A running container and what belongs to it."""
+
+    target = "docker"
+
+    def __init__(self, client: DockerClient, container: Running, request: Request) -> None:
+        self._client, self._container = client, container
+        self.request = request
+        container.reload()
+        self.url = f"http://{_published(container, PORT)}"
+        self.metrics_urls = [f"http://{_published(container, METRICS_PORT)}/metrics"]
+
+    @classmethod
+    def start(cls, client: DockerClient, image: str, profile: Profile, request: Request) -> Container:
+        """Run the image and wait until it answers; whatever goes wrong, nothing stays behind."""
+        import docker
+
+        try:
+            container = _create(client, image, profile, request)
+            if request.api_key is not None:
+                container.put_archive(SECRETS, _archive("api_key", request.api_key))
+            container.start()
+            _wait(container, request)
+            return cls(client, container, request)
+        except BaseException as error:
+            _remove(client, request.name)
+            if isinstance(error, docker.errors.APIError):
+                raise _explained(error, request) from error
+            raise
+
+    @classmethod
+    def find(cls, client: DockerClient, name: str) -> Container | None:
+        """The running container of that deployment, or of that graph where there is just one."""
+        for label in (DEPLOYMENT, GRAPH):
+            found = client.containers.list(filters={"label": f"{label}={name}"})
+            if len(found) > 1:
+                names = ", ".join(sorted(container.labels[DEPLOYMENT] for container in found))
+                raise DeployError(f'"{name}" is deployed more than once; attach to one of: {names}.')
+            if found:
+                given = found[0].labels
+                request = Request(given[DEPLOYMENT], given[GRAPH], given[FUNCTION], "127.0.0.1", None, None, 60)
+                return cls(client, found[0], request)
+        return None
+
+    def logs(self, lines: int) -> str:
+        return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip("\n")
+
+    def state(self) -> State:
+        self._container.reload()
+        attributes = self._container.attrs
+        started = attributes["State"]["StartedAt"].partition(".")[0]
+        image = attributes["Config"]["Image"]
+        name = str(self._container.name)
+        return State(
+            self.request.function, name, self._container.status, attributes["RestartCount"], f"{started}+00:00", image
+        )
+
+    def stop(self) -> None:
+        import docker
+
+        with contextlib.suppress(docker.errors.NotFound):
+            self._container.stop(timeout=GRACE_SECONDS)
+        _remove(self._client, self.request.name)
+        self._client.close()
+
+
+def _create(client: DockerClient, image: str, profile: Profile, request: Request) -> Running:
+    from docker.types import LogConfig
+
+    marks = labels(request.graph, request.function, request.name)
+    volumes = {}
+    if request.api_key is not None:
+        volume = client.volumes.create(_named(request.name), labels=marks)
+        volumes = {volume.name: {"bind": SECRETS, "mode": "rw"}}  # the daemon fills it before the start
+    # 20 MiB of log at most; no port means any free one, and metrics are for this machine alone.
+    ports: dict[str, Any] = {
+        f"{PORT}/tcp": (request.host, request.port),
+        f"{METRICS_PORT}/tcp": ("127.0.0.1", None),
+    }
+    return client.containers.create(
+        image,
+        name=_named(request.name),
+        labels=marks,
+        user=USER,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        tmpfs={"/tmp": TMP},
+        pids_limit=PIDS,
+        mem_limit=profile.memory,
+        memswap_limit=profile.memory,
+        init=True,
+        restart_policy={"Name": "unless-stopped"},
+        log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
+        ports=ports,
+        volumes=volumes,
+    )
+
+
+def _named(deployment: str) -> str:
+    return f"nbgraph-{deployment}"
+
+
+def _archive(name: str, text: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(text.encode()), 0o400
+        entry.uid = entry.gid = int(USER.partition(":")[0])
+        archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def _wait(container: Running, request: Request) -> None:
+    deadline = time.monotonic() + request.timeout
+    with httpx.Client(trust_env=False, timeout=2) as caller:
+        while True:
+            container.reload()
+            if container.status != "running" or container.attrs["RestartCount"]:
+                raise failed_start("The container ended before it was ready", _tail(container))
+            with contextlib.suppress(httpx.HTTPError):
+                if caller.get(f"http://{_published(container, PORT)}/health/ready").status_code == 200:
+                    return
+            if time.monotonic() > deadline:
+                raise failed_start(f"The container was not ready within {request.timeout:g} seconds", _tail(container))
+            time.sleep(0.05)
+
+
+def _tail(container: Running) -> str:
+    return str(container.logs(tail=30).decode(errors="replace"))
+
+
+def _published(container: Running, port: int) -> str:
+    """Address and port on this machine."""
+    bound = (container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [None])[0]
+    if bound is None:
+        raise DeployError(f"The container {container.name} does not publish its port {port}.")
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(bound["HostIp"], bound["HostIp"])
+    return f"{host}:{bound['HostPort']}"
+
+
+def _remove(client: DockerClient, deployment: str) -> None:
+    """The container and its secrets, as far as they were made."""
+    import docker
+
+    chosen: dict[str, Any] = {"label": f"{DEPLOYMENT}={deployment}"}
+    for container in client.containers.list(all=True, filters=chosen, ignore_removed=True):
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True, v=True)
+    for volume in client.volumes.list(filters=chosen):
+        with contextlib.suppress(docker.errors.NotFound):
+            volume.remove(force=True)
+
+
+def _explained(error: Any, request: Request) -> DeployError:
+    reason = str(error.explanation or error)
+    if "port is already allocated" in reason or "address already in use" in reason:
+        return port_in_use(request.host, request.port)
+    return DeployError(f"The container could not be started: {reason}")
+
+
+def port_in_use(host: str, port: int | None) -> DeployError:
+    return DeployError(f"Port {port} on {host} is in use; choose another, or leave `port` out to get a free one.")

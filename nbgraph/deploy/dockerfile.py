@@ -1,0 +1,76 @@
+"""Dockerfile: two stages, so that the image holds the packages but neither pip's leftovers nor the wheels."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+
+from nbgraph.deploy.profile import KEY_FILE, METRICS_PORT, PORT, USER
+from nbgraph.errors import ExportError
+
+PYTHON = "/packages/bin/python"
+_TEXT = """\
+# The graph {graph} as an image. `docker compose up --build` in this folder builds and starts it.
+ARG BASE={base}
+FROM ${{BASE}} AS packages
+# PIP_NO_INDEX=1 takes every package from wheels/; otherwise pip asks its index for what is not there.
+ARG PIP_NO_INDEX
+WORKDIR /build
+RUN ["python3", "-m", "venv", "--without-pip", "--system-site-packages", "/packages"]
+COPY wheels/ wheels/
+COPY ["runtime.txt", "requirements.txt", "./"]
+RUN pip --python {python} --disable-pip-version-check install --no-cache-dir --no-warn-script-location \\
+        --find-links wheels -r runtime.txt -r requirements.txt \\
+    && pip --python {python} --disable-pip-version-check install --no-cache-dir --no-index --no-deps \\
+        --find-links wheels nbgraph
+
+FROM ${{BASE}}
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=packages /packages /packages
+WORKDIR /graph
+{copies}
+USER {user}
+EXPOSE {port} {metrics_port}
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD {health}
+ENTRYPOINT {entrypoint}
+"""
+
+
+def default_base() -> str:
+    return f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+
+
+def dockerfile(graph: str, base: str, paths: Iterable[str]) -> str:
+    """The Dockerfile for the project files at the given paths."""
+    if not base or any(character.isspace() or not character.isprintable() for character in base):
+        raise ExportError(
+            f'The base image {base!r} is no name of an image; expected something like "{default_base()}".'
+        )
+    return _TEXT.format(
+        graph=json.dumps(graph), base=base, python=PYTHON, copies=_copies(sorted(paths)), user=USER, port=PORT,
+        metrics_port=METRICS_PORT, health=json.dumps(_health()), entrypoint=json.dumps(entrypoint()),
+    )  # fmt: skip
+
+
+def entrypoint() -> list[str]:
+    """Exec form, so that SIGTERM reaches the worker; -P, so that no file of the project shadows a package."""
+    everywhere = "0.0.0.0"  # inside the container; what is published is decided outside
+    return [
+        PYTHON, "-P", "-m", "nbgraph.serve", "--project", "/graph", "--host", everywhere, "--port", str(PORT),
+        "--metrics-host", everywhere, "--metrics-port", str(METRICS_PORT), "--key-file", KEY_FILE,
+    ]  # fmt: skip
+
+
+def _health() -> list[str]:
+    ask = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{PORT}/health/live', timeout=4)"
+    return [PYTHON, "-I", "-c", ask]
+
+
+def _copies(paths: list[str]) -> str:
+    """Files at the top in one layer, then a layer for every folder."""
+    files = [path for path in paths if "/" not in path]
+    folders = sorted({path.partition("/")[0] for path in paths if "/" in path})
+    lines = [f"COPY {json.dumps([folder + '/', f'/graph/{folder}/'])}" for folder in folders]
+    return "\n".join([*lines, f"COPY {json.dumps([*files, '/graph/'])}"])

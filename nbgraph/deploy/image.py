@@ -1,0 +1,88 @@
+"""Image: built by the Docker daemon from a project, without a docker command or a network."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from nbgraph.errors import DeployError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LAST_LINES = 12
+_STEP = re.compile(r"Step (\d+/\d+) : (.*)")
+Say = Callable[[str], None]
+
+
+def built(
+    client: DockerClient, files: Mapping[str, bytes], wheels: Sequence[Path], repository: str, digest: str, say: Say
+) -> str:
+    """The tag of an image of the project; built only where there is none of the same content yet."""
+    tag = f"{repository}:{digest[:16]}"
+    if client.images.list(tag):
+        say("The image is there already")
+        return tag
+    arguments = {"PIP_NO_INDEX": "1"} if wheels else {}
+    with tempfile.TemporaryFile() as context:
+        pack(context, files, wheels)
+        context.seek(0)
+        stream = client.api.build(
+            fileobj=context, custom_context=True, decode=True, tag=tag, buildargs=arguments, rm=True, forcerm=True
+        )
+        _follow(stream, say)
+    return tag
+
+
+def pruned(client: DockerClient, repository: str, image: str) -> None:
+    """Take away older images of the same function that no container uses; what they share with this one stays."""
+    import docker
+
+    for older in client.images.list(repository):
+        for tag in older.tags:
+            if tag != image and tag.startswith(f"{repository}:"):
+                with contextlib.suppress(docker.errors.APIError):  # in use
+                    client.images.remove(tag)
+
+
+def pack(into: IO[bytes], files: Mapping[str, bytes], wheels: Sequence[Path] = ()) -> None:
+    """The build context; times and owners are left out, since Docker's cache would take them for a change.
+
+    >>> first, second = io.BytesIO(), io.BytesIO()
+    >>> pack(first, {"a": b"1", "b/c": b"2"})
+    >>> pack(second, {"b/c": b"2", "a": b"1"})
+    >>> first.getvalue() == second.getvalue()
+    True
+    """
+    with tarfile.open(fileobj=into, mode="w") as archive:
+        for path in sorted(files):
+            archive.addfile(_entry(path, len(files[path])), io.BytesIO(files[path]))
+        for wheel in sorted(wheels):
+            with wheel.open("rb") as content:
+                archive.addfile(_entry(f"wheels/{wheel.name}", wheel.stat().st_size), content)
+
+
+def _entry(path: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(path)
+    entry.size, entry.mode, entry.mtime = size, 0o644, 0
+    return entry
+
+
+def _follow(stream: Any, say: Say) -> None:
+    """Tell the steps as they come; raise with the last lines when one fails."""
+    lines: list[str] = []
+    for message in stream:
+        text = str(message.get("stream") or message.get("status") or "").strip()
+        step = _STEP.match(text)
+        if step:
+            say(f"Building the image, step {step[1]}: {step[2][:60]}")
+        if text:
+            lines = [*lines, *text.splitlines()][-LAST_LINES:]
+        if "error" in message:
+            raise DeployError("The image could not be built:\n" + "\n".join([*lines, str(message["error"]).strip()]))
