@@ -22,6 +22,17 @@ def resolved(step: Step, graph: Graph) -> Any:
     return step.handler
 
 
+def spec_of(graph: Graph, path: str) -> tuple[Step, Graph]:
+    """A step by the name it runs under, `inner/step` for one of an inner graph; and the graph that it stands in."""
+    while path not in graph:
+        name, _, rest = path.partition("/")
+        inner = resolved(graph.spec(name), graph)
+        if not isinstance(inner, Graph):
+            break
+        graph, path = inner, rest
+    return graph.spec(path), graph
+
+
 def kind_of(step: Step, handler: Any) -> str:
     """The kind of a step that handles no errors.
 

@@ -75,7 +75,8 @@ def _dpi(nodes: int) -> str:
 
 
 def _by_id(shown: View, status: Mapping[str, str] | None) -> dict[str, str]:
-    return {shown.ids[name]: state for name, state in (status or {}).items() if name in shown.ids}
+    ids = shown.paths()
+    return {ids[name]: state for name, state in (status or {}).items() if name in ids}
 
 
 def _dressed(body: str, shown: View, prefix: str) -> str:

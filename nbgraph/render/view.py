@@ -19,6 +19,7 @@ LABEL, WORDS, CONDITION, TITLE = (
     44,
     2000,
 )  # characters that are shown of a name, its words, a condition, a title
+INNER = "/"  # between the name of an inner graph and that of its step, where the engine runs it
 UNNAMED = "(blank)"  # a name of nothing but spaces
 
 
@@ -69,6 +70,14 @@ class View:
             yield node
             if node.inner is not None:
                 yield from node.inner.all_nodes()
+
+    def paths(self) -> dict[str, str]:
+        """The id of every step by the name it runs under: `tidy/strip` is step `strip` of the inner graph `tidy`."""
+        found = dict(self.ids)
+        for node in self.nodes:
+            if node.inner is not None:
+                found |= {f"{node.name}{INNER}{name}": id for name, id in node.inner.paths().items()}
+        return found
 
     def all_lines(self) -> Iterator[Line]:
         yield from self.lines

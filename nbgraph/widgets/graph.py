@@ -9,13 +9,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
-from nbgraph.render.group import MARKS
-from nbgraph.render.printable import printable
-from nbgraph.render.svg import picture
-from nbgraph.render.view import View, view
 from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.inspect import inspected
 from nbgraph.widgets.watch import Change, Watch
 
@@ -43,8 +39,8 @@ class GraphWidget(anywidget.AnyWidget):
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.watch = Watch.on(graph)
-        self._view = view(graph)
-        super().__init__(picture=self._drawn(), breakpoints=list(self.watch.breakpoints))
+        self._drawn = Drawn(graph, "LR")
+        super().__init__(picture=self._drawn.data, breakpoints=list(self.watch.breakpoints))
         self._leave = self.watch.subscribe(_weakly(self))
         weakref.finalize(self, self._leave)
         self.on_msg(_answer)
@@ -57,8 +53,8 @@ class GraphWidget(anywidget.AnyWidget):
 
     def redraw(self) -> None:
         """Show the graph as it is now."""
-        self._view = view(self.graph)
-        self.picture = self._drawn()
+        self._drawn = Drawn(self.graph, self.direction)
+        self.picture = self._drawn.data
         self.send_status(self.watch.everything())
 
     def update(self, change: Change) -> None:
@@ -70,20 +66,14 @@ class GraphWidget(anywidget.AnyWidget):
         self.send_status(change)
 
     def send_status(self, change: Change) -> None:
-        ids = self._view.ids
-        lines = {(line.source, line.target): line.id for line in self._view.lines}
-        counts = {
-            lines[ids[source], ids[target]]: count
-            for (source, target), count in change.lines.items()
-            if source in ids and target in ids and (ids[source], ids[target]) in lines
-        }
-        steps = {ids[name]: record.now() for name, record in change.steps.items() if name in ids}
-        self.send({"kind": "status", "steps": steps, "lines": counts, "running": change.is_running})
+        lines = {self._drawn.line(*ends): count for ends, count in change.lines.items()}
+        lines.pop(None, None)
+        steps = self._drawn.steps(change.steps, self.watch.records)
+        self.send({"kind": "status", "steps": steps, "lines": lines, "running": change.is_running})
 
     def answer(self, message: Message) -> None:
         """Do what the view asks for."""
-        names = {id: name for name, id in self._view.ids.items()}
-        step = names.get(str(message.get("step")), "")
+        step = self._drawn.names.get(str(message.get("step")), "")
         match message.get("kind"):
             case "hello":
                 self.send_status(self.watch.everything())
@@ -91,23 +81,6 @@ class GraphWidget(anywidget.AnyWidget):
                 self.send({"kind": "inspected", "step": message["step"], **inspected(self.graph, self.watch, step)})
             case "break" if step:
                 self.watch.break_at(step, bool(message.get("on")))
-
-    def _drawn(self) -> Message:
-        try:
-            drawn = picture(self._view, prefix="nbg", direction=self.direction)
-        except NbgraphError as error:  # no engine, or a picture that it can't lay out: say so where it would stand
-            return {"svg": "", "problem": str(error), "name": self._view.name, "steps": [], "lines": [], "marks": {}}
-        return {"svg": drawn, "problem": "", "name": self._view.name, "marks": MARKS, **_data(self._view)}
-
-
-def _data(shown: View) -> Message:
-    steps = [
-        {"id": node.id, "name": printable(node.name, 200), "title": node.title, "type": node.kind}
-        for node in shown.all_nodes()
-        if node.kind != "any"
-    ]
-    lines = [{"id": line.id, "source": line.source, "target": line.target} for line in shown.all_lines()]
-    return {"steps": steps, "lines": lines}
 
 
 def _weakly(widget: GraphWidget) -> Callable[[Change], None]:

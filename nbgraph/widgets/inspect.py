@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 from nbgraph.graph.graph import Graph
-from nbgraph.render.kind import resolved
+from nbgraph.render.kind import resolved, spec_of
 from nbgraph.render.printable import printable
 from nbgraph.widgets.preview import shown
 from nbgraph.widgets.record import Record
@@ -56,8 +56,7 @@ def _traceback(error: BaseException | None) -> str:
 
 def code_of(graph: Graph, step: str) -> str:
     """The source text of a step's handler, empty where there is none to be had."""
-    spec = graph.spec(step)
-    handler = resolved(spec, graph)
+    handler = resolved(*spec_of(graph, step))
     if isinstance(handler, str):
         return handler
     wanted: Any = handler if inspect.isroutine(handler) or isinstance(handler, type) else type(handler)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from nbgraph.engine.observer import Move, Observer
 from nbgraph.errors import StepError
@@ -32,6 +34,7 @@ class Change:
     is_redrawn: bool = False
 
 
+_watches: WeakKeyDictionary[Graph, Watch] = WeakKeyDictionary()  # a graph is plain data and can't hold its own
 Subscriber = Callable[[Change], None]
 
 
@@ -50,7 +53,7 @@ class Watch(Observer):
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        self._graph = weakref.ref(graph)
         self.records: dict[str, Record] = {}
         self.lines: dict[tuple[str, str], int] = {}
         self.breakpoints: dict[str, bool] = {}
@@ -66,8 +69,18 @@ class Watch(Observer):
 
     @classmethod
     def on(cls, graph: Graph) -> Watch:
-        """The watch that views the graph already, else a new one (which a subscriber brings to life)."""
-        return next((observer for observer in graph.observers if isinstance(observer, Watch)), None) or cls(graph)
+        """The one watch of the graph; a subscriber brings it to life. It keeps breakpoints while no view is open."""
+        watch = _watches.get(graph)
+        if watch is None:
+            watch = _watches[graph] = cls(graph)
+        return watch
+
+    @property
+    def graph(self) -> Graph:
+        graph = self._graph()
+        if graph is None:
+            raise ReferenceError("The graph that was watched is gone.")
+        return graph
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Be told of changes, on another thread, up to 25 times a second; returns what ends that."""
@@ -191,6 +204,7 @@ class Watch(Observer):
             change.is_running = self._under_way > 0
             subscribers = [*self._subscribers, *self._followers]
             if change.is_redrawn:
-                self.records = {name: record for name, record in self.records.items() if name in self.graph}
+                names = {step.name for step in self.graph.steps}
+                self.records = {name: one for name, one in self.records.items() if {name, name.split("/")[0]} & names}
         for subscriber in subscribers:
             subscriber(change)

@@ -43,15 +43,15 @@ class Lab:
         overrides.mkdir(parents=True)
         (overrides / "overrides.json").write_text(NO_NEWS)
         self._log = (folder / "lab.log").open("w")
-        self._process = subprocess.Popen(
-            [
-                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-                "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
-                "--expose-app-in-browser", "--JupyterNotebookApp.expose_app_in_browser=True",
-                f"--LabServerApp.app_settings_dir={overrides}", "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-            ],
-            env={**os.environ, **own, "PYTHONWARNINGS": ""}, stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+        command = [
+            sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser",
+            "--JupyterNotebookApp.expose_app_in_browser=True", "--IdentityProvider.token=", f"--port={port}",
+            "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}",
+            f"--LabServerApp.app_settings_dir={overrides}", "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]  # fmt: skip
+        environment = {**os.environ, **own, "PYTHONWARNINGS": ""}
+        self._process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=self._log)
         self._wait()
 
     def _wait(self) -> None:

@@ -143,3 +143,20 @@ def test_any_value_is_shown_in_bounds():
         (n for n in range(3)), {f"k{n}": ["v" * 3000] * 50 for n in range(200)}, float("nan"), object, threading.Lock(),
     ]  # fmt: skip
     assert max(len(json.dumps(shown(value))) for value in values) <= 100_000
+
+
+def test_steps_of_an_inner_graph_are_followed():
+    inner = Graph("inner")
+    inner.to(double).to(str, "text")
+    graph = Graph("outer")
+    graph.to(double).to(inner, "tidy").to(len)
+    widget, sent = watched(graph)
+    graph.run(5)
+    widget.watch.settle()
+    widget.answer({"kind": "hello"})
+    widget.answer({"kind": "inspect", "step": "n1_n1"})
+    assert {id: line[0] for id, line in sent[-2]["steps"].items()} == dict.fromkeys(
+        ["n0", "n1", "n1_n0", "n1_n1", "n2"], "done"
+    )
+    assert (sent[-2]["lines"], sent[-1]["output"]["text"]) == ({"e0": 1, "n1_e0": 1, "e1": 1}, "20")
+    widget.close()
