@@ -125,7 +125,8 @@ def _create(client: DockerClient, image: str, profile: Profile, request: Request
         volume = client.volumes.create(_named(request.name), labels=marks)
         volumes = {volume.name: {"bind": SECRETS, "mode": "rw"}}  # the daemon fills it before the start
     # 20 MiB of log at most; no port means any free one, and metrics are for this machine alone.
-    ports: dict[str, Any] = {
+    restart: Any = {"Name": "unless-stopped"}
+    ports: Any = {
         f"{PORT}/tcp": (request.host, request.port),
         f"{METRICS_PORT}/tcp": ("127.0.0.1", None),
     }
@@ -142,7 +143,7 @@ def _create(client: DockerClient, image: str, profile: Profile, request: Request
         mem_limit=profile.memory,
         memswap_limit=profile.memory,
         init=True,
-        restart_policy={"Name": "unless-stopped"},
+        restart_policy=restart,
         log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
         ports=ports,
         volumes=volumes,
