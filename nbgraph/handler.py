@@ -28,6 +28,7 @@ class Handler:
 
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
     state: Any = None
+    concurrency: int | None = None  # events it takes at once, where the step's own option does not say
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -15,6 +15,7 @@ MODULES = {
     "batch": "Batch",
     "choice": "Choice ChoiceByField Partition Partitioned",
     "collect": "Collector ToDataFrame",
+    "concurrent": "Concurrent",
     "fields": "DropColumns Extend Rename ReifyMetadata",
     "fold": "MapWithState Reduce",
     "join": "JoinWithTable",
@@ -26,6 +27,9 @@ MODULES = {
     "table_cache": "Cache",
     "table_redis": "RedisDriver",
     "table_sqlite": "SqliteDriver",
+    "windows": "FieldAggregator FixedWindows SlidingWindows",
+    "windows_aggregate": "AggregateByKey",
+    "windows_emit": "AfterDelay AfterMaxEvent AfterPeriod AfterWindow EveryEvent",
 }
 
 _library = Library({name: module for module, names in MODULES.items() for name in names.split()})

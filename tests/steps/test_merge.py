@@ -1,0 +1,99 @@
+"""Merge, Collector, ToDataFrame, Queue."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from nbgraph import Event, Graph, GraphError, steps
+from tests.steps.both import both_ways, graphs_both_ways
+
+
+def fan_of(merge: Any, *branches: Any) -> Graph:
+    graph = Graph("fan")
+    start = graph.to(lambda body: body, "start")
+    names = []
+    for number, branch in enumerate(branches):
+        start.to(branch, f"branch{number}")
+        names.append(f"branch{number}")
+    graph.add_step(merge, "merge", after=names)
+    return graph
+
+
+def test_merge_waits_for_every_branch() -> None:
+    def make() -> Graph:
+        return fan_of(steps.Merge(), lambda n: n, lambda n: n * 2, lambda n: n * 3)
+
+    assert graphs_both_ways(make, [1, 2]) == [[1, 2, 3], [2, 4, 6]]
+
+
+def test_without_merge_a_fan_in_runs_once_a_branch() -> None:
+    assert graphs_both_ways(lambda: fan_of(lambda n: n, lambda n: n, lambda n: n * 2), [1]) == [1, 2]
+
+
+def test_merge_by_key_over_events() -> None:
+    pairs = [{"order": 1, "a": 1}, {"order": 2, "a": 2}, {"order": 1, "b": 3}]
+    merge = steps.Merge("order", expected_num_events=2)
+    assert both_ways(merge, pairs) == [[pairs[0], pairs[2]]]
+
+
+def test_a_branch_added_later_is_waited_for_too() -> None:
+    graph = fan_of(steps.Merge(), lambda n: n, lambda n: n * 2)
+    before = list(graph.stream([1]))
+    graph.add_step(lambda n: n * 3, "branch2", after="start", before="merge")
+    assert (before, list(graph.stream([1]))) == ([[1, 2]], [[1, 2, 3]])
+
+
+def test_parts_that_wait_too_long_are_given_up_and_reported(caplog: pytest.LogCaptureFixture) -> None:
+    graph = fan_of(steps.Merge(max_behind=1), lambda n: n, steps.Filter("event > 2"))
+    with caplog.at_level(logging.ERROR, "nbgraph"):
+        events = [Event(1, id="one"), Event(2, id="two"), Event(3, id="three")]
+        answers = list(graph.stream(events))
+    assert answers == [[3, 3]]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Event 'one' is given up: 1 of its 2 parts came to be merged.",
+        "Event 'two' is given up: 1 of its 2 parts came to be merged.",
+    ]
+
+
+def test_collector_gathers_what_one_event_became() -> None:
+    def make() -> Graph:
+        graph = Graph("g")
+        graph.to(str.split).to(steps.Flatten()).to(str.upper).to(steps.Collector())
+        return graph
+
+    assert graphs_both_ways(make, ["a b", "c", "d e"]) == [["A", "B"], ["C"], ["D", "E"]]
+
+
+def test_to_data_frame() -> None:
+    graph = Graph("g")
+    graph.to(steps.ToDataFrame("carrier", ["carrier", "delay"]))
+    [frame] = graph.stream([{"carrier": "UA", "delay": 4}, [{"carrier": "DL", "delay": 0}]])
+    assert frame["delay"].to_dict() == {"UA": 4, "DL": 0}
+
+
+def test_to_data_frame_of_rows_without_names() -> None:
+    graph = Graph("g")
+    graph.to(steps.ToDataFrame(columns=["carrier", "delay"]))
+    [frame] = graph.stream([("UA", 4), [("DL", 0)]])
+    assert frame.to_dict("list") == {"carrier": ["UA", "DL"], "delay": [4, 0]}
+
+
+def test_to_data_frame_of_nothing() -> None:
+    graph = Graph("g")
+    graph.to(steps.ToDataFrame(index="carrier"))
+    [frame] = graph.stream([])
+    assert frame.empty
+
+
+def test_a_queue_names_its_own_step_and_passes_on() -> None:
+    graph = Graph("g")
+    graph.to(steps.Queue("scored", key="card", shards=4)).to(len)
+    assert (graph.run([1, 2]), [step.name for step in graph.steps]) == (2, ["scored", "len"])
+
+
+def test_shards_need_a_key() -> None:
+    with pytest.raises(GraphError, match='Queue "q" has 4 shards and no key'):
+        steps.Queue("q", shards=4)
