@@ -11,6 +11,7 @@ from typing import Any
 from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context
+from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, path_of
 from nbgraph.errors import GraphError
 from nbgraph.graph.graph import Graph
@@ -42,6 +43,9 @@ class Call:
     result_path: Path | None
     outlets: Callable[[Any], Any] | None
     release: Callable[[], Iterable[Any]] | None
+    due: Callable[[], float | None] | None  # when it wants to release something although no event comes
+    overdue: Callable[[], Iterable[Any]] | None
+    nests: bool  # it starts an event loop of its own
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
 
     def is_built_from(self, step: Step, resolved: Any, values: tuple[Any, ...]) -> bool:
@@ -180,6 +184,9 @@ def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], co
         input_path=path_of(step.options.input_path), result_path=path_of(step.options.result_path),
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
         release=target.release if isinstance(target, Handler) and _holds(type(target)) else None,
+        due=target.due if isinstance(target, Handler) and type(target).due is not Handler.due else None,
+        overdue=target.overdue if isinstance(target, Handler) else None,
+        nests=not is_async and starts_loop(plain),
         values=values,
     )  # fmt: skip
 

@@ -47,14 +47,16 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     uses_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) or step.handlers for step in steps.values())
     is_async = any(step.call.is_async for step in steps.values())
     report = reporter(graph)
+    nests = any(step.call.nests for step in steps.values())
     functions = generate(
-        graph.name, steps, starts, is_line_wanted=not confirms and report is None, uses_events=uses_events,
+        graph.name, steps, starts, is_line_wanted=not (confirms or report or nests), uses_events=uses_events,
         is_async=is_async,
     )  # fmt: skip
     return Plan(
         name=graph.name, steps=steps, starts=starts, confirms=confirms, uses_events=uses_events, is_async=is_async,
         observers=graph.observers, report=report, watch=_watch(flat), source=functions.source, line=functions.line,
-        tree=functions.tree, fused=functions.fused, after=functions.after,
+        tree=functions.tree, fused=functions.fused, after=functions.after, staged=functions.staged,
+        takes=functions.takes, nests=nests,
     )  # fmt: skip
 
 

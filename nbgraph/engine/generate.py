@@ -2,7 +2,7 @@
 
 Three forms come from one writer: a *line* returns its one answer (graphs whose events never split), a *tree* appends
 to the answers it is given (any graph without a cycle), a *fused* loop takes all bodies of a stream and yields all
-answers (graphs that need one function only). The order of calls is that of `walk.py`: depth first, arrows in order.
+answers (graphs that need one function only), a *staged* tree parks events at concurrent steps. The order of calls is that of `walk.py`: depth first, arrows in order.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from nbgraph.types import Shape
 
 LONGEST = 150  # functions that call each other; the interpreter's stack holds about 1000
 
-RESERVED = {"event", "item", "answers", "error", "events", "failed", "part", "put", "passed", "every", "chosen", "handle"}
+RESERVED = {"event", "item", "answers", "error", "events", "failed", "part", "put", "passed", "every", "chosen", "handle", "result"}
 
 
 class Form(Enum):
     LINE = "line"
     TREE = "tree"
+    STAGED = "staged"
     FUSED = "fused"
 
 
@@ -44,6 +45,8 @@ class Functions:
     tree: Callable[..., Any] | None = None
     fused: Fused | None = None
     after: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    staged: Callable[..., Any] | None = None
+    takes: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 def generate(
@@ -72,7 +75,24 @@ def generate(
         line_made, source = line.made()[0], line.source
     if not is_async and not uses_events and not shape.functions and not shape.has_late_answers():
         fused = _Writer(graph, shape, Form.FUSED, uses_events, is_async).made()[0]
-    return Functions(source, line_made, tree_made, fused, after)
+    staged, takes = _staged(graph, steps, starts, uses_events)
+    return Functions(source, line_made, tree_made, fused, after, staged, takes)
+
+
+def _staged(
+    graph: str, steps: Mapping[str, PlanStep], starts: Sequence[str], uses_events: bool
+) -> tuple[Callable[..., Any] | None, Mapping[str, Callable[..., Any]]]:
+    """The tree that parks events at concurrent steps; it waits only for the async steps that are not concurrent."""
+    stages = {
+        name
+        for name, step in steps.items()
+        if step.call.step.options.concurrency and not _is_async_generator(step)
+    }
+    if not stages:
+        return None, {}
+    is_async = any(step.call.is_async for name, step in steps.items() if name not in stages)
+    writer = _Writer(graph, Layout(steps, starts, stages), Form.STAGED, uses_events, is_async)
+    return writer.made()[0], writer.takes()
 
 
 @dataclass(frozen=True)
@@ -99,6 +119,7 @@ class _Writer:
         self._calls: dict[int, tuple[str, str]] = {}  # line -> step, and the variable that holds its input
         self._names = _identifiers(graph, list(layout.steps))
         self._graph = graph
+        self._taken: str | None = None  # the stage whose step is written behind its call
         self._globals: dict[str, Any] = {"part": part, "put": put, "passed": passed, "every": every}
         for name, step in layout.steps.items():
             self._globals[self._names[1][name]] = step.call.function
@@ -120,6 +141,10 @@ class _Writer:
         failure.handlers.update({name: self._globals[self._function_name(name)] for name in self._layout.functions})
         return self._globals[self._names[0]], after
 
+    def takes(self) -> dict[str, Any]:
+        """The functions that take up what was parked at a stage, once they are made."""
+        return {name: self._globals[self._take_name(name)] for name in self._layout.steps if name in self._layout.stages}
+
     # --- functions ---
 
     def _write(self) -> None:
@@ -129,6 +154,9 @@ class _Writer:
         for step in layout.steps.values():
             if layout.has_after(step) and self._form is not Form.FUSED:
                 self._function(self._after_name(step.name), partial(self._after_step, step))
+        for name in layout.steps:
+            if name in layout.stages:
+                self._function(self._take_name(name), partial(self._take, name), ", result")
         entry = self._names[0]
         if self._form is Form.FUSED:
             self._fused(entry)
@@ -144,13 +172,18 @@ class _Writer:
     def _after_step(self, step: PlanStep, place: Place) -> None:
         self._go_on(step, place)
 
-    def _function(self, name: str, write: Callable[[Place], None]) -> None:
+    def _take(self, name: str, place: Place) -> None:
+        """Go on with what a stage's call came to: `result()` gives it, or raises what the call raised."""
+        self._taken = name
+        self._steps_from(name, place)
+
+    def _function(self, name: str, write: Callable[[Place], None], more: str = "") -> None:
         if self._lines:
             self._lines += ["", ""]
         word = "async def" if self._is_async else "def"
         answers = "" if self._form is Form.LINE else ", answers"
         item = "item=None" if self._form is Form.LINE else "item"
-        self._add(0, f"{word} {name}(event, {item}{answers}):")
+        self._add(0, f"{word} {name}(event, {item}{answers}{more}):")
         self._add(1, "try:")
         write(Place(2, "return None" if self._form is Form.LINE else "return"))
         self._add(1, "except Exception as error:")
@@ -182,6 +215,9 @@ class _Writer:
         following: str | None = name
         while following is not None:
             step = self._layout.steps[following]
+            if following in self._layout.stages and following != self._taken:
+                self._add(place.depth, f"answers.park({following!r}, event, item)")
+                return
             if self._layout.is_loop(step):
                 self._loop(step, place)
                 return
@@ -315,6 +351,9 @@ class _Writer:
     # --- words ---
 
     def _call(self, step: PlanStep) -> str:
+        if step.name == self._taken:
+            self._taken = None  # a second way to the same step parks again
+            return "result()"
         by_event = step.call.shape in (Shape.EVENT, Shape.EVENTS)
         path = step.call.input_path
         given = "item" if by_event else f"part(event, {path!r})" if path else "event"
@@ -330,9 +369,11 @@ class _Writer:
         return f"{name}(part(event, {path!r}))" if path else f"{name}(event)"
 
     def _answer(self, place: Place, *, is_late: bool = False) -> None:
+        appended = "answers.late.append(event)" if is_late else "answers.append(event)"
         words = {
             Form.LINE: "return event",
-            Form.TREE: "answers.late.append(event)" if is_late else "answers.append(event)",
+            Form.TREE: appended,
+            Form.STAGED: appended,
             Form.FUSED: "yield event",
         }
         self._add(place.depth, words[self._form])
@@ -350,6 +391,9 @@ class _Writer:
 
     def _function_name(self, step: str) -> str:
         return f"from_{self._identifier(step)}"
+
+    def _take_name(self, step: str) -> str:
+        return f"take_{self._identifier(step)}"
 
     def _after_name(self, step: str) -> str:
         return f"after_{self._identifier(step)}"
@@ -374,7 +418,7 @@ def _identifiers(graph: str, steps: Sequence[str]) -> tuple[str, dict[str, str]]
         word = name if usable and name not in taken and not name.startswith("_") else f"step_{number}"
         while word in taken:
             word += "_"
-        taken |= {word, f"from_{word}", f"after_{word}", f"{word}_whole", f"{word}_outlets", f"{word}_chosen"}
+        taken |= {word, f"from_{word}", f"after_{word}", f"take_{word}", f"{word}_whole", f"{word}_outlets", f"{word}_chosen"}
         chosen.append(word)
     return chosen[-1], dict(zip(steps, chosen, strict=False))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.types import Shape
@@ -13,8 +13,11 @@ DEEPEST = 12  # nested blocks in one function; CPython allows 20
 class Layout:
     """See the module's docstring; `functions` are the steps' names, in a stable order."""
 
-    def __init__(self, steps: Mapping[str, PlanStep], starts: Sequence[str]) -> None:
+    def __init__(
+        self, steps: Mapping[str, PlanStep], starts: Sequence[str], stages: Collection[str] = frozenset()
+    ) -> None:
         self.steps = steps
+        self.stages = stages  # concurrent steps, where events are parked
         self.starts = starts
         self.has_handlers = any(step.handlers for step in steps.values())
         self.functions: dict[str, None] = {}  # ordered: the source must not depend on hash seeds

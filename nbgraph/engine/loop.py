@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -35,6 +36,17 @@ def _workers() -> ThreadPoolExecutor:
 def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
     """Run the coroutine on the loop thread."""
     return asyncio.run_coroutine_threadsafe(coroutine, own_loop())
+
+
+_background: set[asyncio.Task[Any]] = set()
+
+
+def background(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Run a coroutine beside the one that calls; the loop itself would forget a task that nobody holds."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+    return task
 
 
 def complete(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -91,9 +103,21 @@ async def _pump(source: AsyncIterator[Any], items: SimpleQueue[tuple[bool, Any]]
         raise
 
 
+@cache
+def pool(size: int) -> ThreadPoolExecutor:
+    """Threads for synchronous steps with `concurrency=size`."""
+    return ThreadPoolExecutor(size, thread_name_prefix=f"nbgraph-{size}")
+
+
+async def on_pool(workers: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
+    """The result of a synchronous function, run on one of the workers, in the caller's context variables."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(workers, partial(context.run, function, *arguments))
+
+
 async def on_thread(function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on a worker thread."""
-    return await asyncio.get_running_loop().run_in_executor(_workers(), function, *arguments)
+    return await on_pool(_workers(), function, *arguments)
 
 
 def without_waiting(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.engine import loop
+from nbgraph.engine import loop, nesting
 from nbgraph.engine.call import Call
 from nbgraph.engine.observer import Observer
 from nbgraph.errors import StepError
 from nbgraph.event import RAW, Event, decode
+from nbgraph.types import Shape
 
 if TYPE_CHECKING:
     from nbgraph.engine.walk import Walk
@@ -106,6 +107,9 @@ class Plan:
     tree: Callable[..., Any] | None  # a coroutine function where the plan is async
     fused: Fused | None
     after: Mapping[str, Callable[..., Any]]  # how what a step held back goes on
+    staged: Callable[..., Any] | None  # a tree that parks events at concurrent steps
+    takes: Mapping[str, Callable[..., Any]]  # how an event is taken up behind such a step
+    nests: bool  # a synchronous step starts an event loop of its own
 
     def is_current(self) -> bool:
         """Whether every name still means the object it was compiled from."""
@@ -131,7 +135,7 @@ class Plan:
         event = entering(body, path, method, headers, key, id, content_type)
         if self.is_async:
             return loop.complete(self.ahandle(event))
-        return self._answer(event, self.handle(event))
+        return self.answer_to(event)
 
     async def arun(
         self,
@@ -151,7 +155,7 @@ class Plan:
 
     def answer_to(self, event: Event) -> Any:
         """The answer to an event that is already made; for synchronous plans."""
-        return self._answer(event, self.handle(event))
+        return self.answer_of(event, self.handle(event))
 
     def answers(
         self,
@@ -170,27 +174,31 @@ class Plan:
 
     def handle(self, event: Event) -> Answers:
         """All answers of one event through the generated function, or observed where somebody watches."""
+        if self.nests:
+            nesting.allow()
         answers = Answers()
         try:
             if self.observers or self.tree is None:
                 return loop.without_waiting(self.walk(event, self.observers).finish())
             self.tree(event.body, event, answers)
         except StepError as error:
-            raise self._told(error, answers) from error.__cause__
+            raise self.told(error, answers) from error.__cause__
         return answers
 
     async def ahandle(self, event: Event) -> Any:
         """The answer to one event where steps are async; runs on the loop thread."""
-        return self._answer(event, await self.aanswers(event))
+        return self.answer_of(event, await self.aanswers(event))
 
     async def aanswers(self, event: Event) -> Answers:
+        if self.nests:
+            nesting.allow()
         answers = Answers()
         try:
             if self.observers or self.tree is None:
                 return await self.walk(event, self.observers).finish()
             await self.tree(event.body, event, answers)
         except StepError as error:
-            raise self._told(error, answers) from error.__cause__
+            raise self.told(error, answers) from error.__cause__
         return answers
 
     def walk(self, event: Event, observers: Sequence[Observer] = ()) -> Walk:
@@ -205,7 +213,24 @@ class Plan:
         walk.resume_after(step, event, chunk)
         return walk
 
-    def _told(self, error: StepError, answers: Answers) -> StepError:
+    def resume(self, step: str, chunk: Any) -> Answers:
+        """Let something that a step held back go on from it; the answers it comes to."""
+        event = chunk if isinstance(chunk, Event) else Event(chunk)
+        after = self.after.get(step)
+        if self.is_async:
+            return loop.complete(self.aresume(step, event))
+        if after is None or self.observers:
+            return loop.without_waiting(self.aresume(step, event))
+        answers = Answers()
+        after(event.body, event, answers)
+        return answers
+
+    async def aresume(self, step: str, event: Event) -> Answers:
+        """As `resume`, on the loop thread."""
+        is_event = self.steps[step].call.shape is Shape.EVENTS
+        return await self.resumed(step, event, event if is_event else event.body).finish()
+
+    def told(self, error: StepError, answers: Answers) -> StepError:
         """The error with what was answered before it; the error stream knows of it."""
         if answers.all():
             error.answer = answers.all()[0]
@@ -213,7 +238,8 @@ class Plan:
             self.report(error)
         return error
 
-    def _answer(self, event: Event, answers: Answers) -> Any:
+    def answer_of(self, event: Event, answers: Answers) -> Any:
+        """What the caller gets, of all answers of an event."""
         if self.confirms:
             return {"id": event.id}
         found = answers.all()

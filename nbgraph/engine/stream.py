@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.plan import Answers, Plan, entering
+from nbgraph.engine.conductor import Ticket, conducted
+from nbgraph.engine.plan import Plan, entering
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import RAW, Event
 
@@ -52,20 +53,23 @@ class Stream(Iterator[Any]):
 def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
     """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
     rows = iter(rows_of(source))
+    if plan.is_async or (plan.staged is not None and not plan.observers):
+        # One iterator, whatever fails on the way: events that are under way must not be lost with it.
+        outcomes = loop.iterate(_async_outcomes(plan, _events(rows, key), is_whole))
+        return Stream(lambda: _raised(outcomes))
     return Stream(lambda: _answers(plan, rows, key, is_whole))
 
 
 def _answers(plan: Plan, rows: Iterator[Any], key: Key, is_whole: bool) -> Iterator[Any]:
-    if plan.is_async:
-        yield from loop.iterate(_async_answers(plan, rows, key, is_whole))
-        return
     if plan.fused is not None and not plan.observers:
         yield from plan.fused(map(_body, rows))
     else:
         for event in _events(rows, key):
             yield from _one(plan, event, is_lazy=not is_whole)
     if is_whole:
-        yield from _released(plan)
+        for name, step in plan.steps.items():
+            for chunk in step.call.release() if step.call.release is not None else ():
+                yield from plan.resume(name, chunk).all()
 
 
 def _one(plan: Plan, event: Event, *, is_lazy: bool) -> Iterator[Any]:
@@ -75,64 +79,74 @@ def _one(plan: Plan, event: Event, *, is_lazy: bool) -> Iterator[Any]:
         return
     walk = plan.walk(event, plan.observers)
     given = 0
-    for _ in walk.moves():
-        yield from walk.answers[given:]
-        given = len(walk.answers)
+    try:
+        for _ in walk.moves():
+            yield from walk.answers[given:]
+            given = len(walk.answers)
+    except StepError as error:
+        raise plan.told(error, walk.answers) from error.__cause__
     if not given:
         yield from walk.answers.late
 
 
-def _released(plan: Plan) -> Iterator[Any]:
-    """What steps hold back at the end of the source, each in turn, flowing on from there."""
-    for name, step in plan.steps.items():
-        if step.call.release is not None:
-            for chunk in step.call.release():
-                yield from _resume(plan, name, chunk).all()
+class _Failed:
+    """An error on its way out of an async iterator, which would end if it were raised there."""
+
+    def __init__(self, error: StepError) -> None:
+        self.error = error
 
 
-def _resume(plan: Plan, name: str, chunk: Any) -> Answers:
-    """Let one thing that a step held back go on from it."""
-    event = chunk if isinstance(chunk, Event) else Event(chunk)
-    after = plan.after.get(name)
-    answers = Answers()
-    if after is not None and not plan.observers:
-        after(event.body, event, answers)
-        return answers
-    walk = plan.resumed(name, event, chunk)
-    return loop.without_waiting(walk.finish())
+def _raised(outcomes: Iterator[Any]) -> Iterator[Any]:
+    for outcome in outcomes:
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+        yield outcome
 
 
-async def _async_answers(plan: Plan, rows: Iterator[Any], key: Key, is_whole: bool) -> AsyncIterator[Any]:
-    for event in _events(rows, key):
-        for answer in (await plan.aanswers(event)).all():
+async def _async_outcomes(plan: Plan, events: Iterator[Event], is_whole: bool) -> AsyncIterator[Any]:
+    async for answers in _async_answers(plan, events):
+        for answer in answers.all():
             yield answer
+        if answers.error is not None:
+            yield _Failed(answers.error)
     for name, step in plan.steps.items():
-        if is_whole and step.call.release is not None:
-            for chunk in step.call.release():
-                event = chunk if isinstance(chunk, Event) else Event(chunk)
-                for answer in (await plan.resumed(name, event, chunk).finish()).all():
-                    yield answer
+        for chunk in step.call.release() if is_whole and step.call.release is not None else ():
+            event = chunk if isinstance(chunk, Event) else Event(chunk)
+            for answer in (await plan.aresume(name, event)).all():
+                yield answer
+
+
+async def _async_answers(plan: Plan, events: Iterator[Event]) -> AsyncIterator[Ticket]:
+    """The tickets of the events: many at once where steps are concurrent, else one after the other."""
+    if plan.staged is not None and not plan.observers:
+        async for ticket in conducted(plan, events):
+            yield ticket
+        return
+    for event in events:
+        ticket = Ticket(event)
+        try:
+            ticket.extend((await plan.aanswers(event)).all())
+        except StepError as error:
+            ticket.error = error
+        yield ticket
 
 
 async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncIterator[Any]:
     """As `stream`, for `async for`; the source may be async too."""
-    if isinstance(source, AsyncIterator) or hasattr(source, "__aiter__"):
+    if hasattr(source, "__aiter__"):
         async for item in source:
-            for answer in await _each(plan, item, key):
+            for answer in await loop.on_thread(list, stream(plan, [item], key=key, is_whole=False)):
                 yield answer
         source = ()
-    for item in rows_of(source):
-        for answer in await _each(plan, item, key):
-            yield answer
-    for answer in await loop.on_thread(lambda: list(Stream(lambda: _answers(plan, iter(()), key, True)))):
+    answers = stream(plan, source, key=key)
+    while True:
+        answer: Any = await loop.on_thread(next, answers, _END)
+        if answer is _END:
+            return
         yield answer
 
 
-async def _each(plan: Plan, item: Any, key: Key) -> list[Any]:
-    event = next(_events(iter([item]), key))
-    if plan.is_async:
-        return (await loop.away(plan.aanswers(event))).all()
-    return (await loop.on_thread(plan.handle, event)).all()
+_END = object()
 
 
 def _events(rows: Iterator[Any], key: Key) -> Iterator[Event]:
