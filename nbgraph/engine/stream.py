@@ -140,10 +140,10 @@ async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncIterator[
         source = ()
     answers = stream(plan, source, key=key)
     while True:
-        answer: Any = await loop.on_thread(next, answers, _END)
-        if answer is _END:
+        found: Any = await loop.on_thread(next, answers, _END)
+        if found is _END:
             return
-        yield answer
+        yield found
 
 
 _END = object()
