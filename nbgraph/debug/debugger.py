@@ -67,6 +67,7 @@ class Debugger:
         self._recorder = Recorder()
         self._done: list[Checkpoint] = []  # one for each frame: the state it started from
         self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
+        self._pausing = False
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
         self._events = _several(events)
         self._walk = self._enter(self._events.pop(0))
@@ -163,6 +164,10 @@ class Debugger:
         self._run()
         return self.answer if self.finished else None
 
+    def pause(self) -> None:
+        """From another thread: let a `resume` or `run_to` that is under way stop before its next step."""
+        self._pausing = True
+
     def rerun(self, step: str) -> Frame | None:
         """Run the step again as it is coded now, on the input that was recorded; later frames become a fork."""
         indices = [index for index, frame in enumerate(self._recorder.frames) if frame.step == step]
@@ -225,10 +230,13 @@ class Debugger:
             self._walk = self._enter(self._events.pop(0))
 
     def _run(self, until: str | None = None) -> None:
+        self._pausing = False
         while self.next() is not None:
             if self._halted is not None:
                 return
             self._raise_unhandled()
+            if self._pausing:
+                return
             pending = self._walk.waiting[-1] if self._walk.waiting else None
             if pending is not None and (pending.step == until or self._stops(pending.step, On.BEFORE, pending.event)):
                 return

@@ -29,7 +29,7 @@ class GraphWidget(anywidget.AnyWidget):
     >>> widget.close()
     """
 
-    _esm = module("values.js", "stage.js", "graph.js")
+    _esm = module("values.js", "theme.js", "stage.js", "bar.js", "panel.js", "graph.js")
     _css = styles("graph.css")
 
     picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id

@@ -35,7 +35,7 @@ def _last(record: Record) -> dict[str, Any]:
         "visit": move.visit,
         "input": record.input or {**shown(move.input), "late": True},
         "output": None if move.error else (record.output or {**shown(move.output), "late": True}),
-        "error": _traceback(move.error),
+        "error": traceback_of(move.error),
         "reason": printable(move.reason, 400),
         "seconds": move.seconds,
         "goes": [printable(name, 80) for name in move.edges],
@@ -43,7 +43,7 @@ def _last(record: Record) -> dict[str, Any]:
     }
 
 
-def _traceback(error: BaseException | None) -> str:
+def traceback_of(error: BaseException | None) -> str:
     """The user's part of the traceback: frames of this package are left out."""
     if error is None:
         return ""

@@ -1,0 +1,36 @@
+"""Cells: telling a view that a cell has run, since the cell may have moved what it shows."""
+
+from __future__ import annotations
+
+import importlib
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Refreshed(Protocol):
+    """What can be asked to show how things stand now."""
+
+    def refresh(self) -> None: ...
+
+
+def after_cells(view: Refreshed) -> Callable[[], None]:
+    """Have the view refreshed after every cell while it lives; returns what ends that. Nothing outside IPython."""
+    shell: Any = importlib.import_module("IPython").get_ipython()
+    if shell is None:
+        return lambda: None
+    reference = weakref.ref(view)
+
+    def ran(result: Any = None) -> None:
+        living = reference()
+        if living is None:
+            end()
+        else:
+            living.refresh()
+
+    def end() -> None:
+        if ran in shell.events.callbacks["post_run_cell"]:
+            shell.events.unregister("post_run_cell", ran)
+
+    shell.events.register("post_run_cell", ran)
+    return end

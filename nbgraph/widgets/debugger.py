@@ -1,0 +1,189 @@
+"""DebugWidget: a debugged run in its picture: moves, a slider over what happened, edits, forks, pins, breakpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbgraph.debug.debugger import Debugger
+from nbgraph.debug.frame import Frame
+from nbgraph.render.printable import printable
+from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.cells import after_cells
+from nbgraph.widgets.graph import GraphWidget, Message
+from nbgraph.widgets.moments import listed, moment, records, taken
+from nbgraph.widgets.preview import shown
+from nbgraph.widgets.session import Session, value_of
+from nbgraph.widgets.watch import Change
+
+
+class DebugWidget(GraphWidget):
+    """The view of a debugger. Moves that a cell makes on the same debugger are shown too.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("shout")
+    >>> _ = graph.to(str.strip).to(str.upper)
+    >>> widget = DebugWidget(graph.debug(" hi "))
+    >>> widget.session.do("next").result()
+    >>> widget.debugger.current.step
+    'upper'
+    >>> widget.close()
+    """
+
+    _esm = module("values.js", "theme.js", "stage.js", "bar.js", "panel.js", "debugger.js")
+    _css = styles("graph.css", "debugger.css")
+
+    def __init__(self, debugger: Debugger) -> None:
+        self.debugger = debugger
+        self.session = Session(debugger, self._told)
+        self.watches: list[str] = []
+        super().__init__(debugger.graph)
+        for name in self.watch.breakpoints:
+            if name in debugger.graph and name not in debugger.breakpoints:
+                debugger.break_at(name)
+        for name in debugger.breakpoints:
+            self.watch.break_at(name, True)
+        self.breakpoints = list(debugger.breakpoints)
+        self._forget_cells = after_cells(self)
+
+    def close(self) -> None:
+        """Free everything, the thread of the session too."""
+        self._forget_cells()
+        self.session.close()
+        super().close()
+
+    def update(self, change: Change) -> None:
+        """While a run is under way its steps are shown as they go; else the debugger's own account is."""
+        if self.session.is_busy:
+            super().update(change)
+        elif change.is_redrawn:
+            self.redraw()
+        else:
+            self.breakpoints = list(self.debugger.breakpoints)
+
+    def send_status(self, change: Change) -> None:
+        if self.session.is_busy:
+            super().send_status(change)
+        else:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Send how the run stands now."""
+        if self.session.is_busy:
+            return
+        found = records(self.debugger)
+        frames = self.debugger.trace.frames
+        every = {**{name: type(one)() for name, one in self.watch.records.items()}, **found}
+        lines = {self._drawn.line(*ends): count for ends, count in taken(frames).items()}
+        lines.pop(None, None)
+        self.send({"kind": "status", "steps": self._drawn.steps(every, every), "lines": lines, "running": False})
+        self.send({"kind": "debug", **self._standing(frames)})
+
+    def answer(self, message: Message) -> None:
+        """Do what the view asks for; moves are left to the session's thread."""
+        step = self._drawn.names.get(str(message.get("step")), "")
+        match message.get("kind"):
+            case "do":
+                given = str(message.get("text") or "")
+                self.session.do(str(message.get("what")), step, given, int(message.get("index") or 0))
+            case "pause":
+                self.session.pause()
+            case "stop":
+                self.session.stop()
+            case "frame":
+                self._send_frame(int(message.get("index") or 0), message.get("branch"))
+            case "inspect" if step:
+                self._inspect(step)
+            case "break" if step:
+                self._break(step, message)
+            case "mute":
+                for breakpoint in self.debugger.breakpoints.values():
+                    breakpoint.is_muted = bool(message.get("on"))
+                self.refresh()
+            case "watch":
+                self.watches = [str(text)[:400] for text in message.get("texts") or []][:20]
+                self.refresh()
+            case _:
+                super().answer(message)
+
+    def _told(self) -> None:
+        if self.session.is_busy:
+            self.send({"kind": "debug", "busy": True})
+        else:
+            self.refresh()
+
+    def _standing(self, frames: Sequence[Frame]) -> Message:
+        debugger, current = self.debugger, self.debugger.current
+        error = debugger.error
+        return {
+            "busy": False,
+            "stopped": self.session.is_stopped,
+            "at": self._drawn.ids.get(current.step, "") if current else "",
+            "current": moment(self.graph, current, None) if current else None,
+            "frames": listed(frames, self._drawn.ids),
+            "skipped": max(0, len(frames) - len(listed(frames, self._drawn.ids))),
+            "finished": debugger.finished,
+            "answer": shown(debugger.answer),
+            "error": printable(str(error), 400) if error else "",
+            "problem": self.session.problem,
+            "branches": [{"step": printable(one.step, 60), "frames": len(one.frames)} for one in debugger.branches],
+            "pins": [self._drawn.ids[name] for name in debugger.pins if name in self._drawn.ids],
+            "breakpoints": self._breakpoints(),
+            "watches": [[text, self._watched(text, current)] for text in self.watches],
+        }
+
+    def _breakpoints(self) -> Message:
+        return {
+            self._drawn.ids[name]: {
+                "when": one.text, "hits": one.hits, "on": one.on.value, "seen": one.seen, "muted": one.is_muted
+            }
+            for name, one in self.debugger.breakpoints.items()
+            if name in self._drawn.ids
+        }  # fmt: skip
+
+    def _watched(self, text: str, current: Frame | None) -> Message:
+        value = current.input if current is not None else self.debugger.answer
+        try:
+            return shown(value_of(text, value, self.graph.scope), 8_000)
+        except Exception as error:  # an expression that does not fit this step's body
+            return {"kind": "none", "text": f"{type(error).__name__}: {printable(str(error), 120)}"}
+
+    def _send_frame(self, index: int, branch: Any) -> None:
+        branches, main = self.debugger.branches, self.debugger.trace.frames
+        is_fork = isinstance(branch, int) and 0 <= branch < len(branches)
+        frames: Sequence[Frame] = branches[branch].frames if is_fork else main
+        if not 0 <= index < len(frames):
+            return
+        frame = frames[index]
+        same = [one for one in main if (one.step, one.visit) == (frame.step, frame.visit)] if is_fork else []
+        step = self._drawn.ids.get(frame.step, "")
+        told = moment(self.graph, frame, index, same[-1] if same else None)
+        self.send({"kind": "frame", "step": step, "branch": branch if is_fork else None, **told})
+
+    def _inspect(self, step: str) -> None:
+        """The step's last frame; where it stands, the one about to run; a bare step where it has not run."""
+        current = self.debugger.current
+        indices = [index for index, frame in enumerate(self.debugger.trace.frames) if frame.step == step]
+        if current is not None and current.step == step:
+            told = moment(self.graph, current, None)
+        elif indices:
+            told = moment(self.graph, self.debugger.trace.frames[indices[-1]], indices[-1])
+        else:
+            told = {**moment(self.graph, Frame("", step, 0, None), None), "input": None, "text": ""}
+        self.send({"kind": "frame", "step": self._drawn.ids[step], "branch": None, **told})
+
+    def _break(self, step: str, message: Message) -> None:
+        """Set or clear a breakpoint; with a form's fields where they were given."""
+        is_set = bool(message.get("on"))
+        self.session.problem = ""
+        try:
+            if is_set:
+                hits = int(message.get("hits") or 1)
+                self.debugger.break_at(step, message.get("when") or None, hits, str(message.get("at") or "before"))
+            else:
+                self.debugger.clear(step)
+            self.watch.break_at(step, is_set)
+        except Exception as error:  # a condition that does not parse
+            self.session.problem = printable(str(error), 400)
+        self.breakpoints = list(self.debugger.breakpoints)
+        self.refresh()

@@ -1,0 +1,93 @@
+"""Moments: the frames of a debugged run as the messages that its view draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbgraph.debug.debugger import Debugger
+from nbgraph.debug.frame import MISSING, Frame
+from nbgraph.graph.graph import Graph
+from nbgraph.render.printable import printable
+from nbgraph.widgets.inspect import code_of, traceback_of
+from nbgraph.widgets.preview import shown
+from nbgraph.widgets.record import Record, first_line
+
+LISTED = 2_000  # frames that the slider reaches; of a longer run the last ones
+DIFFERENCES = 200
+
+
+def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None = None) -> dict[str, Any]:
+    """One frame in full: what went in and out, what changed, the error, the code. `index` is None for one to come."""
+    is_to_come = index is None and frame.error is None
+    return {
+        "name": printable(frame.step, 200),
+        "index": index,
+        "event": printable(str(frame.event_id), 80),
+        "visit": frame.visit,
+        "input": shown(frame.input),
+        "output": None if is_to_come or frame.error else shown(frame.output),
+        "text": editable(frame.input),
+        "diff": [] if is_to_come else differences(frame, compared),
+        "compared": compared is not None,
+        "error": traceback_of(frame.error),
+        "note": first_line(frame.error) if frame.error else "",
+        "code": code_of(graph, frame.step),
+        "facts": {},
+        "reason": printable(frame.reason, 400),
+        "seconds": frame.seconds,
+        "goes": [printable(name, 80) for name in frame.edges],
+        "dropped": frame.dropped,
+    }
+
+
+def differences(frame: Frame, compared: Frame | None) -> list[list[Any]]:
+    """Path, before, after of what the step changed; against the same step of another line, of what came out of both."""
+    if compared is not None:
+        frame = Frame(frame.event_id, frame.step, frame.visit, compared.output, frame.output)
+    found = list(frame.diff().items())[:DIFFERENCES]
+    return [[printable(path or "(all)", 200), _side(before), _side(after)] for path, (before, after) in found]
+
+
+def _side(value: Any) -> dict[str, Any]:
+    return {"kind": "none", "text": "nothing"} if value is MISSING else shown(value, 8_000)
+
+
+def editable(value: Any) -> str:
+    """The value as text that a person can change and `session.value_of` reads; empty where it has no such text."""
+    try:
+        text = repr(value)
+        text.encode()  # a lone surrogate would not reach the page
+    except Exception:
+        return ""
+    return text if len(text) <= 4_000 else ""
+
+
+def listed(frames: Sequence[Frame], ids: dict[str, str]) -> list[list[Any]]:
+    """The frames for the slider: id and name of the step, whether it failed."""
+    return [[ids.get(frame.step, ""), printable(frame.step, 60), frame.error is not None] for frame in frames[-LISTED:]]
+
+
+def records(debugger: Debugger) -> dict[str, Record]:
+    """How every step stands: done or failed by its last frame, paused where the run stands, pinned."""
+    found: dict[str, Record] = {}
+    for frame in debugger.trace.frames:
+        record = found.setdefault(frame.step, Record())
+        record.count += 1
+        record.seconds.append(frame.seconds)
+        record.state, record.note = ("failed", first_line(frame.error)) if frame.error else ("done", "")
+        record.errors += frame.error is not None
+    for name in debugger.pins:
+        found.setdefault(name, Record()).state = "pinned"
+    if debugger.current is not None:
+        found.setdefault(debugger.current.step, Record()).state = "paused"
+    return found
+
+
+def taken(frames: Sequence[Frame]) -> dict[tuple[str, str], int]:
+    """How often each arrow was followed."""
+    counts: dict[tuple[str, str], int] = {}
+    for frame in frames:
+        for target in frame.edges:
+            counts[frame.step, target] = counts.get((frame.step, target), 0) + 1
+    return counts

@@ -1,0 +1,55 @@
+// Bar: the row of buttons over a picture: fit, zoom, turn, figures, search.
+import { element } from "./values.js";
+
+export function button(text, label, onclick, properties = {}) {
+  const act = event => event.currentTarget.getAttribute("aria-disabled") !== "true" && onclick(event);
+  return element("button", { type: "button", title: label, "aria-label": label, onclick: act, ...properties }, text);
+}
+
+export function pictureBar(model, stage, spoken, ...more) {
+  const turn = () => {
+    model.set("direction", model.get("direction") === "LR" ? "TB" : "LR");
+    model.save_changes();
+  };
+  const layers = element("select", { "aria-label": "Figures shown", onchange: event => {
+    stage.layer = event.target.value;
+    stage.repaint();
+  } }, ...["counts", "latency", "none"].map(name => element("option", { value: name }, name)));
+  return element("div", { class: "nbg-bar", role: "group", "aria-label": "Picture" },
+    button("Fit", "Show the whole graph (0)", () => stage.fit()), button("+", "Closer (+)", () => stage.zoom(1.25)),
+    button("−", "Further away (-)", () => stage.zoom(0.8)), button("⇄", "Turn: left to right, or top to bottom", turn),
+    layers, ...more, searchField(stage, spoken));
+}
+
+function searchField(stage, spoken) {
+  const search = element("input", { type: "search", placeholder: "find a step  /", "aria-label": "Find a step" });
+  const find = () => {
+    const text = search.value.trim().toLowerCase();
+    let hits = 0;
+    for (const step of stage.steps.values()) {
+      const hit = text !== "" && step.name.toLowerCase().includes(text);
+      step.group.classList.toggle("nbg-hit", hit);
+      hits += hit;
+    }
+    stage.root.classList.toggle("nbg-searching", text !== "");
+    spoken.textContent = text ? `${hits} step${hits === 1 ? "" : "s"} found` : "";
+  };
+  search.addEventListener("input", find);
+  search.addEventListener("keydown", event => {
+    event.stopPropagation();
+    if (event.key === "Escape") {
+      search.value = "";
+      find();
+      stage.focus(stage.current);
+    }
+    const hit = event.key === "Enter" && [...stage.steps.values()].find(step => step.group.classList.contains("nbg-hit"));
+    if (hit) stage.focus(hit.id);
+  });
+  stage.root.addEventListener("keydown", event => {
+    if (event.key !== "/") return;
+    event.preventDefault();
+    event.stopPropagation();
+    search.focus();
+  });
+  return search;
+}

@@ -1,0 +1,52 @@
+// Panel: what one step saw and did, in tabs.
+import { element, valueView } from "./values.js";
+
+// Fill a panel: name, tabs, the chosen tab's page. `pages` maps a tab to what draws it; others show a value.
+export function fillPanel(panel, message, { tabs, chosen, choose, close, pages = {} }) {
+  const names = tabs.filter(name => name !== "error" || message.error);
+  const shown = names.includes(chosen) ? chosen : names.includes("output") && message.output ? "output" : names[0];
+  const focusOnTab = document.activeElement?.getAttribute("role") === "tab" && panel.contains(document.activeElement);
+  const page = panel.querySelector(".nbg-sheet");
+  const scrolled = page?.dataset.of === `${message.name}/${shown}` ? page.scrollTop : 0;
+  const list = element("div", { class: "nbg-tabs", role: "tablist", "aria-label": "What to show" }, ...names.map(name => element("button", {
+    type: "button", role: "tab", "aria-selected": String(name === shown), tabindex: name === shown ? "0" : "-1",
+    onclick: () => choose(name),
+  }, name)));
+  list.addEventListener("keydown", event => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    event.stopPropagation();
+    choose(names[(names.indexOf(shown) + by + names.length) % names.length]);
+  });
+  const sheet = element("div", { class: "nbg-sheet", role: "tabpanel", tabindex: "0", "aria-label": shown },
+    (pages[shown] ?? pageView)(message, shown));
+  sheet.dataset.of = `${message.name}/${shown}`;
+  panel.hidden = false;
+  panel.replaceChildren(element("header", {}, element("h3", {}, message.name),
+    close && element("button", { type: "button", "aria-label": "Close", onclick: close }, "×")),
+  ...(message.note ? [element("p", { class: "nbg-bad" }, message.note)] : []), list, sheet);
+  sheet.scrollTop = scrolled;
+  if (focusOnTab) list.querySelector('[aria-selected="true"]')?.focus();
+  panel.onkeydown = event => {
+    if (event.key !== "Escape" || !close) return;
+    event.stopPropagation();
+    close();
+  };
+}
+
+function pageView(message, tab) {
+  if (tab === "error" || tab === "code") return element("pre", {}, message[tab] || "no source to be had");
+  if (tab === "timing") return factsView(message);
+  if (message[tab] || !message.error) return valueView(message[tab]);
+  return element("p", { class: "nbg-none" }, "none: the step failed");
+}
+
+function factsView(message) {
+  const facts = {
+    ...message.facts, "last, ms": message.seconds ? Math.round(message.seconds * 1e6) / 1e3 : "", event: message.event,
+    visit: message.visit, "goes on to": (message.goes || []).join(", ") || (message.dropped ? "nowhere: dropped" : ""),
+    because: message.reason,
+  };
+  return element("dl", {}, ...Object.entries(facts).filter(([, value]) => value !== "" && value !== undefined)
+    .flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));
+}

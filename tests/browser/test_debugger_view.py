@@ -1,0 +1,98 @@
+"""The debugger's view in a real browser: buttons, keys, slider, edits, breakpoints with conditions."""
+
+import pytest
+from host import Host
+
+from nbgraph import Graph
+from nbgraph.widgets.debugger import DebugWidget
+
+
+def add(body):
+    return {**body, "p": body["amount"] / 100}
+
+
+def check(body):
+    if body["p"] > 1:
+        raise ValueError("too much")
+    return body
+
+
+@pytest.fixture
+def view(context):
+    opened = []
+
+    def show(events, **options) -> Host:
+        graph = Graph("fraud")
+        graph.to(add).to(check).to(str, "text").respond()
+        host = Host(context, DebugWidget(graph.debug(events, **options)))
+        opened.append(host)
+        host.page.wait_for_selector(".nbg-panel .nbg-tabs")
+        return host
+
+    yield show
+    for host in opened:
+        host.close()
+
+
+def standing(host: Host, text: str) -> None:
+    host.page.locator(".nbg-standing", has_text=text).wait_for(timeout=5000)
+
+
+def test_stepping_forward_and_back(view):
+    host = view({"amount": 50})
+    standing(host, "stands before add")
+    host.page.get_by_text("Next ▶").click()
+    standing(host, "stands before check")
+    states = [host.status("add"), host.status("check")]
+    host.page.keyboard.press("F8")
+    standing(host, "finished")
+    host.page.get_by_text("◀ Back").click()
+    standing(host, "stands before text")
+    assert states == ["done", "paused"]
+
+
+def test_the_slider_shows_any_frame_and_the_diff(view):
+    host = view({"amount": 50})
+    host.page.get_by_role("button", name="Run to the next breakpoint").click()
+    standing(host, "finished")
+    host.page.get_by_label("Time: frames of the run").fill("0")
+    host.page.get_by_role("tab", name="diff").click()
+    host.page.wait_for_selector(".nbg-diff")
+    row = host.page.locator(".nbg-diff tbody tr").first.text_content()
+    host.page.get_by_text("Go back to here").click()
+    standing(host, "stands before add")
+    assert row == "pnothing0.5"
+
+
+def test_an_error_then_another_input_then_on(view):
+    host = view({"amount": 500})
+    host.page.get_by_role("button", name="Run to the next breakpoint").click()
+    standing(host, "too much")
+    assert "ValueError: too much" in host.page.locator(".nbg-panel pre").text_content()
+    host.page.get_by_text("◀ Back").click()
+    standing(host, "stands before check")
+    host.page.get_by_text("Change the input and go on from here").click()
+    host.page.get_by_label("Change the input and go on from here").first.fill("{**event, 'p': 0.25}")
+    host.page.get_by_role("button", name="Change the input").click()
+    host.page.get_by_label("Line of the run").wait_for()
+    host.page.get_by_role("button", name="Run to the next breakpoint").click()
+    standing(host, "finished")
+    assert host.widget.debugger.answer == "{'amount': 500, 'p': 0.25}"
+
+
+def test_a_breakpoint_with_a_condition(view):
+    host = view({"amount": 50})
+    host.page.locator('[aria-label^="check:"]').click()
+    host.page.get_by_role("tab", name="break").click()
+    host.page.get_by_label("Condition").fill("event['p'] == 0.5")
+    host.page.get_by_role("button", name="Set the breakpoint").click()
+    host.page.wait_for_selector('[aria-label="Breakpoint on check"][aria-checked="true"]')
+    host.page.get_by_role("button", name="Run to the next breakpoint").click()
+    standing(host, "stands before check")
+
+
+def test_a_watched_expression_follows_the_run(view):
+    host = view({"amount": 50})
+    host.page.get_by_label("Watch an expression").fill("event['amount'] * 2")
+    host.page.keyboard.press("Enter")
+    host.page.locator(".nbg-watch .nbg-number", has_text="100").wait_for()
