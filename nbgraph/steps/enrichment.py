@@ -1,0 +1,107 @@
+"""EnrichmentRouter: keys become features, looked up in a table, before a model sees them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nbgraph.errors import GraphError, RequestError
+from nbgraph.event import Event
+from nbgraph.steps.router import ModelRouter
+from nbgraph.steps.table import table_of
+
+STATISTICS: dict[str, Callable[[list[Any]], Any]] = {
+    "$mean": statistics.fmean, "$median": statistics.median, "$min": min, "$max": max, "$mode": statistics.mode,
+}  # fmt: skip
+
+
+class EnrichmentRouter(ModelRouter):
+    """A ModelRouter whose requests name rows of a table: each key in "inputs" is replaced by the row's features.
+
+    >>> from nbgraph import Graph
+    >>> cards = {"card-7": {"amount": 120, "age": 31}, "card-8": {"amount": 80, "age": None}}
+    >>> graph = Graph("g")
+    >>> router = EnrichmentRouter(table=cards, features=["age", "amount"], impute_policy={"age": "$mean"})
+    >>> _ = graph.to(router, "models").add_route("m1", "(event['inputs'])")
+    >>> graph.run({"inputs": [["card-7"], ["card-8"]]})
+    [[31, 120], [31.0, 80]]
+
+    An input is the key itself, a list that starts with it, or a record that has it under `key` (its other fields stay,
+    and the row's features join them). `impute_policy` tells what stands in for a missing value: by feature, "*" for
+    all; a value, or "$mean", "$median", "$min", "$max", "$mode" of the table when the graph is made ready. A key that
+    is not in the table is an error, unless every feature has its stand-in.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Any] | None = None,
+        *,
+        table: Any = None,
+        features: Sequence[str] | None = None,
+        key: str | None = None,
+        impute_policy: Mapping[str, Any] | None = None,
+        weights: Mapping[str, float] | None = None,
+        shadow: Any = None,
+        name: str | None = None,
+        context: Any = None,
+    ) -> None:
+        super().__init__(routes, weights=weights, shadow=shadow, name=name, context=context)
+        self.features, self.key, self.policy = list(features or ()), key, dict(impute_policy or {})
+        if table is None or not self.features:
+            raise GraphError(
+                f'EnrichmentRouter "{self.name}" needs table=... and features=[...], the columns it takes.'
+            )
+        if strange := set(self.policy) - {*self.features, "*"}:
+            raise GraphError(f'"{self.name}" imputes {", ".join(sorted(strange))}, which are not among its features.')
+        self._table = table_of(table)
+        self._defaults: dict[str, Any] = {}
+
+    def post_init(self) -> None:
+        super().post_init()
+        for feature in self.features:
+            policy = self.policy.get(feature, self.policy.get("*"))
+            if policy is not None:
+                self._defaults[feature] = self._statistic(feature, policy)
+
+    def preprocess(self, event: Event) -> Event:
+        body = event.body
+        if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), list):
+            return event
+        return event.with_body({**body, "inputs": [self._enriched(row) for row in body["inputs"]]})
+
+    def _enriched(self, row: Any) -> Any:
+        if isinstance(row, Mapping):
+            if self.key is None or self.key not in row:
+                raise RequestError(
+                    f'"{self.name}" finds no key in a record of {", ".join(map(str, row))}: key={self.key!r}.'
+                )
+            return {**row, **self._row(row[self.key])}
+        key = row[0] if isinstance(row, list | tuple) and row else row
+        return list(self._row(key).values())
+
+    def _row(self, key: Any) -> dict[str, Any]:
+        found = self._table.get(key)
+        if found is None and len(self._defaults) < len(self.features):
+            raise RequestError(f'"{self.name}" finds no row of key {key!r} in its table.', 404)
+        row = found or {}
+        return {
+            feature: self._defaults.get(feature) if _is_missing(row.get(feature)) else row[feature]
+            for feature in self.features
+        }
+
+    def _statistic(self, feature: str, policy: Any) -> Any:
+        if not isinstance(policy, str) or not policy.startswith("$"):
+            return policy
+        if policy not in STATISTICS:
+            raise GraphError(f'"{self.name}" imputes {feature} by {policy!r}; known are {", ".join(STATISTICS)}.')
+        values = [row.get(feature) for row in self._table.values()]
+        known = [value for value in values if not _is_missing(value)]
+        if not known:
+            raise GraphError(f'"{self.name}" imputes {feature} by {policy}, but the table has no value of it.')
+        return STATISTICS[policy](known)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

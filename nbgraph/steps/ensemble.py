@@ -1,0 +1,141 @@
+"""VotingEnsemble: all models answer, and their votes are counted or averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+from nbgraph.errors import GraphError, NbgraphError, RequestError
+from nbgraph.event import Event
+from nbgraph.steps.asked import Asked
+from nbgraph.steps.fan import Fan, executor_of
+from nbgraph.steps.inference import Form, Inference, inference_of, plain
+from nbgraph.steps.router import Router
+from nbgraph.steps.share import normalised
+
+VOTE_TYPES = {"classification": "vote", "vote": "vote", "regression": "mean", "mean": "mean", None: None}
+
+
+class VotingEnsemble(Router):
+    """The models' common answer: the class that most of them vote for, or the mean of their numbers.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(VotingEnsemble(weights={"m1": 3, "m2": 1}), "both")
+    >>> _ = graph.step("both").add_route("m1", "([x * 1.0 for x in event['inputs']])")
+    >>> _ = graph.step("both").add_route("m2", "([x * 5.0 for x in event['inputs']])")
+    >>> graph.run({"inputs": [1, 2]})
+    {'model_name': 'both', 'outputs': [2.0, 4.0]}
+    >>> graph.run({"inputs": [1, 2]}, path="/v2/models/m2/infer")
+    [5.0, 10.0]
+
+    `vote_type` is "classification" (or "vote"), "regression" (or "mean"), or None: then texts, booleans and whole
+    numbers are classes, and numbers with a point, even 3.0, are averaged, as are lists of them (probabilities).
+    `weights` are normalised. `executor_type` is None for one after another, "thread" or "process". A tie goes to the
+    class whose first vote came from the earliest route. Asked by its own name, or none, the ensemble answers; asked by
+    the name of a route, that model.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Any] | None = None,
+        *,
+        vote_type: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        executor_type: str | None = None,
+        name: str | None = None,
+        context: Any = None,
+    ) -> None:
+        super().__init__(routes, name=name, context=context)
+        if vote_type not in VOTE_TYPES:
+            raise GraphError(
+                f'Ensemble "{self.name}" got vote_type={vote_type!r}; expected "classification", "regression" or None.'
+            )
+        self.vote_type, self.weights = VOTE_TYPES[vote_type], weights
+        shares = normalised(self.name, weights or dict.fromkeys(self.routes, 1.0), self.routes) if self.routes else {}
+        if missing := [name for name in self.routes if name not in shares]:
+            raise GraphError(f'Ensemble "{self.name}" has no weight for {", ".join(missing)}; give each route one.')
+        self._weights = [shares[name] for name in self.routes]
+        self._all = list(self.branches.values())
+        self._fan = Fan(self._all, dict.fromkeys(self.branches, executor_of(self.name, executor_type)))
+
+    def logic(self, predictions: Sequence[Sequence[Any]], weights: Sequence[float]) -> list[Any]:
+        """One answer a row: `predictions` has a row for each input, and in it what each model says."""
+        vote_type = self.vote_type or ("vote" if predictions and all(map(_is_class, predictions[0])) else "mean")
+        if vote_type == "vote":
+            return [_voted(row, weights) for row in predictions]
+        return [_mean(row, weights) for row in predictions]
+
+    @property
+    def models(self) -> dict[str, Any]:
+        return {**super().models, self.name: self}
+
+    def about(self, wanted: Asked) -> Any:
+        if wanted.operation != "list":
+            return super().about(wanted)
+        return {**super().about(wanted), "weights": dict(zip(self.branches, self._weights, strict=True))}
+
+    async def routed(self, event: Event, wanted: Asked) -> Any:
+        if wanted.model not in (None, self.name):
+            return await super().routed(event, wanted)
+        if not wanted.is_inference:
+            raise RequestError(
+                f'Ensemble "{self.name}" has no operation "{wanted.operation}"; ask one of {", ".join(self.branches)}.',
+                404,
+            )
+        inference = inference_of(event, wanted)
+        question = _question(event, wanted, inference)
+        results = await self._fan.results([(branch, question) for branch in self._all])
+        columns = [
+            self._column(branch.name, result, inference) for branch, result in zip(self._all, results, strict=True)
+        ]
+        if len({len(column) for column in columns}) > 1:
+            counts = ", ".join(f"{name} {len(column)}" for name, column in zip(self.branches, columns, strict=True))
+            raise NbgraphError(f'The models of ensemble "{self.name}" gave different numbers of predictions: {counts}.')
+        outputs = self.logic(list(zip(*columns, strict=True)), self._weights)
+        return inference.answer(self.name, outputs, self.version)
+
+    def _column(self, name: str, result: Any, inference: Inference) -> list[Any]:
+        """What one model predicts for each input."""
+        if isinstance(result, Mapping) and "outputs" in result:
+            result = result["outputs"]
+        found = plain(result)
+        if inference.form is Form.ONE:
+            return [found]
+        if not isinstance(found, list | tuple):
+            raise NbgraphError(f'Model "{name}" gave {type(found).__name__}; expected a list, one prediction an input.')
+        return list(found)
+
+
+def _question(event: Event, wanted: Asked, inference: Inference) -> Event:
+    """What each model is asked: the same inputs, named after nobody."""
+    is_plain = inference.form is not Form.TENSORS and event.path == "/" and wanted.model is None
+    if is_plain and wanted.operation == "infer":
+        return event
+    body: Any = event.body
+    if inference.form in (Form.TENSORS, Form.REQUEST):
+        body = {name: value for name, value in inference.request.items() if name in ("inputs", "parameters")}
+        if wanted.operation == "infer_dict":
+            body["operation"] = "infer_dict"
+    question = event.with_body(body)
+    question.path = "/"
+    return question
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, str | bytes | Integral)
+
+
+def _voted(row: Sequence[Any], weights: Sequence[float]) -> Any:
+    votes: dict[Any, float] = {}
+    for value, weight in zip(row, weights, strict=True):
+        votes[value] = votes.get(value, 0.0) + weight
+    most = max(votes.values())
+    return next(value for value, count in votes.items() if count >= most - 1e-12)  # sums of weights are not exact
+
+
+def _mean(row: Sequence[Any], weights: Sequence[float]) -> Any:
+    if isinstance(row[0], list | tuple):
+        return [_mean(values, weights) for values in zip(*row, strict=True)]
+    return sum(value * weight for value, weight in zip(row, weights, strict=True))

@@ -1,0 +1,83 @@
+"""Fan: several branches get the same event, one after another, on threads, or in processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal
+
+from nbgraph.errors import GraphError, RequestError
+from nbgraph.event import Event
+from nbgraph.steps.branch import Branch, RouteError, completed
+from nbgraph.steps.processes import Processes
+from nbgraph.steps.worker import packed, process_of
+
+Executor = Literal["array", "thread", "process"]
+EXECUTORS: dict[str | None, Executor] = {  # the reference's words beside ours
+    None: "array", "array": "array", "naive": "array", "asyncio": "array", "thread": "thread",
+    "thread_pool": "thread", "process": "process", "process_pool": "process", "dedicated_process": "process",
+}  # fmt: skip
+Taken = tuple[Branch, Event]
+
+
+class Fan:
+    """Calls branches, each with an event; results come in the order of the branches.
+
+    Async branches run at once. The others run one after another ("array"), each on a thread, or each in a process of
+    its own, which is started at the first event.
+    """
+
+    def __init__(self, branches: Sequence[Branch], executors: Mapping[str, Executor]) -> None:
+        self.is_async = any(branch.is_async for branch in branches)
+        kinds = {branch.name: executors[branch.name] for branch in branches if not branch.is_async}
+        self._on_threads = {name for name, kind in kinds.items() if kind == "thread"}
+        self._threads = ThreadPoolExecutor(len(self._on_threads), "nbgraph-route") if self._on_threads else None
+        self._processes: dict[str, Processes] = {
+            branch.name: process_of(branch) for branch in branches if kinds.get(branch.name) == "process"
+        }
+        self._is_plain = not (self.is_async or self._on_threads or self._processes)
+
+    async def results(self, taken: Sequence[Taken]) -> list[Any]:
+        """The bodies that the branches make; the first error of a branch, once all are done."""
+        if self._is_plain:
+            return [await branch.tried(event) for branch, event in taken]
+        found = await self.outcomes(taken)
+        for result in found:
+            if isinstance(result, Exception):
+                raise result
+        return found
+
+    async def outcomes(self, taken: Sequence[Taken]) -> list[Any]:
+        """As `results`, with exceptions in the places of the branches that failed."""
+        begun = [self._begin(branch, event) for branch, event in taken]
+        return [await self._end(branch, event, run) for (branch, event), run in zip(taken, begun, strict=True)]
+
+    def _begin(self, branch: Branch, event: Event) -> Any:
+        if branch.is_async:
+            return asyncio.ensure_future(branch.tried(event))
+        if branch.name in self._on_threads:
+            assert self._threads is not None
+            return self._threads.submit(completed, branch.tried(event.with_body(event.body)))
+        if branch.name in self._processes:
+            return self._processes[branch.name].submit(packed(event))
+        return None
+
+    async def _end(self, branch: Branch, event: Event, run: Any) -> Any:
+        try:
+            if run is None:
+                return await branch.tried(event)
+            if isinstance(run, Future):
+                result = await asyncio.wrap_future(run) if self.is_async else run.result()
+                return Processes.value(result) if branch.name in self._processes else result
+            return await run
+        except Exception as error:
+            return error if isinstance(error, RouteError | RequestError) else RouteError(branch.name, error)
+
+
+def executor_of(router: str, executor_type: str | None) -> Executor:
+    if executor_type not in EXECUTORS:
+        raise GraphError(
+            f'Router "{router}" got the executor {executor_type!r}; expected "array", "thread" or "process".'
+        )
+    return EXECUTORS[executor_type]

@@ -1,0 +1,153 @@
+"""Inference: one request for predictions: the rows it asks about, and the form that its answer takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from nbgraph.errors import RequestError
+from nbgraph.event import Event
+from nbgraph.steps.asked import Asked
+from nbgraph.steps.tensor import HEADER_LENGTH, array_of, is_tensor, joined, tensor_of
+
+
+class Form(Enum):
+    """How rows are asked about, and so how the answer looks."""
+
+    ONE = "one"  # the body is a row: the answer is its prediction
+    MANY = "many"  # the body is rows: the answer is the list of predictions
+    REQUEST = "request"  # {"inputs": rows}: the answer is {"model_name": ..., "outputs": predictions}
+    TENSORS = "tensors"  # {"inputs": tensors}: the answer's outputs are tensors
+
+
+@dataclass(slots=True)
+class Inference:
+    """What was asked: `request` is what a model's hooks see, a dict whose "inputs" are rows.
+
+    >>> inference_of(Event({"amount": 120})).request
+    {'inputs': [{'amount': 120}]}
+    >>> inference_of(Event([[1, 2], [3, 4]])).answer("m1", [0.1, 0.2])
+    [0.1, 0.2]
+    >>> inference_of(Event({"inputs": [[1, 2]], "id": "a"})).answer("m1", [0.1])
+    {'id': 'a', 'model_name': 'm1', 'outputs': [0.1]}
+    """
+
+    form: Form
+    request: dict[str, Any]
+    id: str | None = None
+    wanted: list[Mapping[str, Any]] = field(default_factory=list)  # the outputs that a tensor request names
+    is_binary: bool = False  # whether outputs are raw bytes where the request does not say it for each
+
+    def response(self, model: str, outputs: Any, version: str | None = None, names: list[str] | None = None) -> Any:
+        """The response as a model's `postprocess` sees it."""
+        response: dict[str, Any] = {} if self.id is None else {"id": self.id}
+        response["model_name"] = model
+        if version:
+            response["model_version"] = version
+        if self.form is Form.TENSORS:
+            return {**response, "outputs": self._tensors(outputs, names or [])}
+        return {**response, "outputs": plain(outputs)}
+
+    def answered(self, response: Any) -> Any:
+        """What the caller gets of a response."""
+        if self.form is Form.ONE:
+            return _only(response["outputs"])
+        return response["outputs"] if self.form is Form.MANY else response
+
+    def answer(self, model: str, outputs: Any, version: str | None = None, names: list[str] | None = None) -> Any:
+        return self.answered(self.response(model, outputs, version, names))
+
+    def _tensors(self, outputs: Any, names: list[str]) -> list[dict[str, Any]]:
+        named = outputs if isinstance(outputs, Mapping) else {(names or ["output_0"])[0]: outputs}
+        if not self.wanted:
+            return [tensor_of(name, values, is_binary=self.is_binary) for name, values in named.items()]
+        tensors = []
+        for output in self.wanted:
+            if output.get("name") not in named:
+                raise RequestError(f"There is no output {output.get('name')!r}; the outputs are {', '.join(named)}.")
+            is_binary = (output.get("parameters") or {}).get("binary_data", self.is_binary)
+            tensors.append(tensor_of(output["name"], named[output["name"]], is_binary=bool(is_binary)))
+        return tensors
+
+
+def inference_of(event: Event, asked: Asked | None = None) -> Inference:
+    """The request in an event's body; a request of the protocol must have "inputs"."""
+    body = event.body
+    if isinstance(body, str | bytes | bytearray):
+        length = next((value for name, value in event.headers.items() if name.lower() == HEADER_LENGTH.lower()), None)
+        if length is not None:
+            body = joined(body.encode() if isinstance(body, str) else bytes(body), length)
+    by_path = asked is not None and asked.by_path
+    if isinstance(body, Mapping) and "inputs" in body:
+        return _of_request(body, event.id if by_path else None)
+    if by_path:
+        found = ", ".join(map(str, body)) if isinstance(body, Mapping) else type(body).__name__
+        raise RequestError(
+            f'The request has no "inputs"; found: {found or "nothing"}. Expected {{"inputs": [row, ...]}}.'
+        )
+    return Inference(Form.MANY, {"inputs": body}) if is_many(body) else Inference(Form.ONE, {"inputs": [body]})
+
+
+def _of_request(body: Mapping[str, Any], id: str | None) -> Inference:
+    inputs = body["inputs"]
+    request = {**body}
+    own_id = body.get("id", id)
+    if not isinstance(inputs, list) or not inputs or not any(map(is_tensor, inputs)):
+        return Inference(Form.REQUEST, request, own_id)
+    if not all(map(is_tensor, inputs)):
+        raise RequestError('Each of "inputs" must be a tensor with name, shape, datatype and data, or none of them.')
+    arrays = {str(tensor.get("name")): array_of(tensor) for tensor in inputs}
+    request["tensors"], request["inputs"] = arrays, _rows(arrays)
+    parameters = body.get("parameters")
+    is_binary = isinstance(parameters, Mapping) and bool(parameters.get("binary_data_output"))
+    wanted = body.get("outputs") or []
+    if not isinstance(wanted, list) or not all(isinstance(output, Mapping) for output in wanted):
+        raise RequestError(f'"outputs" is {wanted!r}; expected a list such as [{{"name": "output_0"}}].')
+    return Inference(Form.TENSORS, request, own_id, wanted, is_binary)
+
+
+def _only(outputs: Any) -> Any:
+    """The one prediction; by name where the model gives several outputs."""
+    if isinstance(outputs, Mapping):
+        return {name: _only(values) for name, values in outputs.items()}
+    return outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs
+
+
+def _rows(arrays: Mapping[str, Any]) -> Any:
+    """One tensor holds the rows; several are the columns of records."""
+    if len(arrays) == 1:
+        (array,) = arrays.values()
+        return array.tolist() if array.dtype == object else array
+    sizes = {array.shape[:1] for array in arrays.values()}
+    if len(sizes) != 1:
+        return arrays  # no columns of a table: a model that takes several tensors reads request["tensors"]
+    columns = [(name, array.reshape(len(array), -1)) for name, array in arrays.items()]
+    if any(column.shape[1] != 1 for _, column in columns):
+        return arrays
+    names = [name for name, _ in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(_flat(column) for _, column in columns), strict=True)]
+
+
+def _flat(column: Any) -> list[Any]:
+    return column.ravel().tolist()  # type: ignore[no-any-return]
+
+
+def is_many(body: Any) -> bool:
+    """Whether a body that is no request holds several rows.
+
+    >>> is_many([[1, 2], [3, 4]]), is_many([1, 2]), is_many(["a", "b"]), is_many({"a": 1})
+    (True, False, True, False)
+    """
+    if isinstance(body, list | tuple):
+        return bool(body) and (isinstance(body[0], list | tuple | Mapping | str) or getattr(body[0], "ndim", 0) > 0)
+    return getattr(body, "ndim", 0) == 2  # an array or a DataFrame, known without importing their packages
+
+
+def plain(outputs: Any) -> Any:
+    """Outputs as lists and numbers that JSON can hold."""
+    if isinstance(outputs, Mapping):
+        return {name: plain(values) for name, values in outputs.items()}
+    convert = getattr(outputs, "tolist", None)
+    return convert() if callable(convert) else outputs

@@ -1,0 +1,57 @@
+"""ParallelRun: all routes get the event at once, and what they give is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.event import Event
+from nbgraph.steps.asked import Asked
+from nbgraph.steps.fan import Fan, executor_of
+from nbgraph.steps.router import Router
+
+
+class ParallelRun(Router):
+    """Every route gets the event; the dicts that they return are merged, another result stands under the route's name.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(ParallelRun(extend_event=True), "both")
+    >>> _ = graph.step("both").add_route("size", len).add_route("more", "({'b': event['a'] + 1})")
+    >>> graph.run({"a": 1})
+    {'a': 1, 'size': 1, 'b': 2}
+
+    `executor_type` is "array" (one after another), "thread" or "process". Where two routes give the same key, the later
+    route's value stays. A route that fails is an error of the step.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Any] | None = None,
+        *,
+        extend_event: bool = False,
+        executor_type: str | None = "thread",
+        name: str | None = None,
+        context: Any = None,
+    ) -> None:
+        super().__init__(routes, name=name, context=context)
+        self.extend_event, self.executor_type = extend_event, executor_type
+        self._fan = Fan(
+            list(self.branches.values()), dict.fromkeys(self.branches, executor_of(self.name, executor_type))
+        )
+
+    def merger(self, body: dict[str, Any], results: dict[str, Any]) -> Any:
+        """The merged body; `body` is a dict of its own, empty or with the event's fields."""
+        for name, result in results.items():
+            body.update(result if isinstance(result, Mapping) else {name: result})
+        return body
+
+    async def routed(self, event: Event, wanted: Asked) -> Any:
+        taken = [(branch, branch.asked(event, wanted)) for branch in self.branches.values()]
+        results = dict(zip(self.branches, await self._fan.results(taken), strict=True))
+        if self.extend_event and not isinstance(event.body, Mapping):
+            raise GraphError(
+                f'"{self.name}" has extend_event, which needs a body that is a dict; found {type(event.body).__name__}.'
+            )
+        return self.merger(dict(event.body) if self.extend_event else {}, results)
