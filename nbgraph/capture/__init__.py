@@ -1,5 +1,4 @@
-"""What a notebook's objects need to live elsewhere: their text, their values, their requirements."""
+"""What a notebook's objects need to live elsewhere: their text, their values, their requirements.
 
-from nbgraph.capture.project import Project, capture
-
-__all__ = ["Project", "capture"]
+Kept empty, since a container imports `nbgraph.capture.artifacts` and has no use for the rest.
+"""

@@ -29,7 +29,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """Pins from an index, and distributions that no index has (editable, from a URL or file) to be bundled."""
+    """All pins; `bundled` are the names of those that no index has (from a folder, URL or file)."""
 
     pins: tuple[Pin, ...] = ()
     bundled: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> Requir
     wanted = {name for module in modules if (name := distribution_of(module)) not in (None, OWN)}
     found = _closure([*(str(name) for name in wanted), *(str(requirement) for requirement in given.values())])
     bundled = tuple(name for name in sorted(found) if name not in given and is_off_index(name))
-    rows = [_pin(name, found[name], given.get(name)) for name in sorted({*found, *given}) if name not in bundled]
+    rows = [_pin(name, found.get(name), given.get(name)) for name in sorted({*found, *given})]
     return Requirements(tuple(rows), bundled)
 
 

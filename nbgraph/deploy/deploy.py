@@ -68,7 +68,7 @@ def _in_docker(request: Request, files: Mapping[str, bytes], say: Say) -> Hosted
         wheels = []
         if can_fetch(client.version()["Arch"]):
             say("Fetching packages")
-            wheels = fetched(_lines(files))
+            wheels = fetched(_lines(files), _bundled(files))
         image = built(client, files, wheels, repository, digest(files), say)
         say("Starting the container")
         size = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))
@@ -80,9 +80,14 @@ def _in_docker(request: Request, files: Mapping[str, bytes], say: Say) -> Hosted
     return container
 
 
+def _bundled(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The wheels of the project's own, by file name."""
+    return {path.removeprefix("wheels/"): files[path] for path in files if path.startswith("wheels/") and "whl" in path}
+
+
 def _lines(files: Mapping[str, bytes]) -> list[str]:
     """Requirement lines of the project, the worker's and the code's."""
-    text = files["requirements.txt"] + files["runtime.txt"]
+    text = files["requirements.txt"] + files["runtime/requirements.txt"]
     return sorted({line.partition("  #")[0] for line in text.decode().splitlines() if line})
 
 

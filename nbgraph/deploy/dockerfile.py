@@ -10,6 +10,8 @@ from nbgraph.deploy.profile import KEY_FILE, METRICS_PORT, PORT, USER
 from nbgraph.errors import ExportError
 
 PYTHON = "/packages/bin/python"
+PATH = "/runtime"
+_PIP = f"pip --python {PYTHON} --disable-pip-version-check install --no-cache-dir --no-warn-script-location"
 _TEXT = """\
 # The graph {graph} as an image. `docker compose up --build` in this folder builds and starts it.
 ARG BASE={base}
@@ -19,15 +21,17 @@ ARG PIP_NO_INDEX
 WORKDIR /build
 RUN ["python3", "-m", "venv", "--without-pip", "--system-site-packages", "/packages"]
 COPY wheels/ wheels/
-COPY ["runtime.txt", "requirements.txt", "./"]
-RUN pip --python {python} --disable-pip-version-check install --no-cache-dir --no-warn-script-location \\
-        --find-links wheels -r runtime.txt -r requirements.txt \\
-    && pip --python {python} --disable-pip-version-check install --no-cache-dir --no-index --no-deps \\
-        --find-links wheels nbgraph
+COPY ["runtime/requirements.txt", "runtime.txt"]
+COPY ["requirements.txt", "./"]
+RUN {pip} --find-links wheels -r runtime.txt -r requirements.txt
+# nbgraph in a place of its own, so that another version of it leaves the packages' layer as it is.
+COPY runtime/ runtime/
+RUN {pip} --no-index --no-deps --target {path} runtime/*.whl
 
 FROM ${{BASE}}
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={path}
 COPY --from=packages /packages /packages
+COPY --from=packages {path} {path}
 WORKDIR /graph
 {copies}
 USER {user}
@@ -49,7 +53,7 @@ def dockerfile(graph: str, base: str, paths: Iterable[str]) -> str:
             f'The base image {base!r} is no name of an image; expected something like "{default_base()}".'
         )
     return _TEXT.format(
-        graph=json.dumps(graph), base=base, python=PYTHON, copies=_copies(sorted(paths)), user=USER, port=PORT,
+        graph=json.dumps(graph), base=base, pip=_PIP, path=PATH, copies=_copies(sorted(paths)), user=USER, port=PORT,
         metrics_port=METRICS_PORT, health=json.dumps(_health()), entrypoint=json.dumps(entrypoint()),
     )  # fmt: skip
 

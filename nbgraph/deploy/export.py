@@ -62,8 +62,8 @@ def project_files(
     running = project.contents()
     files = {
         **running,
-        "runtime.txt": runtime_requirements().text().encode(),
-        **{f"wheels/{name}": content for name, content in _wheels(project)},
+        "runtime/requirements.txt": runtime_requirements().text().encode(),
+        **dict(_wheels(project)),
     }
     name = function.graph.name
     copied = [path for path in running if path != "requirements.txt"]
@@ -93,7 +93,11 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _wheels(project: Project) -> list[tuple[str, bytes]]:
-    return [own_wheel(), *(wheel_of(name) for name in project.requirements.bundled)]
+    """nbgraph itself, then packages that no index has; a note, so that the folder is there without any."""
+    own, content = own_wheel()
+    bundled = [wheel_of(name) for name in project.requirements.bundled]
+    note = ("wheels/README.txt", b"Wheels in this folder are taken before those of an index.\n")
+    return [(f"runtime/{own}", content), note, *((f"wheels/{name}", content) for name, content in bundled)]
 
 
 def _manifest(function: Function, files: Mapping[str, bytes]) -> str:

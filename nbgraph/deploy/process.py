@@ -45,7 +45,7 @@ class Process:
         folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{request.name}-"))
         worker = None
         try:
-            write(folder / "project", {path: text for path, text in files.items() if not path.startswith("wheels/")})
+            write(folder / "project", {path: text for path, text in files.items() if not path.endswith(".whl")})
             worker = _spawn(request, folder)
             _wait(worker, folder, request.timeout)
             (folder / STATE).write_text(json.dumps(_described(request, worker.pid)))

@@ -11,8 +11,8 @@ _MEANING = {
     "handlers.py": "the functions, classes and constants that the steps call",
     "artifacts.json": "the data and models: type, format, size, SHA-256 of each",
     "requirements.txt": "the packages that the code needs, as they were in the notebook",
-    "runtime.txt": "the packages that the worker needs",
-    "wheels/": "nbgraph itself, and packages that no index has",
+    "runtime/": "nbgraph itself, and the packages that its worker needs",
+    "wheels/": "packages that no index has",
     "Dockerfile": "how the image is built",
     "compose.yaml": "how the container runs: not as root, without capabilities, on a read-only disk",
 }
@@ -33,7 +33,7 @@ curl -H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
 docker compose down
 ```
 
-Without Docker, in an environment with the packages of both lists and the wheel:
+Without Docker, in an environment with the packages of both lists and the wheel in `runtime/`:
 
 ```
 python -m nbgraph.serve --project . --port {port}

@@ -29,7 +29,7 @@ def own_wheel() -> tuple[str, bytes]:
     files = {
         f"nbgraph/{path.relative_to(package).as_posix()}": path.read_bytes()
         for path in sorted(package.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in path.parts[-3:])
     }
     return _packed(distribution, files, PURE)
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nbgraph.errors import DeployError
@@ -30,8 +30,8 @@ def can_fetch(machine: str) -> bool:
     return sys.platform == "linux" and here is not None and same.get(machine.lower()) == here and _has_pip()
 
 
-def fetched(requirements: Sequence[str], wheels: Sequence[Path] = ()) -> list[Path]:
-    """Wheels of all the requirements; from the cache where the same were fetched before."""
+def fetched(requirements: Sequence[str], bundled: Mapping[str, bytes]) -> list[Path]:
+    """Wheels of all the requirements but the bundled ones, by file name; from the cache where fetched before."""
     cache = cache_folder()
     key = hashlib.sha256("\n".join([platform.python_version(), *sorted(requirements)]).encode()).hexdigest()[:24]
     listing = cache / "sets" / f"{key}.json"
@@ -39,16 +39,23 @@ def fetched(requirements: Sequence[str], wheels: Sequence[Path] = ()) -> list[Pa
     if found is not None:
         return found
     with tempfile.TemporaryDirectory(prefix="nbgraph-wheels-") as folder:
-        _fetch(requirements, Path(folder), [*{wheel.parent for wheel in wheels}, cache])
-        names = sorted(path.name for path in Path(folder).glob("*.whl"))
-        cache.mkdir(parents=True, exist_ok=True)
+        room = Path(folder)
+        for name, content in bundled.items():
+            (room / name).write_bytes(content)
+        _fetch(requirements, room, [room, cache])
+        names = sorted(path.name for path in room.glob("*.whl") if path.name not in bundled)
+        listing.parent.mkdir(parents=True, exist_ok=True)
         for name in names:
-            if not (cache / name).exists():
-                shutil.copyfile(Path(folder) / name, cache / f"{name}.{os.getpid()}.part")
-                (cache / f"{name}.{os.getpid()}.part").replace(cache / name)
-    listing.parent.mkdir(exist_ok=True)
+            _keep(room / name, cache / name)
     listing.write_text(json.dumps(names))
     return [cache / name for name in names]
+
+
+def _keep(wheel: Path, place: Path) -> None:
+    """Two kernels may fetch the same wheel at once; neither may see half of the other's."""
+    unfinished = place.with_suffix(f".{os.getpid()}")
+    shutil.copyfile(wheel, unfinished)
+    unfinished.replace(place)
 
 
 def cache_folder() -> Path:
@@ -68,7 +75,7 @@ def _fetch(requirements: Sequence[str], folder: Path, sources: Sequence[Path]) -
     wanted = folder / "requirements.in"
     wanted.write_text("".join(f"{line}\n" for line in requirements))
     command = [*PIP, "wheel", "--disable-pip-version-check", "--progress-bar", "off", "--wheel-dir", str(folder)]
-    command += [word for source in sources for word in ("--find-links", str(source)) if source.is_dir()]
+    command += [word for source in sources for word in ("--find-links", str(source))]
     result = subprocess.run([*command, "-r", str(wanted)], capture_output=True, text=True, check=False)
     if result.returncode:
         lines = (result.stderr.strip() or result.stdout.strip()).splitlines()[-LAST_LINES:]
