@@ -1,4 +1,4 @@
-"""Observer: whoever watches a run (trace, breakpoints, metrics, live widgets); the engine knows nothing else of them."""
+"""Observer: whoever watches a run (trace, breakpoints, metrics, live widgets); all that the engine knows of them."""
 
 from __future__ import annotations
 

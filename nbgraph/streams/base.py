@@ -1,0 +1,110 @@
+"""The words of a transport: messages, deliveries, queues, a broker that keeps them.
+
+What every broker promises, and `tests/streams/test_contract.py` holds each of them to: a published message is kept
+until it is acknowledged; what is not acknowledged in time, or is refused, is delivered again, counted; messages of a
+shard are delivered one at a time and in order; a full queue makes the publisher wait; a message id is taken once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+UNSHARDED = 64  # messages of an unkeyed queue that one reader may have at once
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A queue as a transport sees it; with `is_keyed` each shard keeps its order, one message at a time.
+
+    `lease`: seconds after which a delivery that was neither acknowledged nor extended is delivered again.
+    """
+
+    name: str
+    shards: int = 1
+    max_size: int = 1000
+    is_keyed: bool = False
+    lease: float = 30.0
+
+    def shard_of(self, key: Any) -> int:
+        """The shard of a key: the same in every process.
+
+        >>> QueueSpec("q", shards=16).shard_of("card-7") == QueueSpec("q", shards=16).shard_of("card-7")
+        True
+        """
+        return zlib.crc32(repr(key).encode()) % self.shards if key is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Bytes with an id, by which duplicates are recognised, a key, and headers."""
+
+    id: str
+    body: bytes
+    key: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Delivery(Protocol):
+    """A message in the hand of a reader; `attempt` counts deliveries from 1, across crashes."""
+
+    message: Message
+    attempt: int
+
+    async def ack(self) -> None:
+        """It is done; it will not be delivered again."""
+
+    async def nack(self, delay: float = 0.0) -> None:
+        """Deliver it again, after that many seconds."""
+
+    async def extend(self) -> None:
+        """It takes longer: the lease begins anew."""
+
+
+class Inbox(Protocol):
+    """Where replies come in: an address to send along, and the replies."""
+
+    address: str
+
+    def replies(self) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
+        """Replies as they come: headers and body."""
+
+    async def close(self) -> None: ...
+
+
+class Broker(Protocol):
+    """Keeps queues, dead letters and small states; carries replies."""
+
+    async def declare(self, queue: QueueSpec) -> None:
+        """Make the queue, or leave it as it is when it is there."""
+
+    async def publish(self, queue: QueueSpec, message: Message) -> None:
+        """Returns once the message is kept; waits while the queue is full; a known id is taken as done."""
+
+    def read(self, queue: QueueSpec) -> AsyncIterator[Delivery]:
+        """Deliveries, shared among all who read the queue; closing the iterator ends the reading."""
+
+    async def backlog(self, queue: QueueSpec) -> int:
+        """How many messages wait or are being worked on."""
+
+    async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
+        """Put a message among the dead letters."""
+
+    async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest dead letters first: the reason, with `id`, `headers`, `body` of the message."""
+
+    async def keep(self, name: str, state: bytes) -> None:
+        """Keep a small state under a name."""
+
+    async def kept(self, name: str) -> bytes | None:
+        """The state of that name."""
+
+    async def inbox(self) -> Inbox:
+        """A new address for replies."""
+
+    async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a reply to an address."""
+
+    async def close(self) -> None: ...

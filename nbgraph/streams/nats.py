@@ -1,0 +1,239 @@
+"""The transport over NATS JetStream: queues on disk, shared by any number of processes.
+
+A queue is a stream with work-queue retention and one subject a shard; a shard has one durable consumer, which all
+workers share. With keys a consumer has one message out at a time, so the server itself keeps the order of each key,
+whoever reads. https://docs.nats.io/nats-concepts/jetstream
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
+
+from nbgraph.streams.base import UNSHARDED, Broker, Delivery, Inbox, Message, QueueSpec
+
+ID, KEY = "Nbgraph-Id", "Nbgraph-Key"
+DEDUPE = "Nats-Msg-Id"
+DUPLICATE_WINDOW = 600.0  # seconds in which the server recognises a message id
+FULL = 10077  # the server's code for "maximum messages exceeded"
+LETTERS = "DEAD"
+STATES = "states"
+PAUSE = 0.02  # seconds before a full queue is tried again; doubled up to a second
+FETCH_WAIT = 5.0
+
+
+class NatsDelivery:
+    """A message that the server waits to hear of."""
+
+    def __init__(self, received: Msg) -> None:
+        headers = dict(received.headers or {})
+        key = headers.pop(KEY, None)
+        id = headers.pop(ID, "")
+        headers.pop(DEDUPE, None)
+        self.message = Message(id, received.data, msgspec.json.decode(key) if key else None, headers)
+        self.attempt = received.metadata.num_delivered or 1
+        self._received = received
+
+    async def ack(self) -> None:
+        await self._received.ack_sync()  # the server knows: a crash from here on does not bring it back
+
+    async def nack(self, delay: float = 0.0) -> None:
+        await self._received.nak(delay or None)
+
+    async def extend(self) -> None:
+        await self._received.in_progress()
+
+
+class _NatsInbox:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.address = client.new_inbox()
+
+    async def open(self) -> _NatsInbox:
+        self._subscription = await self._client.subscribe(self.address)
+        return self
+
+    async def replies(self) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
+        async for message in self._subscription.messages:
+            yield dict(message.headers or {}), message.data
+
+    async def close(self) -> None:
+        with contextlib.suppress(Exception):  # the connection may be gone already
+            await self._subscription.unsubscribe()
+
+
+class NatsBroker(Broker):
+    """A connection to a NATS server with JetStream."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._jetstream: JetStreamContext = client.jetstream(timeout=10)
+        self._letters_made = False
+
+    @classmethod
+    async def connect(cls, url: str, *, token: str | None = None, patience: float = 60.0) -> NatsBroker:
+        """Connect, waiting for a server that is not up yet; reconnects by itself whenever it has gone."""
+        deadline = asyncio.get_running_loop().time() + patience
+        pause = PAUSE
+        while True:
+            try:
+                client = await nats.connect(
+                    url, token=token, max_reconnect_attempts=-1, reconnect_time_wait=0.2, connect_timeout=2,
+                    error_cb=_quiet, allow_reconnect=True,
+                )  # fmt: skip
+                return cls(client)
+            except (OSError, nats.errors.Error) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise ConnectionError(f"No NATS server answers at {url}: {error}") from error
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self._client.is_connected)
+
+    async def declare(self, queue: QueueSpec) -> None:
+        name = _name(queue.name)
+        await self._make_stream(
+            StreamConfig(
+                name=name, subjects=[f"{name}.*"], retention=RetentionPolicy.WORK_QUEUE,
+                discard=DiscardPolicy.NEW, max_msgs=queue.max_size, storage=StorageType.FILE,
+                duplicate_window=DUPLICATE_WINDOW,
+            )
+        )  # fmt: skip
+        for shard in range(queue.shards):
+            await self._jetstream.add_consumer(
+                name,
+                ConsumerConfig(
+                    durable_name=f"shard-{shard}", filter_subject=f"{name}.{shard}", ack_policy=AckPolicy.EXPLICIT,
+                    ack_wait=queue.lease, max_ack_pending=1 if queue.is_keyed else 1000, max_deliver=-1,
+                ),
+            )  # fmt: skip
+
+    async def publish(self, queue: QueueSpec, message: Message) -> None:
+        headers = {**message.headers, ID: message.id, DEDUPE: message.id}
+        if message.key is not None:
+            headers[KEY] = msgspec.json.encode(message.key, enc_hook=repr).decode()
+        subject = f"{_name(queue.name)}.{queue.shard_of(message.key)}"
+        pause = PAUSE
+        while True:
+            try:
+                await self._jetstream.publish(subject, message.body, headers=headers)
+                return
+            except APIError as error:
+                if error.err_code != FULL:
+                    raise
+            except (nats.errors.TimeoutError, nats.errors.NoRespondersError, nats.js.errors.NoStreamResponseError):
+                pass  # the server is away; the id keeps what did arrive from being doubled
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    async def read(self, queue: QueueSpec) -> AsyncIterator[Delivery]:
+        ready: asyncio.Queue[Delivery] = asyncio.Queue(UNSHARDED)
+        tasks = [asyncio.create_task(self._fetch(queue, shard, ready)) for shard in range(queue.shards)]
+        try:
+            while True:
+                yield await ready.get()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def backlog(self, queue: QueueSpec) -> int:
+        info = await self._jetstream.stream_info(_name(queue.name))
+        return int(info.state.messages)
+
+    async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
+        await self._make_letters()
+        letter = {**reason, "id": message.id, "headers": dict(message.headers), "body": message.body}
+        await self._jetstream.publish(
+            f"{LETTERS}.letter", msgspec.msgpack.encode(letter, enc_hook=repr), headers={DEDUPE: message.id}
+        )
+
+    async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
+        await self._make_letters()
+        state = (await self._jetstream.stream_info(LETTERS)).state
+        letters = []
+        for sequence in range(state.last_seq, max(state.first_seq, state.last_seq - limit + 1) - 1, -1):
+            with contextlib.suppress(NotFoundError):
+                stored = await self._jetstream.get_msg(LETTERS, sequence)
+                letters.append(msgspec.msgpack.decode(stored.data or b""))
+        return letters
+
+    async def keep(self, name: str, state: bytes) -> None:
+        await (await self._states()).put(_name(name), state)
+
+    async def kept(self, name: str) -> bytes | None:
+        try:
+            value: bytes | None = (await (await self._states()).get(_name(name))).value
+            return value
+        except KeyNotFoundError:
+            return None
+
+    async def inbox(self) -> Inbox:
+        return await _NatsInbox(self._client).open()
+
+    async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
+        await self._client.publish(address, body, headers=dict(headers))
+
+    async def close(self) -> None:
+        with contextlib.suppress(Exception):  # a server that is gone can't be told
+            await asyncio.wait_for(self._client.drain(), 2)
+
+    async def _fetch(self, queue: QueueSpec, shard: int, ready: asyncio.Queue[Delivery]) -> None:
+        """Bring a shard's messages into the reader's hand, no more than may be out at once."""
+        name = _name(queue.name)
+        subscription = await self._jetstream.pull_subscribe_bind(durable=f"shard-{shard}", stream=name)
+        batch = 1 if queue.is_keyed else UNSHARDED // 2
+        while True:
+            try:
+                messages = await subscription.fetch(batch, timeout=FETCH_WAIT)
+            except (TimeoutError, nats.errors.Error, APIError):
+                await asyncio.sleep(PAUSE)  # nothing there, or the server is away for a while
+                continue
+            for message in messages:
+                await ready.put(NatsDelivery(message))
+
+    async def _make_letters(self) -> None:
+        if not self._letters_made:
+            await self._make_stream(StreamConfig(name=LETTERS, subjects=[f"{LETTERS}.*"], storage=StorageType.FILE))
+            self._letters_made = True
+
+    async def _make_stream(self, config: StreamConfig) -> None:
+        try:
+            await self._jetstream.add_stream(config)
+        except APIError as error:
+            if "already in use" not in str(error.description):
+                raise
+
+    async def _states(self) -> Any:
+        try:
+            return await self._jetstream.key_value(STATES)
+        except NotFoundError:
+            return await self._jetstream.create_key_value(bucket=STATES)
+
+
+async def _quiet(error: Exception) -> None:
+    """The client reconnects by itself; readiness tells that it is away."""
+
+
+def _name(name: str) -> str:
+    """A name as subjects and streams allow it, different for different names."""
+    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"_{ord(found[0]):x}_", name)

@@ -1,0 +1,198 @@
+"""What every transport promises: the same stories over memory and a real NATS server."""
+
+import asyncio
+
+import pytest
+
+from nbgraph.streams.base import Message, QueueSpec
+from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.nats import NatsBroker
+from nbgraph.streams.server import NatsServer
+
+
+@pytest.fixture(scope="module")
+def server():
+    with NatsServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "nats"])
+def play(request):
+    """Runs a story with a broker."""
+    server = request.getfixturevalue("server") if request.param == "nats" else None
+
+    def run(story):
+        async def told():
+            broker = MemoryBroker() if server is None else await NatsBroker.connect(server.url, token=server.token)
+            try:
+                return await asyncio.wait_for(story(broker), 30)
+            finally:
+                await broker.close()
+
+        return asyncio.run(told())
+
+    return run
+
+
+def queue(request, **options):
+    return QueueSpec(request.node.name, **options)
+
+
+async def take(deliveries, count):
+    return [await anext(deliveries) for _ in range(count)]
+
+
+def test_a_message_arrives_whole_and_is_gone_when_acknowledged(play, request):
+    spec = queue(request)
+
+    async def story(broker):
+        await broker.declare(spec)
+        await broker.publish(spec, Message("m1", b"body", key="k", headers={"a": "b"}))
+        before = await broker.backlog(spec)
+        (delivery,) = await take(broker.read(spec), 1)
+        await delivery.ack()
+        return delivery.message, delivery.attempt, before, await broker.backlog(spec)
+
+    assert play(story) == (Message("m1", b"body", "k", {"a": "b"}), 1, 1, 0)
+
+
+def test_a_refused_message_comes_again_counted(play, request):
+    spec = queue(request)
+
+    async def story(broker):
+        await broker.declare(spec)
+        await broker.publish(spec, Message("m1", b"x"))
+        deliveries, attempts = broker.read(spec), []
+        for _ in range(3):
+            (delivery,) = await take(deliveries, 1)
+            attempts.append(delivery.attempt)
+            await delivery.nack(0.01)
+        return attempts
+
+    assert play(story) == [1, 2, 3]
+
+
+def test_an_unacknowledged_message_comes_again_after_its_lease_unless_extended(play, request):
+    spec = queue(request, lease=0.4)
+
+    async def story(broker):
+        await broker.declare(spec)
+        await broker.publish(spec, Message("m1", b"x"))
+        deliveries = broker.read(spec)
+        (first,) = await take(deliveries, 1)
+        for _ in range(4):
+            await asyncio.sleep(0.2)
+            await first.extend()
+        (second,) = await take(deliveries, 1)
+        return first.attempt, second.attempt
+
+    assert play(story) == (1, 2)
+
+
+def test_an_id_is_taken_once(play, request):
+    spec = queue(request)
+
+    async def story(broker):
+        await broker.declare(spec)
+        for _ in range(3):
+            await broker.publish(spec, Message("same", b"x"))
+        return await broker.backlog(spec)
+
+    assert play(story) == 1
+
+
+def test_a_full_queue_makes_the_publisher_wait(play, request):
+    spec = queue(request, max_size=2)
+
+    async def story(broker):
+        await broker.declare(spec)
+        for number in range(2):
+            await broker.publish(spec, Message(f"m{number}", b"x"))
+        late = asyncio.create_task(broker.publish(spec, Message("m2", b"x")))
+        await asyncio.sleep(0.2)
+        was_waiting = not late.done()
+        (delivery,) = await take(broker.read(spec), 1)
+        await delivery.ack()
+        await asyncio.wait_for(late, 5)
+        return was_waiting, await broker.backlog(spec)
+
+    assert play(story) == (True, 2)
+
+
+def test_each_key_keeps_its_order_over_several_readers(play, request):
+    spec = queue(request, shards=4, is_keyed=True)
+    seen = {}
+
+    async def work(broker, stop):
+        async for delivery in broker.read(spec):
+            key, number = delivery.message.body.decode().split(":")
+            await asyncio.sleep(0.002 if int(number) % 3 else 0)
+            seen.setdefault(key, []).append(int(number))
+            await delivery.ack()
+            if sum(map(len, seen.values())) == 60:
+                stop.set()
+
+    async def story(broker):
+        await broker.declare(spec)
+        for number in range(10):
+            for key in "abcdef":
+                await broker.publish(spec, Message(f"{key}{number}", f"{key}:{number}".encode(), key=key))
+        stop = asyncio.Event()
+        workers = [asyncio.create_task(work(broker, stop)) for _ in range(3)]
+        await asyncio.wait_for(stop.wait(), 20)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        return seen
+
+    assert play(story) == {key: list(range(10)) for key in "abcdef"}
+
+
+def test_dead_letters_are_kept_with_their_reason_newest_first(play):
+    async def story(broker):
+        await broker.bury(Message("d1", b"one"), {"step": "score", "error": "boom"})
+        await broker.bury(Message("d2", b"two", headers={"h": "1"}), {"step": "save"})
+        return [(one["id"], one["step"], one["body"], one["headers"]) for one in await broker.buried()]
+
+    assert play(story) == [("d2", "save", b"two", {"h": "1"}), ("d1", "score", b"one", {})]
+
+
+def test_states_are_kept_by_name(play):
+    async def story(broker):
+        await broker.keep("batch/0", b"1")
+        await broker.keep("batch/0", b"2")
+        return await broker.kept("batch/0"), await broker.kept("other")
+
+    assert play(story) == (b"2", None)
+
+
+def test_replies_find_their_inbox(play):
+    async def story(broker):
+        inbox = await broker.inbox()
+        await broker.reply(inbox.address, {"id": "1"}, b"answer")
+        return await anext(inbox.replies())
+
+    assert play(story) == ({"id": "1"}, b"answer")
+
+
+def test_what_was_acknowledged_survives_a_killed_server(tmp_path):
+    spec = QueueSpec("survives")
+    server = NatsServer(tmp_path, is_safe=True).start()
+
+    async def publish():
+        broker = await NatsBroker.connect(server.url, token=server.token)
+        await broker.declare(spec)
+        for number in range(20):
+            await broker.publish(spec, Message(f"m{number}", b"x"))
+        server.kill()
+        server.start()
+        late = asyncio.create_task(broker.publish(spec, Message("m20", b"x")))
+        await asyncio.wait_for(late, 15)
+        found = await broker.backlog(spec)
+        await broker.close()
+        return found
+
+    try:
+        assert asyncio.run(publish()) == 21
+    finally:
+        server.stop()
