@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from nbgraph.errors import GraphError
 
 
-class On(str, Enum):
+class On(StrEnum):
     """When a breakpoint looks: before the step runs, after it, or when it fails."""
 
     BEFORE = "before"

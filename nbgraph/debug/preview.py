@@ -43,7 +43,7 @@ def snapshot(value: Any, budget: int = BUDGET) -> Any:
         return value
     try:
         return _Copy(budget).of(value, 0)
-    except _TooBig:
+    except TooBigError:
         return preview(value, f"about {size(value):,} bytes, more than the {budget:,} that are kept")
     except Exception as error:  # open files, locks, sockets, objects that refuse to be copied
         return preview(value, f"it can't be copied ({type(error).__name__})")
@@ -74,7 +74,7 @@ def size(value: Any) -> int:
         return BUDGET
 
 
-class _TooBig(Exception):
+class TooBigError(Exception):
     pass
 
 
@@ -107,7 +107,7 @@ class _Copy:
     def _spend(self, amount: int) -> None:
         self._left -= amount
         if self._left < 0:
-            raise _TooBig
+            raise TooBigError
 
 
 class _Count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nbgraph.debug.frame import Frame
@@ -60,9 +61,7 @@ def trace(graph: Graph, body: Any) -> Trace:
     plan, recorder = graph.plan(), Recorder()
     event = entering(body)
     walk = plan.walk(event, [recorder, *graph.observers])
-    try:
+    with suppress(StepError):  # the recorder has it
         (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
-    except StepError:
-        pass  # the recorder has it
     answer = {"id": event.id} if plan.confirms and recorder.error is None else recorder.answer
     return Trace(recorder.frames, graph=graph, answer=answer, error=recorder.error)

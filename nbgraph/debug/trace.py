@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-class Recorded(NbgraphError):
+class RecordedError(NbgraphError):
     """An error that was read from a saved trace: `type` is the name of what it was."""
 
     def __init__(self, type: str, message: str) -> None:
@@ -108,8 +108,8 @@ def _error(error: BaseException | None) -> dict[str, str] | None:
     return None if error is None else {"type": type(error).__name__, "message": str(error)}
 
 
-def _recorded(error: Mapping[str, str] | None) -> Recorded | None:
-    return None if error is None else Recorded(error["type"], error["message"])
+def _recorded(error: Mapping[str, str] | None) -> RecordedError | None:
+    return None if error is None else RecordedError(error["type"], error["message"])
 
 
 def _frame(row: Mapping[str, Any]) -> Frame:

@@ -23,7 +23,7 @@ from nbgraph.event import Event
 from nbgraph.types import Shape
 
 
-class Limit(NbgraphError):
+class LimitError(NbgraphError):
     """A step on a cycle ran too often for one event."""
 
 
@@ -172,7 +172,7 @@ class Walk:
     async def _call(self, step: PlanStep, pending: Pending, move: Move, skip: Skip | None) -> None:
         call, event = step.call, pending.event
         if step.limit is not None and pending.visit > step.limit:
-            raise Limit(f"it ran {step.limit} times for this event, its limit on the cycle (max_iterations)")
+            raise LimitError(f"it ran {step.limit} times for this event, its limit on the cycle (max_iterations)")
         if skip is not None:
             self._go_on(step, event, skip.value, move)
             return
