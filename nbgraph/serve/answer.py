@@ -15,11 +15,12 @@ JSON, TEXT, BYTES = "application/json", "text/plain; charset=utf-8", "applicatio
 
 
 class Reply(NamedTuple):
-    """Status, content type (empty where there is no body) and body."""
+    """Status, content type (empty where there is no body), body, and headers beside the usual ones."""
 
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class AnswerError(NbgraphError):
@@ -30,9 +31,9 @@ def reply_of(answer: Any) -> Reply:
     """Text and bytes as they are, nothing as 204, all else as JSON.
 
     >>> reply_of({"p": 0.9})
-    Reply(status=200, content_type='application/json', body=b'{"p":0.9}')
-    >>> reply_of(None), reply_of("hello").content_type
-    (Reply(status=204, content_type='', body=b''), 'text/plain; charset=utf-8')
+    Reply(status=200, content_type='application/json', body=b'{"p":0.9}', headers=())
+    >>> reply_of(None).status, reply_of("hello").content_type
+    (204, 'text/plain; charset=utf-8')
     """
     if answer is None:
         return Reply(204, "", b"")

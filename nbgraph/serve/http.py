@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from nbgraph.engine.observer import Move, Observer
 from nbgraph.engine.plan import Plan, entering
-from nbgraph.errors import BodyError, StepError
+from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.serve.answer import AnswerError, Reply, error_of, reply_of
@@ -31,6 +31,7 @@ from nbgraph.serve.keys import Keys
 from nbgraph.serve.lane import Lane
 from nbgraph.serve.limits import Headers, Limits, Receive, RefusedError, body_of
 from nbgraph.serve.metrics import Metrics
+from nbgraph.serve.protocol import Protocol, refusal, reply_to, request_of
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -51,13 +52,15 @@ class Gateway:
         if self._early is not None:
             graph.observers.append(self._early)
         self._plan: Plan = graph.plan()
+        self.protocol = Protocol(self._plan)
         self._lane = Lane()
         self._rest = _rest(graph, self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        is_event = scope["method"] == "POST" and scope["path"] not in RESERVED
+        is_question = scope["method"] == "GET" and self.protocol.is_for(scope["path"])
+        is_event = is_question or (scope["method"] == "POST" and scope["path"] not in RESERVED)
         headers = _headers(scope)
         try:
             if scope["path"] not in OPEN:
@@ -84,8 +87,14 @@ class Gateway:
         try:
             body = await body_of(receive, headers, self._limits)
             event = entering(
-                body, scope["path"], scope["method"], headers, content_type=headers.get("content-type") or None
+                request_of(body, headers),
+                scope["path"],
+                scope["method"],
+                headers,
+                content_type=headers.get("content-type") or None,
             )
+            if self.protocol.is_for(event.path) and (told := self.protocol.answer(event)) is not None:
+                return told
             self._failures.received(event, body)
             if self._lane.is_on_loop and not self._plan.is_async:
                 return self._reply(event, partial(self._lane.here, partial(self._plan.answer_to, event)))
@@ -93,6 +102,8 @@ class Gateway:
             return await self._within_deadline(event, began)
         except BodyError as error:
             return error_of(400, str(error))
+        except RequestError as error:
+            return refusal(error)
         finally:
             if began is None or began.done():
                 self._entered(-1)
@@ -118,8 +129,10 @@ class Gateway:
     def _reply(self, event: Event, result: Callable[[], Any]) -> Reply:
         """The reply to an answer, or to what was raised; the traceback goes to the log, never to the caller."""
         try:
-            return reply_of(result())
+            return reply_to(result())
         except StepError as error:
+            if isinstance(error.__cause__, RequestError) and error.answer is None:
+                return refusal(error.__cause__)
             _log_failure(event, error)
             if error.answer is not None:  # the responder had answered before a later branch failed
                 return reply_of(error.answer)
@@ -182,6 +195,7 @@ def _headers(scope: Scope) -> Headers:
 
 async def _send(reply: Reply, send: Send) -> None:
     headers = [(b"content-length", b"%d" % len(reply.body))] if reply.status != HTTPStatus.NO_CONTENT else []
+    headers += reply.headers
     if reply.content_type:
         headers.append((b"content-type", reply.content_type.encode()))
     if reply.status in RETRY:
@@ -202,10 +216,13 @@ def _rest(graph: Graph, gateway: Gateway) -> Starlette:
     async def ready(request: Request) -> Response:
         if gateway.is_draining:
             return JSONResponse({"status": "draining"}, 503)
+        if loading := gateway.protocol.loading():
+            return JSONResponse({"status": "loading", "models": loading}, 503)
         return JSONResponse({"status": "ready", "graph": graph.name, "since": round(began)})
 
     async def openapi(request: Request) -> Response:
-        return JSONResponse(description(graph))
+        found = description(graph)
+        return JSONResponse({**found, "paths": {**found["paths"], **gateway.protocol.paths()}})
 
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500

@@ -133,6 +133,11 @@ class ModelServer(Handler):
         self.name, _, version = name.partition(":")
         self.version = self.version or version or None
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether it loads in the background and has not come to an end."""
+        return self._load_when == "async" and not self.ready
+
     def get_param(self, name: str, default: Any = None) -> Any:
         """An argument that the step was given beside the named ones."""
         return self.params.get(name, default)
@@ -187,12 +192,12 @@ class ModelServer(Handler):
 
     async def _answer(self, event: Event) -> Event:
         wanted = asked(event)
+        if wanted.is_about:
+            return event.with_body(about(wanted, {self.name: self}, self.name))
         if wanted.model is not None and not self._is_meant(wanted):
             if wanted.by_path and isinstance(event.body, Mapping) and "inputs" in event.body:
                 raise RequestError(f'There is no model "{wanted.model}"; this is "{self.name}".', 404)
             wanted = Asked("infer")
-        if wanted.is_about:
-            return event.with_body(about(wanted, {self.name: self}, self.name))
         self._raise_unless_loaded(event)
         if wanted.is_inference or wanted.operation == "explain":
             return event.with_body(await self._inferred(event, wanted))

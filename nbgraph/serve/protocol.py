@@ -1,0 +1,97 @@
+"""Protocol: the Open Inference Protocol over HTTP: questions about a graph's models, and raw tensors in bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbgraph.engine.plan import Plan
+from nbgraph.errors import RequestError
+from nbgraph.event import Event
+from nbgraph.serve.answer import BYTES, Reply, error_of, reply_of
+from nbgraph.steps.asked import asked
+from nbgraph.steps.model import ModelServer
+from nbgraph.steps.repository import about, found
+from nbgraph.steps.router import Router
+from nbgraph.steps.tensor import HEADER_LENGTH, joined, parted
+
+
+def _path(method: str, summary: str, *, is_of_model: bool = True) -> dict[str, Any]:
+    model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
+    any_json: dict[str, Any] = {"content": {"application/json": {"schema": {}}}}
+    told = {"200": {"description": "the answer", **any_json}, "404": {"description": "no such model"}}
+    operation: dict[str, Any] = {"summary": summary, "responses": told}
+    if method == "post":
+        operation = {**operation, "requestBody": any_json}
+    return {"parameters": [model], method: operation} if is_of_model else {method: operation}
+
+
+PATHS = {
+    "/v2": _path("get", "About the server", is_of_model=False),
+    "/v2/models": _path("get", "The models", is_of_model=False),
+    "/v2/models/{model}": _path("get", "About a model"),
+    "/v2/models/{model}/ready": _path("get", "Whether a model is loaded"),
+    "/v2/models/{model}/infer": _path("post", "Predict"),
+    "/v2/models/{model}/explain": _path("post", "Explain"),
+}
+
+
+class Protocol:
+    """What the gateway needs to know of the models in a plan; a graph without models has no such paths."""
+
+    def __init__(self, plan: Plan) -> None:
+        targets = {name: step.call.target for name, step in plan.steps.items()}
+        self._routers = {name: target for name, target in targets.items() if isinstance(target, Router)}
+        self._models: dict[str, Any] = {
+            name: model for name, model in targets.items() if isinstance(model, ModelServer)
+        }
+        for router in self._routers.values():
+            self._models |= router.models
+        self._only = next(iter(self._routers.values())) if len(self._routers) == 1 == len(self._own(targets)) else None
+        self._name = plan.name
+
+    def is_for(self, path: str) -> bool:
+        return bool(self._models) and (path == "/v2" or path.startswith("/v2/"))
+
+    def loading(self) -> list[str]:
+        """Models that load in the background; requests had better wait for them."""
+        return [name for name, model in self._models.items() if isinstance(model, ModelServer) and model.is_loading]
+
+    def paths(self) -> dict[str, Any]:
+        """The paths for models, in OpenAPI's terms."""
+        return PATHS if self._models else {}
+
+    def answer(self, event: Event) -> Reply | None:
+        """The reply to a question about models; None for what the graph is to answer."""
+        try:
+            wanted = asked(event)
+            if wanted.is_about:
+                ask = self._only.about(wanted) if self._only else about(wanted, self._models, self._name)
+                return reply_of(ask)
+            if wanted.model is not None and wanted.model not in self._routers:
+                found(wanted, self._models)
+        except RequestError as error:
+            return refusal(error)
+        return None
+
+    def _own(self, targets: Mapping[str, Any]) -> list[str]:
+        return [name for name, target in targets.items() if isinstance(target, Router | ModelServer)]
+
+
+def request_of(body: bytes, headers: Mapping[str, str]) -> Any:
+    """The body, or the request in it where it is JSON with raw tensors behind."""
+    length = headers.get(HEADER_LENGTH.lower())
+    return body if length is None else joined(body, length)
+
+
+def reply_to(answer: Any) -> Reply:
+    """The reply to an answer; tensors that are to be raw stand behind the JSON."""
+    raw = parted(answer)
+    if raw is None:
+        return reply_of(answer)
+    body, length = raw
+    return Reply(200, BYTES, body, ((HEADER_LENGTH.lower().encode(), b"%d" % length),))
+
+
+def refusal(error: RequestError) -> Reply:
+    return error_of(error.status, str(error))
