@@ -9,7 +9,6 @@ from nbgraph.debug.debugger import Debugger
 from nbgraph.debug.frame import Frame
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import module, styles
-from nbgraph.widgets.cells import after_cells
 from nbgraph.widgets.graph import GraphWidget, Message
 from nbgraph.widgets.moments import listed, moment, records, taken
 from nbgraph.widgets.preview import shown
@@ -30,7 +29,7 @@ class DebugWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module("values.js", "theme.js", "stage.js", "bar.js", "panel.js", "debugger.js")
+    _esm = module("values.js", "theme.js", "stage.js", "table.js", "bar.js", "panel.js", "debugger.js")
     _css = styles("graph.css", "debugger.css")
 
     def __init__(self, debugger: Debugger) -> None:
@@ -44,11 +43,9 @@ class DebugWidget(GraphWidget):
         for name in debugger.breakpoints:
             self.watch.break_at(name, True)
         self.breakpoints = list(debugger.breakpoints)
-        self._forget_cells = after_cells(self)
 
     def close(self) -> None:
         """Free everything, the thread of the session too."""
-        self._forget_cells()
         self.session.close()
         super().close()
 

@@ -11,8 +11,11 @@ import traitlets
 
 from nbgraph.graph.graph import Graph
 from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.cells import after_cells
+from nbgraph.widgets.changed import Handlers
 from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.inspect import inspected
+from nbgraph.widgets.save import TYPES, saved
 from nbgraph.widgets.watch import Change, Watch
 
 Message = dict[str, Any]
@@ -29,7 +32,7 @@ class GraphWidget(anywidget.AnyWidget):
     >>> widget.close()
     """
 
-    _esm = module("values.js", "theme.js", "stage.js", "bar.js", "panel.js", "graph.js")
+    _esm = module("values.js", "theme.js", "stage.js", "table.js", "bar.js", "panel.js", "graph.js")
     _css = styles("graph.css")
 
     picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id
@@ -41,6 +44,8 @@ class GraphWidget(anywidget.AnyWidget):
         self.watch = Watch.on(graph)
         self._drawn = Drawn(graph, "LR")
         super().__init__(picture=self._drawn.data, breakpoints=list(self.watch.breakpoints))
+        self._handlers = Handlers(graph)
+        self._forget_cells = after_cells(self)
         self._leave = self.watch.subscribe(_weakly(self))
         weakref.finalize(self, self._leave)
         self.on_msg(_answer)
@@ -48,8 +53,15 @@ class GraphWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Free everything: the graph does not know this view any more."""
+        self._forget_cells()
         self._leave()
         super().close()
+
+    def refresh(self) -> None:
+        """A cell has run: mark the steps whose functions it has defined anew."""
+        changed = self._handlers.changed()
+        if changed:
+            self.watch.mark(changed, "changed", "its code was changed")
 
     def redraw(self) -> None:
         """Show the graph as it is now."""
@@ -79,6 +91,9 @@ class GraphWidget(anywidget.AnyWidget):
                 self.send_status(self.watch.everything())
             case "inspect" if step:
                 self.send({"kind": "inspected", "step": message["step"], **inspected(self.graph, self.watch, step)})
+            case "save" if message.get("as") in TYPES:
+                states = self.watch.states()
+                self.send({"kind": "saved", **saved(self.graph, str(message["as"]), states, self.direction)})
             case "break" if step:
                 self.watch.break_at(step, bool(message.get("on")))
 

@@ -9,8 +9,10 @@ import uuid
 from html import escape
 from typing import Any
 
+from nbgraph.debug.debugger import Debugger
 from nbgraph.graph.graph import Graph
 from nbgraph.render.svg import mimebundle
+from nbgraph.widgets.graph import GraphWidget
 from nbgraph.widgets.watch import Change, Watch
 
 # Reopened without a kernel, the widget's output is an error box: where the picture stands before it, it is hidden.
@@ -30,16 +32,18 @@ def show(graph: Graph, *, live: bool = True) -> None:
     if not live:
         _display().display(static(graph), raw=True)
         return
-    widget = graph.view()
-    kept = _Kept(graph, widget.watch)
-    _display().display(static(graph, widget.watch.states(), is_live=True), raw=True, display_id=kept.id)
+    show_widget(graph.view())
+
+
+def show_widget(widget: GraphWidget) -> None:
+    """Display a view with its static picture above it.
+
+    The view's own output has no text/plain: a reader that can't show it shows the picture and nothing more.
+    """
+    kept = _Kept(widget.graph, widget.watch)
+    _display().display(static(widget.graph, widget.watch.states(), is_live=True), raw=True, display_id=kept.id)
     widget.watch.follow(kept.changed)
-    show_widget(widget)
-
-
-def show_widget(widget: Any) -> None:
-    """Display a widget without text/plain: a reader that can't show it shows the picture above it and nothing more."""
-    made = widget._repr_mimebundle_()
+    made: Any = widget._repr_mimebundle_()
     bundle = made[0] if isinstance(made, tuple) else made
     _display().display({WIDGET: bundle[WIDGET]}, raw=True)
 
@@ -55,6 +59,18 @@ def static(graph: Graph, status: dict[str, str] | None = None, *, is_live: bool 
     words = escape(bundle["text/plain"], quote=True)
     image = f'<img src="data:image/svg+xml;base64,{data}" alt="{words}">'
     return {**bundle, "text/html": f'<div class="nbg-static{" nbg-live" if is_live else ""}">{STYLE}{image}</div>'}
+
+
+def register(shell: Any) -> None:
+    """Have a debugger that a cell ends with shown as its view; for `%load_ext nbgraph`."""
+    formatter = shell.display_formatter.ipython_display_formatter
+    formatter.for_type_by_name("nbgraph.debug.debugger", "Debugger", _show_debugger)
+
+
+def _show_debugger(debugger: Debugger) -> None:
+    from nbgraph.widgets.debugger import DebugWidget
+
+    show_widget(DebugWidget(debugger))
 
 
 class _Kept:

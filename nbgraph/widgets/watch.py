@@ -179,8 +179,9 @@ class Watch(Observer):
     def _forget_states(self) -> None:
         """A new picture: what the last events did is gone, what they counted stays."""
         for name, record in self.records.items():
-            record.state, record.note = "idle", ""
-            self._new.steps[name] = record
+            if record.state != "changed":  # that stays until the step has run as it is now
+                record.state, record.note = "idle", ""
+                self._new.steps[name] = record
 
     def _preview(self, value: Any) -> Shown | None:
         """The value as it is now, if there is time: previews take a twentieth of it, with some in advance."""

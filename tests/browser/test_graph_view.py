@@ -211,3 +211,32 @@ def test_leaving_the_view_frees_it(view):
     host.page.evaluate("window.leave()")
     fired = host.page.evaluate("document.querySelectorAll('.nbg-root').length")
     assert fired == 1  # the front end removes the element; the view has let go of the model without an error
+
+
+def test_the_table_is_equal_in_function(view):
+    graph = fraud()
+    host = view(graph)
+    graph.run({"amount": 99})
+    host.wait("alert", "failed")
+    page = host.page
+    page.get_by_role("button", name="Show the steps as a table").click()
+    row = page.get_by_role("row", name="alert task")
+    cells = row.locator("th, td").all_text_contents()
+    page.get_by_role("checkbox", name="Breakpoint on alert").check()
+    row.get_by_role("button", name="alert").click()
+    page.wait_for_selector(".nbg-panel pre")
+    assert (cells[:5], cells[7:9]) == (
+        ["alert", "task", "failed", "1", "1"], ["dead_letter", "ValueError: no mail server"],
+    )  # fmt: skip
+    assert list(host.widget.watch.breakpoints) == ["alert"]
+
+
+@pytest.mark.parametrize(
+    ("form", "begin"), [("svg", b"<svg "), ("png", b"\x89PNG"), ("html", b"<!doctype"), ("dot", b"digraph")]
+)
+def test_the_picture_is_saved(view, form, begin):
+    host = view(fraud())
+    with host.page.expect_download() as download:
+        host.page.get_by_label("Save the picture").select_option(form)
+    with open(download.value.path(), "rb") as file:
+        assert (download.value.suggested_filename, file.read().startswith(begin)) == (f"fraud.{form}", True)

@@ -1,4 +1,5 @@
 // Bar: the row of buttons over a picture: fit, zoom, turn, figures, search.
+import { StepTable } from "./table.js";
 import { element } from "./values.js";
 
 export function button(text, label, onclick, properties = {}) {
@@ -15,10 +16,20 @@ export function pictureBar(model, stage, spoken, ...more) {
     stage.layer = event.target.value;
     stage.repaint();
   } }, ...["counts", "latency", "none"].map(name => element("option", { value: name }, name)));
+  const table = stage.table = new StepTable(stage);
+  const asTable = button("Table", "Show the steps as a table", event => {
+    const isOpen = table.root.hidden;
+    table.toggle(isOpen);
+    event.currentTarget.setAttribute("aria-pressed", String(isOpen));
+  }, { "aria-pressed": "false" });
+  const save = element("select", { "aria-label": "Save the picture", onchange: event => {
+    model.send({ kind: "save", as: event.target.value });
+    event.target.value = "";
+  } }, element("option", { value: "" }, "save…"), ...["svg", "png", "html", "dot"].map(name => element("option", { value: name }, name.toUpperCase())));
   return element("div", { class: "nbg-bar", role: "group", "aria-label": "Picture" },
     button("Fit", "Show the whole graph (0)", () => stage.fit()), button("+", "Closer (+)", () => stage.zoom(1.25)),
     button("−", "Further away (-)", () => stage.zoom(0.8)), button("⇄", "Turn: left to right, or top to bottom", turn),
-    layers, ...more, searchField(stage, spoken));
+    layers, asTable, save, ...more, searchField(stage, spoken));
 }
 
 function searchField(stage, spoken) {
@@ -52,4 +63,12 @@ function searchField(stage, spoken) {
     search.focus();
   });
   return search;
+}
+
+// Hand a file from the kernel to the person.
+export function download({ name, type, data }) {
+  const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+  const link = element("a", { href: URL.createObjectURL(new Blob([bytes], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

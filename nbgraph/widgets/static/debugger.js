@@ -1,5 +1,5 @@
 // The view of a debugged run: moves, a slider over what happened, edits, forks, pins, breakpoints. The kernel decides.
-import { button, pictureBar } from "./bar.js";
+import { button, download, pictureBar } from "./bar.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
@@ -30,9 +30,10 @@ function render({ model, el }) {
   const backHere = button("Go back to here", "Undo the run back to this frame", () => move("to", { index: Number(slider.value) }));
   const watches = element("div", { class: "nbg-watches" });
   const moves = movesBar(() => stage.current, move, send);
+  const bar = pictureBar(model, stage, spoken);
   const root = element("div", { class: "nbg-root nbgraph nbg-debugger" }, moves.bar, problem,
     element("div", { class: "nbg-bar nbg-time" }, slider, clock, forks, backHere, standing),
-    pictureBar(model, stage, spoken), element("div", { class: "nbg-main" }, stage.root, panel), watches, spoken);
+    bar, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), watches, spoken);
 
   // Frame `index` of the chosen line; the one after the last is the step that runs next.
   const look = index => {
@@ -63,6 +64,7 @@ function render({ model, el }) {
   const receive = message => {
     if (message.kind === "status") stage.show(message);
     else if (message.kind === "frame") show(message);
+    else if (message.kind === "saved") download(message);
     else if (message.kind === "debug") {
       const before = now;
       now = message.busy ? { ...now, busy: true } : message;

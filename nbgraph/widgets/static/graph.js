@@ -1,5 +1,5 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
-import { pictureBar } from "./bar.js";
+import { download, pictureBar } from "./bar.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
@@ -18,8 +18,8 @@ function render({ model, el }) {
   });
   const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
   const panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
-  const root = element("div", { class: "nbg-root nbgraph" }, pictureBar(model, stage, spoken),
-    element("div", { class: "nbg-main" }, stage.root, panel), spoken);
+  const bar = pictureBar(model, stage, spoken);
+  const root = element("div", { class: "nbg-root nbgraph" }, bar, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), spoken);
 
   const breakpoints = () => stage.setBreakpoints(model.get("breakpoints"));
   const draw = () => {
@@ -32,7 +32,8 @@ function render({ model, el }) {
       stage.show(message);
       speak(message);
       if (opened && message.steps[opened]) askSoon();
-    } else if (message.kind === "inspected" && message.step === opened) {
+    } else if (message.kind === "saved") download(message);
+    else if (message.kind === "inspected" && message.step === opened) {
       if (message.error && tab === "output") tab = "error";
       inspect(message);
     }

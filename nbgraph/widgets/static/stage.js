@@ -77,6 +77,7 @@ export class Stage {
     this.fit();
     const again = [...this.steps.values()].find(step => step.name === focused);
     if (again) this.focus(again.id);
+    this.table?.draw();
   }
 
   place(picture) {
@@ -120,6 +121,7 @@ export class Stage {
       step.dot.setAttribute("aria-checked", String(step.breaks));
       this.label(step);
     }
+    this.table?.update([...this.steps.keys()]);
   }
 
   // Messages come up to 25 times a second, frames are drawn when the browser is ready; the last word on a step counts.
@@ -138,6 +140,7 @@ export class Stage {
     if (this.layer === "latency") for (const id in this.known.steps) this.paintStep(id, this.known.steps[id]);
     else for (const id in steps) this.paintStep(id, steps[id]);
     for (const id in lines) this.paintLine(id, lines[id]);
+    this.table?.update(Object.keys(steps));
   }
 
   repaint() {
