@@ -1,0 +1,155 @@
+"""Target: where events are written to, one by one or many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.event import Event
+from nbgraph.handler import Handler
+from nbgraph.steps.context import StepContext, clock_of
+from nbgraph.types import Shape
+
+Row = dict[str, Any]
+MOMENTS = ("year", "month", "day", "hour", "minute")
+WHOLE_BODY = "*"  # the column that stands for all fields of the body
+
+
+class Target(Handler):
+    """Gathers what is to be written and writes it, `max_events` at a time; events go on as they came.
+
+    >>> class Shout(Target):
+    ...     def write(self, items):
+    ...         print(*items)
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(Shout(max_events=2))
+    >>> list(graph.stream(["a", "b", "c"]))
+    a b
+    c
+    ['a', 'b', 'c']
+
+    What is left is written when the stream ends, and `flush_after_seconds` after the first of them came. When writing
+    fails, the event that caused it fails; those that were gathered before are tried again with the next.
+    """
+
+    shape = Shape.EACH
+    do: Callable[[Any], Any]
+
+    def __init__(
+        self, max_events: int = 1, flush_after_seconds: float | None = None, *, context: StepContext | None = None
+    ) -> None:
+        if max_events < 1:
+            raise GraphError(f"{type(self).__name__} got max_events={max_events!r}; expected at least 1.")
+        self._max_events, self._seconds = max_events, flush_after_seconds
+        self._clock = clock_of(context)
+        self._began = 0.0
+        self.state: list[Any] = []
+        self.do = self._by_event if self.shape is Shape.EVENT else self._by_body
+
+    def items(self, body: Any, event: Event | None) -> list[Any]:
+        """What is written of an event; `event` is there where `shape` is EVENT."""
+        return [body]
+
+    def write(self, items: list[Any]) -> None:
+        """Write them, all or none where that is possible."""
+        raise NotImplementedError(f"{type(self).__name__} has no write(items)")
+
+    def holding(self) -> bool:
+        return bool(self.state)
+
+    def _by_body(self, body: Any) -> None:
+        self._take(self.items(body, None))
+
+    def _by_event(self, event: Event) -> None:
+        self._take(self.items(event.body, event))
+
+    def _take(self, items: list[Any]) -> None:
+        if not self.state:
+            self._began = self._clock() if self._seconds is not None else 0.0
+        self.state.extend(items)
+        due = self.due()
+        if len(self.state) >= self._max_events or (due is not None and due <= self._clock()):
+            try:
+                self.flush()
+            except BaseException:
+                del self.state[len(self.state) - len(items) :]  # the event fails, so it may come again
+                raise
+
+    def flush(self) -> None:
+        """Write what is held back; it stays so when that fails."""
+        if self.state:
+            self.write(self.state)
+            self.state = []
+
+    def due(self) -> float | None:
+        return self._began + self._seconds if self._seconds is not None and self.state else None
+
+    def release(self) -> tuple[()]:
+        self.flush()
+        return ()
+
+
+class RowTarget(Target):
+    """A target of rows: bodies that are dicts (or lists of them), or what `columns` picks from body and event.
+
+    A column is a field's name, `"new=field"`, `"*"` for all fields, or the event's own: `"$key"`, `"$id"`, `"$time"`,
+    `"$year"` and so on down to `"$minute"`; `"at=$time"` gives it a name.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str] | None = None,
+        max_events: int = 1,
+        flush_after_seconds: float | None = None,
+        *,
+        context: StepContext | None = None,
+    ) -> None:
+        self._columns = [_column(text) for text in columns] if columns is not None else None
+        if any(source.startswith("$") for _, source in self._columns or ()):
+            self.shape = Shape.EVENT
+        super().__init__(max_events, flush_after_seconds, context=context)
+
+    def items(self, body: Any, event: Event | None) -> list[Row]:
+        bodies = body if isinstance(body, list) else [body]
+        for one in bodies:
+            if not isinstance(one, Mapping):
+                kind = type(one).__name__
+                raise GraphError(f"{type(self).__name__} writes bodies that are dicts, and got a {kind}: {one!r:.60}.")
+        return [self._row(one, event) for one in bodies]
+
+    def _row(self, body: Mapping[str, Any], event: Event | None) -> Row:
+        if self._columns is None:
+            return dict(body)
+        row: Row = dict(body) if (WHOLE_BODY, WHOLE_BODY) in self._columns else {}
+        for name, source in self._columns:
+            if source != WHOLE_BODY:
+                row[name] = _value(source, body, event)
+        return row
+
+
+def _column(text: str) -> tuple[str, str]:
+    """A column's name and where it comes from.
+
+    >>> _column("a"), _column("b=a"), _column("$key"), _column("at=$time")
+    (('a', 'a'), ('b', 'a'), ('key', '$key'), ('at', '$time'))
+    """
+    name, is_renamed, source = text.partition("=")
+    return (name, source) if is_renamed else (text.removeprefix("$"), text)
+
+
+def _value(source: str, body: Mapping[str, Any], event: Event | None) -> Any:
+    if not source.startswith("$") or event is None:
+        return body.get(source)
+    name = source[1:]
+    return getattr(event.time, name) if name in MOMENTS else getattr(event, name)
+
+
+def union_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """All names that the rows have, in the order they first come.
+
+    >>> union_of([{"a": 1}, {"b": 2, "a": 3}])
+    ['a', 'b']
+    """
+    return list(dict.fromkeys(name for row in rows for name in row))

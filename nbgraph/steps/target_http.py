@@ -1,0 +1,47 @@
+"""HttpTarget: events to an HTTP address."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from nbgraph.steps.context import StepContext
+from nbgraph.steps.portal import Portal
+from nbgraph.steps.request import HttpRequest, Sender
+from nbgraph.steps.target import Target
+
+
+class HttpTarget(Target):
+    """Send each body to an address; with `max_events` more than one, lists of bodies.
+
+    >>> target = HttpTarget("https://example.org/delays", headers={"Authorization": "Bearer ..."}, max_events=100)
+
+    Only the `headers` given here are sent, none of the event's. What may pass (no connection, 408, 425, 429, 5xx) is
+    tried `retries` more times.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        max_events: int = 1,
+        flush_after_seconds: float | None = None,
+        retries: int = 6,
+        backoff_factor: float = 1,
+        timeout: float = 30,
+        *,
+        context: StepContext | None = None,
+    ) -> None:
+        super().__init__(max_events, flush_after_seconds, context=context)
+        self._url, self._method, self._headers = url, method, dict(headers or {})
+        self._sender = Sender(timeout, retries, backoff_factor)
+        self._portal: Portal | None = None
+
+    def write(self, items: list[Any]) -> None:
+        if self._portal is None:
+            self._portal = Portal()
+            weakref.finalize(self, self._portal.close)
+        body = items[0] if self._max_events == 1 and len(items) == 1 else items
+        self._portal.call(self._sender.send(HttpRequest(self._method, self._url, body, self._headers)))
