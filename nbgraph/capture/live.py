@@ -32,7 +32,10 @@ def closure(plain: Any) -> Iterator[tuple[str, Any]]:
 def methods(cls: Any) -> Iterator[types.FunctionType]:
     for value in vars(cls).values() if isinstance(cls, type) else ():
         function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
-        if isinstance(function, types.FunctionType) and function.__qualname__.startswith(cls.__qualname__):
+        # The code's own name, since what a dataclass or a wrapper adds takes on the name of a method.
+        if isinstance(function, types.FunctionType) and function.__code__.co_qualname.startswith(
+            f"{cls.__qualname__}."
+        ):
             yield function
 
 

@@ -50,6 +50,7 @@ class Module:
         self.modules: set[str] = set()  # that are imported, by the text or by what is in the artifacts
         self.artifacts: dict[str, Artifact] = {}
         self.contents: dict[str, bytes] = {}
+        self.exported: set[str] = set()  # what the graph itself names
         self._imports = Imports(namespace)
         self._lines: set[str] = set()
         self._values: dict[str, Any] = {}
@@ -326,6 +327,8 @@ class Module:
         blocks = [f'"""{title}"""\n', future + "".join(f"{line}\n" for line in self._head())]
         if self.artifacts:
             blocks.append(f"{ARTIFACT} = artifacts_of(globals())\n")
+        if self.exported:
+            blocks.append(_all(self.exported))
         blocks.append("".join(f"{definition.text}\n" for definition in data))
         head = "\n".join(block for block in blocks if block)
         return "\n\n".join([head, *(f"{definition.text}\n" for definition in code)])
@@ -359,6 +362,13 @@ def _plain_name(value: Any) -> str:
 
 def _described(value: Any) -> str:
     return type(value).__name__
+
+
+def _all(names: set[str]) -> str:
+    """`__all__`, on one line where it fits."""
+    listed = [f'"{name}"' for name in sorted(names)]
+    line = f"__all__ = [{', '.join(listed)}]\n"
+    return line if len(line) <= 110 else "__all__ = [\n" + "".join(f"    {name},\n" for name in listed) + "]\n"
 
 
 def _on_one_line(text: str) -> str:

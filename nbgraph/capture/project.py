@@ -52,6 +52,8 @@ def capture(graph: Graph, requirements: Iterable[str] = ()) -> Project:
     \"\"\"What the steps of the graph "shout" call, as it stood in the notebook.\"\"\"
     <BLANKLINE>
     upper = str.upper
+    <BLANKLINE>
+    __all__ = ["upper"]
     """
     problems = graph.check()
     if problems:
@@ -110,14 +112,14 @@ class _Portable:
         handler = step.handler
         if is_expression(handler):
             assert isinstance(handler, str)
-            return handler if _is_safe(handler) else self._module.function(step.name, handler, where)
+            return handler if _is_safe(handler) else self._function(step.name, handler, where)
         target = resolve(self._given, step)
         if isinstance(handler, str) and self._is_known_anywhere(handler, target):
             return handler
         if isinstance(target, Graph):
             return self._inner_graph(step, target)
         preferred = handler.rpartition(".")[2] if isinstance(handler, str) else step.name
-        return self._module.name_of(target, preferred, where)
+        return self._named(target, preferred, where)
 
     def _is_known_anywhere(self, name: str, target: Any) -> bool:
         """A built-in step, which a loaded graph finds by itself."""
@@ -128,7 +130,20 @@ class _Portable:
         name = self._module.free_name(step.name)
         file = f"{name}.yaml"
         self._inner[file] = _Portable(graph, self._module, self._inner).graph().to_yaml().encode()
-        return self._module.load_graph(name, graph, file)
+        return self._exported(self._module.load_graph(name, graph, file))
+
+    def _named(self, value: Any, preferred: str, where: Where) -> str:
+        return self._exported(self._module.name_of(value, preferred, where))
+
+    def _expression(self, preferred: str, text: str, where: Where) -> str:
+        return self._exported(self._module.expression(preferred, text, where))
+
+    def _function(self, preferred: str, text: str, where: Where) -> str:
+        return self._exported(self._module.function(preferred, text, where))
+
+    def _exported(self, name: str) -> str:
+        self._module.exported.add(name)
+        return name
 
     def _argument(self, step: str, name: str, value: Any) -> Any:
         where = Where(step, (name,))
@@ -144,7 +159,7 @@ class _Portable:
         try:
             plain(value)
         except NotLiteralError:
-            return Code(self._module.name_of(value, f"{step}_{name}", where))
+            return Code(self._named(value, f"{step}_{name}", where))
         return value
 
     def _code(self, preferred: str, code: Code, where: Where) -> Code:
@@ -152,8 +167,8 @@ class _Portable:
         text = code.text.strip()
         if text.isidentifier():
             value = self._module.lookup(text, where)
-            return Code(self._module.name_of(value, text, where))
-        return Code(self._module.expression(preferred, text, where))
+            return Code(self._named(value, text, where))
+        return Code(self._expression(preferred, text, where))
 
     def _condition(self, edge: Edge) -> Any:
         name, where = f"when_{edge.source}_{edge.target}", Where(edge.source, (f"the condition to {edge.target}",))
@@ -162,8 +177,8 @@ class _Portable:
         if isinstance(edge.when, Code):
             return self._code(name, edge.when, where)
         if isinstance(edge.when, str):
-            return edge.when if _is_safe(edge.when) else Code(self._module.function(name, edge.when, where))
-        return Code(self._module.name_of(edge.when, name, where))
+            return edge.when if _is_safe(edge.when) else Code(self._function(name, edge.when, where))
+        return Code(self._named(edge.when, name, where))
 
 
 def _is_deep(value: Any) -> bool:

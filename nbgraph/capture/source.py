@@ -86,7 +86,7 @@ def _own_functions(cls: type) -> Iterator[types.FunctionType]:
     for value in vars(cls).values():
         value = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
         value = inspect.unwrap(value) if callable(value) else value
-        if isinstance(value, types.FunctionType) and value.__qualname__.startswith(f"{cls.__qualname__}."):
+        if isinstance(value, types.FunctionType) and value.__code__.co_qualname.startswith(f"{cls.__qualname__}."):
             yield value
 
 
