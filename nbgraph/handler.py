@@ -58,3 +58,7 @@ class Handler:
     def overdue(self) -> Iterable[Any]:
         """What is to be released by now, when `due` has come; the rest stays held back."""
         return self.release()
+
+    def holding(self) -> bool:
+        """Whether events would be lost if the process died now, since the step has them and nobody else."""
+        return False

@@ -159,12 +159,12 @@ class Conductor:
         ticket.open += 1
 
 
-async def conducted(plan: Plan, events: Iterator[Event]) -> AsyncIterator[Ticket]:
+async def conducted(plan: Plan, events: AsyncIterator[Event]) -> AsyncIterator[Ticket]:
     """The tickets of all events, done, in the order of the events; as they are done where a stage has no order."""
     conductor = Conductor(plan)
     waiting: deque[Ticket] = deque()
     try:
-        for event in events:
+        async for event in events:
             while not conductor.has_room():
                 await conductor.progress()
                 for ticket in _done(waiting, conductor.is_ordered):

@@ -8,6 +8,7 @@ from typing import Any
 from nbgraph.engine import loop
 from nbgraph.engine.conductor import Ticket, conducted
 from nbgraph.engine.plan import Plan, entering
+from nbgraph.engine.settle import Settling, settling
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import RAW, Event
 
@@ -52,15 +53,17 @@ class Stream(Iterator[Any]):
 
 def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
     """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
-    rows = iter(rows_of(source))
-    if plan.is_async or (plan.staged is not None and not plan.observers):
+    is_async = plan.is_async or (plan.staged is not None and not plan.observers)
+    settled = settling(source, plan, is_one_by_one=not is_async)
+    rows = iter(settled if settled is not None else rows_of(source))
+    if is_async:
         # One iterator, whatever fails on the way: events that are under way must not be lost with it.
-        outcomes = loop.iterate(_async_outcomes(plan, _events(rows, key), is_whole))
+        outcomes = loop.iterate(_async_outcomes(plan, _drawn(_events(rows, key), settled), is_whole, settled))
         return Stream(lambda: _raised(outcomes))
-    return Stream(lambda: _answers(plan, rows, key, is_whole))
+    return Stream(lambda: _answers(plan, rows, key, is_whole, settled))
 
 
-def _answers(plan: Plan, rows: Iterator[Any], key: Key, is_whole: bool) -> Iterator[Any]:
+def _answers(plan: Plan, rows: Iterator[Any], key: Key, is_whole: bool, settled: Settling | None) -> Iterator[Any]:
     if plan.fused is not None and not plan.observers:
         yield from plan.fused(map(_body, rows))
     else:
@@ -70,6 +73,8 @@ def _answers(plan: Plan, rows: Iterator[Any], key: Key, is_whole: bool) -> Itera
         for name, step in plan.steps.items():
             for chunk in step.call.release() if step.call.release is not None else ():
                 yield from plan.resume(name, chunk).all()
+    if settled is not None:
+        settled.end()
 
 
 def _one(plan: Plan, event: Event, *, is_lazy: bool) -> Iterator[Any]:
@@ -103,26 +108,42 @@ def _raised(outcomes: Iterator[Any]) -> Iterator[Any]:
         yield outcome
 
 
-async def _async_outcomes(plan: Plan, events: Iterator[Event], is_whole: bool) -> AsyncIterator[Any]:
+async def _async_outcomes(
+    plan: Plan, events: AsyncIterator[Event], is_whole: bool, settled: Settling | None
+) -> AsyncIterator[Any]:
     async for answers in _async_answers(plan, events):
         for answer in answers.all():
             yield answer
         if answers.error is not None:
             yield _Failed(answers.error)
+        if settled is not None:
+            await loop.on_thread(settled.through, answers.event)
     for name, step in plan.steps.items():
         for chunk in step.call.release() if is_whole and step.call.release is not None else ():
             event = chunk if isinstance(chunk, Event) else Event(chunk)
             for answer in (await plan.aresume(name, event)).all():
                 yield answer
+    if settled is not None:
+        await loop.on_thread(settled.end)
 
 
-async def _async_answers(plan: Plan, events: Iterator[Event]) -> AsyncIterator[Ticket]:
+async def _drawn(events: Iterator[Event], settled: Settling | None) -> AsyncIterator[Event]:
+    """The events of the source; one that waits for its events (a broker's) must not stop those under way."""
+    if settled is None:
+        for event in events:
+            yield event
+        return
+    while (found := await loop.on_thread(next, events, _END)) is not _END:
+        yield found
+
+
+async def _async_answers(plan: Plan, events: AsyncIterator[Event]) -> AsyncIterator[Ticket]:
     """The tickets of the events: many at once where steps are concurrent, else one after the other."""
     if plan.staged is not None and not plan.observers:
         async for ticket in conducted(plan, events):
             yield ticket
         return
-    for event in events:
+    async for event in events:
         ticket = Ticket(event)
         try:
             ticket.extend((await plan.aanswers(event)).all())
@@ -146,7 +167,7 @@ async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncIterator[
         yield found
 
 
-_END = object()
+_END: Any = object()
 
 
 def _events(rows: Iterator[Any], key: Key) -> Iterator[Event]:

@@ -73,6 +73,9 @@ class Batch(Handler):
     def _taken(self, keys: list[Any]) -> list[tuple[Any, list[Any]]]:
         return [(key, self.state.pop(key)[1]) for key in keys]
 
+    def holding(self) -> bool:
+        return bool(self.state)
+
     def due(self) -> float | None:
         if self._seconds is None or not self.state:
             return None

@@ -35,6 +35,9 @@ class Collector(Handler):
         self.state = (event, [event.body])
         return finished
 
+    def holding(self) -> bool:
+        return bool(self.state)
+
     def release(self) -> list[Event]:
         if self.state is None:
             return []
@@ -65,6 +68,9 @@ class ToDataFrame(Handler):
 
     def do(self, body: Any) -> None:
         self.state.extend(_rows(body))
+
+    def holding(self) -> bool:
+        return bool(self.state)
 
     def release(self) -> list[Any]:
         import pandas as pd

@@ -56,6 +56,9 @@ class Merge(Handler):
             self._give_up()
         return []
 
+    def holding(self) -> bool:
+        return bool(self.state)
+
     def release(self) -> tuple[()]:
         while self.state:
             self._give_up()

@@ -46,6 +46,7 @@ class KafkaSource(Source):
             "enable.auto.offset.store": False,
         }
         self._consumer: Any = None
+        self._is_over = False
         self._open: deque[tuple[str, Any]] = deque()  # ids of events that are not through yet, and their places
 
     def __iter__(self) -> Iterator[Event]:
@@ -59,6 +60,8 @@ class KafkaSource(Source):
                 place = kafka.TopicPartition(message.topic(), message.partition(), message.offset() + 1)
                 self._open.append((event.id, place))
                 yield event
+            self._is_over = True
+            self._close_when_through()
         except BaseException:  # also when the reader goes away: what it did not finish will come again
             self.close()
             raise
@@ -81,6 +84,11 @@ class KafkaSource(Source):
             name, place = self._open.popleft()
             through[place.topic, place.partition] = place
         self._store(list(through.values()))
+        self._close_when_through()
+
+    def _close_when_through(self) -> None:
+        if self._is_over and not self._open:
+            self.close()
 
     def _store(self, places: list[Any]) -> None:
         kafka = package("confluent_kafka", "KafkaSource", "confluent-kafka")
@@ -97,6 +105,7 @@ class KafkaSource(Source):
             self._consumer.close()
             self._consumer = None
         self._open.clear()
+        self._is_over = False
 
 
 def _event(message: Any) -> Event:

@@ -39,6 +39,7 @@ class NatsSource(Source):
         self._idle, self._ack_seconds, self._batch_size = idle_seconds, ack_seconds, batch_size
         self._portal: Portal | None = None
         self._client: Any = None
+        self._is_over = False
         self._open: deque[tuple[str, Any]] = deque()  # ids of events that are not through yet, and their messages
 
     def __iter__(self) -> Iterator[Event]:
@@ -53,6 +54,8 @@ class NatsSource(Source):
                     self._open.append((event.id, message))
                     yield event
                     last = time.monotonic()
+            self._is_over = True
+            self._close_when_through()
         except BaseException:  # also when the reader goes away: what it did not finish will come again
             self.close()
             raise
@@ -81,6 +84,11 @@ class NatsSource(Source):
             name, message = self._open.popleft()
             through.append(message)
         self._portal.call(_acknowledge(through))
+        self._close_when_through()
+
+    def _close_when_through(self) -> None:
+        if self._is_over and not self._open:
+            self.close()
 
     def close(self) -> None:
         """Send what is still on its way and hang up."""
@@ -90,6 +98,7 @@ class NatsSource(Source):
             self._portal.close()
         self._portal = self._client = None
         self._open.clear()
+        self._is_over = False
 
 
 async def _acknowledge(messages: list[Any]) -> None:
