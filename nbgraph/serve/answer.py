@@ -66,7 +66,7 @@ def error_of(status: int, message: str, **fields: Any) -> Reply:
     return Reply(status, JSON, json.dumps({"error": message, **fields}).encode())
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Values of libraries that this module must not import, known by what they can do."""
     if isinstance(value, float | int | str):  # NumPy's numbers and texts are subclasses of Python's
         item = getattr(value, "item", None)
@@ -104,7 +104,7 @@ def _with_text_keys(value: Any, depth: int) -> Any:
         return [_with_text_keys(item, depth + 1) for item in value]
     if value is None or isinstance(value, int | float | bytes):
         return value
-    return value if _is_written_whole(value) else _with_text_keys(_plain(value), depth + 1)
+    return value if _is_written_whole(value) else _with_text_keys(plain(value), depth + 1)
 
 
 def _is_written_whole(value: Any) -> bool:
@@ -127,4 +127,4 @@ def _key(key: Any) -> str:
     return str(plain)
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_encoder = msgspec.json.Encoder(enc_hook=plain)

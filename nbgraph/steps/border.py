@@ -1,0 +1,82 @@
+"""Borders: what stands in the place of a Queue where a deployment is cut, one side in each function."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from nbgraph.errors import NbgraphError
+from nbgraph.event import Event
+from nbgraph.handler import Handler
+from nbgraph.steps.key import Key, key_of
+from nbgraph.streams.base import QueueSpec
+from nbgraph.streams.passage import current
+from nbgraph.types import Shape
+
+METADATA = {"path": "Event-Path", "method": "Event-Method", "content_type": "Event-Content-Type"}
+
+
+class QueueWriter(Handler):
+    """The near side: the event is handed to the broker, and is done here once the broker keeps it.
+
+    >>> QueueWriter("scored", key="card", shards=16).spec.is_keyed
+    True
+    """
+
+    shape = Shape.EVENT
+
+    def __init__(self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
+        self.spec = QueueSpec(queue, shards, max_size, is_keyed=key is not None)
+        self._key = key_of(key, "Queue")
+
+    async def do(self, event: Event) -> None:
+        passage = current.get()
+        if passage is None:
+            raise NbgraphError(
+                f'Queue "{self.spec.name}" is a border of a deployed function, and no worker runs it; run the whole '
+                "graph instead."
+            )
+        key = self._key(event)
+        await passage.send(self.spec, event.body, event.key if key is None else key, metadata_of(event))
+
+
+class QueueReader(Handler):
+    """The far side: events that a worker reads from the broker go on from here.
+
+    >>> QueueReader("scored").do({"p": 0.9})
+    {'p': 0.9}
+    """
+
+    def __init__(self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
+        self.spec = QueueSpec(queue, shards, max_size, is_keyed=key is not None)
+
+    def do(self, body: object) -> object:
+        return body
+
+
+def metadata_of(event: Event) -> dict[str, str]:
+    """What belongs to an event beside its body and key, as headers of a message.
+
+    >>> metadata_of(Event(1, id="e1", path="/a", time=datetime.fromisoformat("2013-01-01T00:00:00+00:00")))
+    {'Event-Id': 'e1', 'Event-Time': '2013-01-01T00:00:00+00:00', 'Event-Path': '/a'}
+    """
+    told = {"Event-Id": event.id, "Event-Time": event.time.isoformat()}
+    for field, header in METADATA.items():
+        value = getattr(event, field)
+        if value is not None:
+            told[header] = value
+    if event.origin is not None:
+        told["Event-Origin"] = event.origin
+    return told
+
+
+def event_of(body: object, key: object, headers: dict[str, str]) -> Event:
+    """The event of a message.
+
+    >>> event_of(1, "k", {"Event-Id": "e1", "Event-Path": "/a"}).path
+    '/a'
+    """
+    time = headers.get("Event-Time")
+    return Event(
+        body, key, headers.get("Event-Id"), headers.get(METADATA["path"], "/"), headers.get(METADATA["method"]),
+        content_type=headers.get(METADATA["content_type"]), time=datetime.fromisoformat(time) if time else None,
+    )  # fmt: skip

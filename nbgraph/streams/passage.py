@@ -1,0 +1,82 @@
+"""A Passage: what travels beside an event from function to function, and is true while one of them works on it.
+
+Whoever asked waits on a reply inbox and must hear of the end of every branch, also of those that answer nothing. So
+an event sets out with a credit; each message that it makes takes half of what is left along, and every function gives
+back what it still has when its part is done. When all credit is back, nothing is under way any more (Mattern 1989,
+"Global quiescence detection based on credit distribution and recovery"); the order of the replies does not matter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from nbgraph.errors import NbgraphError
+from nbgraph.streams.base import Broker, Message, QueueSpec
+
+WHOLE = 1 << 200  # can be halved two hundred times: more branches in a row than any event takes
+FARTHEST = 1000  # queues that one event may pass, so that a cycle over functions ends
+PREFIX = "Nbgraph-"
+
+
+class TooFarError(NbgraphError):
+    """An event went through more queues than any useful way has."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """`root` is the id of the event that entered, `message` that of the message that brought this part of it.
+
+    `deadline` is in seconds since 1970; `sent` counts the messages made, so that a part that runs again makes the
+    same ids and the broker drops the doubles.
+    """
+
+    broker: Broker
+    pack: Callable[[Any], bytes]
+    root: str
+    message: str
+    reply_to: str | None = None
+    credit: int = WHOLE
+    deadline: float | None = None
+    hops: int = 0
+    beside: Mapping[str, str] = field(default_factory=dict)  # headers handed on as they are: traceparent
+    sent: int = 0
+
+    @classmethod
+    def of_message(cls, broker: Broker, pack: Callable[[Any], bytes], message: Message) -> Self:
+        """The passage that a message's headers tell of."""
+        headers = message.headers
+        deadline = headers.get(f"{PREFIX}Deadline")
+        return cls(
+            broker, pack, headers.get(f"{PREFIX}Root", message.id), message.id, headers.get(f"{PREFIX}Reply-To"),
+            int(headers.get(f"{PREFIX}Credit", "0"), 16), float(deadline) if deadline else None,
+            int(headers.get(f"{PREFIX}Hops", "0")),
+            {name: value for name, value in headers.items() if not name.startswith(PREFIX)},
+        )  # fmt: skip
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.deadline is not None and time.time() > self.deadline
+
+    async def send(self, queue: QueueSpec, body: Any, key: Any, headers: Mapping[str, str]) -> None:
+        """Hand the event on; returns once the broker keeps it."""
+        if self.hops >= FARTHEST:
+            raise TooFarError(f"the event has passed {self.hops} queues, the most that one may (a cycle without end?)")
+        share = self.credit >> 1
+        self.credit -= share
+        self.sent += 1
+        told = {**self.beside, **headers, f"{PREFIX}Root": self.root, f"{PREFIX}Credit": f"{share:x}"}
+        told |= {f"{PREFIX}Hops": str(self.hops + 1)}
+        if self.reply_to is not None:
+            told[f"{PREFIX}Reply-To"] = self.reply_to
+        if self.deadline is not None:
+            told[f"{PREFIX}Deadline"] = repr(self.deadline)
+        id = f"{self.message}/{queue.name}.{self.sent}"
+        await self.broker.publish(queue, Message(id, self.pack(body), key, told))
+
+
+current: ContextVar[Passage | None] = ContextVar("nbgraph_passage", default=None)

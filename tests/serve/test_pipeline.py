@@ -1,0 +1,116 @@
+"""Two functions and a queue between them, in one process: the answers are those of the whole graph."""
+
+import asyncio
+
+import pytest
+
+from nbgraph import Event, Graph
+from nbgraph.deploy.split import split
+from nbgraph.engine import loop
+from nbgraph.serve.pipeline import Part, Pipeline, RemoteError
+from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.nats import NatsBroker
+from nbgraph.streams.server import NatsServer
+
+
+@pytest.fixture(scope="module")
+def server():
+    with NatsServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "nats"])
+def connect(request):
+    if request.param == "memory":
+        broker = MemoryBroker()
+
+        async def shared():
+            return broker
+
+        return shared
+    server = request.getfixturevalue("server")
+    return lambda: NatsBroker.connect(server.url, token=server.token)
+
+
+async def answers(graph, bodies, connect, seconds=10.0):
+    """What every body comes to when each function of the graph has a pipeline of its own."""
+    pipelines = []
+    for function in split(graph):
+        part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
+        pipelines.append(Pipeline(function.graph, part, await connect(), seconds=seconds))
+        await pipelines[-1].open()
+    found = []
+    try:
+        for number, body in enumerate(bodies):
+            try:
+                found.append(await pipelines[0].ask(Event(body, id=f"{graph.name}-{number}")))
+            except RemoteError as error:
+                found.append(f"{error.step}: {error}")
+    finally:
+        for pipeline in pipelines:
+            await pipeline.close(5)
+    return found
+
+
+def whole(graph, bodies):
+    return [graph.run(body) for body in bodies]
+
+
+def flow(name):
+    graph = Graph(name)
+    graph.to("(event + 1)", "plus").to("Queue", f"{name}-q").to("(event * 10)", "times", function="worker")
+    return graph
+
+
+def test_the_answer_comes_from_the_far_side(connect):
+    graph = flow("far")
+    assert loop.complete(answers(graph, [1, 2, 3], connect)) == whole(graph, [1, 2, 3]) == [20, 30, 40]
+
+
+def test_dropped_events_answer_at_once(connect):
+    graph = flow("dropped")
+    graph.step("times").to("Filter", "big", fn="event > 25")
+    assert loop.complete(answers(graph, [1, 2], connect, seconds=60)) == whole(graph, [1, 2]) == [None, 30]
+
+
+def test_an_error_on_the_far_side_is_the_callers_at_once_and_a_dead_letter(connect):
+    graph = flow("failing")
+    graph.step("times").to("(1 / (event - 30))", "inverse").respond()
+    found = loop.complete(answers(graph, [1, 2], connect, seconds=60))
+    assert found == [-0.1, 'inverse: Step "inverse" failed: ZeroDivisionError: division by zero']
+
+
+def test_branches_to_two_functions_and_back_to_a_third(connect):
+    graph = Graph("branches")
+    first = graph.to("(event + 1)", "plus")
+    queue = first.to("Queue", "split", key="$key", shards=4)
+    queue.to("(event * 2)", "small", function="left", when="event < 5").to("Queue", "small-done")
+    queue.to("(event * 100)", "large", function="right", otherwise=True).to("Queue", "large-done")
+    graph.step("small-done").to("('answer', event)", "reply", function="end").respond()
+    graph.connect("large-done", "reply")
+    expected = [list(answer) for answer in whole(graph, [1, 2, 7])]
+    assert loop.complete(answers(graph, [1, 2, 7], connect)) == expected
+
+
+def test_a_hand_over_without_a_queue_gets_one(connect):
+    graph = Graph("hop")
+    graph.to(str.strip, "strip").to(str.upper, "upper", function="loud").to(len, "length").respond()
+    assert loop.complete(answers(graph, [" ab "], connect)) == [2]
+    assert [function.reads for function in split(graph)] == [(), ("strip-upper",)]
+
+
+def test_several_ends_confirm_with_the_id(connect):
+    graph = flow("ends")
+    graph.step("plus").to(str, "log")
+    assert loop.complete(answers(graph, [1], connect)) == [{"id": "ends-0"}]
+
+
+def test_late_callers_hear_of_the_deadline():
+    graph = Graph("slow")
+    graph.to("Queue", "slow-q").to(asyncio.sleep, "sleep", function="worker").respond()
+    broker = MemoryBroker()
+
+    async def shared():
+        return broker
+
+    assert loop.complete(answers(graph, [2], shared, seconds=0.2)) == ["None: No answer within 0.2 seconds."]
