@@ -60,19 +60,11 @@ def split(graph: Graph) -> list[Function]:
     for name in [first, *(name for name in names if name != first)]:
         part = cut.part(name)
         answers = answering is not None and owners[answering] == name
-        if answers and answering in part:
+        if answering is not None and answers and answering in part:
             part.respond(answering)
         is_first = name == first
-        functions.append(
-            Function(
-                name,
-                part,
-                tuple(cut.reads(name)),
-                answers,
-                is_first and answering is not None and not answers,
-                is_first and answering is None,
-            )  # fmt: skip
-        )
+        asks, confirms = is_first and answering is not None and not answers, is_first and answering is None
+        functions.append(Function(name, part, tuple(cut.reads(name)), answers, asks, confirms))
     return functions
 
 
