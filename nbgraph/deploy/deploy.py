@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.deploy.export import digest, project_files
+from nbgraph.deploy.export import digest, only_function, project_files
 from nbgraph.deploy.hosted import Hosted, Request
 from nbgraph.deploy.process import Process
 from nbgraph.deploy.profile import Profile, is_public
 from nbgraph.deploy.progress import Say, told
-from nbgraph.deploy.split import Function, split
+from nbgraph.deploy.split import Function
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
 
@@ -38,7 +38,7 @@ def deploy(
 ) -> Deployment:
     """See `Graph.deploy`."""
     _check_target(target, durability)
-    (function,) = split(graph)
+    function = only_function(graph)
     _check_scaling(function, replicas, autoscale)
     _check_place(host, port, api_key)
     name = f"{function.name}-{secrets.token_hex(2)}"

@@ -19,7 +19,7 @@ from nbgraph.deploy.profile import Profile
 from nbgraph.deploy.readme import readme
 from nbgraph.deploy.split import Function, split
 from nbgraph.deploy.wheel import own_wheel, wheel_of
-from nbgraph.errors import ExportError
+from nbgraph.errors import DeployError, ExportError
 from nbgraph.graph.graph import Graph
 
 MANIFEST = "nbgraph.json"
@@ -48,10 +48,22 @@ def export(graph: Graph, folder: Path, target: str = "compose") -> Export:
         raise ExportError(f'There is no target "{target}" for an export; today: "compose".')
     folder = folder.expanduser().resolve()
     before = _owned(folder)
-    (function,) = split(graph)
+    function = only_function(graph)
     files = project_files(function)
     _replace(folder, files, before)
     return Export(folder, _hashes(files), digest(files))
+
+
+def only_function(graph: Graph) -> Function:
+    """The one function that a graph must be today."""
+    functions = split(graph)
+    if len(functions) > 1:
+        names = ", ".join(function.name for function in functions)
+        raise DeployError(
+            f'Graph "{graph.name}" has several functions or queues between them ({names}), which can\'t leave the '
+            "notebook yet; take the @function marks and the queues out, or run it here."
+        )
+    return functions[0]
 
 
 def project_files(

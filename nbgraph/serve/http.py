@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -98,8 +98,9 @@ class Gateway:
             self._failures.received(event, body)
             if self._lane.is_on_loop and not self._plan.is_async:
                 return self._reply(event, partial(self._lane.here, partial(self._plan.answer_to, event)))
+            early = {self._early.of(event)} if self._early is not None else set()  # before the first step may answer
             began = self._begin(event)
-            return await self._within_deadline(event, began)
+            return await self._within_deadline(event, began, early)
         except BodyError as error:
             return error_of(400, str(error))
         except RequestError as error:
@@ -115,12 +116,12 @@ class Gateway:
             return asyncio.ensure_future(self._plan.arun(event))
         return self._lane.on_thread(partial(self._plan.answer_to, event))
 
-    async def _within_deadline(self, event: Event, run: asyncio.Future[Any]) -> Reply:
-        waiting = {run, self._early.of(event)} if self._early is not None else {run}
-        done, _ = await asyncio.wait(waiting, timeout=self._limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+    async def _within_deadline(self, event: Event, run: asyncio.Future[Any], early: set[asyncio.Future[Any]]) -> Reply:
+        seconds = self._limits.seconds
+        done, _ = await asyncio.wait({run, *early}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not done:
             run.add_done_callback(partial(_log_late, event))
-            return error_of(504, f"No answer within {self._limits.seconds:g} seconds.", event=event.id)
+            return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)
         if run not in done:
             run.add_done_callback(partial(_log_late, event))
         finished = run if run in done else done.pop()
@@ -165,6 +166,11 @@ class _EarlyAnswers(Observer):
     def after(self, move: Move) -> None:
         if move.step == self._responder and move.error is None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._answer, move.event.id, move.output)
+
+    def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
+        """An event that never came to the responder: nobody waits for it any more."""
+        if not answers:
+            self._waiting.pop(event.id, None)
 
     def _answer(self, id: str, answer: Any) -> None:
         future = self._waiting.pop(id, None)

@@ -11,15 +11,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 QUICK = 0.001  # seconds: a call that takes less holds the loop up no longer than the hop to a thread would cost it
-PROBATION = 50  # calls in a row that must have been quick
+SLOW = 0.02  # seconds: a call that takes more sends the lane back to its thread at once
+PROBATION, TRUST, DOUBT = 50, 100, 25  # quick calls needed; counted at most; what one that was not quick takes away
 
 
 class Lane:
     """Runs calls in their order: on a thread of its own, or right on the loop once they have proved quick.
 
     A hop to a thread and back costs more than many a graph, while a slow call on the loop would keep health checks
-    waiting. So each call is timed; the lane moves onto the loop after `PROBATION` quick ones, and off it at the first
-    that is not.
+    waiting. So each call is timed: quick ones earn trust, others lose it, and with enough of it the lane moves onto
+    the loop.
 
     >>> async def demo():
     ...     return await Lane().on_thread(lambda: 6 * 7)
@@ -31,12 +32,12 @@ class Lane:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="nbgraph-lane")
         self._queued = 0
-        self._quick_calls = 0
+        self._trust = 0
 
     @property
     def is_on_loop(self) -> bool:
-        """Whether the next call may run right here: all of late were quick, and none still runs on the thread."""
-        return self._quick_calls >= PROBATION and not self._queued
+        """Whether the next call may run right here: those of late were quick, and none still runs on the thread."""
+        return self._trust >= PROBATION and not self._queued
 
     def on_thread(self, call: Callable[[], T]) -> Future[T]:
         self._queued += 1
@@ -61,7 +62,13 @@ class Lane:
         try:
             return call()
         finally:
-            self._quick_calls = self._quick_calls + 1 if self._clock() - began < QUICK else 0
+            self._judge(self._clock() - began)
+
+    def _judge(self, seconds: float) -> None:
+        if seconds < QUICK:
+            self._trust = min(self._trust + 1, TRUST)
+        else:
+            self._trust = max(self._trust - DOUBT, 0) if seconds < SLOW else 0
 
     def _left(self, _: Future[T]) -> None:
         self._queued -= 1

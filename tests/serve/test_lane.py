@@ -1,0 +1,57 @@
+"""Where synchronous steps run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable
+
+from nbgraph.serve.lane import Lane
+
+
+class Clock:
+    """Time goes on by what the next call is to take."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def places(seconds: Iterable[float]) -> list[bool]:
+    """Whether the lane wanted each call on the loop, when the calls take that long."""
+    clock = Clock()
+    lane = Lane(clock)
+
+    def call(takes: float) -> str:
+        clock.now += takes
+        return threading.current_thread().name
+
+    async def run() -> list[bool]:
+        found = []
+        for takes in seconds:
+            found.append(lane.is_on_loop)
+            if lane.is_on_loop:
+                assert lane.here(lambda takes=takes: call(takes)) == "MainThread"  # type: ignore[misc]
+            else:
+                name = await lane.on_thread(lambda takes=takes: call(takes))  # type: ignore[misc]
+                assert name.startswith("nbgraph-lane")
+        return found
+
+    try:
+        return asyncio.run(run())
+    finally:
+        lane.close()
+
+
+def test_quick_calls_earn_the_loop() -> None:
+    assert places([0.0001] * 52) == [False] * 50 + [True] * 2
+
+
+def test_a_slow_call_ends_it_at_once() -> None:
+    assert places([0.0001] * 50 + [0.5] + [0.0001] * 50)[49:] == [False, True] + [False] * 50
+
+
+def test_a_hiccup_is_forgiven() -> None:
+    assert all(places([0.0001] * 100 + [0.005] + [0.0001] * 5)[50:])
