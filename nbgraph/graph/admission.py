@@ -14,6 +14,7 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
+from nbgraph.graph.evaluated import NAMES, check_arguments, check_calls
 from nbgraph.graph.expression import SAFE_FUNCTIONS, check_safe, parsed
 from nbgraph.graph.naming import is_dotted, name_of
 from nbgraph.graph.scope import Scope
@@ -21,12 +22,6 @@ from nbgraph.graph.step import Handled
 
 _PREDICATE = re.compile(r"\s*([^\W\d][\w.]*)\(event\)\s*")
 _TYPES = frozenset(["str", "bytes", "int", "float", "complex", "bool", "list", "tuple", "dict", "set", "frozenset"])
-# Steps take expressions over `event` under these names, so a document's are looked at like its conditions.
-_EXPRESSIONS = frozenset(["fn", "predicate", "aggr_filter", "cond", "condition", "key_extractor", "when"])
-_TAKE_EXPRESSIONS = frozenset([
-    "Map", "Filter", "FlatMap", "ForEach", "Extend", "Reduce", "MapWithState", "Partition", "Choice",
-    "JoinWithTable", "Concurrent",
-])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,7 @@ class Admission:
         if self.scope.is_document:
             self._refuse_builtins(text, where)
             check_safe(text, self._names(), where, is_code=True)
+            check_calls(text, where, self._check_evaluated)
         return Code(text)
 
     def condition(self, text: str, where: str) -> Condition:
@@ -76,15 +72,19 @@ class Admission:
         return text
 
     def arguments(self, handler: Any, arguments: Mapping[str, Any], where: str) -> None:
-        """Look at the texts among the arguments that a built-in step takes for expressions."""
-        if not self.scope.is_document:
-            return
-        for name, value in arguments.items():
-            if name == "*" and handler in _TAKE_EXPRESSIONS:
-                for position, item in enumerate(value if isinstance(value, list) else ()):
-                    self._check_text(item, f"{where}.*[{position}]")
-            elif name in _EXPRESSIONS or name.endswith("_expression"):
-                self._check_text(value, f"{where}.{name}")
+        """Look at the texts among the arguments that the step will evaluate."""
+        if self.scope.is_document:
+            known = self.scope.namespace.get(handler) if isinstance(handler, str) else handler
+            check_arguments(known if isinstance(known, type) else handler, arguments, where, self._check_evaluated)
+
+    def caught(self, text: str, where: str) -> str:
+        """The names of exceptions on the arrow to an error handler, `ValueError | KeyError`."""
+        for name in text.split("|"):
+            if not is_dotted(name.strip()):
+                raise GraphError(
+                    f'{where}: found {text!r}; expected names of exceptions, such as "ValueError | KeyError".'
+                )
+        return text
 
     def exception(self, text: str, where: str) -> type[BaseException]:
         """The exception type of a name: a builtin, one of the namespace, one of a module that may be imported."""
@@ -103,9 +103,8 @@ class Admission:
         if self.scope.is_document:
             check_safe(text, self._names() | {"event"}, where)
 
-    def _check_text(self, value: Any, where: str) -> None:
-        if isinstance(value, str):
-            self._check(value, where)
+    def _check_evaluated(self, text: str, where: str) -> None:
+        check_safe(text, self._names() | NAMES, where)
 
     def _names(self) -> set[str]:
         return set(self.scope.namespace) if self.scope.is_given else set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import keyword
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +20,10 @@ from nbgraph.graph.spelling import spelling
 from nbgraph.graph.step import Step, StepOptions, step
 from nbgraph.handler import Handler
 
+_WORD = re.compile(r"\w+")
 CODE = "$code"
+STEP = "step"  # the word for a step with options
+_NAMED_FIRST = ("Queue",)  # steps whose first argument is their name
 POSITIONAL = "*"  # the key of arguments that were given without a name: `Batch(10)`
 
 
@@ -27,12 +31,16 @@ def plain(value: Any) -> Any:
     """An argument as JSON can hold it; what refers to the notebook becomes code.
 
     >>> plain(3), plain(Code("customers")), plain([len, 1])
-    (3, {'$code': 'customers'}, {'$code': '[len, 1]'})
+    (3, {'$code': 'customers'}, [{'$code': 'len'}, 1])
     """
     try:
-        return literal.plain(value)
+        return literal.plain(value, _coded)
     except NotLiteralError:
-        return {CODE: python(value)}
+        return _coded(value)
+
+
+def _coded(value: Any) -> dict[str, str]:
+    return {CODE: python(value)}
 
 
 def exact(value: Any, where: str) -> Any:
@@ -41,6 +49,17 @@ def exact(value: Any, where: str) -> Any:
         return plain(value)
     except NotLiteralError as error:
         raise GraphError(no_text(where, str(error))) from None
+
+
+def stream(value: Any) -> Any:
+    """An `error_stream`: a function means the same as its name.
+
+    >>> stream(len), stream(Code("errors")), stream(None)
+    ('len', 'errors', None)
+    """
+    if isinstance(value, Code):
+        return value.text if is_dotted(value.text) else value
+    return name_of(value) or value
 
 
 def no_text(where: str, found: str) -> str:
@@ -53,11 +72,16 @@ def no_text(where: str, found: str) -> str:
 def comparable(value: Any) -> Any:
     """As `plain`, where a value without a text form stands for itself."""
     try:
-        return plain(value)
+        return literal.plain(value, _coded_or_itself)
     except NotLiteralError:
-        if isinstance(value, dict):
-            return [[comparable(key), comparable(item)] for key, item in value.items()]
-        return [comparable(item) for item in value] if type(value) in (list, tuple) else {"$object": id(value)}
+        return _coded_or_itself(value)
+
+
+def _coded_or_itself(value: Any) -> dict[str, Any]:
+    try:
+        return _coded(value)
+    except NotLiteralError:
+        return {"$object": id(value)}
 
 
 def python(value: Any) -> str:
@@ -95,7 +119,7 @@ def call(
     given = [first] if first else [value_text(value) for value in (named.pop(POSITIONAL) if takes_positional else ())]
     odd = {key: value for key, value in named.items() if not is_bare(key)}
     given += [f"{key}={_value(key, value)}" for key, value in named.items() if key not in odd]
-    return f"{function}({', '.join([*given, *([f'**{python(odd)}'] if odd else [])])})"
+    return f"{function}({', '.join([*given, *([f'**{value_text(odd)}'] if odd else [])])})"
 
 
 def step_text(step: Step, *, name: str | None = None, is_route: bool = False) -> str:
@@ -109,11 +133,11 @@ def step_text(step: Step, *, name: str | None = None, is_route: bool = False) ->
         options["retry_on"] = [Code(kind) for kind in options["retry_on"]]
     handler = handler_expression(step)
     if not is_dotted(handler):  # a text, or a graph
-        return call("step", step.arguments, options, first=handler)
+        return call(STEP, step.arguments, options, first=handler)
     is_class = handler.rpartition(".")[2][0].isupper()
     called = call(handler, step.arguments) if step.arguments or (is_class and not options) else handler
     is_whole = not options and (is_class or (is_route and not step.arguments))
-    return called if is_whole else call("step", {}, options, first=called)
+    return called if is_whole else call(STEP, {}, options, first=called)
 
 
 def handler_expression(step: Step) -> str:
@@ -121,7 +145,7 @@ def handler_expression(step: Step) -> str:
     if isinstance(step.handler, Graph):
         return f"Graph.parse({_block(step.handler.source())})"
     text = handler_text(step)
-    return text if all(map(is_bare, text.split("."))) else literal.quoted(text)
+    return text if text != STEP and all(map(is_bare, text.split("."))) else literal.quoted(text)
 
 
 def options_of(options: StepOptions) -> dict[str, Any]:
@@ -138,7 +162,8 @@ def options_of(options: StepOptions) -> dict[str, Any]:
 
 def is_bare(name: str) -> bool:
     """Whether a name can stand in a text as it is; Python would read another `ﬁ` than the one written."""
-    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+    is_word = name.isidentifier() and _WORD.fullmatch(name) is not None  # `a·b` is an identifier of two words
+    return is_word and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
 
 
 def _value(key: str, value: Any) -> str:
@@ -154,8 +179,14 @@ def value_text(value: Any) -> str:
     >>> value_text(Code("customers")), value_text(Code("3"))
     ('customers', 'Code("3")')
     """
-    is_odd = isinstance(value, Code) and not _reads_back(value.text)
-    return f"Code({literal.quoted(value.text)})" if is_odd else python(value)
+    if isinstance(value, Code) and not _reads_back(value.text):
+        return f"Code({literal.quoted(value.text)})"
+    if type(value) is dict:
+        return "{" + ", ".join(f"{python(key)}: {value_text(item)}" for key, item in value.items()) + "}"
+    if type(value) in (list, tuple):
+        items = ", ".join(map(value_text, value))
+        return f"[{items}]" if type(value) is list else f"({items}{',' if len(value) == 1 else ''})"
+    return python(value)
 
 
 def _reads_back(code: str) -> bool:
@@ -166,8 +197,28 @@ def _reads_back(code: str) -> bool:
         return False
     match call:
         case ast.Call(args=[], keywords=[ast.keyword(arg="k", value=node)]) if spelling(node, source) == code:
-            return not literal.is_literal(node) and not code.startswith("Code(")
+            is_container = isinstance(node, ast.List | ast.Tuple | ast.Dict)  # read part by part
+            return not (is_container or literal.is_literal(node) or code.startswith("Code("))
     return False
+
+
+def given(step: Step) -> dict[str, Any]:
+    """What a step is built with, as texts have it: a Queue's first argument is its name, a step's own name is known.
+
+    >>> given(Step("jobs", "Queue", {"*": ["jobs", 3]}))
+    {'*': [3]}
+    """
+    arguments = named_first(handler_text(step), step.arguments)
+    return {name: value for name, value in arguments.items() if name != "name" or value != step.name}
+
+
+def named_first(handler: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`Queue("scored", 3)` is `Queue(name="scored")` with 3 in the first place."""
+    match arguments.get(POSITIONAL):
+        case [str() as name, *others] if handler in _NAMED_FIRST and "name" not in arguments:
+            rest = {POSITIONAL: others} if others else {}
+            return {"name": name, **rest, **{key: value for key, value in arguments.items() if key != POSITIONAL}}
+    return arguments
 
 
 def routes_of(routes: Mapping[str, Any]) -> dict[str, Step]:

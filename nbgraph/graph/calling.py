@@ -11,16 +11,13 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.graph import literal
 from nbgraph.graph.admission import Admission
-from nbgraph.graph.argument import POSITIONAL
+from nbgraph.graph.argument import POSITIONAL, STEP, named_first
 from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.literal import NotLiteralError
 from nbgraph.graph.spelling import dotted, spelling
 from nbgraph.graph.step import Step, StepOptions, step
 
-STEP = "step"
 _OPTIONS = frozenset(field.name for field in dataclasses.fields(StepOptions))
-_NAMED_FIRST = ("Queue",)  # steps whose first argument is their name
 Parse = Callable[[str], Graph]
 
 
@@ -45,12 +42,9 @@ class Calls:
             raise GraphError(f"found `{ast.unparse(call.func)}(...)`; expected the name of a step and its arguments.")
         if function == STEP:
             return self._options_call(call, source)
-        arguments = self._arguments(call, source)
-        if function in _NAMED_FIRST and POSITIONAL in arguments:
-            first, *rest = arguments.pop(POSITIONAL)
-            arguments = {"name": first, **({POSITIONAL: rest} if rest else {}), **arguments}
+        arguments = named_first(function, self._arguments(call, source))
         self.admission.arguments(function, arguments, function)
-        return Step("", self.admission.handler(function, function), MappingProxyType(arguments))
+        return Step("", self.admission.handler(function, function), MappingProxyType(dict(arguments)))
 
     def argument(self, node: ast.expr, source: str) -> Any:
         """The value of an expression: a literal as it is, everything else as code."""
@@ -117,10 +111,9 @@ class Calls:
             return self._exceptions(node)
         if name == "routes" and isinstance(node, ast.Dict) and (routes := self._routes(node, source)) is not None:
             return routes
-        try:
-            return literal.read(node)
-        except NotLiteralError:
-            pass
+        return literal.read(node, lambda part: self._code(part, name, source))
+
+    def _code(self, node: ast.expr, name: str, source: str) -> Any:
         match node:
             case ast.Call(func=ast.Name(id="Code"), args=[ast.Constant(value=str() as text)], keywords=[]):
                 return self.admission.code(text, f'argument "{name}"')

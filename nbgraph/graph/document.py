@@ -113,7 +113,9 @@ def _graph(graph: Graph, write: Write) -> dict[str, Any]:
     if graph.max_iterations != 100:
         document["max_iterations"] = graph.max_iterations
     if graph.error_stream is not None:
-        document["error_stream"] = write(graph.error_stream, f'The error_stream of graph "{graph.name}"')
+        document["error_stream"] = write(
+            argument.stream(graph.error_stream), f'The error_stream of graph "{graph.name}"'
+        )
     document["steps"] = {step.name: _step(step, write, f'Step "{step.name}"') for step in graph.steps}
     if graph.edges:
         document["edges"] = [_edge(edge, write) for edge in graph.edges]
@@ -128,9 +130,8 @@ def _step(step: Step, write: Write, where: str) -> dict[str, Any]:
         document["graph"] = _graph(step.handler, write)
     elif (text := handler_text(step)) != step.name:
         document["handler"] = text
-    given = {name: value for name, value in step.arguments.items() if (name, value) != ("name", step.name)}
-    if given:
-        document["arguments"] = {name: _argument(name, value, write, where) for name, value in given.items()}
+    if arguments := argument.given(step):
+        document["arguments"] = {name: _argument(name, value, write, where) for name, value in arguments.items()}
     if step.function is not None:
         document["function"] = step.function
     return {**document, **argument.options_of(step.options)}

@@ -15,7 +15,7 @@ from nbgraph.graph.calling import Calls
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import NotLiteralError, quoted
 
-_LITERAL_ENDS = (")", "]", "}", '"', "'")  # how an expression ends that is not a bare name
+_CALL_ENDS = (")", '"', "'")  # how an expression ends that is no bare name
 MOST = 100  # iterations, where the header says nothing else
 
 
@@ -94,23 +94,22 @@ def _text(word: str) -> str:
 
 
 def _stream(text: str | None, calls: Calls) -> Any:
-    """What `--error-stream` names: the name itself, a text in quotes, or a call such as `Queue("errors")`."""
-    if text is None or not text.endswith(_LITERAL_ENDS):
-        return text
+    """What `--error-stream` names: a function or step of the notebook, or a call such as `Queue("errors")`."""
+    if text is None or not text.endswith(_CALL_ENDS):
+        return text and calls.admission.handler(_text(text), "--error-stream")
     source = f"f({text})"
     try:
         call = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError):
         return text
-    if not isinstance(call, ast.Call) or len(call.args) != 1:
-        return text
-    return calls.argument(call.args[0], source)
+    is_one = isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords
+    return calls.argument(call.args[0], source) if is_one else text  # type: ignore[attr-defined]
 
 
 def _stream_text(graph: Graph) -> str:
-    stream = graph.error_stream
+    stream = argument.stream(graph.error_stream)
     if isinstance(stream, str):
-        return _word(stream) if stream and not stream.endswith(_LITERAL_ENDS) else shlex.quote(quoted(stream))
+        return _word(stream) if not stream.endswith(_CALL_ENDS) else shlex.quote(quoted(stream))
     try:
         return shlex.quote(argument.value_text(stream))
     except NotLiteralError as error:

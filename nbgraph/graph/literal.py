@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from numbers import Number
+from types import MappingProxyType
 from typing import Any
 
 _PLAIN = (type(None), bool, int, str)
@@ -21,8 +22,13 @@ class NotLiteralError(ValueError):
     """A value, or an expression, that can't be written out; the message names its type."""
 
 
-def plain(value: Any) -> Any:
-    """The value as JSON can hold it: what JSON knows as it is, the rest tagged.
+def refuse(value: Any) -> Any:
+    """What happens to a value that is no literal, where nothing else is said."""
+    raise NotLiteralError(type_name(value))
+
+
+def plain(value: Any, other: Callable[[Any], Any] = refuse) -> Any:
+    """The value as JSON can hold it: what JSON knows as it is, the rest tagged; `other` writes what is no literal.
 
     >>> plain({"a": [1, (2, 3)], "$x": b"hi"})
     {'$dict': [['a', [1, {'$tuple': [2, 3]}]], ['$x', {'$bytes': 'aGk='}]]}
@@ -31,32 +37,39 @@ def plain(value: Any) -> Any:
     kind = type(value)
     if kind in _PLAIN or (kind is float and math.isfinite(value)):
         return value
-    if kind is list:
-        return [plain(item) for item in value]
+    if kind in (list, tuple):
+        items = [plain(item, other) for item in value]
+        return items if kind is list else {f"{_TAG}tuple": items}
     if kind is dict:
-        return _plain_dict(value)
+        return _plain_dict(value, other)
     if kind in _WRITERS:
         tag, write = _WRITERS[kind]
         return {f"{_TAG}{tag}": write(value)}
-    raise NotLiteralError(type_name(value))
+    return other(value)
 
 
-def value_of(document: Any) -> Any:
-    """The value that `plain` wrote.
+def value_of(document: Any, other: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})) -> Any:
+    """The value that `plain` wrote; `other` reads tags of its own.
 
     >>> value_of({"$tuple": [1, {"$set": [2]}]})
     (1, {2})
     """
     if isinstance(document, list):
-        return [value_of(item) for item in document]
+        return [value_of(item, other) for item in document]
     if not isinstance(document, dict):
         return document
     tag = next((key for key in document if isinstance(key, str) and key.startswith(_TAG)), None)
     if tag is None:
-        return {key: value_of(item) for key, item in document.items()}
-    if len(document) != 1 or tag[1:] not in _READERS:
-        raise NotLiteralError(f'the tag "{tag}" is unknown; known tags: {", ".join(sorted(_READERS))}')
+        return {key: value_of(item, other) for key, item in document.items()}
+    if len(document) != 1 or tag[1:] not in {*_READERS, *other}:
+        raise NotLiteralError(f'the tag "{tag}" is unknown; known tags: {", ".join(sorted({*_READERS, *other}))}')
     try:
+        if tag[1:] in other:
+            return other[tag[1:]](document[tag])
+        if tag[1:] == "tuple":
+            return tuple(value_of(item, other) for item in document[tag])
+        if tag[1:] == "dict":
+            return {value_of(key): value_of(item, other) for key, item in document[tag]}
         return _READERS[tag[1:]](document[tag])
     except (TypeError, ValueError, ArithmeticError, binascii.Error) as error:
         raise NotLiteralError(f'the value of "{tag}" does not fit: {error}') from error
@@ -93,25 +106,34 @@ def python(value: Any) -> str:
     raise NotLiteralError(type_name(value))
 
 
-def read(node: ast.expr) -> Any:
-    """The value of an expression that is written out; NotLiteralError for any other.
+def read(node: ast.expr, other: Callable[[ast.expr], Any] | None = None) -> Any:
+    """The value of an expression that is written out; `other` reads the parts that are not.
 
     >>> read(ast.parse("[1, datetime.timedelta(days=2)]", mode="eval").body)
     [1, datetime.timedelta(days=2)]
     """
+    try:
+        return _read(node, other)
+    except NotLiteralError:
+        if other is None:
+            raise
+        return other(node)
+
+
+def _read(node: ast.expr, other: Callable[[ast.expr], Any] | None) -> Any:
     match node:
         case ast.Constant(value=value) if value is not ...:
             return value
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as number)):
             return -number if isinstance(sign, ast.USub) else number
-        case ast.List(elts=items):
-            return [read(item) for item in items]
-        case ast.Tuple(elts=items):
-            return tuple(read(item) for item in items)
+        case ast.List(elts=items) | ast.Tuple(elts=items) if not any(isinstance(item, ast.Starred) for item in items):
+            values = [read(item, other) for item in items]
+            return values if isinstance(node, ast.List) else tuple(values)
         case ast.Set(elts=items):
             return _hashed(set, map(read, items))
         case ast.Dict(keys=keys, values=values) if None not in keys:
-            return _hashed(dict, [(read(key), read(value)) for key, value in zip(keys, values, strict=True) if key])
+            pairs = zip(keys, values, strict=True)
+            return _hashed(dict, [(read(key), read(value, other)) for key, value in pairs if key])
         case ast.Call(func=function, args=args, keywords=keywords) if (name := ast.unparse(function)) in _CALLS:
             named = {keyword.arg: read(keyword.value) for keyword in keywords if keyword.arg}
             return _hashed(lambda given: _CALLS[name](*given, **named), [read(arg) for arg in args])
@@ -152,10 +174,10 @@ def _unwrapped(value: Any) -> Any:
     return value.item() if is_numpy and is_number else value
 
 
-def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
+def _plain_dict(value: dict[Any, Any], other: Callable[[Any], Any]) -> dict[str, Any]:
     if all(type(key) is str and not key.startswith(_TAG) for key in value):
-        return {key: plain(item) for key, item in value.items()}
-    return {f"{_TAG}dict": [[plain(key), plain(item)] for key, item in value.items()]}
+        return {key: plain(item, other) for key, item in value.items()}
+    return {f"{_TAG}dict": [[plain(key), plain(item, other)] for key, item in value.items()]}
 
 
 def _plain_set(value: Iterable[Any]) -> list[Any]:
@@ -164,7 +186,7 @@ def _plain_set(value: Iterable[Any]) -> list[Any]:
 
 def _is_exact(value: Any) -> bool:
     """A named time zone would come back as its offset of that day."""
-    return not getattr(value, "fold", 0) and isinstance(getattr(value, "tzinfo", None), datetime.timezone | None)
+    return isinstance(getattr(value, "tzinfo", None), datetime.timezone | None)
 
 
 def _iso(value: Any) -> str:
@@ -180,12 +202,7 @@ def _hashed(build: Callable[[Any], Any], items: Any) -> Any:
         raise NotLiteralError(str(error)) from error
 
 
-def _read_pairs(pairs: list[list[Any]]) -> dict[Any, Any]:
-    return {value_of(key): value_of(item) for key, item in pairs}
-
-
 _WRITERS: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
-    tuple: ("tuple", lambda value: [plain(item) for item in value]),
     set: ("set", _plain_set),
     frozenset: ("frozenset", _plain_set),
     bytes: ("bytes", lambda value: base64.b64encode(value).decode()),
@@ -198,7 +215,8 @@ _WRITERS: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
     datetime.timedelta: ("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
 }
 _READERS: Mapping[str, Callable[[Any], Any]] = {
-    "tuple": lambda items: tuple(map(value_of, items)),
+    "tuple": tuple,
+    "dict": dict,
     "set": lambda items: set(map(value_of, items)),
     "frozenset": lambda items: frozenset(map(value_of, items)),
     "bytes": lambda text: base64.b64decode(text, validate=True),
@@ -209,7 +227,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "date": datetime.date.fromisoformat,
     "time": datetime.time.fromisoformat,
     "timedelta": lambda parts: datetime.timedelta(*parts),
-    "dict": _read_pairs,
 }
 _CALLS: Mapping[str, Callable[..., Any]] = {
     "set": set,

@@ -97,10 +97,11 @@ class _Reader:
                 raise self._error("`error`, as in `a -> b on error`")
             self.at += 1
             kind = EdgeKind.ERROR
+            condition, condition_offset = self._caught()
         if self._peek("else"):
             self.at += 1
             otherwise = True
-        if self._peek("if"):
+        if self._peek("if") and kind is not EdgeKind.ERROR:
             self.at += 1
             condition, condition_offset = self._condition()
         limit = self._limit()
@@ -208,6 +209,21 @@ class _Reader:
         if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
             return tree.value, start  # how a condition is written that would not read back as it is
         return source, start
+
+    def _caught(self) -> tuple[str | None, int]:
+        """The names of exceptions behind `on error`, `ValueError | requests.Timeout`; None for all."""
+        begin = self.at
+        if self.at < len(self.tokens) and self.tokens[self.at].kind == "string":
+            token = self._take()
+            return self._literal(token), token.start
+        while self.at < len(self.tokens) and (self.tokens[self.at].text in "|." or self._is_name()):
+            self.at += 1
+        found = self.tokens[begin : self.at]
+        return (self.text.text[found[0].start : found[-1].end], found[0].start) if found else (None, 0)
+
+    def _is_name(self) -> bool:
+        token = self.tokens[self.at]
+        return token.kind == "word" and token.text not in ("if", "else", "max") and token.text.isidentifier()
 
     def _limit(self) -> int | None:
         if not self._peek("max"):

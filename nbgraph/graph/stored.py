@@ -50,7 +50,7 @@ def read_graph(document: Any, scope: Scope, where: str = "") -> Graph:
         scope=scope,
         responder=_responder(fields, steps, prefix),
         max_iterations=_max_iterations(fields, prefix),
-        error_stream=_value(fields.get("error_stream"), admission, f"{prefix}error_stream"),
+        error_stream=_stream(fields.get("error_stream"), admission, f"{prefix}error_stream"),
     )
 
 
@@ -73,6 +73,14 @@ def _responder(fields: Mapping[str, Any], steps: Collection[str], prefix: str) -
     if responder is not None and responder not in steps:
         raise GraphError(f"{prefix}responder: {unknown_step(str(responder), steps, f'found {responder!r}')}")
     return responder
+
+
+def _stream(document: Any, admission: Admission, where: str) -> Any:
+    if isinstance(document, str):
+        return admission.handler(document, where)
+    if document is not None and (not isinstance(document, dict) or CODE not in document):
+        raise GraphError(f'{where}: found {document!r}; expected a name, or {{"{CODE}": \'Queue("errors")\'}}.')
+    return _value(document, admission, where)
 
 
 def _steps(document: Any, admission: Admission, where: str) -> Iterator[tuple[str, Step]]:
@@ -151,12 +159,13 @@ def _argument(name: Any, value: Any, admission: Admission, where: str) -> Any:
 
 
 def _value(document: Any, admission: Admission, where: str) -> Any:
-    if isinstance(document, dict) and CODE in document:
-        if set(document) != {CODE} or not isinstance(document[CODE], str):
-            raise GraphError(f'{where}: found {document!r}; expected {{"{CODE}": "an expression"}}.')
-        return admission.code(document[CODE], where)
+    def code(text: Any) -> Any:
+        if not isinstance(text, str):
+            raise GraphError(f'{where}: found {text!r}; expected {{"{CODE}": "an expression"}}.')
+        return admission.code(text, where)
+
     try:
-        return literal.value_of(document)
+        return literal.value_of(document, {CODE[1:]: code})
     except literal.NotLiteralError as error:
         raise GraphError(f"{where}: {error}.") from None
 
@@ -175,7 +184,7 @@ def _edges(document: Any, steps: Collection[str], admission: Admission, where: s
             is_graph = end == "source" and fields[end] == WHOLE_GRAPH and kind is EdgeKind.ERROR
             if fields[end] not in steps and not is_graph:
                 raise GraphError(f"{path}.{end}: {unknown_step(fields[end], steps, f'found {fields[end]!r}')}")
-        when = _condition(fields.get("when"), admission, f"{path}.when")
+        when = _condition(fields.get("when"), admission, f"{path}.when", kind)
         yield Edge(fields["source"], fields["target"], when, fields.get("otherwise", False), kind)
 
 
@@ -186,7 +195,9 @@ def _kind(fields: Mapping[str, Any], path: str) -> EdgeKind:
         raise GraphError(f'{path}.kind: found "{fields["kind"]}"; expected flow, error or cycle.') from None
 
 
-def _condition(document: Any, admission: Admission, where: str) -> Any:
+def _condition(document: Any, admission: Admission, where: str, kind: EdgeKind) -> Any:
+    if kind is EdgeKind.ERROR and isinstance(document, str):
+        return admission.caught(document, where)
     if isinstance(document, dict) and isinstance(document.get(CODE), str):
         document = f"{document[CODE]}(event)"
     if document is None or isinstance(document, str):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from nbgraph.errors import GraphError, LanguageError
 from nbgraph.graph.calling import Calls
-from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.edge import WHOLE_GRAPH, Condition, Edge
 from nbgraph.graph.lexer import Text
 from nbgraph.graph.phrase import Item, Kind, Phrase, language_error
 from nbgraph.graph.reader import Declaration
@@ -142,16 +142,27 @@ class Wiring:
         if target == WHOLE_GRAPH or (source == WHOLE_GRAPH and kind is not EdgeKind.ERROR):
             expected = "`* -> handler on error`: `*` stands for every step of the graph and has an error handler only."
             raise language_error(self._text, (aim if target == WHOLE_GRAPH else item).offset, f"expected {expected}")
-        if source == WHOLE_GRAPH and any(edge.source == WHOLE_GRAPH and edge.target != target for edge in self.edges):
-            raise language_error(self._text, item.offset, "the graph has an error handler already; expected one.")
         if kind is None:
             kind = self._ways.kind(source, target)
         when = None
         if phrase and phrase.condition is not None:
             with self._at(phrase.condition_offset):
-                when = self._admission.condition(phrase.condition, "condition")
+                when = self._condition(phrase.condition, kind)
+        if kind is EdgeKind.ERROR:
+            self._check_handler(source, target, when, phrase)
         self.edges[Edge(source, target, when, bool(phrase and phrase.otherwise), kind)] = None
         self._ways.draw(source, target, kind)
+
+    def _condition(self, text: str, kind: EdgeKind) -> Condition:
+        is_error = kind is EdgeKind.ERROR
+        return self._admission.caught(text, "on error") if is_error else self._admission.condition(text, "condition")
+
+    def _check_handler(self, source: str, target: str, when: Condition | None, phrase: Phrase | None) -> None:
+        for edge in self.edges:
+            if edge.is_error and (edge.source, edge.when) == (source, when) and edge.target != target:
+                whose = "the graph" if source == WHOLE_GRAPH else f'step "{source}"'
+                message = f'{whose} has an error handler already, "{edge.target}"; expected one for the same errors.'
+                raise language_error(self._text, phrase.offset if phrase else 0, message)
 
     def _respond(
         self, sources: list[str], items: tuple[Item, ...], after: tuple[Item, ...], phrase: Phrase, is_last: bool

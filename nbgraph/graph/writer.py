@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from nbgraph.errors import GraphError, LanguageError
-from nbgraph.graph.argument import handler_expression, is_bare, step_text
+from nbgraph.graph.argument import given, handler_expression, is_bare, step_text
 from nbgraph.graph.chain import Chain, Chains
 from nbgraph.graph.check import unknown_step
 from nbgraph.graph.document import condition_text
@@ -79,6 +78,8 @@ class _Writer:
         return "" if edge.kind is plain else f" {edge.kind.value}"
 
     def _condition(self, edge: Edge) -> str:
+        if edge.kind is EdgeKind.ERROR:
+            return (f" {_caught(str(edge.when))}" if edge.when is not None else "") + " else" * edge.otherwise
         text = None if edge.when is None else condition_text(edge.when)
         if edge.when is not None and text is None:
             raise GraphError(
@@ -122,13 +123,13 @@ class _Writer:
 
     def _lines(self, chain: Chain) -> Iterator[str]:
         """The line of a chain, broken between arrows where it grows long."""
-        text = self._group(chain.groups[0])
+        text, arrows = self._group(chain.groups[0]), 0
         for number, group in enumerate(chain.groups[1:], 1):
             after = self._group(group)
-            if len(text) + len(after) > WIDTH and " -> " in text:
+            if len(text) + len(after) > WIDTH and arrows:
                 yield text
-                text = self._group(chain.groups[number - 1])
-            text += f" -> {after}"
+                text, arrows = self._group(chain.groups[number - 1]), 0
+            text, arrows = f"{text} -> {after}", arrows + 1
         yield text + chain.ending
 
     def _group(self, names: list[str]) -> str:
@@ -164,9 +165,8 @@ class _Writer:
     def _spec(self, name: str) -> Step:
         """The step without what is said elsewhere in the text."""
         step = self._steps[name]
-        arguments = {key: value for key, value in step.arguments.items() if (key, value) != ("name", name)}
         options = replace(step.options, max_iterations=None) if name in self._limits else step.options
-        return replace(step, arguments=arguments, options=options, function=None)
+        return replace(step, arguments=given(step), options=options, function=None)
 
     def _queue(self, step: Step, handler: str) -> str | None:
         """`Queue("scored")`: the name is the first argument."""
@@ -180,12 +180,8 @@ class _Writer:
         base = handler.rpartition(".")[2]
         text = step_text(step)
         is_call = is_dotted(handler_expression(step)) and text.startswith(f"{handler}(")
-        if (
-            not is_call
-            or (len(text) > SHORT and step.name != base)
-            or "name" in step.arguments
-            or not re.fullmatch(rf"{re.escape(base)}\d*", step.name)
-        ):
+        is_own = step.name == base or (len(text) <= SHORT and step.name.startswith(base))
+        if not is_call or not is_own or "name" in step.arguments:
             return None
         number, free = 1, base
         while free in self._mentioned or free in self._declarations:
@@ -207,6 +203,11 @@ def _name(name: str) -> str:
 def _is_expression(text: str) -> bool:
     phrase = _phrase(f"a -> {text}")
     return phrase is not None and (phrase.items[-1].kind, phrase.items[-1].text) == (Kind.EXPRESSION, text)
+
+
+def _caught(names: str) -> str:
+    phrase = _phrase(f"a -> b on error {names}")
+    return names if phrase is not None and phrase.condition == names else quoted(names)
 
 
 def _reads_back(condition: str) -> bool:
