@@ -42,11 +42,12 @@ def _settings(words: list[str] | None) -> Settings:
     add("--until-eof", action="store_true", dest="is_until_eof", help="stop also when the standard input ends")
     add("--drain-seconds", type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
+    add("--body-seconds", type=float, default=Limits.body_seconds, help="seconds that a body may take to arrive")
     add("--timeout", type=float, default=Limits.seconds, help="seconds until a caller gets 504")
     add("--max-body", type=int, default=Limits.body_bytes, help="bytes")
     add("--max-in-flight", type=int, default=Limits.in_flight, help="requests; more get 429")
     given = vars(parser.parse_args(words))
-    limits = Limits(given.pop("max_body"), given.pop("max_in_flight"), seconds=given.pop("timeout"))
+    limits = Limits(*(given.pop(name) for name in ("max_body", "max_in_flight", "body_seconds", "timeout")))
     return Settings(**given, limits=limits)
 
 

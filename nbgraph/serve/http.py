@@ -45,7 +45,8 @@ class Gateway:
     """The ASGI application of one graph."""
 
     def __init__(self, graph: Graph, metrics: Metrics, failures: Failures, keys: Keys, limits: Limits) -> None:
-        self.is_draining = False
+        self.is_ready = True  # what load balancers are told
+        self.is_draining = False  # new events are refused
         self.in_flight = 0
         self._metrics, self._failures, self._keys, self._limits = metrics, failures, keys, limits
         self._early = _EarlyAnswers(graph) if _goes_on_after_answer(graph) else None
@@ -220,7 +221,7 @@ def _rest(graph: Graph, gateway: Gateway) -> Starlette:
         return JSONResponse({"status": "live"})
 
     async def ready(request: Request) -> Response:
-        if gateway.is_draining:
+        if not gateway.is_ready:
             return JSONResponse({"status": "draining"}, 503)
         if loading := gateway.protocol.loading():
             return JSONResponse({"status": "loading", "models": loading}, 503)

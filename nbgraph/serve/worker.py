@@ -99,8 +99,9 @@ def _stop_at_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 async def _drain(gateway: Gateway, settings: Settings) -> None:
     """Readiness turns first, then new events are refused, then those in flight are finished."""
     log.info("stopping", extra={"in_flight": gateway.in_flight})
-    gateway.is_draining = True
+    gateway.is_ready = False
     await asyncio.sleep(settings.drain_seconds)
+    gateway.is_draining = True
     deadline = asyncio.get_running_loop().time() + settings.grace_seconds
     while gateway.in_flight and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.01)
