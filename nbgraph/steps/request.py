@@ -13,6 +13,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.event import decode
 from nbgraph.steps.flight import LONGEST_PAUSE, PerLoop, pause
 from nbgraph.steps.package import package
+from nbgraph.steps.portal import send_off
 from nbgraph.steps.wire import packed
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be otherwise a moment later
@@ -95,7 +96,7 @@ class Sender:
     def _made_client(self) -> Any:
         httpx = package("httpx", "An HTTP step")
         client = httpx.AsyncClient(timeout=self._timeout, follow_redirects=True)
-        weakref.finalize(self, _hang_up, asyncio.get_running_loop(), client)
+        weakref.finalize(self, _hang_up, client, asyncio.get_running_loop())
         return client
 
 
@@ -118,6 +119,5 @@ def _seconds(retry_after: str | None) -> float | None:
     return min(float(retry_after), LONGEST_PAUSE)
 
 
-def _hang_up(loop: asyncio.AbstractEventLoop, client: Any) -> None:
-    if loop.is_running():
-        asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+def _hang_up(client: Any, loop: asyncio.AbstractEventLoop) -> None:
+    send_off(client.aclose(), loop)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nbgraph.event import Event
 from nbgraph.steps.package import package
-from nbgraph.steps.portal import Portal
+from nbgraph.steps.portal import call
 from nbgraph.steps.source import Source
 
 FETCH = 0.5  # seconds to wait for messages at a time
@@ -37,19 +37,17 @@ class NatsSource(Source):
         self._servers = servers if isinstance(servers, str) else list(servers)
         self._subject, self._durable, self._stream = subject, durable, stream
         self._idle, self._ack_seconds, self._batch_size = idle_seconds, ack_seconds, batch_size
-        self._portal: Portal | None = None
         self._client: Any = None
         self._is_over = False
         self._open: deque[tuple[str, Any]] = deque()  # ids of events that are not through yet, and their messages
 
     def __iter__(self) -> Iterator[Event]:
         self.close()
-        portal = self._portal = Portal()
         try:
-            subscription = portal.call(self._subscribed())
+            subscription = call(self._subscribed())
             last = time.monotonic()
             while self._idle is None or time.monotonic() - last < self._idle:
-                for message in portal.call(self._fetched(subscription)):
+                for message in call(self._fetched(subscription)):
                     event = _event(message)
                     self._open.append((event.id, message))
                     yield event
@@ -76,14 +74,14 @@ class NatsSource(Source):
             return []
 
     def commit(self, event: Event) -> None:
-        if self._portal is None or not any(name == event.id for name, _ in self._open):
+        if not any(name == event.id for name, _ in self._open):
             return
         through = []
         name = ""
         while name != event.id:
             name, message = self._open.popleft()
             through.append(message)
-        self._portal.call(_acknowledge(through))
+        call(_acknowledge(through))
         self._close_when_through()
 
     def _close_when_through(self) -> None:
@@ -92,11 +90,9 @@ class NatsSource(Source):
 
     def close(self) -> None:
         """Send what is still on its way and hang up."""
-        if self._portal is not None:
-            if self._client is not None:
-                self._portal.call(self._client.close())
-            self._portal.close()
-        self._portal = self._client = None
+        if self._client is not None:
+            call(self._client.close())
+            self._client = None
         self._open.clear()
         self._is_over = False
 

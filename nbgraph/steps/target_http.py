@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
 from nbgraph.steps.context import StepContext
-from nbgraph.steps.portal import Portal
+from nbgraph.steps.portal import call
 from nbgraph.steps.request import HttpRequest, Sender
 from nbgraph.steps.target import Target
 
@@ -37,11 +36,7 @@ class HttpTarget(Target):
         super().__init__(max_events, flush_after_seconds, context=context)
         self._url, self._method, self._headers = url, method, dict(headers or {})
         self._sender = Sender(timeout, retries, backoff_factor)
-        self._portal: Portal | None = None
 
     def write(self, items: list[Any]) -> None:
-        if self._portal is None:
-            self._portal = Portal()
-            weakref.finalize(self, self._portal.close)
         body = items[0] if self._max_events == 1 and len(items) == 1 else items
-        self._portal.call(self._sender.send(HttpRequest(self._method, self._url, body, self._headers)))
+        call(self._sender.send(HttpRequest(self._method, self._url, body, self._headers)))

@@ -10,7 +10,7 @@ from typing import Any
 from nbgraph.event import Event
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.package import package
-from nbgraph.steps.portal import Portal
+from nbgraph.steps.portal import call, portal_loop, send_off
 from nbgraph.steps.target import Target
 from nbgraph.steps.wire import packed, text
 from nbgraph.types import Shape
@@ -39,7 +39,6 @@ class NatsTarget(Target):
         super().__init__(max_events, flush_after_seconds, context=context)
         self._servers = servers if isinstance(servers, str) else list(servers)
         self._subject, self._stream = subject, stream
-        self._portal: Portal | None = None
         self._client: Any = None
 
     def items(self, body: Any, event: Event | None) -> list[Any]:
@@ -48,9 +47,7 @@ class NatsTarget(Target):
         return [(value, {"Content-Type": content_type, **({"Nbgraph-Key": key} if key is not None else {})})]
 
     def write(self, items: list[Any]) -> None:
-        if self._portal is None:
-            self._portal = Portal()
-        self._portal.call(self._sent(items))
+        call(self._sent(items))
 
     async def _sent(self, items: list[Any]) -> None:
         if self._client is None:
@@ -67,11 +64,9 @@ class NatsTarget(Target):
                 await js.stream_info(self._stream)
             except nats.js.errors.NotFoundError:
                 await js.add_stream(name=self._stream, subjects=[self._subject])
-        assert self._portal is not None
-        weakref.finalize(self, _hang_up, self._portal, client)
+        weakref.finalize(self, _hang_up, client)
         return client
 
 
-def _hang_up(portal: Portal, client: Any) -> None:
-    portal.call(client.close())
-    portal.close()
+def _hang_up(client: Any) -> None:
+    send_off(client.close(), portal_loop())
