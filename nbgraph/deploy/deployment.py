@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import weakref
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -50,6 +51,7 @@ class Deployment:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # No proxy of the environment may stand between us and a port of this machine.
         self._caller = httpx.Client(base_url=self.url, headers=headers, timeout=120, trust_env=False)
+        weakref.finalize(self, self._caller.close)
         self._is_stopped = False
 
     @classmethod

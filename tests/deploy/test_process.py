@@ -1,0 +1,207 @@
+"""A graph hosted in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy
+import pytest
+
+from nbgraph import Graph
+from nbgraph.deploy.deployment import Deployment, InvokeError
+from nbgraph.errors import DeployError
+from tests.lab.notebook import Notebook
+
+CELL = """
+from nbgraph import Graph
+RATES = {"DE": 0.19, "FR": 0.2}
+
+class Taxed:
+    def __init__(self, rates):
+        self.rates = rates
+    def do(self, body):
+        print("taxing", body["amount"])
+        return {**body, "tax": round(body["amount"] * self.rates[body["country"]], 2)}
+
+g = Graph("taxes")
+_ = g.to(Taxed, "tax", rates=RATES).respond()
+"""
+EVENTS = [{"amount": 10, "country": "DE"}, {"amount": 0.1, "country": "FR"}, {"amount": 1, "country": "XX"}, {}]
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    notebook = Notebook()
+    notebook.cell(CELL)
+    found: Graph = notebook["g"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def deployment(graph: Graph) -> Iterator[Deployment]:
+    with graph.deploy("process", progress=False) as found:
+        yield found
+
+
+def left_behind() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob("nbgraph-slow-*"))
+
+
+def test_it_answers_what_the_notebook_answers(graph: Graph, deployment: Deployment) -> None:
+    event = EVENTS[0]
+    assert graph.run(event) == deployment.invoke(event) == httpx.post(deployment.url, json=event).json()
+    assert list(deployment.parity(EVENTS)["equal"]) == [True] * 4
+
+
+def test_bodies_and_answers_of_all_kinds() -> None:
+    graph = Graph("kinds")
+    graph.to("(event)", "same").respond()
+    bodies: list[Any] = [{"a": [1, None]}, "text", "[1]", b"\xff\x00", 0, numpy.arange(3), None, {}]
+    with graph.deploy("process", progress=False) as deployment:
+        assert [deployment.invoke(body) for body in bodies] == [
+            {"a": [1, None]}, "text", [1], b"\xff\x00", 0, [0, 1, 2], None, {},
+        ]  # fmt: skip
+
+
+def test_a_failing_event_says_which_step(deployment: Deployment) -> None:
+    with pytest.raises(InvokeError) as failed:
+        deployment.invoke(EVENTS[2])
+    assert str(failed.value) == "POST / answered 500: Step \"tax\" failed: KeyError: 'XX'"
+    assert failed.value.status == 500
+
+
+def test_a_failure_can_be_debugged_in_the_notebook(graph: Graph, deployment: Deployment) -> None:
+    with pytest.raises(InvokeError):
+        deployment.invoke({"amount": 7, "country": "ZZ"})
+    failure = deployment.failures()[0]
+    assert failure.keys() == {"event", "step", "error", "trace", "time"}
+    assert (failure["event"].body, failure["step"]) == ({"amount": 7, "country": "ZZ"}, "tax")
+    with pytest.raises(KeyError):
+        raise graph.trace(failure["event"]).error.__cause__  # type: ignore[union-attr, misc]
+
+
+def test_what_it_tells_of_itself(deployment: Deployment) -> None:
+    deployment.invoke({"amount": 12345, "country": "DE"})
+    (status,) = deployment.status().to_dict("records")
+    assert (status["function"], status["state"], status["restarts"]) == ("taxes", "running", 0)
+    assert "taxing 12345" in deployment.logs("taxes").splitlines()
+    metrics = deployment.metrics()
+    counted = metrics[(metrics["step"] == "tax") & (metrics["name"] == "nbgraph_events_total")]
+    assert list(metrics.columns) == ["function", "step", "name", "value"]
+    assert counted["value"].item() >= 1
+    assert deployment.functions == ["taxes"]
+    with pytest.raises(DeployError, match='There is no function "other"; functions: taxes'):
+        deployment.logs("other")
+
+
+def test_attach_finds_it_by_name(graph: Graph, deployment: Deployment) -> None:
+    other = Deployment.attach(deployment.name, graph=graph)
+    assert (other.url, other.invoke(EVENTS[0])["tax"]) == (deployment.url, 1.9)
+    with pytest.raises(DeployError, match='No running deployment is called "nobody"'):
+        Deployment.attach("nobody")
+
+
+def test_a_stopped_one_leaves_nothing(graph: Graph) -> None:
+    deployment = graph.deploy("process", progress=False)
+    pid = int(deployment.status()["replica"].item())
+    deployment.stop()
+    deployment.stop()
+    assert list(Path(tempfile.gettempdir()).glob(f"nbgraph-{deployment.name}-*")) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(DeployError, match="is stopped; deploy the graph again"):
+        deployment.invoke(1)
+
+
+def test_keys_and_ports(graph: Graph) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with graph.deploy("process", progress=False, port=port, api_key="k1", host="0.0.0.0") as deployment:
+        assert deployment.url == f"http://127.0.0.1:{port}"
+        assert deployment.invoke(EVENTS[0])["tax"] == 1.9
+        assert httpx.post(deployment.url, json={}).status_code == 401
+        with pytest.raises(DeployError, match=f"Port {port} on 127.0.0.1 is in use; choose another"):
+            graph.deploy("process", progress=False, port=port)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"target": "balloon"}, 'There is no target "balloon"; targets: process, docker'),
+    ({"host": "0.0.0.0"}, 'host="0.0.0.0" opens the graph to everyone who reaches this machine; give an api_key'),
+    ({"replicas": 3}, "has one replica"),
+    ({"replicas": {"taxes": 2}}, "has one replica"),
+    ({"durability": "maybe"}, "durability='maybe' is unknown"),
+    ({"requirements": ["what is this"]}, 'Requirement "what is this" can\'t be read'),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), REFUSED)
+def test_what_cannot_be_is_said_before_anything_starts(graph: Graph, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(Exception, match=r"\w") as refused:
+        graph.deploy(**{"target": "process", "progress": False, **given})
+    assert said in str(refused.value)
+
+
+SLOW = """
+import time
+from nbgraph import Graph
+
+class Slow:
+    def __init__(self):
+        print("building", flush=True)
+        time.sleep(60)
+    def do(self, body):
+        return body
+
+g = Graph("slow")
+_ = g.to(Slow)
+"""
+
+
+def test_a_start_that_takes_too_long(graph: Graph) -> None:
+    notebook = Notebook()
+    notebook.cell(SLOW)
+    with pytest.raises(DeployError, match="not ready within 3 seconds; the end of its log:\nbuilding"):
+        notebook["g"].deploy("process", progress=False, timeout=3)
+    assert left_behind() == []
+
+
+def test_ctrl_c_leaves_nothing() -> None:
+    notebook = Notebook()
+    notebook.cell(SLOW)
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        while not left_behind() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        notebook["g"].deploy("process", progress=False)
+    assert left_behind() == []
+
+
+def test_a_step_that_fails_to_build_is_told_from_the_log() -> None:
+    notebook = Notebook()
+    notebook.cell(SLOW.replace("time.sleep(60)", "raise OSError('no licence')").replace('"slow"', '"slow2"'))
+    with pytest.raises(DeployError) as failed:
+        notebook["g"].deploy("process", progress=False)
+    assert "The worker ended before it was ready" in str(failed.value)
+    assert "no licence" in str(failed.value)
+    assert left_behind() == []
+
+
+def test_several_functions_are_for_later() -> None:
+    graph = Graph("two")
+    graph.to(str.strip).to(str.upper, function="loud").respond()
+    with pytest.raises(DeployError, match="has several functions"):
+        graph.deploy("process", progress=False)
