@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
+from tests.lab import needs
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def redis_server() -> Iterator[str]:
     """The server's URL; the test is skipped where there is no server."""
     program = shutil.which("redis-server")
     if program is None:
-        pytest.skip("no redis-server on this machine; install it: apt-get install redis-server")
+        needs.give_up("no redis-server on this machine; install it: apt-get install redis-server")
     port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
