@@ -183,8 +183,8 @@ def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], co
         step=step, resolved=resolved, target=target, function=function, shape=shape, is_async=is_async,
         input_path=path_of(step.options.input_path), result_path=path_of(step.options.result_path),
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
-        release=target.release if isinstance(target, Handler) and _holds(type(target)) else None,
-        due=target.due if isinstance(target, Handler) and type(target).due is not Handler.due else None,
+        release=target.release if _overrides(target, "release") else None,
+        due=target.due if _overrides(target, "due") else None,
         overdue=target.overdue if isinstance(target, Handler) else None,
         nests=not is_async and starts_loop(plain),
         values=values,
@@ -223,8 +223,10 @@ def _unwrapped(function: Any) -> Any:
     return inspect.unwrap(function)
 
 
-def _holds(kind: type[Handler]) -> bool:
-    return kind.release is not Handler.release
+def _overrides(target: Any, method: str) -> bool:
+    """Whether a Handler has a method of its own, be it its class's or one that its constructor set."""
+    inherited = getattr(Handler, method)
+    return isinstance(target, Handler) and getattr(getattr(target, method), "__func__", None) is not inherited
 
 
 def _described(value: Any) -> str:
