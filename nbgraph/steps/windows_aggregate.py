@@ -1,0 +1,194 @@
+"""AggregateByKey: sums, means and extremes of each key over windows of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.event import Event
+from nbgraph.handler import Handler
+from nbgraph.steps.context import StepContext, clock_of
+from nbgraph.steps.windows import FieldAggregator, duration, seconds_of, time_like
+from nbgraph.steps.windows_code import Part, WindowCode, is_frame, reader
+from nbgraph.steps.windows_emit import EmitPolicy, EveryEvent, policy_of
+from nbgraph.steps.windows_held import Policy, policy_at_work
+from nbgraph.steps.windows_series import Series, series_of
+from nbgraph.types import Clock, Shape
+
+
+class AggregateByKey(Handler):
+    """Aggregate fields over windows of time, for each key; the values are added to the body.
+
+    >>> from nbgraph import Graph
+    >>> from nbgraph.steps import AggregateByKey, FieldAggregator, SlidingWindows
+    >>> paid = FieldAggregator("paid", "amount", ["sum", "count"], SlidingWindows(["1h"], "10m"))
+    >>> graph = Graph("g")
+    >>> _ = graph.to(AggregateByKey([paid], key="card", time_field="time"))
+    >>> for answer in graph.stream([
+    ...     {"card": 7, "time": "2026-01-01T10:00", "amount": 5},
+    ...     {"card": 7, "time": "2026-01-01T10:59", "amount": 6},
+    ...     {"card": 7, "time": "2026-01-01T11:00", "amount": 8},
+    ... ]):
+    ...     print(answer["paid_sum_1h"], answer["paid_count_1h"])
+    5 1
+    11 2
+    14 2
+
+    What exactly is counted, for an event of time t:
+
+    - Of a sliding window of n periods: the period that t falls into (periods begin at multiples of their length since
+      1970-01-01 UTC) and the n - 1 before it. Of a fixed window: the window that t falls into.
+    - All events of the same key that have come so far, this one included, whatever order they came in. What comes
+      later, with an earlier time, does not change what went on before.
+    - The value goes by the event's own time: a late event gets the windows that end with its own period. An event that
+      is more than `lateness` ("2h"; without it, the longest window) behind the newest of its key, in whole periods,
+      is not counted anywhere, and goes on with the values of empty windows.
+    - Missing values (None, NaN) and events that `aggr_filter` refuses are not counted. Over nothing, count, sum and
+      sqr are 0 and the other operations NaN, as in pandas. sqr is the sum of squares; stdvar and stddev are those of
+      a sample (n - 1), NaN for one value. first and last go by event time; of equal times, by arrival.
+    - A time is a datetime (without a time zone it is UTC), an ISO 8601 text, or a number of seconds since 1970.
+
+    Without `key` events are grouped by their own key, without `time_field` they are put where their own time is. Both
+    may be functions of the body, `key` also a list of fields. A whole DataFrame as a body is taken as its rows, in
+    their order, and becomes the frame with the columns added. `emit_policy` tells when values go on: EveryEvent,
+    AfterMaxEvent, AfterPeriod, AfterWindow, AfterDelay.
+    """
+
+    do: Callable[[Any], Any]
+
+    def __init__(
+        self,
+        aggregates: Sequence[FieldAggregator | Mapping[str, Any]],
+        key: Part = None,
+        time_field: str | Callable[[Any], Any] | None = None,
+        emit_policy: EmitPolicy | Mapping[str, Any] | None = None,
+        *,
+        lateness: str | None = None,
+        context: StepContext | None = None,
+    ) -> None:
+        self.aggregators = _checked(aggregates)
+        self._key, self._time_field = key, time_field
+        policy = policy_of(emit_policy)
+        delay = getattr(policy, "delay_in_seconds", 0)
+        self.layouts = series_of(self.aggregators, None if lateness is None else duration(lateness), delay)
+        self._read_key, self._read_time = reader(key), reader(time_field)
+        self._code = WindowCode(self.aggregators, self.layouts)
+        self.update, self.rebuilders = self._code.update(self), self._code.rebuilders
+        self.state: dict[str, Any] = {"keys": {}, "held": {}}  # key -> its series; what the policy keeps back
+        self._policy: Policy | None = None
+        if not isinstance(policy, EveryEvent):
+            self._hold_by(policy, clock_of(context))
+        elif key is not None and time_field is not None:
+            self.do = self._code.do(self, key, time_field)
+        else:
+            self.shape, self.do = Shape.EVENT, self._on_event
+
+    def _hold_by(self, policy: EmitPolicy, clock: Clock) -> None:
+        by_arrival = self._time_field is None
+        self._policy = held = policy_at_work(policy, self, self.aggregators, clock, by_arrival=by_arrival)
+        self.shape, self.do = Shape.EVENTS, self._on_held_event
+        self.release, self.overdue, self.due = held.release, held.overdue, held.due  # type: ignore[method-assign]
+
+    # --- events ---
+
+    def _on_event(self, event: Event) -> None:
+        if is_frame(event.body):
+            event.body = self._on_frame(event.body, event)
+        else:
+            event.body = self._with_columns(event, *self._place(event))
+
+    def _on_held_event(self, event: Event) -> list[Event]:
+        if is_frame(event.body):
+            return self._held_frame(event)
+        assert self._policy is not None
+        key, seconds, time = self._place(event)
+        ended = self._policy.before(seconds, time)
+        event.body = self._with_columns(event, key, seconds, time)
+        return [*ended, *self._policy.after(key, event)]
+
+    def _place(self, event: Event) -> tuple[Any, float, Any]:
+        """The event's key and its time, in seconds and as it was given."""
+        try:
+            key = event.key if self._read_key is None else self._read_key(event.body)
+            time = event.time if self._read_time is None else self._read_time(event.body)
+        except (KeyError, TypeError) as error:
+            raise self.missing(error, event.body) from error
+        return key, seconds_of(time), time
+
+    def _with_columns(self, event: Event, key: Any, seconds: float, time: Any) -> dict[str, Any]:
+        return {**event.body, **self.update(key, seconds, event.body)}
+
+    def ended(self, seconds: float, time: Any) -> Iterator[Event]:
+        """An event for each key that has something in its windows as they end at a time; the time is given alike."""
+        just_before = seconds - 0.5  # periods are whole seconds: this is in the last one
+        for key, series in self.state["keys"].items():
+            if any(map(Series.has_any, self.layouts, series, [just_before] * len(series))):
+                place = {**_named("key", self._key, key), **_named("time", self._time_field, time_like(seconds, time))}
+                columns = self._code.columns_at(series, just_before)
+                yield Event({**place, **columns}, key=key, time=datetime.fromtimestamp(seconds, UTC))
+
+    # --- frames ---
+
+    def _on_frame(self, frame: Any, event: Event | None) -> Any:
+        from nbgraph.steps.windows_frame import keys_of, times_of, with_columns
+
+        keys = keys_of(self._key, frame, event.key if event else None)
+        times = times_of(self._time_field, frame, event.time if event and self._time_field is None else None)
+        return with_columns(self, frame, keys, times)
+
+    def _held_frame(self, event: Event) -> list[Event]:
+        """A frame under a policy: what its rows let go, as a frame."""
+        rows = (event.with_body(row) for row in event.body.to_dict("records"))
+        emitted = [each.body for row in rows for each in self._on_held_event(row)]
+        return [event.with_body(type(event.body)(emitted))] if emitted else []
+
+    # --- what the generated functions call in the rarer cases ---
+
+    def new(self) -> list[list[Any]]:
+        """The series of a key that has not been seen yet."""
+        return [layout.new() for layout in self.layouts]
+
+    def late(self, series: Sequence[list[Any]], time: float, body: Any) -> dict[str, Any]:
+        """Take an event that falls into a closed bucket; the columns are those of its own time."""
+        seen = [
+            buckets if self._code.take(number, buckets, time, body) else self.layouts[number].new()
+            for number, buckets in enumerate(series)
+        ]
+        return self._code.columns_at(seen, time)
+
+    def other(self, body: Any) -> Any:
+        """A body that is not a plain dict."""
+        if is_frame(body):
+            return self._on_frame(body, None)
+        if isinstance(body, Mapping):
+            return self.do(dict(body))
+        raise TypeError(f"AggregateByKey got {type(body).__name__} as a body; expected a dict or a DataFrame.")
+
+    def missing(self, error: Exception, body: Any) -> Exception:
+        """The error of a body without its key or its time."""
+        if not isinstance(error, KeyError) or not isinstance(body, Mapping):
+            return error
+        return KeyError(
+            f"AggregateByKey takes {error} from the body, which has {', '.join(map(str, body)) or 'nothing'}; "
+            "correct key or time_field, or add the field before this step."
+        )
+
+
+def _checked(aggregates: Sequence[FieldAggregator | Mapping[str, Any]]) -> list[FieldAggregator]:
+    if isinstance(aggregates, FieldAggregator | Mapping) or not aggregates:
+        raise GraphError(f"AggregateByKey got {aggregates!r}; expected a list of FieldAggregators.")
+    aggregators = [FieldAggregator.of(each) for each in aggregates]
+    columns = [column for aggregator in aggregators for column in aggregator.columns()]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise GraphError(f'AggregateByKey would write "{column}" twice; give the aggregators different names.')
+    return aggregators
+
+
+def _named(word: str, part: Part, value: Any) -> dict[str, Any]:
+    """The fields that a key or a time goes by: those it was read from, else `word`."""
+    if part is None or callable(part):
+        return {word: value}
+    return {part: value} if isinstance(part, str) else dict(zip(part, value, strict=True))

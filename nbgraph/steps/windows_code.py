@@ -1,0 +1,431 @@
+"""Code: the function that takes one event into its windows, written for the aggregates that are asked for.
+
+What a person would write by hand for these fields, operations and windows is what is generated here, so that an event
+costs what it would cost by hand. `windows_series.py` tells what the lists hold; it does the same in general terms for
+the rare cases: late events, queries, ends of windows.
+"""
+
+from __future__ import annotations
+
+import linecache
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate, count
+from operator import itemgetter
+from typing import Any, Protocol
+
+from nbgraph.steps.operators import callable_of
+from nbgraph.steps.windows import FieldAggregator, seconds_of
+from nbgraph.steps.windows_series import EMPTY, NAN, Series, Slots, merged_m2
+
+Part = (
+    str | Sequence[str] | Callable[[Any], Any] | None
+)  # a field, fields, a function of the body; None: the event's own
+
+FEW = 24  # closed buckets that are added up as quickly as they are taken off a stack
+
+_files = count()
+
+_HEAD = ["if type(body) is not dict:", "    return other(body)", "try:"]
+_TIME = [
+    "except KeyError as error:",
+    "    raise missing(error, body) from None",
+    "kind = type(time)",
+    "if kind is not float and kind is not int:",
+    "    time = seconds_of(time)",
+]
+_ENTRY = ["keys = step.state['keys']", "series = keys.get(key)", "if series is None:", "    series = keys[key] = new()"]
+
+
+class Keeper(Protocol):
+    """The step that a generated function belongs to: what it remembers, and what it does in the rarer cases."""
+
+    state: dict[str, Any]
+
+    def new(self) -> list[list[Any]]: ...
+    def late(self, series: Sequence[list[Any]], time: float, body: Any) -> dict[str, Any]: ...
+    def other(self, body: Any) -> Any: ...
+    def missing(self, error: Exception, body: Any) -> Exception: ...
+
+
+def reader(part: Part) -> Callable[[Any], Any] | None:
+    """The function that reads a key or a time from a body; None where it is the event's own.
+
+    >>> reader("card")({"card": 7}), reader(["a", "b"])({"a": 1, "b": 2}), reader(None)
+    (7, (1, 2), None)
+    """
+    if part is None or callable(part):
+        return part
+    return itemgetter(part) if isinstance(part, str) else lambda body: tuple(body[field] for field in part)
+
+
+def is_frame(body: Any) -> bool:
+    """Whether a body is a pandas DataFrame, without loading pandas to find out."""
+    kind = type(body)
+    return kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas")
+
+
+def _read(part: Part, name: str) -> str:
+    """The text that reads a key or a time from `body`."""
+    if callable(part) or part is None:
+        return f"{name}(body)"
+    fields = [f"body[{field!r}]" for field in ([part] if isinstance(part, str) else part)]
+    return fields[0] if isinstance(part, str) else f"({', '.join(fields)},)"
+
+
+class WindowCode:
+    """The generated functions of some aggregates; `source` is their text.
+
+    `add0(bucket, body, time)` takes an event into a bucket of series 0, `advance0(series, number)` opens a bucket, and
+    what `windows_aggregate.py` puts around them is the step's `do`.
+    """
+
+    def __init__(self, aggregators: Sequence[FieldAggregator], layouts: Sequence[Series]) -> None:
+        self.aggregators, self.layouts = aggregators, layouts
+        self.names: dict[str, Any] = {
+            "nan": NAN, "inf": math.inf, "sqrt": math.sqrt, "merged_m2": merged_m2, "accumulate": accumulate, "bisect_right": bisect_right,
+            "raise_no_number": _raise_no_number,
+        }  # fmt: skip
+        for number, aggregator in enumerate(aggregators):
+            if callable(aggregator.field):
+                self.names[f"field{number}"] = aggregator.field
+            if aggregator.aggr_filter is not None:
+                self.names[f"filter{number}"] = callable_of(aggregator.aggr_filter, "FieldAggregator")
+        for number, layout in enumerate(layouts):
+            self.names[f"prune{number}"] = layout.prune
+            self.names[f"advance{number}"] = self.made(f"advance{number}", self._advance(number))
+        self.adders = [self.made("add", self._adder(number)) for number in range(len(layouts))]
+        self.rebuilders = [self.made("rebuild", self._rebuilder(number)) for number in range(len(layouts))]
+        lines, items = self._columns()
+        unpacked = [f"a{number} = series[{number}]" for number in range(len(layouts))]
+        self.columns = self.made(
+            "columns", ["def columns(series):", *_indented([*unpacked, *lines, f"return {{{items}}}"])]
+        )
+
+    # --- whole functions ---
+
+    def update(self, step: Keeper) -> Callable[[Any, float, Any], dict[str, Any]]:
+        """`update(key, time, body)`: take an event, give its columns."""
+        lines, items = self._columns()
+        body = [
+            *_ENTRY,
+            *self._advances("return late(series, time, body)"),
+            *self._adds(),
+            *lines,
+            f"return {{{items}}}",
+        ]
+        return self._of_step("update", ["def update(key, time, body):", *_indented(body)], step)
+
+    def do(self, step: Keeper, key: Part, time: Part) -> Callable[[Any], Any]:
+        """`do(body)` of a step whose key and time stand in the body: the same with nothing in between."""
+        lines, items = self._columns()
+        self.names |= {"key_of": key, "time_of": time}
+        body = [
+            *_HEAD,
+            *_indented([f"key = {_read(key, 'key_of')}", f"time = {_read(time, 'time_of')}"]),
+            *_TIME,
+            *_ENTRY,
+            *self._advances("return {**body, **late(series, time, body)}"),
+            *self._adds(),
+            *lines,
+            f"return {{**body, {items}}}",
+        ]
+        return self._of_step("do", ["def do(body):", *_indented(body)], step)
+
+    def _of_step(self, function: str, lines: Sequence[str], step: Keeper) -> Callable[..., Any]:
+        rarer = {"new": step.new, "late": step.late, "other": step.other, "missing": step.missing}
+        return self.made(function, lines, step=step, seconds_of=seconds_of, **rarer)
+
+    def take(self, number: int, series: list[Any], time: float, body: Any) -> bool:
+        """Take an event of any time into one series; False where it comes too late to count."""
+        layout, add = self.layouts[number], self.adders[number]
+        bucket = time // layout.spans.period
+        if bucket > series[0]:
+            self.names[f"advance{number}"](series, bucket)
+        if bucket == series[0]:
+            add(series, body, time)
+            return True
+        if not layout.add_late(series, bucket, lambda closed: add(closed, body, time)):
+            return False
+        self.rebuilders[number](series)
+        return True
+
+    def columns_at(self, series: Sequence[list[Any]], time: float) -> dict[str, Any]:
+        """The columns of a key whose windows end with the periods that a time falls into."""
+        ended = [
+            layout.until(each, time // layout.spans.period) for layout, each in zip(self.layouts, series, strict=True)
+        ]
+        for rebuild, each in zip(self.rebuilders, ended, strict=True):
+            rebuild(each)
+        return self.columns(ended)  # type: ignore[no-any-return]
+
+    def made(self, function: str, lines: Sequence[str], **names: Any) -> Callable[..., Any]:
+        """The function that the lines define, with the lines where tracebacks find them."""
+        filename = f"<nbgraph windows {next(_files)}>"
+        source = "\n".join(lines)
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        namespace = {**self.names, **names}
+        exec(compile(source, filename, "exec"), namespace)
+        return namespace[function]  # type: ignore[no-any-return]
+
+    # --- an event into a bucket ---
+
+    def _adder(self, number: int) -> list[str]:
+        """`add(bucket, body, time)` for one series."""
+        lines = ["def add(a, body, time):"]
+        for slots in self.layouts[number].slots:
+            lines += _indented(self._guarded(slots.aggregator, [("a", slots)]))
+        return lines
+
+    def _adds(self) -> list[str]:
+        """The event into the newest bucket of every series, each aggregator's value being read once."""
+        lines: list[str] = []
+        for index in range(len(self.aggregators)):
+            places = [
+                (f"a{number}", slots)
+                for number, layout in enumerate(self.layouts)
+                for slots in layout.slots
+                if slots.aggregator == index
+            ]
+            lines += self._guarded(index, places)
+        return lines
+
+    def _guarded(self, index: int, places: Sequence[tuple[str, Slots]]) -> list[str]:
+        aggregator = self.aggregators[index]
+        field = aggregator.field
+        conditions = [f"filter{index}(body)"] if aggregator.aggr_filter is not None else []
+        lines: list[str] = []
+        if field is not None:
+            lines = [f"x = field{index}(body)" if callable(field) else f"x = body.get({field!r})"]
+            conditions = ["x is not None and x == x", *conditions]  # NaN is not equal to itself: a missing value
+        added = [line for name, slots in places for line in _added(name, slots.at)]
+        return [*lines, f"if {' and '.join(conditions)}:", *_indented(added)] if conditions else [*lines, *added]
+
+    # --- closing a bucket ---
+
+    def _advance(self, number: int) -> list[str]:
+        """`advanceN(a, b)`: bucket b opens, the newest so far closes."""
+        layout = self.layouts[number]
+        raws = range(layout.size)
+        lines = [
+            "if b != b:",
+            "    raise_no_number()",
+            *(f"r{at} = a[{at + 1}]" for at in raws),
+            "newest = a[0]",
+            "a[0] = b",
+        ]
+        lines += _emptied(layout, 1)
+        lines += ["if newest == -inf:", "    return", f"numbers = a[{layout.numbers}]"]
+        lines += [f"if len(numbers) > {2 * layout.kept + 16}:", f"    prune{number}(a)"]
+        lines += ["numbers.append(newest)", *(f"c{at} = a[{layout.numbers + 1 + at}]" for at in raws)]
+        lines += [f"c{at}.append(r{at})" for at in raws]
+        for window, (_, buckets) in enumerate(layout.spans.windows):
+            if buckets > 1:
+                lines += self._move(number, window, buckets)
+        return [f"def advance{number}(a, b):", *_indented(lines)]
+
+    def _move(self, number: int, window: int, buckets: int) -> list[str]:
+        """Lines that let a window take in the bucket that has just closed, and leave those before it."""
+        layout = self.layouts[number]
+        base, start, back, stacks = (of(window) for of in (layout.base, layout.start, layout.back, layout.stacks))
+        lines = [f"limit = b - {buckets}"]
+        lines += ["if newest <= limit:", f"    a[{start}] = a[{start + 1}] = len(numbers)"]
+        lines += _indented(_emptied(layout, base))
+        lines += ["else:", f"    start = a[{start}]", "    while numbers[start] <= limit:", "        start += 1"]
+        lines += [f"    a[{start}] = start"]
+        if buckets <= FEW and all(slots.stacks_alone for slots in layout.slots):
+            return lines + _indented(self._add_up(number, window))
+        lines += [f"    top = a[{start + 1}] - start - 1", "    if top >= 0:"]
+        for slots in layout.slots:
+            was = {raw: f"r{at}" for raw, at in slots.at.items()}
+            rest = _texts_at(("a", back), slots)
+            top = {raw: f"{text}[top]" for raw, text in _texts_at(("a", stacks), slots).items()}
+            lines += _indented(_indented(_merges(rest, rest, was)))
+            lines += _indented(_indented(_merges(_texts_at(("a", base), slots), top, rest)))
+        lines += ["    else:", f"        a[{start + 1}] = len(numbers)"]
+        lines += _indented(_indented(_emptied(layout, back)))
+        return lines + _indented(_indented(self._stack(number, window)))
+
+    def _rebuilder(self, number: int) -> list[str]:
+        """`rebuild(a)`: what is kept for each window is made anew, after a closed bucket has changed."""
+        layout = self.layouts[number]
+        lines = [f"numbers = a[{layout.numbers}]"]
+        lines += [f"c{at} = a[{layout.numbers + 1 + at}]" for at in range(layout.size)]
+        for window, (_, buckets) in enumerate(layout.spans.windows):
+            base, start, back = layout.base(window), layout.start(window), layout.back(window)
+            lines += [f"a[{start}] = start = bisect_right(numbers, a[0] - {buckets})", f"a[{start + 1}] = len(numbers)"]
+            lines += [*_emptied(layout, base), *_emptied(layout, back), "if start < len(numbers):"]
+            lines += _indented(self._stack(number, window))
+        return ["def rebuild(a):", *_indented(lines), "    return a"]
+
+    def _add_up(self, number: int, window: int) -> list[str]:
+        """Lines that make a short window's base from its closed buckets since `start`; so few need no stack."""
+        layout = self.layouts[number]
+        base = layout.base(window)
+        return [
+            f"a[{base + at}] = {raw if raw in ('min', 'max') else 'sum'}(c{at}[start:])"
+            for slots in layout.slots
+            for raw, at in slots.at.items()
+        ]
+
+    def _stack(self, number: int, window: int) -> list[str]:
+        """Lines that make a window's stacks anew, from its closed buckets since `start`."""
+        layout = self.layouts[number]
+        lines: list[str] = []
+        for slots in layout.slots:
+            lines += _stacks_alone(slots) if slots.stacks_alone else _stacks_together(slots)
+        for at in range(layout.size):
+            lines.append(f"a[{layout.stacks(window) + at}] = s{at}")
+            lines.append(f"a[{layout.base(window) + at}] = s{at}[-1]")
+        return lines
+
+    def _advances(self, late: str) -> list[str]:
+        """Every series at the event's bucket; `late` is what is done where an event comes too late for that."""
+        lines: list[str] = []
+        for number, layout in enumerate(self.layouts):
+            lines += [
+                f"a{number} = series[{number}]",
+                f"b = time // {layout.spans.period}",
+                f"if b != a{number}[0]:",
+                f"    if b < a{number}[0]:",
+                f"        {late}",
+                f"    advance{number}(a{number}, b)",
+            ]
+        return lines
+
+    # --- columns ---
+
+    def _columns(self) -> tuple[list[str], str]:
+        """Lines that work the columns out, and the text of the items of their dict."""
+        lines: list[str] = []
+        names: dict[str, str] = {}
+        for number, layout in enumerate(self.layouts):
+            for index, (window, buckets) in enumerate(layout.spans.windows):
+                for slots in layout.slots:
+                    whole = None if buckets == 1 else index
+                    raws, found = self._window(number, layout, slots, whole, f"{number}_{index}_{slots.aggregator}")
+                    lines += raws
+                    for operation, text in found.items():
+                        column = f"{self.aggregators[slots.aggregator].name}_{operation}_{window}"
+                        names[column] = text
+        wanted = [column for aggregator in self.aggregators for column in aggregator.columns()]
+        return lines, ", ".join(f"{column!r}: {names[column]}" for column in wanted)
+
+    def _window(
+        self, number: int, layout: Series, slots: Slots, window: int | None, suffix: str
+    ) -> tuple[list[str], dict[str, str]]:
+        """Lines that merge one aggregator's raws of one window, and each operation's text."""
+        aggregator = self.aggregators[slots.aggregator]
+        names = {raw: f"{raw}_{suffix}" for raw in slots.at}
+        lines = [
+            f"{names[raw]} = {_whole(raw, f'a{number}', layout, slots, window)}"
+            for raw in slots.at
+            if raw not in ("first_time", "last_time")
+        ]
+        texts = {operation: _value(operation, names) for operation in aggregator.aggr}
+        limit = aggregator.max_value
+        if limit is not None:
+            lines += [f"value_{operation}_{suffix} = {text}" for operation, text in texts.items()]
+            values = {operation: f"value_{operation}_{suffix}" for operation in texts}
+            texts = {operation: f"({limit!r} if {name} > {limit!r} else {name})" for operation, name in values.items()}
+        return lines, texts
+
+
+def _added(name: str, at: dict[str, int]) -> list[str]:
+    """Lines that take the value x into the bucket `name`."""
+    place = {raw: f"{name}[{position + 1}]" for raw, position in at.items()}
+    lines = {
+        "count": ["{count} += 1"],
+        "sum": ["{sum} += x"],
+        "sqr": ["{sqr} += x * x"],
+        "m2": ["n = {count}", "if n > 1:", "    {m2} += (n * x - {sum}) ** 2 / (n * (n - 1))"],
+        "min": ["if x < {min}:", "    {min} = x"],
+        "max": ["if x > {max}:", "    {max} = x"],
+        "first": ["if time < {first_time}:", "    {first_time} = time", "    {first} = x"],
+        "last": ["if time >= {last_time}:", "    {last_time} = time", "    {last} = x"],
+    }
+    return [line.format(**place) for raw in at if raw in lines for line in lines[raw]]
+
+
+def _merge(raw: str, older: dict[str, str], newer: dict[str, str]) -> str:
+    """The text that merges a raw of two groups of values."""
+    one, other = older[raw], newer[raw]
+    if raw in ("count", "sum", "sqr"):
+        return f"{one} + {other}"
+    if raw in ("min", "max"):
+        return f"{other} if {other} {'<' if raw == 'min' else '>'} {one} else {one}"
+    if raw == "m2":
+        parts = [group[part] for group in (older, newer) for part in ("count", "sum", "m2")]
+        return f"merged_m2({', '.join(parts)})"
+    if raw in ("first", "first_time"):
+        return f"{one} if {older['count']} else {other}"
+    return f"{other} if {newer['count']} else {one}"
+
+
+Place = tuple[str, int]  # a list's name, and where the raws begin in it
+
+
+def _stacks_alone(slots: Slots) -> list[str]:
+    """Lines that make the stacks `s...` of columns `c...`, each by itself."""
+    lines: list[str] = []
+    for raw, at in slots.at.items():
+        merge = f", {raw}" if raw in ("min", "max") else ""
+        lines += [f"column = c{at}[start:]", "column.reverse()", f"s{at} = list(accumulate(column{merge}))"]
+    return lines
+
+
+def _stacks_together(slots: Slots) -> list[str]:
+    """The same for raws that need each other to be merged."""
+    whole = {raw: f"w{at}" for raw, at in slots.at.items()}
+    older = {raw: f"o{at}" for raw, at in slots.at.items()}
+    lines = [line for raw, at in slots.at.items() for line in (f"s{at} = []", f"w{at} = {EMPTY[raw]!r}")]
+    columns = ", ".join(f"reversed(c{at}[start:])" for at in slots.at.values())
+    lines.append(f"for {', '.join(older.values())} in zip({columns}):")
+    lines += _indented(_merges(whole, older, whole))
+    return lines + [f"    s{at}.append(w{at})" for at in slots.at.values()]
+
+
+def _emptied(layout: Series, start: int) -> list[str]:
+    """Lines that set the raws from `start` on to what they are without events."""
+    places: dict[str, list[str]] = {}
+    for at, empty in enumerate(layout.empty):
+        places.setdefault(repr(empty), []).append(f"a[{start + at}]")
+    return [f"{' = '.join(names)} = {empty}" for empty, names in places.items()]
+
+
+def _merges(target: dict[str, str], older: dict[str, str], newer: dict[str, str]) -> list[str]:
+    """Lines that merge all raws of an aggregator; those that others depend on are written last."""
+    return [f"{target[raw]} = {_merge(raw, older, newer)}" for raw in reversed(target)]
+
+
+def _texts_at(place: Place, slots: Slots) -> dict[str, str]:
+    name, start = place
+    return {raw: f"{name}[{start + position}]" for raw, position in slots.at.items()}
+
+
+def _whole(raw: str, name: str, layout: Series, slots: Slots, window: int | None) -> str:
+    """The text of a window's raw: its base merged with the newest bucket."""
+    newest = _texts_at((name, 1), slots)
+    if window is None:
+        return newest[raw]
+    return _merge(raw, _texts_at((name, layout.base(window)), slots), newest)
+
+
+def _value(operation: str, names: dict[str, str]) -> str:
+    texts = {
+        "avg": "({sum} / {count} if {count} else nan)",
+        "min": "({min} if {count} else nan)",
+        "max": "({max} if {count} else nan)",
+        "stdvar": "({m2} / ({count} - 1) if {count} > 1 else nan)",
+        "stddev": "(sqrt({m2} / ({count} - 1)) if {count} > 1 else nan)",
+    }
+    return texts.get(operation, "{" + operation + "}").format(**names)
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _raise_no_number() -> None:
+    raise ValueError("the event's time is not a number; an event needs a time to be put into a window")

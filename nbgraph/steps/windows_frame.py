@@ -1,0 +1,246 @@
+"""Frame: a whole DataFrame through AggregateByKey, as if its rows had come one by one.
+
+Keys whose events come in the order of their periods are worked out with arrays; the others, and values that are not
+plain numbers, go the way of single events, so that the results are the same either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from nbgraph.steps.operators import callable_of
+from nbgraph.steps.windows import FieldAggregator, seconds_of
+from nbgraph.steps.windows_arrays import Array, merged, over_last, running, taken, values_of
+from nbgraph.steps.windows_code import Part, reader
+from nbgraph.steps.windows_series import Series, Slots
+
+EXACT = 2.0**62  # sums of squares of whole numbers below it stay within 64 bits
+Columns = dict[str, Array]
+
+
+class Aggregation(Protocol):
+    """What is asked of the step."""
+
+    state: dict[str, Any]
+    aggregators: list[FieldAggregator]
+    layouts: list[Series]
+    rebuilders: list[Callable[[list[Any]], Any]]
+
+    def new(self) -> list[list[Any]]: ...
+    def update(self, key: Any, time: float, body: Any) -> dict[str, Any]: ...
+
+
+def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], times: Array) -> pd.DataFrame:
+    """The frame with its columns added; the step then knows its rows as if they had come one by one."""
+    codes, known = pd.factorize(_objects(keys), use_na_sentinel=False)
+    order = np.argsort(codes, kind="stable")
+    values = [_Values.of(each, frame, order) for each in step.aggregators]
+    rows = _Rows(codes[order], list(known), times[order])
+    alone = np.ones(len(frame), bool)
+    if all(each.is_numeric for each in values):
+        alone = rows.out_of_order(step)
+    columns = _with_arrays(step, rows.part(~alone), [each.part(~alone) for each in values])
+    found = {name: np.empty(len(frame), object if alone.any() else some.dtype) for name, some in columns.items()}
+    for name, of_rows in columns.items():
+        found[name][~alone] = of_rows
+    _one_by_one(step, frame.iloc[order[alone]], rows.part(alone), np.flatnonzero(alone), found)
+    back = np.argsort(order, kind="stable")
+    added = {name: pd.Series(of_rows[back], frame.index).infer_objects() for name, of_rows in found.items()}
+    return frame.assign(**added)
+
+
+def _one_by_one(step: Aggregation, frame: pd.DataFrame, rows: _Rows, places: Array, found: Columns) -> None:
+    """The rows that have to go the way of single events."""
+    for place, body, code, time in zip(places, frame.to_dict("records"), rows.codes, rows.times.tolist(), strict=True):
+        for name, value in step.update(rows.known[code], time, body).items():
+            found[name][place] = value
+
+
+def _with_arrays(step: Aggregation, rows: _Rows, values: Sequence[_Values]) -> Columns:
+    """The columns of rows whose keys all come in order."""
+    found: Columns = {}
+    keys = step.state["keys"]
+    series = {code: keys.setdefault(rows.known[code], step.new()) for code in np.unique(rows.codes)}
+    for number, layout in enumerate(step.layouts):
+        of_layout = {code: each[number] for code, each in series.items()}
+        segments = _Segments(layout, step.rebuilders[number], rows, of_layout)
+        for slots in layout.slots:
+            found |= segments.columns(step.aggregators[slots.aggregator], slots, values[slots.aggregator])
+        segments.remember(of_layout)
+    return {column: found[column] for each in step.aggregators for column in each.columns()}
+
+
+@dataclass
+class _Rows:
+    """The rows' keys, as numbers into `known`, and times; ordered by key, and in a key as they came."""
+
+    codes: Array
+    known: list[Any]
+    times: Array
+
+    def part(self, chosen: Array) -> _Rows:
+        return _Rows(self.codes[chosen], self.known, self.times[chosen])
+
+    def out_of_order(self, step: Aggregation) -> Array:
+        """Whether a row's key has an event that is in an earlier period than one before it."""
+        is_late = np.zeros(len(self.known), bool)
+        keys = step.state["keys"]
+        for number, layout in enumerate(step.layouts):
+            buckets = self.times // layout.spans.period
+            newest = np.array([keys[key][number][0] if key in keys else -np.inf for key in self.known])
+            starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
+            before = np.concatenate(([0.0], buckets[:-1]))
+            before[starts] = newest[self.codes[starts]]
+            is_late[self.codes[~(buckets >= before)]] = True
+        return is_late[self.codes]
+
+
+class _Segments:
+    """The rows' buckets under one layout, after those that the step knows already."""
+
+    def __init__(
+        self, layout: Series, rebuild: Callable[[list[Any]], Any], rows: _Rows, series: Mapping[int, list[Any]]
+    ) -> None:
+        self.layout, self.rows, self._rebuild = layout, rows, rebuild
+        numbers = rows.times // layout.spans.period
+        is_first = (np.diff(rows.codes, prepend=-1) != 0) | (np.diff(numbers, prepend=np.nan) != 0)
+        self.of_row = np.cumsum(is_first) - 1  # each row's segment
+        self.ends = np.flatnonzero(np.concatenate((is_first[1:], [True]))) if len(is_first) else np.zeros(0, int)
+        known = [(code, bucket) for code, each in series.items() for bucket in layout.buckets(each)]
+        known = [(code, bucket) for code, bucket in known if bucket[0] > -np.inf]
+        self._known = list(zip(*(bucket[1:] for _, bucket in known), strict=True)) or [()] * layout.size
+        codes = np.concatenate(([code for code, _ in known], rows.codes[self.ends])).astype(np.int64)
+        numbers = np.concatenate(([bucket[0] for _, bucket in known], numbers[self.ends])).astype(np.int64)
+        self._order = np.argsort(codes, kind="stable")
+        self._codes, self._numbers = codes[self._order], numbers[self._order]
+        self._at = np.argsort(self._order, kind="stable")[len(known) :]  # where the rows' segments stand among all
+        self._raws: list[Array] = [None] * layout.size
+
+    def columns(self, aggregator: FieldAggregator, slots: Slots, values: _Values) -> Columns:
+        """The columns of one aggregator, for every row."""
+        raws = running(list(slots.at), values.values, values.valid, self.rows.times, self.of_row)
+        buckets = {raw: self._with_known(slots.at[raw], column[self.ends]) for raw, column in raws.items()}
+        found: Columns = {}
+        for window, length in self.layout.spans.windows:
+            base = over_last(buckets, self._at, self._at - self._start(length))
+            whole = merged(taken(base, self.of_row), raws)
+            for operation in aggregator.aggr:
+                name = f"{aggregator.name}_{operation}_{window}"
+                found[name] = values_of(operation, whole, aggregator.max_value)
+        return found
+
+    def _with_known(self, slot: int, column: Array) -> Array:
+        known = self._known[slot]
+        self._raws[slot] = np.concatenate((np.array(known), column) if known else (column,))[self._order]
+        return self._raws[slot]
+
+    def _start(self, length: int) -> Array:
+        """The first bucket of the window that ends with each of the rows' segments."""
+        if not len(self._numbers):
+            return self._at
+        number = self._numbers - self._numbers.min()
+        place = self._codes * (number.max() + length + 1) + number
+        return np.searchsorted(place, place[self._at] - (length - 1), side="left")
+
+    def remember(self, series: Mapping[int, list[Any]]) -> None:
+        """Write the buckets back into the step's series."""
+        is_last = np.diff(self._codes, append=-1) != 0
+        newest = np.zeros(max(series, default=0) + 1, np.int64)
+        newest[self._codes[is_last]] = self._numbers[is_last]
+        kept = self._numbers > newest[self._codes] - self.layout.kept
+        columns = [column[kept].tolist() for column in (self._codes, self._numbers, *self._raws)]
+        for code, group in groupby(zip(*columns, strict=True), itemgetter(0)):
+            self._write(series[code], [list(bucket[1:]) for bucket in group])
+
+    def _write(self, series: list[Any], buckets: list[list[Any]]) -> None:
+        closed: list[list[Any]] = []
+        for bucket in buckets:
+            if closed and closed[-1][0] == bucket[0]:  # the newest that was known went on in the frame
+                closed[-1][1:] = self.layout.merged(closed[-1][1:], bucket[1:])
+            else:
+                closed.append(bucket)
+        series[:] = self.layout.new()
+        series[: self.layout.numbers] = closed.pop()
+        for place, column in enumerate(zip(*closed, strict=True)):
+            series[self.layout.numbers + place] = list(column)
+        self._rebuild(series)
+
+
+def keys_of(part: Part, frame: pd.DataFrame, own: Any) -> Sequence[Any]:
+    """The key of every row."""
+    if part is None:
+        return [own] * len(frame)
+    if callable(part):
+        return [part(row) for row in frame.to_dict("records")]
+    if isinstance(part, str):
+        return frame[part].tolist()
+    return list(zip(*(frame[field].tolist() for field in part), strict=True))
+
+
+def times_of(part: Part, frame: pd.DataFrame, own: Any) -> Array:
+    """The time of every row, in seconds."""
+    if part is None:
+        return np.full(len(frame), seconds_of(own))
+    if isinstance(part, str):
+        given = frame[part]
+        if given.isna().any():
+            raise ValueError(f'the time "{part}" is missing in {given.isna().sum()} rows; an event needs a time')
+        if isinstance(given.dtype, pd.DatetimeTZDtype):
+            given = given.dt.tz_convert("UTC").dt.tz_localize(None)
+        if given.dtype.kind == "M":
+            return given.to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6
+        if given.dtype.kind in "iuf":
+            return given.to_numpy(float)
+        return np.array([seconds_of(each) for each in given], float)
+    read = reader(part)
+    assert read is not None
+    return np.array([seconds_of(read(row)) for row in frame.to_dict("records")], float)
+
+
+def _objects(keys: Sequence[Any]) -> Array:
+    """An array of keys as they are, tuples too."""
+    objects = np.empty(len(keys), object)
+    objects[:] = keys
+    return objects
+
+
+class _Values:
+    """What one aggregator sees of every row, and whether it counts."""
+
+    def __init__(self, values: Array, valid: Array, is_numeric: bool) -> None:
+        self.values, self.valid, self.is_numeric = values, valid, is_numeric
+
+    @classmethod
+    def of(cls, aggregator: FieldAggregator, frame: pd.DataFrame, order: Array) -> _Values:
+        series = _field(aggregator, frame)
+        valid = series.notna().to_numpy()
+        if aggregator.aggr_filter is not None:
+            is_wanted = callable_of(aggregator.aggr_filter, "FieldAggregator")
+            rows = frame.to_dict("records")
+            valid = valid & np.array([ok and bool(is_wanted(row)) for ok, row in zip(valid, rows, strict=True)], bool)
+        is_numeric = bool(pd.api.types.is_numeric_dtype(series.dtype)) and series.dtype.kind != "c"
+        if not is_numeric:
+            return cls(series.to_numpy(object)[order], valid[order], False)
+        values = series.to_numpy(float, na_value=np.nan) if series.hasnans else series.to_numpy()
+        values = values.astype(np.int64) if values.dtype.kind == "b" else values
+        is_exact = values.dtype.kind == "f" or float(abs(values).max()) ** 2 * len(values) < EXACT
+        return cls(values[order], valid[order], bool(is_exact))
+
+    def part(self, chosen: Array) -> _Values:
+        return _Values(self.values[chosen], self.valid[chosen], self.is_numeric)
+
+
+def _field(aggregator: FieldAggregator, frame: pd.DataFrame) -> pd.Series[Any]:
+    field = aggregator.field
+    if field is None:
+        return pd.Series(np.ones(len(frame), np.int64))
+    if callable(field):
+        return pd.Series([field(row) for row in frame.to_dict("records")])
+    return frame[field] if field in frame else pd.Series(np.full(len(frame), np.nan))
