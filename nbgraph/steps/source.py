@@ -44,7 +44,16 @@ class Source(Handler):
 
 
 class RowSource(Source):
-    """A source of rows: their key, time and id are taken from fields of theirs."""
+    """A source of rows: their key, time and id are taken from fields of theirs.
+
+    >>> class Sensors(RowSource):
+    ...     def rows(self):
+    ...         return iter([{"sensor": "a", "degrees": 21}])
+    >>> [(event.key, event.body["degrees"]) for event in Sensors(key_field="sensor")]
+    [('a', 21)]
+
+    Without any of them the rows themselves come, since they are cheaper than Events. `progress` shows a bar.
+    """
 
     def __init__(
         self,

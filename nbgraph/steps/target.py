@@ -94,6 +94,16 @@ class Target(Handler):
 class RowTarget(Target):
     """A target of rows: bodies that are dicts (or lists of them), or what `columns` picks from body and event.
 
+    >>> class Printed(RowTarget):
+    ...     def write(self, items):
+    ...         print(*items)
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(Printed(["degrees", "sensor=$key"]))
+    >>> graph.run({"degrees": 21, "note": ""}, key="a")
+    {'degrees': 21, 'sensor': 'a'}
+    {'degrees': 21, 'note': ''}
+
     A column is a field's name, `"new=field"`, `"*"` for all fields, or the event's own: `"$key"`, `"$id"`, `"$time"`,
     `"$year"` and so on down to `"$minute"`; `"at=$time"` gives it a name.
     """

@@ -1,0 +1,110 @@
+"""The catalogue: its page is current, its entries have examples, installed packages add to it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nbgraph import steps
+from nbgraph.steps.__main__ import page
+from nbgraph.steps.entry import Entry, entry_of
+from nbgraph.steps.library import Library
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = Path(__file__).parent / "shouting"
+
+
+def test_the_page_is_current() -> None:
+    written = (ROOT / "docs" / "steps.md").read_text()
+    assert written == page(), "write it again: python -m nbgraph.steps > docs/steps.md"
+
+
+@pytest.mark.parametrize("name", steps.__all__)
+def test_every_name_says_what_it_is(name: str) -> None:
+    entry = entry_of(name, steps.catalogue())
+    assert entry.summary.endswith("."), f"the docstring of {name} does not begin with a sentence"
+    has_example = ">>>" in (inspect.getdoc(steps.catalogue()[name]) or "")
+    assert has_example or not entry.is_step, f"the docstring of {name} has no example"
+
+
+def test_an_entry() -> None:
+    assert entry_of("Flatten", steps.catalogue()) == Entry(
+        "Flatten", "Operators", "Flatten()", "Each item of the body goes on as a body of its own.", True
+    )
+
+
+def test_names_are_loaded_when_they_are_asked_for() -> None:
+    code = "import sys, nbgraph.steps; print([m for m in sys.modules if m.startswith('nbgraph.steps.')])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert loaded.stdout.strip() == "['nbgraph.steps.library']"
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = steps.Nothing
+    assert "Nothing" not in steps.catalogue()
+
+
+def test_a_built_in_name_can_not_be_taken() -> None:
+    class Taken(Library):
+        installed = {"Map": None}  # type: ignore[assignment]  # noqa: RUF012
+
+    library = Taken({"Map": "operators"})
+    assert (library["Map"], list(library)) == (steps.Map, ["Map"])
+
+
+def installed_in(folder: Path) -> Path:
+    """The package of docs/extending.md as an installer leaves it: its code, and beside it what it offers."""
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    shutil.copytree(PACKAGE / "nbgraph_shouting", folder / "nbgraph_shouting")
+    metadata = folder / "nbgraph_shouting-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
+    points = project["entry-points"]["nbgraph.steps"]
+    (metadata / "entry_points.txt").write_text(
+        "\n".join(["[nbgraph.steps]", *(f"{name} = {where}" for name, where in points.items())])
+    )
+    return folder
+
+
+GRAPH = """%%graph loud
+loud = Shout(marks=2)
+Countdown(2) -> str -> loud -> Notebook("{path}")
+"""
+
+USE = """
+import sys
+from nbgraph import Graph
+from nbgraph.steps import catalogue
+from nbgraph.steps.entry import entry_of
+graph = Graph.parse(sys.argv[1], namespace={"str": str})
+print(list(graph.stream([None])))
+model = Graph("model")
+model.to("Tenfold", "ten").respond()
+print(model.run({"inputs": [[4]]}))
+entry = entry_of("Shout", catalogue())
+print(entry.section, entry.signature, entry.summary)
+"""
+
+
+def test_an_installed_package_adds_steps(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(installed_in(tmp_path / "site")), *filter(None, [os.environ.get("PYTHONPATH")])])
+    lines = tmp_path / "lines.txt"
+    command = [sys.executable, "-W", "error", "-c", USE, GRAPH.format(path=lines)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path})
+    assert (done.stderr, done.stdout.splitlines()) == (
+        "",
+        [
+            "['2!!', '1!!']",
+            "{'model_name': 'ten', 'outputs': [40]}",
+            "Installed packages Shout(marks=1) The text, louder.",
+        ],
+    )
+    assert lines.read_text() == "2!!\n1!!\n"
