@@ -47,13 +47,15 @@ class KafkaSource(Source):
         }
         self._consumer: Any = None
         self._is_over = False
+        self._last: float | None = None  # when the last message came
         self._open: deque[tuple[str, Any]] = deque()  # ids of events that are not through yet, and their places
 
     def __iter__(self) -> Iterator[Event]:
         kafka = package("confluent_kafka", "KafkaSource", "confluent-kafka")
         self.close()
         self._consumer = kafka.Consumer(self._options)
-        self._consumer.subscribe(self._topics)
+        self._last = None
+        self._consumer.subscribe(self._topics, on_assign=self._assigned)
         try:
             for message in self._messages(kafka):
                 event = _event(message)
@@ -66,14 +68,17 @@ class KafkaSource(Source):
             self.close()
             raise
 
+    def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
+        """From here on it is the topic that is idle; before, the group was still coming together."""
+        self._last = time.monotonic()
+
     def _messages(self, kafka: Any) -> Iterator[Any]:
-        last = time.monotonic()
-        while self._idle is None or time.monotonic() - last < self._idle:
+        while self._idle is None or self._last is None or time.monotonic() - self._last < self._idle:
             for message in self._consumer.consume(BATCH, POLL):
                 if message.error() is not None:
                     raise kafka.KafkaException(message.error())
                 yield message
-                last = time.monotonic()
+                self._last = time.monotonic()
 
     def commit(self, event: Event) -> None:
         if not any(name == event.id for name, _ in self._open):

@@ -26,9 +26,7 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
         with mock_kafka() as address:
             yield Broker(
                 lambda **options: steps.KafkaTarget(address, "scored", **options),
-                lambda: steps.KafkaSource(
-                    address, "scored", idle_seconds=3, consumer_options={"session.timeout.ms": 6000}
-                ),
+                lambda: steps.KafkaSource(address, "scored", idle_seconds=0.6),
             )
         return
     with nats_server(tmp_path) as url:
