@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import tarfile
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,13 +30,9 @@ GRAPH, FUNCTION, DEPLOYMENT = labels("", "", "")
 def connect() -> DockerClient:
     """A client of the daemon that DOCKER_HOST, the usual socket or the current Docker context leads to."""
     import docker
-    from docker.context import ContextAPI
 
-    places: list[dict[str, Any]] = [{}]
-    with contextlib.suppress(Exception):  # no Docker command was ever set up here
-        places.append({"environment": {"DOCKER_HOST": ContextAPI.get_current_context().Host}})
     reason = ""
-    for place in places:
+    for place in _places():
         try:
             client = docker.from_env(**place, timeout=120)
         except docker.errors.DockerException as error:
@@ -50,6 +48,18 @@ def connect() -> DockerClient:
     raise DeployError(f"No Docker daemon answers ({reason}): {HELP}.")
 
 
+def _places() -> list[dict[str, Any]]:
+    """Where to look for the daemon: DOCKER_HOST alone if it is set, else the usual socket, then the current context."""
+    if "DOCKER_HOST" in os.environ:
+        return [{}]
+    from docker.context import ContextAPI
+
+    try:
+        return [{}, {"environment": {"DOCKER_HOST": ContextAPI.get_current_context().Host}}]
+    except Exception:  # no Docker command was ever set up here
+        return [{}]
+
+
 class Container:
     """A running container and what belongs to it."""
 
@@ -57,6 +67,7 @@ class Container:
 
     def __init__(self, client: DockerClient, container: Running, request: Request) -> None:
         self._client, self._container = client, container
+        weakref.finalize(self, client.close)
         self.request = request
         container.reload()
         self.url = f"http://{_published(container, PORT)}"

@@ -77,12 +77,16 @@ def _entry(path: str, size: int) -> tarfile.TarInfo:
 def _follow(stream: Any, say: Say) -> None:
     """Tell the steps as they come; raise with the last lines when one fails."""
     lines: list[str] = []
+    doing = ""
     for message in stream:
         text = str(message.get("stream") or message.get("status") or "").strip()
         step = _STEP.match(text)
         if step:
+            doing = step[2]
             say(f"Building the image, step {step[1]}: {step[2][:60]}")
         if text:
             lines = [*lines, *text.splitlines()][-LAST_LINES:]
         if "error" in message:
-            raise DeployError("The image could not be built:\n" + "\n".join([*lines, str(message["error"]).strip()]))
+            told = "\n".join([*lines, str(message["error"]).strip()])
+            hint = "\nThe base image is not here and can't be pulled; name another: base_image=..."
+            raise DeployError(f"The image could not be built:\n{told}" + (hint if doing.startswith("FROM") else ""))
