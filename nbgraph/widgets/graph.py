@@ -46,6 +46,9 @@ class GraphWidget(anywidget.AnyWidget):
         super().__init__(picture=self._drawn.data, breakpoints=list(self.watch.breakpoints))
         self._handlers = Handlers(graph)
         self._forget_cells = after_cells(self)
+        self._views = (
+            0  # open in browsers; with none yet the graph is watched all the same, since the cell may run it at once
+        )
         self._leave = self.watch.subscribe(_weakly(self))
         weakref.finalize(self, self._leave)
         self.on_msg(_answer)
@@ -62,6 +65,20 @@ class GraphWidget(anywidget.AnyWidget):
         changed = self._handlers.changed()
         if changed:
             self.watch.mark(changed, "changed", "its code was changed")
+
+    def opened(self) -> None:
+        """A browser shows the view: watch the graph (again)."""
+        self._views += 1
+        if self._views == 1:
+            self._leave()
+            self._leave = self.watch.subscribe(_weakly(self))
+            self.redraw()
+
+    def left(self) -> None:
+        """A browser has taken the view away, as when its cell runs again: after the last one the graph is let go."""
+        self._views = max(0, self._views - 1)
+        if self._views == 0:
+            self._leave()
 
     def redraw(self) -> None:
         """Show the graph as it is now."""
@@ -87,6 +104,10 @@ class GraphWidget(anywidget.AnyWidget):
         """Do what the view asks for."""
         step = self._drawn.names.get(str(message.get("step")), "")
         match message.get("kind"):
+            case "opened":
+                self.opened()
+            case "left":
+                self.left()
             case "hello":
                 self.send_status(self.watch.everything())
             case "inspect" if step:

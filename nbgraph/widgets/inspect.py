@@ -47,10 +47,9 @@ def traceback_of(error: BaseException | None) -> str:
     """The user's part of the traceback: frames of this package are left out."""
     if error is None:
         return ""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "nbgraph/engine" not in frame.filename
-    ]  # fmt: skip
-    lines = traceback.format_list(frames) + traceback.format_exception_only(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "nbgraph/engine" not in frame.filename]
+    listed = "".join(traceback.format_list(frames) + traceback.format_exception_only(error)).splitlines(keepends=True)
+    lines = [line for line in listed if line.strip(" ^~\n")]  # marks under a line miss it where the line is folded
     return "".join(lines)[-8_000:].encode("utf-8", "backslashreplace").decode()
 
 

@@ -15,12 +15,14 @@ from nbgraph.engine.observer import Move, Observer
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
+from nbgraph.widgets.passage import Passages
 from nbgraph.widgets.preview import Shown, shown
 from nbgraph.widgets.pulse import Pulse
 from nbgraph.widgets.record import Record
 
 PERIOD = 0.04  # seconds between two messages: 25 a second
 PAUSE = 0.5  # seconds without an event after which the next one begins a new picture
+KEPT = 16_000  # bytes of a preview that is made while a graph runs
 SHARE, PURSE = 0.05, 0.05  # of the time, and seconds in advance, that previews of values may take
 
 
@@ -57,6 +59,7 @@ class Watch(Observer):
         self.records: dict[str, Record] = {}
         self.lines: dict[tuple[str, str], int] = {}
         self.breakpoints: dict[str, bool] = {}
+        self.passages = Passages()
         self._subscribers: list[Subscriber] = []
         self._followers: deque[Subscriber] = deque(maxlen=4)
         self._lock = threading.Lock()
@@ -103,7 +106,9 @@ class Watch(Observer):
             if not self._subscribers and self._end_listening is not None:
                 self._end_listening()
                 self._end_listening = None
-                self.graph.observers.remove(self)
+                graph = self._graph()
+                if graph is not None:
+                    graph.observers.remove(self)
 
     def states(self) -> dict[str, str]:
         """The state of every step that has one."""
@@ -112,6 +117,21 @@ class Watch(Observer):
 
     def record(self, step: str) -> Record | None:
         return self.records.get(step)
+
+    def events(self, text: str, *, only_failed: bool, slower: float) -> list[dict[str, Any]]:
+        """The last events that fit, the newest first."""
+        with self._lock:
+            return self.passages.find(text, only_failed=only_failed, slower=slower)
+
+    def way(self, id: str) -> list[dict[str, Any]]:
+        """The steps of one event."""
+        with self._lock:
+            return self.passages.way(id)
+
+    def along(self, source: str, target: str) -> list[dict[str, Any]]:
+        """The last events on an arrow."""
+        with self._lock:
+            return self.passages.along(source, target)
 
     def mark(self, steps: Iterable[str], state: str, note: str = "") -> None:
         """Give steps a state that no run gave them: changed, pinned, paused."""
@@ -138,6 +158,7 @@ class Watch(Observer):
             if self._under_way == 0 and time.monotonic() - self._quiet_since > PAUSE:
                 self._forget_states()
             self._under_way += 1
+            self.passages.began(event.id)
         self._pulse.request()
 
     def before(self, move: Move) -> None:
@@ -149,7 +170,9 @@ class Watch(Observer):
     def after(self, move: Move) -> None:
         output = self._preview(move.output) if move.error is None else None
         with self._lock:
-            self._record(move.step).end(move, output)
+            record = self._record(move.step)
+            record.end(move, output)
+            self.passages.stopped(move, record.input, output)
             for target in move.edges:
                 line = (move.step, target)
                 self._new.lines[line] = self.lines[line] = self.lines.get(line, 0) + 1
@@ -158,6 +181,7 @@ class Watch(Observer):
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
+            self.passages.ended(event.id, error)
             self._quiet_since = time.monotonic()
             if self._under_way == 0:
                 for record in self.records.values():
@@ -190,7 +214,7 @@ class Watch(Observer):
         self._filled = began
         if self._purse <= 0:
             return None
-        preview = shown(value)
+        preview = shown(value, KEPT)
         self._purse -= time.monotonic() - began
         return preview
 
@@ -200,12 +224,15 @@ class Watch(Observer):
         self._pulse.request()
 
     def _tell(self) -> None:
+        graph = self._graph()
+        if graph is None:  # it went while the pulse was waiting
+            return
         with self._lock:
             change, self._new = self._new, Change()
             change.is_running = self._under_way > 0
             subscribers = [*self._subscribers, *self._followers]
             if change.is_redrawn:
-                names = {step.name for step in self.graph.steps}
+                names = {step.name for step in graph.steps}
                 self.records = {name: one for name, one in self.records.items() if {name, name.split("/")[0]} & names}
         for subscriber in subscribers:
             subscriber(change)

@@ -7,6 +7,8 @@ root => {
   for (const part of root.querySelectorAll(INTERACTIVE)) {
     if (!visible(part)) continue;
     if (!named(part)) found.push(`no name: ${part.outerHTML.slice(0, 80)}`);
+    const seen = part.localName === "button" ? part.textContent.replace(/[^\p{L}\p{N} ]/gu, "").trim() : "";
+    if (seen && !named(part).includes(seen)) found.push(`said otherwise than seen: ${seen}`);
     const role = part.getAttribute("role") || part.localName;
     const inner = part.querySelector("button, input, [role=button], [role=checkbox], a[href]");
     if (["button", "checkbox", "tab", "summary"].includes(role) && inner) found.push(`control in a control: ${named(part)}`);

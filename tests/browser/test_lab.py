@@ -59,6 +59,41 @@ def test_two_graphs_in_one_cell_each_have_their_picture(page, lab):
     page.evaluate(CLOSE)
 
 
+SLOW = """
+import time
+from nbgraph import Graph
+from nbgraph.widgets.picture import register
+register(get_ipython())
+def wait(body):
+    time.sleep(0.01)
+    return body + 1
+graph = Graph("slow")
+ref = graph.to(wait, "s0")
+for number in range(1, 300): ref = ref.to(wait, f"s{number}")
+debugger = graph.debug(0)
+debugger
+"""
+
+
+def test_a_debugger_is_paused_at_once_while_it_runs(page, lab):
+    page.evaluate(OPEN, lab.notebook("pause.ipynb", SLOW))
+    standing = page.locator(f"{CURRENT}.nbg-standing")
+    page.locator(f"{CURRENT}.nbg-standing", has_text="stands before s0").wait_for()
+    page.locator(f"{CURRENT}button", has_text="Continue").click()
+    page.locator(f"{CURRENT}.nbg-busy").wait_for()
+    page.wait_for_timeout(500)
+    seconds = page.evaluate("""async () => {
+        const panel = document.querySelector(".jp-NotebookPanel:not(.lm-mod-hidden)");
+        const began = performance.now();
+        [...panel.querySelectorAll("button")].find(one => one.textContent === "Pause").click();
+        while (panel.querySelector(".nbg-busy")) await new Promise(done => setTimeout(done, 2));
+        return (performance.now() - began) / 1000;
+    }""")
+    print(f"\npause click to standing still: {seconds * 1000:.0f} ms")
+    assert (seconds < 0.5, "stands before s" in standing.text_content()) == (True, True)
+    page.evaluate(CLOSE)
+
+
 def test_a_reopened_notebook_shows_the_picture_and_no_error_box(browser, page, lab):
     page.evaluate(OPEN, lab.notebook("again.ipynb", GRAPH))
     page.wait_for_selector(f"{CURRENT}.nbg-stage svg")

@@ -160,3 +160,17 @@ def test_steps_of_an_inner_graph_are_followed():
     )
     assert (sent[-2]["lines"], sent[-1]["output"]["text"]) == ({"e0": 1, "n1_e0": 1, "e1": 1}, "20")
     widget.close()
+
+
+def test_a_view_that_no_browser_shows_lets_the_graph_go_until_it_is_shown_again():
+    graph = Graph("shown")
+    graph.to(double)
+    widget, sent = watched(graph)
+    watchers = [len(graph.observers)]
+    for kind in ("opened", "opened", "left", "left", "opened"):
+        widget.answer({"kind": kind})
+        watchers.append(len(graph.observers))
+    graph.run(1)
+    widget.watch.settle()
+    assert (watchers, sent[-1]["steps"]["n0"][0]) == ([1, 1, 1, 1, 0, 1], "done")
+    widget.close()

@@ -4,7 +4,8 @@ import { element } from "./values.js";
 
 export function button(text, label, onclick, properties = {}) {
   const act = event => event.currentTarget.getAttribute("aria-disabled") !== "true" && onclick(event);
-  return element("button", { type: "button", title: label, "aria-label": label, onclick: act, ...properties }, text);
+  const words = text.replace(/[^\p{L}\p{N} ]/gu, "").trim(); // what is seen has to be said, for those who speak to their machine
+  return element("button", { type: "button", title: label, "aria-label": words ? `${words}: ${label}` : label, onclick: act, ...properties }, text);
 }
 
 export function pictureBar(model, stage, spoken, ...more) {

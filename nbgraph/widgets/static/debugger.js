@@ -163,6 +163,7 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   const unfollow = followTheme(root);
   el.append(root);
+  send("opened");
   draw();
   return () => {
     model.off("change:picture", draw);
@@ -170,6 +171,7 @@ function render({ model, el }) {
     model.off("msg:custom", receive);
     unfollow();
     stage.close();
+    send("left");
   };
 }
 

@@ -69,6 +69,7 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   const unfollow = followTheme(root);
   el.append(root);
+  model.send({ kind: "opened" });
   draw();
   return () => {
     model.off("change:picture", draw);
@@ -77,6 +78,7 @@ function render({ model, el }) {
     clearTimeout(asked);
     unfollow();
     stage.close();
+    model.send({ kind: "left" });
   };
 }
 

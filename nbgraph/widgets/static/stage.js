@@ -253,6 +253,8 @@ export class Stage {
 
   drag(event) {
     if (!this.svg || event.button !== 0) return;
+    const held = event.target.closest("[data-step]");
+    if (this.link && held) return this.pull(held.getAttribute("data-step"));
     const from = [event.clientX, event.clientY];
     const look = [...this.look];
     const scale = look[2] / this.root.clientWidth;
@@ -267,6 +269,29 @@ export class Stage {
     const end = () => {
       removeEventListener("pointermove", move);
       removeEventListener("pointerup", end);
+    };
+    addEventListener("pointermove", move);
+    addEventListener("pointerup", end);
+  }
+
+  // Where arrows may be drawn (`link` is set): a thread from a step, let go over another one.
+  pull(source) {
+    const { box } = this.steps.get(source);
+    const thread = shape("line", { class: "nbg-thread", x1: box.x + box.width, y1: box.y + box.height / 2 });
+    const move = event => {
+      const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.overlay.getScreenCTM().inverse());
+      thread.setAttribute("x2", spot.x);
+      thread.setAttribute("y2", spot.y);
+      if (!thread.isConnected && Math.hypot(spot.x - box.x - box.width / 2, spot.y - box.y - box.height / 2) > box.height) this.overlay.append(thread);
+    };
+    const end = event => {
+      removeEventListener("pointermove", move);
+      removeEventListener("pointerup", end);
+      const target = event.target.closest?.("[data-step]")?.getAttribute("data-step");
+      if (thread.isConnected && target && target !== source) this.link(source, target);
+      this.dragged = thread.isConnected;
+      setTimeout(() => { this.dragged = false; });
+      thread.remove();
     };
     addEventListener("pointermove", move);
     addEventListener("pointerup", end);
