@@ -40,6 +40,7 @@ class Drawn:
         self.names = {id: name for name, id in self.ids.items()}
         self._groups = {node.id: self.names[node.id] for node in shown.all_nodes() if node.inner is not None}
         self._lines = {(line.source, line.target): line.id for line in shown.all_lines()}
+        self.titles = {line.id: line.title for line in shown.all_lines()}
         steps = [
             {"id": node.id, "name": printable(node.name, 200), "type": node.kind}
             for node in shown.all_nodes()

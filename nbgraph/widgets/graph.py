@@ -32,7 +32,7 @@ class GraphWidget(anywidget.AnyWidget):
     >>> widget.close()
     """
 
-    _esm = module("values.js", "theme.js", "stage.js", "table.js", "bar.js", "panel.js", "graph.js")
+    _esm = module("values.js", "theme.js", "stage.js", "table.js", "bar.js", "panel.js", "events.js", "graph.js")
     _css = styles("graph.css")
 
     picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id
@@ -112,6 +112,16 @@ class GraphWidget(anywidget.AnyWidget):
                 self.send_status(self.watch.everything())
             case "inspect" if step:
                 self.send({"kind": "inspected", "step": message["step"], **inspected(self.graph, self.watch, step)})
+            case "events":
+                text, slower = str(message.get("text") or ""), float(message.get("slower") or 0)
+                rows = self.watch.events(text, only_failed=bool(message.get("failed")), slower=slower)
+                self.send({"kind": "events", "rows": rows})
+            case "event":
+                self.send({"kind": "event", "id": message.get("id"), "stops": self.watch.way(str(message.get("id")))})
+            case "line":
+                line = str(message.get("line"))
+                rows = self.watch.along(lambda source, target: self._drawn.line(source, target) == line)
+                self.send({"kind": "line", "line": line, "title": self._drawn.titles.get(line, ""), "rows": rows})
             case "save" if message.get("as") in TYPES:
                 states = self.watch.states()
                 self.send({"kind": "saved", **saved(self.graph, str(message["as"]), states, self.direction)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,12 +96,12 @@ class Passages:
             for stop in (passage.stops if passage else ())
         ]  # fmt: skip
 
-    def along(self, source: str, target: str) -> list[dict[str, Any]]:
-        """The last events that went along an arrow, and why."""
+    def along(self, is_meant: Callable[[str, str], bool]) -> list[dict[str, Any]]:
+        """The last events that went along an arrow, told by the steps it joins; and why they did."""
         found = [
             {"id": printable(passage.id, 80), "reason": printable(stop.reason, 200), "output": stop.output}
             for passage in self._kept.values()
             for stop in passage.stops
-            if stop.step == source and target in stop.edges
+            if any(is_meant(stop.step, target) for target in stop.edges)
         ]
         return found[: -ON_A_LINE - 1 : -1]

@@ -128,10 +128,10 @@ class Watch(Observer):
         with self._lock:
             return self.passages.way(id)
 
-    def along(self, source: str, target: str) -> list[dict[str, Any]]:
+    def along(self, is_meant: Callable[[str, str], bool]) -> list[dict[str, Any]]:
         """The last events on an arrow."""
         with self._lock:
-            return self.passages.along(source, target)
+            return self.passages.along(is_meant)
 
     def mark(self, steps: Iterable[str], state: str, note: str = "") -> None:
         """Give steps a state that no run gave them: changed, pinned, paused."""

@@ -243,3 +243,31 @@ def test_the_picture_is_saved(view, form, begin):
         host.page.get_by_label("Save the picture").select_option(form)
     with open(download.value.path(), "rb") as file:
         assert (download.value.suggested_filename, file.read().startswith(begin)) == (f"fraud.{form}", True)
+
+
+def test_events_are_listed_filtered_and_opened(view):
+    graph = fraud()
+    host = view(graph)
+    page = host.page
+    for amount in (10, 20, 99):
+        graph.run({"amount": amount}, id=f"payment-{amount}")
+    host.wait("alert", "failed")
+    page.get_by_role("button", name="List the last events").click()
+    page.wait_for_selector(".nbg-events button")
+    all_events = page.locator(".nbg-events button").count()
+    page.get_by_role("checkbox", name="failed").check()
+    page.wait_for_function("() => document.querySelectorAll('.nbg-events button').length === 1")
+    page.locator(".nbg-events button").click()
+    page.locator(".nbg-panel summary", has_text="alert").wait_for()
+    assert (all_events, page.locator(".nbg-panel h3").text_content()) == (3, "Event payment-99")
+
+
+def test_an_arrow_tells_what_went_along_it_and_why(view):
+    graph = fraud()
+    host = view(graph)
+    page = host.page
+    graph.run({"amount": 99}, id="payment-99")
+    host.wait("alert", "failed")
+    page.locator('[aria-label^="score:"]').focus()
+    page.keyboard.press("e")
+    page.locator(".nbg-panel summary", has_text="event['p'] > 0.9 held").wait_for()

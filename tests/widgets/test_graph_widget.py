@@ -174,3 +174,24 @@ def test_a_view_that_no_browser_shows_lets_the_graph_go_until_it_is_shown_again(
     widget.watch.settle()
     assert (watchers, sent[-1]["steps"]["n0"][0]) == ([1, 1, 1, 1, 0, 1], "done")
     widget.close()
+
+
+def test_the_last_events_are_found_and_opened():
+    graph = Graph("events")
+    graph.to(double).to(fail)
+    widget, sent = watched(graph)
+    for body in (1, 2):
+        with pytest.raises(StepError):
+            graph.run(body, id=f"event-{body}")
+    widget.answer({"kind": "events", "text": "EVENT-2", "failed": True})
+    widget.answer({"kind": "event", "id": "event-2"})
+    widget.answer({"kind": "line", "line": "e0"})
+    rows, stops, line = (message.get("rows") or message.get("stops") for message in sent[-3:])
+    assert [(row["id"], row["steps"], row["error"]) for row in rows] == [
+        ("event-2", 2, 'StepError: Step "fail" failed: ValueError: no luck')
+    ]
+    assert [(stop["step"], stop["input"]["text"], stop["error"]) for stop in stops] == [
+        ("double", "2", ""), ("fail", "4", "ValueError: no luck"),
+    ]  # fmt: skip
+    assert [(row["id"], row["output"]["text"]) for row in line] == [("event-2", "4"), ("event-1", "2")]
+    widget.close()

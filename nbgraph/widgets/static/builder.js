@@ -11,7 +11,7 @@ function render({ model, el }) {
   const nameOf = id => model.get("sheet").steps?.[id]?.name;
   const stage = new Stage((kind, step, on) => {
     if (kind === "break") model.send({ kind, step, on });
-    else choose(step);
+    else if (kind === "inspect") choose(step);
   });
   stage.link = (source, target) => edit("connect", { name: nameOf(source), target: nameOf(target) });
   const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });

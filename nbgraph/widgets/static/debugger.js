@@ -14,7 +14,7 @@ function render({ model, el }) {
   let branch = null;
   const send = (kind, more = {}) => model.send({ kind, ...more });
   const move = (what, more = {}) => send("do", { what, ...more });
-  const stage = new Stage((kind, step, on) => send(kind, { step, on }));
+  const stage = new Stage((kind, step, on) => kind !== "line" && send(kind, { step, on }));
   const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
   const panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
   const standing = element("span", { class: "nbg-standing" });

@@ -1,5 +1,6 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
-import { download, pictureBar } from "./bar.js";
+import { button, download, pictureBar } from "./bar.js";
+import { EventList, showLine, showWay } from "./events.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
@@ -14,11 +15,18 @@ function render({ model, el }) {
   let wasRunning = false;
   const stage = new Stage((kind, step, on) => {
     if (kind === "inspect") opened = step;
-    model.send(kind === "break" ? { kind, step, on } : { kind, step });
+    if (kind === "line") opened = null;
+    model.send(kind === "break" ? { kind, step, on } : { kind, step, line: step });
   });
   const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
   const panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
-  const bar = pictureBar(model, stage, spoken);
+  const openEvent = id => model.send({ kind: "event", id });
+  const events = new EventList(filter => model.send({ kind: "events", ...filter }), openEvent);
+  const listEvents = () => {
+    opened = null;
+    events.ask();
+  };
+  const bar = pictureBar(model, stage, spoken, button("Events", "List the last events", listEvents));
   const root = element("div", { class: "nbg-root nbgraph" }, bar, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), spoken);
 
   const breakpoints = () => stage.setBreakpoints(model.get("breakpoints"));
@@ -32,7 +40,10 @@ function render({ model, el }) {
       stage.show(message);
       speak(message);
       if (opened && message.steps[opened]) askSoon();
-    } else if (message.kind === "saved") download(message);
+    } else if (message.kind === "events") events.show(panel, message.rows, close);
+    else if (message.kind === "event") showWay(panel, message, close, listEvents);
+    else if (message.kind === "line") showLine(panel, message, close, openEvent);
+    else if (message.kind === "saved") download(message);
     else if (message.kind === "inspected" && message.step === opened) {
       if (message.error && tab === "output") tab = "error";
       inspect(message);
@@ -51,15 +62,15 @@ function render({ model, el }) {
     if (failed) spoken.textContent = `${stage.steps.get(failed[0])?.name} failed: ${failed[1][5]}`;
     wasRunning = message.running;
   };
+  const close = () => {
+    panel.hidden = true;
+    opened = null;
+    stage.focus(stage.current);
+  };
   const inspect = message => {
     const choose = name => {
       tab = name;
       inspect(message);
-    };
-    const close = () => {
-      panel.hidden = true;
-      opened = null;
-      stage.focus(stage.current);
     };
     fillPanel(panel, message, { tabs: TABS, chosen: tab, choose, close });
   };

@@ -36,6 +36,7 @@ export class Stage {
     this.root.addEventListener("wheel", event => this.wheel(event), { passive: false });
     this.root.addEventListener("pointerdown", event => this.drag(event));
     this.root.addEventListener("keydown", event => this.key(event));
+    this.root.addEventListener("focusin", event => this.enter(event.target.closest("[data-step]")?.getAttribute("data-step")));
     this.root.addEventListener("click", event => this.click(event));
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
@@ -95,7 +96,9 @@ export class Stage {
     const names = new Map(picture.steps.map(step => [step.id, step]));
     for (const line of picture.lines) {
       const group = this.svg.querySelector(`[data-line="${line.id}"]`);
-      group.setAttribute("aria-hidden", "true");
+      group.setAttribute("aria-hidden", "true"); // what went along it can be had by key: e
+      const path = group.querySelector("path");
+      group.append(shape("path", { d: path.getAttribute("d"), class: "nbg-touch" })); // wide enough for a finger
       this.lines.set(line.id, { ...line, group });
       this.steps.get(line.source)?.next.push(line.target);
       if (names.has(line.source)) this.steps.get(line.target)?.before.push(line.source);
@@ -316,6 +319,8 @@ export class Stage {
     }
     const dot = event.target.closest("[data-break]");
     if (dot) return this.toggle(dot.getAttribute("data-break"));
+    const line = event.target.closest("[data-line]");
+    if (line) return this.act("line", line.getAttribute("data-line"));
     const group = event.target.closest("[data-step]");
     if (!group) return;
     this.focus(group.getAttribute("data-step"));
@@ -330,12 +335,19 @@ export class Stage {
     this.act("break", id, step.breaks);
   }
 
-  focus(id) {
+  // The one step that the tab key comes to is the one that had the focus last.
+  enter(id) {
     const step = this.steps.get(id);
     if (!step) return;
     this.steps.get(this.current)?.group.setAttribute("tabindex", "-1");
     this.current = id;
     step.group.setAttribute("tabindex", "0");
+  }
+
+  focus(id) {
+    const step = this.steps.get(id);
+    if (!step) return;
+    this.enter(id);
     this.reveal(step);
     step.group.focus({ preventScroll: true });
   }
@@ -348,7 +360,7 @@ export class Stage {
     const does = {
       Enter: () => (dot ? this.toggle(this.current) : this.act("inspect", this.current)),
       " ": () => (dot ? this.toggle(this.current) : this.act("inspect", this.current)),
-      b: () => this.toggle(this.current), "+": () => this.zoom(1.25), "=": () => this.zoom(1.25),
+      b: () => this.toggle(this.current), e: () => this.nextLine(), "+": () => this.zoom(1.25), "=": () => this.zoom(1.25),
       "-": () => this.zoom(0.8), 0: () => this.fit(), Home: () => this.focus(this.steps.keys().next().value),
       End: () => this.focus([...this.steps.keys()].at(-1)),
     };
@@ -361,6 +373,15 @@ export class Stage {
     else return;
     event.preventDefault();
     event.stopPropagation(); // the notebook has meanings of its own for these keys
+  }
+
+  // Open the arrows that leave a step, one after the other.
+  nextLine() {
+    const leaving = [...this.lines.values()].filter(line => line.source === this.current);
+    if (!leaving.length) return;
+    const at = leaving.findIndex(line => line.id === this.lastLine);
+    this.lastLine = leaving[(at + 1) % leaving.length].id;
+    this.act("line", this.lastLine);
   }
 
   // The step that lies nearest in a direction.
