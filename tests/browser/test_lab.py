@@ -135,3 +135,42 @@ def test_nbconvert_shows_the_picture(lab, tmp_path):
     ]
     subprocess.run(command, cwd=lab.folder, check=True, capture_output=True, timeout=120)
     assert 'src="data:image/svg+xml;base64,' in (tmp_path / "book.html").read_text()
+
+
+MAGIC = ["%load_ext nbgraph\ndef clean(body): return body.strip()\ndef shout(body): return body.upper()",
+         "%%graph loud\nclean -> shout -> respond", "loud.run(' a ')"]  # fmt: skip
+
+
+def run_cell(page, index: int) -> None:
+    page.evaluate("""async index => {
+        const panel = window.jupyterapp.shell.currentWidget;
+        panel.content.activeCellIndex = index;
+        await window.jupyterapp.commands.execute('notebook:run-cell');
+    }""", index)  # fmt: skip
+
+
+def test_the_cell_magic_shows_the_view_marks_changed_steps_and_runs_again(page, lab):
+    cells = [
+        *MAGIC,
+        "def shout(body): return body.upper() + '!'",
+        "print('watching', len(loud.observers), loud.run(' b '))",
+    ]
+    page.evaluate(OPEN, lab.notebook("magic.ipynb", *cells))
+    output = page.locator(f"{CURRENT}.jp-OutputArea-output pre", has_text="watching")
+    output.wait_for()
+    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout:"]')
+    run_cell(page, 3)
+    page.wait_for_selector(f'{CURRENT}[data-status="changed"][aria-label^="shout:"]')
+    page.get_by_role("checkbox", name="Breakpoint on shout").click()
+    run_cell(page, 1)
+    page.wait_for_selector(f'{CURRENT}[aria-label^="shout:"][aria-label$="breakpoint"]')
+    run_cell(page, 4)
+    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout:"]')
+    assert (output.text_content().strip(), page.locator(f"{CURRENT}.nbg-stage svg").count()) == ("watching 1 B!", 1)
+    page.evaluate(CLOSE)
+
+
+def test_a_debugger_that_ends_a_cell_is_shown_and_follows_cells(page, lab):
+    page.evaluate(OPEN, lab.notebook("debug.ipynb", *MAGIC[:2], "d = loud.debug(' a ')\nd", "d.next().output"))
+    page.locator(f"{CURRENT}.nbg-standing", has_text="stands before shout").wait_for()
+    page.evaluate(CLOSE)
