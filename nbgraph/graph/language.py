@@ -44,13 +44,17 @@ def parse(text: str, scope: Scope) -> Graph:
     return build(cell, header, scope, cell.declarations)
 
 
-def build(cell: Cell, header: Header, scope: Scope, declared: Collection[Declaration]) -> Graph:
+def build(
+    cell: Cell, header: Header, scope: Scope, declared: Collection[Declaration], *, is_checked: bool = False
+) -> Graph:
     """The graph of a cell's arrow lines; the declarations given are steps, every other name is bound late."""
     wiring = Wiring(cell.text, calls_of(scope))
     for declaration in declared:
         wiring.declare(declaration)
     for phrase in cell.phrases:
         wiring.draw(phrase)
+    if is_checked:
+        wiring.check()
     return Graph.assemble(
         header.name,
         wiring.steps.values(),

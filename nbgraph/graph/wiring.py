@@ -23,7 +23,7 @@ class Wiring:
 
     def __init__(self, text: Text, calls: Calls) -> None:
         self.steps: dict[str, Step] = {}
-        self.edges: dict[Edge, None] = {}
+        self.edges: dict[Edge, int] = {}  # and where in the text each is drawn
         self.responder: str | None = None
         self._text, self._calls, self._admission = text, calls, calls.admission
         self._declared: dict[str, Step] = {}
@@ -55,6 +55,14 @@ class Wiring:
                     self._connect(item, source, aim, target, phrase if is_last else None)
         if phrase.limit is not None:
             self._limit(phrase, groups)
+
+    def check(self) -> None:
+        """Refuse an `else` that stands beside no condition, at its place."""
+        conditional = {edge.source for edge in self.edges if edge.when is not None and not edge.is_error}
+        for edge, offset in self.edges.items():
+            if edge.otherwise and edge.source not in conditional:
+                message = f'found `else`, but no arrow of "{edge.source}" has an `if`; expected one beside it.'
+                raise language_error(self._text, offset, message)
 
     def _check_ends(self, phrase: Phrase) -> None:
         if any(item.kind is Kind.RESPOND for item in phrase.groups[0]):
@@ -150,7 +158,7 @@ class Wiring:
                 when = self._condition(phrase.condition, kind)
         if kind is EdgeKind.ERROR:
             self._check_handler(source, target, when, phrase)
-        self.edges[Edge(source, target, when, bool(phrase and phrase.otherwise), kind)] = None
+        self.edges[Edge(source, target, when, bool(phrase and phrase.otherwise), kind)] = aim.offset
         self._ways.draw(source, target, kind)
 
     def _condition(self, text: str, kind: EdgeKind) -> Condition:

@@ -1,0 +1,5 @@
+"""The notebook's door: `%load_ext nbgraph`, `%%graph`, `%graph`, completion, short tracebacks."""
+
+from nbgraph.magic.extension import load
+
+__all__ = ["load"]

@@ -1,0 +1,103 @@
+"""Completion: names of steps in arrow lines, options on the first line; all else is IPython's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+
+from nbgraph import steps
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.step import Step
+
+IDENTIFIER = "nbgraph"
+OPTIONS = ("--run", "--debug", "--deploy", "--export", "--hide", "--max-iterations", "--error-stream")
+TARGETS = ("process", "docker", "swarm")
+ENDINGS = ("if", "else", "on error", "max")
+_STEP = re.compile(r"(?:->|\[|,)\s*(?P<token>\w*)$")  # in an arrow line: where a step is expected
+_START = re.compile(r"^\s*(?P<token>\w+)$")
+_AFTER_STEP = re.compile(r"->\s*(?:\w+|\[[^\]]*\]|\"[^\"]*\")\s+(?P<token>[a-z]*(?: [a-z]*)?)$")
+_FUNCTION = re.compile(r"@(?P<token>\w*)$")
+_MENTIONED = re.compile(r"->\s*\[?\s*(\w+)|(\w+)(?:@\w+)?\s*\]?\s*->|[,\[]\s*(\w+)(?=[^\n]*->)")
+
+
+def install(shell: Any) -> None:
+    """Complete in the cells of `%%graph`; a second `%load_ext` replaces the first."""
+
+    @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]
+    def match(context: Any) -> dict[str, Any]:
+        before = context.text_until_cursor
+        text = context.full_text
+        if not re.match(r"\s*%{1,2}graph\b", text):
+            return {"completions": [], "suppress": False}
+        found, token, only = completions(text, context.cursor_line, before, shell.user_ns)
+        chosen = [SimpleCompletion(text=name, type=kind) for name, kind in found if name.startswith(token)]
+        return {"completions": chosen, "suppress": bool(chosen) and only, "matched_fragment": token, "ordered": True}
+
+    kept = [one for one in shell.Completer.custom_matchers if getattr(one, "matcher_identifier", "") != IDENTIFIER]
+    shell.Completer.custom_matchers = [*kept, match]
+
+
+Found = tuple[list[tuple[str, str]], str, bool]
+
+
+def completions(text: str, row: int, before: str, namespace: dict[str, Any]) -> Found:
+    """(names with their kind, what is typed of them, whether nothing else can stand here) at a place of a cell.
+
+    >>> names, token, only = completions("%%graph g\\nclean -> sc", 1, "clean -> sc", {"score": len})
+    >>> [name for name, kind in names if name.startswith(token)], token, only
+    (['score'], 'sc', True)
+    """
+    if row == 0 and text.lstrip().startswith("%"):
+        return _first_line(before, namespace)
+    is_arrow = "->" in before and not re.match(r"\s*(?:async\s+)?def\b", before)
+    if is_arrow and re.search(r"\bif\b", before.rpartition("->")[2]):
+        return [("event", "body")], re.split(r"\W", before)[-1], False
+    for pattern, names, only in (
+        (_STEP, _steps(text, before, namespace), True),
+        (_FUNCTION, _functions(text, before), True),
+        (_AFTER_STEP, ((ending, "keyword") for ending in ENDINGS), True),
+    ):
+        if is_arrow and (match := pattern.search(before)):
+            return list(dict(names).items()), match["token"], only
+    if start := _START.search(before):
+        return list(dict(_steps(text, before, namespace)).items()), start["token"], False
+    return [], "", False
+
+
+def _first_line(before: str, namespace: dict[str, Any]) -> Found:
+    words = before.split()
+    token = "" if before[-1:].isspace() else words[-1]
+    previous = words[-1] if not token else words[-2] if len(words) > 1 else ""
+    if previous == "--deploy":
+        return [(target, "target") for target in TARGETS], token, True
+    if token.startswith("-") or (not token and previous not in OPTIONS and len(words) > 1):
+        return [(option, "option") for option in OPTIONS if option not in words], token, True
+    if previous.endswith("graph"):
+        return [(name, "graph") for name, value in namespace.items() if isinstance(value, Graph)], token, True
+    return [], token, False
+
+
+def _steps(text: str, before: str, namespace: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Steps that the cell mentions already, what the notebook can call, the built-in steps."""
+    typed = re.split(r"\W", before)[-1]
+    yield from ((name, "step") for name in _mentioned(text) if name != typed)
+    yield from ((name, "function") for name, value in namespace.items() if name[0] != "_" and _is_handler(value))
+    yield from ((name, "built-in") for name in steps.__all__)
+    yield "respond", "keyword"
+
+
+def _is_handler(value: Any) -> bool:
+    return callable(value) or isinstance(value, Step | Graph)
+
+
+def _mentioned(text: str) -> Iterable[str]:
+    arrows = (line for line in text.split("\n") if "->" in line)
+    return dict.fromkeys(name for line in arrows for match in _MENTIONED.findall(line) for name in match if name)
+
+
+def _functions(text: str, before: str) -> Iterator[tuple[str, str]]:
+    typed = re.split(r"\W", before)[-1]
+    yield from ((name, "function") for name in re.findall(r"@(\w+)", text) if name != typed)

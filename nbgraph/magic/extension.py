@@ -1,0 +1,19 @@
+"""Extension: what `%load_ext nbgraph` adds to a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbgraph.errors import NbgraphError
+from nbgraph.magic.completion import install
+from nbgraph.magic.magics import register
+from nbgraph.magic.traceback import rendered
+from nbgraph.widgets import picture
+
+
+def load(shell: Any) -> None:
+    """Add the magics, completion in their cells, the debugger's view, and errors without nbgraph's own frames."""
+    register(shell)
+    install(shell)
+    picture.register(shell)
+    NbgraphError._render_traceback_ = rendered  # type: ignore[attr-defined]  # IPython asks for it

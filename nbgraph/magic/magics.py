@@ -1,0 +1,151 @@
+"""The magic: `%%graph NAME` defines a graph and shows it, `%graph NAME` shows one, `%graph` lists them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.core.magic import no_var_expand
+
+from nbgraph.graph.argument import is_bare
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.header import MOST, header_of
+from nbgraph.graph.language import calls_of
+from nbgraph.graph.scope import Scope
+from nbgraph.magic.cell import define
+from nbgraph.magic.options import words
+from nbgraph.magic.traceback import short
+from nbgraph.widgets.picture import show
+
+ABOUT = """Wire the functions of the notebook into a graph.
+
+A cell holds Python and arrow lines, `clean -> score -> save`, `score -> alert if event["p"] > 0.9`,
+`score -> dead_letter on error`, `save -> respond`. `%graph NAME` shows a graph, `%graph` lists them.
+
+"""
+
+
+def register(shell: Any) -> None:
+    """Add `%graph` and `%%graph` to a shell."""
+    magic = GraphMagic(shell)
+
+    def graph(line: str, cell: str | None = None) -> Any:
+        __tracebackhide__ = True
+        try:
+            return magic(line, cell)
+        except UsageError:
+            raise  # IPython shows its message and nothing else
+        except SyntaxError as error:
+            raise error.with_traceback(None) from None  # IPython shows the whole stack of one
+        except Exception as error:
+            raise short(error)  # noqa: B904  # it is the same error
+
+    graph.__doc__ = ABOUT + magic.parser.format_help()
+    no_var_expand(graph)  # type: ignore[no-untyped-call]  # `{x}` and `$x` in a cell are Python, not the shell's
+    shell.register_magic_function(graph, "line_cell", "graph")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"%graph: {message}\n{self.format_usage()}")
+
+
+class GraphMagic:
+    """What the magic does in one shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self.parser = _Parser(prog="%%graph", add_help=False)
+        for name, metavar, about in (
+            ("--run", "EXPR", "run one event, the value of a Python expression, and give the answer"),
+            ("--debug", "EXPR", "step through an event"),
+            ("--deploy", "TARGET", "host it: process, docker or swarm"),
+            ("--export", "FOLDER", "write it as a project that runs without this notebook"),
+            ("--error-stream", "X", "where unhandled errors are reported"),
+        ):
+            self.parser.add_argument(name, metavar=metavar, help=about)
+        self.parser.add_argument("name", nargs="?", help="the graph: the notebook's variable that holds it")
+        self.parser.add_argument("--hide", action="store_true", help="show no picture")
+        about = "how often a step on a cycle may run for one event"
+        self.parser.add_argument("--max-iterations", metavar="N", type=int, help=about)
+
+    def __call__(self, line: str, cell: str | None) -> Any:
+        try:
+            given = self.parser.parse_args(words(line))
+        except ValueError as error:  # a quote that is never closed
+            raise UsageError(f"%graph: {error} in {line!r}") from None
+        if given.name is None and cell is not None:
+            raise UsageError("%%graph: the graph has no name; write `%%graph NAME`.")
+        if given.name is None:
+            print(self._list())
+            return None
+        graph = self._shown(given) if cell is None else self._defined(given, line, cell)
+        if not given.hide:
+            self._show(graph)
+        return self._done(graph, given)
+
+    def _defined(self, given: argparse.Namespace, line: str, cell: str) -> Graph:
+        """The graph of the cell, bound to its name; one that is there already takes it over."""
+        namespace: dict[str, Any] = self.shell.user_ns
+        if not is_bare(given.name):
+            raise UsageError(f"%%graph: {given.name!r} can't name a variable; a notebook holds a graph by its name.")
+        most = MOST if given.max_iterations is None else given.max_iterations
+        header = header_of(given.name, most, given.error_stream, calls_of(Scope(namespace)))
+        new = define(self.shell, header, line, cell)
+        graph = namespace.get(given.name)
+        if isinstance(graph, Graph):
+            graph.become(new)
+            return graph
+        namespace[given.name] = new
+        return new
+
+    def _shown(self, given: argparse.Namespace) -> Graph:
+        graph = self.shell.user_ns.get(given.name)
+        if not isinstance(graph, Graph):
+            known = self._graphs()
+            close = get_close_matches(given.name, known, n=1)
+            hint = f' Did you mean "{close[0]}"?' if close else ""
+            raise UsageError(f'%graph: there is no graph "{given.name}". Graphs: {", ".join(known) or "none"}.{hint}')
+        if given.max_iterations is not None or given.error_stream is not None:
+            raise UsageError("%graph: --max-iterations and --error-stream belong to the cell that defines the graph.")
+        return graph
+
+    def _graphs(self) -> dict[str, Graph]:
+        held = self.shell.user_ns.items()
+        return {name: value for name, value in held if isinstance(value, Graph) and not name.startswith("_")}
+
+    def _list(self) -> str:
+        graphs = self._graphs().items()
+        lines = [f"{name}: {len(graph.steps)} steps, {len(graph.edges)} edges" for name, graph in graphs]
+        return "\n".join(lines) or "There is no graph yet; `%%graph NAME` defines one."
+
+    def _show(self, graph: Graph) -> None:
+        show(graph, live=getattr(self.shell, "kernel", None) is not None)
+        if faults := graph.check():
+            listed = "\n".join(f"  - {fault}" for fault in faults)
+            print(f"Before {graph.name} can run:\n{listed}")
+
+    def _done(self, graph: Graph, given: argparse.Namespace) -> Any:
+        """What the options ask for, in turn; the last result is the cell's."""
+        actions: tuple[tuple[str | None, Callable[[str], Any]], ...] = (
+            (given.export, graph.export),
+            (given.deploy, graph.deploy),
+            (given.run, lambda text: graph.run(self._value("--run", text))),
+            (given.debug, lambda text: graph.debug(self._value("--debug", text))),
+        )
+        result = None
+        for text, action in actions:
+            if text is not None:
+                result = action(text)
+        return result
+
+    def _value(self, option: str, text: str) -> Any:
+        """The value of an option's expression, evaluated in the notebook."""
+        try:
+            code = compile(text.strip(), f"<{option}>", "eval")
+        except SyntaxError as error:
+            raise UsageError(f"%graph {option}: {text!r} is not an expression: {error.msg}.") from None
+        return eval(code, self.shell.user_ns)

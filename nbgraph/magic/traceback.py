@@ -1,0 +1,65 @@
+"""Traceback: errors as a notebook shows them: the user's lines, without nbgraph's own."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import IPython
+
+import nbgraph.errors
+from nbgraph.errors import LanguageError
+
+HIDDEN = (str(Path(nbgraph.errors.__file__).parent), str(Path(IPython.__file__).parent), "<nbgraph ")
+CALLS_MAGIC = ("run_cell_magic", "run_line_magic")
+
+
+def short(error: Exception) -> Exception:
+    """The error, to be shown without nbgraph's lines: IPython asks an exception how it wants to be shown."""
+    error._render_traceback_ = partial(rendered, error)  # type: ignore[attr-defined, unused-ignore]
+    return error
+
+
+def rendered(error: BaseException) -> list[str]:
+    """The lines of an error's traceback.
+
+    >>> rendered(LanguageError("found `!`; expected a step.", 2, 6, "a -> !x"))
+    ['  line 2', '    a -> !x', '         ^', 'LanguageError: line 2, column 6: found `!`; expected a step.']
+    """
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(error, LanguageError):
+        caret = " " * (error.column - 1) + "^"
+        return [f"  line {error.line}", f"    {error.text}", f"    {caret}", message]
+    lines = _lines(error)
+    if not lines and error.__cause__ is not None:
+        lines = _lines(error.__cause__)
+    return [*lines, message] if not lines or message not in lines[-1] else lines
+
+
+def _lines(error: BaseException) -> list[str]:
+    """The user's own lines that an error came through, those of its causes first."""
+    shown: BaseException | None = error
+    while shown is not None:
+        shown.__traceback__ = of_user(shown.__traceback__)
+        shown = shown.__cause__
+    shell: Any = IPython.get_ipython()  # type: ignore[attr-defined]
+    if shell is None or error.__traceback__ is None:
+        return []
+    return list(shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=0))
+
+
+def of_user(trace: TracebackType | None) -> TracebackType | None:
+    """The part of a traceback that leads through the user's own code."""
+    frames = []
+    while trace is not None:
+        after = trace.tb_next
+        calls_magic = after is not None and after.tb_frame.f_code.co_name in CALLS_MAGIC
+        if not calls_magic and not trace.tb_frame.f_code.co_filename.startswith(HIDDEN):
+            frames.append(trace)
+        trace = after
+    kept: TracebackType | None = None
+    for frame in reversed(frames):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return kept

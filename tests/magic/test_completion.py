@@ -1,0 +1,51 @@
+"""Completion in the cells of `%%graph`, by the way that every front end asks for it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+
+def completed(shell: Any, text: str) -> list[str]:
+    from IPython.core.completer import provisionalcompleter
+
+    with provisionalcompleter():
+        return [one.text for one in shell.Completer.completions(text, len(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%%graph g\nclean -> sco", ["score"]),
+        ("%%graph g\nfirst -> [clean, sco", ["score"]),
+        ("%%graph g\nearlier -> clean\nclean -> earl", ["earlier"]),
+        ("%%graph g\nclean -> Bat", ["Batch"]),
+        ("%%graph g\nsave -> respo", ["respond"]),
+        ("%%graph g\nclean -> score i", ["if"]),
+        ("%%graph g\nclean -> score on", ["on error"]),
+        ("%%graph g\nclean@audit -> score\nscore -> save@au", ["audit"]),
+        ("%%graph g\nclean -> score if eve", ["event"]),
+        ("%%graph g --max", ["--max-iterations"]),
+        ("%%graph g --deploy d", ["docker"]),
+        ("%graph fra", ["fraud"]),
+    ],
+)
+def test_what_can_stand_there_is_offered(shell: Any, text: str, expected: list[str]) -> None:
+    shell.run_cell("def score(x): return x\ndef clean(x): return x")
+    shell.run_cell("%%graph fraud --hide\nclean -> score")
+    assert expected[0] in completed(shell, text)
+
+
+def test_steps_are_offered_within_20_ms(shell: Any) -> None:
+    shell.run_cell("def score(x): return x")
+    completed(shell, "%%graph g\nclean -> sco")
+    begin = time.perf_counter()
+    assert completed(shell, "%%graph g\nclean -> sco") == ["score"]
+    assert time.perf_counter() - begin < 0.1  # 2 to 4 ms; the machine of a test may be busy
+
+
+def test_python_keeps_its_own_completion(shell: Any) -> None:
+    shell.run_cell("import math")
+    assert "sqrt" in " ".join(completed(shell, "%%graph g\nx = math.sq"))

@@ -1,0 +1,238 @@
+"""`%%graph` in a real shell."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from nbgraph import Graph, GraphError, StepError
+from nbgraph.errors import LanguageError
+from nbgraph.graph import Step
+from nbgraph.steps import Batch
+
+FRAUD = """%%graph fraud
+class Enrich:
+    made = 0
+    def __init__(self, table):
+        Enrich.made += 1
+        self.table = table
+    def do(self, body):
+        return {**body, "name": self.table[body["card"]]}
+
+def score(body) -> dict:
+    return {**body, "p": body["amount"] / 100}
+
+customers = {7: "Ann"}
+enrich = Enrich(table=customers)
+enrich -> score
+score -> alert if event["p"] > 0.9
+score -> save else
+save -> respond
+"""
+
+
+def run(shell: Any, cell: str) -> Any:
+    """The result of a cell that must work."""
+    result = shell.run_cell(cell, store_history=True)
+    result.raise_error()
+    return result.result
+
+
+def failure(shell: Any, cell: str, capsys: Any) -> tuple[BaseException, str]:
+    """The error of a cell, and what the notebook shows of it."""
+    capsys.readouterr()
+    result = shell.run_cell(cell, store_history=True)
+    return result.error_in_exec or result.error_before_exec, capsys.readouterr().out
+
+
+def test_a_cell_defines_a_graph_that_runs(shell: Any) -> None:
+    run(shell, "def alert(body): return 'alert'\ndef save(body): return body")
+    run(shell, FRAUD)
+    graph = shell.user_ns["fraud"]
+    answer = graph.run({"card": 7, "amount": 50})
+    assert (answer, shell.user_ns["Enrich"].made) == ({"card": 7, "amount": 50, "name": "Ann", "p": 0.5}, 1)
+
+
+def test_a_declaration_lands_in_the_notebook_as_a_step(shell: Any) -> None:
+    run(shell, FRAUD)
+    assert isinstance(shell.user_ns["enrich"], Step)
+    run(shell, "%%graph other\nenrich -> save")
+    assert shell.user_ns["other"].spec("enrich").handler == "Enrich"
+
+
+def test_running_again_updates_the_same_graph(shell: Any) -> None:
+    run(shell, "%%graph g\na -> b")
+    graph = shell.user_ns["g"]
+    run(shell, "%%graph g --max-iterations 7\na -> b -> c")
+    assert (shell.user_ns["g"] is graph, len(graph.steps), graph.max_iterations) == (True, 3, 7)
+
+
+def test_names_are_bound_late(shell: Any) -> None:
+    run(shell, "def double(x): return 2 * x")
+    run(shell, "%%graph g\ndouble -> respond")
+    run(shell, "def double(x): return 20 * x")
+    assert shell.user_ns["g"].run(2) == 40
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("new = 1\nold = 2\n1 / 0\na -> c", ZeroDivisionError),
+        ("new = 1\nold = 2\na -> c iff x", LanguageError),
+        ("new = 1\nold = 2\na -> c else", LanguageError),
+        ("new = 1\nold = (2\na -> c", SyntaxError),
+        ("new = 1\nold = 2\na -> g", GraphError),
+    ],
+)
+def test_a_failing_cell_leaves_everything_as_it_was(shell: Any, body: str, kind: type, capsys: Any) -> None:
+    run(shell, "old = 1")
+    run(shell, "%%graph g\na -> b")
+    error, _ = failure(shell, f"%%graph g\n{body}", capsys)
+    names = [step.name for step in shell.user_ns["g"].steps]
+    assert (isinstance(error, kind), names, shell.user_ns["old"], "new" in shell.user_ns) == (
+        True,
+        ["a", "b"],
+        1,
+        False,
+    )
+
+
+def test_an_error_in_the_cells_python_shows_its_own_line(shell: Any, capsys: Any) -> None:
+    _, shown = failure(shell, "%%graph g\nx = 1\n\ny = x / 0\na -> b", capsys)
+    assert ("In[1], line 4" in shown, "----> 4 y = x / 0" in shown, "magics.py" in shown) == (True, True, False)
+
+
+def test_a_syntax_error_shows_its_own_line(shell: Any, capsys: Any) -> None:
+    _, shown = failure(shell, "%%graph g\nx = 1\ny = 1 1\na -> b", capsys)
+    assert "Cell In[1], line 3\n    y = 1 1" in shown
+
+
+def test_a_wrong_arrow_line_shows_its_place(shell: Any, capsys: Any) -> None:
+    error, shown = failure(shell, "%%graph g\n\na -> b iff c", capsys)
+    assert isinstance(error, LanguageError)
+    assert (error.line, error.column, "    a -> b iff c\n           ^\n" in shown) == (3, 8, True)
+
+
+def test_a_failing_step_shows_the_users_lines_only(shell: Any, capsys: Any) -> None:
+    error, shown = failure(shell, "%%graph g --run 3\n\ndef half(x):\n    return x / 0\nhalf -> respond", capsys)
+    assert isinstance(error, StepError)
+    assert ("line 4, in half" in shown, "StepError: Step" in shown, "engine" in shown) == (True, True, False)
+    _, again = failure(shell, "g.run(4)", capsys)
+    assert ("line 4, in half" in again, "engine" in again) == (True, False)
+
+
+def test_the_source_of_what_a_cell_defines_is_its_own_text(shell: Any) -> None:
+    run(shell, FRAUD)
+    source = inspect.getsource(shell.user_ns["score"])
+    assert source == 'def score(body) -> dict:\n    return {**body, "p": body["amount"] / 100}\n'
+
+
+def test_built_in_steps_need_no_import_and_replace_no_name(shell: Any) -> None:
+    run(shell, "Filter = 'mine'")
+    run(
+        shell,
+        "%%graph g\ndef make(): return Batch(2)\nsecond = step(Map(fn='event + 1'), retries=2)\nBatch(3) -> second",
+    )
+    assert (shell.user_ns["Filter"], shell.user_ns["make"]().__class__) == ("mine", Batch)
+    assert shell.user_ns["g"].spec("second").options.retries == 2
+
+
+def test_a_step_with_options_keeps_the_function_of_its_name(shell: Any) -> None:
+    run(shell, "def clean(x): return x + 1")
+    run(shell, "%%graph g\nclean = step(clean, input_path='a', result_path='a')\nclean -> respond")
+    assert (shell.user_ns["g"].run({"a": 1}), callable(shell.user_ns["clean"])) == ({"a": 2}, True)
+
+
+def test_computed_options_and_made_functions_are_python(shell: Any) -> None:
+    run(shell, "def adder(n): return lambda x: x + n\nn = 3\ndef clean(x): return x")
+    run(shell, "%%graph g\nadd = adder(2)\nclean2 = step(clean, retries=n)\nadd -> clean2 -> respond")
+    graph = shell.user_ns["g"]
+    assert (graph.run(1), graph.spec("clean2").options.retries) == (3, 3)
+
+
+def test_a_declared_object_that_the_cell_uses_is_made_by_the_cell(shell: Any) -> None:
+    add = "class Add:\n    n = 1\n    def do(self, x): return x + self.n\n"
+    run(shell, f"%%graph g\n{add}add = Add()\nadd.n = 5\nadd -> respond")
+    assert shell.user_ns["g"].run(1) == 6
+
+
+def test_arrows_inside_python_are_python(shell: Any) -> None:
+    cell = '''%%graph g
+text = """
+a -> b
+"""
+def outer(x):
+    def inner(y) -> int:
+        return y  # c -> d
+    return inner(x)
+pairs = {"x -> y": (lambda z: z)}
+outer -> respond
+'''
+    run(shell, cell)
+    assert ([step.name for step in shell.user_ns["g"].steps], shell.user_ns["text"]) == (["outer"], "\na -> b\n")
+
+
+def test_braces_and_dollars_stay_python(shell: Any) -> None:
+    run(shell, "x = 1")
+    run(shell, "%%graph g\nt = '{x} $x'\na -> b if event == '{x}'")
+    assert (shell.user_ns["t"], shell.user_ns["g"].edges[0].when) == ("{x} $x", "event == '{x}'")
+
+
+def test_commands_of_the_notebook_work_in_the_cell(shell: Any, capsys: Any) -> None:
+    run(shell, "%%graph g\n\nhere = %pwd\nx = 1 / 1\na -> b")
+    _, shown = failure(shell, "%%graph g\n\n%pwd\n1 / 0\na -> b", capsys)
+    assert (shell.user_ns["x"], "In[2], line 4" in shown) == (1, True)
+
+
+def test_run_and_debug_evaluate_their_expression(shell: Any) -> None:
+    run(shell, "def double(x): return {'n': 2 * x['n m']}")
+    answer = run(shell, '%%graph g --run {"n m": 21} --hide\ndouble -> respond')
+    debugger = run(shell, '%graph g --hide --debug {"n m": 1}')
+    assert (answer, debugger.current.step) == ({"n": 42}, "double")
+
+
+def test_graphs_are_listed_and_shown(shell: Any, capsys: Any) -> None:
+    run(shell, "%graph")
+    run(shell, "%%graph g --hide\nlen -> str")
+    run(shell, "%graph")
+    run(shell, "%graph g")
+    empty, listed, *shown = capsys.readouterr().out.splitlines()
+    assert (empty, listed, shown[0]) == (
+        "There is no graph yet; `%%graph NAME` defines one.",
+        "g: 2 steps, 1 edges",
+        "Graph g: 2 steps",
+    )
+
+
+def test_what_is_still_missing_is_told(shell: Any, capsys: Any) -> None:
+    run(shell, "%%graph g\nnobody -> len")
+    assert 'Step "nobody": handler "nobody" is neither defined here nor a built-in step' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%graph nothing", 'no graph "nothing"'),
+        ("%%graph\na -> b", "has no name"),
+        ("%%graph a-b\na -> b", "can't name a variable"),
+        ("%%graph g --run (\na -> b", "not an expression"),
+        ("%%graph g --max-iterations x\na -> b", "invalid int value"),
+        ("%%graph g 'x\na -> b", "No closing quotation"),
+    ],
+)
+def test_a_wrong_first_line_is_told(shell: Any, line: str, words: str, capsys: Any) -> None:
+    shell.run_cell(line)
+    assert words in capsys.readouterr().err
+
+
+def test_help_names_the_options(shell: Any) -> None:
+    assert "--max-iterations N" in shell.find_line_magic("graph").__doc__
+
+
+def test_the_graph_is_the_same_as_one_built_in_python(shell: Any) -> None:
+    run(shell, "%%graph g\na -> b if event > 3\nb -> respond")
+    graph = Graph("g")
+    graph.to("a").to("b", when="event > 3").respond()
+    assert shell.user_ns["g"] == graph
