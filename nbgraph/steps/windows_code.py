@@ -84,8 +84,8 @@ class WindowCode:
     def __init__(self, aggregators: Sequence[FieldAggregator], layouts: Sequence[Series]) -> None:
         self.aggregators, self.layouts = aggregators, layouts
         self.names: dict[str, Any] = {
-            "nan": NAN, "inf": math.inf, "sqrt": math.sqrt, "merged_m2": merged_m2, "accumulate": accumulate, "bisect_right": bisect_right,
-            "raise_no_number": _raise_no_number,
+            "nan": NAN, "inf": math.inf, "sqrt": math.sqrt, "merged_m2": merged_m2, "accumulate": accumulate,
+            "bisect_right": bisect_right, "raise_no_number": _raise_no_number,
         }  # fmt: skip
         for number, aggregator in enumerate(aggregators):
             if callable(aggregator.field):

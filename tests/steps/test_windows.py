@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbgraph import Graph
+from nbgraph import Event, Graph, GraphError, StepError, steps
 from nbgraph.steps import AggregateByKey, FieldAggregator, FixedWindows, SlidingWindows
 from nbgraph.steps.windows import OPERATIONS, duration
 from nbgraph.testing import FakeClock
@@ -104,14 +108,14 @@ def histories(draw: st.DrawFn) -> list[Body]:
     values = st.one_of(st.integers(-100, 100), st.floats(-1e6, 1e6), st.none(), st.just(math.nan))
     events: list[Body] = []
     time = 1_700_000_000
-    for _ in range(draw(st.integers(1, 40))):
+    for _ in range(draw(st.integers(1, 30))):
         time += draw(steps)
         kind = draw(st.sampled_from(["odd", "even"]))
         events.append({"key": draw(st.sampled_from("ab")), "time": time, "x": draw(values), "kind": kind})
     return events
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(histories(), st.sampled_from([None, "30m", "3d"]))
 def test_every_event_carries_what_pandas_computes_from_all_before_it(events: list[Body], lateness: str | None) -> None:
     graph = Graph("g")
@@ -119,7 +123,7 @@ def test_every_event_carries_what_pandas_computes_from_all_before_it(events: lis
     assert_same(list(graph.stream(events)), recomputed(events, AGGREGATORS, lateness))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(histories(), st.sampled_from([None, "30m"]), st.integers(0, 40), st.booleans())
 def test_a_frame_gives_what_its_rows_give(events: list[Body], lateness: str | None, cut: int, is_ordered: bool) -> None:
     events = sorted(events, key=lambda body: int(body["time"])) if is_ordered else events
@@ -152,7 +156,10 @@ HOURS = readings(("a", "10:05"), ("b", "10:10"), ("a", "10:55"), ("a", "11:05"),
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        (steps.EveryEvent(), [("a", "10:05", 1), ("b", "10:10", 1), ("a", "10:55", 2), ("a", "11:05", 2), ("a", "12:20", 1)]),
+        (
+            steps.EveryEvent(),
+            [("a", "10:05", 1), ("b", "10:10", 1), ("a", "10:55", 2), ("a", "11:05", 2), ("a", "12:20", 1)],
+        ),
         (steps.AfterMaxEvent(2), [("a", "10:55", 2), ("a", "12:20", 1), ("b", "10:10", 1)]),
         ({"mode": "maxEvents", "maxEvents": 4}, [("a", "12:20", 1), ("b", "10:10", 1)]),
         (steps.AfterDelay(3600), [("a", "12:20", 1), ("b", "10:10", 1)]),
@@ -218,7 +225,8 @@ def test_keys_and_times_in_many_forms() -> None:
     graph.to(AggregateByKey([windows], ["shop", "card"], lambda body: body["at"]["time"]))
     times = [
         "1970-01-01T02:00", datetime(1970, 1, 1, 2), datetime(1970, 1, 1, 2, tzinfo=UTC), 7200, 7200.5,
-        pd.Timestamp("1970-01-01T02:00"), pd.Timestamp("1970-01-01T03:00+01:00"), pd.Timestamp(7200, unit="s").to_datetime64(),
+        pd.Timestamp("1970-01-01T02:00"), pd.Timestamp("1970-01-01T03:00+01:00"),
+        pd.Timestamp(7200, unit="s").to_datetime64(),
     ]  # fmt: skip
     events = [{"shop": 1, "card": 2, "x": 1, "at": {"time": time}} for time in times]
     assert [body["n_sum_1h"] for body in graph.stream(events)] == [1, 2, 3, 4, 5, 6, 7, 8]
@@ -237,9 +245,10 @@ def test_sums_keep_no_trace_of_what_has_left_the_window() -> None:
 def test_memory_is_plain_and_bounded() -> None:
     graph = Graph("g")
     graph.to(rate(), "rate")
-    list(graph.stream([{"key": "a", "time": 600 * number, "x": 1} for number in range(5000)]))
+    list(graph.stream([{"key": "a", "time": 600 * number, "x": 1} for number in range(2000)]))
     (series,) = graph.plan().steps["rate"].call.target.state["keys"]["a"]
-    assert msgspec.json.encode(series) and max(len(part) for part in series if isinstance(part, list)) < 50
+    assert msgspec.json.decode(msgspec.json.encode(series)) == series
+    assert max(len(part) for part in series if isinstance(part, list)) < 50
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""DateExtractor: hours, weekdays, quarters of a time, as fields of their own."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.steps.features_fields import Each, FieldsStep, Function, is_missing
+
+
+def _is_last(time: datetime) -> bool:
+    return (time + timedelta(days=1)).month != time.month
+
+
+PARTS: dict[str, Callable[[datetime], Any]] = {
+    "year": lambda time: time.year,
+    "month": lambda time: time.month,
+    "day": lambda time: time.day,
+    "hour": lambda time: time.hour,
+    "minute": lambda time: time.minute,
+    "second": lambda time: time.second,
+    "microsecond": lambda time: time.microsecond,
+    "quarter": lambda time: (time.month + 2) // 3,
+    "week": lambda time: time.isocalendar().week,
+    "day_of_week": datetime.weekday,
+    "day_of_year": lambda time: time.timetuple().tm_yday,
+    "days_in_month": lambda time: calendar.monthrange(time.year, time.month)[1],
+    "is_leap_year": lambda time: calendar.isleap(time.year),
+    "is_month_start": lambda time: time.day == 1,
+    "is_month_end": _is_last,
+    "is_quarter_start": lambda time: time.day == 1 and time.month % 3 == 1,
+    "is_quarter_end": lambda time: time.month % 3 == 0 and _is_last(time),
+    "is_year_start": lambda time: time.day == 1 and time.month == 1,
+    "is_year_end": lambda time: time.month == 12 and _is_last(time),
+}
+OTHER_NAMES = {
+    "dayofweek": "day_of_week", "dayofyear": "day_of_year", "weekofyear": "week", "daysinmonth": "days_in_month",
+}  # fmt: skip
+PARTS |= {other: PARTS[name] for other, name in OTHER_NAMES.items()}
+
+
+class DateExtractor(FieldsStep):
+    """Parts of a time become fields `<timestamp_col>_<part>`, by the names that pandas has for them.
+
+    >>> from nbgraph import Graph
+    >>> from nbgraph.steps import DateExtractor
+    >>> graph = Graph("g")
+    >>> _ = graph.to(DateExtractor(["hour", "day_of_week"], "at"))
+    >>> graph.run({"at": "2026-11-23T09:30"})
+    {'at': '2026-11-23T09:30', 'at_hour': 9, 'at_day_of_week': 0}
+
+    A time is a datetime, an ISO 8601 text, or a number of seconds since 1970 (UTC); of one with a time zone the parts
+    are those of that zone. A missing time has missing parts. Without `timestamp_col` the field is "timestamp".
+    """
+
+    def __init__(self, parts: Iterable[str], timestamp_col: str | None = None) -> None:
+        self._parts = [parts] if isinstance(parts, str) else list(parts)
+        self._field = timestamp_col or "timestamp"
+        for part in self._parts:
+            if part not in PARTS:
+                raise GraphError(f'DateExtractor got the part "{part}"; known: {", ".join(PARTS)}.')
+
+    def change(self, fields: Mapping[str, Any], each: Each) -> dict[str, Any]:
+        if self._field not in fields:
+            raise KeyError(
+                f'DateExtractor takes "{self._field}" from the body, which has '
+                f"{', '.join(map(str, fields)) or 'nothing'}; correct timestamp_col, or add the field before this step."
+            )
+        time = fields[self._field]
+        return {**fields, **{f"{self._field}_{part}": each(_of(PARTS[part]), time) for part in self._parts}}
+
+
+def _of(part: Function) -> Function:
+    return lambda value: None if is_missing(value) else part(_time(value))
+
+
+def _time(value: Any) -> datetime:
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
