@@ -12,6 +12,9 @@ SCRIPTS: dict[str, tuple[str, str | None]] = {
     "Bytewax": ("with_bytewax.py", "streams"),
     "Quix Streams": ("with_quix.py", "streams"),
     "MLRun": ("with_mlrun.py", "mlrun"),
+    "ring buffers": ("windows_by_hand.py", None),
+    "nbgraph windows": ("windows_with_nbgraph.py", None),
+    "Storey windows": ("windows_with_storey.py", "streams"),
 }
 
 
@@ -108,6 +111,31 @@ ROWS: dict[str, Row] = {
         ("by hand", "nbgraph"),
         (Goal("nbgraph", "by hand", at_most=1.05),),
         4_000,
+    ),
+    "windows": Row(
+        "windows of 1 h and 6 h, sliding by 10 min, of 1,000 keys: sum and mean of 100,000 events",
+        (
+            Entry("by hand", "ring buffers", "windows"),
+            Entry("nbgraph", "nbgraph windows", "windows"),
+            Entry("nbgraph, frame", "nbgraph windows", "windows of a frame"),
+            Entry("Storey", "Storey windows", "windows"),
+        ),
+        (Goal("nbgraph", "by hand", at_most=1.5), Goal("Storey", "nbgraph", at_least=20)),
+        100_000,
+    ),
+    "vote": of_same_work(
+        "three scikit-learn models that vote: logistic regression, random forest, gradient boosting",
+        "vote usual",
+        ("by hand", "nbgraph"),
+        (Goal("nbgraph", "by hand", at_most=1.05),),
+        150,
+    ),
+    "vote_quick": of_same_work(
+        "three scikit-learn models that vote, all of them quick: three logistic regressions",
+        "vote quick",
+        ("by hand", "nbgraph"),
+        (Goal("nbgraph", "by hand", at_most=1.05),),
+        1_000,
     ),
     "trace": Row(
         "five steps of 100 µs of work each, with and without a trace",
