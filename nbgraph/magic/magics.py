@@ -44,7 +44,7 @@ def register(shell: Any) -> None:
             raise short(error)  # noqa: B904  # it is the same error
 
     graph.__doc__ = ABOUT + magic.parser.format_help()
-    no_var_expand(graph)  # type: ignore[no-untyped-call]  # `{x}` and `$x` in a cell are Python, not the shell's
+    no_var_expand(graph)  # `{x}` and `$x` in a cell are Python, not the shell's
     shell.register_magic_function(graph, "line_cell", "graph")
 
 

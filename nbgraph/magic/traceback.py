@@ -44,7 +44,7 @@ def _lines(error: BaseException) -> list[str]:
     while shown is not None:
         shown.__traceback__ = of_user(shown.__traceback__)
         shown = shown.__cause__
-    shell: Any = IPython.get_ipython()  # type: ignore[attr-defined]
+    shell: Any = IPython.get_ipython()
     if shell is None or error.__traceback__ is None:
         return []
     return list(shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=0))
