@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types format notebooks units bench docs clean
+.PHONY: demo test checks lint style types format notebooks units test-models bench docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -38,6 +38,11 @@ format:
 notebooks:
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -o addopts= notebooks
 
+# Real PyTorch and Transformers, several gigabytes: in an environment of its own, and not part of `make test`.
+test-models:
+	@VENV=.venv-models bash tests/lab/environment.sh flights,test,torch,huggingface
+	.venv-models/bin/python -m pytest tests/models_heavy
+
 units:
 	$(BIN)/python -m pytest
 
@@ -51,4 +56,4 @@ docs:
 	@echo "The notebooks as pages: build/docs"
 
 clean:
-	rm -rf .venv .bench build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-models .bench build dist .mypy_cache .pytest_cache .ruff_cache

@@ -63,6 +63,14 @@ def fetching() -> Run:
     return lambda events: asyncio.run(all_of(events))
 
 
+def voting(kind: str) -> Run:
+    from voters import vote, voters
+
+    models, rows = voters(kind)
+    called = list(models.values())
+    return lambda events: [vote(called, rows[number % len(rows)]) for number in range(events)][-50:]
+
+
 serve(
     {
         "chain 3": lambda: chain(3),
@@ -71,5 +79,7 @@ serve(
         "stream": stream,
         "records": records,
         "fetch": fetching,
+        "vote usual": lambda: voting("usual"),
+        "vote quick": lambda: voting("quick"),
     }
 )

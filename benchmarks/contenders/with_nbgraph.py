@@ -72,6 +72,18 @@ def building(length: int) -> Run:
     return run
 
 
+def voting(kind: str) -> Run:
+    from voters import voters
+
+    models, rows = voters(kind)
+    graph = Graph("vote")
+    ensemble = graph.to(steps.VotingEnsemble(), "ensemble")
+    for name, model in models.items():
+        ensemble.add_route(name, steps.SklearnModel(model=model))
+    ask = graph.ready().run
+    return lambda events: [ask({"inputs": [rows[number % len(rows)]]})["outputs"][0] for number in range(events)][-50:]
+
+
 serve(
     {
         "chain 3": lambda: chain(3),
@@ -80,6 +92,8 @@ serve(
         "stream": stream,
         "records": records,
         "fetch": fetching,
+        "vote usual": lambda: voting("usual"),
+        "vote quick": lambda: voting("quick"),
         "spin": spinning,
         "spin traced": spinning_traced,
         "build 10": lambda: building(10),

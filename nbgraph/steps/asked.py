@@ -54,9 +54,10 @@ def asked(event: Event) -> Asked:
     >>> asked(Event({"amount": 120}))
     Asked(operation='infer', model=None, version=None, by_path=False)
     """
-    parts = [] if event.path == "/" else event.path.strip("/").split("/")
-    if parts and parts[0] == "v2":
-        return _by_path(parts[1:], event)
+    if event.path != "/":
+        parts = event.path.strip("/").split("/")
+        if parts[0] == "v2":
+            return _by_path(parts[1:], event)
     if event.method == "GET" and _is_empty(event.body):
         return Asked("server", by_path=True)
     return _by_body(event.body)
@@ -68,7 +69,9 @@ def _is_empty(body: Any) -> bool:
 
 def _by_body(body: Any) -> Asked:
     """A body says what it wants where it is a request; other bodies may have such fields of their own."""
-    if not isinstance(body, Mapping) or ("inputs" not in body and "operation" not in body):
+    if type(body) is not dict and not isinstance(body, Mapping):  # to ask an abstract class takes its time
+        return PLAIN
+    if "inputs" not in body and "operation" not in body:
         return PLAIN
     model, operation = body.get("model"), body.get("operation", "infer")
     if model is None and operation == "infer":

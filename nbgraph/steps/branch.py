@@ -54,6 +54,11 @@ class Branch:
         self.target, self.is_async = target, is_async
         self._shares = isinstance(target, Described)  # our models and routers leave the event as it is
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether the target's own `do` is what is called, no retries or time limit around it, and is bare itself."""
+        return getattr(self.target, "is_bare", False) and self.function == self.target.do
+
     async def take(self, event: Event) -> Any:
         by_event = self.shape is Shape.EVENT
         if by_event:

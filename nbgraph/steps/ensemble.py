@@ -9,8 +9,10 @@ from typing import Any
 from nbgraph.errors import GraphError, NbgraphError, RequestError
 from nbgraph.event import Event
 from nbgraph.steps.asked import Asked
+from nbgraph.steps.branch import RouteError
 from nbgraph.steps.fan import Fan, executor_of
-from nbgraph.steps.inference import Form, Inference, inference_of, plain
+from nbgraph.steps.inference import Form, Inference, array_of_rows, inference_of, plain
+from nbgraph.steps.model import ModelServer
 from nbgraph.steps.router import Router
 from nbgraph.steps.share import normalised
 
@@ -58,7 +60,10 @@ class VotingEnsemble(Router):
             raise GraphError(f'Ensemble "{self.name}" has no weight for {", ".join(missing)}; give each route one.')
         self._weights = [shares[name] for name in self.routes]
         self._all = list(self.branches.values())
-        self._fan = Fan(self._all, dict.fromkeys(self.branches, executor_of(self.name, executor_type)))
+        self._executor = executor_of(self.name, executor_type)
+        self._fan = Fan(self._all, dict.fromkeys(self.branches, self._executor))
+        self._bare: list[ModelServer] = []  # all models, where nothing stands before or after their `predict`
+        self._by_array: list[ModelServer] = []  # the same, where each takes rows as an array
 
     def logic(self, predictions: Sequence[Sequence[Any]], weights: Sequence[float]) -> list[Any]:
         """One answer a row: `predictions` has a row for each input, and in it what each model says."""
@@ -85,27 +90,77 @@ class VotingEnsemble(Router):
                 404,
             )
         inference = inference_of(event, wanted)
-        question = _question(event, wanted, inference)
-        results = await self._fan.results([(branch, question) for branch in self._all])
-        columns = [
-            self._column(branch.name, result, inference) for branch, result in zip(self._all, results, strict=True)
-        ]
-        if len({len(column) for column in columns}) > 1:
+        if self._bare and wanted.operation != "infer_dict":
+            columns = self._predicted(inference.request)
+        else:
+            columns = await self._answered(event, wanted, inference)
+        return inference.answer(self.name, self._decided(columns), self.version)
+
+    def post_init(self) -> None:
+        super().post_init()
+        bare = [branch.target for branch in self._all if branch.is_bare]
+        if len(bare) < len(self._all) or self._executor != "array":
+            return
+        self._bare = bare
+        around = ("preprocess", "postprocess", "routed")
+        if not all(getattr(type(self), hook) is getattr(VotingEnsemble, hook) for hook in around):
+            return
+        if all(model.takes_arrays for model in bare):
+            self._by_array = bare
+
+    def do(self, event: Event) -> Any:
+        """The most common question, rows and nothing else, is answered without any detour."""
+        body = event.body
+        if self._by_array and event.path == "/" and type(body) is dict and len(body) == 1 and "inputs" in body:
+            array = array_of_rows(body["inputs"])
+            if array is not None:
+                outputs = self._decided([self._asked(model, array) for model in self._by_array])
+                return event.with_body({"model_name": self.name, "outputs": outputs})
+        return super().do(event)
+
+    def _decided(self, columns: Sequence[Sequence[Any]]) -> list[Any]:
+        """The ensemble's answer for each input, from what each model predicts for all."""
+        if len(set(map(len, columns))) > 1:
             counts = ", ".join(f"{name} {len(column)}" for name, column in zip(self.branches, columns, strict=True))
             raise NbgraphError(f'The models of ensemble "{self.name}" gave different numbers of predictions: {counts}.')
-        outputs = self.logic(list(zip(*columns, strict=True)), self._weights)
-        return inference.answer(self.name, outputs, self.version)
+        return self.logic(list(zip(*columns, strict=True)), self._weights)
 
-    def _column(self, name: str, result: Any, inference: Inference) -> list[Any]:
-        """What one model predicts for each input."""
-        if isinstance(result, Mapping) and "outputs" in result:
-            result = result["outputs"]
-        found = plain(result)
-        if inference.form is Form.ONE:
-            return [found]
-        if not isinstance(found, list | tuple):
-            raise NbgraphError(f'Model "{name}" gave {type(found).__name__}; expected a list, one prediction an input.')
-        return list(found)
+    def _predicted(self, request: dict[str, Any]) -> list[list[Any]]:
+        """What the models predict, each called directly."""
+        self._bare[0].validate(request, "infer")
+        return [self._asked(model, None, request) for model in self._bare]
+
+    def _asked(self, model: ModelServer, array: Any, request: Mapping[str, Any] | None = None) -> list[Any]:
+        """What one model predicts for the rows of an array, or of a request."""
+        try:
+            outputs = model.predict_array(array) if request is None else model.predict({**request})
+            return _column(model.name, outputs)
+        except RequestError:
+            raise
+        except Exception as error:
+            raise RouteError(model.name, error) from error
+
+    async def _answered(self, event: Event, wanted: Asked, inference: Inference) -> list[list[Any]]:
+        """What the models answer to the event, through all their hooks."""
+        question = _question(event, wanted, inference)
+        results = await self._fan.results([(branch, question) for branch in self._all])
+        is_one = inference.form is Form.ONE
+        return [
+            [_outputs(result)] if is_one else _column(branch.name, _outputs(result))
+            for branch, result in zip(self._all, results, strict=True)
+        ]
+
+
+def _outputs(result: Any) -> Any:
+    return result["outputs"] if isinstance(result, Mapping) and "outputs" in result else result
+
+
+def _column(name: str, outputs: Any) -> list[Any]:
+    """What one model predicts for each input."""
+    found = plain(outputs)
+    if not isinstance(found, list | tuple):
+        raise NbgraphError(f'Model "{name}" gave {type(found).__name__}; expected a list, one prediction an input.')
+    return list(found)
 
 
 def _question(event: Event, wanted: Asked, inference: Inference) -> Event:
@@ -124,10 +179,12 @@ def _question(event: Event, wanted: Asked, inference: Inference) -> Event:
 
 
 def _is_class(value: Any) -> bool:
-    return isinstance(value, str | bytes | Integral)
+    return type(value) is int or isinstance(value, str | bytes | Integral)
 
 
 def _voted(row: Sequence[Any], weights: Sequence[float]) -> Any:
+    if row.count(row[0]) == len(row):
+        return row[0]
     votes: dict[Any, float] = {}
     for value, weight in zip(row, weights, strict=True):
         votes[value] = votes.get(value, 0.0) + weight

@@ -75,6 +75,8 @@ class Inference:
 def inference_of(event: Event, asked: Asked | None = None) -> Inference:
     """The request in an event's body; a request of the protocol must have "inputs"."""
     body = event.body
+    if type(body) is dict and "inputs" in body:
+        return _of_request(body, event.id if asked is not None and asked.by_path else None)
     if isinstance(body, str | bytes | bytearray):
         length = next((value for name, value in event.headers.items() if name.lower() == HEADER_LENGTH.lower()), None)
         if length is not None:
@@ -94,10 +96,10 @@ def _of_request(body: Mapping[str, Any], id: str | None) -> Inference:
     inputs = body["inputs"]
     request = {**body}
     own_id = body.get("id", id)
-    if not isinstance(inputs, list) or not inputs or not any(map(is_tensor, inputs)):
+    if not isinstance(inputs, list) or not inputs or not is_tensor(inputs[0]):
         return Inference(Form.REQUEST, request, own_id)
     if not all(map(is_tensor, inputs)):
-        raise RequestError('Each of "inputs" must be a tensor with name, shape, datatype and data, or none of them.')
+        raise RequestError('Where the first of "inputs" is a tensor, all must be, with name, shape, datatype and data.')
     arrays = {str(tensor.get("name")): array_of(tensor) for tensor in inputs}
     request["tensors"], request["inputs"] = arrays, _rows(arrays)
     parameters = body.get("parameters")
@@ -145,9 +147,23 @@ def is_many(body: Any) -> bool:
     return getattr(body, "ndim", 0) == 2  # an array or a DataFrame, known without importing their packages
 
 
+def array_of_rows(rows: Any) -> Any:
+    """Lists of numbers as one array, so that several models need not each make it; None for rows of any other kind."""
+    if type(rows) is not list or not rows or type(rows[0]) is not list:
+        return None
+    import numpy
+
+    try:
+        return numpy.asarray(rows)
+    except ValueError:
+        return None
+
+
 def plain(outputs: Any) -> Any:
     """Outputs as lists and numbers that JSON can hold."""
-    if isinstance(outputs, Mapping):
-        return {name: plain(values) for name, values in outputs.items()}
+    if type(outputs) is list:
+        return outputs
     convert = getattr(outputs, "tolist", None)
-    return convert() if callable(convert) else outputs
+    if convert is not None:
+        return convert()
+    return {name: plain(values) for name, values in outputs.items()} if isinstance(outputs, Mapping) else outputs

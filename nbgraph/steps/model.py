@@ -124,6 +124,19 @@ class ModelServer(Handler):
     # --- yours to use ---
 
     @property
+    def is_bare(self) -> bool:
+        """Whether nothing stands before or after `predict`, so that an ensemble may call it directly."""
+        around = ("preprocess", "validate", "postprocess", "do")
+        is_plain = all(getattr(type(self), hook) is getattr(ModelServer, hook) for hook in around)
+        return is_plain and self._load_when == "now" and not (self._track or self._awaited or self._max_batch)
+
+    takes_arrays = False  # whether rows that are lists may as well come as one array, by `predict_array`
+
+    def predict_array(self, array: Any) -> Any:
+        """The outputs for the rows of an array."""
+        return self.predict({"inputs": array})
+
+    @property
     def ready(self) -> bool:
         """Whether the model is loaded."""
         return self._loaded is not None and self._loaded.is_set() and self._failure is None

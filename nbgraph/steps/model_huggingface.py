@@ -55,7 +55,7 @@ class HuggingFaceModel(ModelServer):
             model=str(folder),
             device=self.device,
             trust_remote_code=False,
-            model_kwargs={"local_files_only": True, "use_safetensors": True},
+            model_kwargs={"use_safetensors": True},
         )
 
     def predict(self, request: dict[str, Any]) -> Any:

@@ -51,6 +51,7 @@ class SklearnModel(ModelServer):
         if self._call_model is None:
             raise GraphError(f'Model "{self.name}" is a {type(self.model).__name__}, which has no {self.method}().')
         self._names = _names(self.model)
+        self.takes_arrays = not self._names
         self._width = getattr(self.model, "n_features_in_", None)
         if self._names and not self.inputs:
             self.inputs = [{"name": name, "datatype": "FP64", "shape": [-1]} for name in self._names]
@@ -63,11 +64,19 @@ class SklearnModel(ModelServer):
         return read_estimator(file, allow_pickle=self.allow_pickle, trusted=self.trusted)
 
     def predict(self, request: dict[str, Any]) -> Any:
-        assert self._call_model is not None
         features = self._features(request["inputs"])
+        if self._names and not self._has_frames:
+            return self._without_names(features)
+        return self._called(features)
+
+    def predict_array(self, array: Any) -> Any:
+        if array.ndim != 2 or self._width != array.shape[1]:
+            return self.predict({"inputs": array})
+        return self._called(array)
+
+    def _called(self, features: Any) -> Any:
+        assert self._call_model is not None
         try:
-            if self._names and not self._has_frames:
-                return self._without_names(features)
             return self._call_model(features)
         except (TypeError, ValueError) as error:
             raise RequestError(f'Model "{self.name}" can\'t predict these inputs: {error}') from error
@@ -76,6 +85,8 @@ class SklearnModel(ModelServer):
         """What the model's method takes: an array, a list of texts, or a frame where it was fitted on one."""
         if hasattr(rows, "columns"):
             return rows
+        if hasattr(rows, "dtype") and not self._names:
+            return self._array(rows)
         first = rows[0] if len(rows) else None
         if isinstance(first, Mapping):
             rows = self._picked(rows)
@@ -124,10 +135,9 @@ class SklearnModel(ModelServer):
         return find_spec("pandas") is not None
 
     def _without_names(self, features: Any) -> Any:
-        assert self._call_model is not None
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            return self._call_model(features)
+            return self._called(features)
 
 
 def _names(model: Any) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def parted(response: Any) -> tuple[bytes, int] | None:
 
 
 def is_tensor(value: Any) -> bool:
-    return isinstance(value, Mapping) and "datatype" in value and "shape" in value
+    return type(value) is not list and isinstance(value, Mapping) and "datatype" in value and "shape" in value
 
 
 def _is_raw(tensor: Any) -> bool:

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-VENV=.venv
+VENV=${VENV:-.venv}
 EXTRAS=${1:-}
 
 is_new_enough() {
