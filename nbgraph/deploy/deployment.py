@@ -46,7 +46,6 @@ class Deployment:
         self.graph = graph
         self.name = hosted.request.name
         self.url = hosted.url
-        self.metrics_urls = hosted.metrics_urls
         key = hosted.request.api_key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # No proxy of the environment may stand between us and a port of this machine.
@@ -67,8 +66,13 @@ class Deployment:
 
     @property
     def functions(self) -> list[str]:
-        """The names of its functions."""
-        return [self._hosted.request.function]
+        """The names of its functions; callers reach the first."""
+        return self._hosted.functions
+
+    @property
+    def metrics_urls(self) -> list[str]:
+        """What Prometheus reads, a URL for each worker."""
+        return self._hosted.metrics_urls
 
     def invoke(self, body: Any, path: str = "/", headers: Mapping[str, str] | None = None) -> Any:
         """What the deployed graph answers; text and bytes go as they are, all else as JSON."""
@@ -92,12 +96,13 @@ class Deployment:
 
         import pandas
 
-        return pandas.DataFrame([] if self._is_stopped else [dataclasses.asdict(self._hosted.state())])
+        states = [] if self._is_stopped else self._hosted.states()
+        return pandas.DataFrame([dataclasses.asdict(state) for state in states])
 
     def logs(self, function: str | None = None, lines: int = 100) -> str:
-        """What the worker logged and the steps printed, the last lines."""
+        """What the workers logged and the steps printed, the last lines."""
         self._check_function(function)
-        return readable(self._hosted.logs(lines).splitlines())
+        return readable(self._hosted.logs(lines, function).splitlines())
 
     def metrics(self) -> pandas.DataFrame:
         """All numbers that Prometheus would read now: function, step, name, value."""
@@ -139,8 +144,7 @@ class Deployment:
     def scale(self, function: str, n: int) -> None:
         """Run that many replicas of a function."""
         self._check_function(function)
-        if n != 1:
-            raise DeployError(f'"{function}" answers callers on one port and so has one replica; scaling needs queues.')
+        self._hosted.scale(function, n)
 
     def stop(self) -> None:
         """End it: events in flight are finished, then nothing of it is left."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbgraph.deploy.hosted import Request, State, failed_start
+from nbgraph.deploy.hosted import Request, State, alone, failed_start
 from nbgraph.deploy.profile import GRACE_SECONDS, METRICS_PORT, PIDS, PORT, SECRETS, TMP, USER, Profile, labels
 from nbgraph.errors import DeployError
 
@@ -105,18 +105,28 @@ class Container:
                 return cls(client, found[0], request)
         return None
 
-    def logs(self, lines: int) -> str:
+    @property
+    def functions(self) -> list[str]:
+        return [self.request.function]
+
+    def scale(self, function: str, n: int) -> None:
+        if n != 1:
+            raise alone(function)
+
+    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
+        return []
+
+    def logs(self, lines: int, function: str | None = None) -> str:
         return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip("\n")
 
-    def state(self) -> State:
+    def states(self) -> list[State]:
         self._container.reload()
         attributes = self._container.attrs
         started = attributes["State"]["StartedAt"].partition(".")[0]
         image = attributes["Config"]["Image"]
         name = str(self._container.name)
-        return State(
-            self.request.function, name, self._container.status, attributes["RestartCount"], f"{started}+00:00", image
-        )
+        restarts = attributes["RestartCount"]
+        return [State(self.request.function, name, self._container.status, restarts, f"{started}+00:00", image)]
 
     def stop(self) -> None:
         import docker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from nbgraph.errors import DeployError
 
@@ -36,21 +36,40 @@ class State:
 
 
 class Hosted(Protocol):
-    """A function that runs somewhere."""
+    """The functions of a graph, running somewhere."""
 
     target: str
     request: Request
-    url: str
-    metrics_urls: list[str]
 
-    def logs(self, lines: int) -> str:
-        """The last lines of what the worker logged and the steps printed."""
+    @property
+    def url(self) -> str: ...
 
-    def state(self) -> State:
-        """How it is now."""
+    @property
+    def metrics_urls(self) -> list[str]: ...
+
+    @property
+    def functions(self) -> list[str]:
+        """Their names; the first answers callers."""
+
+    def logs(self, lines: int, function: str | None = None) -> str:
+        """The last lines of what the workers logged and the steps printed."""
+
+    def states(self) -> list[State]:
+        """How each worker is now."""
+
+    def scale(self, function: str, n: int) -> None:
+        """Run that many workers of a function."""
+
+    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Dead letters of the broker, the newest first; none where there is no broker."""
 
     def stop(self) -> None:
         """End it, events in flight first, and leave nothing behind; a second call does nothing."""
+
+
+def alone(function: str) -> DeployError:
+    """The sentence for scaling what can't be scaled."""
+    return DeployError(f'"{function}" answers callers on one port and so has one replica; scaling needs queues.')
 
 
 def failed_start(what: str, log: str) -> DeployError:

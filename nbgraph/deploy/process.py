@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.deploy.export import write
-from nbgraph.deploy.hosted import Request, State, failed_start
+from nbgraph.deploy.hosted import Request, State, alone, failed_start
 from nbgraph.deploy.profile import GRACE_SECONDS
 from nbgraph.errors import DeployError
 
@@ -72,14 +72,25 @@ class Process:
                     return cls(request, state.parent, found["pid"], None)
         return None
 
-    def logs(self, lines: int) -> str:
+    @property
+    def functions(self) -> list[str]:
+        return [self.request.function]
+
+    def scale(self, function: str, n: int) -> None:
+        if n != 1:
+            raise alone(function)
+
+    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
+        return []
+
+    def logs(self, lines: int, function: str | None = None) -> str:
         return "\n".join(_log(self._folder).splitlines()[-lines:])
 
-    def state(self) -> State:
+    def states(self) -> list[State]:
         is_running = _is_alive(self._pid) if self._worker is None else self._worker.poll() is None
         state = "running" if is_running else "exited"
         started = self._started.isoformat(timespec="seconds")
-        return State(self.request.function, str(self._pid), state, 0, started, "")
+        return [State(self.request.function, str(self._pid), state, 0, started, "")]
 
     def stop(self) -> None:
         atexit.unregister(self.stop)
