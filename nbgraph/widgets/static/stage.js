@@ -10,12 +10,31 @@ function shape(tag, attributes, ...children) {
   return made;
 }
 
-// The box round several shapes: a step that answers has two borders.
+const numbers = text => (text.match(/-?[\d.]+/g) ?? []).map(Number);
+
+// The box round several shapes (a step that answers has two borders), read from what is drawn: the browser knows no
+// boxes as long as the view is hidden, as it is in a notebook that is just opening.
 function around(shapes) {
-  const boxes = [...shapes].map(shape => shape.getBBox());
-  const [x, y] = [Math.min(...boxes.map(box => box.x)), Math.min(...boxes.map(box => box.y))];
-  const [right, bottom] = [Math.max(...boxes.map(box => box.x + box.width)), Math.max(...boxes.map(box => box.y + box.height))];
-  return { x, y, width: right - x, height: bottom - y };
+  const [xs, ys] = [[], []];
+  for (const part of shapes) {
+    const given = name => Number(part.getAttribute(name));
+    if (part.localName === "ellipse") {
+      xs.push(given("cx") - given("rx"), given("cx") + given("rx"));
+      ys.push(given("cy") - given("ry"), given("cy") + given("ry"));
+    } else numbers(part.getAttribute("d") ?? part.getAttribute("points")).forEach((one, index) => (index % 2 ? ys : xs).push(one));
+  }
+  const [x, y] = [Math.min(...xs), Math.min(...ys)];
+  return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
+}
+
+// The middle of a path of cubic curves: the point between its halves, or that of the curve in its middle.
+function middleOf(path) {
+  const points = numbers(path.getAttribute("d"));
+  const at = index => ({ x: points[2 * index], y: points[2 * index + 1] });
+  const curves = (points.length / 2 - 1) / 3;
+  if (curves % 2 === 0) return at((curves / 2) * 3);
+  const [one, two, three, four] = [0, 1, 2, 3].map(index => at(((curves - 1) / 2) * 3 + index));
+  return { x: (one.x + 3 * two.x + 3 * three.x + four.x) / 8, y: (one.y + 3 * two.y + 3 * three.y + four.y) / 8 };
 }
 
 function milliseconds(number) {
@@ -206,8 +225,7 @@ export class Stage {
     const line = this.lines.get(id);
     if (!line) return;
     if (!line.text) {
-      const path = line.group.querySelector("path");
-      const middle = path.getPointAtLength(path.getTotalLength() / 2);
+      const middle = middleOf(line.group.querySelector("path"));
       line.text = this.overlay.appendChild(shape("text", { class: "nbg-count", x: middle.x, y: middle.y + 11, "aria-hidden": "true" }));
       line.group.classList.add("nbg-used");
     }
