@@ -2,8 +2,9 @@
 
 from nbgraph.debug.breakpoint import Breakpoint
 from nbgraph.debug.debugger import Branch, Debugger
+from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import MISSING, Frame
 from nbgraph.debug.preview import Preview
 from nbgraph.debug.trace import Trace
 
-__all__ = ["MISSING", "Branch", "Breakpoint", "Debugger", "Frame", "Preview", "Trace"]
+__all__ = ["MISSING", "Branch", "Breakpoint", "Debugger", "Failure", "Frame", "Preview", "Trace"]

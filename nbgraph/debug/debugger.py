@@ -12,6 +12,7 @@ from typing import Any
 
 from nbgraph.debug.breakpoint import Breakpoint, On
 from nbgraph.debug.checkpoint import Checkpoint
+from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import Frame
 from nbgraph.debug.preview import snapshot
 from nbgraph.debug.recorder import Recorder
@@ -71,6 +72,8 @@ class Debugger:
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
         self._events = _several(events)
         self._walk = self._enter(self._events.pop(0))
+        if isinstance(events, Failure):  # it stands before the step that failed, with what was recorded upstream
+            self._walk.stand_before(events.step, snapshot(events.input))
         for name in breakpoints:
             self.break_at(name)
 
@@ -276,6 +279,8 @@ class Debugger:
 
 def _several(events: Any) -> list[Event]:
     """A list made of Events only is several events; anything else is the body of one, or one Event."""
+    if isinstance(events, Failure):
+        return [entering(events.event)]
     if isinstance(events, list) and events and all(isinstance(event, Event) for event in events):
         return [entering(event) for event in events]
     return [entering(events)]

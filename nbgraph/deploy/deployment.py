@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import msgspec
 
+from nbgraph.debug.failure import Failure
 from nbgraph.deploy.hosted import Hosted, readable
 from nbgraph.deploy.process import Process
 from nbgraph.errors import DeployError, NbgraphError
 from nbgraph.event import Event, is_json
 from nbgraph.graph.graph import Graph
 from nbgraph.serve.answer import encode
+from nbgraph.serve.pipeline import unpack
+from nbgraph.steps.border import event_of
 
 if TYPE_CHECKING:
     import pandas
@@ -118,11 +121,13 @@ class Deployment:
         ]
         return pandas.DataFrame(rows, columns=["function", "step", "name", "value"])
 
-    def failures(self) -> list[dict[str, Any]]:
-        """The events that failed last, the newest first: event, step, error, trace, time."""
+    def failures(self) -> list[Failure]:
+        """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
         places = [url.replace("/metrics", "/failures") for url in self.metrics_urls]
         found = [failure for place in places for failure in httpx.get(place, trust_env=False).json()]
-        return [{**failure, "event": _event(failure["event"])} for failure in found]
+        kept = [Failure({**failure, "event": _event(failure["event"])}) for failure in found]
+        letters = [_failure_of(letter) for letter in self._hosted.letters()]
+        return sorted([*kept, *letters], key=lambda failure: float(failure.time), reverse=True)
 
     def parity(self, events: Iterable[Any]) -> pandas.DataFrame:
         """What the notebook and the deployment answer to the same events, side by side."""
@@ -211,6 +216,13 @@ def _event(record: Mapping[str, Any]) -> Event:
     return Event(
         record.get("body"), record.get("key"), record.get("id"), record.get("path") or "/", record.get("method")
     )
+
+
+def _failure_of(letter: Mapping[str, Any]) -> Failure:
+    """The failure that a dead letter tells of: what came to the function, and what the step that failed got."""
+    event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
+    told = {name: letter[name] for name in ("step", "error", "trace", "time", "function")}
+    return Failure(event=event, **{**told, "trace": [letter["trace"]]}, input=unpack(letter["input"]))
 
 
 def _outcome(call: Any) -> Any:

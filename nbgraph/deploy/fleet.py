@@ -119,7 +119,7 @@ class Fleet:
         names = self._functions[function].reads
         return sum(loop.complete(self._backlog_of(name)) for name in names)
 
-    def failures(self, limit: int = 100) -> list[dict[str, Any]]:
+    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """The dead letters, the newest first."""
         return loop.complete(self._buried(limit))
 
