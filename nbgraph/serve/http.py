@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -20,18 +20,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from nbgraph.engine.observer import Move, Observer
-from nbgraph.engine.plan import Plan, entering
+from nbgraph.engine.plan import entering
 from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.serve.answer import AnswerError, Reply, error_of, reply_of
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.keys import Keys
-from nbgraph.serve.lane import Lane
 from nbgraph.serve.limits import Headers, Limits, Receive, RefusedError, body_of
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.protocol import Protocol, refusal, reply_to, request_of
+from nbgraph.serve.runner import Runner
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -48,14 +47,11 @@ class Gateway:
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
         self.in_flight = 0
-        self._metrics, self._failures, self._keys, self._limits = metrics, failures, keys, limits
-        self._early = _EarlyAnswers(graph) if _goes_on_after_answer(graph) else None
-        if self._early is not None:
-            graph.observers.append(self._early)
-        self._plan: Plan = graph.plan()
-        self.protocol = Protocol(self._plan)
-        self._lane = Lane()
+        self._metrics, self._keys, self._limits = metrics, keys, limits
+        self._runner = Runner(graph, metrics.tally, failures)
+        self.protocol = Protocol(self._runner.plan)
         self._rest = _rest(graph, self)
+        metrics.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,124 +72,63 @@ class Gateway:
         await _send(reply, send)
 
     def close(self) -> None:
-        self._lane.close()
+        self._runner.close()
 
     async def _event(self, scope: Scope, headers: Headers, receive: Receive) -> Reply:
         if self.is_draining:
             raise RefusedError(503, "This deployment is being stopped and takes no new events.")
         if self.in_flight >= self._limits.in_flight:
             raise RefusedError(429, f"{self.in_flight} requests are being worked on, the most that are taken.")
-        self._entered(1)
-        began = None
+        self.in_flight += 1
+        run = None
         try:
             body = await body_of(receive, headers, self._limits)
-            event = entering(
-                request_of(body, headers),
-                scope["path"],
-                scope["method"],
-                headers,
-                content_type=headers.get("content-type") or None,
-            )
+            given = request_of(body, headers)
+            kind = headers.get("content-type") or None
+            event = entering(given, scope["path"], scope["method"], headers, content_type=kind)
             if self.protocol.is_for(event.path) and (told := self.protocol.answer(event)) is not None:
                 return told
-            self._failures.received(event, body)
-            if self._lane.is_on_loop and not self._plan.is_async:
-                return self._reply(event, partial(self._lane.here, partial(self._plan.answer_to, event)))
-            early = {self._early.of(event)} if self._early is not None else set()  # before the first step may answer
-            began = self._begin(event)
-            return await self._within_deadline(event, began, early)
+            if self._runner.is_quick:
+                return _reply(event, partial(self._runner.here, event, body))
+            run, early = self._runner.begin(event, body)
+            return await self._within_deadline(event, run, early)
         except BodyError as error:
             return error_of(400, str(error))
         except RequestError as error:
             return refusal(error)
         finally:
-            if began is None or began.done():
-                self._entered(-1)
+            if run is None or run.done():
+                self.in_flight -= 1
             else:  # the caller has been answered, but the place is free only when the work ends
-                began.add_done_callback(lambda _: self._entered(-1))
-
-    def _begin(self, event: Event) -> asyncio.Future[Any]:
-        if self._plan.is_async:
-            return asyncio.ensure_future(self._plan.arun(event))
-        return self._lane.on_thread(partial(self._plan.answer_to, event))
+                run.add_done_callback(self._left)
 
     async def _within_deadline(self, event: Event, run: asyncio.Future[Any], early: set[asyncio.Future[Any]]) -> Reply:
         seconds = self._limits.seconds
         done, _ = await asyncio.wait({run, *early}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not done:
-            run.add_done_callback(partial(_log_late, event))
             return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)
-        if run not in done:
-            run.add_done_callback(partial(_log_late, event))
-        finished = run if run in done else done.pop()
-        return self._reply(event, finished.result)
+        return _reply(event, (run if run in done else done.pop()).result)
 
-    def _reply(self, event: Event, result: Callable[[], Any]) -> Reply:
-        """The reply to an answer, or to what was raised; the traceback goes to the log, never to the caller."""
-        try:
-            return reply_to(result())
-        except StepError as error:
-            if isinstance(error.__cause__, RequestError) and error.answer is None:
-                return refusal(error.__cause__)
-            _log_failure(event, error)
-            if error.answer is not None:  # the responder had answered before a later branch failed
-                return reply_of(error.answer)
-            return error_of(500, str(error), step=error.step, event=event.id)
-        except AnswerError as error:
-            log.error("%s", error, extra={"event": event.id})
-            return error_of(500, str(error), event=event.id)
-        except Exception as error:
-            log.exception("The graph failed outside of its steps", extra={"event": event.id})
-            return error_of(500, f"{type(error).__name__}: {error}", event=event.id)
-
-    def _entered(self, number: int) -> None:
-        self.in_flight += number
-        self._metrics.in_flight.set(self.in_flight)
+    def _left(self, _: asyncio.Future[Any]) -> None:
+        self.in_flight -= 1
 
 
-class _EarlyAnswers(Observer):
-    """Hands out what a responder in the middle of a graph answers, while the rest still runs."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._responder = graph.responder
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[str, asyncio.Future[Any]] = {}
-
-    def of(self, event: Event) -> asyncio.Future[Any]:
-        self._loop = asyncio.get_running_loop()
-        future = self._waiting[event.id] = self._loop.create_future()
-        return future
-
-    def after(self, move: Move) -> None:
-        if move.step == self._responder and move.error is None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._answer, move.event.id, move.output)
-
-    def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
-        """An event that never came to the responder: nobody waits for it any more."""
-        if not answers:
-            self._waiting.pop(event.id, None)
-
-    def _answer(self, id: str, answer: Any) -> None:
-        future = self._waiting.pop(id, None)
-        if future is not None and not future.done():
-            future.set_result(answer)
-
-
-def _goes_on_after_answer(graph: Graph) -> bool:
-    return any(edge.source == graph.responder and edge.carries_events for edge in graph.edges)
-
-
-def _log_failure(event: Event, error: StepError) -> None:
-    fields = {"event": event.id, "step": error.step}
-    log.error("%s", error, exc_info=error.__cause__ or error, extra=fields)
-
-
-def _log_late(event: Event, run: asyncio.Future[Any]) -> None:
-    error = None if run.cancelled() else run.exception()
-    if isinstance(error, StepError):
-        _log_failure(event, error)
-    elif error is not None:
-        log.error("%s", error, exc_info=error, extra={"event": event.id})
+def _reply(event: Event, result: Callable[[], Any]) -> Reply:
+    """The reply to an answer, or to what was raised."""
+    try:
+        return reply_to(result())
+    except StepError as error:
+        if error.answer is not None:  # the responder had answered before a later branch failed
+            return reply_of(error.answer)
+        if isinstance(error.__cause__, RequestError):
+            return refusal(error.__cause__)
+        return error_of(500, str(error), step=error.step, event=event.id)
+    except AnswerError as error:
+        log.error("%s", error, extra={"event": event.id})
+        return error_of(500, str(error), event=event.id)
+    except Exception as error:
+        log.exception("The graph failed outside of its steps", extra={"event": event.id})
+        return error_of(500, f"{type(error).__name__}: {error}", event=event.id)
 
 
 def _headers(scope: Scope) -> Headers:

@@ -59,7 +59,6 @@ def run(settings: Settings) -> None:
     listener = _bound(settings.host, settings.port)
     graph = load_project(settings.project)
     metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
-    graph.observers += [metrics, failures]
     gateway = Gateway(graph, metrics, failures, Keys.of_file(settings.key_file), settings.limits)
     with _metrics_server(settings, metrics, failures) as metrics_port:
         asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port))
@@ -126,7 +125,8 @@ def _configuration(gateway: Gateway) -> uvicorn.Config:
 
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where a socket names its protocol; without it every answer waits 40 ms for an ack.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -35,7 +35,7 @@ def places(seconds: Iterable[float]) -> list[bool]:
             if lane.is_on_loop:
                 assert lane.here(lambda takes=takes: call(takes)) == "MainThread"  # type: ignore[misc]
             else:
-                name = await lane.on_thread(lambda takes=takes: call(takes))  # type: ignore[misc]
+                name = await lane.run(lambda takes=takes: call(takes))  # type: ignore[misc]
                 assert name.startswith("nbgraph-lane")
         return found
 
@@ -49,9 +49,27 @@ def test_quick_calls_earn_the_loop() -> None:
     assert places([0.0001] * 52) == [False] * 50 + [True] * 2
 
 
-def test_a_slow_call_ends_it_at_once() -> None:
-    assert places([0.0001] * 50 + [0.5] + [0.0001] * 50)[49:] == [False, True] + [False] * 50
+def test_a_slow_call_ends_it_at_once_and_for_longer_each_time() -> None:
+    found = places([0.0001] * 50 + [0.5] + [0.0001] * 102)
+    assert found[49:] == [False, True] + [False] * 100 + [True] * 2
+
+
+def test_calls_that_are_neither_quick_nor_slow_stay_on_the_thread_for_the_most_part() -> None:
+    assert sum(places([0.005] * 1000)) < 30
 
 
 def test_a_hiccup_is_forgiven() -> None:
     assert all(places([0.0001] * 100 + [0.005] + [0.0001] * 5)[50:])
+
+
+def test_a_lane_that_is_never_idle_still_gets_onto_the_loop() -> None:
+    lane = Lane(Clock())
+
+    async def caller() -> list[str]:
+        return [await lane.run(lambda: threading.current_thread().name) for _ in range(100)]
+
+    async def crowd() -> list[list[str]]:
+        return await asyncio.gather(*(caller() for _ in range(8)))
+
+    assert {names[-1] for names in asyncio.run(crowd())} == {"MainThread"}
+    lane.close()

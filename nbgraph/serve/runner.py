@@ -1,0 +1,88 @@
+"""Runner: an event's way from the gateway through the graph, counted on the way, kept when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from nbgraph.engine.plan import Plan
+from nbgraph.errors import RequestError, StepError
+from nbgraph.event import Event
+from nbgraph.graph.graph import Graph
+from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
+from nbgraph.serve.failures import Failures
+from nbgraph.serve.lane import Lane
+from nbgraph.serve.tally import Seen, Tally, record
+
+log = logging.getLogger("nbgraph.serve")
+
+
+class Runner:
+    """Runs the events of one graph: async ones together, sync ones in their lane."""
+
+    def __init__(self, graph: Graph, tally: Tally, failures: Failures) -> None:
+        self._tally, self._failures = tally, failures
+        self._early: EarlyAnswers | None = None
+        if graph.responder is not None and goes_on_after_answer(graph):
+            self._early = EarlyAnswers(graph.responder)
+            graph.observers.append(self._early)
+        self.plan: Plan = tally.watching(graph.plan())
+        self._lane = Lane()
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the next event may run here and now, without keeping anyone waiting."""
+        return not self.plan.is_async and self._lane.is_on_loop
+
+    def here(self, event: Event, body: bytes) -> Any:
+        """The event's answer, at once."""
+        return self._lane.here(partial(self._answer, event, body))
+
+    def begin(self, event: Event, body: bytes) -> tuple[asyncio.Future[Any], set[asyncio.Future[Any]]]:
+        """The run of an event, and what may answer before its end."""
+        early = {self._early.of(event)} if self._early is not None else set()
+        way = (
+            self._answer_async(event, body)
+            if self.plan.is_async
+            else self._lane.run(partial(self._answer, event, body))
+        )
+        run = asyncio.ensure_future(way)
+        run.add_done_callback(_noticed)
+        return run, early
+
+    def close(self) -> None:
+        self._lane.close()
+
+    def _answer(self, event: Event, body: bytes) -> Any:
+        seen: list[Seen] = []
+        record.set(seen)
+        try:
+            return self.plan.answer_to(event)
+        except StepError as error:
+            self._failed(event, body, seen, error)
+            raise
+
+    async def _answer_async(self, event: Event, body: bytes) -> Any:
+        seen: list[Seen] = []
+        record.set(seen)
+        try:
+            return await self.plan.arun(event)
+        except StepError as error:
+            self._failed(event, body, seen, error)
+            raise
+
+    def _failed(self, event: Event, body: bytes, seen: list[Seen], error: StepError) -> None:
+        """The traceback goes to the log, the event to the failures; a request that was wrong is neither's business."""
+        self._tally.noticed(error.step, seen)
+        if isinstance(error.__cause__, RequestError) and error.answer is None:
+            return
+        self._failures.keep(event, body, seen, error)
+        log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": event.id, "step": error.step})
+
+
+def _noticed(run: asyncio.Future[Any]) -> None:
+    """Whoever asked may have gone; an error must not be reported as one that nobody looked at."""
+    if not run.cancelled():
+        run.exception()
