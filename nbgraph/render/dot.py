@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 FONT = "Arial"  # a name that the engine has widths for; the style sheet names its relatives
 SHAPES = {kinds.QUEUE: "cds", kinds.SOURCE: "cylinder", kinds.TARGET: "cylinder"}
 PORTS = {"LR": ("w", "e"), "TB": ("n", "s")}  # where arrows enter and leave
-FAMILY = {kinds.SOURCE: "store", kinds.TARGET: "store", kinds.GRAPH: "group", kinds.ANY: "error"}  # else as the kind
+FAMILY = {
+    kinds.SOURCE: "store",
+    kinds.TARGET: "store",
+    kinds.GRAPH: "group",
+    kinds.ANY: "error",
+    kinds.FOLD: "group",
+}  # else as the kind
 
 
 def digraph(graph: Graph, *, direction: str = "LR") -> graphviz.Digraph:
@@ -102,6 +108,8 @@ def _look(node: Node, status: str | None) -> dict[str, str]:
         look |= {"shape": SHAPES[node.kind], "style": "filled", "margin": "0.3,0.12", "height": "0.7"}
     if node.kind == kinds.ANY:
         look |= {"style": "rounded,dashed", "height": "0.3", "margin": "0.14,0.06", "fontsize": "11"}
+    if node.kind == kinds.FOLD:
+        look |= {"style": "rounded,filled,bold", "height": "0.7"}
     if node.is_responder:
         look |= {"peripheries": "2"}
     if status in STATUS:

@@ -9,8 +9,8 @@ from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, handler_name
 
-TASK, MODEL, ROUTER, QUEUE, SOURCE, TARGET, ERROR, GRAPH, ANY = (
-    "task", "model", "router", "queue", "source", "target", "error", "graph", "any"
+TASK, MODEL, ROUTER, QUEUE, SOURCE, TARGET, ERROR, GRAPH, ANY, FOLD = (
+    "task", "model", "router", "queue", "source", "target", "error", "graph", "any", "fold"
 )  # fmt: skip
 ROUTERS = {"ModelRouter", "VotingEnsemble", "ParallelRun", "ModelRunner", "EnrichmentRouter"}
 

@@ -96,13 +96,14 @@ class BuilderWidget(GraphWidget):
                 draft.redo()
 
     def _sheet(self) -> Message:
+        ids = self._drawn.ids  # of the last drawing: a step may have come or gone on another thread
         return {
             "text": self._text(),
             "problem": self._problem,
             "problems": self._problems(),
             "undo": len(self.draft.done),
             "redo": len(self.draft.undone),
-            "steps": {self._drawn.ids[step.name]: self._step(step) for step in self.graph.steps},
+            "steps": {ids[step.name]: self._step(step) for step in self.graph.steps if step.name in ids},
         }
 
     def _text(self) -> str:

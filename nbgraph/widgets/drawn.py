@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
+from nbgraph.render.fold import foldable, folded
 from nbgraph.render.group import MARKS
 from nbgraph.render.printable import printable
 from nbgraph.render.svg import picture
@@ -34,10 +35,16 @@ class Drawn:
     ({'strip': 'n0', 'upper': 'n1'}, 'e0')
     """
 
-    def __init__(self, graph: Graph, direction: str) -> None:
-        shown = view(graph)
+    def __init__(self, graph: Graph, direction: str, closed: Collection[str] = ()) -> None:
+        whole = view(graph)
+        self.foldable = foldable(whole)
+        self.functions = {node.name: node.function for node in whole.nodes}
+        shown = folded(whole, closed) if closed else whole
         self.ids = shown.paths()
-        self.names = {id: name for name, id in self.ids.items()}
+        self.members: dict[str, list[str]] = {}  # names of steps by id: several where they are folded
+        for name, id in self.ids.items():
+            self.members.setdefault(id, []).append(name)
+        self.names = {id: names[0] for id, names in self.members.items() if not id.startswith("fold")}
         self._groups = {node.id: self.names[node.id] for node in shown.all_nodes() if node.inner is not None}
         self._lines = {(line.source, line.target): line.id for line in shown.all_lines()}
         self.titles = {line.id: line.title for line in shown.all_lines()}
@@ -48,7 +55,8 @@ class Drawn:
         ]
         lines = [{"id": line.id, "source": line.source, "target": line.target} for line in shown.all_lines()]
         self.data: dict[str, Any] = {
-            "name": shown.name, "svg": "", "problem": "", "marks": MARKS, "steps": steps, "lines": lines
+            "name": shown.name, "svg": "", "problem": "", "marks": MARKS, "steps": steps, "lines": lines,
+            "folds": len(self.foldable), "isFolded": bool(closed),
         }  # fmt: skip
         try:
             self.data["svg"] = picture(shown, prefix="nbg", direction=direction)
@@ -69,10 +77,20 @@ class Drawn:
     def steps(self, changed: Mapping[str, Record], all: Mapping[str, Record]) -> dict[str, tuple[Any, ...]]:
         """Lines of a message by id; an inner graph is as its busiest step."""
         lines = {self.ids[name]: record.now() for name, record in changed.items() if name in self.ids}
-        for id, path in self._groups.items():
-            if any(name.startswith(f"{path}{INNER}") for name in changed):
-                inner = [record.now() for name, record in all.items() if name.startswith(f"{path}{INNER}")]
-                states = {line[0] for line in inner}
-                state = next((state for state in BUSIEST if state in states), "idle")
-                lines[id] = (state, max(line[1] for line in inner), sum(line[2] for line in inner), 0, 0, "")
+        for id in {id for id, names in self.members.items() if len(names) > 1} | set(self._groups):
+            names = [*self.members[id], *self._inside(id, all)]
+            if any(name in changed for name in names):
+                lines[id] = _together([all[name].now() for name in names if name in all])
         return lines
+
+    def _inside(self, id: str, all: Mapping[str, Record]) -> list[str]:
+        """The names of the steps of an inner graph that is drawn open."""
+        path = self._groups.get(id)
+        return [] if path is None else [name for name in all if name.startswith(f"{path}{INNER}")]
+
+
+def _together(lines: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """One line for several steps: the state of the busiest, the most events, all errors."""
+    states = {line[0] for line in lines}
+    state = next((state for state in BUSIEST if state in states), "idle")
+    return (state, max(line[1] for line in lines), sum(line[2] for line in lines), 0, 0, "")

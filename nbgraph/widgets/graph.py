@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ import anywidget
 import traitlets
 
 from nbgraph.graph.graph import Graph
+from nbgraph.render.fold import foldable
+from nbgraph.render.view import INNER, view
 from nbgraph.widgets.assets import module, styles
 from nbgraph.widgets.cells import after_cells
 from nbgraph.widgets.changed import Handlers
@@ -18,6 +21,7 @@ from nbgraph.widgets.inspect import inspected
 from nbgraph.widgets.save import TYPES, saved
 from nbgraph.widgets.watch import Change, Watch
 
+OPEN = 60  # steps; of a larger graph the functions and inner graphs are folded at first
 Message = dict[str, Any]
 
 
@@ -42,7 +46,10 @@ class GraphWidget(anywidget.AnyWidget):
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.watch = Watch.on(graph)
-        self._drawn = Drawn(graph, "LR")
+        self._drawing = threading.RLock()  # both the kernel's thread and the watch's draw
+        whole = Drawn(graph, "LR") if len(graph.steps) <= OPEN else None
+        self.closed: set[str] = set() if whole else set(foldable(view(graph)))
+        self._drawn = whole or Drawn(graph, "LR", self.closed)
         super().__init__(picture=self._drawn.data, breakpoints=list(self.watch.breakpoints))
         self._handlers = Handlers(graph)
         self._forget_cells = after_cells(self)
@@ -80,10 +87,20 @@ class GraphWidget(anywidget.AnyWidget):
         if self._views == 0:
             self._leave()
 
+    def fold(self, id: str, is_closed: bool) -> None:
+        """Draw the function or inner graph that a step belongs to as one, or open it; without a step all of them."""
+        names = set(self._drawn.foldable)
+        if id:
+            inside = self._drawn.members.get(id, [])
+            names &= {part for name in inside for part in (name, name.split(INNER)[0], self._drawn.functions.get(name))}
+        self.closed = self.closed | names if is_closed else self.closed - names
+        self.redraw()
+
     def redraw(self) -> None:
         """Show the graph as it is now."""
-        self._drawn = Drawn(self.graph, self.direction)
-        self.picture = self._drawn.data
+        with self._drawing:
+            self._drawn = Drawn(self.graph, self.direction, self.closed)
+            self.picture = self._drawn.data
         self.send_status(self.watch.everything())
 
     def update(self, change: Change) -> None:
@@ -122,6 +139,8 @@ class GraphWidget(anywidget.AnyWidget):
                 line = str(message.get("line"))
                 rows = self.watch.along(lambda source, target: self._drawn.line(source, target) == line)
                 self.send({"kind": "line", "line": line, "title": self._drawn.titles.get(line, ""), "rows": rows})
+            case "fold":
+                self.fold(str(message.get("step") or ""), bool(message.get("on")))
             case "save" if message.get("as") in TYPES:
                 states = self.watch.states()
                 self.send({"kind": "saved", **saved(self.graph, str(message["as"]), states, self.direction)})

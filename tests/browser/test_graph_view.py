@@ -271,3 +271,24 @@ def test_an_arrow_tells_what_went_along_it_and_why(view):
     page.locator('[aria-label^="score:"]').focus()
     page.keyboard.press("e")
     page.locator(".nbg-panel summary", has_text="event['p'] > 0.9 held").wait_for()
+
+
+def test_a_large_graph_is_folded_and_opened_by_a_click(view):
+    graph = Graph("many")
+    ref = graph.to(str, "s0")
+    for number in range(1, 200):
+        ref = ref.to(str, f"s{number}", function=f"part {number // 40}")
+    host = view(graph)
+    page = host.page
+    folds = page.locator("[data-step]").count()
+    graph.run("a")
+    page.wait_for_selector('[aria-label^="part 2: done"]')
+    page.locator('[aria-label^="part 2:"]').click()
+    page.wait_for_selector('[aria-label^="s100:"]')
+    opened = page.locator("[data-step]").count()
+    page.locator('[aria-label^="s100:"]').focus()
+    page.keyboard.press("f")
+    page.wait_for_selector('[aria-label^="part 2:"]')
+    page.get_by_role("button", name="Fold").click()
+    page.wait_for_function("() => document.querySelectorAll('[data-step]').length === 200")
+    assert (folds, opened) == (6, 45)

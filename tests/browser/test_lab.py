@@ -39,7 +39,10 @@ def test_the_live_view_follows_runs_and_hides_the_static_picture(page, lab):
     page.wait_for_function(
         "() => document.querySelector('[aria-label^=\"shout: done\"]').ariaLabel.includes('50 events')"
     )
-    boxes = [page.locator(f'{CURRENT}[aria-label^="shout:"]{part}').first.bounding_box() for part in (" > path", " .nbg-mark")]
+    boxes = [
+        page.locator(f'{CURRENT}[aria-label^="shout:"]{part}').first.bounding_box()
+        for part in (" > path", " .nbg-mark")
+    ]
     assert abs(boxes[1]["y"] + boxes[1]["height"] / 2 - boxes[0]["y"]) < 6  # the mark sits on the step's upper edge
     images = page.locator(f"{CURRENT}.nbg-static img")
     assert (images.count(), images.first.is_visible()) == (1, False)

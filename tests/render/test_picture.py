@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from nbgraph import Graph
-from nbgraph.render import digraph, mimebundle, outline, png, svg
+from nbgraph.render import digraph, mimebundle, outline, png, svg, view
+from nbgraph.render.fold import foldable, folded
 from nbgraph.types import EdgeKind
 
 HERE = Path(__file__).parent
@@ -138,3 +139,14 @@ def test_large_graphs_are_drawn_in_time():
 
     # goals: 0.04 and 0.4 s; a busy machine is given three times that
     assert (seconds(100) < 0.12, seconds(1000) < 1.2) == (True, True)
+
+
+def test_functions_and_inner_graphs_are_folded_into_one_node():
+    graph = fraud()
+    graph.step("clean").to(nested(), "all")
+    shown = folded(view(graph), foldable(view(graph)))
+    assert [(node.label, node.sublabel) for node in shown.nodes if node.kind in ("fold", "graph")] == [
+        ("reporting", "2 steps"), ("all", "graph of 3 steps"),
+    ]  # fmt: skip
+    assert (shown.ids["lake"], shown.ids["all/tidy/strip"]) == ("fold0", shown.ids["all"])
+    assert [line.kind for line in shown.lines if line.target == "fold0"] == ["flow"]

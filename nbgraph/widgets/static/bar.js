@@ -33,6 +33,20 @@ export function pictureBar(model, stage, spoken, ...more) {
     layers, asTable, save, ...more, searchField(stage, spoken));
 }
 
+// Draw every function and inner graph as one node, or open them; hidden where there are none.
+export function foldButton(model) {
+  const one = button("Fold", "Functions and inner graphs as one node each (f: the chosen one's)", () => {
+    model.send({ kind: "fold", on: one.getAttribute("aria-pressed") !== "true" });
+  }, { "aria-pressed": "false" });
+  const look = () => {
+    one.hidden = !model.get("picture").folds;
+    one.setAttribute("aria-pressed", String(model.get("picture").isFolded));
+  };
+  model.on("change:picture", look);
+  look();
+  return one;
+}
+
 function searchField(stage, spoken) {
   const search = element("input", { type: "search", placeholder: "find a step  /", "aria-label": "Find a step" });
   const find = () => {

@@ -11,6 +11,7 @@ function render({ model, el }) {
   const nameOf = id => model.get("sheet").steps?.[id]?.name;
   const stage = new Stage((kind, step, on) => {
     if (kind === "break") model.send({ kind, step, on });
+    else if (kind === "fold") model.send({ kind, step, on });
     else if (kind === "inspect") choose(step);
   });
   stage.link = (source, target) => edit("connect", { name: nameOf(source), target: nameOf(target) });

@@ -1,5 +1,5 @@
 // The view of a debugged run: moves, a slider over what happened, edits, forks, pins, breakpoints. The kernel decides.
-import { button, download, pictureBar } from "./bar.js";
+import { button, download, foldButton, pictureBar } from "./bar.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
@@ -30,7 +30,7 @@ function render({ model, el }) {
   const backHere = button("Go back to here", "Undo the run back to this frame", () => move("to", { index: Number(slider.value) }));
   const watches = element("div", { class: "nbg-watches" });
   const moves = movesBar(() => stage.current, move, send);
-  const bar = pictureBar(model, stage, spoken);
+  const bar = pictureBar(model, stage, spoken, foldButton(model));
   const root = element("div", { class: "nbg-root nbgraph nbg-debugger" }, moves.bar, problem,
     element("div", { class: "nbg-bar nbg-time" }, slider, clock, forks, backHere, standing),
     bar, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), watches, spoken);

@@ -1,5 +1,5 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
-import { button, download, pictureBar } from "./bar.js";
+import { button, download, foldButton, pictureBar } from "./bar.js";
 import { EventList, showLine, showWay } from "./events.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
@@ -16,7 +16,7 @@ function render({ model, el }) {
   const stage = new Stage((kind, step, on) => {
     if (kind === "inspect") opened = step;
     if (kind === "line") opened = null;
-    model.send(kind === "break" ? { kind, step, on } : { kind, step, line: step });
+    model.send(kind === "break" || kind === "fold" ? { kind, step, on } : { kind, step, line: step });
   });
   const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
   const panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
@@ -26,7 +26,7 @@ function render({ model, el }) {
     opened = null;
     events.ask();
   };
-  const bar = pictureBar(model, stage, spoken, button("Events", "List the last events", listEvents));
+  const bar = pictureBar(model, stage, spoken, foldButton(model), button("Events", "List the last events", listEvents));
   const root = element("div", { class: "nbg-root nbgraph" }, bar, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), spoken);
 
   const breakpoints = () => stage.setBreakpoints(model.get("breakpoints"));

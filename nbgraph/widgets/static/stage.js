@@ -109,7 +109,7 @@ export class Stage {
       group.setAttribute("tabindex", "-1");
       group.setAttribute("aria-label", `${step.name}: idle`);
       for (const text of group.querySelectorAll("text")) text.setAttribute("aria-hidden", "true");
-      const dot = this.dot(step, box);
+      const dot = step.type === "fold" ? null : this.dot(step, box);
       this.steps.set(step.id, { ...step, group, box, dot, next: [], before: [], breaks: false });
     }
     const names = new Map(picture.steps.map(step => [step.id, step]));
@@ -140,7 +140,7 @@ export class Stage {
     const wanted = new Set(names);
     for (const step of this.steps.values()) {
       step.breaks = wanted.has(step.name);
-      step.dot.setAttribute("aria-checked", String(step.breaks));
+      step.dot?.setAttribute("aria-checked", String(step.breaks));
       this.label(step);
     }
     this.table?.update([...this.steps.keys()]);
@@ -342,11 +342,18 @@ export class Stage {
     const group = event.target.closest("[data-step]");
     if (!group) return;
     this.focus(group.getAttribute("data-step"));
-    this.act("inspect", this.current);
+    this.open();
+  }
+
+  // A fold opens, a step shows what it saw.
+  open() {
+    const isFold = this.steps.get(this.current)?.type === "fold";
+    this.act(isFold ? "fold" : "inspect", this.current, false);
   }
 
   toggle(id) {
     const step = this.steps.get(id);
+    if (!step.dot) return;
     step.breaks = !step.breaks;
     step.dot.setAttribute("aria-checked", String(step.breaks));
     this.label(step);
@@ -376,9 +383,10 @@ export class Stage {
     const step = this.steps.get(this.current);
     const dot = event.target.closest?.("[data-break]");
     const does = {
-      Enter: () => (dot ? this.toggle(this.current) : this.act("inspect", this.current)),
-      " ": () => (dot ? this.toggle(this.current) : this.act("inspect", this.current)),
-      b: () => this.toggle(this.current), e: () => this.nextLine(), "+": () => this.zoom(1.25), "=": () => this.zoom(1.25),
+      Enter: () => (dot ? this.toggle(this.current) : this.open()),
+      " ": () => (dot ? this.toggle(this.current) : this.open()),
+      b: () => this.toggle(this.current), e: () => this.nextLine(),
+      f: () => this.act("fold", this.current, step.type !== "fold"), "+": () => this.zoom(1.25), "=": () => this.zoom(1.25),
       "-": () => this.zoom(0.8), 0: () => this.fit(), Home: () => this.focus(this.steps.keys().next().value),
       End: () => this.focus([...this.steps.keys()].at(-1)),
     };
