@@ -12,10 +12,10 @@ from nbgraph.graph.expression import parsed
 from nbgraph.graph.spelling import dotted
 
 NAMES = frozenset({"event", "state"})  # what such an expression is over
-_ARGUMENTS = frozenset(["fn", "predicate", "aggr_filter", "cond", "condition", "key_extractor", "when"])
+_ARGUMENTS = frozenset(["fn", "predicate", "aggr_filter", "event_processor"])
 _FIRST = {  # the first place that is an expression, where arguments are given without names
     "Map": 0, "Filter": 0, "FlatMap": 0, "ForEach": 0, "Extend": 0, "Partition": 0, "Choice": 0, "Reduce": 1,
-    "MapWithState": 1, "FieldAggregator": 4,
+    "MapWithState": 1, "Concurrent": 0, "FieldAggregator": 4,
 }  # fmt: skip
 Check = Callable[[str, str], None]
 
@@ -32,6 +32,9 @@ def check_arguments(handler: Any, arguments: Mapping[str, Any], where: str, chec
                 _check_value(item, f"{where}.*[{place}]", check)
         elif _is_expression(name):
             _check_value(value, f"{where}.{name}", check)
+        else:
+            for text in _filters(value):
+                _check_value(text, f"{where}.{name}", check)
 
 
 def check_calls(text: str, where: str, check: Check) -> None:
@@ -45,6 +48,15 @@ def check_calls(text: str, where: str, check: Check) -> None:
 def _evaluated(call: ast.Call) -> Iterator[ast.expr]:
     yield from call.args[_first(dotted(call.func)) :]
     yield from (keyword.value for keyword in call.keywords if keyword.arg is None or _is_expression(keyword.arg))
+
+
+def _filters(value: Any) -> Iterator[Any]:
+    """The filters of aggregates that are written as plain data."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _filters(item)
+    elif isinstance(value, dict):
+        yield from (item for key, item in value.items() if key == "aggr_filter")
 
 
 def _is_expression(name: str) -> bool:

@@ -32,10 +32,9 @@ def rendered(error: BaseException) -> list[str]:
     if isinstance(error, LanguageError):
         caret = " " * (error.column - 1) + "^"
         return [f"  line {error.line}", f"    {error.text}", f"    {caret}", message]
-    lines = _lines(error)
-    if not lines and error.__cause__ is not None:
-        lines = _lines(error.__cause__)
-    return [*lines, message] if not lines or message not in lines[-1] else lines
+    if lines := _lines(error):
+        return lines
+    return [*(_lines(error.__cause__) if error.__cause__ else []), message]
 
 
 def _lines(error: BaseException) -> list[str]:
