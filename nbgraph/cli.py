@@ -1,0 +1,160 @@
+"""The command line: run, draw, export, deploy and look after a saved graph, with the words of the notebook."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nbgraph.errors import NbgraphError
+from nbgraph.event import decode
+from nbgraph.graph.graph import Graph
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Run, draw, export and deploy saved graphs.")
+Saved = Annotated[Path, typer.Argument(help="a saved graph (.yaml, .json), or a folder that export wrote")]
+Module = Annotated[
+    Path | None, typer.Option("--module", help="the Python file that defines the handlers; default: handlers.py beside")
+]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Name = Annotated[str, typer.Argument(help="a deployment's name, or its graph's")]
+
+
+@app.command()
+def run(
+    graph: Saved,
+    body: Annotated[str, typer.Argument(help="the event's body as JSON or text; - reads lines from standard input")],
+    module: Module = None,
+) -> None:
+    """Run one event, or one a line, and print each answer as JSON."""
+    loaded = load(graph, module)
+    bodies = (line.rstrip("\n") for line in sys.stdin) if body == "-" else [body]
+    for one in bodies:
+        print(json.dumps(loaded.run(decode(one)), default=str))
+
+
+@app.command()
+def draw(
+    graph: Saved,
+    to: Annotated[Path | None, typer.Option("--to", help="an .svg, .png or .dot file; default: print an outline")] = None,
+    module: Module = None,
+) -> None:
+    """Draw a graph."""
+    loaded = load(graph, module)
+    if to is None:
+        from nbgraph.render.text import outline
+
+        print(outline(loaded))
+        return
+    pictures = {".svg": lambda: loaded.svg().encode(), ".png": loaded.png, ".dot": lambda: str(loaded.dot()).encode()}
+    if to.suffix not in pictures:
+        raise NbgraphError(f"{to} ends in {to.suffix or 'nothing'}; expected .svg, .png or .dot.")
+    to.write_bytes(pictures[to.suffix]())
+
+
+@app.command()
+def export(
+    graph: Saved,
+    folder: Annotated[Path, typer.Argument(help="where the project is written")],
+    target: Annotated[str, typer.Option(help="compose, swarm, kubernetes or nuclio")] = "compose",
+    module: Module = None,
+) -> None:
+    """Write a graph as a project that builds and runs by itself."""
+    print(load(graph, module).export(folder, target))
+
+
+@app.command()
+def deploy(
+    graph: Saved,
+    target: Annotated[str, typer.Option(help="process or docker")] = "docker",
+    port: Annotated[int | None, typer.Option(help="a free one if left out")] = None,
+    module: Module = None,
+) -> None:
+    """Host a graph; processes live as long as this command, containers on their own."""
+    deployment = load(graph, module).deploy(target, port=port)
+    print(f"{deployment.name} answers at {deployment.url}")
+    if target == "process":
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            deployment.stop()
+
+
+@app.command()
+def status(name: Name, as_json: Json = False) -> None:
+    """The replicas of a deployment."""
+    frame = _attached(name).status()
+    print(frame.to_json(orient="records", date_format="iso") if as_json else frame.to_string(index=False))
+
+
+@app.command()
+def logs(
+    name: Name,
+    function: Annotated[str | None, typer.Option(help="one function's only")] = None,
+    lines: Annotated[int, typer.Option(help="the last ones of each worker")] = 100,
+) -> None:
+    """What the workers logged and the steps printed."""
+    print(_attached(name).logs(function, lines))
+
+
+@app.command()
+def scale(name: Name, function: str, replicas: int) -> None:
+    """Run that many replicas of a function."""
+    _attached(name).scale(function, replicas)
+
+
+@app.command()
+def stop(name: Name) -> None:
+    """End a deployment; events in flight are finished first."""
+    _attached(name).stop()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(context: typer.Context, folder: Path) -> None:
+    """Serve an exported project here, as its container would; options as of `python -m nbgraph.serve`."""
+    from nbgraph.serve.__main__ import main as serving
+
+    raise typer.Exit(serving(["--project", str(folder), *context.args]))
+
+
+def load(path: Path, module: Path | None = None) -> Graph:
+    """The graph of a file or a project's folder, its names bound in the Python file beside it."""
+    if path.is_dir():
+        from nbgraph.serve.project import load_project
+
+        return load_project(path)
+    module = module or path.with_name("handlers.py")
+    return Graph.load(path, namespace=_names(module) if module.is_file() else {})
+
+
+def _names(module: Path) -> dict[str, Any]:
+    found = importlib.util.spec_from_file_location(module.stem, module)
+    if found is None or found.loader is None:
+        raise NbgraphError(f"{module} is not a Python file.")
+    loaded = importlib.util.module_from_spec(found)
+    found.loader.exec_module(loaded)
+    return vars(loaded)
+
+
+def _attached(name: str) -> Any:
+    from nbgraph.deploy.deployment import Deployment
+
+    return Deployment.attach(name)
+
+
+def main() -> None:
+    """The command `nbgraph`; what is wrong is told in a line, with status 1."""
+    try:
+        app()
+    except (NbgraphError, OSError) as error:
+        print(f"nbgraph: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

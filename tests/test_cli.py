@@ -1,0 +1,49 @@
+"""The command line on a saved graph."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nbgraph import Graph
+
+HANDLERS = "def double(body):\n    return {'twice': body['x'] * 2}\n"
+
+
+@pytest.fixture
+def saved(tmp_path):
+    graph = Graph("doubled")
+    graph.to("double").respond()
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    return graph.save(tmp_path / "graph.yaml")
+
+
+def nbgraph(*words, stdin=None):
+    command = [sys.executable, "-m", "nbgraph.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=60)
+
+
+def test_run_prints_the_answer(saved):
+    assert json.loads(nbgraph("run", saved, '{"x": 21}').stdout) == {"twice": 42}
+
+
+def test_run_reads_an_event_a_line(saved):
+    done = nbgraph("run", saved, "-", stdin='{"x": 1}\n{"x": 2}\n')
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"twice": 2}, {"twice": 4}]
+
+
+def test_draw_writes_a_picture_or_an_outline(saved, tmp_path):
+    nbgraph("draw", saved, "--to", tmp_path / "graph.svg")
+    assert "<svg" in (tmp_path / "graph.svg").read_text() and "double" in nbgraph("draw", saved).stdout
+
+
+def test_export_writes_a_project_that_runs(saved, tmp_path):
+    nbgraph("export", saved, tmp_path / "project")
+    assert json.loads(nbgraph("run", tmp_path / "project", '{"x": 3}').stdout) == {"twice": 6}
+
+
+def test_what_is_wrong_is_told_in_a_line(tmp_path):
+    done = nbgraph("run", tmp_path / "missing.yaml", "1")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "missing.yaml" in done.stderr
+    assert "No running deployment" in nbgraph("status", "nobody").stderr
