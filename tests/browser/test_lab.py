@@ -179,3 +179,25 @@ def test_a_debugger_that_ends_a_cell_is_shown_and_follows_cells(page, lab):
     page.evaluate(OPEN, lab.notebook("debug.ipynb", *MAGIC[:2], "d = loud.debug(' a ')\nd", "d.next().output"))
     page.locator(f"{CURRENT}.nbg-standing", has_text="stands before shout").wait_for()
     page.evaluate(CLOSE)
+
+
+def test_a_reloaded_page_shows_the_live_view_again(browser, lab):
+    context = browser.new_context(viewport={"width": 1100, "height": 700})
+    page = context.new_page()
+    ready = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel
+        ?.connectionStatus === 'connected'"""
+    page.goto(f"{lab.url}/doc/tree/{lab.notebook('reload.ipynb', GRAPH, RUN)}")
+    page.wait_for_function(ready, timeout=30_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector('[data-status="done"][aria-label^="shout:"]', timeout=20_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    page.wait_for_selector('[data-status="done"][aria-label^="shout:"]', timeout=30_000)
+    page.wait_for_function(ready, timeout=30_000)
+    page.evaluate("""async () => {
+        window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
+        await window.jupyterapp.commands.execute('notebook:run-cell');
+    }""")
+    page.locator('[aria-label^="shout:"][aria-label*="100 events"]').wait_for()
+    assert page.locator(".nbg-static img").is_visible() is False
+    context.close()

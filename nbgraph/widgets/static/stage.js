@@ -1,6 +1,7 @@
 // Stage: the picture itself: drawn from the kernel's SVG, moved and zoomed, walked by keyboard, marked with states.
 import { element } from "./values.js";
 
+const READABLE = 0.55; // the scale below which names can't be read
 const SVG = "http://www.w3.org/2000/svg";
 
 function shape(tag, attributes, ...children) {
@@ -94,7 +95,7 @@ export class Stage {
     this.origin = moved ? [moved.e, moved.f] : [0, 0];
     this.overlay = drawing.appendChild(shape("g", { class: "nbg-overlay" }));
     this.place(picture);
-    this.fit();
+    this.fit(READABLE);
     const again = [...this.steps.values()].find(step => step.name === focused);
     if (again) this.focus(again.id);
     this.table?.draw();
@@ -234,21 +235,22 @@ export class Stage {
 
   // --- moving -----------------------------------------------------------------------------------------------------
 
-  fit() {
+  // The whole picture in the room there is; `least` keeps a very long one readable, from its beginning.
+  fit(least = 0) {
     if (!this.svg) return;
     const [width, height] = this.size;
     const room = this.root.clientWidth || 800;
-    const scale = Math.min(1.25, room / width);
+    const scale = Math.max(least, Math.min(1.25, room / width));
     this.root.style.height = `${Math.round(Math.min(560, Math.max(96, height * scale + 20)))}px`;
     const space = [room / scale, Math.max(height, (this.root.clientHeight || height) / scale)];
-    this.look = [(width - space[0]) / 2, (height - space[1]) / 2, space[0], space[1]];
+    this.look = [width > space[0] ? 0 : (width - space[0]) / 2, (height - space[1]) / 2, space[0], space[1]];
     this.apply();
   }
 
   resized() {
     if (!this.svg || this.root.clientWidth === this.width) return;
     this.width = this.root.clientWidth;
-    this.fit();
+    this.fit(READABLE);
   }
 
   apply() {
