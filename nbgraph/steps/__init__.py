@@ -62,6 +62,7 @@ MODULES = {
     "target_sql": "SQLTarget",
     "windows": "FieldAggregator FixedWindows SlidingWindows",
     "windows_aggregate": "AggregateByKey",
+    "windows_query": "QueryByKey",
     "windows_emit": "AfterDelay AfterMaxEvent AfterPeriod AfterWindow EveryEvent",
 }
 

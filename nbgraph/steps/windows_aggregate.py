@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.context import StepContext, clock_of
+from nbgraph.steps.table import table_of
 from nbgraph.steps.windows import FieldAggregator, duration, seconds_of, time_like
 from nbgraph.steps.windows_code import Part, WindowCode, is_frame, reader
 from nbgraph.steps.windows_emit import EmitPolicy, EveryEvent, policy_of
 from nbgraph.steps.windows_held import Policy, policy_at_work
 from nbgraph.steps.windows_series import Series, series_of
+from nbgraph.steps.windows_store import WindowStore, described
 from nbgraph.types import Clock, Shape
 
 
@@ -53,7 +56,8 @@ class AggregateByKey(Handler):
     Without `key` events are grouped by their own key, without `time_field` they are put where their own time is. Both
     may be functions of the body, `key` also a list of fields. A whole DataFrame as a body is taken as its rows, in
     their order, and becomes the frame with the columns added. `emit_policy` tells when values go on: EveryEvent,
-    AfterMaxEvent, AfterPeriod, AfterWindow, AfterDelay.
+    AfterMaxEvent, AfterPeriod, AfterWindow, AfterDelay. With a `table` each key's windows are written there too, at
+    every event, where a restarted step and QueryByKey find them.
     """
 
     do: Callable[[Any], Any]
@@ -65,6 +69,7 @@ class AggregateByKey(Handler):
         time_field: str | Callable[[Any], Any] | None = None,
         emit_policy: EmitPolicy | Mapping[str, Any] | None = None,
         *,
+        table: Any = None,
         lateness: str | None = None,
         context: StepContext | None = None,
     ) -> None:
@@ -72,15 +77,17 @@ class AggregateByKey(Handler):
         self._key, self._time_field = key, time_field
         policy = policy_of(emit_policy)
         delay = getattr(policy, "delay_in_seconds", 0)
-        self.layouts = series_of(self.aggregators, None if lateness is None else duration(lateness), delay)
+        late = None if lateness is None else duration(lateness)
+        self.layouts = series_of(self.aggregators, late, delay)
         self._read_key, self._read_time = reader(key), reader(time_field)
         self._code = WindowCode(self.aggregators, self.layouts)
-        self.update, self.rebuilders = self._code.update(self), self._code.rebuilders
+        self._description = described(self.aggregators, late, delay)
+        self._store = None if table is None else WindowStore(table_of(table), self.layouts, self._code)
         self.state: dict[str, Any] = {"keys": {}, "held": {}}  # key -> its series; what the policy keeps back
         self._policy: Policy | None = None
         if not isinstance(policy, EveryEvent):
             self._hold_by(policy, clock_of(context))
-        elif key is not None and time_field is not None:
+        elif key is not None and time_field is not None and table is None:
             self.do = self._code.do(self, key, time_field)
         else:
             self.shape, self.do = Shape.EVENT, self._on_event
@@ -90,6 +97,19 @@ class AggregateByKey(Handler):
         self._policy = held = policy_at_work(policy, self, self.aggregators, clock, by_arrival=by_arrival)
         self.shape, self.do = Shape.EVENTS, self._on_held_event
         self.release, self.overdue, self.due = held.release, held.overdue, held.due  # type: ignore[method-assign]
+
+    def post_init(self) -> None:
+        if self._store is not None:
+            self._store.describe(self._description)
+
+    @cached_property
+    def update(self) -> Callable[[Any, float, Any], dict[str, Any]]:
+        """`update(key, time, body)`: take an event into its windows, give its columns."""
+        return self._code.update(self)
+
+    @property
+    def rebuilders(self) -> list[Callable[[list[Any]], Any]]:
+        return self._code.rebuilders
 
     # --- events ---
 
@@ -118,7 +138,10 @@ class AggregateByKey(Handler):
         return key, seconds_of(time), time
 
     def _with_columns(self, event: Event, key: Any, seconds: float, time: Any) -> dict[str, Any]:
-        return {**event.body, **self.update(key, seconds, event.body)}
+        body = {**event.body, **self.update(key, seconds, event.body)}
+        if self._store is not None:
+            self._store.keep(key, self.state["keys"][key])
+        return body
 
     def ended(self, seconds: float, time: Any) -> Iterator[Event]:
         """An event for each key that has something in its windows as they end at a time; the time is given alike."""
@@ -136,7 +159,11 @@ class AggregateByKey(Handler):
 
         keys = keys_of(self._key, frame, event.key if event else None)
         times = times_of(self._time_field, frame, event.time if event and self._time_field is None else None)
-        return with_columns(self, frame, keys, times)
+        answer = with_columns(self, frame, keys, times)
+        if self._store is not None:
+            for key in set(keys):
+                self._store.keep(key, self.state["keys"][key])
+        return answer
 
     def _held_frame(self, event: Event) -> list[Event]:
         """A frame under a policy: what its rows let go, as a frame."""
@@ -146,9 +173,10 @@ class AggregateByKey(Handler):
 
     # --- what the generated functions call in the rarer cases ---
 
-    def new(self) -> list[list[Any]]:
-        """The series of a key that has not been seen yet."""
-        return [layout.new() for layout in self.layouts]
+    def new(self, key: Any) -> list[list[Any]]:
+        """The series of a key that has not been seen yet; the table may know it from before."""
+        known = None if self._store is None else self._store.load(key)
+        return known or [layout.new() for layout in self.layouts]
 
     def late(self, series: Sequence[list[Any]], time: float, body: Any) -> dict[str, Any]:
         """Take an event that falls into a closed bucket; the columns are those of its own time."""

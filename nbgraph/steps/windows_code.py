@@ -11,6 +11,7 @@ import linecache
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import accumulate, count
 from operator import itemgetter
 from typing import Any, Protocol
@@ -35,7 +36,12 @@ _TIME = [
     "if kind is not float and kind is not int:",
     "    time = seconds_of(time)",
 ]
-_ENTRY = ["keys = step.state['keys']", "series = keys.get(key)", "if series is None:", "    series = keys[key] = new()"]
+_ENTRY = [
+    "keys = step.state['keys']",
+    "series = keys.get(key)",
+    "if series is None:",
+    "    series = keys[key] = new(key)",
+]
 
 
 class Keeper(Protocol):
@@ -43,7 +49,7 @@ class Keeper(Protocol):
 
     state: dict[str, Any]
 
-    def new(self) -> list[list[Any]]: ...
+    def new(self, key: Any) -> list[list[Any]]: ...
     def late(self, series: Sequence[list[Any]], time: float, body: Any) -> dict[str, Any]: ...
     def other(self, body: Any) -> Any: ...
     def missing(self, error: Exception, body: Any) -> Exception: ...
@@ -95,13 +101,24 @@ class WindowCode:
         for number, layout in enumerate(layouts):
             self.names[f"prune{number}"] = layout.prune
             self.names[f"advance{number}"] = self.made(f"advance{number}", self._advance(number))
-        self.adders = [self.made("add", self._adder(number)) for number in range(len(layouts))]
-        self.rebuilders = [self.made("rebuild", self._rebuilder(number)) for number in range(len(layouts))]
+
+    # Made when they are first asked for: most steps never see a late event.
+
+    @cached_property
+    def adders(self) -> list[Callable[..., None]]:
+        return [self.made("add", self._adder(number)) for number in range(len(self.layouts))]
+
+    @cached_property
+    def rebuilders(self) -> list[Callable[[list[Any]], Any]]:
+        return [self.made("rebuild", self._rebuilder(number)) for number in range(len(self.layouts))]
+
+    @cached_property
+    def columns(self) -> Callable[[Sequence[list[Any]]], dict[str, Any]]:
+        """`columns(series)`: the columns as they are."""
         lines, items = self._columns()
-        unpacked = [f"a{number} = series[{number}]" for number in range(len(layouts))]
-        self.columns = self.made(
-            "columns", ["def columns(series):", *_indented([*unpacked, *lines, f"return {{{items}}}"])]
-        )
+        unpacked = [f"a{number} = series[{number}]" for number in range(len(self.layouts))]
+        text = ["def columns(series):", *_indented([*unpacked, *lines, f"return {{{items}}}"])]
+        return self.made("columns", text)
 
     # --- whole functions ---
 
@@ -151,14 +168,18 @@ class WindowCode:
         self.rebuilders[number](series)
         return True
 
-    def columns_at(self, series: Sequence[list[Any]], time: float) -> dict[str, Any]:
-        """The columns of a key whose windows end with the periods that a time falls into."""
-        ended = [
-            layout.until(each, time // layout.spans.period) for layout, each in zip(self.layouts, series, strict=True)
-        ]
+    def columns_at(self, series: Sequence[list[Any]], time: float, *, last_closed: bool = False) -> dict[str, Any]:
+        """The columns of a key whose windows end with the periods that a time falls into.
+
+        With `last_closed` windows of one period, the fixed ones, are those that ended last.
+        """
+        ended = []
+        for layout, each in zip(self.layouts, series, strict=True):
+            number = time // layout.spans.period
+            ended.append(layout.until(each, number - 1 if last_closed and layout.spans.longest == 1 else number))
         for rebuild, each in zip(self.rebuilders, ended, strict=True):
             rebuild(each)
-        return self.columns(ended)  # type: ignore[no-any-return]
+        return self.columns(ended)
 
     def made(self, function: str, lines: Sequence[str], **names: Any) -> Callable[..., Any]:
         """The function that the lines define, with the lines where tracebacks find them."""

@@ -31,10 +31,13 @@ class Aggregation(Protocol):
     state: dict[str, Any]
     aggregators: list[FieldAggregator]
     layouts: list[Series]
-    rebuilders: list[Callable[[list[Any]], Any]]
 
-    def new(self) -> list[list[Any]]: ...
-    def update(self, key: Any, time: float, body: Any) -> dict[str, Any]: ...
+    @property
+    def rebuilders(self) -> list[Callable[[list[Any]], Any]]: ...
+    @property
+    def update(self) -> Callable[[Any, float, Any], dict[str, Any]]: ...
+
+    def new(self, key: Any) -> list[list[Any]]: ...
 
 
 def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], times: Array) -> pd.DataFrame:
@@ -67,7 +70,10 @@ def _with_arrays(step: Aggregation, rows: _Rows, values: Sequence[_Values]) -> C
     """The columns of rows whose keys all come in order."""
     found: Columns = {}
     keys = step.state["keys"]
-    series = {code: keys.setdefault(rows.known[code], step.new()) for code in np.unique(rows.codes)}
+    series: dict[int, list[list[Any]]] = {}
+    for code in np.unique(rows.codes):
+        key = rows.known[code]
+        series[code] = keys[key] = keys.get(key) or step.new(key)
     for number, layout in enumerate(step.layouts):
         of_layout = {code: each[number] for code, each in series.items()}
         segments = _Segments(layout, step.rebuilders[number], rows, of_layout)

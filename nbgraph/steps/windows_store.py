@@ -1,0 +1,99 @@
+"""Store: the windows of every key in a table, for a restarted step and for QueryByKey."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.steps.table import Table
+from nbgraph.steps.windows import FieldAggregator, FixedWindows
+from nbgraph.steps.windows_code import WindowCode
+from nbgraph.steps.windows_series import Series, series_of
+
+FIELD = "$windows"  # the field of a row that has its key's windows, and the key of the row that says what they are
+_FLOAT = "$float"
+
+
+def described(aggregators: Sequence[FieldAggregator], lateness: int | None, delay: float) -> dict[str, Any]:
+    """What has to be known to read windows, as plain data."""
+    return {
+        "aggregates": [
+            {
+                "name": each.name,
+                "column": each.name,
+                "operations": list(each.aggr),
+                "windows": list(each.windows.windows),
+                "period": None if isinstance(each.windows, FixedWindows) else f"{each.spans()[0].period}s",
+                "max_value": each.max_value,
+            }
+            for each in aggregators
+        ],
+        "lateness": lateness,
+        "delay": delay,
+    }
+
+
+class WindowStore:
+    """Reads and writes series; beside them a row may have other fields, which stay."""
+
+    def __init__(self, table: Table, layouts: Sequence[Series], code: WindowCode) -> None:
+        self._table, self._layouts, self._code = table, layouts, code
+
+    def describe(self, description: dict[str, Any]) -> None:
+        """Say in the table what its windows are; what it has must not be something else."""
+        known = self._table.get(FIELD)
+        if known is not None and known != description:
+            raise GraphError(
+                "The table has windows of other aggregates, or of another lateness, than this AggregateByKey keeps: "
+                f'{known!r}. Use another table, or delete its rows, "{FIELD}" too.'
+            )
+        if known is None:
+            self._table[FIELD] = description
+
+    def load(self, key: Any) -> list[list[Any]] | None:
+        """The series of a key; None where it has none yet."""
+        stored = (self._table.get(key) or {}).get(FIELD)
+        if stored is None:
+            return None
+        return [self._loaded(*each) for each in zip(self._layouts, stored, self._code.rebuilders, strict=True)]
+
+    @staticmethod
+    def _loaded(layout: Series, stored: Sequence[Any], rebuild: Any) -> list[Any]:
+        series = layout.new()
+        series[: len(stored)] = _read(stored)
+        rebuild(series)
+        return series
+
+    def keep(self, key: Any, series: Sequence[list[Any]]) -> None:
+        row = self._table.get(key) or {}
+        if not isinstance(row, Mapping):
+            raise TypeError(f"The table's row of {key!r} is {row!r}; expected a dict, to which windows can be added.")
+        stored = [_written(each[: layout.base(0)]) for layout, each in zip(self._layouts, series, strict=True)]
+        self._table[key] = {**row, FIELD: stored}
+
+
+def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], WindowCode] | None:
+    """The aggregates whose windows a table has; None where no AggregateByKey has written there yet."""
+    known = table.get(FIELD)
+    if known is None:
+        return None
+    aggregators = [FieldAggregator.of(each) for each in known["aggregates"]]
+    layouts = series_of(aggregators, known["lateness"], known["delay"])
+    return aggregators, layouts, WindowCode(aggregators, layouts)
+
+
+def _written(value: Any) -> Any:
+    """The value as JSON can hold it: drivers write rows as JSON, which has no infinity."""
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_FLOAT: repr(value)}
+    return value
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_read(each) for each in value]
+    return float(value[_FLOAT]) if isinstance(value, dict) else value
