@@ -21,7 +21,7 @@ from nbgraph.capture.imports import Imports, home_of
 from nbgraph.capture.literal import constructed, literal
 from nbgraph.capture.live import SOMETHING, closure, decorated, defaults, methods, written_in_class
 from nbgraph.capture.names import Names, names_in
-from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, refused, secrets_in
+from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, refused, secrets_in
 from nbgraph.capture.requirements import versions_of
 from nbgraph.capture.source import Source, Written, indented, source_of
 from nbgraph.errors import ExportError
@@ -150,6 +150,7 @@ class Module:
     def _write(self, name: str, value: Any, where: Where) -> None:
         text = literal(value)
         if text is not None:
+            raise_if_secrets(value, where)
             self._add(Definition(name, f"{name} = {text}", is_data=True), value)
             return
         call = constructed(value)
@@ -158,6 +159,7 @@ class Module:
             needed = tuple(self.define(thing.__name__, thing, where.through(name)) for thing in named)
             self._add(Definition(name, f"{name} = {text}", needed, is_data=not self._are_written(needed)), value)
         elif not self._write_code(name, value, where):
+            raise_if_secrets(value, where)
             self._write_artifact(name, value, where)
 
     def _are_written(self, names: tuple[str, ...]) -> bool:

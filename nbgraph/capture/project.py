@@ -11,7 +11,7 @@ from nbgraph import steps
 from nbgraph.capture.artifacts import MANIFEST, manifest
 from nbgraph.capture.local import is_local, local_files
 from nbgraph.capture.module import Module
-from nbgraph.capture.refusal import Where, raise_if_secret
+from nbgraph.capture.refusal import Where, raise_if_secret, raise_if_secrets
 from nbgraph.capture.requirements import Requirements, requirements_of
 from nbgraph.engine.bind import is_expression, resolve
 from nbgraph.errors import ExportError, GraphError
@@ -156,6 +156,7 @@ class _Portable:
         if type(value) in (list, tuple) and _is_deep(value):
             return type(value)(self._argument(step, name, item) for item in value)
         raise_if_secret(name, value, where)
+        raise_if_secrets(value, where)
         try:
             plain(value)
         except NotLiteralError:

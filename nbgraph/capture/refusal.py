@@ -6,7 +6,7 @@ import io
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ OPEN_THINGS = {  # (module, class): what to call it; looked up only among module
 RUNNING = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType, types.FrameType)
 SECRET_NAME = re.compile(r"(^|_)(password|passwd|passphrase|secret|api_?key|access_?key|private_?key)$")
 TOKEN_NAME = re.compile(r"(^|_)(token|credentials?)$")  # also what language models call a piece of text, so see below
+MIXED = re.compile(r"(?=.*[^a-z])(?=.*[^A-Z])\S{6,}")  # under a key of a dict, where "string" may stand for the type
 TOKEN = re.compile(r"(?=.*\d)[\w.~+/=-]{12,}")
 SECRET_TEXT = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -109,6 +110,29 @@ def raise_if_secret(name: str, value: Any, where: Where) -> None:
             f"{where} looks like a secret, and secrets must not be written into files or images: take it at run time "
             f'from context.secret("{name.lower()}") in a constructor or handler that names `context`.'
         )
+
+
+def raise_if_secrets(value: Any, where: Where) -> None:
+    """Refuse a secret among the items of dicts and lists, or the attributes of an object, by name or by form.
+
+    >>> raise_if_secrets({"db": [{"password": "hunter2"}]}, Where("score", ("CONFIG",)))
+    Traceback (most recent call last):
+    nbgraph.errors.ExportError: Step "score": CONFIG -> password looks like a secret, ...
+    """
+    waiting: list[tuple[str, Any]] = [("", value)]
+    looked_at = 0
+    while waiting and looked_at < 10_000:
+        name, found = waiting.pop()
+        looked_at += 1
+        if isinstance(found, str | bytes):
+            is_named = isinstance(found, str) and MIXED.fullmatch(found)
+            raise_if_secret(name if is_named else "", found, where.through(name) if name else where)
+        elif isinstance(found, Mapping):
+            waiting += [(key if isinstance(key, str) else "", item) for key, item in found.items()]
+        elif isinstance(found, list | tuple | set | frozenset):
+            waiting += [("", item) for item in found]
+        elif found is value and not isinstance(found, type) and hasattr(found, "__dict__"):
+            waiting += list(vars(found).items())
 
 
 def secrets_in(text: str) -> Iterator[int]:

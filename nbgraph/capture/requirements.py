@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 
 from nbgraph.errors import ExportError
 
-RUNTIME = ("msgspec", "PyYAML", "starlette", "uvicorn", "httpx", "prometheus-client")  # what the worker itself needs
+# What the worker itself needs.
+RUNTIME = ("msgspec", "PyYAML", "starlette", "uvicorn", "httpx", "prometheus-client", "nest-asyncio2")
 OWN = "nbgraph"  # the wheel of the nbgraph that is running goes along, so it is never pinned
 
 

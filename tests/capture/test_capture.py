@@ -307,6 +307,8 @@ REFUSED = {
     "f = (x for x in 'ab')": "is a generator,",
     "import threading; f = {'deep': [threading.RLock()]}": "a part of f (line 1) is a lock,",
     "f = 'AKIAIOSFODNN7EXAMPLE'": "looks like a secret",
+    "f = {'db': {'password': 'hunter2'}}": "f -> password (line 1) looks like a secret",
+    "class C: pass\nf = C()\nf.api_key = 'x9-fourty-two'": "f -> api_key (line 1) looks like a secret",
     "f = {'u': ['postgres://me:geheim@db/x']}": "looks like a secret",
 }
 
