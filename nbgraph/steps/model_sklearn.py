@@ -100,7 +100,7 @@ class SklearnModel(ModelServer):
         try:
             return [[record[name] for name in self._names] for record in records]
         except KeyError as missing:
-            needed = ", ".join(self._names)
+            needed = ", ".join(self._names) if len(self._names) <= 8 else f"{len(self._names)} features"
             raise RequestError(f'Model "{self.name}" needs {needed}; a row has no {missing}.') from None
 
     def _array(self, rows: Any) -> Any:

@@ -141,7 +141,7 @@ class ModelRouter(Router):
 
     async def routed(self, event: Event, wanted: Asked) -> Any:
         branch = self._chosen(event, wanted)
-        if self._shadows is None:
+        if self._shadows is None or not wanted.is_inference:
             return await branch.take(branch.asked(event, wanted))
         copies = self._shadows.of(event, wanted, branch.name)
         body = await branch.take(branch.asked(event, wanted))

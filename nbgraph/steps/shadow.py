@@ -23,7 +23,8 @@ Shadowed = str | list[str] | Mapping[str, float]
 class Shadows:
     """Runs the shadows of a router on a thread of their own, each with its own copy of the body.
 
-    `agrees` is reported as a metric of the router: 1 where a shadow answered the same, else 0.
+    Metrics of the router tell how they do: `NAME_agrees` is 1 where the shadow answered the same, else 0. What makes a
+    shadow fail is logged once, since it does so again and again.
     """
 
     def __init__(self, router: str, shadow: Shadowed, branches: Mapping[str, Branch], context: Any) -> None:
@@ -31,6 +32,7 @@ class Shadows:
         self._branches, self._context = branches, context
         self._log = logging.getLogger("nbgraph") if context is None else context.logger
         self._waiting = 0
+        self._logged: set[tuple[str, str]] = set()
 
     @staticmethod
     def check(router: str, shadow: Shadowed, routes: Iterable[str]) -> dict[str, float]:
@@ -75,9 +77,14 @@ class Shadows:
             if self._context is not None:
                 self._context.metric(f"{branch.name}_agrees", float(_outputs(body) == _outputs(answer)))
         except Exception as error:
-            self._log.warning('Shadow "%s" failed: %s: %s', branch.name, type(error).__name__, error)
+            self._log_once(branch.name, f"{type(error).__name__}: {error}")
         finally:
             self._waiting -= 1
+
+    def _log_once(self, name: str, failure: str) -> None:
+        if (name, failure) not in self._logged and len(self._logged) < WAITING:
+            self._logged.add((name, failure))
+            self._log.warning('Shadow "%s" failed: %s', name, failure)
 
 
 def _waited(branch: Branch, event: Event) -> Any:
