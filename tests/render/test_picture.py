@@ -1,6 +1,6 @@
 """The picture of a graph: DOT compared with saved files, SVG that any page can bear, PNG, an outline in words."""
 
-import time
+import resource
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -126,6 +126,12 @@ def test_an_empty_graph_and_one_that_holds_itself_are_drawn():
     assert svg(loop).startswith("<svg ")
 
 
+def processor_seconds() -> float:
+    """Of this process and the layout engine's: what a busy machine does not change much."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
 def test_large_graphs_are_drawn_in_time():
     def seconds(count: int) -> float:
         graph = Graph(f"chain{count}")
@@ -133,12 +139,13 @@ def test_large_graphs_are_drawn_in_time():
         for number in range(1, count):
             ref = ref.to(len, f"s{number}")
         graph.connect(f"s{count - 1}", f"s{count - 9}", kind=EdgeKind.CYCLE)
-        begin = time.perf_counter()
+        begin = processor_seconds()
         svg(graph)
-        return time.perf_counter() - begin
+        return processor_seconds() - begin
 
-    # goals: 0.04 and 0.4 s; a busy machine is given three times that
-    assert (seconds(100) < 0.12, seconds(1000) < 1.2) == (True, True)
+    svg(Graph("warm"))
+    # goals: 0.04 and 0.4 s on a quiet machine; twice that is allowed here
+    assert (seconds(100) < 0.08, seconds(1000) < 0.8) == (True, True)
 
 
 def test_functions_and_inner_graphs_are_folded_into_one_node():
