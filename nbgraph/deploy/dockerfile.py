@@ -11,11 +11,13 @@ from nbgraph.errors import ExportError
 
 PYTHON = "/packages/bin/python"
 PATH = "/runtime"
+STAGE = "nbgraph.stage=packages"  # by this the leftovers of builds are found
 _PIP = f"pip --python {PYTHON} --disable-pip-version-check install --no-cache-dir --no-warn-script-location"
 _TEXT = """\
 # The graph {graph} as an image. `docker compose up --build` in this folder builds and starts it.
 ARG BASE={base}
 FROM ${{BASE}} AS packages
+LABEL {stage}
 # PIP_NO_INDEX=1 takes every package from wheels/; otherwise pip asks its index for what is not there.
 ARG PIP_NO_INDEX
 WORKDIR /build
@@ -53,8 +55,8 @@ def dockerfile(graph: str, base: str, paths: Iterable[str]) -> str:
             f'The base image {base!r} is no name of an image; expected something like "{default_base()}".'
         )
     return _TEXT.format(
-        graph=json.dumps(graph), base=base, pip=_PIP, path=PATH, copies=_copies(sorted(paths)), user=USER, port=PORT,
-        metrics_port=METRICS_PORT, health=json.dumps(_health()), entrypoint=json.dumps(entrypoint()),
+        graph=json.dumps(graph), base=base, pip=_PIP, path=PATH, stage=STAGE, copies=_copies(sorted(paths)), user=USER,
+        port=PORT, metrics_port=METRICS_PORT, health=json.dumps(_health()), entrypoint=json.dumps(entrypoint()),
     )  # fmt: skip
 
 

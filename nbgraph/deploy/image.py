@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from nbgraph.deploy.dockerfile import STAGE
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 LAST_LINES = 12
+KEPT_STAGES = 5  # they are what makes the next build quick
 _STEP = re.compile(r"Step (\d+/\d+) : (.*)")
 Say = Callable[[str], None]
 
@@ -41,7 +43,7 @@ def built(
 
 
 def pruned(client: DockerClient, repository: str, image: str) -> None:
-    """Take away older images of the same function that no container uses; what they share with this one stays."""
+    """Take away older images of the same function that no container uses, and all but the latest first stages."""
     import docker
 
     for older in client.images.list(repository):
@@ -49,6 +51,11 @@ def pruned(client: DockerClient, repository: str, image: str) -> None:
             if tag != image and tag.startswith(f"{repository}:"):
                 with contextlib.suppress(docker.errors.APIError):  # in use
                     client.images.remove(tag)
+
+    stages = client.images.list(filters={"dangling": True, "label": STAGE})
+    for stage in sorted(stages, key=lambda found: str(found.attrs["Created"]), reverse=True)[KEPT_STAGES:]:
+        with contextlib.suppress(docker.errors.APIError):
+            client.images.remove(str(stage.id))
 
 
 def pack(into: IO[bytes], files: Mapping[str, bytes], wheels: Sequence[Path] = ()) -> None:
