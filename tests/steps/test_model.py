@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -333,3 +334,46 @@ def test_a_bad_request_in_a_batch_fails_alone() -> None:
 
     first, second, third = asyncio.run(ask())
     assert (first, type(second), third) == (2, StepError, 6)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_model_of_a_part_of_the_body(is_async: bool) -> None:
+    class Length(ModelServer):
+        def predict(self, request: dict[str, Any]) -> list[int]:
+            return [len(text) for text in request["inputs"]]
+
+    class LaterLength(Length):
+        async def predict(self, request: dict[str, Any]) -> list[int]:  # type: ignore[override]
+            return [len(text) for text in request["inputs"]]
+
+    graph = Graph("g")
+    graph.to(LaterLength() if is_async else Length(), "length", input_path="a.text", result_path="length").respond()
+    assert graph.run({"a": {"text": "hello"}}) == {"a": {"text": "hello"}, "length": 5}
+
+
+def test_a_stream_names_operations_in_the_bodies() -> None:
+    graph = graph_of(Adder(bias=1))
+    events = [{"inputs": [[1]]}, {"model": "add", "operation": "explain", "inputs": [[1, 2]]}, [5]]
+    assert [answer if isinstance(answer, int) else answer["outputs"] for answer in graph.stream(events)] == [
+        [2], ["1 + 2"], 6,
+    ]  # fmt: skip
+
+
+def test_raw_tensors_without_a_server() -> None:
+    from nbgraph.steps.tensor import joined, parted
+
+    head = {"name": "x", "shape": [1, 2], "datatype": "INT32", "parameters": {"binary_data_size": 8}}
+    header = json.dumps({"inputs": [head], "parameters": {"binary_data_output": True}}).encode()
+    raw = (1).to_bytes(4, "little") + (2).to_bytes(4, "little")
+    length = {"Inference-Header-Content-Length": str(len(header))}
+    answer = graph_of(Adder()).run(
+        header + raw, path="/v2/models/add/infer", headers=length, content_type="application/octet-stream", id="a"
+    )
+    sent = parted(answer)
+    assert sent is not None
+    told = json.loads(sent[0][: sent[1]])
+    told["inputs"] = told.pop("outputs")
+    again = joined(json.dumps(told).encode() + sent[0][sent[1] :], len(json.dumps(told)))
+    assert (told["id"], again["inputs"][0]["datatype"], again["inputs"][0]["data"]) == (
+        "a", "INT32", (3).to_bytes(4, "little"),
+    )  # fmt: skip
