@@ -64,7 +64,7 @@ class StepError(NbgraphError):
     """
 
     def __init__(self, step: str, event: Event, cause: BaseException, answer: Any = None) -> None:
-        super().__init__(f'Step "{step}" failed: {type(cause).__name__}: {cause}')
+        super().__init__(f'Step "{step}" failed: {type(cause).__name__}: {text_of(cause)}')
         self.step, self.event, self.answer = step, event, answer
         self.__cause__ = cause
 
@@ -75,3 +75,11 @@ class ExportError(NbgraphError):
 
 class DeployError(NbgraphError):
     """A deployment could not be built, started or reached."""
+
+
+def text_of(error: BaseException | None) -> str:
+    """What an exception says; some fail even at that."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"<its text can't be had: {type(failure).__name__}>"

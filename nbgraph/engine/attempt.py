@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import random
 import threading
 import time
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import AsyncIterator, Callable, Iterator
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from nbgraph.graph.step import Step
+from nbgraph.graph.step import StepOptions
 
 FIRST_PAUSE = 0.1  # seconds before the first retry; doubled for each further one
 LONGEST_PAUSE = 10.0
+_END: Any = object()
 
 Function = Callable[[Any], Any]
+Retried = tuple[type[BaseException], ...]
 
 
-def attempts(function: Function, step: Step, is_async: bool) -> tuple[Function, bool]:
-    """The function with the step's retries and timeout; untouched where the step has neither."""
-    options = step.options
+def attempts(function: Function, options: StepOptions, *, is_async: bool, is_generator: bool) -> Function:
+    """The function with the step's retries and timeout; untouched where the step has neither.
+
+    Of a generator the time limit is for each of its results, and it begins anew only as long as it has given none.
+    """
     if options.timeout is not None:
-        function = (_limited_async if is_async else _limited)(function, options.timeout)
+        function = _LIMITED[is_async, is_generator](function, options.timeout)
     if options.retries:
-        function = (_retried_async if is_async else _retried)(function, options.retries, options.retry_on)
-    return function, is_async
+        function = _RETRIED[is_async, is_generator](function, options.retries, options.retry_on)
+    return function
 
 
 def pause(attempt: int) -> float:
@@ -38,7 +43,7 @@ def pause(attempt: int) -> float:
     return min(FIRST_PAUSE * 2.0 ** min(attempt, 20), LONGEST_PAUSE) * random.uniform(0.5, 1)
 
 
-def _retried(function: Function, retries: int, retry_on: tuple[type[BaseException], ...]) -> Function:
+def _retried(function: Function, retries: int, retry_on: Retried) -> Function:
     @functools.wraps(function, updated=())
     def retry(body: Any) -> Any:
         for attempt in range(retries):
@@ -51,7 +56,7 @@ def _retried(function: Function, retries: int, retry_on: tuple[type[BaseExceptio
     return retry
 
 
-def _retried_async(function: Function, retries: int, retry_on: tuple[type[BaseException], ...]) -> Function:
+def _retried_async(function: Function, retries: int, retry_on: Retried) -> Function:
     @functools.wraps(function, updated=())
     async def retry(body: Any) -> Any:
         for attempt in range(retries):
@@ -64,15 +69,44 @@ def _retried_async(function: Function, retries: int, retry_on: tuple[type[BaseEx
     return retry
 
 
-def _limited_async(function: Function, seconds: float) -> Function:
+def _retried_chunks(function: Function, retries: int, retry_on: Retried) -> Function:
     @functools.wraps(function, updated=())
-    async def limit(body: Any) -> Any:
-        try:
-            return await asyncio.wait_for(function(body), seconds)
-        except TimeoutError:
-            raise _late(seconds) from None
+    def retry(body: Any) -> Iterator[Any]:
+        for attempt in range(retries):
+            chunks = function(body)
+            try:
+                first = next(chunks, _END)
+            except retry_on:
+                time.sleep(pause(attempt))
+                continue
+            if first is not _END:
+                yield first
+                yield from chunks
+            return
+        yield from function(body)
 
-    return limit
+    return retry
+
+
+def _retried_async_chunks(function: Function, retries: int, retry_on: Retried) -> Function:
+    @functools.wraps(function, updated=())
+    async def retry(body: Any) -> AsyncIterator[Any]:
+        for attempt in range(retries):
+            chunks = function(body)
+            try:
+                first = await anext(chunks, _END)
+            except retry_on:
+                await asyncio.sleep(pause(attempt))
+                continue
+            if first is not _END:
+                yield first
+                async for chunk in chunks:
+                    yield chunk
+            return
+        async for chunk in function(body):
+            yield chunk
+
+    return retry
 
 
 def _limited(function: Function, seconds: float) -> Function:
@@ -81,10 +115,11 @@ def _limited(function: Function, seconds: float) -> Function:
     @functools.wraps(function, updated=())
     def limit(body: Any) -> Any:
         outcome: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        context = contextvars.copy_context()
 
         def work() -> None:
             try:
-                outcome.put((True, function(body)))
+                outcome.put((True, context.run(function, body)))
             except BaseException as error:
                 outcome.put((False, error))
 
@@ -94,9 +129,63 @@ def _limited(function: Function, seconds: float) -> Function:
     return limit
 
 
-def _value(outcome: SimpleQueue[tuple[bool, Any]], seconds: float) -> Any:
-    from queue import Empty
+def _limited_async(function: Function, seconds: float) -> Function:
+    @functools.wraps(function, updated=())
+    async def limit(body: Any) -> Any:
+        return await _in_time(function(body), seconds)
 
+    return limit
+
+
+def _limited_chunks(function: Function, seconds: float) -> Function:
+    draw = _limited(lambda chunks: next(chunks, _END), seconds)
+
+    @functools.wraps(function, updated=())
+    def limit(body: Any) -> Iterator[Any]:
+        chunks = function(body)
+        while (chunk := draw(chunks)) is not _END:
+            yield chunk
+
+    return limit
+
+
+def _limited_async_chunks(function: Function, seconds: float) -> Function:
+    @functools.wraps(function, updated=())
+    async def limit(body: Any) -> AsyncIterator[Any]:
+        chunks = function(body)
+        while (chunk := await _in_time(anext(chunks, _END), seconds)) is not _END:
+            yield chunk
+
+    return limit
+
+
+# by (is_async, is_generator)
+_RETRIED = {
+    (False, False): _retried,
+    (True, False): _retried_async,
+    (False, True): _retried_chunks,
+    (True, True): _retried_async_chunks,
+}
+_LIMITED = {
+    (False, False): _limited,
+    (True, False): _limited_async,
+    (False, True): _limited_chunks,
+    (True, True): _limited_async_chunks,
+}
+
+
+async def _in_time(awaitable: Any, seconds: float) -> Any:
+    """What the awaitable comes to; a TimeoutError of the handler's own is not taken for ours."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await awaitable
+    except TimeoutError:
+        if limit.expired():
+            raise _late(seconds) from None
+        raise
+
+
+def _value(outcome: SimpleQueue[tuple[bool, Any]], seconds: float) -> Any:
     try:
         is_value, value = outcome.get(timeout=seconds)
     except Empty:

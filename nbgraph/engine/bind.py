@@ -20,12 +20,15 @@ from nbgraph.graph.step import Step
 
 # What a loaded document may call by a bare name; a notebook's own graph may call any builtin.
 SAFE_BUILTINS = frozenset(
-    "abs all any ascii bin bool bytes chr dict divmod float format frozenset hash hex int len list max min oct ord pow "
-    "range repr reversed round set slice sorted str sum tuple zip enumerate".split()
-)
+    [
+        "abs", "all", "any", "ascii", "bin", "bool", "bytes", "chr", "dict", "divmod", "float", "format",
+        "frozenset", "hash", "hex", "int", "len", "list", "max", "min", "oct", "ord", "pow", "range",
+        "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "enumerate",
+    ]
+)  # fmt: skip
 
 
-class Unbound(GraphError):
+class UnboundError(GraphError):
     """A name of the spec means nothing here."""
 
 
@@ -61,8 +64,8 @@ def resolve(graph: Graph, step: Step) -> Any:
         return function_of(handler, graph.scope)
     try:
         return named(handler, graph.scope)
-    except Unbound as error:
-        raise Unbound(f'Step "{step.name}": {error}') from None
+    except UnboundError as error:
+        raise UnboundError(f'Step "{step.name}": {error}') from None
 
 
 def named(name: str, scope: Scope, *, exceptions: bool = False) -> Any:
@@ -78,7 +81,9 @@ def named(name: str, scope: Scope, *, exceptions: bool = False) -> Any:
     known = [key for key in (*scope.namespace, *steps.catalogue()) if not key.startswith("_")]
     close = get_close_matches(name, known, n=1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
-    raise Unbound(f'handler "{name}" is neither defined here nor a built-in step; define it, or correct the name.{hint}')
+    raise UnboundError(
+        f'handler "{name}" is neither defined here nor a built-in step; define it, or correct the name.{hint}'
+    )
 
 
 def _dotted(name: str, scope: Scope) -> Any:
@@ -91,7 +96,7 @@ def _dotted(name: str, scope: Scope) -> Any:
     if found is not None and not (scope.is_document and isinstance(found, types.ModuleType)):
         return _attribute(name, found, rest)
     if not scope.allows(module_name):
-        raise Unbound(
+        raise UnboundError(
             f'handler "{name}" is in module "{module_name}", which a loaded graph may not import; '
             f'allow it: allow=["{module_name}"].'
         )
@@ -106,10 +111,10 @@ def _imported(name: str) -> Any:
             module = importlib.import_module(".".join(parts[:cut]))
         except ModuleNotFoundError as error:
             if error.name is None or not ".".join(parts[:cut]).startswith(error.name):
-                raise Unbound(f'handler "{name}" can\'t be imported: {error}') from error
+                raise UnboundError(f'handler "{name}" can\'t be imported: {error}') from error
             continue
         return _attribute(name, module, parts[cut:])
-    raise Unbound(f'handler "{name}" can\'t be imported: there is no module "{parts[0]}".')
+    raise UnboundError(f'handler "{name}" can\'t be imported: there is no module "{parts[0]}".')
 
 
 def _attribute(name: str, found: Any, parts: list[str]) -> Any:
@@ -117,7 +122,7 @@ def _attribute(name: str, found: Any, parts: list[str]) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise Unbound(f'handler "{name}" is not found: {found!r} has no "{part}".') from None
+            raise UnboundError(f'handler "{name}" is not found: {found!r} has no "{part}".') from None
     return found
 
 

@@ -12,7 +12,7 @@ from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context
 from nbgraph.engine.nesting import starts_loop
-from nbgraph.engine.paths import Path, path_of
+from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.errors import GraphError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, StepOptions
@@ -39,6 +39,8 @@ class Call:
     function: Callable[[Any], Any]
     shape: Shape
     is_async: bool
+    draws_async: bool  # its results are drawn from an async generator
+    concurrency: int | None  # events it takes at once in a stream
     input_path: Path | None
     result_path: Path | None
     outlets: Callable[[Any], Any] | None
@@ -47,6 +49,11 @@ class Call:
     overdue: Callable[[], Iterable[Any]] | None
     nests: bool  # it starts an event loop of its own
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
+
+    @property
+    def awaits(self) -> bool:
+        """Whether the call itself gives an awaitable."""
+        return self.is_async and not self.draws_async
 
     def is_built_from(self, step: Step, resolved: Any, values: tuple[Any, ...]) -> bool:
         """Whether the same step would be built again, so that the built one can stay."""
@@ -69,9 +76,7 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
     if before is not None and before.is_built_from(step, resolved, values):
         return before
     if isinstance(arguments.get(ROUTES), Mapping):
-        arguments[ROUTES] = {
-            name: call_of(graph, declare(route, name)) for name, route in arguments[ROUTES].items()
-        }
+        arguments[ROUTES] = {name: call_of(graph, declare(route, name)) for name, route in arguments[ROUTES].items()}
     context = Context(graph.name, step.name, step.function, incoming=partial(_incoming, graph, step.name))
     target = build(resolved, arguments, step, context)
     return _look_at(target, step, resolved, values, context)
@@ -104,9 +109,7 @@ def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Cont
     return partial(_accepting(resolved, positional, named, step), **named)
 
 
-def _construct(
-    resolved: type, positional: tuple[Any, ...], named: dict[str, Any], step: Step, context: Context
-) -> Any:
+def _construct(resolved: type, positional: tuple[Any, ...], named: dict[str, Any], step: Step, context: Context) -> Any:
     given = {**_injected(resolved, named, step, context, skip=len(positional)), **named}
     try:
         inspect.signature(resolved).bind(*positional, **given)
@@ -174,19 +177,27 @@ def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], co
     plain = _unwrapped(function)
     if injected:
         function = partial(function, **injected)
-    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+    draws_async = inspect.isasyncgenfunction(plain)
+    is_generator = draws_async or inspect.isgeneratorfunction(plain)
+    if is_generator:
         shape = Shape.EVENTS if shape in (Shape.EVENT, Shape.EVENTS) else Shape.FLAT
-    is_async = inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain)
-    function, is_async = attempts(function, step, is_async)
+    is_async = draws_async or inspect.iscoroutinefunction(plain)
+    if is_async and not draws_async and not _is_coroutine_function(function):
+        function = _awaited(function)
+    input_path, result_path = path_of(step.options.input_path), path_of(step.options.result_path)
+    if shape is Shape.EVENT and (input_path or result_path):
+        function = on_part(function, input_path, result_path, is_async=is_async)
+    function = attempts(function, step.options, is_async=is_async, is_generator=is_generator)
     outlets = getattr(target, "select_outlets", None)
     return Call(
         step=step, resolved=resolved, target=target, function=function, shape=shape, is_async=is_async,
-        input_path=path_of(step.options.input_path), result_path=path_of(step.options.result_path),
+        draws_async=draws_async, concurrency=_concurrency(target, step.options),
+        input_path=input_path, result_path=result_path,
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
         release=target.release if _overrides(target, "release") else None,
         due=target.due if _overrides(target, "due") else None,
         overdue=target.overdue if isinstance(target, Handler) else None,
-        nests=not is_async and starts_loop(plain),
+        nests=starts_loop(plain),
         values=values,
     )  # fmt: skip
 
@@ -221,6 +232,28 @@ def _unwrapped(function: Any) -> Any:
     if not inspect.isroutine(function) and not inspect.isclass(function):
         function = type(function).__call__
     return inspect.unwrap(function)
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    """Whether calling it gives a coroutine, also where it only wraps the code that says so."""
+    while isinstance(function, partial):
+        function = function.func
+    called = function if inspect.isroutine(function) else type(function).__call__
+    return inspect.iscoroutinefunction(called)
+
+
+def _awaited(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """For a plain function around a coroutine function: some decorators hand the coroutine on, others its result."""
+
+    async def wait(body: Any) -> Any:
+        result = function(body)
+        return await result if inspect.isawaitable(result) else result
+
+    return wait
+
+
+def _concurrency(target: Any, options: StepOptions) -> int | None:
+    return options.concurrency or (target.concurrency if isinstance(target, Handler) else None)
 
 
 def _overrides(target: Any, method: str) -> bool:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import FunctionType
-from typing import Any
+import threading
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
-from nbgraph.engine.bind import binding_problems, is_expression
+from nbgraph.engine.bind import binding_problems
 from nbgraph.engine.call import Call, call_of
 from nbgraph.engine.condition import Test, exceptions_of
 from nbgraph.engine.flatten import Flat, flatten
 from nbgraph.engine.generate import generate
 from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.report import reporter
+from nbgraph.engine.watch import watch
 from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
-from nbgraph.graph.code import Code
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind, Shape
 
 
@@ -54,10 +52,22 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     )  # fmt: skip
     return Plan(
         name=graph.name, steps=steps, starts=starts, confirms=confirms, uses_events=uses_events, is_async=is_async,
-        observers=graph.observers, report=report, watch=_watch(flat), source=functions.source, line=functions.line,
-        tree=functions.tree, fused=functions.fused, after=functions.after, staged=functions.staged,
+        observers=graph.observers, report=report, watch=watch(graph, flat), source=functions.source,
+        line=functions.line, tree=functions.tree, fused=functions.fused, after=functions.after, staged=functions.staged,
         takes=functions.takes, nests=nests,
+        holders=tuple(name for name in topology.order(steps, flat.edges) if steps[name].call.release is not None),
+        is_staged=any(step.is_stage for step in steps.values()),
     )  # fmt: skip
+
+
+_locks: WeakKeyDictionary[Graph, threading.RLock] = WeakKeyDictionary()
+_lookup = threading.Lock()
+
+
+def lock_of(graph: Graph) -> threading.RLock:
+    """What threads hold that compile a graph, so that its steps are built once however many ask for its plan."""
+    with _lookup:
+        return _locks.setdefault(graph, threading.RLock())
 
 
 def _sound(graph: Graph) -> Flat:
@@ -90,7 +100,7 @@ def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
 
 def _plan_steps(flat: Flat, calls: Mapping[str, Call]) -> dict[str, PlanStep]:
     names, edges = list(flat.steps), flat.edges
-    looping = _on_cycles(names, edges)
+    limits = _limits(flat)
     handlers: dict[str, list[Handling]] = {}
     leaving: dict[str, list[Edge]] = {name: [] for name in names}
     for edge in edges:
@@ -107,7 +117,7 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call]) -> dict[str, PlanStep]:
             call=calls[name],
             arrows=tuple(_arrow(edge) for edge in leaving[name]),
             handlers=tuple(handlers.get(name, [])) + tuple(one for one in of_graph if one.target != name),
-            limit=flat.steps[name].limit if name in looping else None,
+            limit=limits.get(name),
             answers=_answers(flat, name, main, leaving),
             rescues=name not in main and not leaving[name],
         )
@@ -122,70 +132,22 @@ def _answers(flat: Flat, name: str, main: set[str], leaving: Mapping[str, list[E
     return name in main and not leaving[name]
 
 
-def _on_cycles(names: Iterable[str], edges: Sequence[Edge]) -> set[str]:
-    """Steps that may run again for the same event; also over an error handler that goes back."""
+def _limits(flat: Flat) -> dict[str, int]:
+    """How often the steps that may run again for one event may run; also over an error handler that goes back.
+
+    A limit of a step's own that is above the graph's holds for the whole cycle: else another step would end it before.
+    """
     kinds = [EdgeKind.FLOW, EdgeKind.CYCLE, EdgeKind.ERROR]
-    groups = topology.cycles(topology.successors(names, edges, kinds=kinds))
-    return {name for group in groups for name in group}
+    groups = topology.cycles(topology.successors(flat.steps, flat.edges, kinds=kinds))
+    limits: dict[str, int] = {}
+    for group in groups:
+        own = {name: flat.steps[name].step.options.max_iterations for name in group}
+        most = max((limit for limit in own.values() if limit is not None), default=0)
+        limits |= {name: own[name] or max(flat.steps[name].limit, most) for name in group}
+    return limits
 
 
 def _arrow(edge: Edge) -> Arrow:
     if not isinstance(edge.when, Test):
         return Arrow(edge.target, otherwise=edge.otherwise)
     return Arrow(edge.target, edge.when.function, edge.when.text, edge.when.is_inline, edge.otherwise)
-
-
-def _watch(flat: Flat) -> Callable[[], bool] | None:
-    """Tells, in nanoseconds a name, whether every name that the plan depends on still means the same object.
-
-    It is generated so that its globals are the notebook's own: the interpreter caches such look-ups, and a graph of
-    names costs no more than calling the functions by their names does.
-    """
-    watches: dict[int, tuple[dict[str, Any], set[str]]] = {}
-    for owned in flat.steps.values():
-        namespace = owned.graph.scope.namespace
-        if isinstance(namespace, dict):
-            watches.setdefault(id(namespace), (namespace, set()))[1].update(_names_in(owned.step))
-    made = [_compare(namespace, sorted(names & set(namespace))) for namespace, names in watches.values()]
-    compares = [compare for compare in made if compare is not None]
-    if len(compares) <= 1:
-        return compares[0] if compares else None
-    return lambda: all(compare() for compare in compares)
-
-
-def _compare(namespace: dict[str, Any], names: Sequence[str]) -> Callable[[], bool] | None:
-    if not names:
-        return None
-    seen = ", ".join(f"seen_{number}=seen[{number}]" for number in range(len(names)))
-    same = " and ".join(f"{name} is seen_{number}" for number, name in enumerate(names))
-    made: dict[str, Any] = {"seen": [namespace[name] for name in names]}
-    exec(f"def is_current({seen}):\n    return {same}", made)
-    watch = made["is_current"]
-    return FunctionType(watch.__code__, namespace, "is_current", watch.__defaults__)
-
-
-def _names_in(step: Step) -> set[str]:
-    """Names of the notebook that the step's handler and arguments are made from.
-
-    Names inside an expression handler are left out: its function looks them up itself, at every call.
-    """
-    found: set[str] = set()
-    if isinstance(step.handler, str) and not is_expression(step.handler):
-        found.add(step.handler.partition(".")[0])
-    for value in step.arguments.values():
-        found |= _names_of(value)
-    return found
-
-
-def _names_of(value: Any) -> set[str]:
-    if isinstance(value, Code):
-        try:
-            tree = ast.parse(value.text.strip(), mode="eval")
-        except SyntaxError:
-            return set()
-        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    if isinstance(value, dict):
-        return {name for item in value.values() for name in _names_of(item)}
-    if isinstance(value, list | tuple):
-        return {name for item in value for name in _names_of(item)}
-    return set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any
 
 from nbgraph.engine.bind import is_self_contained, named, predicate_of
@@ -57,6 +58,11 @@ def _test(edge: Edge, graph: Graph) -> Test:
     when = edge.when
     assert when is not None
     function = predicate_of(when, graph.scope)
+    if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
+        raise GraphError(
+            f"{getattr(function, '__name__', 'it')} is a coroutine function; a condition is asked while the graph "
+            "decides, so it must be a plain function. Let an async step write what it finds into the body."
+        )
     if isinstance(when, Code):
         return Test(when.text, function)
     if not isinstance(when, str):

@@ -3,49 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbgraph.engine.plan import PlanStep
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 
 
+class Line(NamedTuple):
+    """What a line of generated code calls: the step, and the variables that hold the body and the event it got."""
+
+    step: str
+    body: str = "event"
+    event: str = "item"
+
+
 class Failure:
     """Turns an exception inside generated code into a `StepError`, or hands it to the step's error handler.
 
     A `try` costs nothing while nothing is raised, so generated code has one a function; which call failed is read off
-    the traceback. `calls` maps a line to the step called there and the variable that holds the step's input.
+    the traceback. `calls` maps its number to what a line calls.
     """
 
-    def __init__(self, filename: str, calls: Mapping[int, tuple[str, str]], steps: Mapping[str, PlanStep]) -> None:
+    def __init__(self, filename: str, calls: Mapping[int, Line], steps: Mapping[str, PlanStep]) -> None:
         self._filename, self._calls, self._steps = filename, calls, steps
         self.handlers: dict[str, Callable[..., Any]] = {}
 
     def failed(self, error: Exception, variables: Mapping[str, Any]) -> Exception:
         """The error to raise: a StepError, or the exception itself where an inner function has made one already."""
-        found = self._step_and_input(error)
-        if found is None:
-            return error
-        step, variable = found
-        return StepError(step, self._event(variables, variable), error)
+        line = self._line_of(error)
+        return error if line is None else StepError(line.step, self._event(variables, line), error)
 
     def handled(self, error: Exception, variables: Mapping[str, Any]) -> tuple[Callable[..., Any], Any, Event]:
         """The function of the step's error handler with its body and event; raises where the step has none."""
-        found = self._step_and_input(error)
-        handler = self._steps[found[0]].handler_of(error) if found else None
-        if found is None or handler is None:
+        line = self._line_of(error)
+        handler = self._steps[line.step].handler_of(error) if line else None
+        if line is None or handler is None:
             raise self.failed(error, variables)
-        step, variable = found
-        event = self._event(variables, variable)
-        event.error, event.origin = error, step
+        event = self._event(variables, line)
+        event.error, event.origin = error, line.step
         return self.handlers[handler], event.body, event
 
-    def _step_and_input(self, error: Exception) -> tuple[str, str] | None:
+    def _line_of(self, error: Exception) -> Line | None:
         traceback = error.__traceback__
         if traceback is None or traceback.tb_frame.f_code.co_filename != self._filename:
             return None
         return self._calls.get(traceback.tb_lineno)
 
-    def _event(self, variables: Mapping[str, Any], variable: str) -> Event:
-        body, item = variables[variable], variables.get(f"{variable}_item", variables.get("item"))
+    def _event(self, variables: Mapping[str, Any], line: Line) -> Event:
+        body, item = variables[line.body], variables.get(line.event)
         return Event(body) if item is None else item.with_body(body)

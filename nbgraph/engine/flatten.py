@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from nbgraph.engine.bind import Unbound, named
+from nbgraph.engine.bind import UnboundError, named
 from nbgraph.engine.condition import bound
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology
@@ -28,11 +28,12 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """All steps with their owners, all edges, the responder."""
+    """All steps with their owners, all edges, the responder; the graphs that were inside."""
 
     steps: dict[str, Owned]
     edges: tuple[Edge, ...]
     responder: str | None
+    inner: tuple[Graph, ...] = ()
 
 
 def flatten(graph: Graph, around: Sequence[Graph] = ()) -> Flat:
@@ -50,19 +51,20 @@ def flatten(graph: Graph, around: Sequence[Graph] = ()) -> Flat:
         raise GraphError(f"Graph {way} contains itself; a graph inside a graph has to end somewhere.")
     steps: dict[str, Owned] = {}
     edges = [bound(edge, graph) for edge in graph.edges]
-    responder = graph.responder
+    responder, within = graph.responder, list[Graph]()
     for step in graph.steps:
         inner = inner_graph(graph, step)
         if inner is None:
             steps[step.name] = Owned(step, graph, step.options.max_iterations or graph.max_iterations)
             continue
         flat = flatten(inner, (*around, graph))
+        within += [inner, *flat.inner]
         prefix = f"{step.name}{SEPARATOR}"
         steps |= {f"{prefix}{name}": owned for name, owned in flat.steps.items()}
         edges = _spliced(edges, step.name, prefix, flat)
         if responder == step.name:
             responder = _only_exit(step.name, [f"{prefix}{name}" for name in exits(flat)])
-    return Flat(steps, tuple(edges), responder)
+    return Flat(steps, tuple(edges), responder, tuple(within))
 
 
 def inner_graph(graph: Graph, step: Step) -> Graph | None:
@@ -71,7 +73,7 @@ def inner_graph(graph: Graph, step: Step) -> Graph | None:
     if isinstance(handler, str) and handler.isidentifier():
         try:
             handler = named(handler, graph.scope)
-        except Unbound:
+        except UnboundError:
             return None
     if not isinstance(handler, Graph):
         return None
@@ -93,8 +95,8 @@ def exits(flat: Flat) -> list[str]:
 def _only_exit(name: str, leaving: list[str]) -> str:
     if len(leaving) > 1:
         raise GraphError(
-            f'Graph "{name}" can\'t respond: its results leave by several steps ({", ".join(leaving)}); let one of them '
-            "respond inside it, or add a step behind it that responds."
+            f'Graph "{name}" can\'t respond: its results leave by several steps ({", ".join(leaving)}); let one of '
+            "them respond inside it, or add a step behind it that responds."
         )
     return leaving[0]
 

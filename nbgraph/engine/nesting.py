@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from types import CodeType
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-LOOP_CALLS = frozenset({"run_until_complete"})
+MOST = 200  # functions that are looked through, so that a handler out of a large library costs little
+STARTERS = (asyncio.run, asyncio.Runner)
 
 
 def starts_loop(function: Any) -> bool:
-    """Whether the code of a handler starts an event loop of its own.
+    """Whether a handler, or a function that it calls, starts an event loop of its own.
 
     >>> def fetch(body):
     ...     return asyncio.run(asyncio.sleep(0, body))
-    >>> starts_loop(fetch), starts_loop(len)
-    (True, False)
+    >>> starts_loop(fetch), starts_loop(lambda body: fetch(body) + 1), starts_loop(len)
+    (True, True, False)
+
+    It is read off the code: the names that are called, as far as they are functions of the same module or package.
     """
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return isinstance(code, CodeType) and any(_starts(part) for part in _parts(code))
+    waiting, seen = [function], set[int]()
+    while waiting and len(seen) < MOST:
+        found = waiting.pop()
+        owner = found.__self__ if isinstance(found, MethodType) else None
+        plain = inspect.unwrap(getattr(found, "__func__", found))
+        if not isinstance(plain, FunctionType) or id(plain.__code__) in seen:
+            continue
+        seen.add(id(plain.__code__))
+        for code in _parts(plain.__code__):
+            names = set(code.co_names)
+            if "run_until_complete" in names or ("run" in names and _value(plain, "asyncio", names) is asyncio):
+                return True
+            called = list(_called(plain, owner, {*names, *code.co_freevars}))
+            if any(value in STARTERS for value in called if callable(value) and getattr(value, "__hash__", None)):
+                return True
+            waiting += [value for value in called if _is_near(value, plain)]
+    return False
 
 
 def _parts(code: CodeType) -> Iterable[CodeType]:
@@ -29,9 +48,37 @@ def _parts(code: CodeType) -> Iterable[CodeType]:
             yield from _parts(constant)
 
 
-def _starts(code: CodeType) -> bool:
-    names = set(code.co_names)
-    return {"asyncio", "run"} <= names or bool(names & LOOP_CALLS)
+def _value(function: FunctionType, name: str, names: set[str]) -> Any:
+    return function.__globals__.get(name) if name in names else None
+
+
+def _called(function: FunctionType, owner: Any, names: set[str]) -> Iterator[Any]:
+    """What the names of a function's code mean: globals, what it closes over, methods of its object."""
+    closed = _closed(function)
+    for name in names:
+        if name in closed:
+            yield closed[name]
+        elif name in function.__globals__:
+            yield function.__globals__[name]
+        elif owner is not None and isinstance(method := getattr(type(owner), name, None), FunctionType):
+            yield MethodType(method, owner)
+
+
+def _closed(function: FunctionType) -> Mapping[str, Any]:
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue  # not filled yet
+    return found
+
+
+def _is_near(value: Any, function: FunctionType) -> bool:
+    """Whether it is a function of the same module or package; libraries look after their loops themselves."""
+    if not isinstance(value, FunctionType | MethodType):
+        return False
+    return (value.__module__ or "").partition(".")[0] == (function.__module__ or "").partition(".")[0]
 
 
 def allow() -> None:

@@ -44,8 +44,8 @@ class PlanStep:
     """A step ready to run: its call, its arrows, and what its result means for the caller.
 
     `answers`: its result answers. `rescues`: it ends the way of a handled error, so its result answers where
-    nothing else does. `handlers`: the steps that take its errors, the first that fits. `limit`: how often it may run for one event, None
-    outside of cycles.
+    nothing else does. `handlers`: the steps that take its errors, the first that fits. `limit`: how often it may run
+    for one event, None outside of cycles.
     """
 
     name: str
@@ -55,6 +55,11 @@ class PlanStep:
     limit: int | None
     answers: bool
     rescues: bool
+
+    @property
+    def is_stage(self) -> bool:
+        """Whether several of its calls may be under way at once."""
+        return bool(self.call.concurrency) and not self.call.draws_async
 
     @property
     def always(self) -> bool:
@@ -109,6 +114,8 @@ class Plan:
     after: Mapping[str, Callable[..., Any]]  # how what a step held back goes on
     staged: Callable[..., Any] | None  # a tree that parks events at concurrent steps
     takes: Mapping[str, Callable[..., Any]]  # how an event is taken up behind such a step
+    holders: tuple[str, ...]  # steps that hold events back, those first that others follow
+    is_staged: bool  # a step may have several calls under way
     nests: bool  # a synchronous step starts an event loop of its own
 
     def is_current(self) -> bool:
@@ -215,20 +222,28 @@ class Plan:
 
     def resume(self, step: str, chunk: Any) -> Answers:
         """Let something that a step held back go on from it; the answers it comes to."""
-        event = chunk if isinstance(chunk, Event) else Event(chunk)
         after = self.after.get(step)
         if self.is_async:
-            return loop.complete(self.aresume(step, event))
+            return loop.complete(self.aresume(step, chunk))
         if after is None or self.observers:
-            return loop.without_waiting(self.aresume(step, event))
+            return loop.without_waiting(self.aresume(step, chunk))
+        event = chunk if isinstance(chunk, Event) else Event(chunk)
         answers = Answers()
-        after(event.body, event, answers)
+        try:
+            after(event.body, event, answers)
+        except StepError as error:
+            raise self.told(error, answers) from error.__cause__
         return answers
 
-    async def aresume(self, step: str, event: Event) -> Answers:
+    async def aresume(self, step: str, chunk: Any) -> Answers:
         """As `resume`, on the loop thread."""
+        event = chunk if isinstance(chunk, Event) else Event(chunk)
         is_event = self.steps[step].call.shape is Shape.EVENTS
-        return await self.resumed(step, event, event if is_event else event.body).finish()
+        walk = self.resumed(step, event, event if is_event else event.body)
+        try:
+            return await walk.finish()
+        except StepError as error:
+            raise self.told(error, walk.answers) from error.__cause__
 
     def told(self, error: StepError, answers: Answers) -> StepError:
         """The error with what was answered before it; the error stream knows of it."""
@@ -258,8 +273,29 @@ def entering(
     """The event that goes in: around the body, or the copy of an Event that was given; texts are decoded."""
     if isinstance(body, Event):
         event = body.with_body(body.body)
+        _override(event, path, method, headers, key, id, content_type)
     else:
         event = Event(body, key, id, path, method, headers, content_type)
     if type(event.body) in RAW:
         event.body = decode(event.body, event.content_type)
     return event
+
+
+def _override(
+    event: Event,
+    path: str,
+    method: str | None,
+    headers: Mapping[str, str] | None,
+    key: Any,
+    id: str | None,
+    content_type: str | None,
+) -> None:
+    """What is told beside an Event wins over what stands in it."""
+    event.path = event.path if path == "/" else path
+    event.method = event.method if method is None else method
+    event.key = event.key if key is None else key
+    event.content_type = event.content_type if content_type is None else content_type
+    if headers is not None:
+        event.headers = {**event.headers, **headers}
+    if id is not None:
+        event.id = id

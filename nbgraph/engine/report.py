@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.bind import named
-from nbgraph.errors import GraphError, StepError
+from nbgraph.engine.bind import named, value_of
+from nbgraph.errors import GraphError, StepError, text_of
+from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
 from nbgraph.handler import Handler
 
@@ -23,7 +24,7 @@ def record_of(error: StepError) -> dict[str, Any]:
     return {
         "event": {"id": error.event.id, "key": error.event.key, "path": error.event.path, "body": error.event.body},
         "step": error.step,
-        "message": str(error.__cause__),
+        "message": text_of(error.__cause__),
         "type": type(error.__cause__).__name__,
         "traceback": "".join(traceback.format_exception(error.__cause__)),
     }
@@ -46,6 +47,8 @@ def reporter(graph: Graph) -> Report | None:
         return None
     if isinstance(target, str):
         target = named(target, graph.scope)
+    if isinstance(target, Code):  # `--error-stream 'Queue("errors")'`
+        target = value_of(target, graph.scope, "error_stream")
     write = target.do if isinstance(target, Handler) else target  # type: ignore[attr-defined]
     if not callable(write):
         raise GraphError(

@@ -7,17 +7,19 @@ makes several results, the rest of them. The generated functions of `generate.py
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from nbgraph.engine.choose import choose, raise_unless_event
+from nbgraph.engine.chunks import Chunks
 from nbgraph.engine.loop import without_waiting
 from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.engine.paths import part, put
-from nbgraph.engine.plan import Answers, Arrow, Plan, PlanStep
+from nbgraph.engine.pending import Departure, Pending
+from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.types import Shape
@@ -25,66 +27,6 @@ from nbgraph.types import Shape
 
 class LimitError(NbgraphError):
     """A step on a cycle ran too often for one event."""
-
-
-class Chunks:
-    """The results of a step that makes several, drawn one by one and, while somebody may go back, remembered."""
-
-    def __init__(self, results: Any, is_kept: bool) -> None:
-        self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step
-        self._iterator = results if isinstance(results, AsyncIterator) else iter(results)
-        self._kept: list[Any] | None = [] if is_kept else None
-        self._error: Exception | None = None
-
-    async def at(self, index: int) -> Any:
-        """The result of that index; StopAsyncIteration after the last."""
-        if self._kept is None:
-            return await self._draw()
-        if index == len(self._kept):
-            if self._error is not None:
-                raise self._error
-            self._kept.append(await self._draw())
-        return _copied(self._kept[index])
-
-    async def is_at_end(self, index: int) -> bool:
-        """Whether there is no result of that index; it is drawn to know that. An error counts as a result."""
-        try:
-            await self.at(index)
-        except StopAsyncIteration:
-            return True
-        except Exception as error:
-            self._error = error
-        return False
-
-    async def _draw(self) -> Any:
-        if isinstance(self._iterator, AsyncIterator):
-            return await anext(self._iterator)
-        return _next(self._iterator)
-
-
-def _copied(chunk: Any) -> Any:
-    try:
-        return copy.deepcopy(chunk)
-    except Exception:
-        return chunk  # it can't be copied: going back finds it as it is now
-
-
-def _next(iterator: Iterator[Any]) -> Any:
-    try:
-        return next(iterator)
-    except StopIteration:
-        raise StopAsyncIteration from None
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What waits: a step and its event; `chunks` and `index` where the step has begun to give several results."""
-
-    step: str
-    event: Event
-    visit: int = 0
-    chunks: Chunks | None = None
-    index: int = 0
 
 
 class Walk:
@@ -117,42 +59,110 @@ class Walk:
             while self.waiting:
                 yield without_waiting(self.advance())
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def begun(self) -> None:
+        """Tell who watches that the event enters."""
         for observer in self.observers:
             observer.started(self.event)
+
+    def ended(self, error: StepError | None = None) -> None:
+        """Tell who watches that the event is wholly done."""
+        self.error = error
+        for observer in self.observers:
+            observer.finished(self.event, self.answers.all(), error)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        self.begun()
+        failed: StepError | None = None
         try:
             yield
         except StepError as error:
-            self.error = error
+            failed = error
             raise
         finally:
-            for observer in self.observers:
-                observer.finished(self.event, self.answers.all(), self.error)
+            self.ended(failed)
 
     async def advance(self) -> Move | None:
         """Make the next move; None where a step had no further result to give."""
-        pending = self.waiting.pop()
-        step = self.plan.steps[pending.step]
-        if pending.chunks is not None:
-            return await self._draw(step, pending)
-        visit = self.visits[step.name] = self.visits.get(step.name, 0) + 1
-        pending = replace(pending, visit=visit)
-        move = Move(step.name, pending.event, visit, pending.event.body)
-        skip = self._before(move)
-        self._failing = move.input
+        if self.waiting[-1].chunks is not None:
+            return await self._draw(self.waiting.pop())
+        departure = self.depart()
+        if departure.is_made:
+            return departure.move
+        call, event = self.plan.steps[departure.move.step].call, departure.pending.event
         began = time.perf_counter()
         try:
-            await self._call(step, pending, move, skip)
+            by_event = call.shape in (Shape.EVENT, Shape.EVENTS)
+            given = event if by_event else part(event.body, call.input_path) if call.input_path else event.body
+            result = call.function(given)
+            if call.awaits:
+                result = await result
+        except Exception as error:
+            return self.failed(departure, error, time.perf_counter() - began)
+        return await self.arrive(departure, result, time.perf_counter() - began)
+
+    def depart(self) -> Departure:
+        """Take the next call off the stack: it is due."""
+        pending = self.waiting.pop()
+        visit = self.visits[pending.step] = self.visits.get(pending.step, 0) + 1
+        pending = replace(pending, visit=visit)
+        move = Move(pending.step, pending.event, visit, pending.event.body)
+        skip = self._before(move)
+        step = self.plan.steps[pending.step]
+        if step.limit is not None and visit > step.limit:
+            refused = f"it ran {step.limit} times for this event, its limit on the cycle (max_iterations)"
+            self.failed(Departure(pending, move, True), LimitError(refused))
+        elif skip is not None:
+            self._failing = move.input
+            try:
+                self._go_on(step, pending.event, skip.value, move)
+            except Exception as error:
+                move.error = error
+            self._done(step, move)
+        return Departure(pending, move, skip is not None or move.error is not None)
+
+    async def arrive(self, departure: Departure, result: Any, seconds: float) -> Move:
+        """Go on with what a call came to."""
+        pending, move = departure.pending, departure.move
+        step = self.plan.steps[move.step]
+        move.seconds = seconds
+        self._failing = move.input
+        try:
+            if step.call.shape in (Shape.FLAT, Shape.EVENTS):
+                chunks = Chunks(result, self._keeps_chunks)
+                began = time.perf_counter()
+                try:
+                    chunk = await chunks.at(0)
+                except StopAsyncIteration:
+                    move.dropped, move.reason = True, "it gave no result for this event"
+                else:
+                    self.waiting.append(replace(pending, chunks=chunks, index=1))
+                    self._go_on_chunk(step, pending.event, chunk, move)
+                if chunks.is_ready:
+                    move.output = list(result)  # one call, one record, however many go on
+                else:
+                    move.seconds += time.perf_counter() - began
+            else:
+                self._apply(step, pending.event, result, move)
         except Exception as error:
             move.error = error
-        move.seconds = time.perf_counter() - began
         self._done(step, move)
+        return move
+
+    def failed(self, departure: Departure, error: Exception, seconds: float = 0.0) -> Move:
+        """Go on with the exception that a call raised."""
+        move = departure.move
+        move.error, move.seconds, self._failing = error, seconds, move.input
+        self._done(self.plan.steps[move.step], move)
         return move
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
         """Instead of entering by the start, let what a step held back go on from it."""
         self.waiting = [Pending(step, event, 1, Chunks([chunk], self._keeps_chunks))]
+
+    def stand_before(self, step: str, body: Any) -> None:
+        """Instead of entering by the start, come to a step with a body that was recorded."""
+        self.waiting = [Pending(step, self.event.with_body(body))]
 
     def replace_input(self, body: Any) -> None:
         """Let the next move see another body; a step that is giving its results begins anew with it."""
@@ -169,26 +179,9 @@ class Walk:
             else:
                 return
 
-    async def _call(self, step: PlanStep, pending: Pending, move: Move, skip: Skip | None) -> None:
-        call, event = step.call, pending.event
-        if step.limit is not None and pending.visit > step.limit:
-            raise LimitError(f"it ran {step.limit} times for this event, its limit on the cycle (max_iterations)")
-        if skip is not None:
-            self._go_on(step, event, skip.value, move)
-            return
-        given = part(event.body, call.input_path) if call.input_path else event.body
-        by_event = call.shape in (Shape.EVENT, Shape.EVENTS)
-        result = call.function(event if by_event else given)
-        if call.shape in (Shape.FLAT, Shape.EVENTS):
-            if call.is_async and not isinstance(result, AsyncIterator):
-                result = await result
-            chunks = Chunks(result, self._keeps_chunks)
-            await self._first_chunk(step, replace(pending, chunks=chunks), move)
-            if chunks.is_ready:
-                move.output = list(result)  # one call, one record, however many go on
-            return
-        if call.is_async:
-            result = await result
+    def _apply(self, step: PlanStep, event: Event, result: Any, move: Move) -> None:
+        """What a result means, in the manner of the step's shape."""
+        call = step.call
         if call.shape is Shape.FILTER:
             if result:
                 self._go_on(step, event, event.body, move)
@@ -205,27 +198,19 @@ class Walk:
         else:
             self._go_on(step, event, put(event.body, call.result_path, result) if call.result_path else result, move)
 
-    async def _first_chunk(self, step: PlanStep, pending: Pending, move: Move) -> None:
-        assert pending.chunks is not None
-        try:
-            chunk = await pending.chunks.at(0)
-        except StopAsyncIteration:
-            move.dropped, move.reason = True, "it gave no result for this event"
-            return
-        self.waiting.append(replace(pending, index=1))
-        self._go_on_chunk(step, pending.event, chunk, move)
-
-    async def _draw(self, step: PlanStep, pending: Pending) -> Move | None:
+    async def _draw(self, pending: Pending) -> Move | None:
         """The next result of a step that makes several.
 
         Where drawing it runs code of the step, it is a move of its own, under the visit of the call that began.
         """
         assert pending.chunks is not None
+        step = self.plan.steps[pending.step]
         move = Move(step.name, pending.event, pending.visit, pending.event.body)
         self._failing = move.input
         began = time.perf_counter()
         try:
             chunk = await pending.chunks.at(pending.index)
+            move.seconds = time.perf_counter() - began
             self.waiting.append(replace(pending, index=pending.index + 1))
             self._go_on_chunk(step, pending.event, chunk, move)
         except StopAsyncIteration:
@@ -234,7 +219,6 @@ class Walk:
             move.error = error
         if pending.chunks.is_ready and move.error is None:
             return None
-        move.seconds = time.perf_counter() - began
         self._done(step, move)
         return move
 
@@ -283,53 +267,3 @@ class Walk:
     def _before(self, move: Move) -> Skip | None:
         answers = [observer.before(move) for observer in self.observers]
         return next((answer for answer in answers if answer is not None), None)
-
-
-def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]:
-    """The arrows that carry the body on from the step, and why where that was a choice."""
-    arrows: Sequence[Arrow] = step.arrows
-    reasons: list[str] = []
-    if step.call.outlets is not None:
-        arrows, reason = by_outlets(step, body)
-        reasons.append(reason)
-    held = [arrow.test is not None and test(arrow, plan, body) for arrow in arrows]
-    is_any = any(held)
-    reasons += [f"{arrow.text} held" for arrow, yes in zip(arrows, held, strict=True) if yes]
-    chosen = [
-        arrow
-        for arrow, yes in zip(arrows, held, strict=True)
-        if yes or (arrow.otherwise and not is_any) or (arrow.test is None and not arrow.otherwise)
-    ]
-    if not is_any and any(arrow.test is not None for arrow in arrows):
-        reasons.append("no condition held" + (", so else" if any(arrow.otherwise for arrow in chosen) else ""))
-    return chosen, "; ".join(reasons)
-
-
-def test(arrow: Arrow, plan: Plan, body: Any) -> bool:
-    """Whether the arrow's condition holds; it sees the part that the next step takes by `input_path`."""
-    assert arrow.test is not None
-    path = plan.steps[arrow.target].call.input_path
-    return bool(arrow.test(part(body, path) if path else body))
-
-
-def by_outlets(step: PlanStep, body: Any) -> tuple[list[Arrow], str]:
-    """The arrows to the steps that the handler's `select_outlets` names."""
-    assert step.call.outlets is not None
-    named = step.call.outlets(body)
-    names = [named] if isinstance(named, str) else list(named or ())
-    allowed = [arrow.target for arrow in step.arrows]
-    for name in names:
-        if name not in allowed:
-            raise ValueError(
-                f'select_outlets chose "{name}", which does not follow this step. Allowed: {", ".join(allowed)}.'
-            )
-    chosen = [arrow for arrow in step.arrows if arrow.target in names]
-    return chosen, f"select_outlets chose {', '.join(names) or 'nothing'}"
-
-
-def raise_unless_event(result: Any) -> None:
-    if result is not None and not isinstance(result, Event):
-        raise TypeError(
-            f"a full_event handler returned {type(result).__name__}; expected the Event, or None to pass on the one "
-            "that it changed (put the result into event.body)"
-        )

@@ -43,15 +43,17 @@ class Doors:
     def plan(self: Graph) -> Plan:
         """The compiled graph: kept until the graph, or something that it names, changes."""
         plan = self._plan
-        if plan is None or not plan.is_current():
-            plan = self._plan = self._compile(plan or self._before)
-            self._before = None
-        return plan
+        return self._compile() if plan is None or not plan.is_current() else plan
 
-    def _compile(self: Graph, before: Plan | None) -> Plan:
-        from nbgraph.engine.compile import compile
+    def _compile(self: Graph) -> Plan:
+        from nbgraph.engine.compile import compile, lock_of
 
-        return compile(self, before)
+        with lock_of(self):  # another thread may have compiled it in the meantime
+            plan = self._plan
+            if plan is None or not plan.is_current():
+                plan = self._plan = compile(self, plan or self._before)
+                self._before = None
+            return plan
 
     def _binding_problems(self: Graph) -> list[str]:
         from nbgraph.engine.bind import binding_problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
@@ -46,6 +47,28 @@ def reachable(following: Successors, sources: Iterable[str]) -> set[str]:
         seen.update(fresh)
         waiting.extend(fresh)
     return seen
+
+
+def order(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:
+    """The steps so that each stands behind those whose flow leads to it; else as they were given.
+
+    >>> order(["c", "a", "b"], [Edge("a", "b"), Edge("b", "c")])
+    ['a', 'b', 'c']
+    """
+    following = successors(names, edges, kinds=[EdgeKind.FLOW])
+    left = dict.fromkeys(following, 0)
+    for after in following.values():
+        for name in after:
+            left[name] += 1
+    waiting = deque(name for name, count in left.items() if count == 0)
+    found: list[str] = []
+    while waiting:
+        found.append(waiting.popleft())
+        for name in following[found[-1]]:
+            left[name] -= 1
+            if left[name] == 0:
+                waiting.append(name)
+    return found
 
 
 def cycles(following: Successors) -> list[list[str]]:

@@ -1,0 +1,66 @@
+"""Choose: the arrows that carry a step's result on, and why."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from nbgraph.engine.paths import part
+from nbgraph.engine.plan import Arrow, Plan, PlanStep
+from nbgraph.event import Event
+from nbgraph.types import Shape
+
+
+def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]:
+    """The arrows that carry the body on from the step, and why where that was a choice."""
+    arrows: Sequence[Arrow] = step.arrows
+    reasons: list[str] = []
+    if step.call.outlets is not None:
+        arrows, reason = by_outlets(step, body)
+        reasons.append(reason)
+    held = [arrow.test is not None and test(arrow, plan, body) for arrow in arrows]
+    is_any = any(held)
+    reasons += [f"{arrow.text} held" for arrow, yes in zip(arrows, held, strict=True) if yes]
+    chosen = [
+        arrow
+        for arrow, yes in zip(arrows, held, strict=True)
+        if yes or (arrow.otherwise and not is_any) or (arrow.test is None and not arrow.otherwise)
+    ]
+    if not is_any and any(arrow.test is not None for arrow in arrows):
+        reasons.append("no condition held" + (", so else" if any(arrow.otherwise for arrow in chosen) else ""))
+    return chosen, "; ".join(reasons)
+
+
+def test(arrow: Arrow, plan: Plan, body: Any) -> bool:
+    """Whether the arrow's condition holds; it sees the part that the next step takes by `input_path`."""
+    assert arrow.test is not None
+    path = plan.steps[arrow.target].call.input_path
+    return bool(arrow.test(part(body, path) if path else body))
+
+
+def by_outlets(step: PlanStep, body: Any) -> tuple[list[Arrow], str]:
+    """The arrows to the steps that the handler's `select_outlets` names."""
+    assert step.call.outlets is not None
+    sees_part = step.call.shape is Shape.EACH and step.call.input_path is not None
+    named = step.call.outlets(part(body, step.call.input_path) if sees_part and step.call.input_path else body)
+    if inspect.iscoroutine(named):
+        named.close()
+        raise TypeError("select_outlets is async; it only looks at the body: make it a plain function")
+    names = [named] if isinstance(named, str) else list(named or ())
+    allowed = [arrow.target for arrow in step.arrows]
+    for name in names:
+        if name not in allowed:
+            raise ValueError(
+                f'select_outlets chose "{name}", which does not follow this step. Allowed: {", ".join(allowed)}.'
+            )
+    chosen = [arrow for arrow in step.arrows if arrow.target in names]
+    return chosen, f"select_outlets chose {', '.join(names) or 'nothing'}"
+
+
+def raise_unless_event(result: Any) -> None:
+    if result is not None and not isinstance(result, Event):
+        raise TypeError(
+            f"a full_event handler returned {type(result).__name__}; expected the Event, or None to pass on the one "
+            "that it changed (put the result into event.body)"
+        )

@@ -1,0 +1,122 @@
+"""A Page: the lines of generated functions as they are written, and the words they are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from nbgraph.engine.choose import by_outlets, raise_unless_event
+from nbgraph.engine.failure import Line
+from nbgraph.engine.layout import Layout
+from nbgraph.engine.paths import part, put
+from nbgraph.engine.plan import Arrow, PlanStep
+from nbgraph.engine.words import Words
+from nbgraph.event import Event
+from nbgraph.types import Shape
+
+
+class Form(Enum):
+    LINE = "line"  # returns its one answer
+    TREE = "tree"  # appends to the answers it is given
+    STAGED = "staged"  # a tree that parks events at concurrent steps
+    FUSED = "fused"  # a loop over all bodies of a stream that yields all answers
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a line is written: how deep, and how the way of an event ends there."""
+
+    depth: int
+    stop: str
+
+    def inner(self) -> Place:
+        return Place(self.depth + 1, self.stop)
+
+    def loop(self) -> Place:
+        return Place(self.depth + 1, "continue")
+
+
+class Page:
+    """Lines, which of them calls which step, and the objects that their names mean."""
+
+    def __init__(self, graph: str, layout: Layout, form: Form, uses_events: bool, is_async: bool) -> None:
+        self.layout, self.form = layout, form
+        self.uses_events, self.is_async = uses_events, is_async
+        self.lines: list[str] = []
+        self.calls: dict[int, Line] = {}
+        self.words = Words(layout.steps)
+        self.entry = self.words.entry(graph)
+        self.globals: dict[str, Any] = {"part": part, "put": put, "passed": passed, "every": every}
+        for name, step in layout.steps.items():
+            self.globals[self.words.step(name)] = step.call.function
+
+    def add(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def add_call(self, step: PlanStep, place: Place, text: str, variable: str = "event", item: str = "item") -> None:
+        """A line that may fail by the step's doing; the variables hold the body and the event it got."""
+        self.add(place.depth, text)
+        self.calls[len(self.lines)] = Line(step.name, variable, item)
+
+    def call(self, step: PlanStep) -> str:
+        """The call of a step with what it gets."""
+        by_event = step.call.shape in (Shape.EVENT, Shape.EVENTS)
+        path = step.call.input_path
+        given = "item" if by_event else f"part(event, {path!r})" if path else "event"
+        return f"{'await ' if step.call.awaits else ''}{self.words.step(step.name)}({given})"
+
+    def test(self, step: PlanStep, arrow: Arrow) -> str:
+        """The condition of an arrow: its own text where that means the same anywhere."""
+        if arrow.is_inline:
+            return arrow.text.strip()
+        name = self.words.arrow(step.name, arrow.target, step.arrows.index(arrow))
+        self.globals[name] = arrow.test
+        path = self.layout.steps[arrow.target].call.input_path
+        return f"{name}(part(event, {path!r}))" if path else f"{name}(event)"
+
+    def chooser(self, step: PlanStep) -> str:
+        """The name of the function that names the next steps."""
+        name = self.words.made(step.name, "outlets")
+        self.globals[name] = _chooser(step)
+        return name
+
+    def function(self, step: str) -> str:
+        return self.words.before("from", step)
+
+    def take(self, step: str) -> str:
+        return self.words.before("take", step)
+
+    def after(self, step: str) -> str:
+        return self.words.before("after", step)
+
+    @property
+    def answers(self) -> str:
+        return "" if self.form is Form.LINE else ", answers"
+
+    @property
+    def wait(self) -> str:
+        return "await " if self.is_async else ""
+
+
+def _chooser(step: PlanStep) -> Callable[[Any], list[str]]:
+    return lambda body: [arrow.target for arrow in by_outlets(step, body)[0]]
+
+
+def passed(result: Any, event: Event) -> Event:
+    """The event that goes on from a full_event handler: its result, or the event it changed."""
+    raise_unless_event(result)
+    return event if result is None else result
+
+
+def every(results: Any, event: Event) -> Any:
+    """The events of a full_event generator."""
+    if hasattr(results, "__aiter__"):
+        return _every_async(results, event)
+    return (passed(result, event) for result in results)
+
+
+async def _every_async(results: Any, event: Event) -> Any:
+    async for result in results:
+        yield passed(result, event)

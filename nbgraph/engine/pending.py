@@ -1,0 +1,29 @@
+"""Pending: what a walk has still to do; Departure: what it is doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbgraph.engine.chunks import Chunks
+from nbgraph.engine.observer import Move
+from nbgraph.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What waits: a step and its event; `chunks` and `index` where the step has begun to give several results."""
+
+    step: str
+    event: Event
+    visit: int = 0
+    chunks: Chunks | None = None
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A call that is due: what waited, the record of it; `is_made` where a pin stood in for it, or it was refused."""
+
+    pending: Pending
+    move: Move
+    is_made: bool
