@@ -2,7 +2,8 @@
 
 A step with `concurrency=n` is a stage: its calls run as tasks, at most n at a time. The generated code *parks* an
 event there instead of calling the step; when the call is done, and with `ordered` those before it are too, the event
-is taken up again. Code outside of stages runs on one coroutine, so no other step ever sees two events at once.
+is taken up again. Where somebody watches, and where events go round in cycles, a walk does what the generated code
+does. Code outside of stages runs on one coroutine, so no other step ever sees two events at once.
 """
 
 from __future__ import annotations
@@ -10,94 +11,28 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
-from nbgraph.engine.loop import on_pool, pool
-from nbgraph.engine.paths import part
-from nbgraph.engine.plan import Answers, Plan, PlanStep
+from nbgraph.engine.inlet import END, NOT_YET, Inlet
+from nbgraph.engine.pending import Departure
+from nbgraph.engine.plan import Plan
+from nbgraph.engine.stage import Flight, Stage
+from nbgraph.engine.ticket import Ticket
+from nbgraph.engine.walk import Walk
 from nbgraph.errors import StepError
 from nbgraph.event import Event
-from nbgraph.types import Shape
 
-
-class Ticket(Answers):
-    """One event on its way: its answers so far, where it is parked, how many of its calls are under way."""
-
-    __slots__ = ("done", "error", "event", "open", "parked")
-
-    def __init__(self, event: Event, done: Callable[[Ticket], None] | None = None) -> None:
-        super().__init__()
-        self.event, self.done = event, done
-        self.parked: list[tuple[str, Any, Event]] = []
-        self.open = 0
-        self.error: StepError | None = None
-
-    def park(self, step: str, body: Any, event: Event | None) -> None:
-        """Called by the generated code where a stage begins."""
-        self.parked.append((step, body, event if event is not None else self.event))
-
-
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """A call under way: whose, with what, and the task."""
-
-    ticket: Ticket
-    body: Any
-    event: Event
-    task: asyncio.Task[Any]
-
-
-@dataclass(slots=True)
-class Stage:
-    """The calls of one concurrent step."""
-
-    step: PlanStep
-    limit: int
-    is_ordered: bool
-    flights: deque[Flight] = field(default_factory=deque)
-    gate: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.gate = asyncio.Semaphore(self.limit)
-
-    async def call(self, body: Any, event: Event) -> Any:
-        call = self.step.call
-        by_event = call.shape in (Shape.EVENT, Shape.EVENTS)
-        if by_event:
-            event.body = body
-        async with self.gate:
-            given = event if by_event else part(body, call.input_path) if call.input_path else body
-            if call.is_async:
-                result = call.function(given)
-                return await result if inspect.isawaitable(result) else result
-            return await on_pool(pool(self.limit), call.function, given)
-
-    def landed(self) -> Flight | None:
-        """The next flight to take up: the first, when it is done; without order any that is."""
-        if not self.flights:
-            return None
-        if self.is_ordered:
-            return self.flights.popleft() if self.flights[0].task.done() else None
-        for flight in self.flights:
-            if flight.task.done():
-                self.flights.remove(flight)
-                return flight
-        return None
+WAITING = 1000  # events that may wait for one before them, beside those in stages
 
 
 class Conductor:
-    """See the module's docstring. It lives on the loop thread."""
+    """See the module's docstring. It lives on a loop thread; `happened` is set when a call is done."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, happened: asyncio.Event) -> None:
         self._plan = plan
-        self._stages = {
-            name: Stage(step, step.call.step.options.concurrency or 1, step.call.step.options.ordered)
-            for name, step in plan.steps.items()
-            if name in plan.takes
-        }
-        self._progress = asyncio.Event()
+        self._stages = {name: Stage(step) for name, step in plan.steps.items() if step.is_stage}
+        self._happened = happened
         self._room = asyncio.Event()
 
     @property
@@ -110,14 +45,20 @@ class Conductor:
 
     async def begin(self, ticket: Ticket) -> None:
         """Let an event enter and run to its stages."""
-        assert self._plan.staged is not None
-        await self._go(ticket, self._plan.staged, ticket.event.body, ticket.event)
+        if self._plan.staged is not None and not self._plan.observers:
+            await self._go(ticket, self._plan.staged, ticket.event.body, ticket.event)
+            return
+        ticket.walk = Walk(self._plan, ticket.event, self._plan.observers)
+        ticket.walk.begun()
+        await self._walk_on(ticket)
 
     async def progress(self) -> None:
-        """Wait until some call is done, then take up all that can go on."""
-        await self._progress.wait()
-        self._progress.clear()
-        await self._settle()
+        """Wait until some call is done, or an item has come, then take up all that can go on."""
+        await self._happened.wait()
+        self._happened.clear()
+        for stage in self._stages.values():
+            while (flight := stage.landed()) is not None:
+                await self._take_up(stage, flight)
         self._room.set()
 
     async def room(self) -> None:
@@ -125,17 +66,52 @@ class Conductor:
         self._room.clear()
         await self._room.wait()
 
-    def cancel(self) -> None:
+    def close(self) -> None:
         """Break off the calls that are under way."""
         for stage in self._stages.values():
-            for flight in stage.flights:
-                flight.task.cancel()
+            stage.close()
 
-    async def _settle(self) -> None:
-        for name, stage in self._stages.items():
-            while (flight := stage.landed()) is not None:
-                flight.ticket.open -= 1
-                await self._go(flight.ticket, self._plan.takes[name], flight.body, flight.event, flight.task.result)
+    async def _take_up(self, stage: Stage, flight: Flight) -> None:
+        ticket = flight.ticket
+        ticket.open -= 1
+        if ticket.error is not None:  # another branch of it has failed: nothing more runs
+            flight.forget()
+            self._end(ticket)
+        elif flight.departure is not None:
+            await self._land(ticket, flight, flight.departure)
+        else:
+            await self._go(ticket, self._plan.takes[stage.step.name], flight.body, flight.event, flight.result)
+
+    async def _land(self, ticket: Ticket, flight: Flight, departure: Departure) -> None:
+        assert ticket.walk is not None
+        try:
+            try:
+                result = flight.result()
+            except Exception as error:
+                ticket.walk.failed(departure, error, flight.seconds)
+            else:
+                await ticket.walk.arrive(departure, result, flight.seconds)
+        except StepError as error:
+            self._fail(ticket, error)
+        await self._walk_on(ticket)
+
+    async def _walk_on(self, ticket: Ticket) -> None:
+        """Move by move until all that is left is under way at stages."""
+        walk = ticket.walk
+        assert walk is not None
+        try:
+            while walk.waiting:
+                stage = self._stages.get(walk.waiting[-1].step) if walk.waiting[-1].chunks is None else None
+                if stage is None:
+                    await walk.advance()
+                    continue
+                departure = walk.depart()
+                if not departure.is_made:
+                    event = departure.pending.event
+                    self._take_off(stage, Flight(ticket, event.body, event, departure))
+        except StepError as error:
+            self._fail(ticket, error)
+        self._end(ticket)
 
     async def _go(self, ticket: Ticket, function: Callable[..., Any], body: Any, event: Event, *more: Any) -> None:
         """Run generated code for the event until it is parked or done."""
@@ -144,42 +120,66 @@ class Conductor:
             if inspect.iscoroutine(outcome):
                 await outcome
         except StepError as error:
-            ticket.error = self._plan.told(error, ticket)
-            ticket.parked.clear()
+            self._fail(ticket, error)
         for step, parked, own in ticket.parked:
-            self._take_off(ticket, self._stages[step], parked, own)
+            self._take_off(self._stages[step], Flight(ticket, parked, own))
         ticket.parked.clear()
-        if not ticket.open and ticket.done is not None:
+        self._end(ticket)
+
+    def _fail(self, ticket: Ticket, error: StepError) -> None:
+        """Nothing more of the event runs."""
+        ticket.parked.clear()
+        if ticket.walk is not None:
+            ticket.walk.waiting.clear()
+        for stage in self._stages.values():
+            stage.cancel(ticket)
+        ticket.error = self._plan.told(error, ticket if ticket.walk is None else ticket.walk.answers)
+
+    def _end(self, ticket: Ticket) -> None:
+        """Tell that the event is done, when no call of it is under way."""
+        if ticket.open:
+            return
+        if ticket.walk is not None:
+            ticket.extend(ticket.walk.answers)
+            ticket.late.extend(ticket.walk.answers.late)
+            ticket.walk.ended(ticket.error if isinstance(ticket.error, StepError) else None)
+        if ticket.done is not None:
             ticket.done(ticket)
 
-    def _take_off(self, ticket: Ticket, stage: Stage, body: Any, event: Event) -> None:
-        task = asyncio.get_running_loop().create_task(stage.call(body, event))
-        task.add_done_callback(lambda _: self._progress.set())
-        stage.flights.append(Flight(ticket, body, event, task))
-        ticket.open += 1
+    def _take_off(self, stage: Stage, flight: Flight) -> None:
+        flight.ticket.open += 1
+        stage.begin(flight, self._happened.set)
 
 
-async def conducted(plan: Plan, events: AsyncIterator[Event]) -> AsyncIterator[Ticket]:
-    """The tickets of all events, done, in the order of the events; as they are done where a stage has no order."""
-    conductor = Conductor(plan)
+async def conducted(plan: Plan, inlet: Inlet, enter: Callable[[Any], Ticket]) -> AsyncGenerator[Ticket, None]:
+    """The tickets of all items, done, in the order of the items; as they are done where a stage has no order."""
+    conductor = Conductor(plan, inlet.happened)
     waiting: deque[Ticket] = deque()
+    is_open, fault = True, None
     try:
-        async for event in events:
-            while not conductor.has_room():
+        while is_open or waiting:
+            while is_open and len(waiting) < WAITING and conductor.has_room():
+                try:
+                    item = inlet.take()
+                except Exception as error:  # the source failed: what came before it still goes its way
+                    item, fault = END, error
+                if item is NOT_YET:
+                    break
+                is_open = item is not END
+                if is_open:
+                    waiting.append(enter(item))
+                    if waiting[-1].error is None:
+                        await conductor.begin(waiting[-1])
+                for ticket in _done(waiting, conductor.is_ordered):
+                    yield ticket
+            if is_open or waiting:
                 await conductor.progress()
                 for ticket in _done(waiting, conductor.is_ordered):
                     yield ticket
-            waiting.append(Ticket(event))
-            await conductor.begin(waiting[-1])
-            for ticket in _done(waiting, conductor.is_ordered):
-                yield ticket
-        while waiting:
-            if waiting[0].open:
-                await conductor.progress()
-            for ticket in _done(waiting, conductor.is_ordered):
-                yield ticket
+        if fault is not None:
+            raise fault
     finally:
-        conductor.cancel()
+        conductor.close()
 
 
 def _done(waiting: deque[Ticket], is_ordered: bool) -> Iterator[Ticket]:

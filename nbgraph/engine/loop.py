@@ -1,41 +1,70 @@
-"""The loop thread that nbgraph owns, so that a notebook's own event loop is never blocked by a running graph."""
+"""The loop thread that nbgraph owns, so that a notebook's own event loop is never blocked by a running graph.
+
+Everything that waits runs there. Where it can't, because a step keeps the loop thread busy and itself waits for
+another graph, a spare loop thread takes over: a run inside a step never waits for itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cache, partial
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-AHEAD = 64
+PATIENCE = 0.25  # seconds that the loop thread has to take something up before a spare one does
+
+
+class LoopThread:
+    """An event loop on a daemon thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._is_stopped = False
+        threading.Thread(target=self._serve, daemon=True, name=name).start()
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def stop(self) -> None:
+        """End it, once what still runs there is broken off."""
+        self.submit(self._end())
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        self._is_stopped = True
+        self.loop.call_soon(self.loop.stop)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        while not self._is_stopped:
+            # a step called exit(): whoever waits for it gets that; the loop is there for others too
+            with suppress(SystemExit, KeyboardInterrupt):
+                self.loop.run_forever()
+        self.loop.close()
 
 
 @cache
+def _own() -> LoopThread:
+    return LoopThread("nbgraph-loop")
+
+
 def own_loop() -> asyncio.AbstractEventLoop:
-    """The one loop, started on first use; a daemon, so that it ends with the process."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=_serve, args=(loop,), daemon=True, name="nbgraph-loop").start()
-    return loop
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()
-
-
-@cache
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="nbgraph-step")
+    """The one loop, started on first use; its thread is a daemon, so that it ends with the process."""
+    return _own().loop
 
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
     """Run the coroutine on the loop thread."""
-    return asyncio.run_coroutine_threadsafe(coroutine, own_loop())
+    return _own().submit(coroutine)
 
 
 _background: set[asyncio.Task[Any]] = set()
@@ -49,67 +78,100 @@ def background(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return task
 
 
-def complete(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, waited for on this thread.
+class _Errand:
+    """A coroutine for whoever takes it up first: the loop thread, or the one that lost its patience."""
 
-    A step on the loop thread may run another graph; that one gets a loop of its own, since waiting for the loop
-    thread on itself would never end.
-    """
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+        self._taken = threading.Lock()
+
+    def take(self) -> bool:
+        return self._taken.acquire(blocking=False)
+
+    async def run(self) -> Any:
+        return await self.coroutine if self.take() else None
+
+
+def complete(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The coroutine's result, waited for on this thread."""
     if _is_on_loop_thread():
-        return _workers().submit(asyncio.run, coroutine).result()
-    future = submit(coroutine)
+        return _on_spare(coroutine)
+    errand = _Errand(coroutine)
+    future: Future[T] = submit(errand.run())
     try:
+        try:
+            return future.result(PATIENCE)
+        except TimeoutError:
+            if not future.done() and errand.take():
+                return _on_spare(coroutine)
         return future.result()
     except BaseException:
         future.cancel()  # Ctrl-C in the notebook ends the steps too
         raise
 
 
+def _on_spare(coroutine: Coroutine[Any, Any, T]) -> T:
+    with spare() as thread:
+        return thread.submit(coroutine).result()
+
+
+@contextmanager
+def spare() -> Iterator[LoopThread]:
+    """A loop thread for one errand."""
+    thread = LoopThread("nbgraph-spare-loop")
+    try:
+        yield thread
+    finally:
+        thread.stop()
+
+
+def responsive() -> LoopThread:
+    """The own loop thread, or a new one where a step keeps that one busy; the caller stops what is not the own."""
+    if not _is_on_loop_thread():
+        try:
+            submit(_nothing()).result(PATIENCE)
+            return _own()
+        except TimeoutError:
+            pass
+    return LoopThread("nbgraph-spare-loop")
+
+
+def release(thread: LoopThread) -> None:
+    """Stop a loop thread that `responsive` gave, unless it is the own one."""
+    if thread is not _own():
+        thread.stop()
+
+
+async def _nothing() -> None:
+    pass
+
+
 async def away(coroutine: Coroutine[Any, Any, T]) -> T:
     """The coroutine's result, waited for in the caller's loop while it runs on ours; a cancelled wait cancels it."""
     if _is_on_loop_thread():
         return await coroutine
-    return await asyncio.wrap_future(submit(coroutine))
-
-
-def iterate(source: AsyncIterator[T]) -> Iterator[T]:
-    """The items of an async iterator that runs on the loop thread, at most `AHEAD` of them ahead of the reader."""
-    items: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
-    room = threading.Semaphore(AHEAD)
-    task = submit(_pump(source, items, room))
+    errand = _Errand(coroutine)
+    future = asyncio.wrap_future(submit(errand.run()))
     try:
-        while True:
-            is_item, value = items.get()
-            room.release()
-            if is_item:
-                yield value
-            elif value is None:
-                return
-            else:
-                raise value
-    finally:
-        task.cancel()
-
-
-async def _pump(source: AsyncIterator[Any], items: SimpleQueue[tuple[bool, Any]], room: threading.Semaphore) -> None:
-    try:
-        async for item in source:
-            if not room.acquire(blocking=False):
-                await on_thread(room.acquire)
-            items.put((True, item))
-        items.put((False, None))
-    except BaseException as error:
-        items.put((False, error))
+        await asyncio.wait([future], timeout=PATIENCE)
+        if not future.done() and errand.take():
+            return await coroutine
+        return await future  # type: ignore[no-any-return]
+    except BaseException:
+        future.cancel()
         raise
 
 
+_depth: contextvars.ContextVar[int] = contextvars.ContextVar("depth of worker threads", default=0)
+
+
 @cache
-def pool(size: int) -> ThreadPoolExecutor:
-    """Threads for synchronous steps with `concurrency=size`."""
-    return ThreadPoolExecutor(size, thread_name_prefix=f"nbgraph-{size}")
+def _workers(depth: int) -> ThreadPoolExecutor:
+    """Threads for synchronous work. Work that waits for other work finds that in a pool of the next depth."""
+    return ThreadPoolExecutor(thread_name_prefix=f"nbgraph-step-{depth}")
 
 
-async def on_pool(workers: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
+async def on_pool(workers: Executor, function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on one of the workers, in the caller's context variables."""
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(workers, partial(context.run, function, *arguments))
@@ -117,7 +179,13 @@ async def on_pool(workers: ThreadPoolExecutor, function: Callable[..., T], *argu
 
 async def on_thread(function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on a worker thread."""
-    return await on_pool(_workers(), function, *arguments)
+    depth = _depth.get()
+    return await on_pool(_workers(depth), _deeper, depth, function, *arguments)
+
+
+def _deeper(depth: int, function: Callable[..., T], *arguments: Any) -> T:
+    _depth.set(depth + 1)
+    return function(*arguments)
 
 
 def without_waiting(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -135,3 +203,13 @@ def _is_on_loop_thread() -> bool:
         return asyncio.get_running_loop() is own_loop()
     except RuntimeError:
         return False
+
+
+def _forget() -> None:
+    """In a forked child the threads are gone."""
+    _own.cache_clear()
+    _workers.cache_clear()
+    _background.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

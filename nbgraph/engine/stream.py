@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.conductor import Ticket, conducted
+from nbgraph.engine.channel import aiterate, iterate
+from nbgraph.engine.conductor import conducted
+from nbgraph.engine.inlet import END, Inlet, LoopInlet, ThreadInlet
 from nbgraph.engine.plan import Plan, entering
 from nbgraph.engine.settle import Settling, settling
+from nbgraph.engine.ticket import Ticket
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import RAW, Event
 
 Key = str | Callable[[Any], Any] | None
 ROWS = 1000  # rows of a DataFrame that become dicts at a time
+PLAIN = (list, tuple, range, dict, set, frozenset, deque)  # reading these runs no code that could wait
 
 
 class Stream(Iterator[Any]):
@@ -32,8 +37,8 @@ class Stream(Iterator[Any]):
     0.25
     """
 
-    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], Iterator[Any]], rows: Iterator[Any] | None = None) -> None:
+        self._make, self._rows = make, rows
         self._answers = make()
 
     def __iter__(self) -> Iterator[Any]:
@@ -42,37 +47,67 @@ class Stream(Iterator[Any]):
     def __next__(self) -> Any:
         try:
             return next(self._answers)
-        except StepError:
+        except StopIteration:
+            raise
+        except Exception:
             self._answers = self._make()  # a generator that raised is at its end; the source is not
             raise
 
     def close(self) -> None:
-        """Stop here; what the source still has is not read."""
+        """Stop here; what the source still has is not read, and a broker learns that nobody reads on."""
         self._answers.close()  # type: ignore[attr-defined]
+        if isinstance(self._rows, Generator):
+            self._rows.close()
 
 
 def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
     """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
-    is_async = plan.is_async or (plan.staged is not None and not plan.observers)
+    is_async = plan.is_async or plan.is_staged
     settled = settling(source, plan, is_one_by_one=not is_async)
     rows = iter(settled if settled is not None else rows_of(source))
     if is_async:
         # One iterator, whatever fails on the way: events that are under way must not be lost with it.
-        outcomes = loop.iterate(_async_outcomes(plan, _drawn(_events(rows, key), settled), is_whole, settled))
+        outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), key, is_whole, settled))
         return Stream(lambda: _raised(outcomes))
-    return Stream(lambda: _answers(plan, rows, key, is_whole, settled))
+    ends = _released(plan) if is_whole else iter(())
+    return Stream(lambda: _answers(plan, rows, key, ends, settled, is_lazy=not is_whole), rows)
 
 
-def _answers(plan: Plan, rows: Iterator[Any], key: Key, is_whole: bool, settled: Settling | None) -> Iterator[Any]:
+async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncIterator[Any]:
+    """As `stream`, for `async for`; the source may be async too."""
+    if plan.is_async or plan.is_staged:
+        async for outcome in aiterate(_async_outcomes(plan, source, key)):
+            if isinstance(outcome, _Failed):
+                raise outcome.error
+            yield outcome
+        return
+    if hasattr(source, "__aiter__"):
+        async for item in source:
+            found: list[Any] = await loop.on_thread(list, stream(plan, [item], key=key, is_whole=False))
+            for answer in found:
+                yield answer
+        source = ()
+    answers = stream(plan, source, key=key)
+    while (answer := await loop.on_thread(next, answers, END)) is not END:
+        yield answer
+
+
+def _answers(
+    plan: Plan,
+    rows: Iterator[Any],
+    key: Key,
+    ends: Iterator[tuple[str, Any]],
+    settled: Settling | None,
+    *,
+    is_lazy: bool,
+) -> Iterator[Any]:
     if plan.fused is not None and not plan.observers:
         yield from plan.fused(map(_body, rows))
     else:
-        for event in _events(rows, key):
-            yield from _one(plan, event, is_lazy=not is_whole)
-    if is_whole:
-        for name, step in plan.steps.items():
-            for chunk in step.call.release() if step.call.release is not None else ():
-                yield from plan.resume(name, chunk).all()
+        for row in rows:
+            yield from _one(plan, _event(row, key), is_lazy=is_lazy)
+    for name, chunk in ends:
+        yield from plan.resume(name, chunk).all()
     if settled is not None:
         settled.end()
 
@@ -94,10 +129,18 @@ def _one(plan: Plan, event: Event, *, is_lazy: bool) -> Iterator[Any]:
         yield from walk.answers.late
 
 
+def _released(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """What steps still hold, those first that others follow."""
+    for name in plan.holders:
+        release = plan.steps[name].call.release
+        for chunk in release() if release is not None else ():
+            yield name, chunk
+
+
 class _Failed:
     """An error on its way out of an async iterator, which would end if it were raised there."""
 
-    def __init__(self, error: StepError) -> None:
+    def __init__(self, error: Exception) -> None:
         self.error = error
 
 
@@ -108,87 +151,105 @@ def _raised(outcomes: Iterator[Any]) -> Iterator[Any]:
         yield outcome
 
 
-async def _async_outcomes(
-    plan: Plan, events: AsyncIterator[Event], is_whole: bool, settled: Settling | None
-) -> AsyncIterator[Any]:
-    async for answers in _async_answers(plan, events):
-        for answer in answers.all():
-            yield answer
-        if answers.error is not None:
-            yield _Failed(answers.error)
-        if settled is not None:
-            await loop.on_thread(settled.through, answers.event)
-    for name, step in plan.steps.items():
-        for chunk in step.call.release() if is_whole and step.call.release is not None else ():
-            event = chunk if isinstance(chunk, Event) else Event(chunk)
-            for answer in (await plan.aresume(name, event)).all():
+def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[Any, None]:
+    if hasattr(source, "__aiter__"):
+        inlet = LoopInlet(source)
+        return _outcomes(plan, lambda: inlet, key, True, None)
+    settled = settling(source, plan, is_one_by_one=False)
+    rows = iter(settled if settled is not None else rows_of(source))
+    return _outcomes(plan, lambda: _inlet(source, rows, settled), key, True, settled)
+
+
+def _inlet(source: Any, rows: Iterator[Any], settled: Settling | None) -> Inlet:
+    """One that takes rows straight from where they are; on a thread, where reading them may wait."""
+    if settled is not None:
+        return ThreadInlet(rows, ahead=1)  # what is read and not through comes again after a crash
+    return Inlet(rows) if isinstance(source, PLAIN) or is_frame(source) else ThreadInlet(rows)
+
+
+async def _outcomes(
+    plan: Plan, make: Callable[[], Inlet], key: Key, is_whole: bool, settled: Settling | None
+) -> AsyncGenerator[Any, None]:
+    inlet = make()
+    inlet.open()
+    try:
+        async for ticket in _tickets(plan, inlet, key):
+            for answer in ticket.all():
                 yield answer
+            if ticket.error is not None:
+                yield _Failed(ticket.error)
+            if settled is not None:
+                await loop.on_thread(settled.through, ticket.event)
+    finally:
+        inlet.close()
+    released: Iterator[tuple[str, Any]] = _released(plan) if is_whole else iter(())
+    for name, chunk in released:
+        try:
+            found: list[Any] = (await plan.aresume(name, chunk)).all()
+            for answer in found:
+                yield answer
+        except StepError as error:
+            yield _Failed(error)
     if settled is not None:
         await loop.on_thread(settled.end)
 
 
-async def _drawn(events: Iterator[Event], settled: Settling | None) -> AsyncIterator[Event]:
-    """The events of the source; one that waits for its events (a broker's) must not stop those under way."""
-    if settled is None:
-        for event in events:
-            yield event
-        return
-    while (found := await loop.on_thread(next, events, _END)) is not _END:
-        yield found
-
-
-async def _async_answers(plan: Plan, events: AsyncIterator[Event]) -> AsyncIterator[Ticket]:
+async def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Ticket, None]:
     """The tickets of the events: many at once where steps are concurrent, else one after the other."""
-    if plan.staged is not None and not plan.observers:
-        async for ticket in conducted(plan, events):
+    if plan.is_staged:
+        async for ticket in conducted(plan, inlet, lambda row: _entered(row, key)):
             yield ticket
         return
-    async for event in events:
-        ticket = Ticket(event)
-        try:
-            ticket.extend((await plan.aanswers(event)).all())
-        except StepError as error:
-            ticket.error = error
+    while (row := await inlet.next()) is not END:
+        ticket = _entered(row, key)
+        if ticket.error is None:
+            try:
+                ticket.extend((await plan.aanswers(ticket.event)).all())
+            except StepError as error:
+                ticket.error = error
         yield ticket
 
 
-async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncIterator[Any]:
-    """As `stream`, for `async for`; the source may be async too."""
-    if hasattr(source, "__aiter__"):
-        async for item in source:
-            for answer in await loop.on_thread(list, stream(plan, [item], key=key, is_whole=False)):
-                yield answer
-        source = ()
-    answers = stream(plan, source, key=key)
-    while True:
-        found: Any = await loop.on_thread(next, answers, _END)
-        if found is _END:
-            return
-        yield found
+def _entered(row: Any, key: Key) -> Ticket:
+    """A ticket for the row; with an error where the row can't become an event."""
+    try:
+        return Ticket(_event(row, key))
+    except Exception as error:
+        ticket = Ticket(row if isinstance(row, Event) else Event(row))
+        ticket.error = error
+        return ticket
 
 
-_END: Any = object()
+def _event(row: Any, key: Key) -> Event:
+    event = entering(row)
+    if key is not None:
+        event.key = key(event.body) if callable(key) else _field(event.body, key)
+    return event
 
 
-def _events(rows: Iterator[Any], key: Key) -> Iterator[Event]:
-    for row in rows:
-        event = entering(row)
-        if key is not None:
-            event.key = key(event.body) if callable(key) else event.body[key]
-        yield event
+def _field(body: Any, name: str) -> Any:
+    try:
+        return body[name]
+    except (KeyError, TypeError, IndexError):
+        there = ", ".join(map(str, body)) if isinstance(body, dict) else type(body).__name__
+        raise NbgraphError(f'The body has no field "{name}" for a key; it has: {there}.') from None
 
 
 def _body(row: Any) -> Any:
     return entering(row).body if type(row) in RAW else row
 
 
+def is_frame(source: Any) -> bool:
+    """Whether it is a DataFrame, of pandas or polars; neither is imported to know that."""
+    kind = type(source)
+    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] in ("pandas", "polars")
+
+
 def rows_of(source: Any) -> Iterable[Any]:
     """The bodies of a source: the rows of a DataFrame (pandas or polars) as dicts, the items of any other iterable."""
     kind = type(source)
-    if kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas"):
-        return _pandas_rows(source)
-    if kind.__name__ == "DataFrame" and kind.__module__.startswith("polars"):
-        return source.iter_rows(named=True)  # type: ignore[no-any-return]
+    if is_frame(source):
+        return _pandas_rows(source) if kind.__module__.startswith("pandas") else source.iter_rows(named=True)
     if isinstance(source, str | bytes | dict) or not isinstance(source, Iterable):
         raise NbgraphError(
             f"A stream's source is {kind.__name__}; expected an iterable of bodies or Events, a DataFrame or a Source. "

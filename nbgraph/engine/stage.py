@@ -1,0 +1,134 @@
+"""A Stage: a step whose calls may be under way several at once; a Flight: one such call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nbgraph.engine.loop import on_pool
+from nbgraph.engine.paths import part
+from nbgraph.engine.pending import Departure
+from nbgraph.engine.plan import PlanStep
+from nbgraph.engine.ticket import Ticket
+from nbgraph.event import Event
+from nbgraph.types import Shape
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """A call under way: whose, with what, and the task; `departure` where a walk has made it."""
+
+    ticket: Ticket
+    body: Any
+    event: Event
+    departure: Departure | None = None
+    seconds: float = 0.0
+    task: asyncio.Future[Any] | None = None  # None as long as it waits for its turn
+
+    @property
+    def has_landed(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    def result(self) -> Any:
+        """What the call came to, or raises what it raised."""
+        assert self.task is not None
+        return self.task.result()
+
+    def forget(self) -> None:
+        """Nobody wants the result."""
+        if self.task is not None and not self.task.cancelled():
+            self.task.exception()
+
+
+class Stage:
+    """The calls of one concurrent step."""
+
+    def __init__(self, step: PlanStep) -> None:
+        self.step = step
+        self.limit = step.call.concurrency or 1
+        self.is_ordered = step.call.step.options.ordered
+        self.flights: deque[Flight] = deque()
+        self._queued: deque[Flight] = deque()
+        self._under_way = 0
+
+    def begin(self, flight: Flight, landed: Callable[[], None]) -> None:
+        """Make the call, or let it wait for its turn."""
+        self.flights.append(flight)
+        if self._under_way < self.limit:
+            self._start(flight, landed)
+        else:
+            self._queued.append(flight)
+
+    def landed(self) -> Flight | None:
+        """The next flight to take up: the first, when it is done; without order any that is."""
+        if not self.flights:
+            return None
+        if self.is_ordered:
+            return self.flights.popleft() if self.flights[0].has_landed else None
+        for flight in self.flights:
+            if flight.has_landed:
+                self.flights.remove(flight)
+                return flight
+        return None
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Break off the calls of an event that has failed elsewhere."""
+        for flight in self.flights:
+            if flight.ticket is ticket:
+                _break_off(flight)
+
+    def close(self) -> None:
+        """Break off all calls."""
+        self._queued.clear()
+        for flight in self.flights:
+            _break_off(flight)
+        if "_threads" in self.__dict__:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """The stage's own: a step that runs a graph with a stage must not wait for its own threads."""
+        return ThreadPoolExecutor(self.limit, thread_name_prefix=f"nbgraph-{self.step.name}")
+
+    def _start(self, flight: Flight, landed: Callable[[], None]) -> None:
+        self._under_way += 1
+        flight.task = asyncio.get_running_loop().create_task(self._call(flight))
+        flight.task.add_done_callback(lambda _: self._next(landed))
+
+    def _next(self, landed: Callable[[], None]) -> None:
+        self._under_way -= 1
+        while self._queued and self._under_way < self.limit:
+            flight = self._queued.popleft()
+            if flight.task is None:  # else it was broken off while it waited
+                self._start(flight, landed)
+        landed()
+
+    async def _call(self, flight: Flight) -> Any:
+        began = time.perf_counter()
+        try:
+            return await self._made(flight.body, flight.event)
+        finally:
+            flight.seconds = time.perf_counter() - began
+
+    async def _made(self, body: Any, event: Event) -> Any:
+        call = self.step.call
+        if call.shape in (Shape.EVENT, Shape.EVENTS):
+            event.body = body
+            given: Any = event
+        else:
+            given = part(body, call.input_path) if call.input_path else body
+        if call.is_async:
+            return await call.function(given)
+        return await on_pool(self._threads, call.function, given)
+
+
+def _break_off(flight: Flight) -> None:
+    if flight.task is None:
+        flight.task = asyncio.get_running_loop().create_future()
+    flight.task.cancel()
