@@ -12,7 +12,6 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
 from nbgraph.steps.flight import PerLoop, pause
-from nbgraph.steps.operators import callable_of
 from nbgraph.steps.processes import Processes
 
 # Storey's older names mean the same.
@@ -49,7 +48,7 @@ class Concurrent(Handler):
 
     def __init__(
         self,
-        event_processor: Callable[[Any], Any] | str,
+        event_processor: Callable[[Any], Any],
         concurrency_mechanism: str = "asyncio",
         max_in_flight: int = 8,
         retries: int = 0,
@@ -58,7 +57,9 @@ class Concurrent(Handler):
         if concurrency_mechanism not in MECHANISMS:
             known = ", ".join(MECHANISMS)
             raise GraphError(f"Concurrent got the mechanism {concurrency_mechanism!r}; expected one of {known}.")
-        self._processor = callable_of(event_processor, "Concurrent")
+        if not callable(event_processor):
+            raise GraphError(f"Concurrent got {event_processor!r}; expected a function of the body.")
+        self._processor = event_processor
         self._mechanism = MECHANISMS[concurrency_mechanism]
         is_coroutine = iscoroutinefunction(self._processor) or iscoroutinefunction(type(self._processor).__call__)
         if is_coroutine != (self._mechanism == "asyncio"):

@@ -33,6 +33,18 @@ def call(coroutine: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+def finish(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """As `call`; where this is the portal's own thread, which the garbage collector may choose, without waiting."""
+    try:
+        is_portal = asyncio.get_running_loop() is portal_loop()
+    except RuntimeError:
+        is_portal = False
+    if is_portal:
+        send_off(coroutine, portal_loop())
+    else:
+        call(coroutine)
+
+
 def send_off(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
     """Let it run without waiting: what a finalizer may do, whatever thread it is called on."""
     if loop.is_running():

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.steps.package import package
 from nbgraph.steps.source import Source
 
 POLL = 0.2  # seconds
+JOINING = 60  # seconds that the group may take to come together, where the source is to end at all
 BATCH = 500  # messages taken at once
 
 
@@ -46,6 +49,7 @@ class KafkaSource(Source):
             "enable.auto.offset.store": False,
         }
         self._consumer: Any = None
+        self._lock = threading.RLock()  # who reads and who commits may be on different threads
         self._is_over = False
         self._last: float | None = None  # when the last message came
         self._open: deque[tuple[str, Any]] = deque()  # ids of events that are not through yet, and their places
@@ -73,27 +77,35 @@ class KafkaSource(Source):
         self._last = time.monotonic()
 
     def _messages(self, kafka: Any) -> Iterator[Any]:
-        while self._idle is None or self._last is None or time.monotonic() - self._last < self._idle:
+        began = time.monotonic()
+        while not self._is_idle(began):
             for message in self._consumer.consume(BATCH, POLL):
                 if message.error() is not None:
                     raise kafka.KafkaException(message.error())
                 yield message
                 self._last = time.monotonic()
 
-    def commit(self, event: Event) -> None:
-        if not any(name == event.id for name, _ in self._open):
-            return
-        through: dict[tuple[str, int], Any] = {}
-        name = ""
-        while name != event.id:
-            name, place = self._open.popleft()
-            through[place.topic, place.partition] = place
-        self._store(list(through.values()))
-        self._close_when_through()
+    def _is_idle(self, began: float) -> bool:
+        if self._idle is None:
+            return False
+        if self._last is None and time.monotonic() - began > JOINING:
+            raise NbgraphError(
+                f"KafkaSource got no partition of {', '.join(self._topics)} from {self._options['bootstrap.servers']} "
+                f"within {JOINING} seconds; is the broker up, and may this group read there?"
+            )
+        return self._last is not None and time.monotonic() - self._last >= self._idle
 
-    def _close_when_through(self) -> None:
-        if self._is_over and not self._open:
-            self.close()
+    def commit(self, event: Event) -> None:
+        with self._lock:
+            if not any(name == event.id for name, _ in self._open):
+                return
+            through: dict[tuple[str, int], Any] = {}
+            name = ""
+            while name != event.id:
+                name, place = self._open.popleft()
+                through[place.topic, place.partition] = place
+            self._store(list(through.values()))
+            self._close_when_through()
 
     def _store(self, places: list[Any]) -> None:
         kafka = package("confluent_kafka", "KafkaSource", "confluent-kafka")
@@ -104,13 +116,19 @@ class KafkaSource(Source):
                 if error.args[0].code() != kafka.KafkaError._STATE:  # the partition is another consumer's by now
                     raise
 
+    def _close_when_through(self) -> None:
+        with self._lock:
+            if self._is_over and not self._open:
+                self.close()
+
     def close(self) -> None:
         """Commit what is through and leave the group."""
-        if self._consumer is not None:
-            self._consumer.close()
-            self._consumer = None
-        self._open.clear()
-        self._is_over = False
+        with self._lock:
+            if self._consumer is not None:
+                self._consumer.close()
+                self._consumer = None
+            self._open.clear()
+            self._is_over = False
 
 
 def _event(message: Any) -> Event:

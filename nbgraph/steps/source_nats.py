@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from nbgraph.event import Event
 from nbgraph.steps.package import package
-from nbgraph.steps.portal import call
+from nbgraph.steps.portal import call, finish
 from nbgraph.steps.source import Source
 
 FETCH = 0.5  # seconds to wait for messages at a time
@@ -38,6 +39,7 @@ class NatsSource(Source):
         self._subject, self._durable, self._stream = subject, durable, stream
         self._idle, self._ack_seconds, self._batch_size = idle_seconds, ack_seconds, batch_size
         self._client: Any = None
+        self._lock = threading.RLock()  # who reads and who commits may be on different threads
         self._is_over = False
         self._open: deque[tuple[str, Any]] = deque()  # ids of events that are not through yet, and their messages
 
@@ -74,27 +76,30 @@ class NatsSource(Source):
             return []
 
     def commit(self, event: Event) -> None:
-        if not any(name == event.id for name, _ in self._open):
-            return
-        through = []
-        name = ""
-        while name != event.id:
-            name, message = self._open.popleft()
-            through.append(message)
-        call(_acknowledge(through))
-        self._close_when_through()
+        with self._lock:
+            if not any(name == event.id for name, _ in self._open):
+                return
+            through = []
+            name = ""
+            while name != event.id:
+                name, message = self._open.popleft()
+                through.append(message)
+            call(_acknowledge(through))
+            self._close_when_through()
 
     def _close_when_through(self) -> None:
-        if self._is_over and not self._open:
-            self.close()
+        with self._lock:
+            if self._is_over and not self._open:
+                self.close()
 
     def close(self) -> None:
         """Send what is still on its way and hang up."""
-        if self._client is not None:
-            call(self._client.close())
-            self._client = None
-        self._open.clear()
-        self._is_over = False
+        with self._lock:
+            if self._client is not None:
+                finish(self._client.close())
+                self._client = None
+            self._open.clear()
+            self._is_over = False
 
 
 async def _acknowledge(messages: list[Any]) -> None:

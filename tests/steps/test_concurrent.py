@@ -97,3 +97,5 @@ def test_a_function_that_does_not_fit_the_mechanism() -> None:
         steps.Concurrent(later, "thread")
     with pytest.raises(GraphError, match="expected one of asyncio, thread"):
         steps.Concurrent(later, "magic")
+    with pytest.raises(GraphError, match="expected a function of the body"):
+        steps.Concurrent("event + 1")
