@@ -41,7 +41,7 @@ def check_safe(text: str, names: Collection[str], where: str, *, is_code: bool =
     may be read, since names are looked up in the notebook late, and classes may be called: `Table(customers)`.
     """
     tree = parsed(text, where)
-    fault = next(_faults(tree, set(names) | _bound(tree), is_code), None) or too_big(tree)
+    fault = next(_faults(list(ast.walk(tree)), set(names), is_code), None) or too_big(tree)
     if fault:
         raise GraphError(
             f"{where}: {text!r} {fault}; the expressions of a loaded graph are limited to event, literals, "
@@ -66,23 +66,24 @@ def parsed(text: str, where: str) -> ast.Expression:
         raise GraphError(f"{where}: {text!r} is not an expression: {reason}.") from None
 
 
-def _bound(tree: ast.AST) -> set[str]:
+def _bound(nodes: Collection[ast.AST]) -> set[str]:
     """Names that lambdas and comprehensions of the expression bind themselves."""
-    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return arguments | stored
+    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return arguments | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
-def _faults(tree: ast.AST, names: Collection[str], is_code: bool) -> Iterator[str]:
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    bound = _bound(tree)
-    for node in ast.walk(tree):
+def _faults(nodes: Collection[ast.AST], names: set[str], is_code: bool) -> Iterator[str]:
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    bound = _bound(nodes)
+    functions = names - bound - {"event"}
+    names = names | bound
+    for node in nodes:
         if isinstance(node, ast.Name):
             yield from _name_faults(node, names, is_code)
         elif isinstance(node, ast.Attribute):
             yield from _attribute_faults(node, is_code, is_called=id(node) in called)
         elif isinstance(node, ast.Call):
-            yield from _call_faults(node, set(names) - bound - {"event"}, is_code)
+            yield from _call_faults(node, functions, is_code)
         elif isinstance(node, ast.arg) and node.arg.startswith("_"):
             yield f'uses the name "{node.arg}", which begins with an underscore'
         elif isinstance(node, ast.comprehension) and node.is_async:

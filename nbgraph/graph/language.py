@@ -80,7 +80,8 @@ def _refuse_python(cell: Cell) -> None:
             "A text that is loaded holds no other Python: put it into the notebook."
         )
         raise language_error(cell.text, line.start, message)
+    wired = cell.wired
     for declaration in cell.declarations:
-        if declaration.name not in cell.wired:
+        if declaration.name not in wired:
             message = f'"{declaration.name}" is declared but no arrow mentions it; wire it, or take it out.'
             raise language_error(cell.text, declaration.offset, message)

@@ -115,9 +115,10 @@ class _Reader:
         opened = self._take()
         items: list[Item] = []
         while not self._peek("]"):
+            if self.at < len(self.tokens):
+                items.append(self._item())
             if self.at >= len(self.tokens):
                 raise self._error_at(opened.start, 'this "[" is never closed', 'a list of steps, such as "[a, b]"')
-            items.append(self._item())
             if self._peek(","):
                 self.at += 1
             elif not self._peek("]"):
@@ -244,7 +245,7 @@ class _Reader:
         try:
             return ast.parse(source, mode="eval").body
         except SyntaxError as error:
-            row, column = (error.lineno or 1) - 1, (error.offset or 1) - 1
+            row, column = (error.lineno or 1) - 1, (error.offset or len(source) + 1) - 1  # 0 is the end
             before = sum(len(line) + 1 for line in source.split("\n")[:row])
             offset = min(start + before + column, start + len(source))
             raise self._error_at(offset, f"{error.msg} in `{source}`", "Python") from None

@@ -168,6 +168,8 @@ def _value(document: Any, admission: Admission, where: str) -> Any:
         return literal.value_of(document, {CODE[1:]: code})
     except literal.NotLiteralError as error:
         raise GraphError(f"{where}: {error}.") from None
+    except RecursionError:
+        raise GraphError(f"{where}: too many values inside each other.") from None
 
 
 def _edges(document: Any, steps: Collection[str], admission: Admission, where: str) -> Iterator[Edge]:

@@ -9,6 +9,7 @@ import yaml
 from nbgraph.errors import GraphError
 
 LARGEST = 2_000_000  # values, with every alias unfolded
+DEEPEST = 200
 
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -39,6 +40,7 @@ def read_yaml(text: str) -> Any:
     """
     loader = _Loader(text)
     try:
+        _check_depth(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -50,6 +52,16 @@ def read_yaml(text: str) -> Any:
         raise GraphError(f"The YAML can't be read: {error}") from error
     finally:
         loader.dispose()
+
+
+def _check_depth(text: str) -> None:
+    """The parser in C would overflow the process's stack."""
+    depth = 0
+    event: Any
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise GraphError(f"line {event.start_mark.line + 1}: more than {DEEPEST} values inside each other.")
 
 
 def _check(node: yaml.Node, sizes: dict[int, int]) -> int:
