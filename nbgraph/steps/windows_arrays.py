@@ -78,10 +78,10 @@ def merged(older: Raws, newer: Raws) -> Raws:
             found[raw] = np.maximum(one, other)
         elif raw == "m2":
             found[raw] = _merged_m2(older, newer)
-        elif raw in ("first", "first_time"):
-            found[raw] = np.where(older["count"] > 0, one, other)
+        elif raw in ("first", "first_time"):  # by time: both may be parts of one bucket
+            found[raw] = np.where(older["first_time"] <= newer["first_time"], one, other)
         else:
-            found[raw] = np.where(newer["count"] > 0, other, one)
+            found[raw] = np.where(newer["last_time"] >= older["last_time"], other, one)
     return found
 
 

@@ -240,7 +240,8 @@ class _Values:
         return cls(values[order], valid[order], bool(is_exact))
 
     def part(self, chosen: Array) -> _Values:
-        return _Values(self.values[chosen], self.valid[chosen], self.is_numeric)
+        values = self.values[chosen] if self.is_numeric else np.zeros(0)  # what is no number goes one by one
+        return _Values(values, self.valid[chosen], self.is_numeric)
 
 
 def _field(aggregator: FieldAggregator, frame: pd.DataFrame) -> pd.Series[Any]:

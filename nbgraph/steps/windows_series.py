@@ -136,8 +136,8 @@ class Series:
             count, total = place["count"], place["sum"]
             return merged_m2(older[count], older[total], one, newer[count], newer[total], other)
         if raw in ("first", "first_time"):
-            return one if older[place["count"]] else other
-        return other if newer[place["count"]] else one
+            return one if older[place["first_time"]] <= newer[place["first_time"]] else other
+        return other if newer[place["last_time"]] >= older[place["last_time"]] else one
 
     def until(self, series: Sequence[Any], number: float) -> list[Any]:
         """The series as if it had ended with the bucket of that number; its windows are still to be made."""

@@ -136,6 +136,14 @@ def test_a_frame_gives_what_its_rows_give(events: list[Body], lateness: str | No
     assert_same(answers, list(graph.stream(frame)))
 
 
+def test_frames_may_meet_inside_a_period_and_out_of_order() -> None:
+    graph = Graph("g")
+    graph.to(AggregateByKey([FieldAggregator("n", "x", ["first", "last"], FixedWindows(["1h"]))], "k", "t"))
+    frames = [pd.DataFrame({"k": 1, "t": [t], "x": [x]}) for t, x in [(600, 1), (300, 2), (200, 3)]]
+    answers = pd.concat(graph.stream(frames))
+    assert answers[["n_first_1h", "n_last_1h"]].values.tolist() == [[1, 1], [2, 1], [3, 1]]
+
+
 def rate(emit_policy: Any = None, **more: Any) -> AggregateByKey:
     """The number of a sensor's readings in an hour, by ten minutes."""
     windows = more.pop("windows", SlidingWindows(["1h"], "10m"))
