@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from nbgraph.debug.preview import Preview, snapshot
 from nbgraph.engine.observer import Observer
-from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.pending import Pending
+from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.walk import Walk
 from nbgraph.errors import StepError
 from nbgraph.event import Event

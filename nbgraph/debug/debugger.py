@@ -66,9 +66,11 @@ class Debugger:
         self.error: StepError | None = None
         self._pins = Pins()
         self._recorder = Recorder()
-        self._done: list[Checkpoint] = []  # one for each frame: the state it started from
+        # One for each frame: the state it started from, and how often the breakpoints had held.
+        self._done: list[tuple[Checkpoint, dict[str, int]]] = []
         self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
         self._pausing = False
+        self._counted = False  # whether the breakpoint of the step it stands before has looked at it
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
         self._events = _several(events)
         self._walk = self._enter(self._events.pop(0))
@@ -124,9 +126,13 @@ class Debugger:
             self._begin_next_event()
         if not self._walk.waiting:
             return None
+        seen = {name: one.seen for name, one in self.breakpoints.items()}
+        if not self._counted:  # it stands there already: that counts as a time, and is no reason to stop
+            self._stops(self._walk.waiting[-1].step, On.BEFORE, self._walk.waiting[-1].event)
+        self._counted, self.error = False, None
         self._walk.plan = self.graph.plan()  # code that was changed in the meantime takes effect
         self._require_steps()
-        self._done.append(Checkpoint.of(self._walk, self.error, self._events))
+        self._done.append((Checkpoint.of(self._walk, self.error, self._events), seen))
         made = len(self._recorder.frames)
         try:
             self._complete(self._walk.advance())
@@ -148,8 +154,12 @@ class Debugger:
         """Undo the last move; stands before that step again."""
         if not self._done:
             return self.current
-        self._halted = None
-        self._walk, self.error, self._events = self._done.pop().restored(self._walk.observers)
+        self._halted, self._counted = None, False
+        checkpoint, seen = self._done.pop()
+        self._walk, self.error, self._events = checkpoint.restored(self._walk.observers)
+        for name, count in seen.items():
+            if name in self.breakpoints:
+                self.breakpoints[name].seen = count
         self._undone.insert(0, self._recorder.frames.pop())
         return self.current
 
@@ -229,7 +239,7 @@ class Debugger:
         return Walk(self.graph.plan(), event, observers, keeps_chunks=True)
 
     def _begin_next_event(self) -> None:
-        if not self._walk.waiting and self._events and self._halted is None and self.error is None:
+        if not self._walk.waiting and self._events and self._halted is None:
             self._walk = self._enter(self._events.pop(0))
 
     def _run(self, until: str | None = None) -> None:
@@ -241,7 +251,10 @@ class Debugger:
             if self._pausing:
                 return
             pending = self._walk.waiting[-1] if self._walk.waiting else None
-            if pending is not None and (pending.step == until or self._stops(pending.step, On.BEFORE, pending.event)):
+            if pending is None:
+                continue
+            self._counted = True
+            if self._stops(pending.step, On.BEFORE, pending.event) or pending.step == until:
                 return
         self._raise_unhandled()
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import reprlib
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 BUDGET = 1_000_000  # bytes, roughly, that one kept value may take
 TEXT = 2_000  # characters of a preview
 DEEPEST = 40
 
-_ATOMS = frozenset({int, float, bool, str, bytes, type(None), complex})
+_NUMBERS = frozenset({int, float, bool, type(None), complex})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,12 @@ def snapshot(value: Any, budget: int = BUDGET) -> Any:
     >>> kept
     {'a': [1]}
     """
-    if type(value) in _ATOMS and not isinstance(value, str | bytes):
+    if type(value) in _NUMBERS:
         return value
     try:
         return _Copy(budget).of(value, 0)
     except TooBigError:
-        return preview(value, f"about {size(value):,} bytes, more than the {budget:,} that are kept")
+        return preview(value, f"{size(value, 20 * budget)}, more than the {budget:,} that are kept")
     except Exception as error:  # open files, locks, sockets, objects that refuse to be copied
         return preview(value, f"it can't be copied ({type(error).__name__})")
 
@@ -59,50 +63,56 @@ def preview(value: Any, why: str) -> Preview:
 
 def _beginning(value: Any) -> str:
     """The repr of as much of a value as will be shown, so that a huge one is not written out first."""
-    if isinstance(value, str | bytes | list | tuple):
+    if isinstance(value, str | bytes):
         return repr(value[:TEXT])
-    if isinstance(value, dict):
-        return repr(dict(list(value.items())[:50]))
-    return repr(value)
+    shorter = reprlib.Repr()
+    shorter.maxlist = shorter.maxtuple = shorter.maxdict = shorter.maxset = shorter.maxdeque = 50
+    shorter.maxstring = shorter.maxother = TEXT
+    return shorter.repr(value)
 
 
-def size(value: Any) -> int:
-    """The size of a value in bytes, roughly and quickly: its own word for it, else a count of what it holds."""
+def size(value: Any, most: int = 20 * BUDGET) -> str:
+    """The size of a value, roughly and quickly: its own word for it, else a count of what it holds, up to a point.
+
+    >>> size({"a": "xyz"}), size([[1, 2], [3]]), size([[1, 2]] * 9, 50)
+    ('about 67 bytes', 'about 40 bytes', 'over 50 bytes')
+    """
     try:
-        return _Count().of(value, 0)
-    except RecursionError:
-        return BUDGET
+        return f"about {_Measure(most).of(value):,} bytes"
+    except TooBigError:
+        return f"over {most:,} bytes"
 
 
 class TooBigError(Exception):
     pass
 
 
-class _Copy:
-    """Copies plain data by hand, which is ten times as fast as `deepcopy`, and leaves the rest to it."""
+class _Measure:
+    """Counts what a value holds, each object once, until there is more than the budget."""
 
     def __init__(self, budget: int) -> None:
         self._left = budget
+        self._budget = budget
 
-    def of(self, value: Any, depth: int) -> Any:
-        kind = type(value)
-        if kind is str or kind is bytes:
-            self._spend(len(value))
-            return value
-        if kind in _ATOMS:
-            return value
-        if depth < DEEPEST:  # deeper, and cyclic, data is left to deepcopy, which knows what it has seen
-            if kind is dict:
-                self._spend(64 * len(value))
-                return {key: self.of(item, depth + 1) for key, item in value.items()}
-            if kind is list:
-                self._spend(8 * len(value))
-                return [self.of(item, depth + 1) for item in value]
-            if kind is tuple:
-                self._spend(8 * len(value))
-                return tuple([self.of(item, depth + 1) for item in value])
-        self._spend(own_size(value))
-        return copy.deepcopy(value)
+    def of(self, value: Any) -> int:
+        waiting, seen = [value], set[int]()
+        while waiting:
+            found = waiting.pop()
+            if type(found) in _NUMBERS or id(found) in seen:
+                continue
+            seen.add(id(found))
+            if isinstance(found, str | bytes | bytearray):
+                self._spend(len(found))
+            elif isinstance(found, dict):
+                self._spend(64 * len(found))
+                waiting += found.values()
+            elif isinstance(found, list | tuple | set | frozenset | deque):
+                self._spend(8 * len(found))
+                waiting += found
+            else:
+                self._spend(own_size(found))
+                waiting += _parts(found)
+        return self._budget - self._left
 
     def _spend(self, amount: int) -> None:
         self._left -= amount
@@ -110,21 +120,71 @@ class _Copy:
             raise TooBigError
 
 
-class _Count:
-    def of(self, value: Any, depth: int) -> int:
-        if isinstance(value, str | bytes):
-            return len(value)
-        if depth < DEEPEST and isinstance(value, dict):
-            return sum(64 + self.of(item, depth + 1) for item in value.values())
-        if depth < DEEPEST and isinstance(value, list | tuple):
-            return sum(8 + self.of(item, depth + 1) for item in value)
-        return own_size(value)
+def _parts(value: Any) -> Iterable[Any]:
+    """What the attributes of an object hold; nothing for classes, functions and what tells its size itself."""
+    if isinstance(value, type | ModuleType) or callable(value) or hasattr(value, "nbytes"):
+        return ()
+    slots = getattr(type(value), "__slots__", ())
+    held = [getattr(value, name, None) for name in ([slots] if isinstance(slots, str) else slots)]
+    return [*held, *getattr(value, "__dict__", {}).values()]
+
+
+class _Copy:
+    """Copies plain data by hand, which is ten times as fast as `deepcopy`, and leaves the rest to it.
+
+    What stands in two places of a value does so in the copy, and so does a value that contains itself.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._left = budget
+        self._made: dict[int, Any] = {}  # by the id of what was copied; `deepcopy` keeps the same book
+
+    def of(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            self._spend(len(value))
+            return value
+        if kind in _NUMBERS:
+            return value
+        if depth < DEEPEST and (kind is dict or kind is list):
+            made = self._made.get(id(value))
+            if made is not None:
+                return made
+            return self._dict(value, depth + 1) if kind is dict else self._list(value, depth + 1)
+        if depth < DEEPEST and kind is tuple:
+            self._spend(8 * len(value))
+            return tuple([self.of(item, depth + 1) for item in value])
+        self._spend(_Measure(self._left).of(value))
+        return copy.deepcopy(value, self._made)
+
+    def _dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        self._spend(64 * len(value))
+        made = self._made[id(value)] = {}
+        for key, item in value.items():
+            made[key] = self.of(item, depth)
+        return made
+
+    def _list(self, value: list[Any], depth: int) -> list[Any]:
+        self._spend(8 * len(value))
+        made = self._made[id(value)] = []
+        made.extend(self.of(item, depth) for item in value)
+        return made
+
+    def _spend(self, amount: int) -> None:
+        self._left -= amount
+        if self._left < 0:
+            raise TooBigError
 
 
 def own_size(value: Any) -> int:
     """What a table or an array says of itself, in bytes; a small guess for anything else."""
-    memory = getattr(value, "memory_usage", None)
-    if callable(memory) and hasattr(value, "columns"):
-        return int(memory(deep=False).sum())
+    if isinstance(value, type):
+        return 64
+    if hasattr(value, "columns"):
+        memory, estimated = getattr(value, "memory_usage", None), getattr(value, "estimated_size", None)
+        if callable(memory):
+            return int(memory(deep=False).sum())
+        if callable(estimated):
+            return int(estimated())
     nbytes = getattr(value, "nbytes", None)
     return nbytes if isinstance(nbytes, int) else 64

@@ -12,6 +12,7 @@ from nbgraph.errors import GraphError
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import is_dotted
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ def exceptions_of(edge: Edge) -> tuple[type[BaseException], ...]:
 def _test(edge: Edge, graph: Graph) -> Test:
     when = edge.when
     assert when is not None
+    if isinstance(when, str) and _names_predicate(when, graph):
+        when = f"{when.strip()}(event)"  # `if is_large`: a function itself would always be true
     function = predicate_of(when, graph.scope)
     if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
         raise GraphError(
@@ -69,6 +72,17 @@ def _test(edge: Edge, graph: Graph) -> Test:
         return Test(getattr(when, "__name__", repr(when)), function)
     sees_all = edge.target in graph and graph.spec(edge.target).options.input_path is None
     return Test(when, function, sees_all and is_self_contained(when, graph.scope))
+
+
+def _names_predicate(text: str, graph: Graph) -> bool:
+    """Whether a condition is nothing but the name of a function in the notebook."""
+    text = text.strip()
+    if text == "event" or not is_dotted(text) or text.partition(".")[0] not in graph.scope.namespace:
+        return False
+    try:
+        return callable(named(text, graph.scope))
+    except GraphError:
+        return False
 
 
 def _caught(edge: Edge, graph: Graph) -> Caught:
