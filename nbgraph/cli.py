@@ -40,7 +40,9 @@ def run(
 @app.command()
 def draw(
     graph: Saved,
-    to: Annotated[Path | None, typer.Option("--to", help="an .svg, .png or .dot file; default: print an outline")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="an .svg, .png or .dot file; default: print an outline")
+    ] = None,
     module: Module = None,
 ) -> None:
     """Draw a graph."""
@@ -50,10 +52,12 @@ def draw(
 
         print(outline(loaded))
         return
-    pictures = {".svg": lambda: loaded.svg().encode(), ".png": loaded.png, ".dot": lambda: str(loaded.dot()).encode()}
-    if to.suffix not in pictures:
+    if to.suffix == ".png":
+        to.write_bytes(loaded.png())
+    elif to.suffix in (".svg", ".dot"):
+        to.write_text(loaded.svg() if to.suffix == ".svg" else loaded.dot().source, encoding="utf-8")
+    else:
         raise NbgraphError(f"{to} ends in {to.suffix or 'nothing'}; expected .svg, .png or .dot.")
-    to.write_bytes(pictures[to.suffix]())
 
 
 @app.command()

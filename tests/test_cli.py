@@ -35,7 +35,8 @@ def test_run_reads_an_event_a_line(saved):
 
 def test_draw_writes_a_picture_or_an_outline(saved, tmp_path):
     nbgraph("draw", saved, "--to", tmp_path / "graph.svg")
-    assert "<svg" in (tmp_path / "graph.svg").read_text() and "double" in nbgraph("draw", saved).stdout
+    outline = nbgraph("draw", saved).stdout
+    assert ("<svg" in (tmp_path / "graph.svg").read_text(), "double" in outline) == (True, True)
 
 
 def test_export_writes_a_project_that_runs(saved, tmp_path):
@@ -45,5 +46,5 @@ def test_export_writes_a_project_that_runs(saved, tmp_path):
 
 def test_what_is_wrong_is_told_in_a_line(tmp_path):
     done = nbgraph("run", tmp_path / "missing.yaml", "1")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "missing.yaml" in done.stderr
+    assert (done.returncode, done.stderr.count("\n"), "missing.yaml" in done.stderr) == (1, 1, True)
     assert "No running deployment" in nbgraph("status", "nobody").stderr

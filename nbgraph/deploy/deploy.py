@@ -7,13 +7,15 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbgraph.deploy.autoscale import Autoscaler, rules_of
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.deploy.export import digest, only_function, project_files
-from nbgraph.deploy.hosted import Hosted, Request
+from nbgraph.deploy.export import digest, project_files
+from nbgraph.deploy.fleet import Fleet
+from nbgraph.deploy.hosted import Hosted, Request, alone
 from nbgraph.deploy.process import Process
 from nbgraph.deploy.profile import Profile, is_public
 from nbgraph.deploy.progress import Say, told
-from nbgraph.deploy.split import Function
+from nbgraph.deploy.split import Function, split
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
 
@@ -38,16 +40,51 @@ def deploy(
 ) -> Deployment:
     """See `Graph.deploy`."""
     _check_target(target, durability)
-    function = only_function(graph)
-    _check_scaling(function, replicas, autoscale)
+    functions = split(graph)
+    first = functions[0]
+    wanted = _replicas(functions, replicas)
+    rules = rules_of(autoscale or {}, [function.name for function in functions])
     _check_place(host, port, api_key)
-    name = f"{function.name}-{secrets.token_hex(2)}"
-    request = Request(name, graph.name, function.name, host, port, api_key, timeout)
+    name = f"{first.name}-{secrets.token_hex(2)}"
+    request = Request(name, graph.name, first.name, host, port, api_key, timeout)
     with told(progress) as say:
         say("Capturing what the steps use")
-        files = project_files(function, base_image, requirements or ())
-        hosted = _hosted(target, request, files, say)
-    return Deployment(hosted, graph)
+        projects = [(function, project_files(function, base_image, requirements or ())) for function in functions]
+        if len(functions) == 1:
+            return Deployment(_hosted(target, request, projects[0][1], say), graph)
+        fleet = _fleet(target, request, projects, wanted, durability, say)
+    return Deployment(fleet, graph, Autoscaler(fleet, rules) if rules else None)
+
+
+def _fleet(
+    target: str,
+    request: Request,
+    projects: Sequence[tuple[Function, Mapping[str, bytes]]],
+    replicas: Mapping[str, int],
+    durability: str | None,
+    say: Say,
+) -> Fleet:
+    if target != "process":
+        names = ", ".join(function.name for function, _ in projects)
+        raise DeployError(
+            f'Target "{target}" hosts graphs of one function today; this one has several ({names}): use "process".'
+        )
+    say("Starting the broker and the workers")
+    return Fleet.start(request, projects, replicas, is_safe=durability == "sync")
+
+
+def _replicas(functions: Sequence[Function], replicas: Any) -> dict[str, int]:
+    """Workers of each function: a number for all that stand behind a queue, or a number by name."""
+    names = [function.name for function in functions]
+    wanted = replicas if isinstance(replicas, Mapping) else dict.fromkeys(names[1:] or names, replicas or 1)
+    for name, number in wanted.items():
+        if name not in names:
+            raise DeployError(f'replicas names "{name}"; functions: {", ".join(names)}.')
+        if not isinstance(number, int) or number < 1:
+            raise DeployError(f'"{name}" is to have {number!r} replicas; expected a whole number of at least 1.')
+    if wanted.get(names[0], 1) != 1:
+        raise alone(names[0])
+    return dict(wanted)
 
 
 def _hosted(target: str, request: Request, files: Mapping[str, bytes], say: Say) -> Hosted:
@@ -98,15 +135,6 @@ def _check_target(target: str, durability: str | None) -> None:
         raise DeployError(f'There is no target "{target}"; targets: {", ".join(TARGETS)}.')
     if durability not in DURABILITIES:
         raise DeployError(f'durability={durability!r} is unknown; expected "sync" or "fast".')
-
-
-def _check_scaling(function: Function, replicas: Any, autoscale: Any) -> None:
-    wanted = replicas.get(function.name, 1) if isinstance(replicas, Mapping) else replicas
-    if wanted not in (None, 1) or autoscale:
-        raise DeployError(
-            f'"{function.name}" answers callers on one port and so has one replica; scaling needs queues, which a '
-            "deployment can't run yet."
-        )
 
 
 def _check_place(host: str, port: int | None, api_key: str | None) -> None:

@@ -13,14 +13,14 @@ import httpx
 import msgspec
 
 from nbgraph.debug.failure import Failure
+from nbgraph.deploy.autoscale import Autoscaler
 from nbgraph.deploy.hosted import Hosted, readable
 from nbgraph.deploy.process import Process
 from nbgraph.errors import DeployError, NbgraphError
 from nbgraph.event import Event, is_json
 from nbgraph.graph.graph import Graph
-from nbgraph.serve.answer import encode
-from nbgraph.serve.pipeline import unpack
 from nbgraph.steps.border import event_of
+from nbgraph.streams.wire import encode, unpack
 
 if TYPE_CHECKING:
     import pandas
@@ -44,8 +44,8 @@ class Deployment:
     42
     """
 
-    def __init__(self, hosted: Hosted, graph: Graph | None = None) -> None:
-        self._hosted = hosted
+    def __init__(self, hosted: Hosted, graph: Graph | None = None, scaler: Autoscaler | None = None) -> None:
+        self._hosted, self._scaler = hosted, scaler
         self.graph = graph
         self.name = hosted.request.name
         self.url = hosted.url
@@ -75,7 +75,7 @@ class Deployment:
     @property
     def metrics_urls(self) -> list[str]:
         """What Prometheus reads, a URL for each worker."""
-        return self._hosted.metrics_urls
+        return [url for _, url in self._hosted.sources()]
 
     def invoke(self, body: Any, path: str = "/", headers: Mapping[str, str] | None = None) -> Any:
         """What the deployed graph answers; text and bytes go as they are, all else as JSON."""
@@ -113,8 +113,8 @@ class Deployment:
         from prometheus_client.parser import text_string_to_metric_families
 
         rows = [
-            (self.functions[0], sample.labels.get("step"), sample.name, sample.value)
-            for url in self.metrics_urls
+            (function, sample.labels.get("step"), sample.name, sample.value)
+            for function, url in self._hosted.sources()
             for family in text_string_to_metric_families(httpx.get(url, trust_env=False).text)
             for sample in family.samples
             if not sample.name.endswith(("_bucket", "_created"))
@@ -156,6 +156,8 @@ class Deployment:
         if not self._is_stopped:
             self._is_stopped = True
             self._caller.close()
+            if self._scaler is not None:
+                self._scaler.stop()
             self._hosted.stop()
 
     def view(self) -> pandas.DataFrame:

@@ -109,6 +109,9 @@ class Container:
     def functions(self) -> list[str]:
         return [self.request.function]
 
+    def sources(self) -> list[tuple[str, str]]:
+        return [(self.request.function, url) for url in self.metrics_urls]
+
     def scale(self, function: str, n: int) -> None:
         if n != 1:
             raise alone(function)

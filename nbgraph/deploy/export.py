@@ -77,6 +77,8 @@ def project_files(
         "runtime/requirements.txt": runtime_requirements().text().encode(),
         **dict(_wheels(project)),
     }
+    if function.is_part:
+        running["function.json"] = files["function.json"] = function.document().encode()
     name = function.graph.name
     copied = [path for path in running if path != "requirements.txt"]
     size = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))

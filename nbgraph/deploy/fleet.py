@@ -81,9 +81,9 @@ class Fleet:
         gateway = self._members[self.functions[0]][0]
         return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"
 
-    @property
-    def metrics_urls(self) -> list[str]:
-        return [member.metrics_url for member in self._all() if member.is_alive]
+    def sources(self) -> list[tuple[str, str]]:
+        """Where the numbers of each worker are read: its function, the URL."""
+        return [(member.function, member.metrics_url) for member in self._all() if member.is_alive]
 
     def logs(self, lines: int, function: str | None = None) -> str:
         """The last lines of each member's log."""
@@ -129,6 +129,7 @@ class Fleet:
             for name, members in self._members.items():
                 for index, member in enumerate(members):
                     if not member.is_alive:
+                        member.stop()
                         members[index] = self._spawn(name)
 
     def stop(self) -> None:

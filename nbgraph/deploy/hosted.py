@@ -45,9 +45,6 @@ class Hosted(Protocol):
     def url(self) -> str: ...
 
     @property
-    def metrics_urls(self) -> list[str]: ...
-
-    @property
     def functions(self) -> list[str]:
         """Their names; the first answers callers."""
 
@@ -56,6 +53,9 @@ class Hosted(Protocol):
 
     def states(self) -> list[State]:
         """How each worker is now."""
+
+    def sources(self) -> list[tuple[str, str]]:
+        """Where the numbers of each worker are read: its function, the URL."""
 
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function."""

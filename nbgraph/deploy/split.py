@@ -6,6 +6,7 @@ border; where there is none, one is put there, so that every hand-over keeps the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ QUEUE, WRITER, READER = "Queue", "QueueWriter", "QueueReader"
 class Function:
     """A deployable group of steps: its name, the graph of them, the queues it reads.
 
-    `answers`: the step that answers the caller is here. `asks`: callers come here, and the answer comes from
+    `answers`: the step that answers the caller is here. `asks`: callers come here, and the answer may come from
     another function. `confirms`: callers come here and are told the event's id at once.
     """
 
@@ -37,6 +38,16 @@ class Function:
     answers: bool = True
     asks: bool = False
     confirms: bool = False
+
+    @property
+    def is_part(self) -> bool:
+        """Whether there are others beside it."""
+        return bool(self.reads) or self.asks or self.confirms
+
+    def document(self) -> str:
+        """What a worker has to know of it, as JSON."""
+        told = {"function": self.name, "reads": list(self.reads), "answers": self.answers, "asks": self.asks}
+        return json.dumps({**told, "confirms": self.confirms}, indent=2) + "\n"
 
 
 def split(graph: Graph) -> list[Function]:
@@ -63,7 +74,7 @@ def split(graph: Graph) -> list[Function]:
         if answering is not None and answers and answering in part:
             part.respond(answering)
         is_first = name == first
-        asks, confirms = is_first and answering is not None and not answers, is_first and answering is None
+        asks, confirms = is_first and answering is not None, is_first and answering is None
         functions.append(Function(name, part, tuple(cut.reads(name)), answers, asks, confirms))
     return functions
 

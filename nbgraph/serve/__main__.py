@@ -40,6 +40,8 @@ def _settings(words: list[str] | None) -> Settings:
     add("--key-file", type=Path, help="file with API keys, one a line; without it everyone may call")
     add("--ready-file", type=Path, help="written with the ports as JSON once all is up")
     add("--until-eof", action="store_true", dest="is_until_eof", help="stop also when the standard input ends")
+    add("--broker", help="URL of the NATS server that joins the functions of a graph")
+    add("--broker-token-file", type=Path, help="file with its token")
     add("--drain-seconds", type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
     add("--body-seconds", type=float, default=Limits.body_seconds, help="seconds that a body may take to arrive")

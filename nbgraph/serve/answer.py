@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
-from nbgraph.errors import NbgraphError
+from nbgraph.streams.wire import encode
 
 JSON, TEXT, BYTES = "application/json", "text/plain; charset=utf-8", "application/octet-stream"
 
@@ -21,10 +17,6 @@ class Reply(NamedTuple):
     content_type: str
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-class AnswerError(NbgraphError):
-    """The answer has something that JSON can't hold."""
 
 
 def reply_of(answer: Any) -> Reply:
@@ -44,87 +36,6 @@ def reply_of(answer: Any) -> Reply:
     return Reply(200, JSON, encode(answer))
 
 
-def encode(value: Any) -> bytes:
-    """JSON of plain data, of numbers and arrays of NumPy, of tables, dates and dataclasses; NaN becomes null.
-
-    >>> encode({"at": datetime.date(2013, 1, 1), (1, 2): {3}})
-    b'{"at":"2013-01-01","(1, 2)":[3]}'
-    """
-    try:
-        return _encoder.encode(value)
-    except (
-        RecursionError,
-        UnicodeEncodeError,
-        TypeError,
-        AnswerError,
-    ):  # a key that is no text, half of a surrogate pair
-        return _encoder.encode(_with_text_keys(value, 0))
-
-
 def error_of(status: int, message: str, **fields: Any) -> Reply:
     """An error as JSON, without a stack trace."""
     return Reply(status, JSON, json.dumps({"error": message, **fields}).encode())
-
-
-def plain(value: Any) -> Any:
-    """Values of libraries that this module must not import, known by what they can do."""
-    if isinstance(value, float | int | str):  # NumPy's numbers and texts are subclasses of Python's
-        item = getattr(value, "item", None)
-        return item() if callable(item) else _of_base(value)
-    if type(value).__name__ in ("NaTType", "NAType"):
-        return None
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    for method in ("to_dicts", "model_dump", "tolist", "to_list", "to_pylist"):
-        convert = getattr(value, method, None)
-        if callable(convert):
-            return convert()
-    if callable(getattr(value, "to_dict", None)):
-        return value.to_dict("records") if hasattr(value, "columns") else value.to_dict()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise AnswerError(
-        f"The answer has a {type(value).__module__}.{type(value).__qualname__}, which JSON can't hold; "
-        "let the responder return plain data, text or bytes."
-    )
-
-
-def _of_base(value: float | int | str) -> Any:
-    return next(base(value) for base in (str, float, int) if isinstance(value, base))
-
-
-def _with_text_keys(value: Any, depth: int) -> Any:
-    if depth > 200:
-        raise AnswerError("The answer is nested more than 200 deep, or holds itself; let the responder return less.")
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_key(key): _with_text_keys(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_with_text_keys(item, depth + 1) for item in value]
-    if value is None or isinstance(value, int | float | bytes):
-        return value
-    return value if _is_written_whole(value) else _with_text_keys(plain(value), depth + 1)
-
-
-def _is_written_whole(value: Any) -> bool:
-    """Whether the encoder knows the value by itself: a date, a UUID, a dataclass."""
-    try:
-        msgspec.json.encode(value)
-    except Exception:
-        return False
-    return True
-
-
-def _key(key: Any) -> str:
-    plain = key.item() if callable(getattr(key, "item", None)) else key
-    if isinstance(plain, str):
-        return plain.encode("utf-8", "replace").decode()
-    if plain is None or isinstance(plain, bool):
-        return json.dumps(plain)
-    if isinstance(plain, datetime.datetime | datetime.date | datetime.time):
-        return plain.isoformat()
-    return str(plain)
-
-
-_encoder = msgspec.json.Encoder(enc_hook=plain)

@@ -11,8 +11,8 @@ import msgspec
 
 from nbgraph.errors import StepError
 from nbgraph.event import Event, decode
-from nbgraph.serve.answer import encode
 from nbgraph.serve.tally import Seen
+from nbgraph.streams.wire import encode
 
 KEPT = 100  # failures
 LONGEST = 2**18  # bytes of one value; beyond, its beginning is shown

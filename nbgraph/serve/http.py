@@ -24,13 +24,15 @@ from nbgraph.engine.plan import entering
 from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.serve.answer import AnswerError, Reply, error_of, reply_of
+from nbgraph.serve.answer import Reply, error_of, reply_of
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.limits import Headers, Limits, Receive, RefusedError, body_of
 from nbgraph.serve.metrics import Metrics
+from nbgraph.serve.pipeline import RemoteError
 from nbgraph.serve.protocol import Protocol, refusal, reply_to, request_of
 from nbgraph.serve.runner import Runner
+from nbgraph.streams.wire import AnswerError
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -48,8 +50,8 @@ class Gateway:
         self.is_draining = False  # new events are refused
         self.in_flight = 0
         self._metrics, self._keys, self._limits = metrics, keys, limits
-        self._runner = Runner(graph, metrics.tally, failures)
-        self.protocol = Protocol(self._runner.plan)
+        self.runner = Runner(graph, metrics.tally, failures)
+        self.protocol = Protocol(self.runner.plan)
         self._rest = _rest(graph, self)
         metrics.in_flight.set_function(lambda: self.in_flight)
 
@@ -72,7 +74,7 @@ class Gateway:
         await _send(reply, send)
 
     def close(self) -> None:
-        self._runner.close()
+        self.runner.close()
 
     async def _event(self, scope: Scope, headers: Headers, receive: Receive) -> Reply:
         if self.is_draining:
@@ -88,9 +90,9 @@ class Gateway:
             event = entering(given, scope["path"], scope["method"], headers, content_type=kind)
             if self.protocol.is_for(event.path) and (told := self.protocol.answer(event)) is not None:
                 return told
-            if self._runner.is_quick:
-                return _reply(event, partial(self._runner.here, event, body))
-            run, early = self._runner.begin(event, body)
+            if self.runner.is_quick:
+                return _reply(event, partial(self.runner.here, event, body))
+            run, early = self.runner.begin(event, body)
             return await self._within_deadline(event, run, early)
         except BodyError as error:
             return error_of(400, str(error))
@@ -123,6 +125,8 @@ def _reply(event: Event, result: Callable[[], Any]) -> Reply:
         if isinstance(error.__cause__, RequestError):
             return refusal(error.__cause__)
         return error_of(500, str(error), step=error.step, event=event.id)
+    except RemoteError as error:
+        return error_of(error.status, str(error), event=event.id, **({"step": error.step} if error.step else {}))
     except AnswerError as error:
         log.error("%s", error, extra={"event": event.id})
         return error_of(500, str(error), event=event.id)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from nbgraph.engine import loop
+from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.tally import Tally
 
 
@@ -31,6 +35,10 @@ class Metrics:
         self.draining = Gauge("nbgraph_draining", "1 from SIGTERM on", registry=registry)
         self._request: Callable[[int], Counter] = cache(lambda status: requests.labels(graph, str(status)))
 
+    def join(self, pipeline: Pipeline) -> None:
+        """Numbers of the queues that a function reads, beside those of its steps."""
+        self.registry.register(_Queues(pipeline))
+
     def answered(self, status: int) -> None:
         """The gateway has answered a request."""
         self._request(status).inc()
@@ -38,3 +46,18 @@ class Metrics:
     def metric(self, step: str, name: str, value: float) -> None:
         """A number that a step reports with `context.metric`."""
         self._user.labels(self._graph, step, name).set(value)
+
+
+class _Queues(Collector):
+    """Backlog, redeliveries and dead letters, read when Prometheus asks."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    def collect(self) -> Iterator[Metric]:
+        backlog = GaugeMetricFamily("nbgraph_queue_backlog", "Messages that wait or are worked on", labels=["queue"])
+        for name, size in loop.complete(self._pipeline.backlog()).items():
+            backlog.add_metric([name], size)
+        yield backlog
+        for name, count in self._pipeline.counts.items():
+            yield CounterMetricFamily(f"nbgraph_messages_{name}", f"Messages: {name}", value=count)

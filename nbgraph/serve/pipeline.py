@@ -11,17 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Answers, Plan
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
-from nbgraph.graph.graph import Graph
-from nbgraph.serve.answer import plain
+from nbgraph.serve.part import Part
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
 from nbgraph.streams.base import Broker, Delivery, Inbox, QueueSpec
 from nbgraph.streams.passage import WHOLE, Passage, current
+from nbgraph.streams.wire import pack, unpack
 
 ATTEMPTS = 4  # deliveries after which a message that ends its worker every time is a dead letter
 IN_FLIGHT = 64  # events of unkeyed queues that are worked on at once
@@ -38,17 +36,6 @@ class RemoteError(NbgraphError):
         self.status, self.step = status, step
 
 
-@dataclass(frozen=True)
-class Part:
-    """What a function is in the whole: see `deploy.split.Function`."""
-
-    function: str
-    reads: tuple[str, ...] = ()
-    answers: bool = True
-    asks: bool = False
-    confirms: bool = False
-
-
 @dataclass
 class _Asked:
     """Somebody waits: for the answer, and for the credit that tells when no answer will come any more."""
@@ -58,24 +45,11 @@ class _Asked:
     late: list[Any] = field(default_factory=list)
 
 
-def pack(body: Any) -> bytes:
-    """A body for the way between functions: MessagePack, which keeps bytes, dates and integer keys.
-
-    >>> unpack(pack({"a": (1, 2), 3: b"x"}))
-    {'a': [1, 2], 3: b'x'}
-    """
-    return msgspec.msgpack.encode(body, enc_hook=plain)
-
-
-def unpack(body: bytes) -> Any:
-    return msgspec.msgpack.decode(body, strict=False)
-
-
 class Pipeline:
     """Everything of it runs on nbgraph's loop thread, where the steps run too."""
 
-    def __init__(self, graph: Graph, part: Part, broker: Broker, *, seconds: float = 60.0) -> None:
-        self._plan: Plan = graph.plan()
+    def __init__(self, plan: Plan, part: Part, broker: Broker, *, seconds: float = 60.0) -> None:
+        self._plan = plan
         self._part, self._broker, self._seconds = part, broker, seconds
         self._asked: dict[str, _Asked] = {}
         self._readers: list[asyncio.Task[None]] = []
@@ -94,12 +68,16 @@ class Pipeline:
         for name, spec in self.specs.items():
             self._readers.append(loop.background(self._read(name, spec)))
 
-    async def close(self, patience: float = 25.0) -> None:
-        """Read no more, finish what is under way, and leave the broker."""
+    async def drain(self, patience: float = 25.0) -> None:
+        """Read no more, and finish what is under way."""
         for reader in self._readers:
             reader.cancel()
         if self._working:
             await asyncio.wait(self._working, timeout=patience)
+
+    async def close(self, patience: float = 25.0) -> None:
+        """Drain, and leave the broker."""
+        await self.drain(patience)
         if self._inbox is not None:
             await self._inbox.close()
         await self._broker.close()
@@ -128,6 +106,8 @@ class Pipeline:
                 return {"id": event.id}
             if asked is None:
                 return self._plan.answer_of(event, answers)
+            if self._part.answers and answers:
+                return answers[0]
             asked.late += answers.late
             self._returned(event.id, passage.credit)
             return await asyncio.wait_for(asked.future, self._seconds)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
+from nbgraph.serve.part import Part
 
-GRAPH, HANDLERS = "graph.yaml", "handlers"
+GRAPH, HANDLERS, FUNCTION = "graph.yaml", "handlers", "function.json"
+
+
+def load_part(folder: Path) -> Part | None:
+    """What the folder's function is in a graph of several; None where the graph is one function."""
+    path = folder / FUNCTION
+    if not path.is_file():
+        return None
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return Part(**{**told, "reads": tuple(told["reads"])})
 
 
 def load_project(folder: Path) -> Graph:

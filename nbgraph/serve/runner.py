@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
@@ -30,11 +32,16 @@ class Runner:
             graph.observers.append(self._early)
         self.plan: Plan = tally.watching(graph.plan())
         self._lane = Lane()
+        self._ask: Callable[[Event], Coroutine[Any, Any, Any]] | None = None
+
+    def join(self, ask: Callable[[Event], Coroutine[Any, Any, Any]]) -> None:
+        """From now on an event's answer may come from another function: `ask` brings it, on nbgraph's loop."""
+        self._ask = ask
 
     @property
     def is_quick(self) -> bool:
         """Whether the next event may run here and now, without keeping anyone waiting."""
-        return not self.plan.is_async and self._lane.is_on_loop
+        return self._ask is None and not self.plan.is_async and self._lane.is_on_loop
 
     def here(self, event: Event, body: bytes) -> Any:
         """The event's answer, at once."""
@@ -45,7 +52,7 @@ class Runner:
         early = {self._early.of(event)} if self._early is not None else set()
         way = (
             self._answer_async(event, body)
-            if self.plan.is_async
+            if self.plan.is_async or self._ask is not None
             else self._lane.run(partial(self._answer, event, body))
         )
         run = asyncio.ensure_future(way)
@@ -68,7 +75,7 @@ class Runner:
         seen: list[Seen] = []
         record.set(seen)
         try:
-            return await self.plan.arun(event)
+            return await (loop.away(self._ask(event)) if self._ask is not None else self.plan.arun(event))
         except StepError as error:
             self._failed(event, body, seen, error)
             raise

@@ -21,13 +21,16 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import uvicorn
 from prometheus_client import make_wsgi_app
 
+from nbgraph.engine import loop
 from nbgraph.errors import NbgraphError
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.limits import Limits
 from nbgraph.serve.metrics import Metrics
-from nbgraph.serve.project import load_project
+from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.project import load_part, load_project
+from nbgraph.streams.nats import NatsBroker
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -38,7 +41,8 @@ class Settings:
 
     `drain_seconds`: how long it still answers after readiness has turned, so that load balancers notice.
     `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
-    `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
+    `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies. `broker`: the
+    URL of the NATS server that joins the functions of a graph.
     """
 
     project: Path
@@ -51,6 +55,8 @@ class Settings:
     is_until_eof: bool = False
     drain_seconds: float = 0
     grace_seconds: float = 25
+    broker: str | None = None
+    broker_token_file: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -60,13 +66,40 @@ def run(settings: Settings) -> None:
     graph = load_project(settings.project)
     metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
     gateway = Gateway(graph, metrics, failures, Keys.of_file(settings.key_file), settings.limits)
+    pipeline = _joined(gateway, metrics, settings)
     with _metrics_server(settings, metrics, failures) as metrics_port:
-        asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port))
+        asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, pipeline))
     gateway.close()
+    if pipeline is not None:
+        loop.complete(pipeline.close(1))
+
+
+def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline | None:
+    """The way to the other functions of the graph, open; None where there are none."""
+    part = load_part(settings.project)
+    if part is None:
+        return None
+    if settings.broker is None:
+        raise NbgraphError(
+            f'"{part.function}" is one function of several, which are joined by a NATS server; give its URL: --broker.'
+        )
+    token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
+    broker = loop.complete(NatsBroker.connect(settings.broker, token=token))
+    pipeline = Pipeline(gateway.runner.plan, part, broker, seconds=settings.limits.seconds)
+    loop.complete(pipeline.open())
+    if part.asks or part.confirms:
+        gateway.runner.join(pipeline.ask)
+    metrics.join(pipeline)
+    return pipeline
 
 
 async def _serve(
-    gateway: Gateway, listener: socket.socket, metrics: Metrics, settings: Settings, metrics_port: int
+    gateway: Gateway,
+    listener: socket.socket,
+    metrics: Metrics,
+    settings: Settings,
+    metrics_port: int,
+    pipeline: Pipeline | None,
 ) -> None:
     server = _Server(_configuration(gateway))
     stop = asyncio.Event()
@@ -82,17 +115,19 @@ async def _serve(
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     metrics.draining.set(1)
     await _drain(gateway, settings)
+    if pipeline is not None:
+        await loop.away(pipeline.drain(settings.grace_seconds))
     server.should_exit = True
     await serving
     stopping.cancel()
     log.info("stopped")
 
 
-def _stop_at_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+def _stop_at_eof(serving: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     while os.read(0, 1024):
         pass
     with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped already
-        loop.call_soon_threadsafe(stop.set)
+        serving.call_soon_threadsafe(stop.set)
 
 
 async def _drain(gateway: Gateway, settings: Settings) -> None:

@@ -26,7 +26,7 @@ class QueueSpec:
     shards: int = 1
     max_size: int = 1000
     is_keyed: bool = False
-    lease: float = 30.0
+    lease: float = 10.0
 
     def shard_of(self, key: Any) -> int:
         """The shard of a key: the same in every process.

@@ -28,7 +28,7 @@ def gateway_of(graph: Graph, *, keys: list[str] | None = None, limits: Limits | 
 
 def kept_by(gateway: Gateway) -> bytes:
     """What a deployment would tell of its failures."""
-    return gateway._runner._failures.json()
+    return gateway.runner._failures.json()
 
 
 def ask(gateway: Gateway, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:

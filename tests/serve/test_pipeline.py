@@ -7,7 +7,8 @@ import pytest
 from nbgraph import Event, Graph
 from nbgraph.deploy.split import split
 from nbgraph.engine import loop
-from nbgraph.serve.pipeline import Part, Pipeline, RemoteError
+from nbgraph.serve.part import Part
+from nbgraph.serve.pipeline import Pipeline, RemoteError
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
@@ -37,7 +38,7 @@ async def answers(graph, bodies, connect, seconds=10.0):
     pipelines = []
     for function in split(graph):
         part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
-        pipelines.append(Pipeline(function.graph, part, await connect(), seconds=seconds))
+        pipelines.append(Pipeline(function.graph.plan(), part, await connect(), seconds=seconds))
         await pipelines[-1].open()
     found = []
     try:

@@ -1,0 +1,20 @@
+"""A Part: what a function is in a graph of several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """The queues it reads; whether the step that answers callers is in it; whether callers come to it.
+
+    `asks`: callers come here, and the answer may come from another function. `confirms`: they come here and are told
+    the event's id at once.
+    """
+
+    function: str
+    reads: tuple[str, ...] = ()
+    answers: bool = True
+    asks: bool = False
+    confirms: bool = False

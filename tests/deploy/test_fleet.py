@@ -1,0 +1,118 @@
+"""Several functions in worker processes, joined by a real NATS server."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from nbgraph import Graph
+from nbgraph.deploy.deployment import InvokeError
+from nbgraph.errors import DeployError
+from nbgraph.steps import Queue
+
+
+def add_fee(order):
+    return {**order, "total": order["amount"] + 5}
+
+
+def rate(order):
+    if order["amount"] < 0:
+        raise ValueError(f"negative: {order['amount']}")
+    return {**order, "rate": order["total"] / 100}
+
+
+def note(order):
+    with Path(order["file"]).open("a") as file:
+        file.write(f"{order['key']} {order['number']}\n")
+    time.sleep(0.002)
+    return order["number"]
+
+
+def slow_note(order):
+    time.sleep(0.03)
+    return note(order)
+
+
+def rated():
+    graph = Graph("orders")
+    graph.to(add_fee).to(Queue("fees")).to(rate, function="rating").respond()
+    return graph
+
+
+@pytest.fixture(scope="module")
+def deployment():
+    with rated().deploy("process", progress=False, replicas={"rating": 2}) as running:
+        yield running
+
+
+def test_the_deployment_answers_what_the_notebook_answers(deployment):
+    found = deployment.parity([{"amount": amount} for amount in range(30)])
+    assert (found["equal"].all(), deployment.functions) == (True, ["orders", "rating"])
+
+
+def test_a_failure_on_the_far_side_comes_home(deployment):
+    with pytest.raises(InvokeError, match="negative: -3"):
+        deployment.invoke({"amount": -3})
+    failure = deployment.failures()[0]
+    current = deployment.graph.debug(failure).current
+    assert (failure.step, current.step, current.input) == ("rate", "rate", {"amount": -3, "total": 2})
+
+
+def test_functions_are_scaled_on_their_own(deployment):
+    deployment.scale("rating", 3)
+    three = deployment.status()["function"].tolist()
+    deployment.scale("rating", 1)
+    assert (three, len(deployment.status())) == (["orders", "rating", "rating", "rating"], 2)
+    with pytest.raises(DeployError, match="one worker"):
+        deployment.scale("orders", 2)
+
+
+def test_the_numbers_of_each_function_are_its_own(deployment):
+    numbers = deployment.metrics()
+    processed = numbers[numbers["name"] == "nbgraph_messages_processed_total"].set_index("function")["value"]
+    assert (processed["orders"], processed["rating"] > 0) == (0, True)
+
+
+def test_nothing_is_lost_and_keys_keep_their_order_when_a_worker_is_killed(tmp_path):
+    graph = Graph("noted")
+    graph.to("(event)", "take").to(Queue("notes", key="key", shards=8)).to(note, function="writer").respond()
+    file, count = tmp_path / "notes", 240
+    orders = [{"key": f"k{n % 6}", "number": n, "file": str(file)} for n in range(count)]
+    with graph.deploy("process", progress=False, replicas={"writer": 3}, timeout=60) as running:
+        fleet = running._hosted
+        with ThreadPoolExecutor(6) as pool:
+            # One caller a key: the order in which a key's events are handed in is then known.
+            calls = [
+                pool.submit(lambda k=k: [running.invoke(o) for o in orders if o["key"] == f"k{k}"]) for k in range(6)
+            ]
+            time.sleep(0.5)
+            victim = fleet._members["writer"][0]
+            os.kill(victim.pid, signal.SIGKILL)
+            while victim.is_alive:
+                time.sleep(0.01)
+            fleet.mend()
+            answers = sorted(answer for call in calls for answer in call.result(timeout=120))
+        written = [line.split() for line in file.read_text().splitlines()]
+    first = {number: index for index, (_, number) in reversed(list(enumerate(written)))}
+    by_key = {key: [int(n) for k, n in written if k == key] for key, _ in written}
+    in_order = all(sorted(dict.fromkeys(numbers)) == list(dict.fromkeys(numbers)) for numbers in by_key.values())
+    assert (answers, len(first), in_order) == (list(range(count)), count, True)
+
+
+def test_the_backlog_brings_more_workers(tmp_path):
+    graph = Graph("grown")
+    graph.to("(event)", "take").to(Queue("work", key="key", shards=8)).to(slow_note, function="writer")
+    graph.step("take").to(str, "log")  # a second end: callers are told the id at once
+    with graph.deploy("process", progress=False, autoscale={"writer": (1, 3, 5)}) as running:
+        for number in range(300):
+            running.invoke({"key": number, "number": number, "file": str(tmp_path / "notes")})
+        deadline = time.monotonic() + 30
+        while len(running.status()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        grown = len(running.status())
+        while (tmp_path / "notes").read_text().count("\n") < 300 and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert (grown > 2, (tmp_path / "notes").read_text().count("\n")) == (True, 300)
