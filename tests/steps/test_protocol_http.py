@@ -3,93 +3,37 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import textwrap
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
-SERVED = """
-    import asyncio, sys
-    import numpy, uvicorn
-    from sklearn.datasets import load_iris
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.tree import DecisionTreeClassifier
-    from nbgraph import Graph
-    from nbgraph.serve.failures import Failures
-    from nbgraph.serve.http import Gateway
-    from nbgraph.serve.keys import Keys
-    from nbgraph.serve.limits import Limits
-    from nbgraph.serve.metrics import Metrics
-    from nbgraph.serve.worker import _bound
-    from nbgraph.steps import ModelServer, SklearnModel, VotingEnsemble
-
-    class Shout(ModelServer):
-        def predict(self, request):
-            return [text.upper() for text in request["inputs"]]
-        def op_hello(self, event):
-            return {"hello": self.name}
-        def explain(self, request):
-            return ["upper case"] * len(request["inputs"])
-
-    class Broken(ModelServer):
-        def predict(self, request):
-            raise RuntimeError("the model is broken")
-
-    features, kinds = load_iris(return_X_y=True)
-    graph = Graph("flowers")
-    router = graph.to("ModelRouter", "models")
-    router.add_route("line", SklearnModel(model=LogisticRegression(max_iter=500).fit(features, kinds)))
-    router.add_route("tree:v2", SklearnModel(model=DecisionTreeClassifier(random_state=0).fit(features, kinds),
-                                             method="predict_proba", outputs=["probabilities"]))
-    router.add_route("shout", Shout())
-    router.add_route("broken", Broken())
-    router.respond()
-    metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
-    graph.observers += [metrics, failures]
-    gateway = Gateway(graph, metrics, failures, Keys.of_file(None), Limits())
-    listener = _bound("127.0.0.1", 0)
-    print(listener.getsockname()[1], flush=True)
-    server = uvicorn.Server(uvicorn.Config(gateway, lifespan="off", log_level="critical"))
-    asyncio.run(server.serve(sockets=[listener]))
-"""
+from nbgraph import Graph
+from nbgraph.steps import ModelRouter, SklearnModel
+from tests.steps.own_models import Broken, Shout
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    script = tmp_path_factory.mktemp("served") / "served.py"
-    script.write_text(textwrap.dedent(SERVED))
-    root = str(Path(__file__).parents[2])
-    server = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
-    )
-    assert server.stdout is not None
+def address() -> Iterator[str]:
+    features, kinds = load_iris(return_X_y=True)
+    tree = DecisionTreeClassifier(random_state=0).fit(features, kinds)
+    graph = Graph("flowers")
+    router = graph.to(ModelRouter(), "models")
+    router.add_route("line", SklearnModel(model=LogisticRegression(max_iter=500).fit(features, kinds)))
+    router.add_route("tree:v2", SklearnModel(model=tree, method="predict_proba", outputs=["probabilities"]))
+    router.add_route("shout", Shout())
+    router.add_route("broken", Broken())
+    router.respond()
+    deployment = graph.deploy("process", progress=False)
     try:
-        port = server.stdout.readline().strip()
-        assert port, "the server did not start"
-        _wait(f"http://127.0.0.1:{port}/health/live")
-        yield f"127.0.0.1:{port}"
+        yield deployment.url.removeprefix("http://").rstrip("/")
     finally:
-        server.terminate()
-        server.wait(20)
-        server.stdout.close()
-
-
-def _wait(url: str) -> None:
-    for _ in range(200):
-        try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail(f"{url} does not answer")
+        deployment.stop()
 
 
 @pytest.fixture
