@@ -11,9 +11,9 @@ from nbgraph.engine.choose import by_outlets, raise_unless_event
 from nbgraph.engine.failure import Line
 from nbgraph.engine.layout import Layout
 from nbgraph.engine.paths import part, put
-from nbgraph.engine.plan import Arrow, PlanStep
+from nbgraph.engine.plan import Arrow, PlanStep, entering
 from nbgraph.engine.words import Words
-from nbgraph.event import Event
+from nbgraph.event import RAW, Event
 from nbgraph.types import Shape
 
 
@@ -48,7 +48,9 @@ class Page:
         self.calls: dict[int, Line] = {}
         self.words = Words(layout.steps)
         self.entry = self.words.entry(graph)
-        self.globals: dict[str, Any] = {"part": part, "put": put, "passed": passed, "every": every}
+        self.globals: dict[str, Any] = {
+            "part": part, "put": put, "passed": passed, "every": every, "RAW": RAW, "body_of": body_of,
+        }  # fmt: skip
         for name, step in layout.steps.items():
             self.globals[self.words.step(name)] = step.call.function
 
@@ -102,6 +104,11 @@ class Page:
 
 def _chooser(step: PlanStep) -> Callable[[Any], list[str]]:
     return lambda body: [arrow.target for arrow in by_outlets(step, body)[0]]
+
+
+def body_of(row: Any) -> Any:
+    """The body of a text or an Event that a stream was given."""
+    return entering(row).body
 
 
 def passed(result: Any, event: Event) -> Event:

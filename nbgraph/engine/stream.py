@@ -14,7 +14,7 @@ from nbgraph.engine.plan import Plan, entering
 from nbgraph.engine.settle import Settling, settling
 from nbgraph.engine.ticket import Ticket
 from nbgraph.errors import NbgraphError, StepError
-from nbgraph.event import RAW, Event
+from nbgraph.event import Event
 
 Key = str | Callable[[Any], Any] | None
 ROWS = 1000  # rows of a DataFrame that become dicts at a time
@@ -102,7 +102,7 @@ def _answers(
     is_lazy: bool,
 ) -> Iterator[Any]:
     if plan.fused is not None and not plan.observers:
-        yield from plan.fused(map(_body, rows))
+        yield from plan.fused(rows)
     else:
         for row in rows:
             yield from _one(plan, _event(row, key), is_lazy=is_lazy)
@@ -233,10 +233,6 @@ def _field(body: Any, name: str) -> Any:
     except (KeyError, TypeError, IndexError):
         there = ", ".join(map(str, body)) if isinstance(body, dict) else type(body).__name__
         raise NbgraphError(f'The body has no field "{name}" for a key; it has: {there}.') from None
-
-
-def _body(row: Any) -> Any:
-    return entering(row).body if type(row) in RAW else row
 
 
 def is_frame(source: Any) -> bool:

@@ -105,6 +105,8 @@ class Writer:
         self._page.add(1, "item = None")
         self._page.add(1, "try:")
         self._page.add(2, "for event in events:")
+        self._page.add(3, "if type(event) in RAW:")  # here and not in a function: most streams hold none
+        self._page.add(4, "event = body_of(event)")
         self._steps_from(self._layout.starts[0], Place(3, "continue"))
         if not any(line.lstrip().startswith("yield") for line in self._page.lines):
             self._page.add(2, "yield from ()")  # every step holds back: still a generator
