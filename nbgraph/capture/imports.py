@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nbgraph.capture.source import written
+from nbgraph.capture.source import parsed, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,8 @@ def _from(module: str, attribute: str, name: str) -> str:
 
 
 def _imports_in(text: str) -> Iterator[tuple[str, Import | _From]]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
+    tree = parsed(text)
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Import):
             for alias in node.names:
                 line = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")

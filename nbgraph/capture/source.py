@@ -7,7 +7,6 @@ import functools
 import inspect
 import linecache
 import re
-import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ class Source:
 def source_of(thing: Any, namespace: Mapping[str, Any]) -> Source | None:
     """Where a function or class stands; None where no text of it is left.
 
+    >>> import textwrap
     >>> source_of(textwrap.dedent, {}).text.splitlines()[0]
     'def dedent(text):'
     """
@@ -55,12 +55,10 @@ def _source_of_function(function: types.FunctionType) -> Source | None:
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
         return None
-    tree = _parsed("".join(lines))
+    tree = parsed("".join(lines))
     if code.co_name == "<lambda>":
         return None if tree is None else _lambda(tree, lines, code)
-    if tree is None:  # a %%graph cell has arrows among its Python
-        return _block(lines, code.co_firstlineno, code.co_filename)
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, FUNCTIONS) and _first_line(node) == code.co_firstlineno and node.name == code.co_name:
             return _statement(lines, node, code.co_filename)
     return None
@@ -71,12 +69,9 @@ def _source_of_class(cls: type, namespace: Mapping[str, Any]) -> Source | None:
     for function in _own_functions(cls):
         code = function.__code__
         lines = linecache.getlines(code.co_filename, function.__globals__)
-        tree = _parsed("".join(lines))
-        if tree is None:
-            found = _class_block(lines, cls.__name__, code)
-        else:
-            around = [node for node in _classes(tree, cls.__name__) if _spans(node, code.co_firstlineno)]
-            found = _statement(lines, around[-1], code.co_filename) if around else None
+        tree = parsed("".join(lines))
+        around = [node for node in _classes(tree, cls.__name__) if _spans(node, code.co_firstlineno)] if tree else []
+        found = _statement(lines, around[-1], code.co_filename) if around else None
         if found is not None:
             return found
     return _newest_class(cls, namespace)
@@ -93,7 +88,7 @@ def _own_functions(cls: type) -> Iterator[types.FunctionType]:
 def _newest_class(cls: type, namespace: Mapping[str, Any]) -> Source | None:
     """A class without methods leaves no trace of its place: the latest cell, or the file, that defines the name."""
     for text in [*reversed(written(namespace)), _file_text(cls)]:
-        tree = _parsed(text)
+        tree = parsed(text)
         found = _classes(tree, cls.__name__) if tree is not None else []
         if found:
             return _statement(text.splitlines(keepends=True), found[-1], "<cell>")
@@ -111,17 +106,39 @@ def written(namespace: Mapping[str, Any]) -> list[str]:
     """Everything the user has run in this namespace: the cells in their order, or the module's file."""
     cells = namespace.get("In")
     if isinstance(cells, list):
-        return [cell for cell in cells if isinstance(cell, str)]
+        return [_without_magic(cell) for cell in cells if isinstance(cell, str)]
     file = namespace.get("__file__")
     return ["".join(linecache.getlines(file))] if isinstance(file, str) else []
 
 
+def _without_magic(cell: str) -> str:
+    """The Python within a %%graph cell, which IPython keeps as a call of the magic."""
+    if not cell.startswith("get_ipython().run_cell_magic('graph'"):
+        return cell
+    call = ast.parse(cell).body[0]
+    inside = call.value.args[-1] if isinstance(call, ast.Expr) and isinstance(call.value, ast.Call) else None
+    return str(inside.value) if isinstance(inside, ast.Constant) else cell
+
+
 @functools.lru_cache(maxsize=256)
-def _parsed(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
+def parsed(text: str) -> ast.Module | None:
+    """The tree of a cell; lines that are no Python, such as the arrows of a %%graph cell, are passed over.
+
+    >>> [type(node).__name__ for node in parsed("x = 1\\na -> b\\ny = 2").body]
+    ['Assign', 'Assign']
+    """
+    lines = text.splitlines(keepends=True)
+    for _ in range(len(lines) + 1):
+        try:
+            return ast.parse("".join(lines))
+        except SyntaxError as error:
+            number = (error.lineno or 0) - 1
+            if not 0 <= number < len(lines) or not lines[number].strip():
+                return None
+            lines[number] = "\n"
+        except ValueError:  # a NUL character
+            return None
+    return None
 
 
 def _classes(tree: ast.Module, name: str) -> list[ast.ClassDef]:
@@ -172,27 +189,8 @@ def indented(text: str) -> str:
 
 
 def _reparsed(text: str, file: str, line: int) -> Source | None:
-    tree = _parsed(text)
-    definition = tree.body[0] if tree is not None and tree.body else None
+    definition = ast.parse(text).body[0]
     return Source(text.rstrip("\n"), definition, file, line) if isinstance(definition, Definition) else None
-
-
-def _block(lines: Sequence[str], first: int, file: str) -> Source | None:
-    """The definition that begins on the line, by indentation alone."""
-    text = textwrap.dedent("".join(inspect.getblock(list(lines[first - 1 :]))))
-    while first > 1 and lines[first - 2].startswith("#"):
-        first -= 1
-        text = lines[first - 1] + text
-    return _reparsed(text, file, first)
-
-
-def _class_block(lines: Sequence[str], name: str, code: types.CodeType) -> Source | None:
-    for first in range(min(code.co_firstlineno, len(lines)), 0, -1):
-        if re.match(rf"class\s+{name}\b", lines[first - 1]):
-            while first > 1 and lines[first - 2].startswith("@"):
-                first -= 1
-            return _block(lines, first, code.co_filename)
-    return None
 
 
 def _lambda(tree: ast.Module, lines: Sequence[str], code: types.CodeType) -> Source | None:
@@ -215,10 +213,9 @@ def _lambda(tree: ast.Module, lines: Sequence[str], code: types.CodeType) -> Sou
         return None
     node = min(fitting, key=lambda found: len(ast.unparse(found)))
     text = ast.get_source_segment("".join(lines), node) or ast.unparse(node)
-    if _parsed(text) is None:  # it spans lines inside the brackets of a call
-        text = f"({text})"
-    tree_again = ast.parse(text, mode="eval").body
-    return Source(text, tree_again, code.co_filename, node.lineno) if isinstance(tree_again, ast.Lambda) else None
+    text = f"({text})" if "\n" in text else text  # it may span lines inside the brackets of a call
+    again = ast.parse(text, mode="eval").body
+    return Source(text, again, code.co_filename, node.lineno) if isinstance(again, ast.Lambda) else None
 
 
 def _parameters(arguments: ast.arguments) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import linecache
 import subprocess
 import sys
 import textwrap
@@ -352,3 +353,32 @@ def test_names_that_mean_two_things_are_said(notebook: Notebook) -> None:
     )
     with pytest.raises(ExportError, match='"K" means two different things'):
         capture(notebook["g"])
+
+
+ARROWS = """%%graph g --run 1
+import math as m
+
+# what it is for
+def clean(body):
+    return m.floor(body)
+
+class Add:
+    def __init__(self, n): self.n = n
+    def do(self, body): return body + self.n
+
+double = lambda body: body * 2
+clean -> Add(n=3) -> double -> respond
+"""
+
+
+def test_cells_with_arrows_are_read_as_well(notebook: Notebook, written: Written) -> None:
+    lines = ARROWS.splitlines(keepends=True)
+    linecache.cache["<graph cell>"] = (len(ARROWS), None, lines, "<graph cell>")
+    python = "".join("\n" if line.startswith("%%") or "->" in line else line for line in lines)
+    exec(compile(python, "<graph cell>", "exec"), notebook.names)
+    notebook.names["In"].append(f"get_ipython().run_cell_magic('graph', 'g --run 1', {ARROWS.partition(chr(10))[2]!r})")
+    notebook.cell("_ = g.to(clean).to(Add, n=3).to(double, 'double').respond()")
+    project = capture(notebook["g"])
+    assert "import math as m\n" in project.handlers
+    assert "# what it is for\ndef clean(body):" in project.handlers
+    assert answers(written(project), 2.5) == [10]

@@ -22,3 +22,9 @@ class Notebook:
 
     def __getitem__(self, name: str) -> Any:
         return self._shell.user_ns[name]
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the cells have defined, and what IPython keeps beside it."""
+        found: dict[str, Any] = self._shell.user_ns
+        return found
