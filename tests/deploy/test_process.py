@@ -198,10 +198,3 @@ def test_a_step_that_fails_to_build_is_told_from_the_log() -> None:
     assert "The worker ended before it was ready" in str(failed.value)
     assert "no licence" in str(failed.value)
     assert left_behind() == []
-
-
-def test_several_functions_are_for_later() -> None:
-    graph = Graph("two")
-    graph.to(str.strip).to(str.upper, function="loud").respond()
-    with pytest.raises(DeployError, match="has several functions"):
-        graph.deploy("process", progress=False)
