@@ -150,9 +150,11 @@ def _typed(items: list[Any], datatype: str) -> Array:
     if datatype == TEXT:
         return numpy.array(items, dtype=object)
     array = numpy.array(items, dtype=numpy.dtype(DATATYPES[datatype]))
-    found = numpy.asarray(items).dtype.kind
-    if items and found not in FITTING[array.dtype.kind]:  # NumPy would cut 1.5 to 1, and read "1" as 1
-        raise TypeError(f"it holds {type(items[0]).__name__}")
+    kind, found = array.dtype.kind, numpy.asarray(items).dtype.kind
+    if items and found not in FITTING[kind]:  # NumPy would cut 1.5 to 1, and read "1" as 1
+        strange = next((item for item in items if kind not in "ui" or type(item) is not int), None)
+        if strange is not None:  # whole numbers of which some are very large have no kind in common
+            raise TypeError(f"it holds {type(strange).__name__}")
     return array
 
 
