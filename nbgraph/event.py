@@ -100,6 +100,21 @@ class Event:
         copy.origin = self.origin
         return copy
 
+    def describe(
+        self,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        """Tell what was known of the body when it came in; for an Event that was made only when it failed."""
+        self.path, self.method, self.headers = path, method, dict(headers) if headers else {}
+        self.key, self.content_type = key, content_type
+        if id is not None:
+            self._id = id
+
     def __repr__(self) -> str:
         return f"Event({self.body!r}, key={self.key!r}, id={self.id!r}, path={self.path!r})"
 

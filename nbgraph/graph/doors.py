@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbgraph.errors import StepError
 from nbgraph.event import RAW
 
 if TYPE_CHECKING:
@@ -82,7 +83,11 @@ class Doors:
             plan = self.plan()
         line = plan.line
         if line is not None and type(body) not in RAW and not self.observers:
-            return line(body)  # nothing to look at first: the call costs what it costs by hand
+            try:
+                return line(body)  # nothing to look at first: the call costs what it costs by hand
+            except StepError as error:
+                error.event.describe(path, method, headers, key, id, content_type)
+                raise
         return plan.run(body, path, method, headers, key, id, content_type)
 
     async def arun(

@@ -13,7 +13,7 @@ from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Answers, Plan
-from nbgraph.errors import NbgraphError, StepError
+from nbgraph.errors import NbgraphError, RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.serve.part import Part
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
@@ -185,6 +185,9 @@ class Pipeline:
         try:
             answers = await self._plan.aresume(name, event)
         except StepError as error:
+            if isinstance(error.__cause__, RequestError):  # the caller's own mistake, not an event to be mended
+                await self._reply(passage, FAILED, {"error": str(error.__cause__)}, error.__cause__.status)
+                return
             self.counts["failed"] += 1
             log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": event.id, "step": error.step})
             trace = "".join(traceback.format_exception(error.__cause__ or error))

@@ -30,7 +30,6 @@ from nbgraph.serve.limits import Limits
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
-from nbgraph.streams.nats import NatsBroker
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -83,6 +82,8 @@ def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline 
         raise NbgraphError(
             f'"{part.function}" is one function of several, which are joined by a NATS server; give its URL: --broker.'
         )
+    from nbgraph.streams.nats import NatsBroker  # in the images of several functions only
+
     token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
     broker = loop.complete(NatsBroker.connect(settings.broker, token=token))
     pipeline = Pipeline(gateway.runner.plan, part, broker, seconds=settings.limits.seconds)
