@@ -53,9 +53,6 @@ class AfterDelay:
 EmitPolicy = EveryEvent | AfterMaxEvent | AfterPeriod | AfterWindow | AfterDelay
 KINDS = (EveryEvent, AfterMaxEvent, AfterPeriod, AfterWindow, AfterDelay)
 
-EmitEveryEvent, EmitAfterMaxEvent, EmitAfterDelay = EveryEvent, AfterMaxEvent, AfterDelay  # Storey's names
-EmitAfterPeriod, EmitAfterWindow = AfterPeriod, AfterWindow
-
 _MODES: dict[str, tuple[type[Any], dict[str, str]]] = {
     "everyEvent": (EveryEvent, {}),
     "maxEvents": (AfterMaxEvent, {"maxEvents": "max_events"}),
