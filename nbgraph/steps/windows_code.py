@@ -18,7 +18,18 @@ from typing import Any, Protocol
 
 from nbgraph.steps.operators import callable_of
 from nbgraph.steps.windows import FieldAggregator, seconds_of
-from nbgraph.steps.windows_series import EMPTY, NAN, Series, Slots, merged_m2
+from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2
+from nbgraph.steps.windows_text import (
+    added,
+    emptied,
+    indented,
+    merges,
+    stacks_alone,
+    stacks_together,
+    texts_at,
+    value,
+    whole,
+)
 
 Part = (
     str | Sequence[str] | Callable[[Any], Any] | None
@@ -117,7 +128,7 @@ class WindowCode:
         """`columns(series)`: the columns as they are."""
         lines, items = self._columns()
         unpacked = [f"a{number} = series[{number}]" for number in range(len(self.layouts))]
-        text = ["def columns(series):", *_indented([*unpacked, *lines, f"return {{{items}}}"])]
+        text = ["def columns(series):", *indented([*unpacked, *lines, f"return {{{items}}}"])]
         return self.made("columns", text)
 
     # --- whole functions ---
@@ -132,7 +143,7 @@ class WindowCode:
             *lines,
             f"return {{{items}}}",
         ]
-        return self._of_step("update", ["def update(key, time, body):", *_indented(body)], step)
+        return self._of_step("update", ["def update(key, time, body):", *indented(body)], step)
 
     def do(self, step: Keeper, key: Part, time: Part) -> Callable[[Any], Any]:
         """`do(body)` of a step whose key and time stand in the body: the same with nothing in between."""
@@ -140,7 +151,7 @@ class WindowCode:
         self.names |= {"key_of": key, "time_of": time}
         body = [
             *_HEAD,
-            *_indented([f"key = {_read(key, 'key_of')}", f"time = {_read(time, 'time_of')}"]),
+            *indented([f"key = {_read(key, 'key_of')}", f"time = {_read(time, 'time_of')}"]),
             *_TIME,
             *_ENTRY,
             *self._advances("return {**body, **late(series, time, body)}"),
@@ -148,7 +159,7 @@ class WindowCode:
             *lines,
             f"return {{**body, {items}}}",
         ]
-        return self._of_step("do", ["def do(body):", *_indented(body)], step)
+        return self._of_step("do", ["def do(body):", *indented(body)], step)
 
     def _of_step(self, function: str, lines: Sequence[str], step: Keeper) -> Callable[..., Any]:
         rarer = {"new": step.new, "late": step.late, "other": step.other, "missing": step.missing}
@@ -196,7 +207,7 @@ class WindowCode:
         """`add(bucket, body, time)` for one series."""
         lines = ["def add(a, body, time):"]
         for slots in self.layouts[number].slots:
-            lines += _indented(self._guarded(slots.aggregator, [("a", slots)]))
+            lines += indented(self._guarded(slots.aggregator, [("a", slots)]))
         return lines
 
     def _adds(self) -> list[str]:
@@ -220,8 +231,8 @@ class WindowCode:
         if field is not None:
             lines = [f"x = field{index}(body)" if callable(field) else f"x = body.get({field!r})"]
             conditions = ["x is not None and x == x", *conditions]  # NaN is not equal to itself: a missing value
-        added = [line for name, slots in places for line in _added(name, slots.at)]
-        return [*lines, f"if {' and '.join(conditions)}:", *_indented(added)] if conditions else [*lines, *added]
+        added = [line for name, slots in places for line in added(name, slots.at)]
+        return [*lines, f"if {' and '.join(conditions)}:", *indented(added)] if conditions else [*lines, *added]
 
     # --- closing a bucket ---
 
@@ -236,7 +247,7 @@ class WindowCode:
             "newest = a[0]",
             "a[0] = b",
         ]
-        lines += _emptied(layout, 1)
+        lines += emptied(layout, 1)
         lines += ["if newest == -inf:", "    return", f"numbers = a[{layout.numbers}]"]
         lines += [f"if len(numbers) > {2 * layout.kept + 16}:", f"    prune{number}(a)"]
         lines += ["numbers.append(newest)", *(f"c{at} = a[{layout.numbers + 1 + at}]" for at in raws)]
@@ -244,7 +255,7 @@ class WindowCode:
         for window, (_, buckets) in enumerate(layout.spans.windows):
             if buckets > 1:
                 lines += self._move(number, window, buckets)
-        return [f"def advance{number}(a, b):", *_indented(lines)]
+        return [f"def advance{number}(a, b):", *indented(lines)]
 
     def _move(self, number: int, window: int, buckets: int) -> list[str]:
         """Lines that let a window take in the bucket that has just closed, and leave those before it."""
@@ -252,21 +263,21 @@ class WindowCode:
         base, start, back, stacks = (of(window) for of in (layout.base, layout.start, layout.back, layout.stacks))
         lines = [f"limit = b - {buckets}"]
         lines += ["if newest <= limit:", f"    a[{start}] = a[{start + 1}] = len(numbers)"]
-        lines += _indented(_emptied(layout, base))
+        lines += indented(emptied(layout, base))
         lines += ["else:", f"    start = a[{start}]", "    while numbers[start] <= limit:", "        start += 1"]
         lines += [f"    a[{start}] = start"]
         if buckets <= FEW and all(slots.stacks_alone for slots in layout.slots):
-            return lines + _indented(self._add_up(number, window))
+            return lines + indented(self._add_up(number, window))
         lines += [f"    top = a[{start + 1}] - start - 1", "    if top >= 0:"]
         for slots in layout.slots:
             was = {raw: f"r{at}" for raw, at in slots.at.items()}
-            rest = _texts_at(("a", back), slots)
-            top = {raw: f"{text}[top]" for raw, text in _texts_at(("a", stacks), slots).items()}
-            lines += _indented(_indented(_merges(rest, rest, was)))
-            lines += _indented(_indented(_merges(_texts_at(("a", base), slots), top, rest)))
+            rest = texts_at(("a", back), slots)
+            top = {raw: f"{text}[top]" for raw, text in texts_at(("a", stacks), slots).items()}
+            lines += indented(indented(merges(rest, rest, was)))
+            lines += indented(indented(merges(texts_at(("a", base), slots), top, rest)))
         lines += ["    else:", f"        a[{start + 1}] = len(numbers)"]
-        lines += _indented(_indented(_emptied(layout, back)))
-        return lines + _indented(_indented(self._stack(number, window)))
+        lines += indented(indented(emptied(layout, back)))
+        return lines + indented(indented(self._stack(number, window)))
 
     def _rebuilder(self, number: int) -> list[str]:
         """`rebuild(a)`: what is kept for each window is made anew, after a closed bucket has changed."""
@@ -276,9 +287,9 @@ class WindowCode:
         for window, (_, buckets) in enumerate(layout.spans.windows):
             base, start, back = layout.base(window), layout.start(window), layout.back(window)
             lines += [f"a[{start}] = start = bisect_right(numbers, a[0] - {buckets})", f"a[{start + 1}] = len(numbers)"]
-            lines += [*_emptied(layout, base), *_emptied(layout, back), "if start < len(numbers):"]
-            lines += _indented(self._stack(number, window))
-        return ["def rebuild(a):", *_indented(lines), "    return a"]
+            lines += [*emptied(layout, base), *emptied(layout, back), "if start < len(numbers):"]
+            lines += indented(self._stack(number, window))
+        return ["def rebuild(a):", *indented(lines), "    return a"]
 
     def _add_up(self, number: int, window: int) -> list[str]:
         """Lines that make a short window's base from its closed buckets since `start`; so few need no stack."""
@@ -295,7 +306,7 @@ class WindowCode:
         layout = self.layouts[number]
         lines: list[str] = []
         for slots in layout.slots:
-            lines += _stacks_alone(slots) if slots.stacks_alone else _stacks_together(slots)
+            lines += stacks_alone(slots) if slots.stacks_alone else stacks_together(slots)
         for at in range(layout.size):
             lines.append(f"a[{layout.stacks(window) + at}] = s{at}")
             lines.append(f"a[{layout.base(window) + at}] = s{at}[-1]")
@@ -340,112 +351,17 @@ class WindowCode:
         aggregator = self.aggregators[slots.aggregator]
         names = {raw: f"{raw}_{suffix}" for raw in slots.at}
         lines = [
-            f"{names[raw]} = {_whole(raw, f'a{number}', layout, slots, window)}"
+            f"{names[raw]} = {whole(raw, f'a{number}', layout, slots, window)}"
             for raw in slots.at
             if raw not in ("first_time", "last_time")
         ]
-        texts = {operation: _value(operation, names) for operation in aggregator.aggr}
+        texts = {operation: value(operation, names) for operation in aggregator.aggr}
         limit = aggregator.max_value
         if limit is not None:
             lines += [f"value_{operation}_{suffix} = {text}" for operation, text in texts.items()]
             values = {operation: f"value_{operation}_{suffix}" for operation in texts}
             texts = {operation: f"({limit!r} if {name} > {limit!r} else {name})" for operation, name in values.items()}
         return lines, texts
-
-
-def _added(name: str, at: dict[str, int]) -> list[str]:
-    """Lines that take the value x into the bucket `name`."""
-    place = {raw: f"{name}[{position + 1}]" for raw, position in at.items()}
-    lines = {
-        "count": ["{count} += 1"],
-        "sum": ["{sum} += x"],
-        "sqr": ["{sqr} += x * x"],
-        "m2": ["n = {count}", "if n > 1:", "    {m2} += (n * x - {sum}) ** 2 / (n * (n - 1))"],
-        "min": ["if x < {min}:", "    {min} = x"],
-        "max": ["if x > {max}:", "    {max} = x"],
-        "first": ["if time < {first_time}:", "    {first_time} = time", "    {first} = x"],
-        "last": ["if time >= {last_time}:", "    {last_time} = time", "    {last} = x"],
-    }
-    return [line.format(**place) for raw in at if raw in lines for line in lines[raw]]
-
-
-def _merge(raw: str, older: dict[str, str], newer: dict[str, str]) -> str:
-    """The text that merges a raw of two groups of values."""
-    one, other = older[raw], newer[raw]
-    if raw in ("count", "sum", "sqr"):
-        return f"{one} + {other}"
-    if raw in ("min", "max"):
-        return f"{other} if {other} {'<' if raw == 'min' else '>'} {one} else {one}"
-    if raw == "m2":
-        parts = [group[part] for group in (older, newer) for part in ("count", "sum", "m2")]
-        return f"merged_m2({', '.join(parts)})"
-    if raw in ("first", "first_time"):
-        return f"{one} if {older['count']} else {other}"
-    return f"{other} if {newer['count']} else {one}"
-
-
-Place = tuple[str, int]  # a list's name, and where the raws begin in it
-
-
-def _stacks_alone(slots: Slots) -> list[str]:
-    """Lines that make the stacks `s...` of columns `c...`, each by itself."""
-    lines: list[str] = []
-    for raw, at in slots.at.items():
-        merge = f", {raw}" if raw in ("min", "max") else ""
-        lines += [f"column = c{at}[start:]", "column.reverse()", f"s{at} = list(accumulate(column{merge}))"]
-    return lines
-
-
-def _stacks_together(slots: Slots) -> list[str]:
-    """The same for raws that need each other to be merged."""
-    whole = {raw: f"w{at}" for raw, at in slots.at.items()}
-    older = {raw: f"o{at}" for raw, at in slots.at.items()}
-    lines = [line for raw, at in slots.at.items() for line in (f"s{at} = []", f"w{at} = {EMPTY[raw]!r}")]
-    columns = ", ".join(f"reversed(c{at}[start:])" for at in slots.at.values())
-    lines.append(f"for {', '.join(older.values())} in zip({columns}):")
-    lines += _indented(_merges(whole, older, whole))
-    return lines + [f"    s{at}.append(w{at})" for at in slots.at.values()]
-
-
-def _emptied(layout: Series, start: int) -> list[str]:
-    """Lines that set the raws from `start` on to what they are without events."""
-    places: dict[str, list[str]] = {}
-    for at, empty in enumerate(layout.empty):
-        places.setdefault(repr(empty), []).append(f"a[{start + at}]")
-    return [f"{' = '.join(names)} = {empty}" for empty, names in places.items()]
-
-
-def _merges(target: dict[str, str], older: dict[str, str], newer: dict[str, str]) -> list[str]:
-    """Lines that merge all raws of an aggregator; those that others depend on are written last."""
-    return [f"{target[raw]} = {_merge(raw, older, newer)}" for raw in reversed(target)]
-
-
-def _texts_at(place: Place, slots: Slots) -> dict[str, str]:
-    name, start = place
-    return {raw: f"{name}[{start + position}]" for raw, position in slots.at.items()}
-
-
-def _whole(raw: str, name: str, layout: Series, slots: Slots, window: int | None) -> str:
-    """The text of a window's raw: its base merged with the newest bucket."""
-    newest = _texts_at((name, 1), slots)
-    if window is None:
-        return newest[raw]
-    return _merge(raw, _texts_at((name, layout.base(window)), slots), newest)
-
-
-def _value(operation: str, names: dict[str, str]) -> str:
-    texts = {
-        "avg": "({sum} / {count} if {count} else nan)",
-        "min": "({min} if {count} else nan)",
-        "max": "({max} if {count} else nan)",
-        "stdvar": "({m2} / ({count} - 1) if {count} > 1 else nan)",
-        "stddev": "(sqrt({m2} / ({count} - 1)) if {count} > 1 else nan)",
-    }
-    return texts.get(operation, "{" + operation + "}").format(**names)
-
-
-def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"    {line}" for line in lines]
 
 
 def _raise_no_number() -> None:

@@ -1,0 +1,102 @@
+"""Text: the lines of Python that windows are made of; `windows_code.py` puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbgraph.steps.windows_series import EMPTY, Series, Slots
+
+
+def added(name: str, at: dict[str, int]) -> list[str]:
+    """Lines that take the value x into the bucket `name`."""
+    place = {raw: f"{name}[{position + 1}]" for raw, position in at.items()}
+    lines = {
+        "count": ["{count} += 1"],
+        "sum": ["{sum} += x"],
+        "sqr": ["{sqr} += x * x"],
+        "m2": ["n = {count}", "if n > 1:", "    {m2} += (n * x - {sum}) ** 2 / (n * (n - 1))"],
+        "min": ["if x < {min}:", "    {min} = x"],
+        "max": ["if x > {max}:", "    {max} = x"],
+        "first": ["if time < {first_time}:", "    {first_time} = time", "    {first} = x"],
+        "last": ["if time >= {last_time}:", "    {last_time} = time", "    {last} = x"],
+    }
+    return [line.format(**place) for raw in at if raw in lines for line in lines[raw]]
+
+
+def merge(raw: str, older: dict[str, str], newer: dict[str, str]) -> str:
+    """The text that merges a raw of two groups of values."""
+    one, other = older[raw], newer[raw]
+    if raw in ("count", "sum", "sqr"):
+        return f"{one} + {other}"
+    if raw in ("min", "max"):
+        return f"{other} if {other} {'<' if raw == 'min' else '>'} {one} else {one}"
+    if raw == "m2":
+        parts = [group[part] for group in (older, newer) for part in ("count", "sum", "m2")]
+        return f"merged_m2({', '.join(parts)})"
+    if raw in ("first", "first_time"):
+        return f"{one} if {older['count']} else {other}"
+    return f"{other} if {newer['count']} else {one}"
+
+
+Place = tuple[str, int]  # a list's name, and where the raws begin in it
+
+
+def stacks_alone(slots: Slots) -> list[str]:
+    """Lines that make the stacks `s...` of columns `c...`, each by itself."""
+    lines: list[str] = []
+    for raw, at in slots.at.items():
+        merge = f", {raw}" if raw in ("min", "max") else ""
+        lines += [f"column = c{at}[start:]", "column.reverse()", f"s{at} = list(accumulate(column{merge}))"]
+    return lines
+
+
+def stacks_together(slots: Slots) -> list[str]:
+    """The same for raws that need each other to be merged."""
+    whole = {raw: f"w{at}" for raw, at in slots.at.items()}
+    older = {raw: f"o{at}" for raw, at in slots.at.items()}
+    lines = [line for raw, at in slots.at.items() for line in (f"s{at} = []", f"w{at} = {EMPTY[raw]!r}")]
+    columns = ", ".join(f"reversed(c{at}[start:])" for at in slots.at.values())
+    lines.append(f"for {', '.join(older.values())} in zip({columns}):")
+    lines += indented(merges(whole, older, whole))
+    return lines + [f"    s{at}.append(w{at})" for at in slots.at.values()]
+
+
+def emptied(layout: Series, start: int) -> list[str]:
+    """Lines that set the raws from `start` on to what they are without events."""
+    places: dict[str, list[str]] = {}
+    for at, empty in enumerate(layout.empty):
+        places.setdefault(repr(empty), []).append(f"a[{start + at}]")
+    return [f"{' = '.join(names)} = {empty}" for empty, names in places.items()]
+
+
+def merges(target: dict[str, str], older: dict[str, str], newer: dict[str, str]) -> list[str]:
+    """Lines that merge all raws of an aggregator; those that others depend on are written last."""
+    return [f"{target[raw]} = {merge(raw, older, newer)}" for raw in reversed(target)]
+
+
+def texts_at(place: Place, slots: Slots) -> dict[str, str]:
+    name, start = place
+    return {raw: f"{name}[{start + position}]" for raw, position in slots.at.items()}
+
+
+def whole(raw: str, name: str, layout: Series, slots: Slots, window: int | None) -> str:
+    """The text of a window's raw: its base merged with the newest bucket."""
+    newest = texts_at((name, 1), slots)
+    if window is None:
+        return newest[raw]
+    return merge(raw, texts_at((name, layout.base(window)), slots), newest)
+
+
+def value(operation: str, names: dict[str, str]) -> str:
+    texts = {
+        "avg": "({sum} / {count} if {count} else nan)",
+        "min": "({min} if {count} else nan)",
+        "max": "({max} if {count} else nan)",
+        "stdvar": "({m2} / ({count} - 1) if {count} > 1 else nan)",
+        "stddev": "(sqrt({m2} / ({count} - 1)) if {count} > 1 else nan)",
+    }
+    return texts.get(operation, "{" + operation + "}").format(**names)
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
