@@ -16,6 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
+from packaging.utils import canonicalize_name
+
+from nbgraph.capture.requirements import distribution_of, runtime_requirements
 
 SLOW = """
 import time
@@ -149,5 +152,8 @@ def test_the_container_side_has_no_notebook_packages() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
+    distributions = {distribution_of(name) for name in loaded.stdout.split() if not name.startswith("_")}
+    pinned = {canonicalize_name(pin.name) for pin in runtime_requirements().pins}
+    assert distributions - {None, "nbgraph"} <= pinned  # what the worker imports is in every image
     heavy = {"pandas", "numpy", "docker", "IPython", "ipywidgets", "graphviz", "rich", "dill", "packaging"}
     assert heavy & set(loaded.stdout.split()) == set()
