@@ -20,15 +20,15 @@ from nbgraph.steps.operators import callable_of
 from nbgraph.steps.windows import FieldAggregator, seconds_of
 from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2
 from nbgraph.steps.windows_text import (
-    added,
-    emptied,
+    added_lines,
+    empty_lines,
     indented,
-    merges,
-    stacks_alone,
-    stacks_together,
+    merge_lines,
+    stack_lines_alone,
+    stack_lines_together,
     texts_at,
-    value,
-    whole,
+    value_text,
+    whole_text,
 )
 
 Part = (
@@ -231,7 +231,7 @@ class WindowCode:
         if field is not None:
             lines = [f"x = field{index}(body)" if callable(field) else f"x = body.get({field!r})"]
             conditions = ["x is not None and x == x", *conditions]  # NaN is not equal to itself: a missing value
-        added = [line for name, slots in places for line in added(name, slots.at)]
+        added = [line for name, slots in places for line in added_lines(name, slots.at)]
         return [*lines, f"if {' and '.join(conditions)}:", *indented(added)] if conditions else [*lines, *added]
 
     # --- closing a bucket ---
@@ -247,7 +247,7 @@ class WindowCode:
             "newest = a[0]",
             "a[0] = b",
         ]
-        lines += emptied(layout, 1)
+        lines += empty_lines(layout, 1)
         lines += ["if newest == -inf:", "    return", f"numbers = a[{layout.numbers}]"]
         lines += [f"if len(numbers) > {2 * layout.kept + 16}:", f"    prune{number}(a)"]
         lines += ["numbers.append(newest)", *(f"c{at} = a[{layout.numbers + 1 + at}]" for at in raws)]
@@ -263,7 +263,7 @@ class WindowCode:
         base, start, back, stacks = (of(window) for of in (layout.base, layout.start, layout.back, layout.stacks))
         lines = [f"limit = b - {buckets}"]
         lines += ["if newest <= limit:", f"    a[{start}] = a[{start + 1}] = len(numbers)"]
-        lines += indented(emptied(layout, base))
+        lines += indented(empty_lines(layout, base))
         lines += ["else:", f"    start = a[{start}]", "    while numbers[start] <= limit:", "        start += 1"]
         lines += [f"    a[{start}] = start"]
         if buckets <= FEW and all(slots.stacks_alone for slots in layout.slots):
@@ -273,10 +273,10 @@ class WindowCode:
             was = {raw: f"r{at}" for raw, at in slots.at.items()}
             rest = texts_at(("a", back), slots)
             top = {raw: f"{text}[top]" for raw, text in texts_at(("a", stacks), slots).items()}
-            lines += indented(indented(merges(rest, rest, was)))
-            lines += indented(indented(merges(texts_at(("a", base), slots), top, rest)))
+            lines += indented(indented(merge_lines(rest, rest, was)))
+            lines += indented(indented(merge_lines(texts_at(("a", base), slots), top, rest)))
         lines += ["    else:", f"        a[{start + 1}] = len(numbers)"]
-        lines += indented(indented(emptied(layout, back)))
+        lines += indented(indented(empty_lines(layout, back)))
         return lines + indented(indented(self._stack(number, window)))
 
     def _rebuilder(self, number: int) -> list[str]:
@@ -287,7 +287,7 @@ class WindowCode:
         for window, (_, buckets) in enumerate(layout.spans.windows):
             base, start, back = layout.base(window), layout.start(window), layout.back(window)
             lines += [f"a[{start}] = start = bisect_right(numbers, a[0] - {buckets})", f"a[{start + 1}] = len(numbers)"]
-            lines += [*emptied(layout, base), *emptied(layout, back), "if start < len(numbers):"]
+            lines += [*empty_lines(layout, base), *empty_lines(layout, back), "if start < len(numbers):"]
             lines += indented(self._stack(number, window))
         return ["def rebuild(a):", *indented(lines), "    return a"]
 
@@ -306,7 +306,7 @@ class WindowCode:
         layout = self.layouts[number]
         lines: list[str] = []
         for slots in layout.slots:
-            lines += stacks_alone(slots) if slots.stacks_alone else stacks_together(slots)
+            lines += stack_lines_alone(slots) if slots.stacks_alone else stack_lines_together(slots)
         for at in range(layout.size):
             lines.append(f"a[{layout.stacks(window) + at}] = s{at}")
             lines.append(f"a[{layout.base(window) + at}] = s{at}[-1]")
@@ -351,11 +351,11 @@ class WindowCode:
         aggregator = self.aggregators[slots.aggregator]
         names = {raw: f"{raw}_{suffix}" for raw in slots.at}
         lines = [
-            f"{names[raw]} = {whole(raw, f'a{number}', layout, slots, window)}"
+            f"{names[raw]} = {whole_text(raw, f'a{number}', layout, slots, window)}"
             for raw in slots.at
             if raw not in ("first_time", "last_time")
         ]
-        texts = {operation: value(operation, names) for operation in aggregator.aggr}
+        texts = {operation: value_text(operation, names) for operation in aggregator.aggr}
         limit = aggregator.max_value
         if limit is not None:
             lines += [f"value_{operation}_{suffix} = {text}" for operation, text in texts.items()]

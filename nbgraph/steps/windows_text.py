@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nbgraph.steps.windows_series import EMPTY, Series, Slots
 
 
-def added(name: str, at: dict[str, int]) -> list[str]:
+def added_lines(name: str, at: dict[str, int]) -> list[str]:
     """Lines that take the value x into the bucket `name`."""
     place = {raw: f"{name}[{position + 1}]" for raw, position in at.items()}
     lines = {
@@ -23,7 +23,7 @@ def added(name: str, at: dict[str, int]) -> list[str]:
     return [line.format(**place) for raw in at if raw in lines for line in lines[raw]]
 
 
-def merge(raw: str, older: dict[str, str], newer: dict[str, str]) -> str:
+def merge_text(raw: str, older: dict[str, str], newer: dict[str, str]) -> str:
     """The text that merges a raw of two groups of values."""
     one, other = older[raw], newer[raw]
     if raw in ("count", "sum", "sqr"):
@@ -41,7 +41,7 @@ def merge(raw: str, older: dict[str, str], newer: dict[str, str]) -> str:
 Place = tuple[str, int]  # a list's name, and where the raws begin in it
 
 
-def stacks_alone(slots: Slots) -> list[str]:
+def stack_lines_alone(slots: Slots) -> list[str]:
     """Lines that make the stacks `s...` of columns `c...`, each by itself."""
     lines: list[str] = []
     for raw, at in slots.at.items():
@@ -50,18 +50,18 @@ def stacks_alone(slots: Slots) -> list[str]:
     return lines
 
 
-def stacks_together(slots: Slots) -> list[str]:
+def stack_lines_together(slots: Slots) -> list[str]:
     """The same for raws that need each other to be merged."""
     whole = {raw: f"w{at}" for raw, at in slots.at.items()}
     older = {raw: f"o{at}" for raw, at in slots.at.items()}
     lines = [line for raw, at in slots.at.items() for line in (f"s{at} = []", f"w{at} = {EMPTY[raw]!r}")]
     columns = ", ".join(f"reversed(c{at}[start:])" for at in slots.at.values())
     lines.append(f"for {', '.join(older.values())} in zip({columns}):")
-    lines += indented(merges(whole, older, whole))
+    lines += indented(merge_lines(whole, older, whole))
     return lines + [f"    s{at}.append(w{at})" for at in slots.at.values()]
 
 
-def emptied(layout: Series, start: int) -> list[str]:
+def empty_lines(layout: Series, start: int) -> list[str]:
     """Lines that set the raws from `start` on to what they are without events."""
     places: dict[str, list[str]] = {}
     for at, empty in enumerate(layout.empty):
@@ -69,9 +69,9 @@ def emptied(layout: Series, start: int) -> list[str]:
     return [f"{' = '.join(names)} = {empty}" for empty, names in places.items()]
 
 
-def merges(target: dict[str, str], older: dict[str, str], newer: dict[str, str]) -> list[str]:
+def merge_lines(target: dict[str, str], older: dict[str, str], newer: dict[str, str]) -> list[str]:
     """Lines that merge all raws of an aggregator; those that others depend on are written last."""
-    return [f"{target[raw]} = {merge(raw, older, newer)}" for raw in reversed(target)]
+    return [f"{target[raw]} = {merge_text(raw, older, newer)}" for raw in reversed(target)]
 
 
 def texts_at(place: Place, slots: Slots) -> dict[str, str]:
@@ -79,15 +79,15 @@ def texts_at(place: Place, slots: Slots) -> dict[str, str]:
     return {raw: f"{name}[{start + position}]" for raw, position in slots.at.items()}
 
 
-def whole(raw: str, name: str, layout: Series, slots: Slots, window: int | None) -> str:
+def whole_text(raw: str, name: str, layout: Series, slots: Slots, window: int | None) -> str:
     """The text of a window's raw: its base merged with the newest bucket."""
     newest = texts_at((name, 1), slots)
     if window is None:
         return newest[raw]
-    return merge(raw, texts_at((name, layout.base(window)), slots), newest)
+    return merge_text(raw, texts_at((name, layout.base(window)), slots), newest)
 
 
-def value(operation: str, names: dict[str, str]) -> str:
+def value_text(operation: str, names: dict[str, str]) -> str:
     texts = {
         "avg": "({sum} / {count} if {count} else nan)",
         "min": "({min} if {count} else nan)",
