@@ -68,9 +68,9 @@ def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> Requir
     return Requirements(tuple(rows), bundled)
 
 
-def runtime_requirements() -> Requirements:
-    """What the worker in the container needs, nbgraph itself apart."""
-    found = _closure(RUNTIME)
+def runtime_requirements(*, is_part: bool = False) -> Requirements:
+    """What the worker in the container needs, nbgraph itself apart; a part of several functions needs the broker's."""
+    found = _closure((*RUNTIME, "nats-py") if is_part else RUNTIME)
     return Requirements(tuple(_pin(name, found[name], None) for name in sorted(found)))
 
 

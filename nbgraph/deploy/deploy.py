@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbgraph.deploy.autoscale import Autoscaler, rules_of
 from nbgraph.deploy.deployment import Deployment
+from nbgraph.deploy.docker import connect
 from nbgraph.deploy.export import digest, project_files
 from nbgraph.deploy.fleet import Fleet
 from nbgraph.deploy.hosted import Hosted, Request, alone
@@ -16,8 +17,12 @@ from nbgraph.deploy.process import Process
 from nbgraph.deploy.profile import Profile, is_public
 from nbgraph.deploy.progress import Say, told
 from nbgraph.deploy.split import Function, split
+from nbgraph.deploy.stack import Stack
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 TARGETS = ("process", "docker")
 DURABILITIES = (None, "sync", "fast")
@@ -63,14 +68,35 @@ def _fleet(
     replicas: Mapping[str, int],
     durability: str | None,
     say: Say,
-) -> Fleet:
-    if target != "process":
-        names = ", ".join(function.name for function, _ in projects)
-        raise DeployError(
-            f'Target "{target}" hosts graphs of one function today; this one has several ({names}): use "process".'
-        )
-    say("Starting the broker and the workers")
-    return Fleet.start(request, projects, replicas, is_safe=durability == "sync")
+) -> Fleet | Stack:
+    """Several functions: processes are quick by default, containers safe."""
+    if target == "process":
+        say("Starting the broker and the workers")
+        return Fleet.start(request, projects, replicas, is_safe=durability == "sync")
+    client = connect()
+    try:
+        images = {function.name: _image(client, function.name, files, say) for function, files in projects}
+        functions = [function for function, _ in projects]
+        return Stack.start(client, request, functions, images, replicas, is_safe=durability != "fast", say=say)
+    except BaseException:
+        client.close()
+        raise
+
+
+def _image(client: DockerClient, function: str, files: Mapping[str, bytes], say: Say) -> tuple[str, Profile]:
+    """The image of a function's project, and what its container may use."""
+    from nbgraph.deploy.image import built, pruned
+    from nbgraph.deploy.wheelhouse import can_fetch, fetched
+
+    repository = f"nbgraph/{function}"
+    wheels = []
+    if can_fetch(client.version()["Arch"]):
+        say("Fetching packages")
+        wheels = fetched(_lines(files), _bundled(files))
+    image = built(client, files, wheels, repository, digest(files), say)
+    pruned(client, repository, image)
+    size = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))
+    return image, Profile.of_artifacts(size)
 
 
 def _replicas(functions: Sequence[Function], replicas: Any) -> dict[str, int]:
@@ -95,26 +121,16 @@ def _hosted(target: str, request: Request, files: Mapping[str, bytes], say: Say)
 
 
 def _in_docker(request: Request, files: Mapping[str, bytes], say: Say) -> Hosted:
-    from nbgraph.deploy.docker import Container, connect
-    from nbgraph.deploy.image import built, pruned
-    from nbgraph.deploy.wheelhouse import can_fetch, fetched
+    from nbgraph.deploy.docker import Container
 
     client = connect()
     try:
-        repository = f"nbgraph/{request.function}"
-        wheels = []
-        if can_fetch(client.version()["Arch"]):
-            say("Fetching packages")
-            wheels = fetched(_lines(files), _bundled(files))
-        image = built(client, files, wheels, repository, digest(files), say)
+        image, profile = _image(client, request.function, files, say)
         say("Starting the container")
-        size = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))
-        container = Container.start(client, image, Profile.of_artifacts(size), request)
-        pruned(client, repository, image)
+        return Container.start(client, image, profile, request)
     except BaseException:
         client.close()
         raise
-    return container
 
 
 def _bundled(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from nbgraph.deploy.hosted import Request, State, alone, failed_start
-from nbgraph.deploy.profile import GRACE_SECONDS, METRICS_PORT, PIDS, PORT, SECRETS, TMP, USER, Profile, labels
+from nbgraph.deploy.profile import GRACE_SECONDS, METRICS_PORT, PORT, SECRETS, USER, Profile, hardened, labels
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Container:
         weakref.finalize(self, client.close)
         self.request = request
         container.reload()
-        self.url = f"http://{_published(container, PORT)}"
-        self.metrics_urls = [f"http://{_published(container, METRICS_PORT)}/metrics"]
+        self.url = f"http://{published(container, PORT)}"
+        self.metrics_urls = [f"http://{published(container, METRICS_PORT)}/metrics"]
 
     @classmethod
     def start(cls, client: DockerClient, image: str, profile: Profile, request: Request) -> Container:
@@ -81,14 +81,14 @@ class Container:
         try:
             container = _create(client, image, profile, request)
             if request.api_key is not None:
-                container.put_archive(SECRETS, _archive("api_key", request.api_key))
+                container.put_archive(SECRETS, archive("api_key", request.api_key))
             container.start()
-            _wait(container, request)
+            wait(container, request)
             return cls(client, container, request)
         except BaseException as error:
-            _remove(client, request.name)
+            removed(client, request.name)
             if isinstance(error, docker.errors.APIError):
-                raise _explained(error, request) from error
+                raise explained(error, request) from error
             raise
 
     @classmethod
@@ -136,49 +136,36 @@ class Container:
 
         with contextlib.suppress(docker.errors.NotFound):
             self._container.stop(timeout=GRACE_SECONDS)
-        _remove(self._client, self.request.name)
+        removed(self._client, self.request.name)
         self._client.close()
 
 
 def _create(client: DockerClient, image: str, profile: Profile, request: Request) -> Running:
-    from docker.types import LogConfig
-
     marks = labels(request.graph, request.function, request.name)
     volumes = {}
     if request.api_key is not None:
-        volume = client.volumes.create(_named(request.name), labels=marks)
+        volume = client.volumes.create(named(request.name), labels=marks)
         volumes = {volume.name: {"bind": SECRETS, "mode": "rw"}}  # the daemon fills it before the start
-    # 20 MiB of log at most; no port means any free one, and metrics are for this machine alone.
-    restart: Any = {"Name": "unless-stopped"}
+    # No port means any free one, and metrics are for this machine alone.
     ports: Any = {
         f"{PORT}/tcp": (request.host, request.port),
         f"{METRICS_PORT}/tcp": ("127.0.0.1", None),
     }
     return client.containers.create(
         image,
-        name=_named(request.name),
+        name=named(request.name),
         labels=marks,
-        user=USER,
-        read_only=True,
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true"],
-        tmpfs={"/tmp": TMP},
-        pids_limit=PIDS,
-        mem_limit=profile.memory,
-        memswap_limit=profile.memory,
-        init=True,
-        restart_policy=restart,
-        log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
         ports=ports,
         volumes=volumes,
+        **hardened(profile),
     )
 
 
-def _named(deployment: str) -> str:
+def named(deployment: str) -> str:
     return f"nbgraph-{deployment}"
 
 
-def _archive(name: str, text: str) -> bytes:
+def archive(name: str, text: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         entry = tarfile.TarInfo(name)
@@ -188,7 +175,9 @@ def _archive(name: str, text: str) -> bytes:
     return buffer.getvalue()
 
 
-def _wait(container: Running, request: Request) -> None:
+def wait(container: Running, request: Request, port: int = PORT) -> None:
+    """Return once the container's worker answers: callers on its port, or Prometheus on the other."""
+    path = "/health/ready" if port == PORT else "/metrics"
     deadline = time.monotonic() + request.timeout
     with httpx.Client(trust_env=False, timeout=2) as caller:
         while True:
@@ -196,7 +185,7 @@ def _wait(container: Running, request: Request) -> None:
             if container.status != "running" or container.attrs["RestartCount"]:
                 raise failed_start("The container ended before it was ready", _tail(container))
             with contextlib.suppress(httpx.HTTPError):
-                if caller.get(f"http://{_published(container, PORT)}/health/ready").status_code == 200:
+                if caller.get(f"http://{published(container, port)}{path}").status_code == 200:
                     return
             if time.monotonic() > deadline:
                 raise failed_start(f"The container was not ready within {request.timeout:g} seconds", _tail(container))
@@ -207,7 +196,7 @@ def _tail(container: Running) -> str:
     return str(container.logs(tail=30).decode(errors="replace"))
 
 
-def _published(container: Running, port: int) -> str:
+def published(container: Running, port: int) -> str:
     """Address and port on this machine."""
     bound = (container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [None])[0]
     if bound is None:
@@ -216,7 +205,7 @@ def _published(container: Running, port: int) -> str:
     return f"{host}:{bound['HostPort']}"
 
 
-def _remove(client: DockerClient, deployment: str) -> None:
+def removed(client: DockerClient, deployment: str) -> None:
     """The container and its secrets, as far as they were made."""
     import docker
 
@@ -229,7 +218,7 @@ def _remove(client: DockerClient, deployment: str) -> None:
             volume.remove(force=True)
 
 
-def _explained(error: Any, request: Request) -> DeployError:
+def explained(error: Any, request: Request) -> DeployError:
     reason = str(error.explanation or error)
     if "port is already allocated" in reason or "address already in use" in reason:
         return port_in_use(request.host, request.port)

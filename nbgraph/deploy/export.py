@@ -74,7 +74,7 @@ def project_files(
     running = project.contents()
     files = {
         **running,
-        "runtime/requirements.txt": runtime_requirements().text().encode(),
+        "runtime/requirements.txt": runtime_requirements(is_part=function.is_part).text().encode(),
         **dict(_wheels(project)),
     }
     if function.is_part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import os
 import shutil
@@ -14,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nbgraph.deploy.broker import Reach, most_workers
 from nbgraph.deploy.export import write
 from nbgraph.deploy.hosted import Request, State
 from nbgraph.deploy.member import Member
 from nbgraph.deploy.split import Function
-from nbgraph.engine import loop
 from nbgraph.errors import DeployError
-from nbgraph.streams.base import QueueSpec
-from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
 
 PREFIX = "nbgraph-"
@@ -40,8 +37,8 @@ class Fleet:
         self._functions = {function.name: function for function in functions}
         self._members: dict[str, list[Member]] = {name: [] for name in self._functions}
         self._numbers = 0
+        self._reach = Reach(server.url, server.token)
         self._lock = threading.RLock()  # an autoscaler and the person may scale at once
-        self._broker: NatsBroker | None = None
 
     @classmethod
     def start(
@@ -58,6 +55,7 @@ class Fleet:
         fleet = cls(request, folder, [function for function, _ in functions], server)
         try:
             server.start()
+            fleet._reach = Reach(server.url, server.token)
             fleet._keep_secrets()
             for function, files in functions:
                 running = {path: text for path, text in files.items() if not path.endswith(".whl")}
@@ -98,7 +96,7 @@ class Fleet:
         """Run that many workers of a function; those that are too many finish what they have first."""
         if function == self.functions[0] and n != 1:
             raise DeployError(f'"{function}" answers callers on one port and so has one worker; scale the others.')
-        most = self._most(function)
+        most = most_workers(self._functions[function])
         if not 1 <= n <= most:
             raise DeployError(f'"{function}" can have 1 to {most} workers; {n} were asked for.')
         with self._lock:
@@ -116,12 +114,11 @@ class Fleet:
 
     def backlog(self, function: str) -> int:
         """Messages that wait for a function, or are worked on."""
-        names = self._functions[function].reads
-        return sum(loop.complete(self._backlog_of(name)) for name in names)
+        return self._reach.backlog(self._functions[function])
 
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """The dead letters, the newest first."""
-        return loop.complete(self._buried(limit))
+        return self._reach.letters(limit)
 
     def mend(self) -> None:
         """Replace workers that have died."""
@@ -142,10 +139,8 @@ class Fleet:
                 for member in self._members[name]:
                     member.stop()
                 self._members[name] = []
-            if self._broker is not None:
-                with contextlib.suppress(Exception):
-                    loop.complete(self._broker.close())
-                self._broker = None
+            if self._server.url:
+                self._reach.close()
             self._server.stop()
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -153,20 +148,6 @@ class Fleet:
 
     def _all(self) -> list[Member]:
         return [member for members in self._members.values() for member in members]
-
-    def _most(self, function: str) -> int:
-        """Workers that are of use: on a keyed queue no more than it has shards."""
-        specs = [self._spec(name) for name in self._functions[function].reads]
-        keyed = [spec.shards for spec in specs if spec.is_keyed]
-        return max(keyed) if keyed and len(keyed) == len(specs) else 64
-
-    def _spec(self, queue: str) -> QueueSpec:
-        for function in self._functions.values():
-            if queue in function.reads:
-                arguments = function.graph.spec(queue).arguments
-                is_keyed = arguments.get("key") is not None
-                return QueueSpec(queue, arguments.get("shards", 1), arguments.get("max_size", 1000), is_keyed)
-        return QueueSpec(queue)
 
     def _spawn_all(self, replicas: Mapping[str, int]) -> None:
         for name in self.functions:
@@ -197,14 +178,3 @@ class Fleet:
         members = [(member.function, member.number, member.pid) for member in self._all()]
         told = {"name": self.request.name, "graph": self.request.graph, "pid": os.getpid(), "members": members}
         (self._folder / STATE).write_text(json.dumps(told))
-
-    async def _connected(self) -> NatsBroker:
-        if self._broker is None:
-            self._broker = await NatsBroker.connect(self._server.url, token=self._server.token, patience=10)
-        return self._broker
-
-    async def _backlog_of(self, queue: str) -> int:
-        return await (await self._connected()).backlog(self._spec(queue))
-
-    async def _buried(self, limit: int) -> list[dict[str, Any]]:
-        return await (await self._connected()).buried(limit)

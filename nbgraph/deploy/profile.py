@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 USER = "10001:10001"
 PORT, METRICS_PORT = 8080, 9090
@@ -32,6 +33,25 @@ class Profile:
     @property
     def megabytes(self) -> str:
         return f"{self.memory // 2**20}m"
+
+
+def hardened(profile: Profile) -> dict[str, Any]:
+    """How Docker's `containers.create` is told to let a container do as little as possible."""
+    from docker.types import LogConfig
+
+    return {
+        "user": USER,
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "tmpfs": {"/tmp": TMP},
+        "pids_limit": PIDS,
+        "mem_limit": profile.memory,
+        "memswap_limit": profile.memory,
+        "init": True,
+        "restart_policy": {"Name": "unless-stopped"},
+        "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),  # 20 MiB at most
+    }
 
 
 def labels(graph: str, function: str, deployment: str) -> dict[str, str]:

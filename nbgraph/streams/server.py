@@ -32,6 +32,24 @@ def server_binary() -> Path:
     return Path(found)
 
 
+def server_config(host: str, port: int, token: str, store: str, *, is_safe: bool) -> str:
+    """The configuration file of a server with JetStream; with `is_safe` it acknowledges what is on disk.
+
+    >>> print(server_config("127.0.0.1", 4222, "t", "/data", is_safe=True), end="")
+    listen: "127.0.0.1:4222"
+    authorization { token: "t" }
+    max_payload: 8MB
+    jetstream { store_dir: "/data", sync_interval: always }
+    """
+    sync = ", sync_interval: always" if is_safe else ""
+    return (
+        f'listen: "{host}:{port}"\n'
+        f"authorization {{ token: {json.dumps(token)} }}\n"
+        f"max_payload: 8MB\n"
+        f"jetstream {{ store_dir: {json.dumps(store)}{sync} }}\n"
+    )
+
+
 class NatsServer:
     """A server of our own on 127.0.0.1, with a token; with `is_safe` what it acknowledged is on disk."""
 
@@ -85,14 +103,8 @@ class NatsServer:
         self.stop()
 
     def _config(self, ports: Path) -> str:
-        sync = "sync_interval: always" if self._is_safe else ""
-        return (
-            f'listen: "127.0.0.1:{self._port}"\n'
-            f"ports_file_dir: {json.dumps(str(ports))}\n"
-            f"authorization {{ token: {json.dumps(self.token)} }}\n"
-            f"max_payload: 8MB\n"
-            f"jetstream {{ store_dir: {json.dumps(str(self.folder / 'data'))}\n {sync} }}\n"
-        )
+        text = server_config("127.0.0.1", self._port, self.token, str(self.folder / "data"), is_safe=self._is_safe)
+        return f"{text}ports_file_dir: {json.dumps(str(ports))}\n"
 
     def _wait_for(self, ports: Path) -> str:
         deadline = time.monotonic() + STARTED_WITHIN
