@@ -12,6 +12,7 @@ from typing import Any
 from nbgraph.debug.debugger import Debugger
 from nbgraph.graph.graph import Graph
 from nbgraph.render.svg import mimebundle
+from nbgraph.widgets.cells import after_cells
 from nbgraph.widgets.graph import GraphWidget
 from nbgraph.widgets.watch import Change, Watch
 
@@ -74,13 +75,15 @@ def _show_debugger(debugger: Debugger) -> None:
 
 
 class _Kept:
-    """The static output of one cell: drawn anew after a run with the steps' last states, once a second at most."""
+    """The static output of one cell: drawn anew with the steps' last states, after a cell, or a second after a run."""
 
     def __init__(self, graph: Graph, watch: Watch) -> None:
         self.graph = graph
         self.watch = watch
         self.id = f"nbgraph-{uuid.uuid4().hex}"
         self._timer: threading.Timer | None = None
+        self._shown = watch.states()
+        after_cells(self)
 
     def changed(self, change: Change) -> None:
         if change.is_running or self._timer is not None:
@@ -89,9 +92,20 @@ class _Kept:
         self._timer.daemon = True
         self._timer.start()
 
+    def refresh(self) -> None:
+        """A cell has run; it may have been the notebook's last, with no second to wait for."""
+        self._draw()
+
     def _update(self) -> None:
         self._timer = None
-        bundle = static(self.graph, self.watch.states(), is_live=True)
+        self._draw()
+
+    def _draw(self) -> None:
+        states = self.watch.states()
+        if states == self._shown or self.watch.everything().is_running:  # the end of that run tells of itself
+            return
+        self._shown = states
+        bundle = static(self.graph, states, is_live=True)
         _display().update_display(bundle, display_id=self.id, raw=True)
 
 
