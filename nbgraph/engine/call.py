@@ -14,6 +14,7 @@ from nbgraph.engine.context import Context
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.errors import GraphError
+from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
@@ -47,6 +48,7 @@ class Call:
     release: Callable[[], Iterable[Any]] | None
     due: Callable[[], float | None] | None  # when it wants to release something although no event comes
     overdue: Callable[[], Iterable[Any]] | None
+    gathered: Callable[[Event], Iterable[Event]] | None  # what it has of an event whose way is at its end
     nests: bool  # it starts an event loop of its own
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
 
@@ -197,6 +199,7 @@ def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], co
         release=target.release if _overrides(target, "release") else None,
         due=target.due if _overrides(target, "due") else None,
         overdue=target.overdue if isinstance(target, Handler) else None,
+        gathered=target.gathered if _overrides(target, "gathered") else None,
         nests=starts_loop(plain),
         values=values,
     )  # fmt: skip

@@ -43,7 +43,7 @@ def generate(
     is_async: bool,
 ) -> Functions:
     """All forms that the plan allows; none for a plan with a cycle, which is walked."""
-    if any(step.limit is not None for step in steps.values()):
+    if any(step.limit is not None or step.call.gathered is not None for step in steps.values()):
         return Functions()
     shape = Layout(steps, starts)
     if shape.longest > LONGEST:

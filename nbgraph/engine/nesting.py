@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -35,7 +35,7 @@ def starts_loop(function: Any) -> bool:
             if "run_until_complete" in names or ("run" in names and _value(plain, "asyncio", names) is asyncio):
                 return True
             called = list(_called(plain, owner, {*names, *code.co_freevars}))
-            if any(value in STARTERS for value in called if callable(value) and getattr(value, "__hash__", None)):
+            if any(value is starter for value in called for starter in (*STARTERS, asyncio.run)):
                 return True
             waiting += [value for value in called if _is_near(value, plain)]
     return False
@@ -90,3 +90,19 @@ def allow() -> None:
     import nest_asyncio2
 
     nest_asyncio2.apply(running)
+    if asyncio.run is not _run:
+        global _nested
+        _nested, asyncio.run = asyncio.run, _run
+
+
+_plain: Callable[..., Any] = asyncio.run
+_nested: Callable[..., Any] = asyncio.run
+
+
+def _run(main: Coroutine[Any, Any, Any], **options: Any) -> Any:
+    """`asyncio.run` for both cases: the patched one never closes the loop that it makes where none runs."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _plain(main, **options)
+    return _nested(main, **options)

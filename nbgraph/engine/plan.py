@@ -125,6 +125,11 @@ class Plan:
         except NameError:
             return False
 
+    @property
+    def gatherers(self) -> tuple[str, ...]:
+        """Steps that gather what comes of one event until its end."""
+        return tuple(name for name, step in self.steps.items() if step.call.gathered is not None)
+
     def ready(self) -> None:
         """Nothing is left to build: steps are built, and their models loaded, when the plan is compiled."""
 

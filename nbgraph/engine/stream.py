@@ -173,6 +173,10 @@ async def _outcomes(
     inlet = make()
     inlet.open()
     try:
+        if not is_whole and not plan.is_staged:
+            async for outcome in _given(plan, inlet, key):
+                yield outcome
+            return
         async for ticket in _tickets(plan, inlet, key):
             for answer in ticket.all():
                 yield answer
@@ -192,6 +196,17 @@ async def _outcomes(
             yield _Failed(error)
     if settled is not None:
         await loop.on_thread(settled.end)
+
+
+async def _given(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Any, None]:
+    """The answers to one event, one by one as its steps give them."""
+    while (row := await inlet.next()) is not END:
+        walk = plan.walk(_event(row, key), plan.observers)
+        try:
+            async for answer in walk.given():
+                yield answer
+        except StepError as error:
+            yield _Failed(plan.told(error, walk.answers))
 
 
 async def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Ticket, None]:

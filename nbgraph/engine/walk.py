@@ -8,7 +8,7 @@ makes several results, the rest of them. The generated functions of `generate.py
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -49,15 +49,36 @@ class Walk:
     async def finish(self) -> Answers:
         """Make all moves; the answers, or the error that nobody handled."""
         with self._watched():
-            while self.waiting:
+            while self.has_more():
                 await self.advance()
         return self.answers
 
     def moves(self) -> Iterator[Move | None]:
         """The moves of a synchronous plan, made as they are asked for."""
         with self._watched():
-            while self.waiting:
+            while self.has_more():
                 yield without_waiting(self.advance())
+
+    async def given(self) -> AsyncGenerator[Any, None]:
+        """The answers, as the moves that give them are made."""
+        told = 0
+        with self._watched():
+            while self.has_more():
+                await self.advance()
+                for answer in self.answers[told:]:
+                    yield answer
+                told = len(self.answers)
+        for answer in self.answers.late if not told else ():
+            yield answer
+
+    def has_more(self) -> bool:
+        """Whether something waits; at the end of the event's way, what steps gathered of it goes on from them."""
+        if not self.waiting:
+            for name in self.plan.gatherers:
+                gathered = self.plan.steps[name].call.gathered
+                for event in gathered(self.event) if gathered is not None else ():
+                    self.waiting.append(Pending(name, event, 1, Chunks([event], self._keeps_chunks)))
+        return bool(self.waiting)
 
     def begun(self) -> None:
         """Tell who watches that the event enters."""

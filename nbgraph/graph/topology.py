@@ -117,9 +117,23 @@ def _unwind(path: list[str], on_path: set[str], name: str) -> list[str]:
 
 
 def starts(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:
-    """Steps an event enters by: no flow leads to them and they handle no errors."""
-    entered = {edge.target for edge in edges if edge.kind is not EdgeKind.CYCLE}
-    return [name for name in names if name not in entered]
+    """Steps an event enters by: no flow leads to them and they handle no errors.
+
+    A flow that only comes back from an error handler leads nowhere new: then it is the first step of the round.
+
+    >>> starts(["a", "b", "c"], [Edge("a", "b"), Edge("b", "c", kind=EdgeKind.ERROR), Edge("c", "a")])
+    ['a']
+    """
+    names, forward = list(names), [edge for edge in edges if edge.kind is not EdgeKind.CYCLE]
+    entered = {edge.target for edge in forward}
+    found = [name for name in names if name not in entered]
+    handling = set(handlers(forward))
+    if handling:
+        kinds = [EdgeKind.FLOW, EdgeKind.ERROR]
+        for group in map(set, cycles(successors(names, forward, kinds=kinds))):
+            if not any(edge.target in group and edge.source not in group for edge in forward):
+                found += [name for name in names if name in group and name not in handling][:1]
+    return [name for name in names if name in found]
 
 
 def ends(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:

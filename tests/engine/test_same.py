@@ -82,7 +82,9 @@ def graphs(draw):
         handler, options = draw(st.sampled_from(handlers)), {}
         if full == 0:
             handler, options = draw(st.sampled_from([by_event, new_event])), {"full_event": True}
-        parents = draw(st.lists(st.sampled_from([f"s{n}" for n in range(number)]), max_size=3, unique=True)) if number else []
+        parents = (
+            draw(st.lists(st.sampled_from([f"s{n}" for n in range(number)]), max_size=3, unique=True)) if number else []
+        )
         graph.add_step(handler, f"s{number}", **options)
         for parent in parents:
             graph.connect(parent, f"s{number}", when=draw(st.none() | st.sampled_from(CONDITIONS)))
