@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, Self
 
+from nbgraph.event import Event
 from nbgraph.types import Shape
 
 
@@ -49,6 +50,10 @@ class Handler:
 
     def release(self) -> Iterable[Any]:
         """What is still held back, in the form of `do`'s result, at the end of a stream; the state starts anew."""
+        return ()
+
+    def gathered(self, event: Event) -> Iterable[Event]:
+        """What was gathered of one event, now that its way through the graph is at its end; it goes on from here."""
         return ()
 
     def due(self) -> float | None:

@@ -100,7 +100,7 @@ class Conductor:
         walk = ticket.walk
         assert walk is not None
         try:
-            while walk.waiting:
+            while walk.waiting or (not ticket.open and walk.has_more()):
                 stage = self._stages.get(walk.waiting[-1].step) if walk.waiting[-1].chunks is None else None
                 if stage is None:
                     await walk.advance()

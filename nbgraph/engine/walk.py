@@ -192,7 +192,7 @@ class Walk:
 
     async def settle(self) -> None:
         """Bring to the top what really runs next: hand on ready results, take off steps that have none left."""
-        while self.waiting and (chunks := self.waiting[-1].chunks) is not None:
+        while self.has_more() and (chunks := self.waiting[-1].chunks) is not None:
             if chunks.is_ready:
                 await self.advance()
             elif await chunks.is_at_end(self.waiting[-1].index):

@@ -19,31 +19,21 @@ class Collector(Handler):
     >>> list(graph.stream(["a b", "c d e"]))
     [['A', 'B'], ['C', 'D', 'E']]
 
-    The list goes on when the next event comes, or the stream ends.
+    The list goes on when all that came of the event has arrived.
     """
 
     shape = Shape.EVENTS
 
     def __init__(self) -> None:
-        self.state: tuple[Event, list[Any]] | None = None  # the event whose chunks come, and they
+        self.state: dict[str, list[Any]] = {}  # the chunks of each event that is on its way
 
     def do(self, event: Event) -> list[Event]:
-        if self.state is not None and self.state[0].id == event.id:
-            self.state[1].append(event.body)
-            return []
-        finished = self.release()
-        self.state = (event, [event.body])
-        return finished
+        self.state.setdefault(event.id, []).append(event.body)
+        return []
 
-    def holding(self) -> bool:
-        return bool(self.state)
-
-    def release(self) -> list[Event]:
-        if self.state is None:
-            return []
-        event, chunks = self.state
-        self.state = None
-        return [event.with_body(chunks)]
+    def gathered(self, event: Event) -> list[Event]:
+        chunks = self.state.pop(event.id, None)
+        return [] if chunks is None else [event.with_body(chunks)]
 
 
 class ToDataFrame(Handler):
