@@ -16,6 +16,7 @@ from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import Frame
 from nbgraph.debug.preview import snapshot
 from nbgraph.debug.recorder import Recorder
+from nbgraph.debug.redact import is_dotted, keeper, restored
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.bind import predicate_of
@@ -65,7 +66,8 @@ class Debugger:
         self.branches: list[Branch] = []
         self.error: StepError | None = None
         self._pins = Pins()
-        self._recorder = Recorder()
+        self._keep = keeper(graph)
+        self._recorder = Recorder(self._keep)
         # One for each frame: the state it started from, and how often the breakpoints had held.
         self._done: list[tuple[Checkpoint, dict[str, int]]] = []
         self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
@@ -93,7 +95,7 @@ class Debugger:
             return None
         pending = self._walk.waiting[-1]
         visit = pending.visit or self._walk.visits.get(pending.step, 0) + 1
-        return Frame(pending.event.id, pending.step, visit, snapshot(pending.event.body))
+        return Frame(pending.event.id, pending.step, visit, self._keep(pending.event.body))
 
     @property
     def finished(self) -> bool:
@@ -115,7 +117,7 @@ class Debugger:
     @property
     def trace(self) -> Trace:
         """The frames that led here."""
-        return Trace(self._recorder.frames, graph=self.graph, answer=self.answer, error=self.error)
+        return Trace(self._recorder.frames, graph=self.graph, answer=self._keep(self.answer), error=self.error)
 
     # --- moving ---
 
@@ -200,7 +202,8 @@ class Debugger:
         if not self._walk.waiting:
             raise NbgraphError("The run is finished; step back() to the step whose input you want to change.")
         pending = self._walk.waiting[-1]
-        self._fork(pending.step, snapshot(value))
+        value = restored(value, pending.event.body, self.graph.redacted)
+        self._fork(pending.step, self._keep(value))
         self._walk.replace_input(value)
         return self.current
 
@@ -223,6 +226,8 @@ class Debugger:
     def pin(self, step: str, value: Any) -> None:
         """Let the step give this value from now on, without running."""
         self.graph.spec(step)
+        if is_dotted(value, self.graph.redacted):
+            raise NbgraphError(f'The value to pin at "{step}" has redacted fields; give what they should hold.')
         self._pins.values[step] = snapshot(value)
 
     def unpin(self, step: str) -> None:

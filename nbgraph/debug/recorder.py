@@ -8,6 +8,7 @@ from typing import Any
 
 from nbgraph.debug.frame import Frame
 from nbgraph.debug.preview import snapshot
+from nbgraph.debug.redact import keeper
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.observer import Move, Observer, Skip
@@ -58,10 +59,11 @@ def trace(graph: Graph, body: Any) -> Trace:
     >>> graph.trace(0).error
     StepError('Step "inverse" failed: ZeroDivisionError: division by zero')
     """
-    plan, recorder = graph.plan(), Recorder()
+    keep = keeper(graph)
+    plan, recorder = graph.plan(), Recorder(keep)
     event = entering(body)
     walk = plan.walk(event, [recorder, *graph.observers])
     with suppress(StepError):  # the recorder has it
         (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
-    answer = {"id": event.id} if plan.confirms and recorder.error is None else recorder.answer
+    answer = {"id": event.id} if plan.confirms and recorder.error is None else keep(recorder.answer)
     return Trace(recorder.frames, graph=graph, answer=answer, error=recorder.error)

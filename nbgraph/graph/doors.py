@@ -7,7 +7,7 @@ import upwards. `run` and its relatives go through the plan that is kept here un
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,11 @@ class Doors:
     def __init__(self) -> None:
         self._plan = None
         self._before = None  # the plan of the spec before the last change: its built steps are used again
+        self.report_metric: Callable[[str, str, float], None] | None = (
+            None  # where context.metric goes: step, name, value
+        )
         self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
+        self.redacted: set[str] = set()  # fields that frames and views show as dots; runs see them as they are
 
     # --- running (engine) ---
 
@@ -191,18 +195,14 @@ class Doors:
         return from_dict(document, _scope(namespace, allow))
 
     @classmethod
-    def from_yaml(
-        cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
-    ) -> Graph:
+    def from_yaml(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
         """The graph of a text that `to_yaml` wrote."""
         from nbgraph.graph.document import from_yaml
 
         return from_yaml(text, _scope(namespace, allow))
 
     @classmethod
-    def load(
-        cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
-    ) -> Graph:
+    def load(cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
         """The graph of a file that `save` wrote."""
         from nbgraph.graph.document import load
 

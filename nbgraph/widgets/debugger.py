@@ -120,7 +120,7 @@ class DebugWidget(GraphWidget):
             "frames": listed(frames, self._drawn.ids),
             "skipped": max(0, len(frames) - len(listed(frames, self._drawn.ids))),
             "finished": debugger.finished,
-            "answer": shown(debugger.answer),
+            "answer": shown(debugger.trace.answer),
             "error": printable(str(error), 400) if error else "",
             "problem": self.session.problem,
             "branches": [{"step": printable(one.step, 60), "frames": len(one.frames)} for one in debugger.branches],
@@ -139,7 +139,7 @@ class DebugWidget(GraphWidget):
         }  # fmt: skip
 
     def _watched(self, text: str, current: Frame | None) -> Message:
-        value = current.input if current is not None else self.debugger.answer
+        value = current.input if current is not None else self.debugger.trace.answer
         try:
             return shown(value_of(text, value, self.graph.scope), 8_000)
         except Exception as error:  # an expression that does not fit this step's body

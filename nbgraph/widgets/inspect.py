@@ -9,7 +9,6 @@ from typing import Any
 from nbgraph.graph.graph import Graph
 from nbgraph.render.kind import resolved, spec_of
 from nbgraph.render.printable import printable
-from nbgraph.widgets.preview import shown
 from nbgraph.widgets.record import Record
 from nbgraph.widgets.watch import Watch
 
@@ -22,19 +21,19 @@ def inspected(graph: Graph, watch: Watch, step: str) -> dict[str, Any]:
     state, count, errors, p50, p95, note = record.now()
     facts = {"state": state, "events": count, "errors": errors, "p50 ms": p50, "p95 ms": p95}
     return {
-        "name": printable(step, 200), "facts": facts, "note": note, "code": code_of(graph, step), **_last(record)
+        "name": printable(step, 200), "facts": facts, "note": note, "code": code_of(graph, step), **_last(record, watch)
     }  # fmt: skip
 
 
-def _last(record: Record) -> dict[str, Any]:
+def _last(record: Record, watch: Watch) -> dict[str, Any]:
     move = record.last
     if move is None:
         return {"event": "", "input": None, "output": None, "error": "", "reason": "", "seconds": 0, "goes": []}
     return {
         "event": printable(str(move.event.id), 80),
         "visit": move.visit,
-        "input": record.input or {**shown(move.input), "late": True},
-        "output": None if move.error else (record.output or {**shown(move.output), "late": True}),
+        "input": record.input or {**watch.shown(move.input), "late": True},
+        "output": None if move.error else (record.output or {**watch.shown(move.output), "late": True}),
         "error": traceback_of(move.error),
         "reason": printable(move.reason, 400),
         "seconds": move.seconds,

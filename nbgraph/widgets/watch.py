@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from nbgraph.debug.redact import redacted
 from nbgraph.engine.observer import Move, Observer
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.widgets.passage import Passages
-from nbgraph.widgets.preview import Shown, shown
+from nbgraph.widgets.preview import BYTES, Shown, shown
 from nbgraph.widgets.pulse import Pulse
 from nbgraph.widgets.record import Record
 
@@ -214,9 +215,14 @@ class Watch(Observer):
         self._filled = began
         if self._purse <= 0:
             return None
-        preview = shown(value, KEPT)
+        preview = self.shown(value, KEPT)
         self._purse -= time.monotonic() - began
         return preview
+
+    def shown(self, value: Any, limit: int = BYTES) -> Shown:
+        """The value for a view, with dots for the fields that the graph redacts."""
+        graph = self._graph()
+        return shown(redacted(value, graph.redacted if graph is not None else ()), limit)
 
     def _redraw(self) -> None:
         with self._lock:
