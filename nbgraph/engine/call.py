@@ -10,7 +10,7 @@ from typing import Any
 
 from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
-from nbgraph.engine.context import Context
+from nbgraph.engine.context import Context, ignore_metric
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.errors import GraphError
@@ -79,7 +79,10 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
         return before
     if isinstance(arguments.get(ROUTES), Mapping):
         arguments[ROUTES] = {name: call_of(graph, declare(route, name)) for name, route in arguments[ROUTES].items()}
-    context = Context(graph.name, step.name, step.function, incoming=partial(_incoming, graph, step.name))
+    context = Context(
+        graph.name, step.name, step.function, report=graph.report_metric or ignore_metric,
+        incoming=partial(_incoming, graph, step.name),
+    )  # fmt: skip
     target = build(resolved, arguments, step, context)
     return _look_at(target, step, resolved, values, context)
 

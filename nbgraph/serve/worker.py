@@ -64,6 +64,7 @@ def run(settings: Settings) -> None:
     listener = _bound(settings.host, settings.port)
     graph = load_project(settings.project)
     metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
+    graph.report_metric = metrics.metric
     gateway = Gateway(graph, metrics, failures, Keys.of_file(settings.key_file), settings.limits)
     pipeline = _joined(gateway, metrics, settings)
     with _metrics_server(settings, metrics, failures) as metrics_port:
