@@ -109,9 +109,7 @@ def observed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
 
 def streamed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
     """Every event through the form that streams use."""
-    return [
-        Outcome.of(partial(stream, graph.plan(), [event], is_whole=False)) for event in copy.deepcopy(events)
-    ]
+    return [Outcome.of(partial(stream, graph.plan(), [event], is_whole=False)) for event in copy.deepcopy(events)]
 
 
 def stepped(graph: Graph, events: Sequence[Any]) -> list[Outcome]:

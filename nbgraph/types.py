@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import Enum, StrEnum
 
 
 class Shape(Enum):
@@ -18,14 +18,12 @@ class Shape(Enum):
     EVENTS = "events"  # gets the Event; the result is an iterable of Events, each goes on
 
 
-class EdgeKind(str, Enum):
+class EdgeKind(StrEnum):
     """Why an edge is followed; a `str`, so that `edge.kind == "error"` reads well."""
 
     FLOW = "flow"
     ERROR = "error"
     CYCLE = "cycle"
-
-    __str__ = str.__str__
 
 
 Clock = Callable[[], float]  # seconds, never going back

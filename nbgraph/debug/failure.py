@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbgraph.event import Event
-
 
 class Failure(dict[str, Any]):
     """`event` as it came, the `step` that failed, its `error`, the `trace` recorded before it, the `time`.

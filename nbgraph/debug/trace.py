@@ -83,9 +83,7 @@ class Trace:
         return path
 
     @classmethod
-    def load(
-        cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
-    ) -> Trace:
+    def load(cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Trace:
         """The trace of a file that `save` wrote."""
         try:
             data = msgspec.json.decode(Path(path).read_bytes())

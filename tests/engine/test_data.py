@@ -24,7 +24,7 @@ def test_paths_take_a_part_out_and_put_the_result_in():
 
 
 def test_a_missing_path_names_itself_and_the_keys_that_exist():
-    with pytest.raises(StepError, match='input_path "a.b" finds no "b"; at "a" there are: x, y') as caught:
+    with pytest.raises(StepError, match=r'input_path "a.b" finds no "b"; at "a" there are: x, y') as caught:
         graph_of(str, input_path="a.b").run({"a": {"x": 1, "y": 2}})
     assert caught.value.step == "x"
 

@@ -181,7 +181,7 @@ def test_a_timeout_ends_the_wait(handler):
     graph = Graph("g")
     graph.to(handler, "s", timeout=0.1)
     began = time.monotonic()
-    with pytest.raises(StepError, match="longer than its timeout of 0.1 s"):
+    with pytest.raises(StepError, match=r"longer than its timeout of 0\.1 s"):
         list(graph.answers(2))
     assert time.monotonic() - began < 1
     assert list(graph.answers(0))[-1] == 0
@@ -216,5 +216,5 @@ def test_a_condition_can_not_be_a_coroutine():
 
     graph = Graph("g")
     graph.to(str, "a").to(str, "b", when=when)
-    with pytest.raises(GraphError, match='"a" -> "b".*coroutine function'):
+    with pytest.raises(GraphError, match=r'"a" -> "b".*coroutine function'):
         graph.run(1)

@@ -145,7 +145,7 @@ def test_select_outlets_chooses_and_an_unknown_one_lists_the_allowed():
     first.to("('left')", "left")
     first.to("('right')", "right")
     assert list(graph.stream(["right", "left"])) == ["right", "left"]
-    with pytest.raises(StepError, match='chose "up".*Allowed: left, right'):
+    with pytest.raises(StepError, match=r'chose "up".*Allowed: left, right'):
         graph.run("up")
 
 
@@ -206,7 +206,7 @@ def test_steps_with_confusing_names_do_not_take_each_others_place():
 
 
 def test_exceptions_of_every_kind_are_step_errors_with_their_cause():
-    class Silent(Exception):
+    class SilentError(Exception):
         def __str__(self):
             raise RuntimeError
 
@@ -214,9 +214,9 @@ def test_exceptions_of_every_kind_are_step_errors_with_their_cause():
         return next(iter([]))
 
     def silent(body):
-        raise Silent
+        raise SilentError
 
-    for handler, kind in [(stop, StopIteration), (silent, Silent)]:
+    for handler, kind in [(stop, StopIteration), (silent, SilentError)]:
         graph = graph_of(handler)
         assert assert_same(graph, [1])[0].error is not None
         with pytest.raises(StepError) as caught:
