@@ -6,6 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.errors import NbgraphError, text_of
+
+
+class RecordedError(NbgraphError):
+    """An error that was read from a saved trace: `type` is the name of what it was."""
+
+    def __init__(self, type: str, message: str) -> None:
+        super().__init__(f"{type}: {message}")
+        self.type, self.message = type, message
+
+
+def error_document(error: BaseException | None) -> dict[str, str] | None:
+    """An error as plain data: its type and message; one that was read from such data gives the same again."""
+    if error is None:
+        return None
+    if isinstance(error, RecordedError):
+        return {"type": error.type, "message": error.message}
+    return {"type": type(error).__name__, "message": text_of(error)}
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -42,7 +61,7 @@ class Frame:
             "visit": self.visit,
             "input": self.input,
             "output": self.output,
-            "error": None if self.error is None else {"type": type(self.error).__name__, "message": str(self.error)},
+            "error": error_document(self.error),
             "seconds": self.seconds,
             "edges": list(self.edges),
             "reason": self.reason,

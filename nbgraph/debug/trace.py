@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nbgraph.debug.frame import Frame
+from nbgraph.debug.frame import Frame, RecordedError, error_document
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
 
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     import pandas
 
 VERSION = 1
-
-
-class RecordedError(NbgraphError):
-    """An error that was read from a saved trace: `type` is the name of what it was."""
-
-    def __init__(self, type: str, message: str) -> None:
-        super().__init__(f"{type}: {message}")
-        self.type, self.message = type, message
 
 
 class Trace:
@@ -72,7 +64,7 @@ class Trace:
             "version": VERSION,
             "graph": self.graph.to_dict() if self.graph is not None else None,
             "answer": self.answer,
-            "error": _error(self.error),
+            "error": error_document(self.error),
             "frames": [frame.to_dict() for frame in self.frames],
         }
 
@@ -100,10 +92,6 @@ class Trace:
         more = f" … {len(self.frames) - 12} more" if len(self.frames) > 12 else ""
         error = f"; error: {self.error}" if self.error is not None else ""
         return f"<Trace of {len(self.frames)} frames: {steps}{more}{error}>"
-
-
-def _error(error: BaseException | None) -> dict[str, str] | None:
-    return None if error is None else {"type": type(error).__name__, "message": str(error)}
 
 
 def _recorded(error: Mapping[str, str] | None) -> RecordedError | None:

@@ -1,0 +1,225 @@
+"""The debugger and traces, as design 5.3 tells them."""
+
+import threading
+
+import pytest
+
+from nbgraph import Event, Graph, StepError
+from nbgraph.debug import MISSING, Preview, Trace
+from nbgraph.testing import events
+
+
+def chain():
+    graph = Graph("g")
+    graph.to("({**event, 'clean': True})", "clean").to(lambda body: {**body, "p": body["amount"] / 100}, "score").to(
+        "({**event, 'saved': True})", "save"
+    )
+    return graph
+
+
+async def wait(body):
+    return body + 1
+
+
+def test_it_stands_before_the_first_step_and_nothing_has_run():
+    debugger = chain().debug({"amount": 50})
+    assert (debugger.current.step, debugger.current.input, len(debugger.trace), debugger.finished) == (
+        "clean", {"amount": 50}, 0, False,
+    )  # fmt: skip
+    assert debugger.back().step == "clean"
+
+
+def test_next_back_run_to_resume():
+    debugger = chain().debug({"amount": 50})
+    assert (debugger.next().output, debugger.current.step) == ({"amount": 50, "clean": True}, "score")
+    assert debugger.back().step == "clean"
+    assert debugger.run_to("save").input["p"] == 0.5
+    assert debugger.resume() == {"amount": 50, "clean": True, "p": 0.5, "saved": True} == debugger.answer
+    assert (debugger.current, debugger.finished, debugger.next()) == (None, True, None)
+    debugger.back()
+    assert (debugger.current.step, debugger.finished) == ("save", False)
+
+
+def test_it_moves_through_async_steps_and_generators_and_back():
+    def chunks(body):
+        yield body
+        yield body * 10
+
+    graph = Graph("g")
+    graph.to(wait).to(chunks).to("(event)", "end")
+    debugger = graph.debug(1)
+    found = [debugger.next().step for _ in range(5)]
+    assert (found, debugger.answers) == (["wait", "chunks", "end", "chunks", "end"], [2, 20])
+    for _ in range(5):
+        debugger.back()
+    assert (debugger.current.step, debugger.resume(), debugger.answers) == ("wait", 2, [2, 20])
+
+
+def test_breakpoints_before_after_on_error_with_conditions_and_hits():
+    graph = Graph("g")
+    graph.to("(event)", "start").to("(10 / event)", "divide")
+    before = graph.debug(events(5, 1, 2), breakpoints=["divide"])
+    assert (before.resume(), before.current.step, before.current.input) == (None, "divide", 5)
+    when = graph.debug(events(5, 1, 2))
+    when.break_at("divide", when="event < 3", hits=2)
+    assert (when.resume(), when.current.input) == (None, 2)
+    after = graph.debug(4)
+    after.break_at("divide", on="after", when="event == 2.5")
+    assert (after.resume(), after.current.output, after.resume()) == (None, 2.5, 2.5)
+    error = graph.debug(events(1, 0))
+    error.break_at("divide", on="error")
+    assert (error.resume(), type(error.current.error)) == (None, ZeroDivisionError)
+    with pytest.raises(StepError):
+        error.resume()
+    with pytest.raises(Exception, match='expected "before", "after" or "error"'):
+        graph.debug(1).break_at("divide", on="between")
+
+
+def test_hits_count_from_the_first_step_on_and_back_takes_them_back():
+    graph = Graph("g")
+    graph.to("(event)", "first")
+    debugger = graph.debug(events(1, 2, 3))
+    debugger.break_at("first", hits=2)
+    debugger.resume()
+    assert debugger.current.input == 2
+    debugger.back()
+    assert (debugger.resume(), debugger.current.input) == (None, 2)
+
+
+def test_after_an_error_the_next_event_goes_on():
+    graph = Graph("g")
+    graph.to("(10 / event)", "divide")
+    debugger = graph.debug(events(0, 5))
+    with pytest.raises(StepError):
+        debugger.resume()
+    assert (debugger.current.input, debugger.resume(), [frame.event_id for frame in debugger.trace]) == (
+        5, 2.0, ["event-0", "event-1"],
+    )  # fmt: skip
+
+
+def test_another_input_forks_and_the_old_line_is_kept():
+    debugger = chain().debug({"amount": 50})
+    debugger.resume()
+    debugger.back()
+    debugger.back()
+    debugger.set_input({"amount": 90})
+    assert debugger.resume()["p"] == 0.9
+    [branch] = debugger.branches
+    assert (branch.step, branch.input, [frame.step for frame in branch.frames]) == (
+        "score", {"amount": 90}, ["clean", "score", "save"],
+    )  # fmt: skip
+
+
+def test_rerun_takes_new_code_and_the_recorded_input():
+    names = {"score": lambda body: body + 1, "end": lambda body: body}
+    debugger = Graph.parse("%%graph g\nscore -> end\n", namespace=names).debug(1)
+    debugger.resume()
+    names["score"] = lambda body: body * 100
+    assert (debugger.rerun("score").output, debugger.resume(), len(debugger.branches)) == (100, 100, 1)
+
+
+def test_pins_give_their_value_instead_of_running():
+    ran = []
+    graph = Graph("g")
+    graph.to(ran.append, "costly").to("(event)", "end")
+    debugger = graph.debug(1)
+    debugger.pin("costly", {"a": 1})
+    assert (debugger.resume(), ran) == ({"a": 1}, [])
+    debugger.unpin("costly")
+    debugger.rerun("costly")
+    assert ran == [1]
+
+
+def test_memory_of_steps_goes_back_too():
+    from nbgraph.steps import Batch
+
+    graph = Graph("g")
+    graph.to(Batch(2))
+    debugger = graph.debug(events(1, 2))
+    debugger.resume()
+    debugger.back()
+    assert debugger.next().output == [[1, 2]]
+
+
+def test_frames_are_what_they_were_then():
+    def mutate(body):
+        body["list"].append(len(body["list"]))
+        return body
+
+    graph = Graph("g")
+    graph.to(mutate, "a").to(mutate, "b")
+    first, second = graph.trace({"list": []}).frames
+    assert (first.input, first.output, second.output) == ({"list": []}, {"list": [0]}, {"list": [0, 1]})
+    assert second.diff() == {"list": ([0], [0, 1])}
+    assert graph.trace({"list": [], "x": 1}).frames[0].diff() == {"list": ([], [0])}
+
+
+def test_diff_marks_what_was_not_there():
+    [frame] = Graph("g").to("({'b': 1})", "x")._graph.trace({"a": 1}).frames
+    assert frame.diff() == {"a": (1, MISSING), "b": (MISSING, 1)}
+
+
+class Big:
+    def __init__(self):
+        self.held = ["x" * 1000] * 10 + list(range(1_000_000))
+
+
+def test_hostile_values_are_kept_as_marked_previews_or_as_they_are():
+    class Loud:
+        def __repr__(self):
+            raise RuntimeError
+
+        def __deepcopy__(self, memo):
+            raise RuntimeError
+
+    cyclic = {"name": "me"}
+    cyclic["self"] = cyclic
+    twice = []
+    twice += [twice, twice]
+    shared = [1]
+    graph = Graph("g")
+    graph.to("(event)", "x")
+    kept = [graph.trace(Event(value)).frames[0].input for value in ("x" * 2_000_000, threading.Lock(), Loud(), Big())]
+    assert [type(value) for value in kept] == [Preview] * 4
+    assert "2,000,000 bytes" in kept[0].why
+    assert (len(kept[0].text) <= 2000, "can't be copied" in kept[1].why, "Loud" in kept[2].text) == (True,) * 3
+    kept = graph.trace(cyclic).frames[0].input
+    assert kept["self"] is kept is not cyclic
+    assert len(graph.trace(twice).frames[0].input) == 2
+    both = graph.trace([shared, shared]).frames[0].input
+    assert both[0] is both[1]
+
+
+def test_the_reason_of_conditions_and_the_edges_taken():
+    graph = Graph("g")
+    start = graph.to("(event)", "start")
+    start.to(str, "big", when="event > 3")
+    start.to(str, "small", otherwise=True)
+    frame = graph.trace(1).frames[0]
+    assert (frame.edges, frame.reason) == (("small",), "no condition held, so else")
+
+
+def test_a_trace_does_not_raise_and_can_be_saved_and_looked_through(tmp_path):
+    graph = Graph("g")
+    graph.to("(event - 1)", "less").to("(10 // event and event)", "divide").cycle_to("less")
+    trace = graph.trace(Event(3, id="e-1"))
+    assert isinstance(trace.error, StepError)
+    assert [(frame.visit, frame.input) for frame in trace.by_step("less")] == [(1, 3), (2, 2), (3, 1)]
+    assert len(trace.by_event("e-1")) == len(trace.frames) == 6
+    table = trace.to_frame()
+    assert list(table["step"]) == [frame.step for frame in trace]
+    loaded = Trace.load(trace.save(tmp_path / "trace.json"))
+    assert (loaded.to_dict()["frames"], str(loaded.error)) == (trace.to_dict()["frames"], f"StepError: {trace.error}")
+    assert loaded.graph == graph
+
+
+def test_inner_graphs_are_stepped_into():
+    inner = Graph("inner")
+    inner.to("(event + 1)", "one").to("(10 / event)", "two")
+    outer = Graph("outer")
+    outer.to(inner).error_handler("('caught')", "caught").to("(event)", "end")
+    debugger = outer.debug(1)
+    assert [debugger.next().step for _ in range(3)] == ["inner/one", "inner/two", "end"]
+    assert (outer.run(4), outer.run(-1)) == (2.0, "caught")
+    inner.step("two").to("(event * 100)", "three")
+    assert outer.run(4) == 200.0  # what is changed inside takes effect outside
