@@ -55,11 +55,12 @@ class Counted:
 
 
 def curve(name: str, make: Callable[[], Graph], seconds: float) -> None:
-    """Print the memory at equal times, and by how much it grew after the first of them."""
+    """Print the memory at equal steps of time or number, and by how much it grew after the first of them."""
     source, began = Counted(seconds), time.monotonic()
     points: list[tuple[int, float]] = []
     for _ in make().stream(source):
-        if time.monotonic() - began >= len(points) * seconds / POINTS:
+        due = len(points) / POINTS
+        if source.given >= due * EVENTS or time.monotonic() - began >= due * seconds:
             points.append((source.given, megabytes()))
     points.append((source.given, megabytes()))
     took = time.monotonic() - began
