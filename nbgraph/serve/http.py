@@ -24,6 +24,7 @@ from nbgraph.engine.plan import entering
 from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
+from nbgraph.serve import chunks
 from nbgraph.serve.answer import Reply, error_of, reply_of
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.keys import Keys
@@ -67,6 +68,10 @@ class Gateway:
             if not is_event:
                 await self._rest(scope, receive, send)
                 return
+            kind = chunks.wanted(headers)
+            if kind is not None:
+                await self._chunks(scope, headers, receive, send, kind)
+                return
             reply = await self._event(scope, headers, receive)
         except RefusedError as refusal:
             reply = error_of(refusal.status, str(refusal))
@@ -76,12 +81,33 @@ class Gateway:
     def close(self) -> None:
         self.runner.close()
 
-    async def _event(self, scope: Scope, headers: Headers, receive: Receive) -> Reply:
+    async def _chunks(self, scope: Scope, headers: Headers, receive: Receive, send: Send, kind: str) -> None:
+        """Send every answer as it comes; whoever has gone away before the end is not waited for."""
+        self._admit()
+        try:
+            body = await body_of(receive, headers, self._limits)
+            given = headers.get("content-type") or None
+            event = entering(body, scope["path"], scope["method"], headers, content_type=given)
+            await chunks.send_all(self.runner.plan, event, kind, send)
+            status = 200
+        except (StepError, BodyError) as error:
+            is_body = isinstance(error, BodyError)
+            reply = error_of(400, str(error)) if is_body else _reply(event, partial(_raised, error))
+            await _send(reply, send)
+            status = reply.status
+        finally:
+            self.in_flight -= 1
+        self._metrics.answered(status)
+
+    def _admit(self) -> None:
         if self.is_draining:
             raise RefusedError(503, "This deployment is being stopped and takes no new events.")
         if self.in_flight >= self._limits.in_flight:
             raise RefusedError(429, f"{self.in_flight} requests are being worked on, the most that are taken.")
         self.in_flight += 1
+
+    async def _event(self, scope: Scope, headers: Headers, receive: Receive) -> Reply:
+        self._admit()
         run = None
         try:
             body = await body_of(receive, headers, self._limits)
@@ -133,6 +159,10 @@ def _reply(event: Event, result: Callable[[], Any]) -> Reply:
     except Exception as error:
         log.exception("The graph failed outside of its steps", extra={"event": event.id})
         return error_of(500, f"{type(error).__name__}: {error}", event=event.id)
+
+
+def _raised(error: Exception) -> Any:
+    raise error
 
 
 def _headers(scope: Scope) -> Headers:
