@@ -12,13 +12,15 @@ from IPython.core.magic import no_var_expand
 
 from nbgraph.graph.argument import is_bare
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.header import MOST, header_of
+from nbgraph.graph.header import MOST, header_of, header_text
 from nbgraph.graph.language import calls_of
 from nbgraph.graph.scope import Scope
 from nbgraph.magic.cell import define
 from nbgraph.magic.options import words
 from nbgraph.magic.traceback import short
-from nbgraph.widgets.picture import show
+from nbgraph.widgets.builder import BuilderWidget
+from nbgraph.widgets.picture import show, show_widget
+from nbgraph.widgets.written import without_python
 
 ABOUT = """Wire the functions of the notebook into a graph.
 
@@ -69,6 +71,7 @@ class GraphMagic:
             self.parser.add_argument(name, metavar=metavar, help=about)
         self.parser.add_argument("name", nargs="?", help="the graph: the notebook's variable that holds it")
         self.parser.add_argument("--hide", action="store_true", help="show no picture")
+        self.parser.add_argument("--build", action="store_true", help="change it by hand: palette, picture and text")
         about = "how often a step on a cycle may run for one event"
         self.parser.add_argument("--max-iterations", metavar="N", type=int, help=about)
 
@@ -84,7 +87,7 @@ class GraphMagic:
             return None
         graph = self._shown(given) if cell is None else self._defined(given, line, cell)
         if not given.hide:
-            self._show(graph)
+            self._show(graph, given.build)
         return self._done(graph, given)
 
     def _defined(self, given: argparse.Namespace, line: str, cell: str) -> Graph:
@@ -96,7 +99,9 @@ class GraphMagic:
         header = header_of(given.name, most, given.error_stream, calls_of(Scope(namespace)))
         new = define(self.shell, header, line, cell)
         graph = namespace.get(given.name)
+        new.written = without_python(header_text(new), cell)
         if isinstance(graph, Graph):
+            graph.written = new.written
             graph.become(new)
             return graph
         namespace[given.name] = new
@@ -122,8 +127,12 @@ class GraphMagic:
         lines = [f"{name}: {len(graph.steps)} steps, {len(graph.edges)} edges" for name, graph in graphs]
         return "\n".join(lines) or "There is no graph yet; `%%graph NAME` defines one."
 
-    def _show(self, graph: Graph) -> None:
-        show(graph, live=getattr(self.shell, "kernel", None) is not None)
+    def _show(self, graph: Graph, is_built: bool) -> None:
+        is_live = getattr(self.shell, "kernel", None) is not None
+        if is_live and is_built:
+            show_widget(BuilderWidget(graph))
+        else:
+            show(graph, live=is_live)
         if faults := graph.check():
             listed = "\n".join(f"  - {fault}" for fault in faults)
             print(f"Before {graph.name} can run:\n{listed}")

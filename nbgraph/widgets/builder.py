@@ -12,9 +12,11 @@ from nbgraph.graph.graph import Graph
 from nbgraph.render.kind import resolved
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.cells import put_into_cell
 from nbgraph.widgets.draft import Draft
 from nbgraph.widgets.graph import GraphWidget, Message
 from nbgraph.widgets.palette import form, palette
+from nbgraph.widgets.written import rewritten
 
 
 class BuilderWidget(GraphWidget):
@@ -67,6 +69,10 @@ class BuilderWidget(GraphWidget):
             self._problem = printable(f"{type(error).__name__}: {error}", 600)
         self.redraw()
 
+    def to_cell(self) -> None:
+        """Copy the text to a new cell: run in a cell, `builder.to_cell()` has it put in right below."""
+        put_into_cell(self._text())
+
     def _edit(self, message: Message) -> None:
         draft, name = self.draft, str(message.get("name") or "")
         target = str(message.get("target") or "")
@@ -90,6 +96,8 @@ class BuilderWidget(GraphWidget):
                 draft.arguments(name, {str(key): str(text) for key, text in dict(message["texts"]).items()})
             case "text":
                 draft.text(str(message.get("text") or ""))
+            case "cell":
+                self.to_cell()
             case "undo":
                 draft.undo()
             case "redo":
@@ -108,7 +116,7 @@ class BuilderWidget(GraphWidget):
 
     def _text(self) -> str:
         try:
-            return self.graph.source()
+            return rewritten(self.graph.written, self.graph)
         except NbgraphError as error:
             return f"# {printable(str(error), 300)}"
 

@@ -7,11 +7,24 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from nbgraph.errors import NbgraphError
+
 
 class Refreshed(Protocol):
     """What can be asked to show how things stand now."""
 
     def refresh(self) -> None: ...
+
+
+def put_into_cell(text: str) -> None:
+    """Have the front end put in the text as a new cell, not run, below the cell that runs: this one, or the next.
+
+    A kernel can say that only in its answer to a cell, so a click that comes between two cells waits for the next.
+    """
+    shell: Any = importlib.import_module("IPython").get_ipython()
+    if shell is None:
+        raise NbgraphError("There is no notebook to put a cell into; copy the text instead.")
+    shell.set_next_input(text.rstrip())
 
 
 def after_cells(view: Refreshed) -> Callable[[], None]:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from nbgraph.errors import GraphError
+from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.graph import topology
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, step
 from nbgraph.types import EdgeKind
+from nbgraph.widgets.written import ordered, rewritten
 
 KEPT = 200  # edits that can be undone
 
@@ -105,17 +106,18 @@ class Draft:
         parsed = Graph.parse(source, namespace=self.graph.scope.namespace)
         new = _assembled(self.graph, parsed.steps, parsed.edges, parsed.responder)
         new.name, new.max_iterations = parsed.name, parsed.max_iterations
+        new.written = source
         self._become(new)
 
     def undo(self) -> None:
         if self.done:
             self.undone.append(self._copy())
-            self.graph.become(self.done.pop())
+            self._put(self.done.pop())
 
     def redo(self) -> None:
         if self.undone:
             self.done.append(self._copy())
-            self.graph.become(self.undone.pop())
+            self._put(self.undone.pop())
 
     def _leads_back(self, source: str, target: str) -> bool:
         names = [one.name for one in self.graph.steps]
@@ -123,15 +125,33 @@ class Draft:
         return topology.reaches(topology.successors(names, others, kinds=[EdgeKind.FLOW]), target, source)
 
     def _take(self, steps: Iterable[Step], edges: Iterable[Edge], **changed: str | None) -> None:
-        self._become(_assembled(self.graph, steps, edges, changed.get("responder", self.graph.responder)))
+        new = _assembled(self.graph, steps, edges, changed.get("responder", self.graph.responder))
+        if self.graph.written:
+            new, new.written = _rewritten(new, self.graph.written)
+        self._become(new)
 
     def _become(self, new: Graph) -> None:
         self.done = [*self.done, self._copy()][-KEPT:]
         self.undone.clear()
+        self._put(new)
+
+    def _put(self, new: Graph) -> None:
+        self.graph.written = new.written  # before the views are told
         self.graph.become(new)
 
     def _copy(self) -> Graph:
-        return _assembled(self.graph, self.graph.steps, self.graph.edges, self.graph.responder)
+        copy = _assembled(self.graph, self.graph.steps, self.graph.edges, self.graph.responder)
+        copy.written = self.graph.written
+        return copy
+
+
+def _rewritten(new: Graph, written: str) -> tuple[Graph, str]:
+    """The edited graph with its text; the order of its parts is that of the text."""
+    try:
+        text = rewritten(written, new)
+        return ordered(new, text), text
+    except NbgraphError:  # a graph that has no text
+        return new, ""
 
 
 def _assembled(like: Graph, steps: Iterable[Step], edges: Iterable[Edge], responder: str | None) -> Graph:

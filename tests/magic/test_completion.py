@@ -29,6 +29,7 @@ def completed(shell: Any, text: str) -> list[str]:
         ("%%graph g\nclean -> score if eve", ["event"]),
         ("%%graph g --max", ["--max-iterations"]),
         ("%%graph g --deploy d", ["docker"]),
+        ("%graph fraud --bu", ["--build"]),
         ("%graph fra", ["fraud"]),
     ],
 )

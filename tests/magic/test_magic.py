@@ -236,3 +236,31 @@ def test_the_graph_is_the_same_as_one_built_in_python(shell: Any) -> None:
     graph = Graph("g")
     graph.to("a").to("b", when="event > 3").respond()
     assert shell.user_ns["g"] == graph
+
+
+def test_the_builder_keeps_what_was_written_in_the_cell(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("nbgraph.magic.magics.show_widget", shown.append)
+    run(
+        shell,
+        "%%graph fraud --hide\ndef clean(body):\n    # as it is\n    return body\n\n# the way\nclean -> str  # text",
+    )
+    shell.kernel = object()
+    run(shell, "%graph fraud --build")
+    builder = shown[0]
+    builder.answer({"kind": "edit", "what": "respond", "name": "str"})
+    assert builder.sheet["text"] == "%%graph fraud\n# the way\nclean -> str  # text\nstr -> respond\n"
+    builder.close()
+
+
+def test_the_text_of_the_builder_goes_to_a_new_cell(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    asked: list[str] = []
+    monkeypatch.setattr(shell, "set_next_input", asked.append)
+    run(shell, "%%graph fraud --hide\nstr -> respond  # at once")
+    from nbgraph.widgets.builder import BuilderWidget
+
+    builder = BuilderWidget(run(shell, "fraud"))
+    builder.to_cell()
+    builder.close()
+    assert asked == ["%%graph fraud\nstr -> respond  # at once"]

@@ -94,3 +94,49 @@ def test_the_palette_has_the_notebooks_functions_and_the_built_in_steps():
     assert (offered["clean"]["about"], offered["Enrich"]["signature"], "Batch" in offered, "x" in offered) == (
         "Make it clean.", "(table, on='id')", True, False,
     )  # fmt: skip
+
+
+WRITTEN = """%%graph fraud
+# who pays, and with what
+enrich = Enrich(customers, on="card")   # by card
+
+clean -> enrich   # the way in
+# where it ends
+enrich -> str if event["p"] > 1   # dear ones
+enrich -> respond
+"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "changes"),
+    [
+        ([], {}),
+        ([("disconnect", {"name": "enrich", "target": "str"}), ("remove", {"name": "str"})],
+         {'enrich -> str if event["p"] > 1   # dear ones\n': ""}),
+        ([("connect", {"name": "enrich", "target": "str", "when": "event > 2"})],
+         {'event["p"] > 1': "event > 2"}),
+        ([("arguments", {"name": "enrich", "texts": {"on": '"id"'}})],
+         {'on="card"': 'on="id"'}),
+        ([("add", {"name": "Batch", "after": "str"})],
+         {"enrich -> respond\n": "enrich -> respond\nstr -> Batch\n"}),
+        ([("respond", {"name": "str"})],
+         {"enrich -> respond": "str -> respond"}),
+    ],
+)  # fmt: skip
+def test_what_an_edit_does_not_touch_stays_as_it_was_written(builder, edits, changes):
+    edit(builder, "text", text=WRITTEN)
+    for what, more in edits:
+        edit(builder, what, **more)
+    expected = WRITTEN
+    for before, after in changes.items():
+        expected = expected.replace(before, after)
+    assert (builder.sheet["text"], builder.sheet["problem"]) == (expected, "")
+    assert Graph.parse(builder.sheet["text"], namespace=NAMES) == builder.graph
+    for _ in edits:
+        edit(builder, "undo")
+    assert builder.sheet["text"] == WRITTEN
+
+
+def test_without_a_notebook_there_is_no_cell_to_copy_to(builder):
+    edit(builder, "cell")
+    assert "copy the text instead" in builder.sheet["problem"]

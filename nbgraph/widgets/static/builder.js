@@ -34,6 +34,10 @@ function render({ model, el }) {
     await navigator.clipboard?.writeText(text.value).catch(() => document.execCommand("copy"));
     spoken.textContent = "The text is copied; paste it into a cell.";
   };
+  const toCell = () => {
+    edit("cell");
+    spoken.textContent = "The text stands in a new cell as soon as the next cell has run.";
+  };
   const palette = paletteView(model, name => {
     const before = new Set(Object.values(model.get("sheet").steps).map(step => step.name));
     wanted = steps => steps.find(step => !before.has(step.name));
@@ -44,7 +48,8 @@ function render({ model, el }) {
     element("div", { class: "nbg-main" }, palette.root, stage.root, stage.table.root, panel), problems,
     element("div", { class: "nbg-text-row" }, text, element("p", { class: "nbg-acts" },
       button("Apply text", "Let the picture follow the text (Shift+Enter)", () => edit("text", { text: text.value })),
-      button("Copy", "Copy the text, to paste it into a cell", copy))), spoken);
+      button("Copy", "Copy the text, to paste it into a cell", copy),
+      button("To a new cell", "Put the text into a new cell, below the next cell that runs", toCell))), spoken);
 
   const choose = id => {
     chosen = id;
