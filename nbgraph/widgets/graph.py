@@ -18,6 +18,7 @@ from nbgraph.widgets.cells import after_cells
 from nbgraph.widgets.changed import Handlers
 from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.inspect import inspected
+from nbgraph.widgets.pages import page
 from nbgraph.widgets.save import TYPES, saved
 from nbgraph.widgets.watch import Change, Watch
 
@@ -129,6 +130,8 @@ class GraphWidget(anywidget.AnyWidget):
                 self.send_status(self.watch.everything())
             case "inspect" if step:
                 self.send({"kind": "inspected", "step": message["step"], **inspected(self.graph, self.watch, step)})
+            case "rows":
+                self.send(page(message))
             case "events":
                 text, slower = str(message.get("text") or ""), float(message.get("slower") or 0)
                 rows = self.watch.events(text, only_failed=bool(message.get("failed")), slower=slower)

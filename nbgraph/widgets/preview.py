@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.render.printable import printable
+from nbgraph.widgets.pages import COLUMNS, ROWS, is_table, reference
 
 Shown = dict[str, Any]
-BYTES, DEPTH, ITEMS, TEXT, ROWS, COLUMNS = 64_000, 6, 100, 2_000, 50, 30
+BYTES, DEPTH, ITEMS, TEXT = 64_000, 6, 100, 2_000
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ def _branch(kind: str, value: Any, pairs: Any, budget: _Budget, depth: int, abov
 
 def _object(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
     name = f"{type(value).__module__}.{type(value).__qualname__}"
-    if _is_frame(value):
+    if is_table(value):
         return _table(value, budget)
     if picture := _picture(value, budget):
         return picture
@@ -89,12 +90,6 @@ def _object(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> 
     return _leaf("object", printable(repr(value), TEXT), budget)
 
 
-def _is_frame(value: Any) -> bool:
-    """A pandas or polars DataFrame or Series, told without importing either."""
-    module = type(value).__module__.partition(".")[0]
-    return module in ("pandas", "polars") and type(value).__name__ in ("DataFrame", "Series")
-
-
 def _table(value: Any, budget: _Budget) -> Shown:
     frame = value.to_frame() if type(value).__name__ == "Series" else value
     columns = [printable(str(column), 80) for column in frame.columns[:COLUMNS]]
@@ -107,8 +102,9 @@ def _table(value: Any, budget: _Budget) -> Shown:
         if not budget.take(sum(map(len, cells)) + 8 * len(cells)):
             break
         rows.append(cells)
+    more = {"ref": reference(value)} if len(frame) > len(rows) else {}
     text = f"{type(value).__name__} of {len(frame)} rows, {len(frame.columns)} columns"
-    return {"kind": "table", "text": text, "columns": columns, "rows": rows, "total": len(frame)}
+    return {"kind": "table", "text": text, "columns": columns, "rows": rows, "total": len(frame), **more}
 
 
 def _numbered(frame: Any) -> Any:

@@ -86,10 +86,34 @@ def test_a_click_shows_what_a_step_last_saw(view):
     rows = host.page.locator(".nbg-panel tbody tr").count()
     host.page.get_by_role("button", name="number").click()
     host.page.get_by_role("button", name="number").click()
-    first = host.page.locator(".nbg-panel tbody tr").first.locator("td").first.text_content()
+    first = cell(host, "99")
     host.page.get_by_role("tab", name="input").click()
     host.page.wait_for_selector(".nbg-panel summary")
-    assert (rows, first, host.page.locator(".nbg-panel summary").text_content()) == (50, "49", "dict of 3")
+    assert (rows, first, host.page.locator(".nbg-panel summary").text_content()) == (50, "99", "dict of 3")
+
+
+def test_a_long_table_is_turned_and_filtered_in_the_kernel(view):
+    graph = fraud()
+    host = view(graph)
+    graph.run({"amount": 10})
+    host.wait("save", "done")
+    host.page.locator('[aria-label^="save:"]').click()
+    host.page.get_by_role("button", name="Next page").click()
+    second = cell(host, "50")
+    host.page.get_by_label("Filter the rows").fill("77")
+    found = cell(host, "77")
+    where = host.page.locator(".nbg-pages [role=status]").text_content()
+    assert (second, found, where) == ("50", "77", "page 1 of 1, 1 row")
+
+
+def cell(host: Host, expected: str) -> str:
+    """The first cell of the table in the panel, once it is the expected one."""
+    found = host.page.locator(".nbg-panel tbody tr").first.locator("td").first
+    for _ in range(50):
+        if found.text_content() == expected:
+            break
+        host.page.wait_for_timeout(100)
+    return str(found.text_content())
 
 
 def test_the_keyboard_walks_along_the_arrows_and_opens_a_step(view):

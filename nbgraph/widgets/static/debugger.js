@@ -3,7 +3,7 @@ import { button, download, foldButton, pictureBar } from "./bar.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
-import { element, valueView } from "./values.js";
+import { element, servePages, valueView } from "./values.js";
 
 const TABS = ["input", "output", "diff", "error", "code", "timing", "break"];
 
@@ -162,6 +162,7 @@ function render({ model, el }) {
   model.on("change:breakpoints", breakpoints);
   model.on("msg:custom", receive);
   const unfollow = followTheme(root);
+  const unserve = servePages(model, root);
   el.append(root);
   send("opened");
   draw();
@@ -170,6 +171,7 @@ function render({ model, el }) {
     model.off("change:breakpoints", breakpoints);
     model.off("msg:custom", receive);
     unfollow();
+    unserve();
     stage.close();
     send("left");
   };

@@ -4,7 +4,7 @@ import { EventList, showLine, showWay } from "./events.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
-import { element } from "./values.js";
+import { element, servePages } from "./values.js";
 
 const TABS = ["input", "output", "error", "code", "timing"];
 
@@ -79,6 +79,7 @@ function render({ model, el }) {
   model.on("change:breakpoints", breakpoints);
   model.on("msg:custom", receive);
   const unfollow = followTheme(root);
+  const unserve = servePages(model, root);
   el.append(root);
   model.send({ kind: "opened" });
   draw();
@@ -88,6 +89,7 @@ function render({ model, el }) {
     model.off("msg:custom", receive);
     clearTimeout(asked);
     unfollow();
+    unserve();
     stage.close();
     model.send({ kind: "left" });
   };
