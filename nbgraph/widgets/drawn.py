@@ -93,4 +93,12 @@ def _together(lines: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     """One line for several steps: the state of the busiest, the most events, all errors."""
     states = {line[0] for line in lines}
     state = next((state for state in BUSIEST if state in states), "idle")
-    return (state, max(line[1] for line in lines), sum(line[2] for line in lines), 0, 0, "")
+    return (
+        state,
+        max(line[1] for line in lines),
+        sum(line[2] for line in lines),
+        0,
+        0,
+        max(line[5] for line in lines),
+        "",
+    )

@@ -18,8 +18,8 @@ CODE = 20_000  # characters of a handler's source
 def inspected(graph: Graph, watch: Watch, step: str) -> dict[str, Any]:
     """Input, output and error of the step's last event, its times, its code."""
     record = watch.record(step) or Record()
-    state, count, errors, p50, p95, note = record.now()
-    facts = {"state": state, "events": count, "errors": errors, "p50 ms": p50, "p95 ms": p95}
+    state, count, errors, p50, p95, rate, note = record.now()
+    facts = {"state": state, "events": count, "errors": errors, "p50 ms": p50, "p95 ms": p95, "events/s": rate}
     return {
         "name": printable(step, 200), "facts": facts, "note": note, "code": code_of(graph, step), **_last(record, watch)
     }  # fmt: skip

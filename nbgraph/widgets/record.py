@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,7 @@ from nbgraph.render.printable import printable
 from nbgraph.widgets.preview import Shown
 
 KEPT = 256  # times of a step that the percentiles look at
+LATELY = 5.0  # seconds that the rate looks at
 
 
 @dataclass(slots=True)
@@ -23,6 +26,7 @@ class Record:
     errors: int = 0
     active: int = 0
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    ends: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))  # when the last calls returned
     last: Move | None = None
     input: Shown | None = None
     output: Shown | None = None
@@ -35,6 +39,7 @@ class Record:
         self.active = max(0, self.active - 1)
         self.count += 1
         self.seconds.append(move.seconds)
+        self.ends.append(time.monotonic())
         self.state, self.note = "done", ""
         if self.last is not move:  # events overlap: this one began before the one that is shown
             self.last, self.input = move, None
@@ -44,8 +49,28 @@ class Record:
         self.output = output
 
     def now(self) -> tuple[Any, ...]:
-        """The line of a message: state, count, errors, p50 and p95 in milliseconds, a note."""
-        return ("running" if self.active else self.state, self.count, self.errors, *self.percentiles(), self.note)
+        """The line of a message: state, count, errors, p50 and p95 in milliseconds, events a second, a note."""
+        return (
+            "running" if self.active else self.state,
+            self.count,
+            self.errors,
+            *self.percentiles(),
+            self.rate(),
+            self.note,
+        )
+
+    def rate(self) -> float:
+        """Events a second, of the last seconds in which there were any.
+
+        >>> Record(ends=deque([1.0, 60.0, 60.1, 60.2])).rate()
+        10.0
+        """
+        ends = list(self.ends)
+        first = bisect_left(ends, ends[-1] - LATELY) if ends else 0
+        lately = ends[first:]
+        if len(lately) < 2 or lately[-1] == lately[0]:
+            return 0.0
+        return round((len(lately) - 1) / (lately[-1] - lately[0]), 2)
 
     def percentiles(self) -> tuple[float, float]:
         """The middle and the slow end of the last times, in milliseconds.

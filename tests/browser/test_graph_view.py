@@ -92,6 +92,18 @@ def test_a_click_shows_what_a_step_last_saw(view):
     assert (rows, first, host.page.locator(".nbg-panel summary").text_content()) == (50, "99", "dict of 3")
 
 
+def test_layers_show_the_events_of_a_second(view):
+    graph = fraud()
+    host = view(graph)
+    for _ in range(5):
+        graph.run({"amount": 10})
+    host.wait("save", "done")
+    host.page.get_by_label("Figures shown").select_option("throughput")
+    host.page.wait_for_timeout(200)
+    notes = host.page.locator(".nbg-note").all_text_contents()
+    assert (len(notes), all(note.endswith("/s") for note in notes)) == (3, True)
+
+
 def test_a_long_table_is_turned_and_filtered_in_the_kernel(view):
     graph = fraud()
     host = view(graph)
@@ -252,7 +264,7 @@ def test_the_table_is_equal_in_function(view):
     page.get_by_role("checkbox", name="Breakpoint on alert").check()
     row.get_by_role("button", name="alert").click()
     page.wait_for_selector(".nbg-panel pre")
-    assert (cells[:5], cells[7:9]) == (
+    assert (cells[:5], cells[8:10]) == (
         ["alert", "task", "failed", "1", "1"], ["dead_letter", "ValueError: no mail server"],
     )  # fmt: skip
     assert list(host.widget.watch.breakpoints) == ["alert"]

@@ -16,7 +16,7 @@ export function pictureBar(model, stage, spoken, ...more) {
   const layers = element("select", { "aria-label": "Figures shown", onchange: event => {
     stage.layer = event.target.value;
     stage.repaint();
-  } }, ...["counts", "latency", "none"].map(name => element("option", { value: name }, name)));
+  } }, ...["counts", "latency", "throughput", "none"].map(name => element("option", { value: name }, name)));
   const table = stage.table = new StepTable(stage);
   const asTable = button("Table", "Show the steps as a table", event => {
     const isOpen = table.root.hidden;

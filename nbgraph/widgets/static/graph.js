@@ -59,7 +59,7 @@ function render({ model, el }) {
   const speak = message => {
     const failed = Object.entries(message.steps).find(([, line]) => line[0] === "failed");
     if (wasRunning && !message.running) spoken.textContent = "Run finished.";
-    if (failed) spoken.textContent = `${stage.steps.get(failed[0])?.name} failed: ${failed[1][5]}`;
+    if (failed) spoken.textContent = `${stage.steps.get(failed[0])?.name} failed: ${failed[1][6]}`;
     wasRunning = message.running;
   };
   const close = () => {

@@ -160,7 +160,7 @@ export class Stage {
     this.waiting = { steps: {}, lines: {} };
     Object.assign(this.known.steps, steps);
     Object.assign(this.known.lines, lines);
-    if (this.layer === "latency") for (const id in this.known.steps) this.paintStep(id, this.known.steps[id]);
+    if (this.layer === "latency" || this.layer === "throughput") for (const id in this.known.steps) this.paintStep(id, this.known.steps[id]);
     else for (const id in steps) this.paintStep(id, steps[id]);
     for (const id in lines) this.paintLine(id, lines[id]);
     this.table?.update(Object.keys(steps));
@@ -172,7 +172,7 @@ export class Stage {
     for (const id in this.known.lines) this.paintLine(id, this.known.lines[id]);
   }
 
-  paintStep(id, [state, count, errors, middle, , note]) {
+  paintStep(id, [state, count, errors, middle, , rate, note]) {
     const step = this.steps.get(id);
     if (!step) return;
     if (step.state !== state) {
@@ -180,9 +180,10 @@ export class Stage {
       step.group.setAttribute("data-status", state);
       this.mark(step, state);
     }
-    const heat = this.layer === "latency" ? middle / Math.max(1e-9, ...Object.values(this.known.steps).map(line => line[3])) : 0;
+    const place = { latency: 3, throughput: 5 }[this.layer]; // the figure that gives the heat
+    const heat = place ? { 3: middle, 5: rate }[place] / Math.max(1e-9, ...Object.values(this.known.steps).map(line => line[place])) : 0;
     step.group.style.setProperty("--nbg-heat", `${Math.round(heat * 55)}%`);
-    const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? milliseconds(middle) : "" };
+    const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? milliseconds(middle) : "", throughput: rate ? `${rate >= 10 ? Math.round(rate) : rate}/s` : "" };
     this.note(step, note && state === "failed" ? note : figures[this.layer] || note, state === "failed" && note);
     step.figures = [state, count, errors, middle, note];
     this.label(step);

@@ -1,7 +1,7 @@
 // Table: the same steps as a table: equal in function to the picture, for those who read rather than look.
 import { element } from "./values.js";
 
-const HEAD = ["step", "kind", "state", "events", "failed", "p50, ms", "p95, ms", "goes to", "note", "breakpoint"];
+const HEAD = ["step", "kind", "state", "events", "failed", "p50, ms", "p95, ms", "events/s", "goes to", "note", "breakpoint"];
 
 export class StepTable {
   constructor(stage) {
@@ -30,7 +30,7 @@ export class StepTable {
     const open = element("button", { type: "button", onclick: () => this.stage.act("inspect", step.id) }, step.name);
     const goes = step.next.map(id => this.stage.steps.get(id)?.name).filter(Boolean).join(", ");
     const dot = element("input", { type: "checkbox", "aria-label": `Breakpoint on ${step.name}`, onchange: () => this.stage.toggle(step.id) });
-    const cells = Array.from({ length: 5 }, () => element("td"));
+    const cells = Array.from({ length: 6 }, () => element("td"));
     const note = element("td");
     this.rows.set(step.id, { cells, note, dot });
     return element("tr", {}, element("th", { scope: "row" }, open), element("td", {}, step.type), ...cells, element("td", {}, goes), note,
@@ -43,8 +43,8 @@ export class StepTable {
       const row = this.rows.get(id);
       const step = this.stage.steps.get(id);
       if (!row || !step) continue;
-      const [state, count, errors, middle, slow, note] = this.stage.known.steps[id] ?? ["idle", 0, 0, 0, 0, ""];
-      [state, count, errors, middle, slow].forEach((value, index) => { row.cells[index].textContent = String(value); });
+      const [state, count, errors, middle, slow, rate, note] = this.stage.known.steps[id] ?? ["idle", 0, 0, 0, 0, 0, ""];
+      [state, count, errors, middle, slow, rate].forEach((value, index) => { row.cells[index].textContent = String(value); });
       row.cells[0].className = `nbg-is-${state}`;
       row.note.textContent = note;
       row.dot.checked = step.breaks;
