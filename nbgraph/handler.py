@@ -10,6 +10,16 @@ from nbgraph.event import Event
 from nbgraph.types import Shape
 
 
+class _ConstructorSignature:
+    """What `inspect.signature` tells of a handler's class: its `__init__`, since `__new__` takes anything."""
+
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        own = inspect.signature(owner.__init__)  # type: ignore[misc]
+        return own.replace(parameters=list(own.parameters.values())[1:])
+
+
 class Handler:
     """What a step calls, when it is built in: `do` in the manner that `shape` tells.
 
@@ -29,6 +39,7 @@ class Handler:
 
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
     state: Any = None
+    __signature__ = _ConstructorSignature()
     concurrency: int | None = None  # events it takes at once, where the step's own option does not say
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 

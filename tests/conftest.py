@@ -18,3 +18,8 @@ def a_docker_daemon() -> None:
     """A Docker daemon that answers."""
     if problem := needs.docker_problem():
         needs.give_up(problem)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright leaves an event loop running on the thread that all tests share."""
+    items.sort(key=lambda item: "browser" in item.path.parts)

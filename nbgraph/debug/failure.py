@@ -10,6 +10,7 @@ class Failure(dict[str, Any]):
 
     Its items are attributes too. `input` is what the step that failed got, where that was kept.
 
+    >>> from nbgraph import Event
     >>> calls = [{"step": "inverse", "input": 0}]
     >>> failure = Failure(event=Event(1), step="inverse", error="by zero", trace=calls, time=0.0)
     >>> failure.step, failure.input
