@@ -17,7 +17,7 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import NotLiteralError
 from nbgraph.graph.naming import BUILT_IN, handler_text, is_dotted, name_of
 from nbgraph.graph.spelling import spelling
-from nbgraph.graph.step import Step, StepOptions, step
+from nbgraph.graph.step import DEFAULTS, Step, StepOptions, step
 from nbgraph.handler import Handler
 
 _WORD = re.compile(r"\w+")
@@ -150,6 +150,8 @@ def handler_expression(step: Step) -> str:
 
 def options_of(options: StepOptions) -> dict[str, Any]:
     """The options that are not the default, exception types by name."""
+    if options is DEFAULTS:
+        return {}
     given = {
         field.name: getattr(options, field.name)
         for field in dataclasses.fields(options)
@@ -208,6 +210,8 @@ def given(step: Step) -> dict[str, Any]:
     >>> given(Step("jobs", "Queue", {"*": ["jobs", 3]}))
     {'*': [3]}
     """
+    if not step.arguments:
+        return {}
     arguments = named_first(handler_text(step), step.arguments)
     return {name: value for name, value in arguments.items() if name != "name" or value != step.name}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -33,6 +33,9 @@ class StepOptions:
     timeout: float | None = None
 
 
+DEFAULTS = StepOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Frozen data: a name, a handler with the arguments it is built with, a function, options.
@@ -44,10 +47,11 @@ class Step:
     handler: Handled
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     function: str | None = None
-    options: StepOptions = field(default_factory=StepOptions)
+    options: StepOptions = DEFAULTS
 
     def named(self, name: str) -> Step:
-        return replace(self, name=name)
+        # Spelled out, since every step of a graph passes here and `dataclasses.replace` costs ten times as much.
+        return self if name == self.name else Step(name, self.handler, self.arguments, self.function, self.options)
 
 
 def step(
@@ -75,7 +79,10 @@ def step(
     options = StepOptions(
         full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, _types(retry_on), timeout
     )
-    _check_options(options, name or "")
+    if options == DEFAULTS:
+        options = DEFAULTS  # most steps: one object, which needs no check and is quickly known again
+    else:
+        _check_options(options, name or "")
     if isinstance(handler, Step):
         return _redeclared(handler, name, function, options, arguments)
     if isinstance(handler, Handler):  # an object that knows how it was made: keep class and arguments apart
@@ -94,7 +101,7 @@ def _redeclared(
         declared.handler,
         MappingProxyType({**declared.arguments, **arguments}),
         function or declared.function,
-        declared.options if options == StepOptions() else options,
+        declared.options if options is DEFAULTS else options,
     )
 
 
