@@ -39,7 +39,7 @@ class Handler:
 
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
     state: Any = None
-    __signature__ = _ConstructorSignature()
+    __signature__: Any = _ConstructorSignature()
     concurrency: int | None = None  # events it takes at once, where the step's own option does not say
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 

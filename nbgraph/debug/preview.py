@@ -160,8 +160,8 @@ class _Copy:
     def _dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
         self._spend(64 * len(value))
         made = self._made[id(value)] = {}
-        for key, item in value.items():
-            made[key] = self.of(item, depth)
+        for key, item in value.items():  # most fields are numbers, which need no call
+            made[key] = item if type(item) in _NUMBERS else self.of(item, depth)
         return made
 
     def _list(self, value: list[Any], depth: int) -> list[Any]:

@@ -15,6 +15,8 @@ from nbgraph.types import Shape
 def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]:
     """The arrows that carry the body on from the step, and why where that was a choice."""
     arrows: Sequence[Arrow] = step.arrows
+    if step.call.outlets is None and (not arrows or (len(arrows) == 1 and arrows[0].test is None)):
+        return arrows, ""  # nothing to choose, as at most steps; a lonely `otherwise` is refused before
     reasons: list[str] = []
     if step.call.outlets is not None:
         arrows, reason = by_outlets(step, body)

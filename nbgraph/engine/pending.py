@@ -1,4 +1,7 @@
-"""Pending: what a walk has still to do; Departure: what it is doing."""
+"""Pending: what a walk has still to do; Departure: what it is doing.
+
+They are made for every move, so they are not frozen, which would double their cost; nobody changes one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from nbgraph.engine.observer import Move
 from nbgraph.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pending:
     """What waits: a step and its event; `chunks` and `index` where the step has begun to give several results."""
 
@@ -20,7 +23,7 @@ class Pending:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Departure:
     """A call that is due: what waited, the record of it; `is_made` where a pin stood in for it, or it was refused."""
 

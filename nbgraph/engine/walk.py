@@ -126,7 +126,7 @@ class Walk:
         """Take the next call off the stack: it is due."""
         pending = self.waiting.pop()
         visit = self.visits[pending.step] = self.visits.get(pending.step, 0) + 1
-        pending = replace(pending, visit=visit)
+        pending = Pending(pending.step, pending.event, visit)
         move = Move(pending.step, pending.event, visit, pending.event.body)
         skip = self._before(move)
         step = self.plan.steps[pending.step]
@@ -282,9 +282,14 @@ class Walk:
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
         """Each branch travels in an Event of its own around the same body; the first target runs first."""
+        if len(targets) == 1:
+            self.waiting.append(Pending(targets[0], event))
+            return
         events = [event, *(event.with_body(event.body) for _ in targets[1:])]
         self.waiting += [Pending(target, event) for target, event in zip(targets, events, strict=False)][::-1]
 
     def _before(self, move: Move) -> Skip | None:
-        answers = [observer.before(move) for observer in self.observers]
-        return next((answer for answer in answers if answer is not None), None)
+        found: Skip | None = None
+        for observer in self.observers:
+            found = observer.before(move) or found
+        return found

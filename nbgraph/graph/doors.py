@@ -42,7 +42,7 @@ class Doors:
         )
         self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
         self.redacted: set[str] = set()  # fields that frames and views show as dots; runs see them as they are
-        self.written = ""  # the text that a person wrote for the graph, where there is one: a builder keeps its comments
+        self.written = ""  # the text that a person wrote for the graph, if so: a builder keeps its comments
 
     # --- running (engine) ---
 

@@ -51,7 +51,7 @@ class ModelServer(Handler):
     platform = "python"
 
     def __init_subclass__(cls) -> None:
-        cls.__signature__ = whole_signature(cls)  # type: ignore[attr-defined]
+        cls.__signature__ = whole_signature(cls)
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ class Router(Handler):
     version: str | None = None
 
     def __init_subclass__(cls) -> None:
-        cls.__signature__ = whole_signature(cls)  # type: ignore[attr-defined]
+        cls.__signature__ = whole_signature(cls)
 
     def __init__(
         self, routes: Mapping[str, Any] | None = None, *, name: str | None = None, context: Any = None
