@@ -146,7 +146,7 @@ def _lines(files: Mapping[str, bytes]) -> list[str]:
 
 def _check_target(target: str, durability: str | None) -> None:
     if target == "swarm":
-        raise DeployError('Target "swarm" comes together with graphs of several functions; today: process, docker.')
+        raise DeployError('Target "swarm" can\'t be deployed to yet; today: process, docker.')
     if target not in TARGETS:
         raise DeployError(f'There is no target "{target}"; targets: {", ".join(TARGETS)}.')
     if durability not in DURABILITIES:

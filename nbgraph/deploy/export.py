@@ -43,7 +43,7 @@ class Export:
 def export(graph: Graph, folder: Path, target: str = "compose") -> Export:
     """Write the project of a graph; the same graph gives the same bytes."""
     if target in LATER:
-        raise ExportError(f'Target "{target}" comes together with graphs of several functions; today: "compose".')
+        raise ExportError(f'Target "{target}" can\'t be written yet; today: "compose".')
     if target != "compose":
         raise ExportError(f'There is no target "{target}" for an export; today: "compose".')
     folder = folder.expanduser().resolve()
@@ -60,8 +60,8 @@ def only_function(graph: Graph) -> Function:
     if len(functions) > 1:
         names = ", ".join(function.name for function in functions)
         raise DeployError(
-            f'Graph "{graph.name}" has several functions or queues between them ({names}), which can\'t leave the '
-            "notebook yet; take the @function marks and the queues out, or run it here."
+            f'Graph "{graph.name}" has several functions ({names}), which can\'t be exported yet; host it with '
+            'graph.deploy("process") or graph.deploy("docker"), or take the @function marks out.'
         )
     return functions[0]
 
