@@ -12,7 +12,25 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nbgraph.errors import NbgraphError
+
 UNSHARDED = 64  # messages of an unkeyed queue that one reader may have at once
+
+
+class StaleError(NbgraphError):
+    """A state was not kept: it is of another revision by now, since somebody else has kept one."""
+
+    def __init__(self, name: str, revision: int) -> None:
+        super().__init__(f'The state "{name}" is no longer of revision {revision}; read it anew.')
+        self.name, self.revision = name, revision
+
+
+class TooLargeError(NbgraphError):
+    """A state is larger than the broker takes in one piece."""
+
+    def __init__(self, name: str, size: int, largest: int) -> None:
+        super().__init__(f'The state "{name}" has {size:,} bytes; the broker takes {largest:,} in one piece.')
+        self.name, self.size, self.largest = name, size, largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,24 @@ class Message:
     body: bytes
     key: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a queue has before it: messages that wait, messages out with a reader, the age of the oldest of all.
+
+    >>> Load(waiting=3, in_flight=1, oldest_seconds=0.5).backlog
+    4
+    """
+
+    waiting: int = 0
+    in_flight: int = 0
+    oldest_seconds: float = 0.0
+
+    @property
+    def backlog(self) -> int:
+        """All that is not done."""
+        return self.waiting + self.in_flight
 
 
 class Delivery(Protocol):
@@ -89,17 +125,24 @@ class Broker(Protocol):
     async def backlog(self, queue: QueueSpec) -> int:
         """How many messages wait or are being worked on."""
 
+    async def load(self, queue: QueueSpec) -> Load:
+        """What waits, what is being worked on, and how old the oldest of all is."""
+
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
         """Put a message among the dead letters."""
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         """The newest dead letters first: the reason, with `id`, `headers`, `body` of the message."""
 
-    async def keep(self, name: str, state: bytes) -> None:
-        """Keep a small state under a name."""
+    async def keep(self, name: str, state: bytes, revision: int | None = None) -> int:
+        """Keep a state under a name; the revision it has now.
 
-    async def kept(self, name: str) -> bytes | None:
-        """The state of that name."""
+        With `revision` only where that one still stands there (0: none): else `StaleError`. `TooLargeError` where
+        the broker does not take as many bytes.
+        """
+
+    async def kept(self, name: str) -> tuple[bytes | None, int]:
+        """The state of that name, and its revision; None and 0 where there is none."""
 
     async def inbox(self) -> Inbox:
         """A new address for replies."""

@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from nbgraph.streams.base import UNSHARDED, Broker, Delivery, Inbox, Message, QueueSpec
+from nbgraph.streams.base import UNSHARDED, Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError
 
 REMEMBERED = 100_000  # message ids by which duplicates are recognised
 LETTERS = 10_000
 
 
+@dataclass(eq=False, slots=True)
+class _Kept:
+    """A message in a queue, since when, and how often it was delivered."""
+
+    message: Message
+    since: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+
+
 class MemoryDelivery:
     """A message that is out; it comes back when its lease ends."""
 
-    def __init__(self, shard: _Shard, message: Message, attempt: int, lease: float) -> None:
-        self.message, self.attempt = message, attempt
-        self._shard, self._lease = shard, lease
+    def __init__(self, shard: _Shard, kept: _Kept, lease: float) -> None:
+        self.message, self.attempt = kept.message, kept.attempts
+        self._shard, self._kept, self._lease = shard, kept, lease
         self._timer = asyncio.get_running_loop().call_later(lease, self._back)
         self._is_open = True
 
     async def ack(self) -> None:
         if self._close():
-            self._shard.done(self.message)
+            self._shard.done(self._kept)
 
     async def nack(self, delay: float = 0.0) -> None:
         if self._close():
-            asyncio.get_running_loop().call_later(delay, self._shard.put_back, self.message, self.attempt)
+            asyncio.get_running_loop().call_later(delay, self._shard.put_back, self._kept)
 
     async def extend(self) -> None:
         if self._is_open:
@@ -38,7 +49,7 @@ class MemoryDelivery:
 
     def _back(self) -> None:
         if self._close():
-            self._shard.put_back(self.message, self.attempt)
+            self._shard.put_back(self._kept)
 
     def _close(self) -> bool:
         was_open, self._is_open = self._is_open, False
@@ -51,24 +62,24 @@ class _Shard:
 
     def __init__(self, queue: _Queue) -> None:
         self._queue = queue
-        self.waiting: deque[tuple[Message, int]] = deque()
+        self.waiting: deque[_Kept] = deque()
         self.out = 0
 
-    def done(self, message: Message) -> None:
+    def done(self, kept: _Kept) -> None:
         self.out -= 1
-        self._queue.size -= 1
+        del self._queue.kept[kept]
         self._queue.wake()
 
-    def put_back(self, message: Message, attempt: int) -> None:
+    def put_back(self, kept: _Kept) -> None:
         self.out -= 1
-        self.waiting.appendleft((message, attempt))
+        self.waiting.appendleft(kept)
         self._queue.wake()
 
 
 class _Queue:
     def __init__(self, spec: QueueSpec) -> None:
         self.spec = spec
-        self.size = 0
+        self.kept: dict[_Kept, None] = {}  # all that is not done, the oldest first
         self.shards = [_Shard(self) for _ in range(spec.shards)]
         self._changed = asyncio.Condition()
         self._turn = itertools.cycle(range(spec.shards))
@@ -82,9 +93,10 @@ class _Queue:
 
     async def put(self, message: Message) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: self.size < self.spec.max_size)
-            self.size += 1
-            self.shards[self.spec.shard_of(message.key)].waiting.append((message, 0))
+            await self._changed.wait_for(lambda: len(self.kept) < self.spec.max_size)
+            kept = _Kept(message)
+            self.kept[kept] = None
+            self.shards[self.spec.shard_of(message.key)].waiting.append(kept)
             self._changed.notify_all()
 
     async def take(self) -> MemoryDelivery:
@@ -92,9 +104,15 @@ class _Queue:
             await self._changed.wait_for(lambda: self._free() is not None)
             shard = self._free()
             assert shard is not None
-            message, attempt = shard.waiting.popleft()
+            kept = shard.waiting.popleft()
+            kept.attempts += 1
             shard.out += 1
-        return MemoryDelivery(shard, message, attempt + 1, self.spec.lease)
+        return MemoryDelivery(shard, kept, self.spec.lease)
+
+    def load(self) -> Load:
+        oldest = next(iter(self.kept), None)
+        in_flight = sum(shard.out for shard in self.shards)
+        return Load(len(self.kept) - in_flight, in_flight, time.monotonic() - oldest.since if oldest else 0.0)
 
     def _free(self) -> _Shard | None:
         """A shard with something waiting that may be worked on now, each in turn."""
@@ -127,7 +145,7 @@ class MemoryBroker(Broker):
         self._queues: dict[str, _Queue] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._letters: deque[dict[str, Any]] = deque(maxlen=LETTERS)
-        self._states: dict[str, bytes] = {}
+        self._states: dict[str, tuple[bytes, int]] = {}
         self._inboxes: dict[str, _MemoryInbox] = {}
         self._numbers = itertools.count()
 
@@ -148,7 +166,10 @@ class MemoryBroker(Broker):
             yield await self._queues[queue.name].take()
 
     async def backlog(self, queue: QueueSpec) -> int:
-        return self._queues[queue.name].size
+        return (await self.load(queue)).backlog
+
+    async def load(self, queue: QueueSpec) -> Load:
+        return self._queues[queue.name].load()
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
         letter = {**reason, "id": message.id, "headers": dict(message.headers), "body": message.body}
@@ -157,11 +178,15 @@ class MemoryBroker(Broker):
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         return list(itertools.islice(self._letters, limit))
 
-    async def keep(self, name: str, state: bytes) -> None:
-        self._states[name] = state
+    async def keep(self, name: str, state: bytes, revision: int | None = None) -> int:
+        found = self._states.get(name, (None, 0))[1]
+        if revision is not None and revision != found:
+            raise StaleError(name, revision)
+        self._states[name] = state, found + 1
+        return found + 1
 
-    async def kept(self, name: str) -> bytes | None:
-        return self._states.get(name)
+    async def kept(self, name: str) -> tuple[bytes | None, int]:
+        return self._states.get(name, (None, 0))
 
     async def inbox(self) -> Inbox:
         return _MemoryInbox(self._inboxes, f"inbox-{next(self._numbers)}")

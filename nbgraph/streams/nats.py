@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,9 +28,10 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
+from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+from nats.js.kv import KeyValue
 
-from nbgraph.streams.base import UNSHARDED, Broker, Delivery, Inbox, Message, QueueSpec
+from nbgraph.streams.base import UNSHARDED, Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError, TooLargeError
 
 ID, KEY = "Nbgraph-Id", "Nbgraph-Key"
 DEDUPE = "Nats-Msg-Id"
@@ -38,6 +41,7 @@ LETTERS = "DEAD"
 STATES = "states"
 PAUSE = 0.02  # seconds before a full queue is tried again; doubled up to a second
 FETCH_WAIT = 5.0
+PAGE = 256  # consumers that the server tells of at once
 
 
 class NatsDelivery:
@@ -87,6 +91,7 @@ class NatsBroker(Broker):
         self._client = client
         self._jetstream: JetStreamContext = client.jetstream(timeout=10)
         self._letters_made = False
+        self._state_bucket: KeyValue | None = None
 
     @classmethod
     async def connect(cls, url: str, *, token: str | None = None, patience: float = 60.0) -> NatsBroker:
@@ -157,8 +162,26 @@ class NatsBroker(Broker):
                 task.cancel()
 
     async def backlog(self, queue: QueueSpec) -> int:
-        info = await self._jetstream.stream_info(_name(queue.name))
-        return int(info.state.messages)
+        return (await self.load(queue)).backlog
+
+    async def load(self, queue: QueueSpec) -> Load:
+        name = _name(queue.name)
+        pages = [await self._jetstream.consumers_info(name, offset) for offset in range(0, queue.shards, PAGE)]
+        in_flight = sum(consumer.num_ack_pending or 0 for page in pages for consumer in page)
+        state = await self._state(name)  # after the consumers: what was done in between must not count as waiting
+        messages = state["messages"]
+        in_flight = min(in_flight, messages)
+        age = time.time() - datetime.fromisoformat(state["first_ts"]).timestamp() if messages else 0.0
+        return Load(messages - in_flight, in_flight, max(0.0, age))
+
+    async def _state(self, stream: str) -> dict[str, Any]:
+        """The server's own words on a stream; the client leaves the time of its first message out."""
+        told = await self._client.request(f"$JS.API.STREAM.INFO.{stream}", timeout=10)
+        answer = msgspec.json.decode(told.data)
+        if "error" in answer:
+            raise NotFoundError(**answer["error"])
+        state: dict[str, Any] = answer["state"]
+        return state
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
         await self._make_letters()
@@ -177,15 +200,23 @@ class NatsBroker(Broker):
                 letters.append(msgspec.msgpack.decode(stored.data or b""))
         return letters
 
-    async def keep(self, name: str, state: bytes) -> None:
-        await (await self._states()).put(_name(name), state)
-
-    async def kept(self, name: str) -> bytes | None:
+    async def keep(self, name: str, state: bytes, revision: int | None = None) -> int:
+        states = await self._states()
         try:
-            value: bytes | None = (await (await self._states()).get(_name(name))).value
-            return value
+            if revision is None:
+                return int(await states.put(_name(name), state))
+            return int(await states.update(_name(name), state, last=revision))
+        except KeyWrongLastSequenceError:
+            raise StaleError(name, revision or 0) from None
+        except nats.errors.MaxPayloadError:
+            raise TooLargeError(name, len(state), self._client.max_payload) from None
+
+    async def kept(self, name: str) -> tuple[bytes | None, int]:
+        try:
+            entry = await (await self._states()).get(_name(name))
+            return entry.value, int(entry.revision or 0)
         except KeyNotFoundError:
-            return None
+            return None, 0
 
     async def inbox(self) -> Inbox:
         return await _NatsInbox(self._client).open()
@@ -223,11 +254,13 @@ class NatsBroker(Broker):
             if "already in use" not in str(error.description):
                 raise
 
-    async def _states(self) -> Any:
-        try:
-            return await self._jetstream.key_value(STATES)
-        except NotFoundError:
-            return await self._jetstream.create_key_value(bucket=STATES)
+    async def _states(self) -> KeyValue:
+        if self._state_bucket is None:
+            try:
+                self._state_bucket = await self._jetstream.key_value(STATES)
+            except NotFoundError:
+                self._state_bucket = await self._jetstream.create_key_value(bucket=STATES)
+        return self._state_bucket
 
 
 async def _quiet(error: Exception) -> None:

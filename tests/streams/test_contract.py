@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nbgraph.streams.base import Message, QueueSpec
+from nbgraph.streams.base import Load, Message, QueueSpec, StaleError
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
@@ -54,6 +54,28 @@ def test_a_message_arrives_whole_and_is_gone_when_acknowledged(play, request):
         return delivery.message, delivery.attempt, before, await broker.backlog(spec)
 
     assert play(story) == (Message("m1", b"body", "k", {"a": "b"}), 1, 1, 0)
+
+
+def test_the_load_tells_what_waits_what_is_out_and_how_old_the_oldest_is(play, request):
+    spec = queue(request, shards=2, is_keyed=True)
+
+    async def story(broker):
+        await broker.declare(spec)
+        loads = [await broker.load(spec)]
+        for number in range(3):
+            await broker.publish(spec, Message(f"m{number}", b"x", key="same"))
+        deliveries = broker.read(spec)
+        (delivery,) = await take(deliveries, 1)
+        await asyncio.sleep(0.3)
+        loads.append(await broker.load(spec))
+        await delivery.ack()
+        for _ in range(2):
+            await (await anext(deliveries)).ack()
+        return [*loads, await broker.load(spec)]
+
+    before, busy, after = play(story)
+    assert (before, after) == (Load(), Load())
+    assert (busy.waiting, busy.in_flight, busy.backlog, 0.3 <= busy.oldest_seconds < 5) == (2, 1, 3, True)
 
 
 def test_a_refused_message_comes_again_counted(play, request):
@@ -157,13 +179,28 @@ def test_dead_letters_are_kept_with_their_reason_newest_first(play):
     assert play(story) == [("d2", "save", b"two", {"h": "1"}), ("d1", "score", b"one", {})]
 
 
-def test_states_are_kept_by_name(play):
+def test_states_are_kept_by_name_each_under_a_new_revision(play):
     async def story(broker):
-        await broker.keep("batch/0", b"1")
-        await broker.keep("batch/0", b"2")
-        return await broker.kept("batch/0"), await broker.kept("other")
+        first = await broker.keep("batch/0", b"1")
+        second = await broker.keep("batch/0", b"2", first)
+        return await broker.kept("batch/0") == (b"2", second), first != second, await broker.kept("other")
 
-    assert play(story) == (b"2", None)
+    assert play(story) == (True, True, (None, 0))
+
+
+def test_a_state_of_an_older_revision_is_refused(play):
+    async def story(broker):
+        first = await broker.keep("shard/1", b"1", 0)
+        await broker.keep("shard/1", b"2", first)
+        refused = []
+        for revision in (0, first):
+            try:
+                await broker.keep("shard/1", b"late", revision)
+            except StaleError as error:
+                refused.append(error.revision == revision)
+        return refused, (await broker.kept("shard/1"))[0]
+
+    assert play(story) == ([True, True], b"2")
 
 
 def test_replies_find_their_inbox(play):
