@@ -227,28 +227,30 @@ class Plan:
 
     def resume(self, step: str, chunk: Any) -> Answers:
         """Let something that a step held back go on from it; the answers it comes to."""
-        after = self.after.get(step)
         if self.is_async:
             return loop.complete(self.aresume(step, chunk))
-        if after is None or self.observers:
-            return loop.without_waiting(self.aresume(step, chunk))
-        event = chunk if isinstance(chunk, Event) else Event(chunk)
-        answers = Answers()
-        try:
-            after(event.body, event, answers)
-        except StepError as error:
-            raise self.told(error, answers) from error.__cause__
-        return answers
+        return loop.without_waiting(self.aresume(step, chunk))
 
     async def aresume(self, step: str, chunk: Any) -> Answers:
         """As `resume`, on the loop thread."""
+        if self.nests:
+            nesting.allow()
         event = chunk if isinstance(chunk, Event) else Event(chunk)
-        is_event = self.steps[step].call.shape is Shape.EVENTS
-        walk = self.resumed(step, event, event if is_event else event.body)
+        after = self.after.get(step)
+        answers = Answers()
         try:
-            return await walk.finish()
+            if after is None or self.observers:
+                is_event = self.steps[step].call.shape is Shape.EVENTS
+                walk = self.resumed(step, event, event if is_event else event.body)
+                answers = walk.answers
+                await walk.finish()
+            elif self.is_async:
+                await after(event.body, event, answers)
+            else:
+                after(event.body, event, answers)
         except StepError as error:
-            raise self.told(error, walk.answers) from error.__cause__
+            raise self.told(error, answers) from error.__cause__
+        return answers
 
     def told(self, error: StepError, answers: Answers) -> StepError:
         """The error with what was answered before it; the error stream knows of it."""

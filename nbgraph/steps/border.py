@@ -52,6 +52,10 @@ class QueueReader(Handler):
     def do(self, body: object) -> object:
         return body
 
+    def release(self) -> tuple[()]:
+        """It holds nothing itself: what it lets go comes from the broker, and enters the graph behind it."""
+        return ()
+
 
 def metadata_of(event: Event) -> dict[str, str]:
     """What belongs to an event beside its body and key, as headers of a message.
