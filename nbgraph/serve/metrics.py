@@ -1,17 +1,28 @@
-"""Metrics: what Prometheus reads."""
+"""Metrics: what Prometheus reads; the names are listed in docs/serving.md and stay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nbgraph.engine import loop
 from nbgraph.serve.pipeline import Pipeline
-from nbgraph.serve.tally import Tally
+from nbgraph.serve.tally import Seconds, Tally
+from nbgraph.streams.base import Load
+
+PATIENCE = 2.0  # seconds that a scrape waits for the broker
+# What a pipeline counts, and how Prometheus calls it.
+COUNTED = {
+    "processed": "Events whose part here is done",
+    "failed": "Events that failed in a step here",
+    "redelivered": "Deliveries beyond a message's first",
+    "dead": "Events put among the dead letters",
+    "late": "Replies that nobody waited for any more",
+}
 
 
 class Metrics:
@@ -28,36 +39,73 @@ class Metrics:
         self.tally = Tally(graph, steps)
         registry.register(self.tally)
         ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
         self._graph = graph
         self._user = Gauge("nbgraph_user", "Numbers that steps report", ["graph", "step", "name"], registry=registry)
         requests = Counter("nbgraph_requests", "Answers of the gateway", ["graph", "status"], registry=registry)
         self.in_flight = Gauge("nbgraph_in_flight", "Requests being worked on", registry=registry)
         self.draining = Gauge("nbgraph_draining", "1 from SIGTERM on", registry=registry)
         self._request: Callable[[int], Counter] = cache(lambda status: requests.labels(graph, str(status)))
+        self._seconds = Seconds()
+        registry.register(_Latency(graph, self._seconds))
 
     def join(self, pipeline: Pipeline) -> None:
         """Numbers of the queues that a function reads, beside those of its steps."""
         self.registry.register(_Queues(pipeline))
 
-    def answered(self, status: int) -> None:
-        """The gateway has answered a request."""
+    def answered(self, status: int, seconds: float = 0.0) -> None:
+        """The gateway has answered a request, so long after it came."""
         self._request(status).inc()
+        self._seconds.observe(seconds)
 
     def metric(self, step: str, name: str, value: float) -> None:
         """A number that a step reports with `context.metric`."""
         self._user.labels(self._graph, step, name).set(value)
 
 
+class _Latency(Collector):
+    def __init__(self, graph: str, seconds: Seconds) -> None:
+        self._graph, self._seconds = graph, seconds
+
+    def collect(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily("nbgraph_request_seconds", "From a request to its answer", labels=["graph"])
+        family.add_metric([self._graph], self._seconds.rows(), self._seconds.seconds)
+        yield family
+
+
 class _Queues(Collector):
-    """Backlog, redeliveries and dead letters, read when Prometheus asks."""
+    """What waits before a function and what became of the rest, read when Prometheus asks."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
     def collect(self) -> Iterator[Metric]:
-        backlog = GaugeMetricFamily("nbgraph_queue_backlog", "Messages that wait or are worked on", labels=["queue"])
-        for name, size in loop.complete(self._pipeline.backlog()).items():
-            backlog.add_metric([name], size)
-        yield backlog
-        for name, count in self._pipeline.counts.items():
-            yield CounterMetricFamily(f"nbgraph_messages_{name}", f"Messages: {name}", value=count)
+        for name, help in COUNTED.items():
+            count = self._pipeline.counts[name]
+            yield CounterMetricFamily(f"nbgraph_messages_{name}", help, value=count)
+        yield GaugeMetricFamily("nbgraph_messages_in_flight", "Events worked on here", value=self._pipeline.in_flight)
+        yield from _gauges(self._loads())
+
+    def _loads(self) -> dict[str, Load]:
+        """Nothing where the broker is away: the rest is told all the same."""
+        reading = loop.submit(self._pipeline.loads())
+        try:
+            return reading.result(PATIENCE)
+        except Exception:
+            reading.cancel()
+            return {}
+
+
+def _gauges(loads: dict[str, Load]) -> list[GaugeMetricFamily]:
+    def gauge(name: str, help: str, value: Callable[[Load], float]) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(f"nbgraph_queue_{name}", help, labels=["queue"])
+        for queue, load in loads.items():
+            family.add_metric([queue], value(load))
+        return family
+
+    return [
+        gauge("backlog", "Messages that wait or are worked on", lambda load: load.backlog),
+        gauge("waiting", "Messages that wait", lambda load: load.waiting),
+        gauge("unacknowledged", "Messages out with a worker", lambda load: load.in_flight),
+        gauge("oldest_seconds", "Age of the oldest message", lambda load: load.oldest_seconds),
+    ]

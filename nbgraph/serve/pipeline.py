@@ -17,7 +17,7 @@ from nbgraph.errors import NbgraphError, RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.serve.part import Part
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
-from nbgraph.streams.base import Broker, Delivery, Inbox, QueueSpec
+from nbgraph.streams.base import Broker, Delivery, Inbox, Load, QueueSpec
 from nbgraph.streams.passage import WHOLE, Passage, current
 from nbgraph.streams.wire import pack, unpack
 
@@ -56,7 +56,7 @@ class Pipeline:
         self._working: set[asyncio.Task[None]] = set()
         self._gate = asyncio.Semaphore(IN_FLIGHT)
         self._inbox: Inbox | None = None
-        self.counts = {"processed": 0, "failed": 0, "redelivered": 0, "dead": 0}
+        self.counts = {"processed": 0, "failed": 0, "redelivered": 0, "dead": 0, "late": 0}
 
     async def open(self) -> None:
         """Make the queues, begin to read, and to hear replies."""
@@ -88,9 +88,14 @@ class Pipeline:
         targets = {name: self._plan.steps[name].call.target for name in self._part.reads}
         return {name: target.spec for name, target in targets.items() if isinstance(target, QueueReader)}
 
-    async def backlog(self) -> dict[str, int]:
-        """Messages that wait, or are worked on, in each queue that is read here."""
-        return {name: await self._broker.backlog(spec) for name, spec in self.specs.items()}
+    @property
+    def in_flight(self) -> int:
+        """Events of queues that are worked on here now."""
+        return len(self._working)
+
+    async def loads(self) -> dict[str, Load]:
+        """What waits, and is worked on, in each queue that is read here."""
+        return {name: await self._broker.load(spec) for name, spec in self.specs.items()}
 
     async def ask(self, event: Event) -> Any:
         """An event from a caller: its answer, from wherever it comes."""
@@ -109,7 +114,7 @@ class Pipeline:
             if self._part.answers and answers:
                 return answers[0]
             asked.late += answers.late
-            self._returned(event.id, passage.credit)
+            self._returned(asked, passage.credit)
             return await asyncio.wait_for(asked.future, self._seconds)
         except TimeoutError:
             raise RemoteError(f"No answer within {self._seconds:g} seconds.", 504) from None
@@ -120,11 +125,14 @@ class Pipeline:
 
     async def _hear(self, inbox: Inbox) -> None:
         async for headers, body in inbox.replies():
-            with contextlib.suppress(KeyError, ValueError):  # nobody waits for it any more
-                self._heard(headers, body)
+            asked = self._asked.get(headers.get(ROOT, ""))
+            if asked is None:  # nobody waits for it any more
+                self.counts["late"] += 1
+                continue
+            with contextlib.suppress(KeyError, ValueError):  # it is no reply of ours
+                self._heard(asked, headers, body)
 
-    def _heard(self, headers: Mapping[str, str], body: bytes) -> None:
-        asked = self._asked[headers[ROOT]]
+    def _heard(self, asked: _Asked, headers: Mapping[str, str], body: bytes) -> None:
         kind = headers[KIND]
         if kind == ANSWER and not asked.future.done():
             asked.future.set_result(unpack(body))
@@ -133,10 +141,9 @@ class Pipeline:
             asked.future.set_exception(RemoteError(told["error"], int(headers.get(STATUS, 500)), told.get("step")))
         elif kind == LATE:
             asked.late.append(unpack(body))
-        self._returned(headers[ROOT], int(headers[CREDIT], 16))
+        self._returned(asked, int(headers[CREDIT], 16))
 
-    def _returned(self, root: str, credit: int) -> None:
-        asked = self._asked[root]
+    def _returned(self, asked: _Asked, credit: int) -> None:
         asked.credit += credit
         if asked.credit >= WHOLE and not asked.future.done():  # all branches have ended, and none answered
             asked.future.set_result(asked.late[0] if asked.late else None)

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -37,16 +38,39 @@ class Seen(NamedTuple):
 record: ContextVar[list[Seen] | None] = ContextVar("record", default=None)
 
 
-class _Step:
-    """The numbers of one step; plain ones, since they are written at every call and read once in a while."""
+class Seconds:
+    """A histogram in plain numbers, since they are written at every call and read once in a while.
 
-    __slots__ = ("buckets", "errors", "name", "seconds")
+    >>> seconds = Seconds()
+    >>> seconds.observe(0.2)
+    >>> seconds.rows()[6:9]
+    [('0.1', 0), ('0.5', 1), ('1.0', 1)]
+    """
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+    def rows(self) -> list[tuple[str, float]]:
+        """How many were at most that long, for each bound."""
+        return list(zip([*map(str, BOUNDS), "+Inf"], accumulate(self.buckets), strict=True))
+
+
+class _Step(Seconds):
+    """The numbers of one step."""
+
+    __slots__ = ("errors", "name")
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.name = name
-        self.buckets = [0] * (len(BOUNDS) + 1)
         self.errors = 0
-        self.seconds = 0.0
 
     def count(self, body: Any, result: Any, error: BaseException | None, seconds: float) -> None:
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
@@ -108,13 +132,10 @@ class Tally(Collector):
         errors = CounterMetricFamily("nbgraph_errors", "Calls of a step that raised", labels=labels)
         seconds = HistogramMetricFamily("nbgraph_step_seconds", "Time in a step", labels=labels)
         for name, step in self._steps.items():
-            total, buckets = 0, []
-            for bound, number in zip([*map(str, BOUNDS), "+Inf"], step.buckets, strict=True):
-                total += number
-                buckets.append((bound, total))
-            events.add_metric([self._graph, name], total)
+            rows = step.rows()
+            events.add_metric([self._graph, name], rows[-1][1])
             errors.add_metric([self._graph, name], step.errors)
-            seconds.add_metric([self._graph, name], buckets, step.seconds)
+            seconds.add_metric([self._graph, name], rows, step.seconds)
         yield from (events, errors, seconds)
 
     def noticed(self, step: str, seen: Iterable[Seen]) -> None:
