@@ -16,6 +16,7 @@ from nbgraph.debug.failure import Failure
 from nbgraph.deploy.autoscale import Autoscaler
 from nbgraph.deploy.hosted import Hosted, readable
 from nbgraph.deploy.process import Process
+from nbgraph.deploy.pulse import FunctionPulse, Meter
 from nbgraph.errors import DeployError, NbgraphError
 from nbgraph.event import Event, is_json
 from nbgraph.graph.graph import Graph
@@ -53,7 +54,9 @@ class Deployment:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # No proxy of the environment may stand between us and a port of this machine.
         self._caller = httpx.Client(base_url=self.url, headers=headers, timeout=120, trust_env=False)
+        self._meter = Meter(hosted)
         weakref.finalize(self, self._caller.close)
+        weakref.finalize(self, self._meter.close)
         self._is_stopped = False
 
     @classmethod
@@ -101,6 +104,10 @@ class Deployment:
 
         states = [] if self._is_stopped else self._hosted.states()
         return pandas.DataFrame([dataclasses.asdict(state) for state in states])
+
+    def pulse(self) -> dict[str, FunctionPulse]:
+        """How each function is doing now: replicas, rate, backlog, errors; quick, and safe to ask from any thread."""
+        return {} if self._is_stopped else self._meter.read()
 
     def logs(self, function: str | None = None, lines: int = 100) -> str:
         """What the workers logged and the steps printed, the last lines."""

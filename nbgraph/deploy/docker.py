@@ -116,6 +116,9 @@ class Container:
         if n != 1:
             raise alone(function)
 
+    def replicas(self, function: str) -> int:
+        return 1
+
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         return []
 

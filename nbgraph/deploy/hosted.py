@@ -60,6 +60,9 @@ class Hosted(Protocol):
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function."""
 
+    def replicas(self, function: str) -> int:
+        """How many workers of a function there shall be."""
+
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """Dead letters of the broker, the newest first; none where there is no broker."""
 

@@ -116,3 +116,16 @@ def test_the_backlog_brings_more_workers(tmp_path):
         while (tmp_path / "notes").read_text().count("\n") < 300 and time.monotonic() < deadline:
             time.sleep(0.1)
     assert (grown > 2, (tmp_path / "notes").read_text().count("\n")) == (True, 300)
+
+
+def test_the_pulse_of_every_function(deployment):
+    before = deployment.pulse()
+    with pytest.raises(InvokeError):
+        deployment.invoke({"amount": -1})
+    for amount in range(3):
+        deployment.invoke({"amount": amount})
+    time.sleep(0.25)  # a reading is shared for a while
+    now = deployment.pulse()
+    more = {name: (pulse.events - before[name].events, pulse.dead - before[name].dead) for name, pulse in now.items()}
+    assert more == {"orders": (4, 0), "rating": (4, 1)}
+    assert [(pulse.state, pulse.backlog, pulse.rate > 0) for pulse in now.values()] == [("running", 0, True)] * 2
