@@ -35,6 +35,7 @@ def _settings(words: list[str] | None) -> Settings:
     add("--project", type=Path, default=Path(), help="folder that graph.export() wrote")
     add("--host", default=Settings.host)
     add("--port", type=int, default=Settings.port, help="0 for any free one")
+    add("--listen-fd", type=int, help="a socket handed down by the parent process, instead of host and port")
     add("--metrics-host", default=Settings.metrics_host)
     add("--metrics-port", type=int, default=Settings.metrics_port, help="0 for any free one")
     add("--key-file", type=Path, help="file with API keys, one a line; without it everyone may call")

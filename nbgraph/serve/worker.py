@@ -24,6 +24,7 @@ from prometheus_client import make_wsgi_app
 from nbgraph.engine import loop
 from nbgraph.errors import NbgraphError
 from nbgraph.serve.failures import Failures
+from nbgraph.serve.handover import App, Farewell, inherited, leave
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.limits import Limits
@@ -40,13 +41,15 @@ class Settings:
 
     `drain_seconds`: how long it still answers after readiness has turned, so that load balancers notice.
     `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
-    `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies. `broker`: the
-    URL of the NATS server that joins the functions of a graph.
+    `listen_fd`: a socket that the parent opened, taken instead of `host` and `port`; the parent keeps it for the next
+    gateway. `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
+    `broker`: the URL of the NATS server that joins the functions of a graph.
     """
 
     project: Path
     host: str = "127.0.0.1"
     port: int = 8080
+    listen_fd: int | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9090
     key_file: Path | None = None
@@ -61,7 +64,8 @@ class Settings:
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; events in flight are finished first."""
-    listener = _bound(settings.host, settings.port)
+    fd = settings.listen_fd
+    listener = _bound(settings.host, settings.port) if fd is None else inherited(fd)
     graph = load_project(settings.project)
     metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
     graph.report_metric = metrics.metric
@@ -103,7 +107,8 @@ async def _serve(
     metrics_port: int,
     pipeline: Pipeline | None,
 ) -> None:
-    server = _Server(_configuration(gateway))
+    farewell = Farewell(gateway)
+    server = _Server(_configuration(farewell))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -116,6 +121,8 @@ async def _serve(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     metrics.draining.set(1)
+    if settings.listen_fd is not None:
+        await leave(server, farewell)
     await _drain(gateway, settings)
     if pipeline is not None:
         await loop.away(pipeline.drain(settings.grace_seconds))
@@ -153,9 +160,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _configuration(gateway: Gateway) -> uvicorn.Config:
+def _configuration(app: App) -> uvicorn.Config:
     return uvicorn.Config(
-        gateway, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
+        app, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
         timeout_keep_alive=30, timeout_graceful_shutdown=2,
     )  # fmt: skip
 

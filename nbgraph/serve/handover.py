@@ -1,0 +1,58 @@
+"""Handover: a gateway on a socket that it was handed leaves without a caller noticing.
+
+Whoever handed the socket down keeps it open, so that new connections wait there for the next gateway. The connections
+that are open here get their answers, and the word to go with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+LINGER = 1.0  # seconds in which a caller that comes again on its open connection is told to take a new one
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Send], Awaitable[None]]
+
+
+def inherited(descriptor: int) -> socket.socket:
+    """The listening socket that the parent process opened."""
+    listener = socket.socket(fileno=descriptor)
+    listener.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+    )  # not every system tells the protocol, by which asyncio would know to
+    return listener
+
+
+class Farewell:
+    """The application, which ends each connection with its next answer once `is_leaving` is set."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.is_leaving = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
+        if not self.is_leaving:
+            await self._app(scope, receive, send)
+            return
+
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, last)
+
+
+async def leave(server: uvicorn.Server, farewell: Farewell) -> None:
+    """Take no more connections, and let those that are open come to their end."""
+    farewell.is_leaving = True
+    for listening in server.servers:
+        listening.close()
+    deadline = asyncio.get_running_loop().time() + LINGER
+    while server.server_state.connections and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
