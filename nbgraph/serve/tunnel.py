@@ -1,0 +1,132 @@
+"""Tunnel: the way from one machine into the private network of a deployment on a Swarm.
+
+Swarm publishes a port on every address of a node or not at all. So nothing has to be published: this process stands
+in a container on the network, whose ports Docker can bind to 127.0.0.1, and hands on what comes to the gateway, to the
+broker, and to the numbers of each worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import random
+import re
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+GATEWAY, BROKER, NUMBERS = 8080, 4222, 9090  # ports, of the tunnel and behind it
+PATIENCE = 3.0  # seconds for a connection
+CHUNK = 2**16
+_NUMBERS = re.compile(rb"GET /(\d+\.\d+\.\d+\.\d+)(/metrics|/failures) HTTP/1\.[01]\r\n")
+# A node that is lost says no goodbye: after about ten silent seconds the connection is taken for broken.
+_LOST = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 4),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 10_000),
+)
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def serve(host: str, gateway: str, broker: str) -> None:
+    """Listen until SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    handlers: dict[int, Handler] = {
+        GATEWAY: partial(forward, gateway, GATEWAY), BROKER: partial(forward, broker, BROKER), NUMBERS: numbers,
+    }  # fmt: skip
+    servers = [await asyncio.start_server(handler, host, port) for port, handler in handlers.items()]
+    await stop.wait()
+    for server in servers:
+        server.close()
+
+
+async def forward(host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Join a connection to one of the tasks that a service has now; HTTP callers hear 503 where there is none."""
+    try:
+        there, back = await connected(host, port)
+    except OSError:
+        if port == GATEWAY:
+            writer.write(_told(503, "no worker answers"))
+        await _closed(writer)
+        return
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_pumped(reader, back))
+            both.create_task(_pumped(there, writer))
+    finally:
+        await _closed(back)
+        await _closed(writer)
+
+
+async def connected(host: str, port: int) -> Streams:
+    """A connection to any address of a name that takes one; the name is asked anew each time, since tasks move."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    addresses = sorted({str(place[4][0]) for place in found})
+    random.shuffle(addresses)
+    for address in addresses:
+        with contextlib.suppress(OSError):
+            return await _open(address, port)
+    raise ConnectionError(f"Nobody takes a connection at {host}:{port}.")
+
+
+async def numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """`GET /10.0.1.7/metrics` gives that worker's; 502: it is there but does not listen, 504: it can't be reached."""
+    try:
+        asked = _NUMBERS.match(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE))
+        if asked is None:
+            writer.write(_told(404, "ask for /ADDRESS/metrics or /ADDRESS/failures"))
+            return
+        there, back = await _open(asked[1].decode(), NUMBERS)
+        back.write(b"GET " + asked[2] + b" HTTP/1.0\r\nConnection: close\r\n\r\n")
+        await _pumped(there, writer)
+        await _closed(back)
+    except TimeoutError:
+        writer.write(_told(504, "no way leads there"))
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        writer.write(_told(502, "nobody listens there"))
+    finally:
+        await _closed(writer)
+
+
+async def _open(address: str, port: int) -> Streams:
+    reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), PATIENCE)
+    found: socket.socket = writer.get_extra_info("socket")
+    for option in _LOST:
+        found.setsockopt(*option)
+    return reader, writer
+
+
+async def _pumped(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Hand on until the end, and the end too."""
+    with contextlib.suppress(OSError):  # either side may hang up at any time
+        while chunk := await source.read(CHUNK):
+            sink.write(chunk)
+            await sink.drain()
+        sink.write_eof()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def _told(status: int, reason: str) -> bytes:
+    body = b'{"error": "%s"}' % reason.encode()
+    return b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (
+        status, len(body), body,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m nbgraph.serve.tunnel")
+    for word in ("--host", "--gateway", "--broker"):
+        parser.add_argument(word, required=True)
+    asyncio.run(serve(**vars(parser.parse_args())))
