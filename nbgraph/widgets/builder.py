@@ -11,7 +11,7 @@ from nbgraph.graph.edge import WHOLE_GRAPH
 from nbgraph.graph.graph import Graph
 from nbgraph.render.kind import resolved
 from nbgraph.render.printable import printable
-from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.cells import put_into_cell
 from nbgraph.widgets.draft import Draft
 from nbgraph.widgets.graph import GraphWidget, Message
@@ -30,7 +30,7 @@ class BuilderWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module("values.js", "theme.js", "stage.js", "table.js", "bar.js", "panel.js", "builder.js")
+    _esm = module(*PICTURE, "panel.js", "builder.js")
     _css = styles("graph.css", "debugger.css", "builder.css")
 
     sheet = traitlets.Dict().tag(

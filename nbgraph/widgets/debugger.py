@@ -8,7 +8,7 @@ from typing import Any
 from nbgraph.debug.debugger import Debugger
 from nbgraph.debug.frame import Frame
 from nbgraph.render.printable import printable
-from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.graph import GraphWidget, Message
 from nbgraph.widgets.moments import listed, moment, records, taken
 from nbgraph.widgets.preview import shown
@@ -29,7 +29,7 @@ class DebugWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module("values.js", "theme.js", "stage.js", "table.js", "bar.js", "panel.js", "debugger.js")
+    _esm = module(*PICTURE, "panel.js", "debugger.js")
     _css = styles("graph.css", "debugger.css")
 
     def __init__(self, debugger: Debugger) -> None:

@@ -13,7 +13,7 @@ import traitlets
 from nbgraph.graph.graph import Graph
 from nbgraph.render.fold import foldable
 from nbgraph.render.view import INNER, view
-from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.cells import after_cells
 from nbgraph.widgets.changed import Handlers
 from nbgraph.widgets.drawn import Drawn
@@ -37,7 +37,7 @@ class GraphWidget(anywidget.AnyWidget):
     >>> widget.close()
     """
 
-    _esm = module("values.js", "theme.js", "stage.js", "table.js", "bar.js", "panel.js", "events.js", "graph.js")
+    _esm = module(*PICTURE, "panel.js", "events.js", "graph.js")
     _css = styles("graph.css")
 
     picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id

@@ -16,6 +16,7 @@ class Host:
         self.messages = []
         widget.send = self._send
         self.page = page = context.new_page()
+        page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))
         body = PAGE.replace("/*css*/", widget._css)
@@ -47,10 +48,10 @@ class Host:
         return {"messages": found, "state": self._state()}
 
     def status(self, step: str) -> str:
-        return self.page.locator(f'[data-step][aria-label^="{step}:"]').get_attribute("data-status")
+        return self.page.locator(f'[data-step][aria-label^="{step} "]').get_attribute("data-status")
 
     def wait(self, step: str, status: str) -> None:
-        self.page.wait_for_selector(f'[data-status="{status}"][aria-label^="{step}:"]', timeout=5000)
+        self.page.wait_for_selector(f'[data-status="{status}"][aria-label^="{step} "]', timeout=5000)
 
     def close(self):
         self.page.close()

@@ -38,15 +38,15 @@ def text(host: Host, part: str) -> None:
 
 def test_a_step_from_the_palette_with_its_parameters(host):
     page = host.page
-    page.locator('[data-step][aria-label^="clean:"]').click()
+    page.locator('[data-step][aria-label^="clean "]').click()
     page.get_by_label("Search the palette").fill("join a tab")
     page.get_by_role("button", name="Add Enrich").click()
-    page.wait_for_selector('[data-step][aria-label^="Enrich:"]')
+    page.wait_for_selector('[data-step][aria-label^="Enrich "]')
     page.get_by_label("table", exact=True).fill("{7: 1}")
     page.keyboard.press("Tab")
     text(host, "Enrich(table={7: 1})")
     page.get_by_label("answers the caller").check()
-    page.locator('[data-step][aria-label^="Enrich:"] text', has_text="answers").wait_for()
+    page.locator('[data-step][aria-label^="Enrich "] text', has_text="answers").wait_for()
     assert host.widget.graph.responder == "Enrich"
 
 
@@ -54,10 +54,10 @@ def test_an_arrow_is_dragged_and_gets_a_condition(host):
     page = host.page
     page.get_by_label("The graph as text").fill("%%graph fraud\nclean -> respond\nEnrich(1) -> len\n")
     page.get_by_role("button", name="Apply text").click()
-    page.wait_for_selector('[data-step][aria-label^="Enrich:"]')
-    page.locator('[data-step][aria-label^="clean:"]').drag_to(page.locator('[data-step][aria-label^="Enrich:"]'))
+    page.wait_for_selector('[data-step][aria-label^="Enrich "]')
+    page.locator('[data-step][aria-label^="clean "]').drag_to(page.locator('[data-step][aria-label^="Enrich "]'))
     text(host, "clean -> Enrich")
-    page.locator('[data-step][aria-label^="clean:"]').click()
+    page.locator('[data-step][aria-label^="clean "]').click()
     page.get_by_label("When the arrow to Enrich is followed").select_option("if")
     page.get_by_label("Condition of the arrow to Enrich").fill("event > 1")
     page.keyboard.press("Tab")
@@ -66,11 +66,11 @@ def test_an_arrow_is_dragged_and_gets_a_condition(host):
 
 def test_undo_and_a_wrong_text(host):
     page = host.page
-    page.locator('[data-step][aria-label^="clean:"]').click()
+    page.locator('[data-step][aria-label^="clean "]').click()
     page.keyboard.press("Delete")
     page.wait_for_function("() => !document.querySelector('[data-step]')")
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_selector('[data-step][aria-label^="clean:"]')
+    page.wait_for_selector('[data-step][aria-label^="clean "]')
     page.get_by_label("The graph as text").fill("%%graph fraud\nclean -> ->\n")
     page.get_by_role("button", name="Apply text").click()
     page.locator(".nbg-problem", has_text="line 2").wait_for()

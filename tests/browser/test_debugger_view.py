@@ -82,7 +82,7 @@ def test_an_error_then_another_input_then_on(view):
 
 def test_a_breakpoint_with_a_condition(view):
     host = view({"amount": 50})
-    host.page.locator('[aria-label^="check:"]').click()
+    host.page.locator('[aria-label^="check "]').click()
     host.page.get_by_role("tab", name="break").click()
     host.page.get_by_label("Condition").fill("event['p'] == 0.5")
     host.page.get_by_role("button", name="Set the breakpoint").click()

@@ -1,19 +1,32 @@
-"""For everyone: names, roles and contrast of the views, light and dark; the picture is left by keyboard."""
+"""For everyone: axe-core, names, roles and contrast of the views, light and dark; the picture is left by keyboard."""
 
 from pathlib import Path
 
+import pandas
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from host import Host
 
 from nbgraph import Graph, StepError
+from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.graph import GraphWidget
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
+# Everything that axe knows, the experimental rules too, but for those about a page as a whole, which is not ours.
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice", "experimental"],
+    "rules": {name: {"enabled": False} for name in ("page-has-heading-one", "heading-order", "region")},
+}
 
 
 def fail(body):
     raise ValueError("too much")
+
+
+def table(body):
+    return pandas.DataFrame({"n": range(80), "name": ["x"] * 80})
 
 
 def graph() -> Graph:
@@ -26,7 +39,7 @@ def graph() -> Graph:
 
 def runs() -> Graph:
     made = Graph("runs")
-    made.to(str.strip).to(fail).respond()
+    made.to(table).to(fail).respond()
     return made
 
 
@@ -34,8 +47,8 @@ def runs() -> Graph:
 def shown(context, request):
     opened = []
 
-    def show(widget) -> Host:
-        host = Host(context, widget)
+    def show(widget, names=("picture", "breakpoints", "direction")) -> Host:
+        host = Host(context, widget, names)
         host.page.emulate_media(color_scheme=request.param)
         host.page.wait_for_selector(f".nbg-root.nbg-{request.param}")
         opened.append(host)
@@ -47,32 +60,49 @@ def shown(context, request):
 
 
 def audited(host: Host) -> list[str]:
+    """What axe finds in the view, and what our own eyes do: axe reads no colours in an SVG."""
     host.page.wait_for_timeout(250)  # colours fade
-    return host.page.evaluate(f"({AUDIT})(document.querySelector('.nbg-root'))")
+    found = Axe().run(host.page, ".nbg-root", RULES).response["violations"]
+    told = [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
+    return told + host.page.evaluate(f"({AUDIT})(document.querySelector('.nbg-root'))")
 
 
 def test_every_kind_of_step_can_be_read(shown):
     assert audited(shown(GraphWidget(graph()))) == []
 
 
-def test_a_run_with_an_error_an_open_panel_and_the_table_can_be_read(shown):
+def test_a_run_with_an_error_an_open_panel_events_and_the_table_can_be_read(shown):
     ran = runs()
     host = shown(GraphWidget(ran))
     with pytest.raises(StepError):
         ran.run(" a ")
     host.wait("fail", "failed")
-    host.page.locator('[aria-label^="fail:"]').click()
-    host.page.wait_for_selector(".nbg-panel pre")
+    host.page.locator('[aria-label^="table"]').click()
+    host.page.wait_for_selector(".nbg-panel table")
     problems = audited(host)
+    host.page.get_by_role("button", name="List the last events").click()
+    host.page.locator(".nbg-events button").first.click()
+    host.page.wait_for_selector(".nbg-panel details")
     host.page.get_by_role("button", name="Show the steps as a table").click()
     assert (problems, audited(host)) == ([], [])
 
 
-def test_the_debugger_can_be_read(shown):
+def test_the_debugger_can_be_read_tab_by_tab(shown):
     host = shown(DebugWidget(runs().debug(" a ")))
     host.page.wait_for_selector(".nbg-panel .nbg-tabs")
     host.page.get_by_text("Next ▶").click()
     host.page.locator(".nbg-standing", has_text="before fail").wait_for()
+    found = {}
+    for tab in ("input", "diff", "break"):
+        host.page.get_by_role("tab", name=tab).click()
+        found[tab] = audited(host)
+    assert found == {"input": [], "diff": [], "break": []}
+
+
+def test_the_builder_can_be_read(shown):
+    host = shown(BuilderWidget(graph()), ("picture", "breakpoints", "direction", "sheet", "offered"))
+    host.page.locator('[data-step][aria-label^="score"]').click()
+    host.page.wait_for_selector(".nbg-form")
     assert audited(host) == []
 
 

@@ -56,7 +56,7 @@ def test_states_counts_and_errors_are_shown(view):
     for amount in (10, 20, 99):
         graph.run({"amount": amount})
     host.wait("alert", "failed")
-    label = host.page.locator('[aria-label^="alert:"]').get_attribute("aria-label")
+    label = host.page.locator('[aria-label^="alert "]').get_attribute("aria-label")
     counts = host.page.locator(".nbg-count").all_text_contents()
     states = {step: host.status(step) for step in ("clean", "score", "save", "dead_letter")}
     assert states == {"clean": "done", "score": "done", "save": "done", "dead_letter": "done"}
@@ -81,7 +81,7 @@ def test_a_click_shows_what_a_step_last_saw(view):
     host = view(graph)
     graph.run({"amount": 10})
     host.wait("save", "done")
-    host.page.locator('[aria-label^="save:"]').click()
+    host.page.locator('[aria-label^="save "]').click()
     host.page.wait_for_selector(".nbg-panel table")
     rows = host.page.locator(".nbg-panel tbody tr").count()
     host.page.get_by_role("button", name="number").click()
@@ -109,7 +109,7 @@ def test_a_long_table_is_turned_and_filtered_in_the_kernel(view):
     host = view(graph)
     graph.run({"amount": 10})
     host.wait("save", "done")
-    host.page.locator('[aria-label^="save:"]').click()
+    host.page.locator('[aria-label^="save "]').click()
     host.page.get_by_role("button", name="Next page").click()
     second = cell(host, "50")
     host.page.get_by_label("Filter the rows").fill("77")
@@ -141,7 +141,7 @@ def test_the_keyboard_walks_along_the_arrows_and_opens_a_step(view):
     opened = page.locator(".nbg-panel h3").text_content()
     page.keyboard.press("b")
     page.wait_for_selector('[role="checkbox"][aria-checked="true"]')
-    assert (at, opened, list(host.widget.watch.breakpoints)) == ("score: idle", "score", ["score"])
+    assert (at, opened, list(host.widget.watch.breakpoints)) == ("score function: idle", "score", ["score"])
 
 
 def test_a_click_on_the_mark_sets_a_breakpoint_that_outlives_the_cell(view):
@@ -150,7 +150,7 @@ def test_a_click_on_the_mark_sets_a_breakpoint_that_outlives_the_cell(view):
     host.page.get_by_role("checkbox", name="Breakpoint on clean").click()
     graph.become(fraud())
     host.widget.watch.settle()
-    host.page.wait_for_selector('[aria-label^="clean: idle, breakpoint"]')
+    host.page.wait_for_selector('[aria-label^="clean function: idle, breakpoint"]')
     assert list(host.widget.watch.breakpoints) == ["clean"]
 
 
@@ -159,17 +159,17 @@ def test_search_finds_steps(view):
     host.page.locator('[data-step][tabindex="0"]').focus()
     host.page.keyboard.press("/")
     host.page.keyboard.type("SCO")
-    assert host.page.locator(".nbg-hit").get_attribute("aria-label") == "score: idle"
+    assert host.page.locator(".nbg-hit").get_attribute("aria-label") == "score function: idle"
     host.page.keyboard.press("Enter")
-    assert host.page.evaluate("document.activeElement.getAttribute('aria-label')") == "score: idle"
+    assert host.page.evaluate("document.activeElement.getAttribute('aria-label')") == "score function: idle"
 
 
 def test_a_changed_graph_is_drawn_in_place_and_keeps_the_focus(view):
     graph = fraud()
     host = view(graph)
-    host.page.locator('[aria-label^="score:"]').click()
+    host.page.locator('[aria-label^="score "]').click()
     graph.to(print, "beside")
-    host.page.wait_for_selector('[aria-label^="beside:"]')
+    host.page.wait_for_selector('[aria-label^="beside "]')
     assert host.page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("score")
 
 
@@ -304,7 +304,7 @@ def test_an_arrow_tells_what_went_along_it_and_why(view):
     page = host.page
     graph.run({"amount": 99}, id="payment-99")
     host.wait("alert", "failed")
-    page.locator('[aria-label^="score:"]').focus()
+    page.locator('[aria-label^="score "]').focus()
     page.keyboard.press("e")
     page.locator(".nbg-panel summary", has_text="event['p'] > 0.9 held").wait_for()
 
@@ -318,13 +318,13 @@ def test_a_large_graph_is_folded_and_opened_by_a_click(view):
     page = host.page
     folds = page.locator("[data-step]").count()
     graph.run("a")
-    page.wait_for_selector('[aria-label^="part 2: done"]')
-    page.locator('[aria-label^="part 2:"]').click()
-    page.wait_for_selector('[aria-label^="s100:"]')
+    page.wait_for_selector('[aria-label^="part 2 "][data-status="done"]')
+    page.locator('[aria-label^="part 2 "]').click()
+    page.wait_for_selector('[aria-label^="s100 "]')
     opened = page.locator("[data-step]").count()
-    page.locator('[aria-label^="s100:"]').focus()
+    page.locator('[aria-label^="s100 "]').focus()
     page.keyboard.press("f")
-    page.wait_for_selector('[aria-label^="part 2:"]')
+    page.wait_for_selector('[aria-label^="part 2 "]')
     page.get_by_role("button", name="Fold").click()
     page.wait_for_function("() => document.querySelectorAll('[data-step]').length === 200")
     assert (folds, opened) == (6, 45)

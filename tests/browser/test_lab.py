@@ -35,18 +35,18 @@ def page(context, lab):
 
 def test_the_live_view_follows_runs_and_hides_the_static_picture(page, lab):
     page.evaluate(OPEN, lab.notebook("live.ipynb", GRAPH, RUN))
-    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout: done"]')
+    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout "][data-status="done"]')
     page.wait_for_function(
-        "() => document.querySelector('[aria-label^=\"shout: done\"]').ariaLabel.includes('50 events')"
+        "() => document.querySelector('[aria-label^=\"shout \"][data-status=\"done\"]').ariaLabel.includes('50 events')"
     )
     boxes = [
-        page.locator(f'{CURRENT}[aria-label^="shout:"]{part}').first.bounding_box()
+        page.locator(f'{CURRENT}[aria-label^="shout "]{part}').first.bounding_box()
         for part in (" > path", " .nbg-mark")
     ]
     assert abs(boxes[1]["y"] + boxes[1]["height"] / 2 - boxes[0]["y"]) < 6  # the mark sits on the step's upper edge
     images = page.locator(f"{CURRENT}.nbg-static img")
     assert (images.count(), images.first.is_visible()) == (1, False)
-    page.locator(f'{CURRENT}[aria-label^="clean:"]').click()
+    page.locator(f'{CURRENT}[aria-label^="clean "]').click()
     page.wait_for_selector(f"{CURRENT}.nbg-panel .nbg-value")
     assert page.locator(f"{CURRENT}.nbg-panel .nbg-value").text_content() == '"a49"'
     page.wait_for_timeout(2_500)  # the static picture is brought up to date a second after the run
@@ -163,14 +163,14 @@ def test_the_cell_magic_shows_the_view_marks_changed_steps_and_runs_again(page, 
     page.evaluate(OPEN, lab.notebook("magic.ipynb", *cells))
     output = page.locator(f"{CURRENT}.jp-OutputArea-output pre", has_text="watching")
     output.wait_for()
-    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout:"]')
+    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout "]')
     run_cell(page, 3)
-    page.wait_for_selector(f'{CURRENT}[data-status="changed"][aria-label^="shout:"]')
+    page.wait_for_selector(f'{CURRENT}[data-status="changed"][aria-label^="shout "]')
     page.get_by_role("checkbox", name="Breakpoint on shout").click()
     run_cell(page, 1)
-    page.wait_for_selector(f'{CURRENT}[aria-label^="shout:"][aria-label$="breakpoint"]')
+    page.wait_for_selector(f'{CURRENT}[aria-label^="shout "][aria-label$="breakpoint"]')
     run_cell(page, 4)
-    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout:"]')
+    page.wait_for_selector(f'{CURRENT}[data-status="done"][aria-label^="shout "]')
     assert (output.text_content().strip(), page.locator(f"{CURRENT}.nbg-stage svg").count()) == ("watching 1 B!", 1)
     page.evaluate(CLOSE)
 
@@ -189,15 +189,15 @@ def test_a_reloaded_page_shows_the_live_view_again(browser, lab):
     page.goto(f"{lab.url}/doc/tree/{lab.notebook('reload.ipynb', GRAPH, RUN)}")
     page.wait_for_function(ready, timeout=30_000)
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_selector('[data-status="done"][aria-label^="shout:"]', timeout=20_000)
+    page.wait_for_selector('[data-status="done"][aria-label^="shout "]', timeout=20_000)
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     page.reload()
-    page.wait_for_selector('[data-status="done"][aria-label^="shout:"]', timeout=30_000)
+    page.wait_for_selector('[data-status="done"][aria-label^="shout "]', timeout=30_000)
     page.wait_for_function(ready, timeout=30_000)
     page.evaluate("""async () => {
         window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
         await window.jupyterapp.commands.execute('notebook:run-cell');
     }""")
-    page.locator('[aria-label^="shout:"][aria-label*="100 events"]').wait_for()
+    page.locator('[aria-label^="shout "][aria-label*="100 events"]').wait_for()
     assert page.locator(".nbg-static img").is_visible() is False
     context.close()

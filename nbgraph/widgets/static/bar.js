@@ -28,8 +28,8 @@ export function pictureBar(model, stage, spoken, ...more) {
     event.target.value = "";
   } }, element("option", { value: "" }, "save…"), ...["svg", "png", "html", "dot"].map(name => element("option", { value: name }, name.toUpperCase())));
   return element("div", { class: "nbg-bar", role: "group", "aria-label": "Picture" },
-    button("Fit", "Show the whole graph (0)", () => stage.fit()), button("+", "Closer (+)", () => stage.zoom(1.25)),
-    button("−", "Further away (-)", () => stage.zoom(0.8)), button("⇄", "Turn: left to right, or top to bottom", turn),
+    button("Fit", "Show the whole graph (0)", () => stage.camera.fit()), button("+", "Closer (+)", () => stage.camera.zoom(1.25)),
+    button("−", "Further away (-)", () => stage.camera.zoom(0.8)), button("⇄", "Turn: left to right, or top to bottom", turn),
     layers, asTable, save, ...more, searchField(stage, spoken));
 }
 

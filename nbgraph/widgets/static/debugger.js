@@ -96,7 +96,7 @@ function render({ model, el }) {
       look(now.frames.length);
     }
     const at = stage.steps.get(now.at || last?.[0]);
-    if (at) stage.reveal(at);
+    if (at) stage.camera.reveal(at.box);
     for (const step of stage.steps.values()) step.group.classList.toggle("nbg-at", step.id === now.at);
     watches.replaceChildren(...watchView(now.watches, texts => send("watch", { texts })));
   };

@@ -52,7 +52,7 @@ function kept(shown) {
 function framed(panel, title, close, ...parts) {
   panel.hidden = false;
   panel.replaceChildren(element("header", {}, element("h3", {}, title), button("×", "Close", close)),
-    element("div", { class: "nbg-sheet", tabindex: "0", role: "group", "aria-label": title }, ...parts.filter(Boolean)));
+    element("div", { class: "nbg-sheet", tabindex: "0", role: "region", "aria-label": title }, ...parts.filter(Boolean)));
   panel.onkeydown = event => {
     if (event.key !== "Escape") return;
     event.stopPropagation();

@@ -1,45 +1,22 @@
-// Stage: the picture itself: drawn from the kernel's SVG, moved and zoomed, walked by keyboard, marked with states.
+// Stage: the picture itself: drawn from the kernel's SVG, walked by keyboard, marked with states.
+import { Camera } from "./camera.js";
+import { around, middleOf, nearest, shape } from "./shapes.js";
 import { element } from "./values.js";
-
-const READABLE = 0.55; // the scale below which names can't be read
-const SVG = "http://www.w3.org/2000/svg";
-
-function shape(tag, attributes, ...children) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
-
-const numbers = text => (text.match(/-?[\d.]+/g) ?? []).map(Number);
-
-// The box round several shapes (a step that answers has two borders), read from what is drawn: the browser knows no
-// boxes as long as the view is hidden, as it is in a notebook that is just opening.
-function around(shapes) {
-  const [xs, ys] = [[], []];
-  for (const part of shapes) {
-    const given = name => Number(part.getAttribute(name));
-    if (part.localName === "ellipse") {
-      xs.push(given("cx") - given("rx"), given("cx") + given("rx"));
-      ys.push(given("cy") - given("ry"), given("cy") + given("ry"));
-    } else numbers(part.getAttribute("d") ?? part.getAttribute("points")).forEach((one, index) => (index % 2 ? ys : xs).push(one));
-  }
-  const [x, y] = [Math.min(...xs), Math.min(...ys)];
-  return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
-}
-
-// The middle of a path of cubic curves: the point between its halves, or that of the curve in its middle.
-function middleOf(path) {
-  const points = numbers(path.getAttribute("d"));
-  const at = index => ({ x: points[2 * index], y: points[2 * index + 1] });
-  const curves = (points.length / 2 - 1) / 3;
-  if (curves % 2 === 0) return at((curves / 2) * 3);
-  const [one, two, three, four] = [0, 1, 2, 3].map(index => at(((curves - 1) / 2) * 3 + index));
-  return { x: (one.x + 3 * two.x + 3 * three.x + four.x) / 8, y: (one.y + 3 * two.y + 3 * three.y + four.y) / 8 };
-}
 
 function milliseconds(number) {
   return `${number >= 100 ? Math.round(number) : Number(number.toPrecision(2))} ms`;
+}
+
+// The words of a step, which its spoken name begins with as its seen one does; those in full are a tip on its border.
+function wordsOf(group) {
+  const title = group.querySelector("title");
+  const texts = [...group.querySelectorAll("text")];
+  const words = texts.map(text => text.textContent.trim()).filter(Boolean).join(" ");
+  if (words.includes("…")) group.setAttribute("aria-description", title.textContent);
+  group.querySelector("path,polygon,ellipse").append(title);
+  for (const part of group.querySelectorAll("text,path,polygon,ellipse")) part.setAttribute("aria-hidden", "true");
+  for (const node of group.childNodes) if (node.nodeType === Node.TEXT_NODE) node.data = " "; // the two are compared letter by letter
+  return words.replace(/\s+/g, " ");
 }
 
 export class Stage {
@@ -53,13 +30,11 @@ export class Stage {
     this.waiting = { steps: {}, lines: {} };
     this.layer = "counts";
     this.current = null;
-    this.root.addEventListener("wheel", event => this.wheel(event), { passive: false });
+    this.camera = new Camera(this.root);
     this.root.addEventListener("pointerdown", event => this.drag(event));
     this.root.addEventListener("keydown", event => this.key(event));
     this.root.addEventListener("focusin", event => this.enter(event.target.closest("[data-step]")?.getAttribute("data-step")));
     this.root.addEventListener("click", event => this.click(event));
-    this.observer = new ResizeObserver(() => this.resized());
-    this.observer.observe(this.root);
   }
 
   // Put a new picture in the place of the old one; states of steps that are still there come with the next message.
@@ -67,14 +42,19 @@ export class Stage {
     cancelAnimationFrame(this.frame);
     this.frame = null;
     const focused = this.root.contains(document.activeElement) ? this.current && this.steps.get(this.current)?.name : null;
+    const chosen = this.steps.get(this.current)?.name;
+    const before = new Map([...this.steps.values()].map(step => [step.name, step.box]));
     this.root.replaceChildren();
     this.steps.clear();
     this.lines.clear();
     this.known = { steps: {}, lines: {} };
     this.waiting = { steps: {}, lines: {} };
+    if (direction !== this.direction) this.camera.isMoved = false;
     this.direction = direction;
     this.marks = picture.marks;
     if (!picture.svg) {
+      this.svg = null;
+      this.camera.turnTo(null);
       this.root.append(element("p", { class: "nbg-problem", role: "alert" }, picture.problem || "The graph is empty."));
       return;
     }
@@ -84,38 +64,42 @@ export class Stage {
     this.svg.removeAttribute("id");
     this.svg.removeAttribute("class");
     this.svg.querySelector(".nbg-page")?.remove();
-    this.size = this.svg.viewBox.baseVal ? [this.svg.viewBox.baseVal.width, this.svg.viewBox.baseVal.height] : [100, 100];
     this.svg.removeAttribute("width");
     this.svg.removeAttribute("height");
     this.svg.setAttribute("role", "group");
     this.svg.setAttribute("aria-label", `Graph ${picture.name}, ${picture.steps.length} steps. Arrow keys move along it.`);
     this.root.append(this.svg);
     const drawing = this.svg.querySelector(".nbg-picture");
-    const moved = drawing.transform.baseVal.consolidate()?.matrix;
-    this.origin = moved ? [moved.e, moved.f] : [0, 0];
     this.overlay = drawing.appendChild(shape("g", { class: "nbg-overlay" }));
-    this.place(picture);
-    this.fit(READABLE);
+    this.place(picture, chosen);
+    this.camera.turnTo(this.svg, drawing, () => this.steady(before));
     const again = [...this.steps.values()].find(step => step.name === focused);
     if (again) this.focus(again.id);
     this.table?.draw();
   }
 
-  place(picture) {
+  // Where a step stood and stands now: the chosen one, else the first that is still there.
+  steady(before) {
+    const step = [this.steps.get(this.current), ...this.steps.values()].find(one => one && before.has(one.name));
+    return step && [before.get(step.name), step.box].map(box => [box.x, box.y]);
+  }
+
+  place(picture, chosen) {
+    const drawn = new Map([...this.svg.querySelectorAll("[data-step], [data-line]")].map(group => [group.dataset.step ?? group.dataset.line, group]));
     for (const step of picture.steps) {
-      const group = this.svg.querySelector(`[data-step="${step.id}"]`);
+      const group = drawn.get(step.id);
       if (!group) continue;
       const box = around(group.querySelectorAll("path,polygon,ellipse"));
       group.setAttribute("role", "button");
       group.setAttribute("tabindex", "-1");
-      group.setAttribute("aria-label", `${step.name}: idle`);
-      for (const text of group.querySelectorAll("text")) text.setAttribute("aria-hidden", "true");
+      const words = wordsOf(group);
+      group.setAttribute("aria-label", `${words}: idle`);
       const dot = step.type === "fold" ? null : this.dot(step, box);
-      this.steps.set(step.id, { ...step, group, box, dot, next: [], before: [], breaks: false });
+      this.steps.set(step.id, { ...step, words, group, box, dot, next: [], before: [], breaks: false });
     }
     const names = new Map(picture.steps.map(step => [step.id, step]));
     for (const line of picture.lines) {
-      const group = this.svg.querySelector(`[data-line="${line.id}"]`);
+      const group = drawn.get(line.id);
       group.setAttribute("aria-hidden", "true"); // what went along it can be had by key: e
       const path = group.querySelector("path");
       group.append(shape("path", { d: path.getAttribute("d"), class: "nbg-touch" })); // wide enough for a finger
@@ -123,7 +107,7 @@ export class Stage {
       this.steps.get(line.source)?.next.push(line.target);
       if (names.has(line.source)) this.steps.get(line.target)?.before.push(line.source);
     }
-    this.current = this.steps.keys().next().value ?? null;
+    this.current = ([...this.steps.values()].find(step => step.name === chosen) ?? this.steps.values().next().value)?.id ?? null;
     if (this.current) this.steps.get(this.current).group.setAttribute("tabindex", "0");
   }
 
@@ -196,7 +180,7 @@ export class Stage {
     if (errors) words.push(`${errors} failed`);
     if (note) words.push(note);
     if (step.breaks) words.push("breakpoint");
-    step.group.setAttribute("aria-label", `${step.name}: ${words.join(", ")}`);
+    step.group.setAttribute("aria-label", `${step.words}: ${words.join(", ")}`);
   }
 
   mark(step, state) {
@@ -234,68 +218,12 @@ export class Stage {
     line.text.textContent = String(count);
   }
 
-  // --- moving -----------------------------------------------------------------------------------------------------
-
-  // The whole picture in the room there is; `least` keeps a very long one readable, from its beginning.
-  fit(least = 0) {
-    if (!this.svg) return;
-    const [width, height] = this.size;
-    const room = this.root.clientWidth || 800;
-    const scale = Math.max(least, Math.min(1.25, room / width));
-    this.root.style.height = `${Math.round(Math.min(560, Math.max(96, height * scale + 20)))}px`;
-    const space = [room / scale, Math.max(height, (this.root.clientHeight || height) / scale)];
-    this.look = [width > space[0] ? 0 : (width - space[0]) / 2, (height - space[1]) / 2, space[0], space[1]];
-    this.apply();
-  }
-
-  resized() {
-    if (!this.svg || this.root.clientWidth === this.width) return;
-    this.width = this.root.clientWidth;
-    this.fit(READABLE);
-  }
-
-  apply() {
-    this.svg.setAttribute("viewBox", this.look.map(number => number.toFixed(2)).join(" "));
-  }
-
-  // Zoom round a point of the picture that stays where it is; without one round the middle.
-  zoom(factor, at = null) {
-    const [x, y, width, height] = this.look;
-    const wide = Math.min(this.size[0] * 4, Math.max(60, width / factor));
-    const ratio = wide / width;
-    const [px, py] = at ?? [x + width / 2, y + height / 2];
-    this.look = [px - (px - x) * ratio, py - (py - y) * ratio, wide, height * ratio];
-    this.apply();
-  }
-
-  wheel(event) {
-    if (!this.svg || !(event.ctrlKey || event.metaKey)) return; // a plain wheel scrolls the notebook
-    event.preventDefault();
-    const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM().inverse());
-    this.zoom(Math.exp(-event.deltaY / 300), [spot.x, spot.y]);
-  }
-
   drag(event) {
     if (!this.svg || event.button !== 0) return;
     const held = event.target.closest("[data-step]");
     if (this.link && held) return this.pull(held.getAttribute("data-step"));
-    const from = [event.clientX, event.clientY];
-    const look = [...this.look];
-    const scale = look[2] / this.root.clientWidth;
     this.dragged = false;
-    const move = next => {
-      const by = [next.clientX - from[0], next.clientY - from[1]];
-      if (!this.dragged && Math.hypot(...by) < 4) return;
-      this.dragged = true;
-      this.look = [look[0] - by[0] * scale, look[1] - by[1] * scale, look[2], look[3]];
-      this.apply();
-    };
-    const end = () => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", end);
-    };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", end);
+    this.camera.pan(event, () => { this.dragged = true; });
   }
 
   // Where arrows may be drawn (`link` is set): a thread from a step, let go over another one.
@@ -320,18 +248,6 @@ export class Stage {
     addEventListener("pointermove", move);
     addEventListener("pointerup", end);
   }
-
-  // Bring a step into sight without changing the scale.
-  reveal(step) {
-    const [x, y, width, height] = this.look;
-    const box = step.box;
-    const middle = [box.x + box.width / 2 + this.origin[0], box.y + box.height / 2 + this.origin[1]];
-    if (middle[0] < x || middle[0] > x + width) this.look[0] = middle[0] - width / 2;
-    if (middle[1] < y || middle[1] > y + height) this.look[1] = middle[1] - height / 2;
-    this.apply();
-  }
-
-  // --- choosing ---------------------------------------------------------------------------------------------------
 
   click(event) {
     if (this.dragged) {
@@ -376,7 +292,7 @@ export class Stage {
     const step = this.steps.get(id);
     if (!step) return;
     this.enter(id);
-    this.reveal(step);
+    this.camera.reveal(step.box);
     step.group.focus({ preventScroll: true });
   }
 
@@ -389,14 +305,14 @@ export class Stage {
       Enter: () => (dot ? this.toggle(this.current) : this.open()),
       " ": () => (dot ? this.toggle(this.current) : this.open()),
       b: () => this.toggle(this.current), e: () => this.nextLine(),
-      f: () => this.act("fold", this.current, step.type !== "fold"), "+": () => this.zoom(1.25), "=": () => this.zoom(1.25),
-      "-": () => this.zoom(0.8), 0: () => this.fit(), Home: () => this.focus(this.steps.keys().next().value),
+      f: () => this.act("fold", this.current, step.type !== "fold"), "+": () => this.camera.zoom(1.25), "=": () => this.camera.zoom(1.25),
+      "-": () => this.camera.zoom(0.8), 0: () => this.camera.fit(), Home: () => this.focus(this.steps.keys().next().value),
       End: () => this.focus([...this.steps.keys()].at(-1)),
     };
     const arrows = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
     if (arrows[event.key] && step) {
       const followed = event.key === along[0] ? step.next : event.key === along[1] ? step.before : [];
-      const next = followed.find(id => this.steps.has(id)) ?? this.nearest(step, arrows[event.key]);
+      const next = followed.find(id => this.steps.has(id)) ?? nearest(step, this.steps.values(), arrows[event.key]);
       if (next) this.focus(next);
     } else if (does[event.key] && (step || "+-=0".includes(event.key))) does[event.key]();
     else return;
@@ -413,24 +329,8 @@ export class Stage {
     this.act("line", this.lastLine);
   }
 
-  // The step that lies nearest in a direction.
-  nearest(step, [right, down]) {
-    const middle = ({ box }) => [box.x + box.width / 2, box.y + box.height / 2];
-    const [x, y] = middle(step);
-    let found = null;
-    let least = Infinity;
-    for (const other of this.steps.values()) {
-      const [dx, dy] = [middle(other)[0] - x, middle(other)[1] - y];
-      const ahead = dx * right + dy * down;
-      if (other === step || ahead <= 4) continue;
-      const cost = ahead + 2 * Math.abs(dx * down + dy * right);
-      if (cost < least) [found, least] = [other.id, cost];
-    }
-    return found;
-  }
-
   close() {
     cancelAnimationFrame(this.frame);
-    this.observer.disconnect();
+    this.camera.close();
   }
 }

@@ -7,7 +7,7 @@ export class StepTable {
   constructor(stage) {
     this.stage = stage;
     this.body = element("tbody");
-    this.root = element("div", { class: "nbg-scroll nbg-steps", hidden: true, role: "group", "aria-label": "Steps", tabindex: "0" },
+    this.root = element("div", { class: "nbg-scroll nbg-steps", hidden: true, role: "region", "aria-label": "Steps", tabindex: "0" },
       element("table", {}, element("thead", {}, element("tr", {}, ...HEAD.map(name => element("th", { scope: "col" }, name)))), this.body));
   }
 
@@ -15,7 +15,7 @@ export class StepTable {
     this.root.hidden = !isOpen;
     this.stage.root.hidden = isOpen;
     if (isOpen) this.draw();
-    else this.stage.fit();
+    else this.stage.camera.fit();
   }
 
   // New rows; called when the picture is another one.

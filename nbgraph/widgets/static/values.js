@@ -76,7 +76,7 @@ function tableView(shown) {
   fill(shown.rows);
   const box = element("div", { class: "nbg-table" }, element("p", { class: "nbg-hint" }, shown.text),
     shown.ref && pagesView(shown, asked, ask, fill),
-    element("div", { class: "nbg-scroll", tabindex: "0", role: "group", "aria-label": shown.text },
+    element("div", { class: "nbg-scroll", tabindex: "0", role: "region", "aria-label": shown.text },
       element("table", {}, element("thead", {}, head), body)));
   return box;
 }

@@ -1,0 +1,53 @@
+// Shapes: SVG elements, and where in a drawing they stand, read from what is drawn.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function shape(tag, attributes, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+const numbers = text => (text.match(/-?[\d.]+/g) ?? []).map(Number);
+
+// The box round several shapes (a step that answers has two borders). It is read, not measured: the browser knows no
+// boxes as long as the view is hidden, as it is in a notebook that is just opening.
+export function around(shapes) {
+  const [xs, ys] = [[], []];
+  for (const part of shapes) {
+    const given = name => Number(part.getAttribute(name));
+    if (part.localName === "ellipse") {
+      xs.push(given("cx") - given("rx"), given("cx") + given("rx"));
+      ys.push(given("cy") - given("ry"), given("cy") + given("ry"));
+    } else numbers(part.getAttribute("d") ?? part.getAttribute("points")).forEach((one, index) => (index % 2 ? ys : xs).push(one));
+  }
+  const [x, y] = [Math.min(...xs), Math.min(...ys)];
+  return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
+}
+
+// The middle of a path of cubic curves: the point between its halves, or that of the curve in its middle.
+export function middleOf(path) {
+  const points = numbers(path.getAttribute("d"));
+  const at = index => ({ x: points[2 * index], y: points[2 * index + 1] });
+  const curves = (points.length / 2 - 1) / 3;
+  if (curves % 2 === 0) return at((curves / 2) * 3);
+  const [one, two, three, four] = [0, 1, 2, 3].map(index => at(((curves - 1) / 2) * 3 + index));
+  return { x: (one.x + 3 * two.x + 3 * three.x + four.x) / 8, y: (one.y + 3 * two.y + 3 * three.y + four.y) / 8 };
+}
+
+// The step that lies nearest in a direction, of those ahead.
+export function nearest(step, others, [right, down]) {
+  const middle = ({ box }) => [box.x + box.width / 2, box.y + box.height / 2];
+  const [x, y] = middle(step);
+  let found = null;
+  let least = Infinity;
+  for (const other of others) {
+    const [dx, dy] = [middle(other)[0] - x, middle(other)[1] - y];
+    const ahead = dx * right + dy * down;
+    if (other === step || ahead <= 4) continue;
+    const cost = ahead + 2 * Math.abs(dx * down + dy * right);
+    if (cost < least) [found, least] = [other.id, cost];
+  }
+  return found;
+}
