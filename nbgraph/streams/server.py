@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +20,24 @@ from typing import Self
 from nbgraph.errors import DeployError
 
 STARTED_WITHIN = 10.0
+# Runs a command ($2...) until its standard input ends, which it does when whoever started it is gone, however that came
+# about; then removes the folder ($1), where one is given. Portable, unlike PR_SET_PDEATHSIG, which looks at a thread.
+GUARD = """
+folder=$1; shift
+exec 3<&0
+"$@" </dev/null 3<&- & server=$!
+(
+    read _ <&3
+    trap '' TERM
+    kill $server
+    while kill -0 $server 2>/dev/null; do sleep 0.02; done
+    [ -z "$folder" ] || rm -rf "$folder"
+) & guard=$!
+wait $server; status=$?
+kill $guard 2>/dev/null
+wait $guard
+exit $status
+"""
 
 
 def server_binary() -> Path:
@@ -32,8 +52,12 @@ def server_binary() -> Path:
     return Path(found)
 
 
-def server_config(host: str, port: int, token: str, store: str, *, is_safe: bool) -> str:
+def server_config(
+    host: str, port: int, token: str, store: str, *, is_safe: bool, token_file: str = "", monitor: str = ""
+) -> str:
     """The configuration file of a server with JetStream; with `is_safe` it acknowledges what is on disk.
+
+    `token_file`: a file with a line `token: "..."`, read in place of the token. `monitor`: where it tells its state.
 
     >>> print(server_config("127.0.0.1", 4222, "t", "/data", is_safe=True), end="")
     listen: "127.0.0.1:4222"
@@ -42,16 +66,21 @@ def server_config(host: str, port: int, token: str, store: str, *, is_safe: bool
     jetstream { store_dir: "/data", sync_interval: always }
     """
     sync = ", sync_interval: always" if is_safe else ""
+    key = f"include {json.dumps(token_file)}" if token_file else f"token: {json.dumps(token)}"
     return (
         f'listen: "{host}:{port}"\n'
-        f"authorization {{ token: {json.dumps(token)} }}\n"
-        f"max_payload: 8MB\n"
-        f"jetstream {{ store_dir: {json.dumps(store)}{sync} }}\n"
+        + (f'http: "{monitor}"\n' if monitor else "")
+        + f"authorization {{ {key} }}\n"
+        + "max_payload: 8MB\n"
+        + f"jetstream {{ store_dir: {json.dumps(store)}{sync} }}\n"
     )
 
 
 class NatsServer:
-    """A server of our own on 127.0.0.1, with a token; with `is_safe` what it acknowledged is on disk."""
+    """A server of our own on 127.0.0.1, with a token; with `is_safe` what it acknowledged is on disk.
+
+    It ends with this process, also when that is killed.
+    """
 
     def __init__(self, folder: Path | None = None, *, is_safe: bool = False, port: int = -1) -> None:
         self._owns_folder = folder is None
@@ -59,6 +88,8 @@ class NatsServer:
         self.token = secrets.token_hex(16)
         self._is_safe, self._port = is_safe, port
         self._process: subprocess.Popen[bytes] | None = None
+        self._started_by = 0
+        self.pid = 0
         self.url = ""
 
     def start(self) -> Self:
@@ -69,30 +100,38 @@ class NatsServer:
         config = self.folder / "server.conf"
         config.write_text(self._config(ports))
         config.chmod(0o600)  # the token stands in it
-        log = (self.folder / "log").open("ab")
-        self._process = subprocess.Popen(
-            [server_binary(), "-c", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        log.close()
-        self.url = self._wait_for(ports)
+        removed = str(self.folder) if self._owns_folder else ""
+        command = ["sh", "-c", GUARD, "sh", removed, server_binary(), "-c", config]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
+        self.pid, self.url = self._wait_for(ports)
         self._port = int(self.url.rpartition(":")[2])
+        self._started_by = os.getpid()
         atexit.register(self.stop)
         return self
 
     def stop(self) -> None:
         """End it, and remove what it kept where the folder was ours."""
+        if self._started_by not in (0, os.getpid()):
+            return  # a forked child is at its end: the server is its parent's
         atexit.unregister(self.stop)
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
+        self._end()
         if self._owns_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self) -> None:
         """End it as a crash would; the data stay."""
         if self._process is not None:
-            self._process.kill()
+            os.kill(self.pid, signal.SIGKILL)
+            self._process.wait(10)
+            self._end()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
             self._process.wait(10)
             self._process = None
 
@@ -106,14 +145,16 @@ class NatsServer:
         text = server_config("127.0.0.1", self._port, self.token, str(self.folder / "data"), is_safe=self._is_safe)
         return f"{text}ports_file_dir: {json.dumps(str(ports))}\n"
 
-    def _wait_for(self, ports: Path) -> str:
+    def _wait_for(self, ports: Path) -> tuple[int, str]:
+        """Its process id and address, from the file `nats-server_PID.ports` that it writes when it is up."""
         deadline = time.monotonic() + STARTED_WITHIN
         while time.monotonic() < deadline:
             for file in ports.glob("*.ports"):
                 with contextlib.suppress(json.JSONDecodeError):  # half written
-                    return str(json.loads(file.read_text())["nats"][0])
+                    return int(file.stem.rpartition("_")[2]), str(json.loads(file.read_text())["nats"][0])
             if self._process is not None and self._process.poll() is not None:
                 break
             time.sleep(0.01)
+        self._end()
         lines = (self.folder / "log").read_text(errors="replace").splitlines()[-3:]
         raise DeployError(f"The NATS server did not start: {' | '.join(lines)}")
