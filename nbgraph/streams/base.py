@@ -84,10 +84,15 @@ class Load:
 
 
 class Delivery(Protocol):
-    """A message in the hand of a reader; `attempt` counts deliveries from 1, across crashes."""
+    """A message in the hand of a reader; `attempt` counts deliveries from 1, across crashes.
+
+    `turn` counts the deliveries of its shard: with one that is one more than the last, nobody else had one in between.
+    None where the broker can't tell.
+    """
 
     message: Message
     attempt: int
+    turn: int | None
 
     async def ack(self) -> None:
         """It is done; it will not be delivered again."""

@@ -29,7 +29,7 @@ class MemoryDelivery:
     """A message that is out; it comes back when its lease ends."""
 
     def __init__(self, shard: _Shard, kept: _Kept, lease: float) -> None:
-        self.message, self.attempt = kept.message, kept.attempts
+        self.message, self.attempt, self.turn = kept.message, kept.attempts, shard.next_turn()
         self._shard, self._kept, self._lease = shard, kept, lease
         self._timer = asyncio.get_running_loop().call_later(lease, self._back)
         self._is_open = True
@@ -64,6 +64,10 @@ class _Shard:
         self._queue = queue
         self.waiting: deque[_Kept] = deque()
         self.out = 0
+        self._turns = itertools.count()
+
+    def next_turn(self) -> int:
+        return next(self._turns)
 
     def done(self, kept: _Kept) -> None:
         self.out -= 1

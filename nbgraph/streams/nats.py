@@ -54,6 +54,7 @@ class NatsDelivery:
         headers.pop(DEDUPE, None)
         self.message = Message(id, received.data, msgspec.json.decode(key) if key else None, headers)
         self.attempt = received.metadata.num_delivered or 1
+        self.turn = received.metadata.sequence.consumer
         self._received = received
 
     async def ack(self) -> None:

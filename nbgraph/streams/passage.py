@@ -31,7 +31,8 @@ class Passage:
     """`root` is the id of the event that entered, `message` that of the message that brought this part of it.
 
     `deadline` is in seconds since 1970; `sent` counts the messages made, so that a part that runs again makes the
-    same ids and the broker drops the doubles.
+    same ids and the broker drops the doubles. With an `outbox` they are laid there instead of being published, for
+    whoever must keep something else first.
     """
 
     broker: Broker
@@ -44,6 +45,7 @@ class Passage:
     hops: int = 0
     beside: Mapping[str, str] = field(default_factory=dict)  # headers handed on as they are: traceparent
     sent: int = 0
+    outbox: list[tuple[QueueSpec, Message]] | None = None
 
     @classmethod
     def of_message(cls, broker: Broker, pack: Callable[[Any], bytes], message: Message) -> Self:
@@ -76,7 +78,11 @@ class Passage:
         if self.deadline is not None:
             told[f"{PREFIX}Deadline"] = repr(self.deadline)
         id = f"{self.message}/{queue.name}.{self.sent}"
-        await self.broker.publish(queue, Message(id, self.pack(body), key, told))
+        message = Message(id, self.pack(body), key, told)
+        if self.outbox is None:
+            await self.broker.publish(queue, message)
+        else:
+            self.outbox.append((queue, message))
 
 
 current: ContextVar[Passage | None] = ContextVar("nbgraph_passage", default=None)

@@ -94,6 +94,23 @@ def test_a_refused_message_comes_again_counted(play, request):
     assert play(story) == [1, 2, 3]
 
 
+def test_deliveries_of_a_shard_are_counted(play, request):
+    spec = queue(request, is_keyed=True)
+
+    async def story(broker):
+        await broker.declare(spec)
+        for number in range(3):
+            await broker.publish(spec, Message(f"m{number}", b"x", key="k"))
+        deliveries, turns = broker.read(spec), []
+        for is_refused in (False, True, False):
+            (delivery,) = await take(deliveries, 1)
+            turns.append(delivery.turn)
+            await (delivery.nack() if is_refused else delivery.ack())
+        return [turn - turns[0] for turn in turns]
+
+    assert play(story) == [0, 1, 2]
+
+
 def test_an_unacknowledged_message_comes_again_after_its_lease_unless_extended(play, request):
     spec = queue(request, lease=0.4)
 
