@@ -20,6 +20,7 @@ from nbgraph.capture.definition import Definition, ordered
 from nbgraph.capture.imports import Imports, home_of
 from nbgraph.capture.literal import constructed, literal
 from nbgraph.capture.live import SOMETHING, closure, decorated, defaults, methods, written_in_class
+from nbgraph.capture.local import imported_by
 from nbgraph.capture.names import Names, names_in
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, refused, secrets_in
 from nbgraph.capture.requirements import versions_of
@@ -206,6 +207,7 @@ class Module:
             self.define(own, value, where)
             self._add(Definition(name, f"{name} = {own}", (own,)), value)
             return
+        self.modules |= imported_by(node)
         statement = f"{name} = {source.text}" if own is None else source.text
         needs = names_in(statement)
         self._need_all(needs, self._looked_up_by(plain), source, where, skip={name, *enclosed})

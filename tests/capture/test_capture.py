@@ -299,6 +299,31 @@ def test_own_modules_are_copied_and_packages_pinned(
     assert answers(written(project), 0) == [4]
 
 
+LATE = """
+class Reader:
+    def post_init(self):
+        import yaml
+        self.read = yaml.safe_load
+    def do(self, body):
+        from late import twice
+        return twice(self.read(body["text"]))
+
+_ = g.to(Reader)
+"""
+
+
+def test_what_is_imported_where_it_is_used_goes_along_too(
+    notebook: Notebook, written: Written, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("late")
+    (folder / "late.py").write_text("def twice(n): return 2 * n\n")
+    monkeypatch.syspath_prepend(str(folder))
+    notebook.cell(LATE)
+    project = capture(notebook["g"])
+    assert (sorted(project.files), [pin.name for pin in project.requirements.pins]) == (["late.py"], ["pyyaml"])
+    assert answers(written(project), {"text": "21"}) == [42]
+
+
 REFUSED = {
     "f = open('/dev/null')": "is an open file, which can't leave the notebook",
     "import threading; f = threading.Lock()": "is a lock,",
