@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +21,7 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
 from nbgraph.handler import Handler
-from nbgraph.types import Shape
+from nbgraph.types import Clock, Shape
 
 POSITIONAL = "*"  # the argument that holds what a cell wrote without names: `Batch(10)`
 ROUTES = "routes"  # a router's argument: its constructor gets each route as a Call
@@ -51,6 +53,15 @@ class Call:
     gathered: Callable[[Event], Iterable[Event]] | None  # what it has of an event whose way is at its end
     nests: bool  # it starts an event loop of its own
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
+    anew: Callable[[Clock], Call]  # the same step with a memory of its own, going by another clock
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the step has a `state` that goes from one event to the next."""
+        if inspect.isroutine(self.target) or inspect.isclass(self.target):
+            return False
+        kinds = [kind for kind in type(self.target).__mro__ if kind is not Handler]
+        return "state" in getattr(self.target, "__dict__", {}) or any("state" in vars(kind) for kind in kinds)
 
     @property
     def awaits(self) -> bool:
@@ -79,12 +90,26 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
         return before
     if isinstance(arguments.get(ROUTES), Mapping):
         arguments[ROUTES] = {name: call_of(graph, declare(route, name)) for name, route in arguments[ROUTES].items()}
+    return _built(graph, step, resolved, arguments, values, time.monotonic)
+
+
+def _built(
+    graph: Graph, step: Step, resolved: Any, arguments: dict[str, Any], values: tuple[Any, ...], clock: Clock
+) -> Call:
     context = Context(
-        graph.name, step.name, step.function, report=graph.report_metric or ignore_metric,
+        graph.name, step.name, step.function, clock=clock, report=graph.report_metric or ignore_metric,
         incoming=partial(_incoming, graph, step.name),
     )  # fmt: skip
     target = build(resolved, arguments, step, context)
-    return _look_at(target, step, resolved, values, context)
+    anew = partial(_anew, graph, step, resolved, arguments, values)
+    return _look_at(target, step, resolved, values, context, anew)
+
+
+def _anew(
+    graph: Graph, step: Step, resolved: Any, arguments: dict[str, Any], values: tuple[Any, ...], clock: Clock
+) -> Call:
+    is_object = not (inspect.isclass(resolved) or inspect.isroutine(resolved) or isinstance(resolved, Step))
+    return _built(graph, step, copy.copy(resolved) if is_object else resolved, arguments, values, clock)
 
 
 def _incoming(graph: Graph, name: str) -> int:
@@ -174,7 +199,14 @@ def _signature(function: Any) -> inspect.Signature | None:
         return None  # many builtins do not tell
 
 
-def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], context: Context) -> Call:
+def _look_at(
+    target: Any,
+    step: Step,
+    resolved: Any,
+    values: tuple[Any, ...],
+    context: Context,
+    anew: Callable[[Clock], Call],
+) -> Call:
     """Decide, once, everything about how the target is called."""
     function, shape = _entry(target, step.options)
     given = function.keywords if isinstance(function, partial) else {}
@@ -204,7 +236,7 @@ def _look_at(target: Any, step: Step, resolved: Any, values: tuple[Any, ...], co
         overdue=target.overdue if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
         nests=starts_loop(plain),
-        values=values,
+        values=values, anew=anew,
     )  # fmt: skip
 
 

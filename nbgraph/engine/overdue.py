@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from nbgraph.engine.plan import Answers, Plan
 
 
@@ -20,9 +23,13 @@ def release_overdue(plan: Plan, now: float) -> list[Answers]:
     >>> release_overdue(graph.plan(), 0.0)
     []
     """
-    found = []
+    return [plan.resume(name, chunk) for name, chunk in overdue(plan, now)]
+
+
+def overdue(plan: Plan, now: float) -> Iterator[tuple[str, Any]]:
+    """What is due by now, with the step that lets it go."""
     for name, step in plan.steps.items():
         due = step.call.due() if step.call.due is not None else None
         if due is not None and due <= now and step.call.overdue is not None:
-            found += [plan.resume(name, chunk) for chunk in step.call.overdue()]
-    return found
+            for chunk in step.call.overdue():
+                yield name, chunk

@@ -1,7 +1,7 @@
 """Tally: calls, errors and seconds of every step, and what the steps of one event saw.
 
 A graph with observers runs move by move; a served graph shall run as its one generated function. So the tally stands
-around each step's own function instead, and the functions are generated anew with those.
+around each step's own function instead, in a twin of the plan.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from nbgraph.engine.call import Call
-from nbgraph.engine.generate import generate
 from nbgraph.engine.plan import Plan
+from nbgraph.engine.twin import with_calls
 
 BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
@@ -98,17 +98,7 @@ class Tally(Collector):
 
     def watching(self, plan: Plan) -> Plan:
         """The plan with the tally around every step."""
-        steps = {
-            name: replace(step, call=replace(step.call, function=self._around(name, step.call)))
-            for name, step in plan.steps.items()
-        }
-        made = generate(
-            plan.name, steps, plan.starts, is_line_wanted=False, uses_events=plan.uses_events, is_async=plan.is_async
-        )
-        return replace(
-            plan, steps=steps, source=made.source, line=None, tree=made.tree, fused=None, after=made.after,
-            staged=made.staged, takes=made.takes,
-        )  # fmt: skip
+        return with_calls(plan, {name: self._watched(name, step.call) for name, step in plan.steps.items()})
 
     def around(self, name: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """A function that is not awaited, counted and timed."""
@@ -143,6 +133,11 @@ class Tally(Collector):
         calls = [found for found in seen if found.step == step]
         if step in self._steps and calls and calls[-1].error is None:
             self._steps[step].errors += 1
+
+    def _watched(self, name: str, call: Call) -> Call:
+        return replace(
+            call, function=self._around(name, call), anew=lambda clock: self._watched(name, call.anew(clock))
+        )
 
     def _around(self, name: str, call: Call) -> Callable[[Any], Any]:
         if not call.awaits:
