@@ -93,7 +93,8 @@ class NatsServer:
         self.url = ""
 
     def start(self) -> Self:
-        """Start, or start again on the same port and data after `kill`."""
+        """Start, or start again on the same port and data after `kill` or a crash."""
+        self._end()
         ports = self.folder / "ports"
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir(parents=True)
@@ -111,6 +112,10 @@ class NatsServer:
         self._started_by = os.getpid()
         atexit.register(self.stop)
         return self
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         """End it, and remove what it kept where the folder was ours."""
