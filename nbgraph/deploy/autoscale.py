@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,13 +54,13 @@ class Rule:
         return wanted if now - self.quiet_since >= COOL_DOWN else replicas
 
 
-def rules_of(autoscale: Mapping[str, tuple[int, int, float]], functions: list[str]) -> dict[str, Rule]:
-    """The rules that `autoscale={"score": (1, 8, 100)}` means."""
+def rules_of(autoscale: Mapping[str, tuple[int, int, float]], functions: Sequence[str]) -> dict[str, Rule]:
+    """The rules that `autoscale={"score": (1, 8, 100)}` means for functions that can be scaled."""
     rules = {}
     for name, given in autoscale.items():
-        if name not in functions[1:]:
+        if name not in functions:
             raise DeployError(
-                f'autoscale names "{name}"; functions behind a queue: {", ".join(functions[1:]) or "none"}.'
+                f'autoscale names "{name}"; functions that can be scaled: {", ".join(functions) or "none"}.'
             )
         least, most, target = given
         if not (1 <= least <= most and target > 0):

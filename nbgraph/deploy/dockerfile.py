@@ -11,6 +11,8 @@ from nbgraph.errors import ExportError
 
 PYTHON = "/packages/bin/python"
 PATH = "/runtime"
+LIVE, READY = "/health/live", "/health/ready"
+WHEELS_NOTE = b"Wheels in this folder are taken before those of an index.\n"  # so that the folder is there without any
 STAGE = "nbgraph.stage=packages"  # by this the leftovers of builds are found
 _PIP = f"pip --python {PYTHON} --disable-pip-version-check install --no-cache-dir --no-warn-script-location"
 _TEXT = """\
@@ -56,7 +58,8 @@ def dockerfile(graph: str, base: str, paths: Iterable[str]) -> str:
         )
     return _TEXT.format(
         graph=json.dumps(graph), base=base, pip=_PIP, path=PATH, stage=STAGE, copies=_copies(sorted(paths)), user=USER,
-        port=PORT, metrics_port=METRICS_PORT, health=json.dumps(_health()), entrypoint=json.dumps(entrypoint()),
+        port=PORT, metrics_port=METRICS_PORT, health=json.dumps(asking(PYTHON, PORT, LIVE)),
+        entrypoint=json.dumps(entrypoint()),
     )  # fmt: skip
 
 
@@ -69,9 +72,14 @@ def entrypoint() -> list[str]:
     ]  # fmt: skip
 
 
-def _health() -> list[str]:
-    ask = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{PORT}/health/live', timeout=4)"
-    return [PYTHON, "-I", "-c", ask]
+def asking(python: str, port: int, path: str) -> list[str]:
+    """The command that fails unless a port of this container answers with 200.
+
+    >>> asking("python3", 8080, "/health/live")[:3]
+    ['python3', '-I', '-c']
+    """
+    ask = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}{path}', timeout=4)"
+    return [python, "-I", "-c", ask]
 
 
 def _copies(paths: list[str]) -> str:

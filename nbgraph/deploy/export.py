@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from nbgraph.capture.project import Project, capture
-from nbgraph.capture.requirements import runtime_requirements
-from nbgraph.deploy.compose import compose
-from nbgraph.deploy.dockerfile import default_base, dockerfile
-from nbgraph.deploy.profile import Profile
-from nbgraph.deploy.readme import readme
-from nbgraph.deploy.split import Function, split
-from nbgraph.deploy.wheel import own_wheel, wheel_of
-from nbgraph.errors import DeployError, ExportError
+from nbgraph.deploy.autoscale import rules_of
+from nbgraph.deploy.compose import compose_files
+from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
+from nbgraph.deploy.order import Order
+from nbgraph.deploy.project import digest, project_files
+from nbgraph.deploy.replicas import check_most, replicas_of
+from nbgraph.deploy.services import services_of
+from nbgraph.deploy.split import slug, split
+from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
 
-MANIFEST = "nbgraph.json"
-VERSION = 1
-LATER = ("swarm", "kubernetes", "nuclio")
+TARGETS: dict[str, Callable[[Order], dict[str, bytes]]] = {"compose": compose_files}
+ONE_DOOR = ("compose", "swarm")  # callers reach one port of one container there, and nobody scales the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,125 +29,51 @@ class Export:
     folder: Path
     files: Mapping[str, str]
     digest: str
+    note: str = ""
 
     def __repr__(self) -> str:
         listed = "\n".join(f"  {path}" for path in self.files)
-        return f"{self.folder}\n{listed}"
+        return f"{self.folder}\n{listed}" + (f"\n{self.note}" if self.note else "")
 
 
-def export(graph: Graph, folder: Path, target: str = "compose") -> Export:
+def export(
+    graph: Graph,
+    folder: Path,
+    target: str = "compose",
+    *,
+    replicas: Any = None,
+    autoscale: Mapping[str, tuple[int, int, float]] | None = None,
+    registry: str | None = None,
+) -> Export:
     """Write the project of a graph; the same graph gives the same bytes."""
-    if target in LATER:
-        raise ExportError(f'Target "{target}" can\'t be written yet; today: "compose".')
-    if target != "compose":
-        raise ExportError(f'There is no target "{target}" for an export; today: "compose".')
+    if target not in TARGETS:
+        raise ExportError(f'There is no target "{target}" for an export; targets: {", ".join(TARGETS)}.')
     folder = folder.expanduser().resolve()
-    before = _owned(folder)
-    function = only_function(graph)
-    files = project_files(function)
-    _replace(folder, files, before)
-    return Export(folder, _hashes(files), digest(files))
+    before = owned(folder)
+    order = _order(graph, target, replicas, autoscale or {}, registry)
+    files = TARGETS[target](order)
+    told = {"graph": graph.name, "target": target, "functions": [function.name for function, _ in order.projects]}
+    files[MANIFEST] = manifest(told, files)
+    files = dict(sorted(files.items()))
+    replace(folder, files, before)
+    return Export(folder, hashes(files), digest(files))
 
 
-def only_function(graph: Graph) -> Function:
-    """The one function that a graph must be today."""
+def _order(
+    graph: Graph,
+    target: str,
+    replicas: Any,
+    autoscale: Mapping[str, tuple[int, int, float]],
+    registry: str | None,
+) -> Order:
     functions = split(graph)
-    if len(functions) > 1:
-        names = ", ".join(function.name for function in functions)
-        raise DeployError(
-            f'Graph "{graph.name}" has several functions ({names}), which can\'t be exported yet; host it with '
-            'graph.deploy("process") or graph.deploy("docker"), or take the @function marks out.'
-        )
-    return functions[0]
-
-
-def project_files(
-    function: Function, base_image: str | None = None, requirements: Sequence[str] = ()
-) -> dict[str, bytes]:
-    """All files of the project of one function, the manifest included."""
-    project = capture(function.graph, requirements)
-    running = project.contents()
-    files = {
-        **running,
-        "runtime/requirements.txt": runtime_requirements(is_part=function.is_part).text().encode(),
-        **dict(_wheels(project)),
-    }
-    if function.is_part:
-        running["function.json"] = files["function.json"] = function.document().encode()
-    name = function.graph.name
-    copied = [path for path in running if path != "requirements.txt"]
-    size = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))
-    files["Dockerfile"] = dockerfile(name, base_image or default_base(), copied).encode()
-    files["compose.yaml"] = compose(name, function.name, Profile.of_artifacts(size)).encode()
-    files[".dockerignore"] = b"README.md\ncompose.yaml\nnbgraph.json\napi_key\n.git\n"
-    files["README.md"] = readme(name, list(files)).encode()
-    files[MANIFEST] = _manifest(function, files).encode()
-    return dict(sorted(files.items()))
-
-
-def digest(files: Mapping[str, bytes]) -> str:
-    """One SHA-256 over paths and contents; what images are tagged with."""
-    whole = hashlib.sha256()
-    for path in sorted(files):
-        whole.update(f"{path}\0{len(files[path])}\0".encode() + files[path])
-    return whole.hexdigest()
-
-
-def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put the files into a folder that is new or ours."""
-    for path, content in files.items():
-        place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-
-
-def _wheels(project: Project) -> list[tuple[str, bytes]]:
-    """nbgraph itself, then packages that no index has; a note, so that the folder is there without any."""
-    own, content = own_wheel()
-    bundled = [wheel_of(name) for name in project.requirements.bundled]
-    note = ("wheels/README.txt", b"Wheels in this folder are taken before those of an index.\n")
-    return [(f"runtime/{own}", content), note, *((f"wheels/{name}", content) for name, content in bundled)]
-
-
-def _manifest(function: Function, files: Mapping[str, bytes]) -> str:
-    document = {"version": VERSION, "graph": function.graph.name, "function": function.name, "files": _hashes(files)}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
-
-
-def _owned(folder: Path) -> set[str]:
-    """The files of an earlier export into the folder; refuses one that holds anything else's."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return set()
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return {*manifest["files"], MANIFEST}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ExportError(
-            f"{folder} is not empty and was not written by an export (it has no {MANIFEST}); choose a new folder."
-        ) from None
-
-
-def _replace(folder: Path, files: Mapping[str, bytes], before: set[str]) -> None:
-    """The new project stands complete beside the old one before it takes its place; files of others stay."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as room:
-        fresh, old = Path(room) / "new", Path(room) / "old"
-        fresh.mkdir(mode=0o755)
-        write(fresh, files)
-        for path in sorted(folder.rglob("*")) if folder.exists() else ():
-            inside = path.relative_to(folder).as_posix()
-            if path.is_file() and inside not in before and not (fresh / inside).exists():
-                (fresh / inside).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, fresh / inside)
-        if folder.exists():
-            os.replace(folder, old)
-        try:
-            os.replace(fresh, folder)
-        except BaseException:
-            if old.exists():
-                os.replace(old, folder)
-            raise
+    has_one_door = target in ONE_DOOR
+    wanted = replicas_of(functions, replicas, has_one_door=has_one_door)
+    if autoscale and has_one_door:
+        raise ExportError(f'Target "{target}" does not scale by itself; say how many there are: replicas=...')
+    rules = rules_of(autoscale, [function.name for function in functions])
+    for function in functions:
+        check_most(function, rules[function.name].most if function.name in rules else 1)
+    projects = [(function, project_files(function)) for function in functions]
+    services = services_of(projects, wanted, registry=registry)
+    return Order(graph.name, slug(graph.name), projects, tuple(services), rules)

@@ -18,16 +18,26 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 LAST_LINES = 12
+DIGITS = 16  # of a content's SHA-256, which are the tag
 KEPT_STAGES = 5  # they are what makes the next build quick
 _STEP = re.compile(r"Step (\d+/\d+) : (.*)")
 Say = Callable[[str], None]
+
+
+def tag_of(name: str, digest: str) -> str:
+    """The name of an image: the same content, the same name.
+
+    >>> tag_of("score", "0123456789abcdef01")
+    'nbgraph/score:0123456789abcdef'
+    """
+    return f"nbgraph/{name}:{digest[:DIGITS]}"
 
 
 def built(
     client: DockerClient, files: Mapping[str, bytes], wheels: Sequence[Path], repository: str, digest: str, say: Say
 ) -> str:
     """The tag of an image of the project; built only where there is none of the same content yet."""
-    tag = f"{repository}:{digest[:16]}"
+    tag = f"{repository}:{digest[:DIGITS]}"
     if client.images.list(tag):
         say("The image is there already")
         return tag

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nbgraph.deploy.export import write
 from nbgraph.deploy.hosted import Request, State, alone, failed_start
 from nbgraph.deploy.profile import GRACE_SECONDS
+from nbgraph.deploy.project import write
 from nbgraph.errors import DeployError
 
 PREFIX = "nbgraph-"

@@ -8,10 +8,19 @@ from typing import Any
 USER = "10001:10001"
 PORT, METRICS_PORT = 8080, 9090
 TMP = "noexec,nosuid,nodev,size=64m"
+LOG = {"max-size": "10m", "max-file": "2"}  # 20 MiB at most
 GRACE_SECONDS = 30  # between SIGTERM and SIGKILL; the worker itself gives up a little earlier
 PIDS = 256
 LEAST_MEMORY = 2**30
 SECRETS = "/run/secrets"
+LOCKED: dict[str, Any] = {  # in the words that Docker, Compose and Swarm share
+    "user": USER,
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "pids_limit": PIDS,
+    "init": True,
+}
 KEY_FILE = f"{SECRETS}/api_key"
 
 
@@ -40,17 +49,12 @@ def hardened(profile: Profile) -> dict[str, Any]:
     from docker.types import LogConfig
 
     return {
-        "user": USER,
-        "read_only": True,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
+        **LOCKED,
         "tmpfs": {"/tmp": TMP},
-        "pids_limit": PIDS,
         "mem_limit": profile.memory,
         "memswap_limit": profile.memory,
-        "init": True,
         "restart_policy": {"Name": "unless-stopped"},
-        "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),  # 20 MiB at most
+        "log_config": LogConfig(type="json-file", config=LOG),
     }
 
 

@@ -4,49 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbgraph.deploy.profile import PORT
+from nbgraph.deploy.dockerfile import LIVE, READY
+from nbgraph.deploy.order import Order
+from nbgraph.deploy.profile import METRICS_PORT, PORT
+from nbgraph.deploy.secret_files import SCRIPT
 
-_MEANING = {
+_FILES = {
     "graph.yaml": "the graph: steps, arrows, conditions",
     "handlers.py": "the functions, classes and constants that the steps call",
     "artifacts.json": "the data and models: type, format, size, SHA-256 of each",
+    "function.json": "the queues that the function reads, and whether callers are answered by it",
     "requirements.txt": "the packages that the code needs, as they were in the notebook",
     "runtime/": "nbgraph itself, and the packages that its worker needs",
     "wheels/": "packages that no index has",
     "Dockerfile": "how the image is built",
-    "compose.yaml": "how the container runs: not as root, without capabilities, on a read-only disk",
+    "compose.yaml": "how the containers run: not as root, without capabilities, on a read-only disk",
+    SCRIPT: "makes the secrets, once, outside this folder",
+    "broker/": "the NATS server that keeps what is on its way between the functions",
 }
 _TEXT = """\
 # {title}
 
 Written by nbgraph from a notebook; a change belongs there, since the next export writes this folder anew.
 
-| file | holds |
+{parts}| file | holds |
 |---|---|
 {rows}
 
+{run}
+`GET {live}` and `{ready}` tell its state, `/openapi.json` describes it. Metrics for Prometheus are on
+port {metrics} inside the containers' network. SIGTERM lets a container finish what it has begun.
+"""
+_RUN = {
+    "compose": """\
 Build and start it, ask it something, stop it:
 
 ```
-docker compose up --build --wait
+{secrets}docker compose up --build --wait
 curl -H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
 docker compose down
 ```
-
+""",
+}
+_ALONE = """
 Without Docker, in an environment with the packages of both lists and the wheel in `runtime/`:
 
 ```
 python -m nbgraph.serve --project . --port {port}
 ```
-
-`GET /health/live` and `/health/ready` tell its state, `/openapi.json` describes it. Metrics for Prometheus are on
-port 9090 inside the container's network. SIGTERM lets it finish what it has begun.
 """
 
 
-def readme(graph: str, paths: Iterable[str]) -> str:
+def readme(order: Order, target: str, paths: Iterable[str]) -> str:
     """The text of README.md."""
-    present = {*paths, *(f"{path.partition('/')[0]}/" for path in paths if "/" in path)}
-    rows = [f"| `{name}` | {meaning} |" for name, meaning in _MEANING.items() if name in present]
+    has_parts = order.broker is not None
+    first = f"sh {SCRIPT}\n" if has_parts else ""
+    run = _RUN[target].format(port=PORT, secrets=first, name=order.name) + (
+        "" if has_parts else _ALONE.format(port=PORT)
+    )
+    return _TEXT.format(
+        title=_title(order.graph), parts=_parts(order), rows=_rows(paths), run=run, live=LIVE, ready=READY,
+        metrics=METRICS_PORT,
+    )  # fmt: skip
+
+
+def _title(graph: str) -> str:
+    """A graph's name without what Markdown could take for its own."""
     title = "".join(character if character.isalnum() or character in " -_." else " " for character in graph)
-    return _TEXT.format(title=" ".join(title.split()) or "graph", rows="\n".join(rows), port=PORT)
+    return " ".join(title.split()) or "graph"
+
+
+def _rows(paths: Iterable[str]) -> str:
+    """A row for each kind of file that is there, at the top or in a function's folder."""
+    present = {path.rpartition("/")[2] for path in paths} | {f"{part}/" for path in paths for part in path.split("/")}
+    return "\n".join(f"| `{name}` | {meaning} |" for name, meaning in _FILES.items() if name in present)
+
+
+def _parts(order: Order) -> str:
+    """The functions of a graph that has several, and the queues between them."""
+    if order.broker is None:
+        return ""
+    rows = []
+    for service in order.functions:
+        assert service.function is not None
+        reads = ", ".join(f"`{name}`" for name in service.function.reads) or "callers"
+        rows.append(f"| `{service.name}/` | {reads} | {service.replicas} | `{service.image}` |")
+    return "\n".join(["| function | takes events from | replicas | image |", "|---|---|---|---|", *rows, "", ""])

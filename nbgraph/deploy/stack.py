@@ -14,6 +14,7 @@ from nbgraph.deploy.docker import archive, explained, published, removed, wait
 from nbgraph.deploy.hosted import Request, State, alone
 from nbgraph.deploy.profile import GRACE_SECONDS, METRICS_PORT, PORT, SECRETS, Profile, hardened, labels
 from nbgraph.deploy.progress import Say
+from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, worker_options
 from nbgraph.deploy.split import Function
 from nbgraph.errors import DeployError
 from nbgraph.streams.server import server_config
@@ -21,10 +22,6 @@ from nbgraph.streams.server import server_config
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container as Running
-
-BROKER, BROKER_PORT, DATA = "broker", 4222, "/data"
-TOKEN, CONFIG = "broker_token", "server.conf"
-BROKER_MEMORY = Profile(memory=512 * 2**20)
 
 
 class Stack:
@@ -170,8 +167,8 @@ class Stack:
             ports[f"{PORT}/tcp"] = (self.request.host, self.request.port)
         given = {TOKEN: self._token}
         if is_gateway and self.request.api_key is not None:
-            given["api_key"] = self.request.api_key
-        command = ["--broker", f"nats://{BROKER}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}"]
+            given[KEY] = self.request.api_key
+        command = worker_options(self._functions[function])
         name = f"{self._network}-{function}-{next(self._numbers)}"
         container = self._create(name, image, function, profile, given, ports=ports, command=command)
         container.start()

@@ -262,11 +262,19 @@ class Doors:
 
     # --- leaving the notebook (deploy) ---
 
-    def export(self: Graph, folder: str | Path, target: str = "compose") -> Export:
+    def export(
+        self: Graph,
+        folder: str | Path,
+        target: str = "compose",
+        *,
+        replicas: Any = None,
+        autoscale: Mapping[str, tuple[int, int, float]] | None = None,
+        registry: str | None = None,
+    ) -> Export:
         """Write the graph as a readable project that runs without this notebook."""
         from nbgraph.deploy.export import export
 
-        return export(self, Path(folder), target)
+        return export(self, Path(folder), target, replicas=replicas, autoscale=autoscale, registry=registry)
 
     def deploy(
         self: Graph,

@@ -1,0 +1,37 @@
+"""Order: what an export is to write, before it is put into a target's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nbgraph.deploy.autoscale import Rule
+from nbgraph.deploy.services import BROKER, Projects, Service, broker_folder
+
+
+@dataclass(frozen=True)
+class Order:
+    """`name`: the graph's, as hosts and labels allow it. `rules`: for the functions that scale by themselves."""
+
+    graph: str
+    name: str
+    projects: Projects
+    services: tuple[Service, ...]
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+
+    @property
+    def functions(self) -> list[Service]:
+        """The services but the broker, the gateway first."""
+        return [service for service in self.services if service.function is not None]
+
+    @property
+    def broker(self) -> Service | None:
+        """What joins the functions, where there are several."""
+        return next((service for service in self.services if service.function is None), None)
+
+    def folders(self) -> dict[str, bytes]:
+        """What the images are built from, each in a folder of its own."""
+        files = {f"{function.name}/{path}": text for function, its in self.projects for path, text in its.items()}
+        if self.broker is not None:
+            files |= {f"{BROKER}/{path}": text for path, text in broker_folder().items()}
+        return files

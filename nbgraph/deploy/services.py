@@ -1,0 +1,112 @@
+"""Services: what runs of a graph in containers, in the words of no platform; every target writes or starts these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nbgraph.deploy.broker import broker_files, broker_tag
+from nbgraph.deploy.image import tag_of
+from nbgraph.deploy.profile import SECRETS, Profile
+from nbgraph.deploy.project import digest, profile_of
+from nbgraph.deploy.split import Function
+from nbgraph.errors import ExportError
+from nbgraph.streams.server import server_config
+
+BROKER, BROKER_PORT, MONITOR_PORT, DATA = "broker", 4222, 8222, "/data"
+BROKER_MEMORY = Profile(memory=512 * 2**20)
+CONFIG, CONFIG_FOLDER = "server.conf", "/etc/nats"
+KEY, TOKEN = "api_key", "broker_token"  # what workers read: the keys of callers, the broker's token
+TOKEN_LINE = "broker_auth"  # what the broker reads: the same token, in the words of its configuration
+Projects = Sequence[tuple[Function, Mapping[str, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Containers of one image, all alike; `function` is None for the broker.
+
+    `folder`: what the image is built from. `options`: what is added to the image's own command. `secrets`: the files
+    that it finds in /run/secrets. `is_gateway`: callers come to it.
+    """
+
+    name: str
+    image: str
+    folder: str
+    options: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    profile: Profile = field(default_factory=Profile)
+    replicas: int = 1
+    function: Function | None = None
+    is_gateway: bool = False
+
+
+def services_of(
+    projects: Projects, replicas: Mapping[str, int], *, registry: str | None = None, base_image: str | None = None
+) -> list[Service]:
+    """The gateway, the other functions, and last the broker where there is one."""
+    found = [_service(function, files, replicas, registry) for function, files in projects]
+    if len(found) == 1:
+        return found
+    if any(service.name == BROKER for service in found):
+        raise ExportError(f'A function is called "{BROKER}", as the service that joins the functions is; rename it.')
+    return [*found, broker_service(registry, base_image)]
+
+
+def broker_service(registry: str | None = None, base_image: str | None = None) -> Service:
+    """The NATS server that joins the functions.
+
+    >>> broker_service().options, broker_service().secrets
+    (('-c', '/etc/nats/server.conf'), ('broker_auth',))
+    """
+    image = placed(broker_tag(base_image), registry)
+    options = ("-c", f"{CONFIG_FOLDER}/{CONFIG}")
+    return Service(BROKER, image, BROKER, options, (TOKEN_LINE,), BROKER_MEMORY)
+
+
+def broker_folder(base_image: str | None = None) -> dict[str, bytes]:
+    """What stands in the broker's folder: what its image is built from, and its configuration."""
+    return {**broker_files(base_image), CONFIG: broker_config().encode()}
+
+
+def broker_config() -> str:
+    """The server's configuration; the token stands in a secret beside it. It acknowledges what is on disk.
+
+    >>> print(broker_config(), end="")
+    listen: "0.0.0.0:4222"
+    http: "0.0.0.0:8222"
+    authorization { include "../../run/secrets/broker_auth" }
+    max_payload: 8MB
+    jetstream { store_dir: "/data", sync_interval: always }
+    """
+    secret = f"../..{SECRETS}/{TOKEN_LINE}"  # the server takes every path for one relative to its configuration
+    everywhere = "0.0.0.0"
+    return server_config(
+        everywhere, BROKER_PORT, "", DATA, is_safe=True, token_file=secret, monitor=f"{everywhere}:{MONITOR_PORT}"
+    )
+
+
+def worker_options(function: Function, broker: str = BROKER) -> tuple[str, ...]:
+    """How a worker is told where the broker is, in the words of `python -m nbgraph.serve`."""
+    if not function.is_part:
+        return ()
+    return ("--broker", f"nats://{broker}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}")
+
+
+def placed(image: str, registry: str | None) -> str:
+    """The image's name in a registry.
+
+    >>> placed("nbgraph/score:12", "registry.example.com/team/"), placed("nbgraph/score:12", None)
+    ('registry.example.com/team/nbgraph/score:12', 'nbgraph/score:12')
+    """
+    return f"{registry.rstrip('/')}/{image}" if registry else image
+
+
+def _service(
+    function: Function, files: Mapping[str, bytes], replicas: Mapping[str, int], registry: str | None
+) -> Service:
+    is_gateway = not function.is_part or function.asks or function.confirms
+    secrets = (*((KEY,) if is_gateway else ()), *((TOKEN,) if function.is_part else ()))
+    return Service(
+        function.name, placed(tag_of(function.name, digest(files)), registry), function.name, worker_options(function),
+        secrets, profile_of(files), replicas.get(function.name, 1), function, is_gateway,
+    )  # fmt: skip
