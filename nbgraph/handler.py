@@ -33,8 +33,8 @@ class Handler:
 
     A subclass may have `post_init()`, called once when the graph is made ready; `select_outlets(body)`,
     which names the next steps; and, when it holds events back, `release()` and `due()`. What it remembers from one
-    event to the next stands in `state`, as plain data, so that a debugger can step back over it and a deployment
-    can keep it. A constructor that names `context` or `name` gets them.
+    event to the next stands in `state`, set by its constructor, as plain data: a debugger can then step back over it,
+    and a worker keeps it where the next one finds it. A constructor that names `context` or `name` gets them.
     """
 
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
@@ -58,6 +58,9 @@ class Handler:
             kind = bound.signature.parameters[name].kind
             arguments.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
         return arguments
+
+    def beside(self, first: Any) -> None:
+        """Share with the first instance of this step in a worker what should be there once, such as a connection."""
 
     def release(self) -> Iterable[Any]:
         """What is still held back, in the form of `do`'s result, at the end of a stream; the state starts anew."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from nbgraph.engine.call import Call
 from nbgraph.engine.generate import generate
 from nbgraph.engine.plan import Plan
+from nbgraph.handler import Handler
 from nbgraph.types import Clock
 
 
@@ -42,4 +43,8 @@ def twin(plan: Plan, clock: Clock) -> Plan:
     >>> graph.run("a"), graph.run("b"), other.run("a")
     (0, 1, 0)
     """
-    return with_calls(plan, {name: step.call.anew(clock) for name, step in plan.steps.items() if step.call.remembers})
+    calls = {name: step.call.anew(clock) for name, step in plan.steps.items() if step.call.remembers}
+    for name, call in calls.items():
+        if isinstance(call.target, Handler):
+            call.target.beside(plan.steps[name].call.target)
+    return with_calls(plan, calls)

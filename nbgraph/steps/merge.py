@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 from nbgraph.event import Event
@@ -43,7 +42,7 @@ class Merge(Handler):
         self._max_behind = max_behind
         self._expected = expected_num_events
         self._context = context
-        self.state: OrderedDict[Any, list[Any]] = OrderedDict()  # key -> the parts that came
+        self.state: dict[Any, list[Any]] = {}  # key -> the parts that came, the oldest first
 
     def do(self, event: Event) -> list[Event]:
         key = self._key(event)
@@ -70,7 +69,8 @@ class Merge(Handler):
         return max(self._context.incoming(), 1) if self._context is not None else 1
 
     def _give_up(self) -> None:
-        key, parts = self.state.popitem(last=False)
+        key = next(iter(self.state))
+        parts = self.state.pop(key)
         if self._context is not None:
             message = "Event %r is given up: %d of its %d parts came to be merged."
             self._context.logger.error(message, key, len(parts), self._parts())

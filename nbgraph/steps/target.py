@@ -44,8 +44,8 @@ class Target(Handler):
             raise GraphError(f"{type(self).__name__} got max_events={max_events!r}; expected at least 1.")
         self._max_events, self._seconds = max_events, flush_after_seconds
         self._clock = clock_of(context)
-        self._began = 0.0
-        self.state: list[Any] = []
+        if max_events > 1:
+            self.state: dict[str, Any] = {"began": 0.0, "items": []}  # when the first came, and all that wait
         self.do = self._by_event if self.shape is Shape.EVENT else self._by_body
 
     def items(self, body: Any, event: Event | None) -> list[Any]:
@@ -57,7 +57,10 @@ class Target(Handler):
         raise NotImplementedError(f"{type(self).__name__} has no write(items)")
 
     def holding(self) -> bool:
-        return bool(self.state)
+        return bool(self.state) and bool(self.state["items"])
+
+    def beside(self, first: Any) -> None:
+        self.write = first.write  # type: ignore[method-assign]  # one file, one connection
 
     def _by_body(self, body: Any) -> None:
         self._take(self.items(body, None))
@@ -66,25 +69,29 @@ class Target(Handler):
         self._take(self.items(event.body, event))
 
     def _take(self, items: list[Any]) -> None:
-        if not self.state:
-            self._began = self._clock() if self._seconds is not None else 0.0
-        self.state.extend(items)
+        if self._max_events == 1:
+            self.write(items)
+            return
+        waiting: list[Any] = self.state["items"]
+        if not waiting:
+            self.state["began"] = self._clock() if self._seconds is not None else 0.0
+        waiting.extend(items)
         due = self.due()
-        if len(self.state) >= self._max_events or (due is not None and due <= self._clock()):
+        if len(waiting) >= self._max_events or (due is not None and due <= self._clock()):
             try:
                 self.flush()
             except BaseException:
-                del self.state[len(self.state) - len(items) :]  # the event fails, so it may come again
+                del waiting[len(waiting) - len(items) :]  # the event fails, so it may come again
                 raise
 
     def flush(self) -> None:
         """Write what is held back; it stays so when that fails."""
-        if self.state:
-            self.write(self.state)
-            self.state = []
+        if self.holding():
+            self.write(self.state["items"])
+            self.state["items"] = []
 
     def due(self) -> float | None:
-        return self._began + self._seconds if self._seconds is not None and self.state else None
+        return self.state["began"] + self._seconds if self._seconds is not None and self.holding() else None
 
     def release(self) -> tuple[()]:
         self.flush()

@@ -146,7 +146,7 @@ class AggregateByKey(Handler):
     def ended(self, seconds: float, time: Any) -> Iterator[Event]:
         """An event for each key that has something in its windows as they end at a time; the time is given alike."""
         just_before = seconds - 0.5  # periods are whole seconds: this is in the last one
-        for key, series in self.state["keys"].items():
+        for key, series in dict.items(self.state["keys"]):  # see Batch._late
             if any(map(Series.has_any, self.layouts, series, [just_before] * len(series))):
                 place = {**_named("key", self._key, key), **_named("time", self._time_field, time_like(seconds, time))}
                 columns = self._code.columns_at(series, just_before)

@@ -56,7 +56,7 @@ class LastOfKey:
         if self._seconds is None:
             return []
         limit = self._clock() - self._seconds
-        late = [key for key, (_, since, _) in self._held.items() if since <= limit]
+        late = [key for key, (_, since, _) in dict.items(self._held) if since <= limit]  # see Batch._late
         return [self._held.pop(key)[2] for key in late]
 
     def release(self) -> list[Event]:
@@ -65,7 +65,7 @@ class LastOfKey:
     def due(self) -> float | None:
         if self._seconds is None or not self._held:
             return None
-        return min(since for _, since, _ in self._held.values()) + self._seconds
+        return min(since for _, since, _ in dict.values(self._held)) + self._seconds
 
 
 class EndOfPeriod:

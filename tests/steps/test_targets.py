@@ -126,7 +126,7 @@ def test_when_writing_fails_the_event_fails_and_the_others_wait() -> None:
     shop.do(1)
     with pytest.raises(ConnectionError):
         shop.do(2)
-    assert (shop.state, shop.holding()) == ([1], True)
+    assert (shop.state["items"], shop.holding()) == ([1], True)
     log.clear()
     shop.do(3)
     assert (log, shop.holding()) == ([[1, 3]], False)
