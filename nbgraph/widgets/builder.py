@@ -30,7 +30,7 @@ class BuilderWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module(*PICTURE, "panel.js", "builder.js")
+    _esm = module(*PICTURE, "panel.js", "cell.js", "builder.js")
     _css = styles("graph.css", "debugger.css", "builder.css")
 
     sheet = traitlets.Dict().tag(

@@ -16,6 +16,10 @@ graph = Graph("shout")
 graph.to(clean).to(shout).respond()
 show(graph)
 """
+BUILDER = """
+from nbgraph.widgets.builder import BuilderWidget
+BuilderWidget(graph)
+"""
 RUN = 'answers = [graph.run(f" a{n} ") for n in range(50)]\nprint(answers[-1])'
 
 
@@ -113,16 +117,30 @@ def test_a_reopened_notebook_shows_the_picture_and_no_error_box(browser, page, l
     context.close()
 
 
-def test_notebook_7_shows_the_live_view(browser, lab):
+def test_notebook_7_shows_the_views_and_takes_a_cell(browser, lab):
     context = browser.new_context(viewport={"width": 1100, "height": 700})
     page = context.new_page()
-    page.goto(f"{lab.url}/notebooks/{lab.notebook('seven.ipynb', GRAPH)}")
+    page.goto(f"{lab.url}/notebooks/{lab.notebook('seven.ipynb', GRAPH, BUILDER)}")
     page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
                            "?.connectionStatus === 'connected'", timeout=30_000)  # fmt: skip
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_selector(".nbg-stage svg", timeout=20_000)
-    assert page.locator(".nbg-static img").is_visible() is False
+    page.locator(".nbg-builder button", has_text="To a new cell").click()
+    page.locator(".jp-Cell", has_text="%%graph shout").wait_for()
+    assert (page.locator(".nbg-static img").is_visible(), page.locator(".jp-CodeCell").count()) == (False, 3)
     context.close()
+
+
+def test_the_builders_text_is_put_into_a_new_cell_below(page, lab):
+    page.evaluate(OPEN, lab.notebook("build.ipynb", GRAPH, BUILDER, "'the cell after'"))
+    page.locator(f"{CURRENT}.nbg-builder .nbg-source").wait_for()
+    page.locator(f"{CURRENT}.nbg-builder button", has_text="To a new cell").click()
+    page.locator(f"{CURRENT}.nbg-builder [role=status]", has_text="new cell below").wait_for()
+    page.evaluate(CLOSE)
+    book = nbformat.read(lab.folder / "build.ipynb", 4)
+    assert [cell.source.split("\n")[0] for cell in book.cells[1:]] == [
+        "", "%%graph shout", "'the cell after'",
+    ]  # fmt: skip
 
 
 def test_nbconvert_shows_the_picture(lab, tmp_path):

@@ -1,5 +1,6 @@
 // The builder: a palette, the picture, a sheet for the chosen step, the text beside it. The kernel makes every edit.
 import { button, download, pictureBar } from "./bar.js";
+import { putIntoCell, reachable } from "./cell.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
 import { element } from "./values.js";
@@ -29,15 +30,16 @@ function render({ model, el }) {
       edit("text", { text: text.value });
     }
   });
+  const done = element("span", { class: "nbg-hint", role: "status" });
   const copy = async () => {
     text.select();
     await navigator.clipboard?.writeText(text.value).catch(() => document.execCommand("copy"));
-    spoken.textContent = "The text is copied; paste it into a cell.";
+    done.textContent = "The text is copied; paste it into a cell.";
   };
-  const toCell = () => {
-    edit("cell");
-    spoken.textContent = "The text stands in a new cell as soon as the next cell has run.";
+  const toCell = async () => {
+    done.textContent = await putIntoCell(model, el, text.value);
   };
+  const where = reachable(model) ? "Put the text into a new cell below this one" : "Copy the text for a new cell: this front end lets no view make one";
   const palette = paletteView(model, name => {
     const before = new Set(Object.values(model.get("sheet").steps).map(step => step.name));
     wanted = steps => steps.find(step => !before.has(step.name));
@@ -49,7 +51,7 @@ function render({ model, el }) {
     element("div", { class: "nbg-text-row" }, text, element("p", { class: "nbg-acts" },
       button("Apply text", "Let the picture follow the text (Shift+Enter)", () => edit("text", { text: text.value })),
       button("Copy", "Copy the text, to paste it into a cell", copy),
-      button("To a new cell", "Put the text into a new cell, below the next cell that runs", toCell))), spoken);
+      button("To a new cell", where, toCell), done)), spoken);
 
   const choose = id => {
     chosen = id;
