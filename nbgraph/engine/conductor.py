@@ -45,6 +45,9 @@ class Conductor:
 
     async def begin(self, ticket: Ticket) -> None:
         """Let an event enter and run to its stages."""
+        if ticket.walk is not None:
+            await self._walk_on(ticket)
+            return
         if self._plan.staged is not None and not self._plan.observers:
             await self._go(ticket, self._plan.staged, ticket.event.body, ticket.event)
             return
@@ -97,10 +100,12 @@ class Conductor:
 
     async def _walk_on(self, ticket: Ticket) -> None:
         """Move by move until all that is left is under way at stages."""
-        walk = ticket.walk
+        walk, stops = ticket.walk, ticket.stops
         assert walk is not None
         try:
-            while walk.waiting or (not ticket.open and walk.has_more()):
+            while walk.waiting or (not ticket.open and (stops is None or stops.is_last) and walk.has_more()):
+                if stops is not None and stops.has_parked():
+                    continue
                 stage = self._stages.get(walk.waiting[-1].step) if walk.waiting[-1].chunks is None else None
                 if stage is None:
                     await walk.advance()
@@ -142,6 +147,7 @@ class Conductor:
         if ticket.walk is not None:
             ticket.extend(ticket.walk.answers)
             ticket.late.extend(ticket.walk.answers.late)
+        if ticket.walk is not None and ticket.stops is None:
             ticket.walk.ended(ticket.error if isinstance(ticket.error, StepError) else None)
         if ticket.done is not None:
             ticket.done(ticket)

@@ -61,6 +61,10 @@ class PlanStep:
         """Whether several of its calls may be under way at once."""
         return bool(self.call.concurrency) and not self.call.draws_async
 
+    def due(self) -> float | None:
+        """When, on the clock of the steps, it wants to let something go although no event comes."""
+        return self.call.due() if self.call.due is not None else None
+
     @property
     def always(self) -> bool:
         return all(arrow.test is None and not arrow.otherwise for arrow in self.arrows)

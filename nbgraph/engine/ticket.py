@@ -9,13 +9,14 @@ from nbgraph.engine.plan import Answers
 from nbgraph.event import Event
 
 if TYPE_CHECKING:
+    from nbgraph.engine.journey import Stops
     from nbgraph.engine.walk import Walk
 
 
 class Ticket(Answers):
     """Its answers so far, where it is parked, how many of its calls are under way; its error at the end."""
 
-    __slots__ = ("done", "error", "event", "open", "parked", "walk")
+    __slots__ = ("done", "error", "event", "open", "parked", "stops", "walk")
 
     def __init__(self, event: Event, done: Callable[[Ticket], None] | None = None) -> None:
         super().__init__()
@@ -24,6 +25,7 @@ class Ticket(Answers):
         self.open = 0
         self.error: Exception | None = None
         self.walk: Walk | None = None
+        self.stops: Stops | None = None  # of a run, which tells of the walk's begin and end itself
 
     def park(self, step: str, body: Any, event: Event | None) -> None:
         """Called by the generated code where a stage begins."""
