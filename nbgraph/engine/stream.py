@@ -105,7 +105,7 @@ def _answers(
         yield from plan.fused(rows)
     else:
         for row in rows:
-            yield from _one(plan, _event(row, key), is_lazy=is_lazy)
+            yield from _one(plan, event_of_row(row, key), is_lazy=is_lazy)
     for name, chunk in ends:
         yield from plan.resume(name, chunk).all()
     if settled is not None:
@@ -201,7 +201,7 @@ async def _outcomes(
 async def _given(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Any, None]:
     """The answers to one event, one by one as its steps give them."""
     while (row := await inlet.next()) is not END:
-        walk = plan.walk(_event(row, key), plan.observers)
+        walk = plan.walk(event_of_row(row, key), plan.observers)
         try:
             async for answer in walk.given():
                 yield answer
@@ -228,14 +228,15 @@ async def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Ticket,
 def _entered(row: Any, key: Key) -> Ticket:
     """A ticket for the row; with an error where the row can't become an event."""
     try:
-        return Ticket(_event(row, key))
+        return Ticket(event_of_row(row, key))
     except Exception as error:
         ticket = Ticket(row if isinstance(row, Event) else Event(row))
         ticket.error = error
         return ticket
 
 
-def _event(row: Any, key: Key) -> Event:
+def event_of_row(row: Any, key: Key) -> Event:
+    """The event around a row of a source; `key` is a field of its body, or a function of that."""
     event = entering(row)
     if key is not None:
         event.key = key(event.body) if callable(key) else _field(event.body, key)
