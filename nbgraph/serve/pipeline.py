@@ -22,6 +22,7 @@ from nbgraph.streams.passage import WHOLE, Passage, current
 from nbgraph.streams.wire import pack, unpack
 
 ATTEMPTS = 4  # deliveries after which a message that ends its worker every time is a dead letter
+AGAIN = 1.0  # seconds until what could not be finished comes again
 IN_FLIGHT = 64  # events of unkeyed queues that are worked on at once
 KIND, ROOT, CREDIT, STATUS = "Kind", "Root", "Credit", "Status"
 ANSWER, LATE, DONE, FAILED = "answer", "late", "done", "failed"
@@ -156,9 +157,9 @@ class Pipeline:
     # --- queues ---
 
     async def _read(self, name: str, spec: QueueSpec) -> None:
-        async for delivery in self._broker.read(spec):
+        async for delivery in self._broker.read(spec, keeps_leases=True):
             await self._gate.acquire()
-            task = loop.background(self._work(name, spec, delivery))
+            task = loop.background(self._work(name, delivery))
             self._working.add(task)
             task.add_done_callback(self._worked)
 
@@ -168,8 +169,17 @@ class Pipeline:
         if not task.cancelled() and task.exception() is not None:
             log.error("A delivery was not finished and will come again", exc_info=task.exception())
 
-    async def _work(self, name: str, spec: QueueSpec, delivery: Delivery) -> None:
-        """Run this function's part for one message; it is acknowledged when all of that is done."""
+    async def _work(self, name: str, delivery: Delivery) -> None:
+        """Do what a message asks for; it is acknowledged when all of that is done, else it comes again."""
+        try:
+            await self._done(name, delivery)
+            await delivery.ack()
+        except BaseException:
+            with contextlib.suppress(Exception):  # a broker that is away can't be told; the lease ends with us
+                await delivery.nack(AGAIN)
+            raise
+
+    async def _done(self, name: str, delivery: Delivery) -> None:
         passage = Passage.of_message(self._broker, pack, delivery.message)
         self.counts["redelivered"] += delivery.attempt > 1
         if delivery.attempt > ATTEMPTS:
@@ -178,12 +188,7 @@ class Pipeline:
         elif passage.is_expired:
             await self._reply(passage, FAILED, {"error": "The event's deadline passed while it waited."}, 504)
         else:
-            lease = loop.background(_extended(delivery, spec.lease / 3))
-            try:
-                await self._run(name, passage, delivery)
-            finally:
-                lease.cancel()
-        await delivery.ack()
+            await self._run(name, passage, delivery)
 
     async def _run(self, name: str, passage: Passage, delivery: Delivery) -> None:
         message = delivery.message
@@ -227,10 +232,3 @@ class Pipeline:
         """The queues this function writes to."""
         targets = [step.call.target for step in self._plan.steps.values()]
         return [target.spec for target in targets if isinstance(target, QueueWriter)]
-
-
-async def _extended(delivery: Delivery, every: float) -> None:
-    """Keep the lease of a delivery while its event is worked on."""
-    while True:
-        await asyncio.sleep(every)
-        await delivery.extend()

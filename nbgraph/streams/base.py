@@ -8,7 +8,7 @@ shard are delivered one at a time and in order; a full queue makes the publisher
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -124,8 +124,14 @@ class Broker(Protocol):
     async def publish(self, queue: QueueSpec, message: Message) -> None:
         """Returns once the message is kept; waits while the queue is full; a known id is taken as done."""
 
-    def read(self, queue: QueueSpec) -> AsyncIterator[Delivery]:
-        """Deliveries, shared among all who read the queue; closing the iterator ends the reading."""
+    async def remove(self, queue: QueueSpec) -> None:
+        """Drop the queue with all that it holds; nothing happens where it is not there."""
+
+    def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:
+        """Deliveries, shared among all who read the queue; closing the iterator ends the reading.
+
+        `keeps_leases`: they do not run out as long as this process lives, whatever keeps it busy.
+        """
 
     async def backlog(self, queue: QueueSpec) -> int:
         """How many messages wait or are being worked on."""

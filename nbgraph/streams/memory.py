@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,8 @@ class MemoryDelivery:
     """A message that is out; it comes back when its lease ends."""
 
     def __init__(self, shard: _Shard, kept: _Kept, lease: float) -> None:
-        self.message, self.attempt, self.turn = kept.message, kept.attempts, shard.next_turn()
+        self.message, self.attempt = kept.message, kept.attempts
+        self.turn: int | None = shard.next_turn()
         self._shard, self._kept, self._lease = shard, kept, lease
         self._timer = asyncio.get_running_loop().call_later(lease, self._back)
         self._is_open = True
@@ -103,7 +105,7 @@ class _Queue:
             self.shards[self.spec.shard_of(message.key)].waiting.append(kept)
             self._changed.notify_all()
 
-    async def take(self) -> MemoryDelivery:
+    async def take(self, lease: float) -> MemoryDelivery:
         async with self._changed:
             await self._changed.wait_for(lambda: self._free() is not None)
             shard = self._free()
@@ -111,7 +113,7 @@ class _Queue:
             kept = shard.waiting.popleft()
             kept.attempts += 1
             shard.out += 1
-        return MemoryDelivery(shard, kept, self.spec.lease)
+        return MemoryDelivery(shard, kept, lease)
 
     def load(self) -> Load:
         oldest = next(iter(self.kept), None)
@@ -156,6 +158,9 @@ class MemoryBroker(Broker):
     async def declare(self, queue: QueueSpec) -> None:
         self._queues.setdefault(queue.name, _Queue(queue))
 
+    async def remove(self, queue: QueueSpec) -> None:
+        self._queues.pop(queue.name, None)
+
     async def publish(self, queue: QueueSpec, message: Message) -> None:
         seen = (queue.name, message.id)
         if seen in self._seen:
@@ -165,9 +170,9 @@ class MemoryBroker(Broker):
             self._seen.popitem(last=False)
         await self._queues[queue.name].put(message)
 
-    async def read(self, queue: QueueSpec) -> AsyncIterator[Delivery]:
+    async def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:
         while True:
-            yield await self._queues[queue.name].take()
+            yield await self._queues[queue.name].take(math.inf if keeps_leases else queue.lease)
 
     async def backlog(self, queue: QueueSpec) -> int:
         return (await self.load(queue)).backlog

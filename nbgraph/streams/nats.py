@@ -11,14 +11,13 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import nats
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -31,40 +30,17 @@ from nats.js.api import (
 from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 
-from nbgraph.streams.base import UNSHARDED, Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError, TooLargeError
+from nbgraph.streams.base import Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError, TooLargeError
+from nbgraph.streams.nats_leases import Leases
+from nbgraph.streams.nats_publisher import Publisher
+from nbgraph.streams.nats_reader import DEDUPE, Reader, told_of
 
-ID, KEY = "Nbgraph-Id", "Nbgraph-Key"
-DEDUPE = "Nats-Msg-Id"
 DUPLICATE_WINDOW = 600.0  # seconds in which the server recognises a message id
 FULL = 10077  # the server's code for "maximum messages exceeded"
 LETTERS = "DEAD"
 STATES = "states"
 PAUSE = 0.02  # seconds before a full queue is tried again; doubled up to a second
-FETCH_WAIT = 5.0
 PAGE = 256  # consumers that the server tells of at once
-
-
-class NatsDelivery:
-    """A message that the server waits to hear of."""
-
-    def __init__(self, received: Msg) -> None:
-        headers = dict(received.headers or {})
-        key = headers.pop(KEY, None)
-        id = headers.pop(ID, "")
-        headers.pop(DEDUPE, None)
-        self.message = Message(id, received.data, msgspec.json.decode(key) if key else None, headers)
-        self.attempt = received.metadata.num_delivered or 1
-        self.turn = received.metadata.sequence.consumer
-        self._received = received
-
-    async def ack(self) -> None:
-        await self._received.ack_sync()  # the server knows: a crash from here on does not bring it back
-
-    async def nack(self, delay: float = 0.0) -> None:
-        await self._received.nak(delay or None)
-
-    async def extend(self) -> None:
-        await self._received.in_progress()
 
 
 class _NatsInbox:
@@ -88,29 +64,17 @@ class _NatsInbox:
 class NatsBroker(Broker):
     """A connection to a NATS server with JetStream."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, leases: Leases) -> None:
+        self._client, self._leases = client, leases
         self._jetstream: JetStreamContext = client.jetstream(timeout=10)
+        self._publisher = Publisher(client)
         self._letters_made = False
         self._state_bucket: KeyValue | None = None
 
     @classmethod
     async def connect(cls, url: str, *, token: str | None = None, patience: float = 60.0) -> NatsBroker:
         """Connect, waiting for a server that is not up yet; reconnects by itself whenever it has gone."""
-        deadline = asyncio.get_running_loop().time() + patience
-        pause = PAUSE
-        while True:
-            try:
-                client = await nats.connect(
-                    url, token=token, max_reconnect_attempts=-1, reconnect_time_wait=0.2, connect_timeout=2,
-                    error_cb=_quiet, allow_reconnect=True,
-                )  # fmt: skip
-                return cls(client)
-            except (OSError, nats.errors.Error) as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise ConnectionError(f"No NATS server answers at {url}: {error}") from error
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 1.0)
+        return cls(await _connected(url, token, patience), Leases(lambda: _connected(url, token, patience)))
 
     @property
     def is_connected(self) -> bool:
@@ -134,33 +98,28 @@ class NatsBroker(Broker):
                 ),
             )  # fmt: skip
 
+    async def remove(self, queue: QueueSpec) -> None:
+        with contextlib.suppress(NotFoundError):
+            await self._jetstream.delete_stream(_name(queue.name))
+
     async def publish(self, queue: QueueSpec, message: Message) -> None:
-        headers = {**message.headers, ID: message.id, DEDUPE: message.id}
-        if message.key is not None:
-            headers[KEY] = msgspec.json.encode(message.key, enc_hook=repr).decode()
+        headers = told_of(message)
         subject = f"{_name(queue.name)}.{queue.shard_of(message.key)}"
         pause = PAUSE
         while True:
             try:
-                await self._jetstream.publish(subject, message.body, headers=headers)
+                await self._publisher.publish(subject, message.body, headers)
                 return
             except APIError as error:
                 if error.err_code != FULL:
                     raise
-            except (nats.errors.TimeoutError, nats.errors.NoRespondersError, nats.js.errors.NoStreamResponseError):
+            except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
                 pass  # the server is away; the id keeps what did arrive from being doubled
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def read(self, queue: QueueSpec) -> AsyncIterator[Delivery]:
-        ready: asyncio.Queue[Delivery] = asyncio.Queue(UNSHARDED)
-        tasks = [asyncio.create_task(self._fetch(queue, shard, ready)) for shard in range(queue.shards)]
-        try:
-            while True:
-                yield await ready.get()
-        finally:
-            for task in tasks:
-                task.cancel()
+    def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:
+        return Reader(self._client, queue, _name(queue.name), self._leases if keeps_leases else None).deliveries()
 
     async def backlog(self, queue: QueueSpec) -> int:
         return (await self.load(queue)).backlog
@@ -226,22 +185,9 @@ class NatsBroker(Broker):
         await self._client.publish(address, body, headers=dict(headers))
 
     async def close(self) -> None:
+        self._leases.close()
         with contextlib.suppress(Exception):  # a server that is gone can't be told
             await asyncio.wait_for(self._client.drain(), 2)
-
-    async def _fetch(self, queue: QueueSpec, shard: int, ready: asyncio.Queue[Delivery]) -> None:
-        """Bring a shard's messages into the reader's hand, no more than may be out at once."""
-        name = _name(queue.name)
-        subscription = await self._jetstream.pull_subscribe_bind(durable=f"shard-{shard}", stream=name)
-        batch = 1 if queue.is_keyed else UNSHARDED // 2
-        while True:
-            try:
-                messages = await subscription.fetch(batch, timeout=FETCH_WAIT)
-            except (TimeoutError, nats.errors.Error, APIError):
-                await asyncio.sleep(PAUSE)  # nothing there, or the server is away for a while
-                continue
-            for message in messages:
-                await ready.put(NatsDelivery(message))
 
     async def _make_letters(self) -> None:
         if not self._letters_made:
@@ -262,6 +208,22 @@ class NatsBroker(Broker):
             except NotFoundError:
                 self._state_bucket = await self._jetstream.create_key_value(bucket=STATES)
         return self._state_bucket
+
+
+async def _connected(url: str, token: str | None, patience: float) -> Client:
+    deadline = asyncio.get_running_loop().time() + patience
+    pause = PAUSE
+    while True:
+        try:
+            return await nats.connect(
+                url, token=token, max_reconnect_attempts=-1, reconnect_time_wait=0.2, connect_timeout=2,
+                error_cb=_quiet, allow_reconnect=True,
+            )  # fmt: skip
+        except (OSError, nats.errors.Error) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise ConnectionError(f"No NATS server answers at {url}: {error}") from error
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
 
 
 async def _quiet(error: Exception) -> None:

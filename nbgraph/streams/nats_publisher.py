@@ -1,0 +1,62 @@
+"""A Publisher: messages to JetStream, and the server's word on each, with little work a message.
+
+The client's own `publish` makes a request of every message. Here one subscription hears all acknowledgements.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import msgspec
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.errors import APIError
+
+PATIENCE = 10.0  # seconds until a message counts as not taken
+
+
+class Publisher:
+    """Opened by the first message."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._prefix = client.new_inbox()
+        self._numbers = itertools.count()
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._opening: asyncio.Task[Any] | None = None
+
+    async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Returns once the server keeps the message; else an APIError, or the client's TimeoutError."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._client.subscribe(f"{self._prefix}.*", cb=self._heard))
+        if not self._opening.done():
+            await self._opening
+        loop = asyncio.get_running_loop()
+        token = f"{next(self._numbers):x}"
+        told = self._waiting[token] = loop.create_future()
+        timer = loop.call_later(PATIENCE, self._late, told)
+        try:
+            await self._client.publish(subject, body, f"{self._prefix}.{token}", headers)
+            await told
+        finally:
+            timer.cancel()
+            del self._waiting[token]
+
+    async def _heard(self, message: Msg) -> None:
+        told = self._waiting.get(message.subject.rpartition(".")[2])
+        if told is None or told.done():
+            return
+        if b'"error"' in message.data:
+            told.set_exception(APIError(**msgspec.json.decode(message.data)["error"]))
+        elif not message.data:  # a status only: no stream listens to that subject
+            told.set_exception(nats.errors.NoRespondersError())
+        else:
+            told.set_result(None)
+
+    @staticmethod
+    def _late(told: asyncio.Future[None]) -> None:
+        if not told.done():
+            told.set_exception(nats.errors.TimeoutError())

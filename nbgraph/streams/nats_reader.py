@@ -1,0 +1,137 @@
+"""A Reader: brings the messages of a queue from NATS JetStream into the hand of a worker, a bounded number ahead.
+
+Every shard's consumer is asked for a number of messages, which come as they arrive; all of them by one subscription. A
+request that the server ends, or that went down with it, is made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from nbgraph.streams.base import UNSHARDED, Delivery, Message, QueueSpec
+from nbgraph.streams.nats_leases import Leases
+
+DEDUPE = "Nats-Msg-Id"
+TOLD = "Nbgraph"  # the header with all of ours, since each header costs as much as a small message
+EXPIRES = 5.0  # seconds until the server ends a request for messages
+PAUSE = 0.1  # seconds before a request that was refused is made again
+ACK, NACK, PROGRESS = b"+ACK", b"-NAK", b"+WPI"
+
+
+def told_of(message: Message) -> dict[str, str]:
+    """The headers of a message: its id where the server looks for it, all else as JSON in one."""
+    return {DEDUPE: message.id, TOLD: json.dumps([message.key, dict(message.headers)], default=repr)}
+
+
+class NatsDelivery:
+    """A message that the server waits to hear of."""
+
+    def __init__(self, client: Client, received: Msg, leases: Leases | None) -> None:
+        self._client, self._reply, self._leases = client, received.reply, leases
+        told = dict(received.headers or {})
+        words = self._reply.split(".")  # https://docs.nats.io/reference/reference-protocols/nats_api_reference
+        # "$JS.ACK", in longer ones domain and account, stream, consumer, delivered, both sequences, ...
+        stream, _, delivered, sequence, turn, *_ = words[2:] if len(words) == 9 else words[4:]
+        self.attempt = int(delivered)
+        self.turn: int | None = int(turn)
+        key, headers = json.loads(told.pop(TOLD)) if TOLD in told else (None, {})
+        id = told.pop(DEDUPE, f"{stream}.{sequence}")  # whoever else writes into the queue may not have given one
+        self.message = Message(id, received.data, key, {**headers, **told})
+
+    async def ack(self) -> None:
+        await self._tell(ACK)
+
+    async def nack(self, delay: float = 0.0) -> None:
+        await self._tell(NACK + b' {"delay": %d}' % (delay * 1e9) if delay else NACK)
+
+    async def extend(self) -> None:
+        await self._client.publish(self._reply, PROGRESS)
+
+    async def _tell(self, word: bytes) -> None:
+        if self._leases is not None:
+            self._leases.end(self._reply)
+        await self._client.publish(self._reply, word)
+
+
+class Reader:
+    """One reader of a queue; `leases` keeps those of all that it holds, also of what waits in its hand."""
+
+    def __init__(self, client: Client, queue: QueueSpec, stream: str, leases: Leases | None) -> None:
+        self._client, self._queue, self._stream, self._leases = client, queue, stream, leases
+        self._inbox = client.new_inbox()
+        self._ready: asyncio.Queue[NatsDelivery] = asyncio.Queue()
+        self._left = [0] * queue.shards  # messages that were asked for and have not come
+        self._asked = [0.0] * queue.shards
+        self._batch = 8 if queue.is_keyed else UNSHARDED // 2
+
+    async def deliveries(self) -> AsyncGenerator[Delivery, None]:
+        subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._heard)
+        asking = asyncio.create_task(self._ask_again())
+        try:
+            while True:
+                yield await self._ready.get()
+                await self._ask_more()
+        finally:
+            asking.cancel()
+            await self._give_back(subscription)
+
+    async def _ask_again(self) -> None:
+        """Requests that have got lost with a server are made again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            for shard, asked in enumerate(self._asked):
+                if loop.time() > asked + EXPIRES + 1:
+                    self._left[shard] = 0
+            await self._ask_more()
+            await asyncio.sleep(1)
+
+    async def _ask_more(self) -> None:
+        if self._ready.qsize() > UNSHARDED // 2:
+            return
+        for shard, left in enumerate(self._left):
+            if left <= 0:
+                await self._ask(shard)
+
+    async def _ask(self, shard: int) -> None:
+        self._left[shard] = self._batch
+        self._asked[shard] = asyncio.get_running_loop().time()
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.shard-{shard}"
+        wanted = b'{"batch": %d, "expires": %d}' % (self._batch, EXPIRES * 1e9)
+        with contextlib.suppress(nats.errors.Error):  # the server is away: asked again in a while
+            await self._client.publish(subject, wanted, f"{self._inbox}.{shard}")
+
+    async def _heard(self, message: Msg) -> None:
+        shard = int(message.subject.rpartition(".")[2])
+        if not message.reply:
+            await self._ended(shard, (message.headers or {}).get("Status", ""))
+            return
+        self._left[shard] -= 1
+        if self._leases is not None:
+            self._leases.begin(message.reply, self._queue.lease)
+        self._ready.put_nowait(NatsDelivery(self._client, message, self._leases))
+        if self._left[shard] <= 0:
+            await self._ask_more()
+
+    async def _ended(self, shard: int, status: str) -> None:
+        """The server has ended a request: nothing came (404, 408), or something is not as it was (409, 503)."""
+        if status == "100":  # a sign of life
+            return
+        if status not in ("404", "408"):
+            await asyncio.sleep(PAUSE)
+        self._left[shard] = 0
+        await self._ask_more()
+
+    async def _give_back(self, subscription: Any) -> None:
+        """What was not taken up is for others, now and not when its lease ends."""
+        with contextlib.suppress(nats.errors.Error):
+            await subscription.unsubscribe()
+            while not self._ready.empty():
+                await self._ready.get_nowait().nack()
