@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import datetime
@@ -32,6 +31,7 @@ from nats.js.kv import KeyValue
 
 from nbgraph.streams.base import Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError, TooLargeError
 from nbgraph.streams.nats_leases import Leases
+from nbgraph.streams.nats_names import consumer_name, stream_name
 from nbgraph.streams.nats_publisher import Publisher
 from nbgraph.streams.nats_reader import DEDUPE, Reader, told_of
 
@@ -81,7 +81,7 @@ class NatsBroker(Broker):
         return bool(self._client.is_connected)
 
     async def declare(self, queue: QueueSpec) -> None:
-        name = _name(queue.name)
+        name = stream_name(queue.name)
         await self._make_stream(
             StreamConfig(
                 name=name, subjects=[f"{name}.*"], retention=RetentionPolicy.WORK_QUEUE,
@@ -93,18 +93,18 @@ class NatsBroker(Broker):
             await self._jetstream.add_consumer(
                 name,
                 ConsumerConfig(
-                    durable_name=f"shard-{shard}", filter_subject=f"{name}.{shard}", ack_policy=AckPolicy.EXPLICIT,
+                    durable_name=consumer_name(shard), filter_subject=f"{name}.{shard}", ack_policy=AckPolicy.EXPLICIT,
                     ack_wait=queue.lease, max_ack_pending=1 if queue.is_keyed else 1000, max_deliver=-1,
                 ),
             )  # fmt: skip
 
     async def remove(self, queue: QueueSpec) -> None:
         with contextlib.suppress(NotFoundError):
-            await self._jetstream.delete_stream(_name(queue.name))
+            await self._jetstream.delete_stream(stream_name(queue.name))
 
     async def publish(self, queue: QueueSpec, message: Message) -> None:
         headers = told_of(message)
-        subject = f"{_name(queue.name)}.{queue.shard_of(message.key)}"
+        subject = f"{stream_name(queue.name)}.{queue.shard_of(message.key)}"
         pause = PAUSE
         while True:
             try:
@@ -119,13 +119,13 @@ class NatsBroker(Broker):
             pause = min(pause * 2, 1.0)
 
     def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:
-        return Reader(self._client, queue, _name(queue.name), self._leases if keeps_leases else None).deliveries()
+        return Reader(self._client, queue, stream_name(queue.name), self._leases if keeps_leases else None).deliveries()
 
     async def backlog(self, queue: QueueSpec) -> int:
         return (await self.load(queue)).backlog
 
     async def load(self, queue: QueueSpec) -> Load:
-        name = _name(queue.name)
+        name = stream_name(queue.name)
         pages = [await self._jetstream.consumers_info(name, offset) for offset in range(0, queue.shards, PAGE)]
         in_flight = sum(consumer.num_ack_pending or 0 for page in pages for consumer in page)
         state = await self._state(name)  # after the consumers: what was done in between must not count as waiting
@@ -164,8 +164,8 @@ class NatsBroker(Broker):
         states = await self._states()
         try:
             if revision is None:
-                return int(await states.put(_name(name), state))
-            return int(await states.update(_name(name), state, last=revision))
+                return int(await states.put(stream_name(name), state))
+            return int(await states.update(stream_name(name), state, last=revision))
         except KeyWrongLastSequenceError:
             raise StaleError(name, revision or 0) from None
         except nats.errors.MaxPayloadError:
@@ -173,7 +173,7 @@ class NatsBroker(Broker):
 
     async def kept(self, name: str) -> tuple[bytes | None, int]:
         try:
-            entry = await (await self._states()).get(_name(name))
+            entry = await (await self._states()).get(stream_name(name))
             return entry.value, int(entry.revision or 0)
         except KeyNotFoundError:
             return None, 0
@@ -228,8 +228,3 @@ async def _connected(url: str, token: str | None, patience: float) -> Client:
 
 async def _quiet(error: Exception) -> None:
     """The client reconnects by itself; readiness tells that it is away."""
-
-
-def _name(name: str) -> str:
-    """A name as subjects and streams allow it, different for different names."""
-    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"_{ord(found[0]):x}_", name)

@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 
 from nbgraph.streams.base import UNSHARDED, Delivery, Message, QueueSpec
 from nbgraph.streams.nats_leases import Leases
+from nbgraph.streams.nats_names import consumer_name
 
 DEDUPE = "Nats-Msg-Id"
 TOLD = "Nbgraph"  # the header with all of ours, since each header costs as much as a small message
@@ -103,7 +104,7 @@ class Reader:
     async def _ask(self, shard: int) -> None:
         self._left[shard] = self._batch
         self._asked[shard] = asyncio.get_running_loop().time()
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.shard-{shard}"
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer_name(shard)}"
         wanted = b'{"batch": %d, "expires": %d}' % (self._batch, EXPIRES * 1e9)
         with contextlib.suppress(nats.errors.Error):  # the server is away: asked again in a while
             await self._client.publish(subject, wanted, f"{self._inbox}.{shard}")
