@@ -12,14 +12,14 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nbgraph"
 FLOORS = (
-    ("event", "errors", "types", "handler"),
+    ("event", "errors", "types", "handler", "inside"),
     ("graph",),
     ("streams",),
     ("steps",),
     ("engine",),
     ("debug", "render", "capture", "features"),
     ("serve", "deploy", "widgets"),
-    ("magic", "completion", "cli", "testing", "__main__"),
+    ("magic", "completion", "cli", "testing", "local", "__main__"),
 )
 SEES_ONLY = {"render": {"graph"}}  # besides the words of floor 0
 
@@ -30,6 +30,7 @@ DOORS = {
     "stream": "engine.stream",
     "astream": "engine.stream",
     "start": "engine.run",
+    "_over": "local.joined",
     "trace": "debug.recorder",
     "debug": "debug.debugger",
     "dot": "render.dot",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from nbgraph.errors import NbgraphError, text_of
 
@@ -26,12 +27,12 @@ def error_document(error: BaseException | None) -> dict[str, str] | None:
     return {"type": type(error).__name__, "message": text_of(error)}
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trace: a tenth of a dataclass's cost
     """One step's call for one event; `visit` counts the calls of the step for that event, from 1.
 
     `input` and `output` are what they were then. A frame that is about to run has no output yet. `edges` are the names
     of the steps it went on to, `reason` why where that was a choice; `seconds` is the handler's wall time.
+    `inner` are the calls that the step made itself: those of a router's routes, as steps `router/route`.
     """
 
     event_id: str
@@ -44,6 +45,7 @@ class Frame:
     edges: tuple[str, ...] = ()
     reason: str = ""
     dropped: bool = False
+    inner: tuple[Frame, ...] = ()
 
     def diff(self) -> dict[str, tuple[Any, Any]]:
         """What the step changed: path -> (before, after), with `MISSING` where there was or is nothing.
@@ -66,6 +68,7 @@ class Frame:
             "edges": list(self.edges),
             "reason": self.reason,
             "dropped": self.dropped,
+            "inner": [frame.to_dict() for frame in self.inner],
         }
 
 

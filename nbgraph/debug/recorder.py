@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from nbgraph.debug.frame import Frame
@@ -16,6 +18,7 @@ from nbgraph.engine.plan import entering
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
+from nbgraph.inside import Left
 
 
 class Recorder(Observer):
@@ -27,27 +30,43 @@ class Recorder(Observer):
         self.error: StepError | None = None
         self._keep = keep
         self._input: Any = None
+        self._inner: list[Frame] = []
         self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
 
     def before(self, move: Move) -> Skip | None:
         output, copy = self._last
         self._input = copy if output is not None and output is move.input else self._keep(move.input)
+        inner: list[Frame] = []
+        self._inner = inner
+        move.listen(lambda route, input: self._entered(move, inner, route, input))
         return None
+
+    def _entered(self, move: Move, inner: list[Frame], route: str, input: Any) -> Left:
+        """A call that the step makes itself; its place is that of its beginning."""
+        frame = Frame(move.event.id, f"{move.step}/{route}", move.visit, self._keep(input))
+        began, place = time.perf_counter(), len(inner)
+        inner.append(frame)
+
+        def left(output: Any, error: BaseException | None) -> None:
+            seconds = time.perf_counter() - began
+            inner[place] = replace(frame, output=self._keep(output), error=error, seconds=seconds)
+
+        return left
 
     def after(self, move: Move) -> None:
         output = self._keep(move.output)
         self._last = (move.output, output)
-        self.frames.append(frame_of(move, self._input, output))
+        self.frames.append(frame_of(move, self._input, output, self._inner))
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         self.answer, self.error = (answers[0] if answers else None), error
 
 
-def frame_of(move: Move, input: Any, output: Any) -> Frame:
+def frame_of(move: Move, input: Any, output: Any, inner: Sequence[Frame] = ()) -> Frame:
     """The frame of a move, with copies of its values."""
     return Frame(
         move.event.id, move.step, move.visit, input, output, move.error, move.seconds, move.edges, move.reason,
-        move.dropped,
+        move.dropped, tuple(inner),
     )  # fmt: skip
 
 

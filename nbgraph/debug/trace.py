@@ -55,8 +55,11 @@ class Trace:
         """One row a frame, as a pandas DataFrame."""
         import pandas
 
-        rows = [{**frame.to_dict(), "error": frame.error, "edges": frame.edges} for frame in self.frames]
-        return pandas.DataFrame(rows, columns=list(Frame.__dataclass_fields__))
+        rows = [
+            {**frame.to_dict(), "error": frame.error, "edges": frame.edges, "inner": frame.inner}
+            for frame in self.frames
+        ]
+        return pandas.DataFrame(rows, columns=list(Frame.__struct_fields__))
 
     def to_dict(self) -> dict[str, Any]:
         """The trace as plain data."""
@@ -99,7 +102,8 @@ def _recorded(error: Mapping[str, str] | None) -> RecordedError | None:
 
 
 def _frame(row: Mapping[str, Any]) -> Frame:
-    return Frame(**{**row, "edges": tuple(row["edges"]), "error": _recorded(row["error"])})
+    inner = tuple(map(_frame, row.get("inner", ())))
+    return Frame(**{**row, "edges": tuple(row["edges"]), "error": _recorded(row["error"]), "inner": inner})
 
 
 def _as_text(value: Any) -> Any:

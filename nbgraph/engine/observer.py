@@ -8,6 +8,7 @@ from typing import Any
 
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.inside import Entered
 
 
 @dataclass(slots=True)
@@ -16,7 +17,7 @@ class Move:
 
     Before the call `input` is the body the step gets; after it `output` is the body that goes on (the list of them
     where the step makes several), `edges` are the names of the steps it goes on to, `reason` says why where conditions
-    chose. `visit` counts the calls of this step for this event from 1. `dropped` is True where nothing goes on because
+    chose. A step that calls others (a router its routes) tells them to who `listen`s before the call. `visit` counts the calls of this step for this event from 1. `dropped` is True where nothing goes on because
     the step filtered the event out or holds it back. `error` is what the handler raised.
     """
 
@@ -30,6 +31,11 @@ class Move:
     edges: tuple[str, ...] = ()
     reason: str = ""
     dropped: bool = False
+    listeners: tuple[Entered, ...] = ()
+
+    def listen(self, entered: Entered) -> None:
+        """Be told of the calls that the step makes inside."""
+        self.listeners = (*self.listeners, entered)
 
 
 @dataclass(frozen=True, slots=True)

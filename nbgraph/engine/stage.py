@@ -17,6 +17,7 @@ from nbgraph.engine.pending import Departure
 from nbgraph.engine.plan import PlanStep
 from nbgraph.engine.ticket import Ticket
 from nbgraph.event import Event
+from nbgraph.inside import Watched
 from nbgraph.types import Shape
 
 
@@ -112,7 +113,8 @@ class Stage:
     async def _call(self, flight: Flight) -> Any:
         began = time.perf_counter()
         try:
-            return await self._made(flight.body, flight.event)
+            with Watched(flight.departure.move.listeners if flight.departure is not None else ()):
+                return await self._made(flight.body, flight.event)
         finally:
             flight.seconds = time.perf_counter() - began
 

@@ -22,6 +22,7 @@ from nbgraph.engine.pending import Departure, Pending
 from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
+from nbgraph.inside import Watched
 from nbgraph.types import Shape
 
 
@@ -115,9 +116,10 @@ class Walk:
         try:
             by_event = call.shape in (Shape.EVENT, Shape.EVENTS)
             given = event if by_event else part(event.body, call.input_path) if call.input_path else event.body
-            result = call.function(given)
-            if call.awaits:
-                result = await result
+            with Watched(departure.move.listeners):
+                result = call.function(given)
+                if call.awaits:
+                    result = await result
         except Exception as error:
             return self.failed(departure, error, time.perf_counter() - began)
         return await self.arrive(departure, result, time.perf_counter() - began)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError
 from nbgraph.event import Event
+from nbgraph.inside import is_watched, told
 from nbgraph.steps.asked import Asked
 from nbgraph.steps.repository import Described
 from nbgraph.types import Shape
@@ -59,7 +60,12 @@ class Branch:
         """Whether the target's own `do` is what is called, no retries or time limit around it, and is bare itself."""
         return getattr(self.target, "is_bare", False) and self.function == self.target.do
 
-    async def take(self, event: Event) -> Any:
+    def take(self, event: Event) -> Coroutine[Any, Any, Any]:
+        """The body that it makes of the event; who watches the router is told of it."""
+        call = self._taken(event)
+        return told(self.name, event.body, call) if is_watched() else call
+
+    async def _taken(self, event: Event) -> Any:
         by_event = self.shape is Shape.EVENT
         if by_event:
             result = self.function(event if self._shares else event.with_body(event.body))

