@@ -58,7 +58,10 @@ class _Channel:
     """From the loop to a thread that waits for items."""
 
     def __init__(self) -> None:
-        self._items: SimpleQueue[_Item] = SimpleQueue()
+        self._parcels: SimpleQueue[list[_Item]] = SimpleQueue()
+        self._packing: list[_Item] = []  # what came in this turn of the loop: it travels as one parcel
+        self._unpacked: deque[_Item] = deque()
+        self._sent = self._taken = 0
         self._sender: asyncio.AbstractEventLoop | None = None
         self._has_room: asyncio.Event | None = None  # while the sender waits for room
 
@@ -77,15 +80,26 @@ class _Channel:
                 raise
 
     def get(self) -> _Item:
-        item = self._items.get()
+        if not self._unpacked:
+            self._unpacked.extend(self._parcels.get())
+        self._taken += 1
         self._tell_of_room()
-        return item
+        return self._unpacked.popleft()
 
     def _put(self, item: _Item) -> None:
-        self._items.put(item)
+        """Waking the reader for each item would cost more than the item did."""
+        assert self._sender is not None
+        self._sent += 1
+        self._packing.append(item)
+        if len(self._packing) == 1:
+            self._sender.call_soon(self._send)
+
+    def _send(self) -> None:
+        packed, self._packing = self._packing, []
+        self._parcels.put(packed)
 
     def _size(self) -> int:
-        return self._items.qsize()
+        return self._sent - self._taken
 
     def _tell_of_room(self) -> None:
         waiting = self._has_room
