@@ -20,8 +20,8 @@ class Regions:
     >>> graph = Graph("g")
     >>> _ = graph.to(str.strip).to(Queue("q", max_size=10)).to(str.upper)
     >>> regions = Regions(graph.plan())
-    >>> regions.queues, regions.steps, regions.behind[ENTRY]
-    ({'q': 10}, {'': {'strip'}, 'q': {'q', 'upper'}}, ('q',))
+    >>> regions.queues, sorted(regions.steps["q"]), regions.behind[ENTRY]
+    ({'q': 10}, ['q', 'upper'], ('q',))
     """
 
     def __init__(self, plan: Plan) -> None:
