@@ -6,6 +6,7 @@ waited, what was answered, what steps remembered), so that going back is putting
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import Frame
 from nbgraph.debug.preview import snapshot
 from nbgraph.debug.recorder import Recorder
-from nbgraph.debug.redact import is_dotted, keeper, restored
+from nbgraph.debug.redact import Redaction, is_dotted, restored
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.bind import predicate_of
@@ -66,8 +67,9 @@ class Debugger:
         self.branches: list[Branch] = []
         self.error: StepError | None = None
         self._pins = Pins()
-        self._keep = keeper(graph)
-        self._recorder = Recorder(self._keep)
+        self.redaction = Redaction(graph)
+        self._keep = self.redaction.keep
+        self._recorder = Recorder(self.redaction)
         # One for each frame: the state it started from, and how often the breakpoints had held.
         self._done: list[tuple[Checkpoint, dict[str, int]]] = []
         self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
@@ -76,6 +78,9 @@ class Debugger:
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
         self._events = _several(events)
         self._walk = self._enter(self._events.pop(0))
+        self._open = _Open()
+        weakref.finalize(self, self._open.close).atexit = False
+        self._open.tell(self._walk)
         if isinstance(events, Failure):  # it stands before the step that failed, with what was recorded upstream
             self._walk.stand_before(events.step, snapshot(events.input))
         for name in breakpoints:
@@ -117,7 +122,8 @@ class Debugger:
     @property
     def trace(self) -> Trace:
         """The frames that led here."""
-        return Trace(self._recorder.frames, graph=self.graph, answer=self._keep(self.answer), error=self.error)
+        error = self.redaction.error(self.error)
+        return Trace(self._recorder.frames, graph=self.graph, answer=self._keep(self.answer), error=error)
 
     # --- moving ---
 
@@ -142,6 +148,7 @@ class Debugger:
         except StepError as error:
             self.error = error
             self._walk.waiting.clear()
+        self._open.tell(self._walk, self.error)
         if len(self._recorder.frames) == made:  # a step had no further result: nothing ran
             self._done.pop()
             return self.next()
@@ -163,6 +170,7 @@ class Debugger:
             if name in self.breakpoints:
                 self.breakpoints[name].seen = count
         self._undone.insert(0, self._recorder.frames.pop())
+        self._open.tell(self._walk)
         return self.current
 
     def run_to(self, step: str) -> Frame | None:
@@ -207,6 +215,21 @@ class Debugger:
         self._walk.replace_input(value)
         return self.current
 
+    def set_output(self, value: Any) -> Frame | None:
+        """Go on as if the step that ran last had given another value; the line that is left is kept in `branches`."""
+        if not self._recorder.frames:
+            raise NbgraphError("No step has run yet; run one with next(), then change what it gave.")
+        frame = self._recorder.frames[-1]
+        before = self._pins.values.copy()
+        self.pin(frame.step, value)
+        try:
+            self.back()
+            self._fork(frame.step, frame.input)
+            self.next()
+        finally:
+            self._pins.values = before
+        return self.current
+
     # --- breakpoints and pins ---
 
     def break_at(self, step: str, when: Condition | None = None, hits: int = 1, on: str = "before") -> Breakpoint:
@@ -246,6 +269,7 @@ class Debugger:
     def _begin_next_event(self) -> None:
         if not self._walk.waiting and self._events and self._halted is None:
             self._walk = self._enter(self._events.pop(0))
+            self._open.tell(self._walk)
 
     def _run(self, until: str | None = None) -> None:
         self._pausing = False
@@ -293,6 +317,28 @@ class Debugger:
                     f'Step "{pending.step}", which runs next, is no longer in graph "{self.graph.name}"; '
                     "step back() to before it, or start again with graph.debug()."
                 )
+
+
+class _Open:
+    """Tells who watches that an event enters and when it is done; also where a debugger is left in the middle."""
+
+    def __init__(self) -> None:
+        self._walk: Walk | None = None
+
+    def tell(self, walk: Walk, error: StepError | None = None) -> None:
+        """How the run stands now: on an event's way, or at its end; stepping back from there opens it again."""
+        if self._walk is not None and self._walk.event is not walk.event:
+            self.close()
+        if self._walk is None:
+            walk.begun()
+        self._walk = walk if walk.waiting else None
+        if self._walk is None:
+            walk.ended(error)
+
+    def close(self) -> None:
+        if self._walk is not None:
+            self._walk.ended()
+            self._walk = None
 
 
 def _several(events: Any) -> list[Event]:

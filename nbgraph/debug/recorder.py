@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.preview import snapshot
-from nbgraph.debug.redact import keeper
+from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.observer import Move, Observer, Skip
@@ -24,11 +23,11 @@ from nbgraph.inside import Left
 class Recorder(Observer):
     """Keeps what went in and out of each step, as it was then."""
 
-    def __init__(self, keep: Callable[[Any], Any] = snapshot) -> None:
+    def __init__(self, redaction: Redaction) -> None:
         self.frames: list[Frame] = []
         self.answer: Any = None
         self.error: StepError | None = None
-        self._keep = keep
+        self._redaction, self._keep = redaction, redaction.keep
         self._input: Any = None
         self._inner: list[Frame] = []
         self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
@@ -49,25 +48,24 @@ class Recorder(Observer):
 
         def left(output: Any, error: BaseException | None) -> None:
             seconds = time.perf_counter() - began
-            inner[place] = replace(frame, output=self._keep(output), error=error, seconds=seconds)
+            told = self._redaction.error(error)
+            inner[place] = replace(frame, output=self._keep(output), error=told, seconds=seconds)
 
         return left
 
     def after(self, move: Move) -> None:
         output = self._keep(move.output)
         self._last = (move.output, output)
-        self.frames.append(frame_of(move, self._input, output, self._inner))
+        error = self._redaction.error(move.error)
+        self.frames.append(
+            Frame(
+                move.event.id, move.step, move.visit, self._input, output, error, move.seconds, move.edges,
+                self._redaction.text(move.reason), move.dropped, tuple(self._inner),
+            )
+        )  # fmt: skip
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         self.answer, self.error = (answers[0] if answers else None), error
-
-
-def frame_of(move: Move, input: Any, output: Any, inner: Sequence[Frame] = ()) -> Frame:
-    """The frame of a move, with copies of its values."""
-    return Frame(
-        move.event.id, move.step, move.visit, input, output, move.error, move.seconds, move.edges, move.reason,
-        move.dropped, tuple(inner),
-    )  # fmt: skip
 
 
 def trace(graph: Graph, body: Any) -> Trace:
@@ -78,11 +76,11 @@ def trace(graph: Graph, body: Any) -> Trace:
     >>> graph.trace(0).error
     StepError('Step "inverse" failed: ZeroDivisionError: division by zero')
     """
-    keep = keeper(graph)
-    plan, recorder = graph.plan(), Recorder(keep)
+    redaction = Redaction(graph)
+    plan, recorder = graph.plan(), Recorder(redaction)
     event = entering(body)
     walk = plan.walk(event, [recorder, *graph.observers])
     with suppress(StepError):  # the recorder has it
         (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
-    answer = {"id": event.id} if plan.confirms and recorder.error is None else keep(recorder.answer)
-    return Trace(recorder.frames, graph=graph, answer=answer, error=recorder.error)
+    answer = {"id": event.id} if plan.confirms and recorder.error is None else redaction.keep(recorder.answer)
+    return Trace(recorder.frames, graph=graph, answer=answer, error=redaction.error(recorder.error))

@@ -1,29 +1,125 @@
 """Redaction: fields that nobody is to read, `graph.redacted = {"card"}`, stand as dots in what is kept and shown.
 
-Runs see the true values; frames, saved traces and the previews of widgets do not. It is a setting of the graph object,
+Runs see the true values; frames, saved traces and the previews of widgets do not, nor what errors and texts say of them. It is a setting of the graph object,
 not a part of its spec.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping
+import re
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from nbgraph.debug.frame import RecordedError
 from nbgraph.debug.preview import Preview, snapshot
+from nbgraph.errors import text_of
 from nbgraph.graph.graph import Graph
 
 DOTS = "•••"
+REMEMBERED, ROWS, LOOKED_AT = 1_000, 1_000, 10_000  # secrets of a run, of a column; containers that are looked into
+SHORTEST, SHORT = 3, 6  # characters: less is no secret, less than that is one only where it stands alone
 _OPAQUE = frozenset({"numpy", "pandas", "polars", "pyarrow", "torch", "scipy", "sklearn", "matplotlib"})
 
 
-def keeper(graph: Graph) -> Callable[[Any], Any]:
-    """What keeps a value of the graph's runs: a snapshot, the fields dotted that are redacted by then."""
-    return lambda value: snapshot(redacted(value, graph.redacted) if graph.redacted else value)
+class Redaction:
+    """The redacted fields of a graph, as they are now, and what stood in them, wherever it is said again.
+
+    >>> graph = Graph("shop")
+    >>> graph.redacted = {"card"}
+    >>> redaction = Redaction(graph)
+    >>> redaction.keep({"card": "4111-1111", "note": "paid with 4111-1111"})
+    {'card': '•••', 'note': 'paid with •••'}
+    >>> redaction.text("no card 4111-1111 is known")
+    'no card ••• is known'
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = weakref.ref(graph)
+        self._told: dict[str, None] = {}  # what stood in the fields; the oldest go first
+
+    @property
+    def fields(self) -> frozenset[str]:
+        graph = self._graph()
+        return frozenset(graph.redacted) if graph is not None else frozenset()
+
+    def keep(self, value: Any) -> Any:
+        """A snapshot of the value, as it may be read."""
+        return snapshot(self.value(value))
+
+    def value(self, value: Any) -> Any:
+        """The value with dots; what they hide is dotted from now on in texts too."""
+        fields = self.fields
+        if not fields:
+            return value
+        self.learn(value)
+        return redacted(value, fields, self.text)
+
+    def learn(self, value: Any) -> None:
+        """Remember what the value has in these fields."""
+        fields = self.fields
+        if not fields:
+            return
+        for secret in secrets(value, fields):
+            self._told.pop(secret, None)
+            self._told[secret] = None
+        for oldest in list(self._told)[:-REMEMBERED]:
+            del self._told[oldest]
+
+    def text(self, text: str) -> str:
+        """The text with dots for all that stood in the fields."""
+        for secret in tuple(self._told):
+            if secret in text:
+                whole = rf"(?<!\w){re.escape(secret)}(?!\w)" if len(secret) < SHORT else re.escape(secret)
+                text = re.sub(whole, DOTS, text)
+        return text
+
+    def error(self, error: BaseException | None) -> BaseException | None:
+        """The error, or one that says the same with dots."""
+        if error is None or not self._told:
+            return error
+        said = text_of(error)
+        if (dotted := self.text(said)) == said:
+            return error
+        return RecordedError(type(error).__name__, dotted).with_traceback(error.__traceback__)
 
 
-def redacted(value: Any, fields: Collection[str]) -> Any:
+def secrets(value: Any, fields: Collection[str]) -> Iterator[str]:
+    """What stands in these fields, at any depth, as texts; of a table the first thousand of a column.
+
+    >>> list(secrets({"card": "4111", "items": [{"card": 5500, "n": 1}]}, {"card"}))
+    ['4111', '5500']
+    """
+    waiting: list[tuple[Any, bool]] = [(value, False)]
+    seen: set[int] = set()
+    while waiting:
+        found, is_hidden = waiting.pop(0)
+        if isinstance(found, str | int | float) and not isinstance(found, bool):
+            if is_hidden and len(str(found)) >= SHORTEST:
+                yield str(found)
+        elif id(found) not in seen and found is not None and len(seen) < LOOKED_AT:
+            seen.add(id(found))
+            waiting += [(item, is_hidden or key in fields) for key, item in _items(found, fields)]
+
+
+def _items(value: Any, fields: Collection[str]) -> Iterable[tuple[Any, Any]]:
+    """What a value holds, by name; the rows of a table only where its column is hidden."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [(None, item) for item in value]
+    if type(value).__name__ == "DataFrame":
+        return [(name, value[name][:ROWS].to_list()) for name in value.columns if name in fields]
+    if isinstance(value, type | str | bytes) or callable(value) or type(value).__module__.partition(".")[0] in _OPAQUE:
+        return ()
+    return [(name, getattr(value, name)) for name in _attributes(value)]
+
+
+def redacted(value: Any, fields: Collection[str], text: Callable[[str], str] = str) -> Any:
     """The value with dots for these fields, at any depth: keys, columns, attributes. The value itself is not changed.
+
+    `text` has the say about all other texts in it.
 
     >>> redacted({"card": "4111", "items": [{"card": "5500", "n": 1}]}, {"card"})
     {'card': '•••', 'items': [{'card': '•••', 'n': 1}]}
@@ -31,7 +127,7 @@ def redacted(value: Any, fields: Collection[str]) -> Any:
     if not fields:
         return value
     try:
-        return _Dotted(frozenset(fields)).of(value)
+        return _Dotted(frozenset(fields), text).of(value)
     except Exception as error:  # better not shown at all than shown in full
         return Preview(type(value).__name__, f"its fields can't be redacted ({type(error).__name__})", DOTS)
 
@@ -68,11 +164,13 @@ def is_dotted(value: Any, fields: Collection[str]) -> bool:
 class _Dotted:
     """Builds the containers anew that have such a field somewhere inside; a value that contains itself stays so."""
 
-    def __init__(self, fields: frozenset[str]) -> None:
-        self._fields = fields
+    def __init__(self, fields: frozenset[str], text: Callable[[str], str]) -> None:
+        self._fields, self._text = fields, text
         self._made: dict[int, Any] = {}
 
     def of(self, value: Any) -> Any:
+        if type(value) is str:
+            return self._text(value)
         if value is None or isinstance(value, str | bytes | int | float | complex):
             return value
         if id(value) in self._made:

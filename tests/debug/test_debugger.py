@@ -1,11 +1,13 @@
 """The debugger and traces, as design 5.3 tells them."""
 
+import gc
 import threading
 
 import pytest
 
 from nbgraph import Event, Graph, StepError
 from nbgraph.debug import MISSING, Preview, Trace
+from nbgraph.engine.observer import Observer
 from nbgraph.testing import events
 
 
@@ -238,3 +240,40 @@ def test_a_routers_routes_are_frames_inside_of_its_own():
         ("both/deep/times", {"n": 2}, {"times": 18}),
         ("both/plus", {"n": 2}, {"plus": 3}),
     ]
+
+
+class Counted(Observer):
+    def __init__(self):
+        self.told = []
+
+    def started(self, event):
+        self.told.append("started")
+
+    def finished(self, event, answers, error):
+        self.told.append(("finished", list(answers), type(error.__cause__).__name__ if error else None))
+
+
+def test_who_watches_is_told_when_an_event_enters_and_when_it_is_done():
+    graph = Graph("told")
+    graph.to("(10 / event)", "inverse").respond()
+    graph.observers.append(counted := Counted())
+    debugger = graph.debug(5)
+    debugger.resume()
+    debugger.back()
+    debugger.set_input(0)
+    debugger.next()
+    graph.debug(1)  # let go before it has run
+    gc.collect()
+    assert counted.told == [
+        "started", ("finished", [2.0], None), "started", ("finished", [], "ZeroDivisionError"),
+        "started", ("finished", [], None),
+    ]  # fmt: skip
+
+
+def test_another_output_goes_on_as_a_fork():
+    graph = Graph("changed")
+    graph.to("(event + 1)", "one").to("(event * 10)", "two")
+    debugger = graph.debug(1)
+    debugger.next()
+    debugger.set_output(7)
+    assert (debugger.resume(), [frame.output for frame in debugger.branches[0].frames], debugger.pins) == (70, [2], {})

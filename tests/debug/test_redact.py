@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas
 import pytest
 
-from nbgraph import Graph, NbgraphError
+from nbgraph import Graph, NbgraphError, StepError
 from nbgraph.debug.redact import redacted
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.graph import GraphWidget
@@ -94,3 +94,19 @@ def test_views_show_dots(graph):
             widget.answer({"kind": "event", "id": row["id"]})
         widget.close()
     assert (SECRET in "".join(sent), "\\u2022" in "".join(sent)) == (False, True)
+
+
+def test_errors_and_texts_do_not_tell_what_a_field_held(tmp_path):
+    graph = Graph("shop")
+    graph.to(lambda body: f"paying with {body['card']}", "words").to(refuse).respond()
+    graph.redacted = {"card"}
+    trace = graph.trace({"card": SECRET})
+    assert [frame.output for frame in trace.frames] == ["paying with •••", None]
+    assert str(trace.error) == 'StepError: Step "refuse" failed: ValueError: not paying with •••'
+    assert SECRET not in trace.save(tmp_path / "trace.json").read_text() + repr(trace) + str(trace.frames[1].error)
+    with pytest.raises(StepError, match=SECRET):
+        graph.run({"card": SECRET})
+
+
+def refuse(text):
+    raise ValueError(f"not {text}")
