@@ -29,27 +29,27 @@ class Recorder(Observer):
         self.error: StepError | None = None
         self._redaction, self._keep = redaction, redaction.keep
         self._input: Any = None
-        self._inner: list[Frame] = []
+        self._inner: list[list[Frame]] = []
         self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
 
     def before(self, move: Move) -> Skip | None:
         output, copy = self._last
         self._input = copy if output is not None and output is move.input else self._keep(move.input)
-        inner: list[Frame] = []
+        inner: list[list[Frame]] = []
         self._inner = inner
         move.listen(lambda route, input: self._entered(move, inner, route, input))
         return None
 
-    def _entered(self, move: Move, inner: list[Frame], route: str, input: Any) -> Left:
+    def _entered(self, move: Move, inner: list[list[Frame]], route: str, input: Any) -> Left:
         """A call that the step makes itself; its place is that of its beginning."""
         frame = Frame(move.event.id, f"{move.step}/{route}", move.visit, self._keep(input))
-        began, place = time.perf_counter(), len(inner)
-        inner.append(frame)
+        began, place = time.perf_counter(), [frame]  # a place of its own: routes may run on threads
+        inner.append(place)
 
         def left(output: Any, error: BaseException | None) -> None:
             seconds = time.perf_counter() - began
             told = self._redaction.error(error)
-            inner[place] = replace(frame, output=self._keep(output), error=told, seconds=seconds)
+            place[0] = replace(frame, output=self._keep(output), error=told, seconds=seconds)
 
         return left
 
@@ -60,7 +60,7 @@ class Recorder(Observer):
         self.frames.append(
             Frame(
                 move.event.id, move.step, move.visit, self._input, output, error, move.seconds, move.edges,
-                self._redaction.text(move.reason), move.dropped, tuple(self._inner),
+                self._redaction.text(move.reason), move.dropped, tuple(frame for (frame,) in self._inner),
             )
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Redaction: fields that nobody is to read, `graph.redacted = {"card"}`, stand as dots in what is kept and shown.
 
-Runs see the true values; frames, saved traces and the previews of widgets do not, nor what errors and texts say of them. It is a setting of the graph object,
-not a part of its spec.
+Runs see the true values; frames, saved traces and the previews of widgets do not, nor what errors and texts say of
+them. It is a setting of the graph object, not a part of its spec.
 """
 
 from __future__ import annotations
