@@ -151,7 +151,7 @@ class MemoryBroker(Broker):
         self._queues: dict[str, _Queue] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._letters: deque[dict[str, Any]] = deque(maxlen=LETTERS)
-        self._states: dict[str, tuple[bytes, int]] = {}
+        self._states: dict[float | None, OrderedDict[str, tuple[bytes, int, float]]] = {}  # by their lifetime
         self._inboxes: dict[str, _MemoryInbox] = {}
         self._numbers = itertools.count()
 
@@ -187,15 +187,20 @@ class MemoryBroker(Broker):
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         return list(itertools.islice(self._letters, limit))
 
-    async def keep(self, name: str, state: bytes, revision: int | None = None) -> int:
-        found = self._states.get(name, (None, 0))[1]
+    async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
+        states = self._states.setdefault(seconds, OrderedDict())
+        found = (await self.kept(name, seconds=seconds))[1]
         if revision is not None and revision != found:
             raise StaleError(name, revision)
-        self._states[name] = state, found + 1
+        states[name] = state, found + 1, time.monotonic() + (math.inf if seconds is None else seconds)
+        states.move_to_end(name)  # the first is the one to be forgotten first
         return found + 1
 
-    async def kept(self, name: str) -> tuple[bytes | None, int]:
-        return self._states.get(name, (None, 0))
+    async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
+        states = self._states.get(seconds, OrderedDict())
+        while states and next(iter(states.values()))[2] <= time.monotonic():
+            states.popitem(last=False)
+        return states[name][:2] if name in states else (None, 0)
 
     async def inbox(self) -> Inbox:
         return _MemoryInbox(self._inboxes, f"inbox-{next(self._numbers)}")

@@ -69,7 +69,7 @@ class NatsBroker(Broker):
         self._jetstream: JetStreamContext = client.jetstream(timeout=10)
         self._publisher = Publisher(client)
         self._letters_made = False
-        self._state_bucket: KeyValue | None = None
+        self._buckets: dict[float | None, KeyValue] = {}
 
     @classmethod
     async def connect(cls, url: str, *, token: str | None = None, patience: float = 60.0) -> NatsBroker:
@@ -160,8 +160,8 @@ class NatsBroker(Broker):
                 letters.append(msgspec.msgpack.decode(stored.data or b""))
         return letters
 
-    async def keep(self, name: str, state: bytes, revision: int | None = None) -> int:
-        states = await self._states()
+    async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
+        states = await self._states(seconds)
         try:
             if revision is None:
                 return int(await states.put(stream_name(name), state))
@@ -171,9 +171,9 @@ class NatsBroker(Broker):
         except nats.errors.MaxPayloadError:
             raise TooLargeError(name, len(state), self._client.max_payload) from None
 
-    async def kept(self, name: str) -> tuple[bytes | None, int]:
+    async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
         try:
-            entry = await (await self._states()).get(stream_name(name))
+            entry = await (await self._states(seconds)).get(stream_name(name))
             return entry.value, int(entry.revision or 0)
         except KeyNotFoundError:
             return None, 0
@@ -201,13 +201,15 @@ class NatsBroker(Broker):
             if "already in use" not in str(error.description):
                 raise
 
-    async def _states(self) -> KeyValue:
-        if self._state_bucket is None:
+    async def _states(self, seconds: float | None) -> KeyValue:
+        """The bucket of the states of one lifetime."""
+        if seconds not in self._buckets:
+            name = STATES if seconds is None else f"{STATES}-{seconds:g}".replace(".", "_")
             try:
-                self._state_bucket = await self._jetstream.key_value(STATES)
+                self._buckets[seconds] = await self._jetstream.key_value(name)
             except NotFoundError:
-                self._state_bucket = await self._jetstream.create_key_value(bucket=STATES)
-        return self._state_bucket
+                self._buckets[seconds] = await self._jetstream.create_key_value(bucket=name, ttl=seconds)
+        return self._buckets[seconds]
 
 
 async def _connected(url: str, token: str | None, patience: float) -> Client:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from nbgraph.errors import NbgraphError
+from nbgraph.streams import traceparent
 from nbgraph.streams.base import Broker, Message, QueueSpec
 
 WHOLE = 1 << 200  # can be halved two hundred times: more branches in a row than any event takes
@@ -43,9 +44,10 @@ class Passage:
     credit: int = WHOLE
     deadline: float | None = None
     hops: int = 0
-    beside: Mapping[str, str] = field(default_factory=dict)  # headers handed on as they are: traceparent
+    beside: Mapping[str, str] = field(default_factory=dict)  # headers handed on as they are
     sent: int = 0
     outbox: list[tuple[QueueSpec, Message]] | None = None
+    is_kept: bool = False  # whoever answers keeps the answer as well, for a caller who comes back for it
 
     @classmethod
     def of_message(cls, broker: Broker, pack: Callable[[Any], bytes], message: Message) -> Self:
@@ -57,6 +59,7 @@ class Passage:
             int(headers.get(f"{PREFIX}Credit", "0"), 16), float(deadline) if deadline else None,
             int(headers.get(f"{PREFIX}Hops", "0")),
             {name: value for name, value in headers.items() if not name.startswith(PREFIX)},
+            is_kept=f"{PREFIX}Kept" in headers,
         )  # fmt: skip
 
     @property
@@ -64,17 +67,23 @@ class Passage:
         """Whether nobody waits for the answer any more."""
         return self.deadline is not None and time.time() > self.deadline
 
-    async def send(self, queue: QueueSpec, body: Any, key: Any, headers: Mapping[str, str]) -> None:
-        """Hand the event on; returns once the broker keeps it."""
+    async def send(self, queue: QueueSpec, body: Any, key: Any, headers: Mapping[str, str]) -> Any:
+        """Hand the event on; returns once the broker keeps it.
+
+        The result stands for the event among the answers of the part that sent it; None: its body does.
+        """
         if self.hops >= FARTHEST:
             raise TooFarError(f"the event has passed {self.hops} queues, the most that one may (a cycle without end?)")
         share = self.credit >> 1
         self.credit -= share
         self.sent += 1
-        told = {**self.beside, **headers, f"{PREFIX}Root": self.root, f"{PREFIX}Credit": f"{share:x}"}
+        told = {**self.beside, **headers, **traceparent.current.get()}
+        told |= {f"{PREFIX}Root": self.root, f"{PREFIX}Credit": f"{share:x}"}
         told |= {f"{PREFIX}Hops": str(self.hops + 1)}
         if self.reply_to is not None:
             told[f"{PREFIX}Reply-To"] = self.reply_to
+        if self.is_kept:
+            told[f"{PREFIX}Kept"] = "1"
         if self.deadline is not None:
             told[f"{PREFIX}Deadline"] = repr(self.deadline)
         id = f"{self.message}/{queue.name}.{self.sent}"

@@ -250,3 +250,13 @@ def test_what_was_acknowledged_survives_a_killed_server(tmp_path):
         assert asyncio.run(publish()) == 21
     finally:
         server.stop()
+
+
+def test_a_state_with_a_lifetime_is_forgotten_after_it(play):
+    async def story(broker):
+        await broker.keep("answer", b"1", seconds=1)
+        there, apart = await broker.kept("answer", seconds=1), await broker.kept("answer")
+        await asyncio.sleep(2.5)
+        return there[0], apart[0], (await broker.kept("answer", seconds=1))[0]
+
+    assert play(story) == (b"1", None, None)
