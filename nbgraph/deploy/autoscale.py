@@ -82,6 +82,10 @@ class Autoscaler:
         self._stop.set()
         self._thread.join(10)
 
+    def keep(self, functions: Sequence[str]) -> None:
+        """Forget the rules of functions that are no more."""
+        self._rules = {name: rule for name, rule in self._rules.items() if name in functions}
+
     def look(self) -> None:
         """Scale each function as its rule says; a backlog that can't be read changes nothing."""
         for function, rule in self._rules.items():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,11 +12,16 @@ import httpx
 import msgspec
 
 from nbgraph.debug.failure import Failure
-from nbgraph.deploy.autoscale import Autoscaler
-from nbgraph.deploy.hosted import Hosted, readable
-from nbgraph.deploy.process import Process
+from nbgraph.deploy.autoscale import Autoscaler, Rule
+from nbgraph.deploy.foreign import ForeignFleet
+from nbgraph.deploy.hosted import Hosted, readable, several
+from nbgraph.deploy.parity import compared
+from nbgraph.deploy.progress import told
 from nbgraph.deploy.pulse import FunctionPulse, Meter
-from nbgraph.errors import DeployError, NbgraphError
+from nbgraph.deploy.recipe import Recipe
+from nbgraph.deploy.replicas import replicas_of
+from nbgraph.deploy.split import split
+from nbgraph.errors import DeployError
 from nbgraph.event import Event, is_json
 from nbgraph.graph.graph import Graph
 from nbgraph.steps.border import event_of
@@ -45,9 +49,11 @@ class Deployment:
     42
     """
 
-    def __init__(self, hosted: Hosted, graph: Graph | None = None, scaler: Autoscaler | None = None) -> None:
-        self._hosted, self._scaler = hosted, scaler
-        self.graph = graph
+    def __init__(self, hosted: Hosted, graph: Graph | None = None, *, recipe: Recipe | None = None) -> None:
+        self._hosted = hosted
+        self._scaler: Autoscaler | None = None
+        self.graph, self.recipe = graph, recipe or Recipe()
+        self.request = hosted.request
         self.name = hosted.request.name
         self.url = hosted.url
         key = hosted.request.api_key
@@ -58,17 +64,27 @@ class Deployment:
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
         self._is_stopped = False
+        _HERE[hosted.target, self.name] = self
 
     @classmethod
     def attach(cls, name: str, *, graph: Graph | None = None, api_key: str | None = None) -> Deployment:
         """A deployment that runs already, by its own name or its graph's: after a kernel's restart, or in another."""
-        hosted: Hosted | None = Process.find(name) or _container(name)
-        if hosted is None:
-            raise DeployError(f'No running deployment is called "{name}", here or at the Docker daemon.')
-        deployment = cls(hosted, graph)
+        deployment = cls.find(name)
+        if deployment is None:
+            raise DeployError(
+                f'No running deployment is called "{name}", here or at the Docker daemon. Processes end with the '
+                "notebook that started them; containers go on."
+            )
+        if graph is not None:
+            deployment.graph = graph
         if api_key is not None:
             deployment._caller.headers["Authorization"] = f"Bearer {api_key}"
         return deployment
+
+    @classmethod
+    def find(cls, name: str, target: str | None = None) -> Deployment | None:
+        """As `attach`, but None where there is none; `target`: only there."""
+        return _held(name, target) or next((cls(found) for found in _elsewhere(name, target)), None)
 
     @property
     def functions(self) -> list[str]:
@@ -138,30 +154,47 @@ class Deployment:
 
     def parity(self, events: Iterable[Any]) -> pandas.DataFrame:
         """What the notebook and the deployment answer to the same events, side by side."""
-        import pandas
-
-        if self.graph is None:
-            raise DeployError(
-                f'Deployment "{self.name}" was attached to without its graph; Deployment.attach(name, graph=g).'
-            )
-        rows = []
-        for event in events:
-            body = event.body if isinstance(event, Event) else event
-            content = encode(body)  # first, since a step may change what it is given
-            local = _outcome(lambda event=event: self.graph.run(event))
-            deployed = _outcome(lambda content=content: self.invoke(content, headers=_JSON))
-            rows.append((msgspec.json.decode(content), local, deployed, _is_equal(local, deployed)))
-        return pandas.DataFrame(rows, columns=["event", "local", "deployed", "equal"])
+        graph = self._known(None)
+        return compared(events, graph.run, self.invoke)
 
     def scale(self, function: str, n: int) -> None:
         """Run that many replicas of a function."""
         self._check_function(function)
         self._hosted.scale(function, n)
 
+    def autoscale(self, rules: Mapping[str, Rule]) -> None:
+        """From now on as many workers as the backlogs ask for; no rules, no change."""
+        if rules:
+            if self._scaler is not None:
+                self._scaler.stop()
+            self._scaler = Autoscaler(self._hosted, rules)
+
+    def update(
+        self, graph: Graph | None = None, *, replicas: Any = None, base_image: str | None = None, progress: bool = True
+    ) -> list[str]:
+        """Go on with the graph as it is now, or with another, and lose no event; the functions that have changed.
+
+        New workers are ready before the old ones go, and these finish what they have. Functions that are what they were
+        keep their workers. Where a new one does not start, all stays as it was.
+        """
+        graph = self._known(graph)
+        functions = split(graph)
+        wanted = replicas_of(functions, replicas) if replicas is not None else {}
+        if base_image is not None:
+            self.recipe = replace(self.recipe, base_image=base_image)
+        with told(progress) as say:
+            say("Capturing what the steps use")
+            changed = self._hosted.update(self.recipe.projects(functions), wanted, say)
+        self.graph = graph
+        if self._scaler is not None:
+            self._scaler.keep(self.functions)
+        return changed
+
     def stop(self) -> None:
         """End it: events in flight are finished, then nothing of it is left."""
         if not self._is_stopped:
             self._is_stopped = True
+            _HERE.pop((self._hosted.target, self.name), None)
             self._caller.close()
             if self._scaler is not None:
                 self._scaler.stop()
@@ -183,24 +216,66 @@ class Deployment:
         state = "stopped" if self._is_stopped else f"at {self.url}"
         return f"<Deployment {self.name!r} on {self._hosted.target}, {state}>"
 
+    def _known(self, graph: Graph | None) -> Graph:
+        known = graph or self.graph
+        if known is None:
+            raise DeployError(
+                f'Deployment "{self.name}" was attached to without its graph; Deployment.attach(name, graph=g).'
+            )
+        return known
+
     def _check_function(self, function: str | None) -> None:
         if function is not None and function not in self.functions:
             raise DeployError(f'There is no function "{function}"; functions: {", ".join(self.functions)}.')
 
 
-_JSON = {"Content-Type": "application/json"}
+_HERE: dict[tuple[str, str], Deployment] = {}  # what this process started or attached to, by target and name
 
 
-def _container(name: str) -> Hosted | None:
-    from nbgraph.deploy.docker import Container, connect
+def _held(name: str, target: str | None) -> Deployment | None:
+    """The one that this process holds already, by its name or its graph's."""
+    mine = [one for (its, _), one in list(_HERE.items()) if target in (None, its) and _is_there(one)]
+    for found in ([one for one in mine if one.name == name], [one for one in mine if one.request.graph == name]):
+        if len(found) > 1:
+            raise several(name, [one.name for one in found])
+        if found:
+            return found[0]
+    return None
+
+
+def _is_there(deployment: Deployment) -> bool:
+    """Whether it runs still; somebody else may have ended it, and then it is forgotten here."""
+    try:
+        is_running = bool(deployment._hosted.states())
+    except Exception:
+        is_running = False
+    if not is_running:
+        _HERE.pop((deployment._hosted.target, deployment.name), None)
+    return is_running
+
+
+def _elsewhere(name: str, target: str | None) -> Iterator[Hosted]:
+    """Those that other processes started, or that this one forgot."""
+    if target in (None, "process") and (fleet := ForeignFleet.find(name)) is not None:
+        yield fleet
+    if target in (None, "docker") and (stack := _stack(name)) is not None:
+        yield stack
+
+
+def _stack(name: str) -> Hosted | None:
+    from nbgraph.deploy.docker import connect
+    from nbgraph.deploy.stack import Stack
 
     try:
         client = connect()
-    except DeployError:
+    except DeployError:  # no Docker, no containers
         return None
-    found = Container.find(client, name)
-    if found is None:
-        client.close()
+    found = None
+    try:
+        found = Stack.find(client, name)
+    finally:
+        if found is None:
+            client.close()
     return found
 
 
@@ -232,29 +307,3 @@ def _failure_of(letter: Mapping[str, Any]) -> Failure:
     event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
     told = {name: letter[name] for name in ("step", "error", "trace", "time", "function")}
     return Failure(event=event, **{**told, "trace": [letter["trace"]]}, input=unpack(letter["input"]))
-
-
-def _outcome(call: Any) -> Any:
-    """What came of a call in plain data: its answer, or the error's text."""
-    try:
-        answer = call()
-    except InvokeError as error:
-        return {"error": error.answer.get("error") if isinstance(error.answer, dict) else str(error)}
-    except NbgraphError as error:
-        return {"error": str(error)}
-    if answer is None or isinstance(answer, str | bytes):
-        return answer
-    return json.loads(encode(answer))
-
-
-def _is_equal(left: Any, right: Any) -> bool:
-    """Equal, where numbers may differ in the last digits: another machine adds up in another order."""
-    if isinstance(left, float) or isinstance(right, float):
-        with contextlib.suppress(TypeError):
-            return bool(abs(left - right) <= 1e-9 * max(abs(left), abs(right)))
-        return False
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_is_equal(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_is_equal, left, right))
-    return type(left) is type(right) and bool(left == right)

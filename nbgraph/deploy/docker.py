@@ -1,4 +1,4 @@
-"""Docker: a function hosted in a container that may do as little as possible."""
+"""Docker: the daemon, and what containers, secrets and ports are to it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import io
 import os
 import tarfile
 import time
-import weakref
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from nbgraph.deploy.hosted import Request, State, alone, failed_start
-from nbgraph.deploy.profile import GRACE_SECONDS, METRICS_PORT, PORT, SECRETS, USER, Profile, hardened, labels
+from nbgraph.deploy.hosted import Request, failed_start, port_in_use
+from nbgraph.deploy.profile import GRACE_SECONDS, PORT, SECRETS, USER, labels
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
     from docker import DockerClient
-    from docker.models.containers import Container as Running
+    from docker.models.containers import Container
 
 HELP = (
     "start Docker Desktop, or on Debian: apt-get install docker.io && systemctl start docker; "
     'or host the graph without Docker: graph.deploy("process")'
 )
 GRAPH, FUNCTION, DEPLOYMENT = labels("", "", "")
+DUTY = "nbgraph.duty"
+AT_ONCE = 8  # containers that are stopped together
 
 
 def connect() -> DockerClient:
@@ -60,110 +63,6 @@ def _places() -> list[dict[str, Any]]:
         return [{}]
 
 
-class Container:
-    """A running container and what belongs to it."""
-
-    target = "docker"
-
-    def __init__(self, client: DockerClient, container: Running, request: Request) -> None:
-        self._client, self._container = client, container
-        weakref.finalize(self, client.close)
-        self.request = request
-        container.reload()
-        self.url = f"http://{published(container, PORT)}"
-        self.metrics_urls = [f"http://{published(container, METRICS_PORT)}/metrics"]
-
-    @classmethod
-    def start(cls, client: DockerClient, image: str, profile: Profile, request: Request) -> Container:
-        """Run the image and wait until it answers; whatever goes wrong, nothing stays behind."""
-        import docker
-
-        try:
-            container = _create(client, image, profile, request)
-            if request.api_key is not None:
-                container.put_archive(SECRETS, archive("api_key", request.api_key))
-            container.start()
-            wait(container, request)
-            return cls(client, container, request)
-        except BaseException as error:
-            removed(client, request.name)
-            if isinstance(error, docker.errors.APIError):
-                raise explained(error, request) from error
-            raise
-
-    @classmethod
-    def find(cls, client: DockerClient, name: str) -> Container | None:
-        """The running container of that deployment, or of that graph where there is just one."""
-        for label in (DEPLOYMENT, GRAPH):
-            found = client.containers.list(filters={"label": f"{label}={name}"})
-            if len(found) > 1:
-                names = ", ".join(sorted(container.labels[DEPLOYMENT] for container in found))
-                raise DeployError(f'"{name}" is deployed more than once; attach to one of: {names}.')
-            if found:
-                given = found[0].labels
-                request = Request(given[DEPLOYMENT], given[GRAPH], given[FUNCTION], "127.0.0.1", None, None, 60)
-                return cls(client, found[0], request)
-        return None
-
-    @property
-    def functions(self) -> list[str]:
-        return [self.request.function]
-
-    def sources(self) -> list[tuple[str, str]]:
-        return [(self.request.function, url) for url in self.metrics_urls]
-
-    def scale(self, function: str, n: int) -> None:
-        if n != 1:
-            raise alone(function)
-
-    def replicas(self, function: str) -> int:
-        return 1
-
-    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
-        return []
-
-    def logs(self, lines: int, function: str | None = None) -> str:
-        return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip("\n")
-
-    def states(self) -> list[State]:
-        self._container.reload()
-        attributes = self._container.attrs
-        started = attributes["State"]["StartedAt"].partition(".")[0]
-        image = attributes["Config"]["Image"]
-        name = str(self._container.name)
-        restarts = attributes["RestartCount"]
-        return [State(self.request.function, name, self._container.status, restarts, f"{started}+00:00", image)]
-
-    def stop(self) -> None:
-        import docker
-
-        with contextlib.suppress(docker.errors.NotFound):
-            self._container.stop(timeout=GRACE_SECONDS)
-        removed(self._client, self.request.name)
-        self._client.close()
-
-
-def _create(client: DockerClient, image: str, profile: Profile, request: Request) -> Running:
-    marks = labels(request.graph, request.function, request.name)
-    volumes = {}
-    if request.api_key is not None:
-        volume = client.volumes.create(named(request.name), labels=marks)
-        volumes = {volume.name: {"bind": SECRETS, "mode": "rw"}}  # the daemon fills it before the start
-    # No port means any free one, and metrics are for this machine alone.
-    ports: Any = {
-        f"{PORT}/tcp": (request.host, request.port),
-        f"{METRICS_PORT}/tcp": ("127.0.0.1", None),
-    }
-    return client.containers.create(
-        image,
-        name=named(request.name),
-        labels=marks,
-        ports=ports,
-        volumes=volumes,
-        **hardened(profile),
-    )
-
-
 def named(deployment: str) -> str:
     return f"nbgraph-{deployment}"
 
@@ -178,10 +77,22 @@ def archive(name: str, text: str) -> bytes:
     return buffer.getvalue()
 
 
-def wait(container: Running, request: Request, port: int = PORT) -> None:
+def secret_of(container: Container, name: str) -> str | None:
+    """What stands in a secret of a container; who may ask the daemon may read it."""
+    import docker
+
+    try:
+        chunks, _ = container.get_archive(f"{SECRETS}/{name}")
+    except docker.errors.NotFound:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        file = archive.extractfile(name)
+        return file.read().decode() if file is not None else None
+
+
+def wait(container: Container, port: int, deadline: float, patience: float) -> None:
     """Return once the container's worker answers: callers on its port, or Prometheus on the other."""
     path = "/health/ready" if port == PORT else "/metrics"
-    deadline = time.monotonic() + request.timeout
     with httpx.Client(trust_env=False, timeout=2) as caller:
         while True:
             container.reload()
@@ -191,15 +102,27 @@ def wait(container: Running, request: Request, port: int = PORT) -> None:
                 if caller.get(f"http://{published(container, port)}{path}").status_code == 200:
                     return
             if time.monotonic() > deadline:
-                raise failed_start(f"The container was not ready within {request.timeout:g} seconds", _tail(container))
+                raise failed_start(f"The container was not ready within {patience:g} seconds", _tail(container))
             time.sleep(0.05)
 
 
-def _tail(container: Running) -> str:
+def stopped(containers: Sequence[Container]) -> None:
+    """Let them finish what they have and end, all at once."""
+    import docker
+
+    def stop(container: Container) -> None:
+        with contextlib.suppress(docker.errors.NotFound):
+            container.stop(timeout=GRACE_SECONDS)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(stop, containers))
+
+
+def _tail(container: Container) -> str:
     return str(container.logs(tail=30).decode(errors="replace"))
 
 
-def published(container: Running, port: int) -> str:
+def published(container: Container, port: int) -> str:
     """Address and port on this machine."""
     bound = (container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [None])[0]
     if bound is None:
@@ -209,7 +132,7 @@ def published(container: Running, port: int) -> str:
 
 
 def removed(client: DockerClient, deployment: str) -> None:
-    """The container and its secrets, as far as they were made."""
+    """The containers, their secrets and their network, as far as they were made."""
     import docker
 
     chosen: dict[str, Any] = {"label": f"{DEPLOYMENT}={deployment}"}
@@ -219,6 +142,9 @@ def removed(client: DockerClient, deployment: str) -> None:
     for volume in client.volumes.list(filters=chosen):
         with contextlib.suppress(docker.errors.NotFound):
             volume.remove(force=True)
+    for network in client.networks.list(filters=chosen):
+        with contextlib.suppress(docker.errors.NotFound):
+            network.remove()
 
 
 def explained(error: Any, request: Request) -> DeployError:
@@ -226,7 +152,3 @@ def explained(error: Any, request: Request) -> DeployError:
     if "port is already allocated" in reason or "address already in use" in reason:
         return port_in_use(request.host, request.port)
     return DeployError(f"The container could not be started: {reason}")
-
-
-def port_in_use(host: str, port: int | None) -> DeployError:
-    return DeployError(f"Port {port} on {host} is in use; choose another, or leave `port` out to get a free one.")

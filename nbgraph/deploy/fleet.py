@@ -1,180 +1,216 @@
-"""A Fleet: the functions of a graph in worker processes, joined by an embedded NATS server."""
+"""A Fleet: the functions of a graph in worker processes, joined by an embedded NATS server where there are several.
+
+It ends with the process that started it, which keeps its workers and its broker alive. The callers' socket belongs to
+that process too: a new gateway takes the calls that the old one left, and none is refused in between.
+"""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import itertools
 import json
+import logging
 import os
 import shutil
+import socket
 import tempfile
 import threading
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nbgraph.deploy.broker import Reach, most_workers
-from nbgraph.deploy.export import write
-from nbgraph.deploy.hosted import Request, State
+from nbgraph.deploy.alive import born
+from nbgraph.deploy.asks import asks
+from nbgraph.deploy.broker import Reach
+from nbgraph.deploy.crew import Crew
+from nbgraph.deploy.duty import Duty
+from nbgraph.deploy.hosted import Request, State, callable_at, listening
 from nbgraph.deploy.member import Member
+from nbgraph.deploy.progress import Say
+from nbgraph.deploy.project import digest, write
+from nbgraph.deploy.services import Projects
 from nbgraph.deploy.split import Function
-from nbgraph.errors import DeployError
 from nbgraph.streams.server import NatsServer
 
 PREFIX = "nbgraph-"
-STATE, KEY, TOKEN, PROJECT = "fleet.json", "api_key", "token", "project"
-Files = Mapping[str, bytes]
+STATE, KEY, TOKEN = "deployment.json", "api_key", "token"
+EVERY = 0.2  # seconds between two looks at the workers
+log = logging.getLogger("nbgraph.deploy")
 
 
-class Fleet:
-    """Every function has a folder with its project, and members that work in it."""
+class Fleet(Crew[Member]):
+    """Every function has a folder with its projects, and members that work in theirs."""
 
     target = "process"
 
-    def __init__(self, request: Request, folder: Path, functions: Sequence[Function], server: NatsServer) -> None:
-        self.request = request
-        self._folder, self._server = folder, server
-        self._functions = {function.name: function for function in functions}
-        self._members: dict[str, list[Member]] = {name: [] for name in self._functions}
-        self._numbers = 0
-        self._reach = Reach(server.url, server.token)
-        self._lock = threading.RLock()  # an autoscaler and the person may scale at once
+    def __init__(self, request: Request, listener: socket.socket, *, is_safe: bool) -> None:
+        super().__init__(replace(request, port=listener.getsockname()[1]))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{request.name}-"))  # for its owner's eyes only
+        self._listener, self._is_safe = listener, is_safe
+        self._server: NatsServer | None = None
+        self._numbers = itertools.count(1)
+        self._is_over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True, name="nbgraph-fleet")
+        self.on_stop = self.stop
 
     @classmethod
     def start(
-        cls,
-        request: Request,
-        functions: Sequence[tuple[Function, Files]],
-        replicas: Mapping[str, int],
-        *,
-        is_safe: bool,
+        cls, request: Request, projects: Projects, replicas: Mapping[str, int], *, is_safe: bool, say: Say
     ) -> Fleet:
         """Write the projects, start the broker and the workers, and wait until all are ready."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{request.name}-"))
-        server = NatsServer(folder / "broker", is_safe=is_safe)
-        fleet = cls(request, folder, [function for function, _ in functions], server)
+        fleet = cls(request, listening(request.host, request.port), is_safe=is_safe)
         try:
-            server.start()
-            fleet._reach = Reach(server.url, server.token)
-            fleet._keep_secrets()
-            for function, files in functions:
-                running = {path: text for path, text in files.items() if not path.endswith(".whl")}
-                write(folder / function.name / PROJECT, running)
-            fleet._spawn_all(replicas)
-            fleet._save()
+            fleet._keep(KEY, request.api_key)
+            fleet.update(projects, replicas, say)
         except BaseException:  # Ctrl-C as well: nothing may stay behind
             fleet.stop()
             raise
+        fleet._watcher.start()
         atexit.register(fleet.stop)
         return fleet
 
-    @property
-    def functions(self) -> list[str]:
-        """The gateway's first."""
-        return list(self._functions)
+    def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
+        """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
+        with self._turn:
+            if len(projects) > 1 and self._server is None:
+                self._start_broker()
+            say("Starting the workers")
+            try:
+                duties = [self._placed(*project, is_gateway=not index) for index, project in enumerate(projects)]
+                return self.take_over(duties, replicas)
+            finally:
+                self._tidy()
 
     @property
     def url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.request.host, self.request.host)
-        gateway = self._members[self.functions[0]][0]
-        return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"
+        return callable_at(self.request.host, self.request.port or 0)
 
     def sources(self) -> list[tuple[str, str]]:
         """Where the numbers of each worker are read: its function, the URL."""
-        return [(member.function, member.metrics_url) for member in self._all() if member.is_alive]
+        return [(member.function, member.metrics_url) for member in self._all() if member.is_alive and member.is_ready]
 
     def logs(self, lines: int, function: str | None = None) -> str:
         """The last lines of each member's log."""
         found = [member for member in self._all() if function in (None, member.function)]
         return "\n".join("\n".join(member.log().splitlines()[-lines:]) for member in found)
 
-    def states(self) -> list[State]:
-        """A row for each worker."""
-        return [member.state() for member in self._all()]
-
-    def scale(self, function: str, n: int) -> None:
-        """Run that many workers of a function; those that are too many finish what they have first."""
-        if function == self.functions[0] and n != 1:
-            raise DeployError(f'"{function}" answers callers on one port and so has one worker; scale the others.')
-        most = most_workers(self._functions[function])
-        if not 1 <= n <= most:
-            raise DeployError(f'"{function}" can have 1 to {most} workers; {n} were asked for.')
-        with self._lock:
-            members = self._members[function]
-            while len(members) > n:
-                members.pop().stop()
-            fresh = [self._spawn(function) for _ in range(n - len(members))]
-            for member in fresh:
-                member.wait(time.monotonic() + self.request.timeout)
-            members += fresh
-            self._save()
-
-    def replicas(self, function: str) -> int:
-        return len(self._members[function])
-
-    def backlog(self, function: str) -> int:
-        """Messages that wait for a function, or are worked on."""
-        return self._reach.backlog(self._functions[function])
-
-    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The dead letters, the newest first."""
-        return self._reach.letters(limit)
-
-    def mend(self) -> None:
-        """Replace workers that have died."""
-        with self._lock:
-            for name, members in self._members.items():
-                for index, member in enumerate(members):
-                    if not member.is_alive:
-                        member.stop()
-                        members[index] = self._spawn(name)
-
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker."""
         atexit.unregister(self.stop)
-        with self._lock:
+        self._is_over.set()
+        self._listener.close()
+        if self._watcher.is_alive() and threading.current_thread() is not self._watcher:
+            self._watcher.join(5)
+        with self._turn:
             for name in self.functions:
-                for member in self._members[name]:
-                    member.ask_to_stop()
-                for member in self._members[name]:
-                    member.stop()
-                self._members[name] = []
-            if self._server.url:
+                self._end(self._members[name])
+                self._members = {**self._members, name: []}
+            if self._reach is not None:
                 self._reach.close()
-            self._server.stop()
+            if self._server is not None:
+                self._server.stop()
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    # --- a Crew of processes ---
+
+    def _begin(self, duty: Duty) -> Member:
+        options = ["--project", duty.source]
+        if self._server is not None:
+            options += ["--broker", self._server.url, "--broker-token-file", str(self._folder / TOKEN)]
+        if duty.is_gateway and self.request.api_key is not None:
+            options += ["--key-file", str(self._folder / KEY)]
+        number = next(self._numbers)
+        home = self._folder / duty.name / str(number)
+        if duty.is_gateway:
+            return Member(duty.name, number, home, options, self._listener.fileno())
+        return Member(duty.name, number, home, [*options, "--port", "0"], None)
+
+    def _await(self, duty: Duty, member: Member, deadline: float) -> None:
+        member.wait(deadline, self.request.timeout)
+
+    def _end(self, members: Sequence[Member]) -> None:
+        for member in members:
+            member.ask_to_stop()
+        for member in members:
+            member.stop()
+            shutil.rmtree(member.folder, ignore_errors=True)
+
+    def _state(self, function: str, member: Member) -> State:
+        return member.state()
+
+    def _reached(self) -> Reach | None:
+        if self._reach is None and self._server is not None:
+            self._reach = Reach(self._server.url, self._server.token)
+        return self._reach
+
+    def _saved(self) -> None:
+        """What another process has to know, to look after this fleet."""
+        pid = self._server.pid if self._server is not None else 0
+        told = {
+            "name": self.request.name, "graph": self.request.graph, "host": self.request.host,
+            "port": self.request.port, "owner": os.getpid(), "born": born(os.getpid()),
+            "broker": self._server.url if self._server is not None else None,
+            "server": (pid, born(pid)),
+            "duties": [duty.text() for duty in self._duties.values()],
+            "members": [[asdict(member.state()), born(member.pid), str(member.folder)] for member in self._all()],
+        }  # fmt: skip
+        unfinished = self._folder / f"{STATE}.part"
+        unfinished.write_text(json.dumps(told))
+        unfinished.replace(self._folder / STATE)  # whoever reads it finds it whole
 
     # --- inside ---
 
     def _all(self) -> list[Member]:
         return [member for members in self._members.values() for member in members]
 
-    def _spawn_all(self, replicas: Mapping[str, int]) -> None:
-        for name in self.functions:
-            self._members[name] = [self._spawn(name) for _ in range(replicas.get(name, 1))]
-        deadline = time.monotonic() + self.request.timeout
-        for member in self._all():
-            member.wait(deadline)
+    def _placed(self, function: Function, files: Mapping[str, bytes], *, is_gateway: bool) -> Duty:
+        running = {path: text for path, text in files.items() if not path.endswith(".whl")}
+        source = self._folder / function.name / f"project-{digest(running)[:16]}"
+        if not source.exists():
+            write(source, running)
+        return Duty.of(function, str(source), is_gateway=is_gateway)
 
-    def _spawn(self, function: str) -> Member:
-        is_gateway = function == self.functions[0]
-        options = ["--broker", self._server.url, "--broker-token-file", str(self._folder / TOKEN)]
-        options += ["--host", self.request.host if is_gateway else "127.0.0.1"]
-        options += ["--port", str(self.request.port or 0) if is_gateway else "0"]
-        if is_gateway and self.request.api_key is not None:
-            options += ["--key-file", str(self._folder / KEY)]
-        self._numbers += 1
-        home = self._folder / function
-        return Member.spawn(function, self._numbers, home / str(self._numbers), home / PROJECT, options)
+    def _tidy(self) -> None:
+        """Take projects away that nobody works in any more."""
+        used = {duty.source for duty in self._duties.values()}
+        for project in self._folder.glob("*/project-*"):
+            if str(project) not in used:
+                shutil.rmtree(project, ignore_errors=True)
 
-    def _keep_secrets(self) -> None:
-        for name, secret in ((TOKEN, self._server.token), (KEY, self.request.api_key)):
-            if secret is not None:
-                path = self._folder / name
-                path.touch(mode=0o600)
-                path.write_text(secret)
+    def _start_broker(self) -> None:
+        self._server = NatsServer(self._folder / "broker", is_safe=self._is_safe)
+        self._keep(TOKEN, self._server.token)
+        self._server.start()
 
-    def _save(self) -> None:
-        members = [(member.function, member.number, member.pid) for member in self._all()]
-        told = {"name": self.request.name, "graph": self.request.graph, "pid": os.getpid(), "members": members}
-        (self._folder / STATE).write_text(json.dumps(told))
+    def _keep(self, name: str, secret: str | None) -> None:
+        if secret is not None:
+            path = self._folder / name
+            path.touch(mode=0o600)
+            path.write_text(secret)
+
+    def _watch(self) -> None:
+        """Keep the workers and the broker alive, and do what other processes ask for."""
+        while not self._is_over.wait(EVERY):
+            with contextlib.suppress(Exception):
+                self._look()
+
+    def _look(self) -> None:
+        if self._server is not None and not self._server.is_alive:
+            log.error("The broker has ended; it is started again on its data")
+            self._server.start()
+            self._saved()
+        mended = [member for member in self._all() if member.mend()]
+        for member in mended:
+            log.error("A worker has ended; it is started again", extra={"function": member.function})
+        if mended:
+            self._saved()
+        for ask in asks(self._folder):
+            threading.Thread(target=ask.done_by, args=(self._do,), daemon=True).start()
+
+    def _do(self, asked: Mapping[str, Any]) -> None:
+        if asked["what"] == "stop":
+            self.on_stop()
+        else:
+            self.scale(asked["function"], asked["n"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nbgraph.deploy.progress import Say
+from nbgraph.deploy.services import Projects
 from nbgraph.errors import DeployError
 
 
@@ -63,6 +67,12 @@ class Hosted(Protocol):
     def replicas(self, function: str) -> int:
         """How many workers of a function there shall be."""
 
+    def backlog(self, function: str) -> int:
+        """Messages that wait for a function, or are worked on."""
+
+    def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
+        """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
+
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """Dead letters of the broker, the newest first; none where there is no broker."""
 
@@ -70,9 +80,42 @@ class Hosted(Protocol):
         """End it, events in flight first, and leave nothing behind; a second call does nothing."""
 
 
-def alone(function: str) -> DeployError:
+def alone(function: str, *, is_only: bool) -> DeployError:
     """The sentence for scaling what can't be scaled."""
-    return DeployError(f'"{function}" answers callers on one port and so has one replica; scaling needs queues.')
+    advice = "scaling needs queues" if is_only else "scale the others"
+    return DeployError(f'"{function}" answers callers on one port and so has one replica; {advice}.')
+
+
+def several(name: str, deployments: Iterable[str]) -> DeployError:
+    return DeployError(f'"{name}" is deployed more than once; choose one of: {", ".join(sorted(deployments))}.')
+
+
+def callable_at(host: str, port: int | str) -> str:
+    """The URL by which this machine calls what listens there.
+
+    >>> callable_at("0.0.0.0", 8080), callable_at("::1", 80)
+    ('http://127.0.0.1:8080', 'http://[::1]:80')
+    """
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def port_in_use(host: str, port: int | None) -> DeployError:
+    return DeployError(f"Port {port} on {host} is in use; choose another, or leave `port` out to get a free one.")
+
+
+def listening(host: str, port: int | None) -> socket.socket:
+    """A socket bound to that port, or to a free one."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port or 0))
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise port_in_use(host, port) from error
+        raise DeployError(f"Port {port} on {host} can't be used: {error.strerror}.") from error
+    return bound
 
 
 def failed_start(what: str, log: str) -> DeployError:

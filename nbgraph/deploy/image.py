@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from nbgraph.deploy.dockerfile import STAGE
+from nbgraph.deploy.project import digest
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
@@ -50,6 +51,19 @@ def built(
         )
         _follow(stream, say)
     return tag
+
+
+def image_of(client: DockerClient, function: str, files: Mapping[str, bytes], say: Say) -> str:
+    """The tag of the image of a function's project, built if there is none yet; older ones that nobody uses go."""
+    from nbgraph.deploy.wheelhouse import can_fetch, fetched
+
+    repository, wheels = f"nbgraph/{function}", []
+    if can_fetch(client.version()["Arch"]):
+        say("Fetching packages")
+        wheels = fetched(_lines(files), _bundled(files))
+    image = built(client, files, wheels, repository, digest(files), say)
+    pruned(client, repository, image)
+    return image
 
 
 def pruned(client: DockerClient, repository: str, image: str) -> None:
@@ -107,3 +121,14 @@ def _follow(stream: Any, say: Say) -> None:
             told = "\n".join([*lines, str(message["error"]).strip()])
             hint = "\nThe base image is not here and can't be pulled; name another: base_image=..."
             raise DeployError(f"The image could not be built:\n{told}" + (hint if doing.startswith("FROM") else ""))
+
+
+def _bundled(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The wheels of the project's own, by file name."""
+    return {path.removeprefix("wheels/"): files[path] for path in files if path.startswith("wheels/") and "whl" in path}
+
+
+def _lines(files: Mapping[str, bytes]) -> list[str]:
+    """Requirement lines of the project, the worker's and the code's."""
+    text = files["requirements.txt"] + files["runtime/requirements.txt"]
+    return sorted({line.partition("  #")[0] for line in text.decode().splitlines() if line})

@@ -1,186 +1,252 @@
-"""A Stack: the functions of a graph in containers on a network of their own, joined by a NATS server in another."""
+"""A Stack: the functions of a graph in containers on a network of their own, joined by a NATS server in another.
+
+Everything that has to be known of it stands in labels and in the containers' secrets, so that any kernel can go on
+with it: who may ask the Docker daemon may read them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import secrets
-import threading
+import weakref
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
-from nbgraph.deploy.broker import Reach, broker_image, most_workers
-from nbgraph.deploy.docker import archive, explained, published, removed, wait
-from nbgraph.deploy.hosted import Request, State, alone
-from nbgraph.deploy.profile import GRACE_SECONDS, METRICS_PORT, PORT, SECRETS, Profile, hardened, labels
+from nbgraph.deploy.broker import Reach, broker_image
+from nbgraph.deploy.crew import Crew
+from nbgraph.deploy.docker import (
+    DEPLOYMENT,
+    DUTY,
+    FUNCTION,
+    GRAPH,
+    archive,
+    explained,
+    named,
+    published,
+    removed,
+    secret_of,
+    stopped,
+    wait,
+)  # fmt: skip
+from nbgraph.deploy.duty import Duty
+from nbgraph.deploy.hosted import Request, State, callable_at, listening, several
+from nbgraph.deploy.image import image_of
+from nbgraph.deploy.profile import METRICS_PORT, PORT, SECRETS, Profile, hardened, labels
 from nbgraph.deploy.progress import Say
-from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, worker_options
-from nbgraph.deploy.split import Function
-from nbgraph.errors import DeployError
+from nbgraph.deploy.project import profile_of
+from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, Projects
 from nbgraph.streams.server import server_config
 
 if TYPE_CHECKING:
     from docker import DockerClient
-    from docker.models.containers import Container as Running
+    from docker.models.containers import Container
+
+PATIENCE = 180.0  # seconds for whatever is asked of a stack that was found running
 
 
-class Stack:
+class Stack(Crew["Container"]):
     """Containers by function; the first function's one publishes the port that callers use."""
 
     target = "docker"
 
-    def __init__(self, client: DockerClient, request: Request, functions: Sequence[Function]) -> None:
-        self.request = request
-        self._client = client
-        self._functions = {function.name: function for function in functions}
-        self._images: dict[str, tuple[str, Profile]] = {}
-        self._containers: dict[str, list[Running]] = {name: [] for name in self._functions}
+    def __init__(self, client: DockerClient, request: Request, *, is_safe: bool = True) -> None:
+        super().__init__(request)
+        self._client, self._is_safe = client, is_safe
+        weakref.finalize(self, client.close)
         self._numbers = itertools.count(1)
         self._token = secrets.token_hex(16)
-        self._lock = threading.RLock()
-        self._reach: Reach | None = None
-        self._broker: Running | None = None
+        self._broker: Container | None = None
 
     @classmethod
     def start(
         cls,
         client: DockerClient,
         request: Request,
-        functions: Sequence[Function],
-        images: Mapping[str, tuple[str, Profile]],
+        projects: Projects,
         replicas: Mapping[str, int],
         *,
         is_safe: bool,
         say: Say,
     ) -> Stack:
-        """Make the network, the broker and all containers, and wait until callers are answered."""
-        import docker
-
-        stack = cls(client, request, functions)
-        stack._images = dict(images)
+        """Build the images, make the network, the broker and all containers, and wait until callers are answered."""
+        stack = cls(client, replace(request, port=request.port or _free_port(request.host)), is_safe=is_safe)
         try:
-            client.networks.create(stack._network, labels=stack._marks(""))
-            say("Starting the broker")
-            stack._start_broker(broker_image(client, say), is_safe)
-            say("Starting the containers")
-            for name in stack.functions:
-                stack._containers[name] = [stack._run(name) for _ in range(replicas.get(name, 1))]
-            for container in stack._all():
-                wait(container, request, METRICS_PORT if container is not stack._gateway else PORT)
-        except BaseException as error:  # Ctrl-C as well: nothing may stay behind
+            stack.update(projects, replicas, say)
+        except BaseException:  # Ctrl-C as well: nothing may stay behind
             stack.stop()
-            if isinstance(error, docker.errors.APIError):
-                raise explained(error, request) from error
             raise
         return stack
 
-    @property
-    def functions(self) -> list[str]:
-        """The gateway's first."""
-        return list(self._functions)
+    @classmethod
+    def find(cls, client: DockerClient, name: str) -> Stack | None:
+        """The running containers of that deployment, or of that graph where it is deployed just once."""
+        for label in (DEPLOYMENT, GRAPH):
+            every = client.containers.list(filters={"label": [f"{label}={name}", DUTY]})
+            names = {container.labels[DEPLOYMENT] for container in every}
+            if len(names) > 1:
+                raise several(name, names)
+            if names:
+                return cls._of(client, every)
+        return None
+
+    def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
+        """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
+        import docker
+
+        duties: list[Duty] = []
+        for function, files in projects:
+            image = image_of(self._client, function.name, files, say)
+            memory = profile_of(files).memory
+            duties.append(Duty.of(function, image, is_gateway=not duties, memory=memory))
+        try:
+            with self._turn:
+                self._join(is_several=len(projects) > 1, say=say)
+                say("Starting the containers")
+                return self.take_over(duties, replicas)
+        except docker.errors.APIError as error:
+            raise explained(error, self.request) from error
 
     @property
     def url(self) -> str:
-        return f"http://{published(self._gateway, PORT)}"
+        return callable_at(self.request.host, self.request.port or 0)
 
     def sources(self) -> list[tuple[str, str]]:
         """Where the numbers of each container are read: its function, the URL."""
-        return [
-            (name, f"http://{published(container, METRICS_PORT)}/metrics")
-            for name, containers in self._containers.items()
-            for container in containers
-        ]
+        found = []
+        for name, containers in self._members.items():
+            for container in containers:
+                container.reload()  # a container that was started again has another port
+                if container.status == "running":
+                    found.append((name, f"http://{published(container, METRICS_PORT)}/metrics"))
+        return found
 
     def logs(self, lines: int, function: str | None = None) -> str:
         """The last lines of each container's log."""
-        found = self._containers[function] if function else self._all()
+        found = self._members[function] if function else self._all()
         return "\n".join(container.logs(tail=lines).decode(errors="replace").rstrip("\n") for container in found)
-
-    def states(self) -> list[State]:
-        """A row for each container."""
-        return [_state(name, container) for name, those in self._containers.items() for container in those]
-
-    def scale(self, function: str, n: int) -> None:
-        """Run that many containers of a function; those that are too many finish what they have first."""
-        if function == self.functions[0] and n != 1:
-            raise alone(function)
-        most = most_workers(self._functions[function])
-        if not 1 <= n <= most:
-            raise DeployError(f'"{function}" can have 1 to {most} workers; {n} were asked for.')
-        with self._lock:
-            those = self._containers[function]
-            while len(those) > n:
-                self._end(those.pop())
-            fresh = [self._run(function) for _ in range(n - len(those))]
-            for container in fresh:
-                wait(container, self.request, METRICS_PORT)
-            those += fresh
-
-    def replicas(self, function: str) -> int:
-        return len(self._containers[function])
-
-    def backlog(self, function: str) -> int:
-        """Messages that wait for a function, or are worked on."""
-        return self._reached().backlog(self._functions[function])
-
-    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The dead letters, the newest first."""
-        return self._reached().letters(limit)
 
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker and the network."""
-        import docker
-
         if self._reach is not None:
             self._reach.close()
-        for container in [*self._all(), *([self._broker] if self._broker is not None else [])]:
-            with contextlib.suppress(docker.errors.APIError):
-                container.stop(timeout=GRACE_SECONDS)
-        self._containers = {name: [] for name in self._functions}
-        self._broker = None
-        removed(self._client, self.request.name)
-        for network in self._client.networks.list(names=[self._network]):
-            network.remove()
+        with self._turn:
+            for name in self.functions:
+                stopped(self._members[name])
+            self._duties, self._members = {}, {}
+            if self._broker is not None:
+                stopped([self._broker])
+            self._broker = None
+            removed(self._client, self.request.name)
         self._client.close()
+
+    # --- a Crew of containers ---
+
+    def _begin(self, duty: Duty) -> Container:
+        ports: dict[str, Any] = {f"{METRICS_PORT}/tcp": ("127.0.0.1", None)}  # numbers are for this machine alone
+        given: dict[str, str] = {}
+        command: list[str] = []
+        if duty.is_gateway:
+            ports[f"{PORT}/tcp"] = (self.request.host, self.request.port)
+        if duty.is_gateway and self.request.api_key is not None:
+            given[KEY] = self.request.api_key
+        if self._broker is not None:
+            given[TOKEN] = self._token
+            command = ["--broker", f"nats://{BROKER}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}"]
+        name = f"{named(self.request.name)}-{duty.name}-{next(self._numbers)}"
+        marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
+        container = self._create(name, duty.source, marks, Profile(duty.memory), given, ports=ports, command=command)
+        try:
+            container.start()
+        except BaseException:
+            self._end([container])
+            raise
+        return container
+
+    def _await(self, duty: Duty, member: Container, deadline: float) -> None:
+        wait(member, PORT if duty.is_gateway else METRICS_PORT, deadline, self.request.timeout)
+
+    def _end(self, members: Sequence[Container]) -> None:
+        import docker
+
+        stopped(members)
+        for container in members:
+            with contextlib.suppress(docker.errors.NotFound):
+                container.remove(force=True)
+                self._client.volumes.get(f"{container.name}-secrets").remove()
+
+    def _swapped(self, gateway: Duty) -> list[Container]:
+        """Docker lets one container have a port: the old one finishes what it has, then the new one starts."""
+        before = [one for duty in self._duties.values() if duty.is_gateway for one in self._members[duty.name]]
+        stopped(before)
+        try:
+            return super()._swapped(gateway)
+        except BaseException:
+            for container in before:
+                container.start()
+            raise
+
+    def _state(self, function: str, member: Container) -> State:
+        member.reload()
+        attributes = member.attrs
+        started = attributes["State"]["StartedAt"].partition(".")[0]
+        image, name = attributes["Config"]["Image"], str(member.name)
+        return State(function, name, member.status, attributes["RestartCount"], f"{started}+00:00", image)
+
+    def _reached(self) -> Reach | None:
+        if self._reach is None and self._broker is not None:
+            self._broker.reload()
+            self._reach = Reach(f"nats://{published(self._broker, BROKER_PORT)}", self._token)
+        return self._reach
 
     # --- inside ---
 
-    @property
-    def _network(self) -> str:
-        return f"nbgraph-{self.request.name}"
+    @classmethod
+    def _of(cls, client: DockerClient, containers: Sequence[Container]) -> Self:
+        """What the labels and the secrets tell."""
+        every = sorted(containers, key=lambda container: int(str(container.name).rpartition("-")[2]))
+        duties = [Duty.of_text(container.labels[DUTY]) for container in every]
+        gateway = next(one for one, duty in zip(every, duties, strict=True) if duty.is_gateway)
+        marks = gateway.labels
+        bound = gateway.attrs["HostConfig"]["PortBindings"][f"{PORT}/tcp"][0]
+        stack = cls(
+            client,
+            Request(
+                marks[DEPLOYMENT], marks[GRAPH], marks[FUNCTION], bound["HostIp"], int(bound["HostPort"]),
+                secret_of(gateway, KEY), PATIENCE,
+            ),
+        )  # fmt: skip
+        stack._duties = {duty.name: duty for duty in sorted(duties, key=lambda duty: not duty.is_gateway)}
+        for name in stack._duties:
+            stack._members[name] = [one for one in every if one.labels[FUNCTION] == name]
+        stack._numbers = itertools.count(1 + max(int(str(one.name).rpartition("-")[2]) for one in every))
+        stack._token = secret_of(gateway, TOKEN) or stack._token
+        chosen = [f"{DEPLOYMENT}={marks[DEPLOYMENT]}", f"{FUNCTION}={BROKER}"]
+        stack._broker = next(iter(client.containers.list(filters={"label": chosen})), None)
+        return stack
 
-    @property
-    def _gateway(self) -> Running:
-        return self._containers[self.functions[0]][0]
+    def _all(self) -> list[Container]:
+        return [container for those in self._members.values() for container in those]
 
-    def _all(self) -> list[Running]:
-        return [container for those in self._containers.values() for container in those]
+    def _join(self, *, is_several: bool, say: Say) -> None:
+        """The network, and the broker where there are several functions, as far as they are not there yet."""
+        network, marks = named(self.request.name), labels(self.request.graph, "", self.request.name)
+        if not self._client.networks.list(names=[network]):
+            self._client.networks.create(network, labels=marks)
+        if is_several and self._broker is None:
+            say("Starting the broker")
+            self._start_broker(broker_image(self._client, say))
 
-    def _marks(self, function: str) -> dict[str, str]:
-        return labels(self.request.graph, function, self.request.name)
-
-    def _run(self, function: str) -> Running:
-        image, profile = self._images[function]
-        is_gateway = function == self.functions[0]
-        ports: dict[str, Any] = {f"{METRICS_PORT}/tcp": ("127.0.0.1", None)}  # numbers are for this machine alone
-        if is_gateway:
-            ports[f"{PORT}/tcp"] = (self.request.host, self.request.port)
-        given = {TOKEN: self._token}
-        if is_gateway and self.request.api_key is not None:
-            given[KEY] = self.request.api_key
-        command = worker_options(self._functions[function])
-        name = f"{self._network}-{function}-{next(self._numbers)}"
-        container = self._create(name, image, function, profile, given, ports=ports, command=command)
-        container.start()
-        return container
-
-    def _start_broker(self, image: str, is_safe: bool) -> None:
-        config = server_config("0.0.0.0", BROKER_PORT, self._token, DATA, is_safe=is_safe)
-        data = self._client.volumes.create(f"{self._network}-data", labels=self._marks(BROKER))
+    def _start_broker(self, image: str) -> None:
+        marks = labels(self.request.graph, BROKER, self.request.name)
+        name = f"{named(self.request.name)}-{BROKER}"
+        config = server_config("0.0.0.0", BROKER_PORT, self._token, DATA, is_safe=self._is_safe)
+        data = self._client.volumes.create(f"{named(self.request.name)}-data", labels=marks)
         self._broker = self._create(
-            f"{self._network}-{BROKER}", image, BROKER, BROKER_MEMORY, {CONFIG: config},
-            ports={f"{BROKER_PORT}/tcp": ("127.0.0.1", None)}, command=["-c", f"{SECRETS}/{CONFIG}"],
-            volumes={data.name: {"bind": DATA, "mode": "rw"}}, alias=BROKER,
+            name, image, marks, BROKER_MEMORY, {CONFIG: config},
+            ports={f"{BROKER_PORT}/tcp": ("127.0.0.1", _free_port("127.0.0.1"))},  # the same after a restart
+            command=["-c", f"{SECRETS}/{CONFIG}"], volumes={data.name: {"bind": DATA, "mode": "rw"}}, alias=BROKER,
         )  # fmt: skip
         self._broker.start()
 
@@ -188,7 +254,7 @@ class Stack:
         self,
         name: str,
         image: str,
-        function: str,
+        marks: Mapping[str, str],
         profile: Profile,
         given: Mapping[str, str],
         *,
@@ -196,41 +262,22 @@ class Stack:
         command: Sequence[str],
         volumes: Mapping[str, Any] | None = None,
         alias: str | None = None,
-    ) -> Running:
+    ) -> Container:
         """A container on the stack's network, with its secrets as files of a volume that it alone has."""
-        marks = self._marks(function)
-        vault = self._client.volumes.create(f"{name}-secrets", labels=marks)
-        aliases = [alias] if alias else None
-        endpoint = self._client.api.create_endpoint_config(aliases=aliases)
+        network = named(self.request.name)
+        vault = self._client.volumes.create(f"{name}-secrets", labels=dict(marks))
+        endpoint = self._client.api.create_endpoint_config(aliases=[alias] if alias else None)
         container = self._client.containers.create(
-            image, list(command), name=name, labels=marks, ports=dict(ports), network=self._network,
-            networking_config={self._network: endpoint},
+            image, list(command) or None, name=name, labels=dict(marks), ports=dict(ports), network=network,
+            networking_config={network: endpoint},
             volumes={vault.name: {"bind": SECRETS, "mode": "rw"}, **(volumes or {})}, **hardened(profile),
         )  # fmt: skip
         for file, text in given.items():
             container.put_archive(SECRETS, archive(file, text))
         return container
 
-    def _end(self, container: Running) -> None:
-        import docker
 
-        container.stop(timeout=GRACE_SECONDS)
-        name = f"{container.name}-secrets"
-        container.remove(force=True)
-        with contextlib.suppress(docker.errors.APIError):
-            self._client.volumes.get(name).remove()
-
-    def _reached(self) -> Reach:
-        if self._reach is None:
-            assert self._broker is not None
-            self._broker.reload()
-            self._reach = Reach(f"nats://{published(self._broker, BROKER_PORT)}", self._token)
-        return self._reach
-
-
-def _state(function: str, container: Running) -> State:
-    container.reload()
-    attributes = container.attrs
-    started = attributes["State"]["StartedAt"].partition(".")[0]
-    image, name = attributes["Config"]["Image"], str(container.name)
-    return State(function, name, container.status, attributes["RestartCount"], f"{started}+00:00", image)
+def _free_port(host: str) -> int:
+    """A free port, given out here and not by Docker, which gives another one at every restart."""
+    with listening(host, None) as bound:
+        return int(bound.getsockname()[1])

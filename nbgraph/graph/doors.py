@@ -280,6 +280,7 @@ class Doors:
         self: Graph,
         target: str = "process",
         *,
+        name: str | None = None,
         replicas: Any = None,
         port: int | None = None,
         host: str = "127.0.0.1",
@@ -291,11 +292,14 @@ class Doors:
         timeout: float = 180,
         progress: bool = True,
     ) -> Deployment:
-        """Host the graph in processes or containers; returns once it is ready to answer."""
+        """Host the graph in processes or containers; returns once it is ready to answer.
+
+        With a `name` there is one deployment of that name: where it runs, it goes on with this graph.
+        """
         from nbgraph.deploy.deploy import deploy
 
         return deploy(
-            self, target, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
+            self, target, name=name, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
             requirements=requirements, autoscale=autoscale, durability=durability, timeout=timeout, progress=progress,
         )  # fmt: skip
 

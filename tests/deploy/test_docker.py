@@ -105,7 +105,12 @@ def deployment(client: DockerClient, graph: Graph) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def container(client: DockerClient, deployment: Deployment) -> Container:
-    return client.containers.get(f"nbgraph-{deployment.name}")
+    return container_of(client, deployment)
+
+
+def container_of(client: DockerClient, deployment: Deployment) -> Container:
+    (found,) = client.containers.list(filters={"label": f"nbgraph.deployment={deployment.name}"})
+    return found
 
 
 def everything(client: DockerClient, name: str) -> list[str]:
@@ -166,6 +171,7 @@ def test_inside_the_image_are_no_notebook_packages(deployment: Deployment) -> No
 def test_labels_status_logs_metrics_and_failures(container: Container, deployment: Deployment) -> None:
     assert {name: value for name, value in container.labels.items() if name.startswith("nbgraph.")} == {
         "nbgraph.graph": "Look", "nbgraph.function": "look", "nbgraph.deployment": deployment.name,
+        "nbgraph.duty": container.labels["nbgraph.duty"],
     }  # fmt: skip
     (status,) = deployment.status().to_dict("records")
     assert (status["function"], status["state"], status["restarts"]) == ("look", "running", 0)
@@ -179,13 +185,13 @@ def test_labels_status_logs_metrics_and_failures(container: Container, deploymen
 
 
 def test_attach_after_the_kernel_is_gone(deployment: Deployment) -> None:
-    other = Deployment.attach("Look", api_key="k3y")
+    other = Deployment.attach("Look")
     assert (other.name, other.invoke(EVENTS[0])["tax"]) == (deployment.name, 1.9)
 
 
 def test_a_stop_finishes_what_has_begun_and_leaves_nothing(client: DockerClient, graph: Graph) -> None:
     deployment = graph.deploy("docker", progress=False)
-    container = client.containers.get(f"nbgraph-{deployment.name}")
+    container = container_of(client, deployment)
     found: dict[str, Any] = {}
 
     def ask() -> None:

@@ -198,6 +198,6 @@ def test_a_step_that_fails_to_build_is_told_from_the_log() -> None:
     notebook.cell(SLOW.replace("time.sleep(60)", "raise OSError('no licence')").replace('"slow"', '"slow2"'))
     with pytest.raises(DeployError) as failed:
         notebook["g"].deploy("process", progress=False)
-    assert "The worker ended before it was ready" in str(failed.value)
+    assert 'The worker of "slow2" ended before it was ready' in str(failed.value)
     assert "no licence" in str(failed.value)
     assert left_behind() == before

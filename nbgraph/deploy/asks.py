@@ -1,0 +1,68 @@
+"""Asks: what another process of the same user wants of the one that owns a fleet, as files in the fleet's folder."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbgraph.errors import DeployError
+
+Asked = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One wish, and where the word goes that it is done."""
+
+    place: Path
+    asked: Asked
+
+    def done_by(self, do: Callable[[Asked], None]) -> None:
+        """Do it, and tell how it went."""
+        error = ""
+        try:
+            do(self.asked)
+        except Exception as problem:
+            error = str(problem) or type(problem).__name__
+        if self.place.parent.exists():  # else the fleet itself was to go
+            _write(self.place.with_suffix(".done"), {"error": error})
+
+
+def asks(folder: Path) -> Iterator[Ask]:
+    """What has been asked since the last look."""
+    for place in folder.glob("*.ask"):
+        taken = place.rename(place.with_suffix(".taken"))
+        yield Ask(taken, json.loads(taken.read_text()))
+        taken.unlink(missing_ok=True)
+
+
+def ask(folder: Path, asked: Asked, patience: float) -> None:
+    """Ask the owner of a fleet, and wait until it is done; a folder that is gone is a fleet that has ended.
+
+    >>> ask(Path("/nowhere"), {"what": "stop"}, 1)
+    """
+    if not folder.exists():
+        return
+    place = folder / secrets.token_hex(8)
+    _write(place.with_suffix(".ask"), asked)
+    done, deadline = place.with_suffix(".done"), time.monotonic() + patience
+    while folder.exists() and not done.exists():
+        if time.monotonic() > deadline:
+            raise DeployError(f"The process that owns the deployment has not answered within {patience:g} seconds.")
+        time.sleep(0.02)
+    if done.exists():
+        error = json.loads(done.read_text())["error"]
+        done.unlink()
+        if error:
+            raise DeployError(error)
+
+
+def _write(place: Path, told: Mapping[str, Any]) -> None:
+    unfinished = place.with_suffix(".part")
+    unfinished.write_text(json.dumps(told))
+    unfinished.replace(place)

@@ -1,0 +1,74 @@
+"""A Duty: what a host has to know of a function, whether its graph is at hand or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from nbgraph.deploy.split import Function
+from nbgraph.errors import DeployError
+from nbgraph.streams.base import QueueSpec
+
+MOST = 64  # workers of a function that are of use on queues without keys
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """A function's name, where its project is (a folder or an image's tag), the queues that it reads.
+
+    >>> keyed = QueueSpec("fees", shards=4, is_keyed=True)
+    >>> duty = Duty("rating", "nbgraph/rating:1", (keyed,))
+    >>> duty.most, Duty.of_text(duty.text()) == duty
+    (4, True)
+    """
+
+    name: str
+    source: str
+    queues: tuple[QueueSpec, ...] = ()
+    is_gateway: bool = False
+    memory: int = 0
+
+    @classmethod
+    def of(cls, function: Function, source: str, *, is_gateway: bool, memory: int = 0) -> Duty:
+        queues = tuple(_queue(function.graph.spec(name).arguments) for name in function.reads)
+        return cls(function.name, source, queues, is_gateway, memory)
+
+    @classmethod
+    def of_text(cls, text: str) -> Duty:
+        return msgspec.json.decode(text, type=cls)
+
+    def text(self) -> str:
+        """The duty as JSON."""
+        return msgspec.json.encode(self).decode()
+
+    @property
+    def most(self) -> int:
+        """Workers that are of use: where all its queues have keys, no more than the most shards of one."""
+        if self.is_gateway:
+            return 1
+        is_keyed = bool(self.queues) and all(queue.is_keyed for queue in self.queues)
+        return max(queue.shards for queue in self.queues) if is_keyed else MOST
+
+
+def check_queues(before: Any, after: Any) -> None:
+    """Raise where a queue of the same name would have to be another one: its messages can't be sorted anew."""
+    running = {queue.name: queue for duty in before for queue in duty.queues}
+    for queue in (queue for duty in after for queue in duty.queues):
+        found = running.get(queue.name, queue)
+        if found != queue:
+            raise DeployError(
+                f'Queue "{queue.name}" runs with {_told(found)}, and the new graph wants {_told(queue)}; what waits in '
+                "it can't be sorted anew: give the new one another name, or stop the deployment and deploy again."
+            )
+
+
+def _told(queue: QueueSpec) -> str:
+    keys = "keys" if queue.is_keyed else "no keys"
+    return f"{queue.shards} shard{'s' * (queue.shards > 1)}, {keys} and room for {queue.max_size}"
+
+
+def _queue(arguments: Any) -> QueueSpec:
+    given = {name: arguments[name] for name in ("shards", "max_size") if name in arguments}
+    return QueueSpec(arguments["queue"], **given, is_keyed=arguments.get("key") is not None)

@@ -1,0 +1,136 @@
+"""A foreign Fleet: processes that another notebook or command started, looked after from here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nbgraph.deploy.alive import ended, is_same
+from nbgraph.deploy.asks import ask
+from nbgraph.deploy.broker import Reach
+from nbgraph.deploy.duty import Duty
+from nbgraph.deploy.fleet import KEY, PREFIX, STATE, TOKEN
+from nbgraph.deploy.hosted import Request, State, callable_at, several
+from nbgraph.deploy.member import LOG, READY, metrics_url
+from nbgraph.deploy.profile import GRACE_SECONDS
+from nbgraph.deploy.progress import Say
+from nbgraph.deploy.services import Projects
+from nbgraph.errors import DeployError
+
+PATIENCE = 180.0  # seconds that the owner may take for what it is asked
+
+
+class ForeignFleet:
+    """Everything is read from the fleet's folder when it is asked for; changes are made by its owner."""
+
+    target = "process"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        told = self._told()
+        key = folder / KEY
+        self.request = Request(
+            told["name"], told["graph"], self.functions[0], told["host"], told["port"],
+            key.read_text() if key.exists() else None, PATIENCE,
+        )  # fmt: skip
+        self._reach: Reach | None = None
+
+    @classmethod
+    def find(cls, name: str) -> ForeignFleet | None:
+        """The running fleet of that name, or of that graph where there is just one."""
+        every = {folder: told for folder in _folders() if (told := _living(folder)) is not None}
+        for word in ("name", "graph"):
+            found = [folder for folder, told in every.items() if told[word] == name]
+            if len(found) > 1:
+                raise several(name, [every[folder]["name"] for folder in found])
+            if found:
+                return cls(found[0])
+        return None
+
+    @property
+    def functions(self) -> list[str]:
+        return [duty.name for duty in self._duties()]
+
+    @property
+    def url(self) -> str:
+        return callable_at(self.request.host, self.request.port or 0)
+
+    def states(self) -> list[State]:
+        return [State(**state) for state, _, _ in self._told()["members"]]
+
+    def sources(self) -> list[tuple[str, str]]:
+        every = [(state["function"], Path(folder)) for state, _, folder in self._told()["members"]]
+        return [(function, metrics_url(folder)) for function, folder in every if (folder / READY).exists()]
+
+    def logs(self, lines: int, function: str | None = None) -> str:
+        every = [(state["function"], Path(folder)) for state, _, folder in self._told()["members"]]
+        texts = [(folder / LOG).read_text(errors="replace") for name, folder in every if function in (None, name)]
+        return "\n".join("\n".join(text.splitlines()[-lines:]) for text in texts)
+
+    def replicas(self, function: str) -> int:
+        return sum(state["function"] == function for state, _, _ in self._told()["members"])
+
+    def backlog(self, function: str) -> int:
+        names = [queue.name for duty in self._duties() if duty.name == function for queue in duty.queues]
+        reach = self._reached()
+        return reach.backlog(names) if reach is not None and names else 0
+
+    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
+        reach = self._reached()
+        return reach.letters(limit) if reach is not None else []
+
+    def scale(self, function: str, n: int) -> None:
+        ask(self._folder, {"what": "scale", "function": function, "n": n}, PATIENCE)
+
+    def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
+        raise DeployError(
+            f'Deployment "{self.request.name}" belongs to another process, which alone can give it new workers; update '
+            "it there, or stop it and deploy again."
+        )
+
+    def stop(self) -> None:
+        if self._reach is not None:
+            self._reach.close()
+        ask(self._folder, {"what": "stop"}, PATIENCE)
+
+    def _told(self) -> dict[str, Any]:
+        return _read(self._folder)
+
+    def _duties(self) -> list[Duty]:
+        return [Duty.of_text(text) for text in self._told()["duties"]]
+
+    def _reached(self) -> Reach | None:
+        broker = self._told()["broker"]
+        if self._reach is None and broker:
+            self._reach = Reach(broker, (self._folder / TOKEN).read_text())
+        return self._reach
+
+
+def _folders() -> list[Path]:
+    """Fleets' folders of this user; one that another user has put there is not to be believed."""
+    found = Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{STATE}")
+    mine = [state.parent for state in found if state.parent.stat().st_uid == os.getuid()]
+    return [folder for folder in mine if not folder.stat().st_mode & 0o077]
+
+
+def _living(folder: Path) -> dict[str, Any] | None:
+    """What a fleet tells of itself; None, and nothing left of it, where its owner was killed."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        told = _read(folder)
+        if is_same(told["owner"], told["born"]):
+            return told
+        for pid, since in [*((int(state["replica"]), since) for state, since, _ in told["members"]), told["server"]]:
+            ended(pid, since, GRACE_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / STATE).read_text())
+    return found
