@@ -19,6 +19,22 @@ _HEAD = """\
 # Reachable from this machine only. To open it to others, run `sh {script}`, give the service "{gateway}" the secret
 # "{key}", and drop "127.0.0.1:"; callers then need a key of that file.
 """
+_RUN = """\
+Build and start it, ask it something, stop it:
+
+```
+{secrets}docker compose up --build --wait
+curl -H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
+docker compose down
+```
+"""
+_ALONE = """
+Without Docker, in an environment with the packages of both lists and the wheel in `runtime/`:
+
+```
+python -m nbgraph.serve --project . --port {port}
+```
+"""
 
 
 def compose_files(order: Order) -> dict[str, bytes]:
@@ -26,7 +42,7 @@ def compose_files(order: Order) -> dict[str, bytes]:
     files = dict(order.projects[0][1]) if order.broker is None else order.folders()
     files["compose.yaml"] = compose(order).encode()
     files[SCRIPT] = secrets_script(order)
-    files["README.md"] = readme(order, "compose", files).encode()
+    files["README.md"] = readme(order, _run(order), files).encode()
     return files
 
 
@@ -39,6 +55,12 @@ def compose(order: Order) -> str:
     first = f"sh {SCRIPT} && " if order.broker is not None else ""
     head = _HEAD.format(secrets=first, script=SCRIPT, gateway=order.functions[0].name, key=KEY)
     return head + plain_yaml(document)
+
+
+def _run(order: Order) -> str:
+    if order.broker is None:
+        return (_RUN + _ALONE).format(port=PORT, secrets="")
+    return _RUN.format(port=PORT, secrets=f"sh {SCRIPT}\n")
 
 
 def _secrets(order: Order) -> dict[str, Any]:

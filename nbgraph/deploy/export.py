@@ -10,15 +10,22 @@ from typing import Any
 from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.compose import compose_files
 from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
+from nbgraph.deploy.kubernetes import NOTE, kubernetes_files
 from nbgraph.deploy.order import Order
 from nbgraph.deploy.project import digest, project_files
 from nbgraph.deploy.replicas import check_most, replicas_of
 from nbgraph.deploy.services import services_of
 from nbgraph.deploy.split import slug, split
+from nbgraph.deploy.swarm_export import swarm_files
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
 
-TARGETS: dict[str, Callable[[Order], dict[str, bytes]]] = {"compose": compose_files}
+TARGETS: dict[str, Callable[[Order], dict[str, bytes]]] = {
+    "compose": compose_files,
+    "swarm": swarm_files,
+    "kubernetes": kubernetes_files,
+}
+NOTES = {"kubernetes": f"The manifests are {NOTE}."}
 ONE_DOOR = ("compose", "swarm")  # callers reach one port of one container there, and nobody scales the others
 
 
@@ -56,7 +63,7 @@ def export(
     files[MANIFEST] = manifest(told, files)
     files = dict(sorted(files.items()))
     replace(folder, files, before)
-    return Export(folder, hashes(files), digest(files))
+    return Export(folder, hashes(files), digest(files), NOTES.get(target, ""))
 
 
 def _order(
@@ -76,4 +83,4 @@ def _order(
         check_most(function, rules[function.name].most if function.name in rules else 1)
     projects = [(function, project_files(function)) for function in functions]
     services = services_of(projects, wanted, registry=registry)
-    return Order(graph.name, slug(graph.name), projects, tuple(services), rules)
+    return Order(graph.name, slug(graph.name), projects, tuple(services), rules, is_pushed=registry is not None)

@@ -11,13 +11,18 @@ from nbgraph.deploy.services import BROKER, Projects, Service, broker_folder
 
 @dataclass(frozen=True)
 class Order:
-    """`name`: the graph's, as hosts and labels allow it. `rules`: for the functions that scale by themselves."""
+    """What there is, and how many of each.
+
+    `name`: the graph's, as hosts and labels allow it. `rules`: for the functions that scale by themselves.
+    `is_pushed`: the images belong to a registry.
+    """
 
     graph: str
     name: str
     projects: Projects
     services: tuple[Service, ...]
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    is_pushed: bool = False
 
     @property
     def functions(self) -> list[Service]:
@@ -35,3 +40,9 @@ class Order:
         if self.broker is not None:
             files |= {f"{BROKER}/{path}": text for path, text in broker_folder().items()}
         return files
+
+    def builds(self) -> str:
+        """The commands that build the images and, where they belong to a registry, push them there."""
+        builds = [f"docker build -t {service.image} {service.folder}" for service in self.services]
+        pushes = [f"docker push {service.image}" for service in self.services if self.is_pushed]
+        return "\n".join([*builds, *pushes])

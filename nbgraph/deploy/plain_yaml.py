@@ -1,4 +1,4 @@
-"""Plain YAML: documents as a person would write them: no anchors, short lists on one line, the given order."""
+"""Plain YAML: documents as a person would write them: no anchors, short lists on one line, text line by line."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ class _Dumper(yaml.SafeDumper):
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         is_short = all(isinstance(item, SCALARS) for item in sequence) and len(str(sequence)) < 90
         return super().represent_sequence(tag, sequence, flow_style=is_short)
+
+    def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> yaml.ScalarNode:
+        return super().represent_scalar(tag, value, "|" if "\n" in value else style)
 
 
 def plain_yaml(*documents: Any) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 USER = "10001:10001"
 PORT, METRICS_PORT = 8080, 9090
-TMP = "noexec,nosuid,nodev,size=64m"
+TMP_MEGABYTES = 64
+TMP = f"noexec,nosuid,nodev,size={TMP_MEGABYTES}m"
 LOG = {"max-size": "10m", "max-file": "2"}  # 20 MiB at most
 GRACE_SECONDS = 30  # between SIGTERM and SIGKILL; the worker itself gives up a little earlier
 PIDS = 256

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nbgraph.deploy.dockerfile import LIVE, READY
 from nbgraph.deploy.order import Order
-from nbgraph.deploy.profile import METRICS_PORT, PORT
+from nbgraph.deploy.profile import METRICS_PORT
 from nbgraph.deploy.secret_files import SCRIPT
 
 _FILES = {
@@ -19,7 +19,9 @@ _FILES = {
     "wheels/": "packages that no index has",
     "Dockerfile": "how the image is built",
     "compose.yaml": "how the containers run: not as root, without capabilities, on a read-only disk",
+    "stack.yaml": "how the services run on a Swarm, as little as possible allowed to each",
     SCRIPT: "makes the secrets, once, outside this folder",
+    "manifests/": "what the cluster is told: `kustomization.yaml` lists the files",
     "broker/": "the NATS server that keeps what is on its way between the functions",
 }
 _TEXT = """\
@@ -35,33 +37,10 @@ Written by nbgraph from a notebook; a change belongs there, since the next expor
 `GET {live}` and `{ready}` tell its state, `/openapi.json` describes it. Metrics for Prometheus are on
 port {metrics} inside the containers' network. SIGTERM lets a container finish what it has begun.
 """
-_RUN = {
-    "compose": """\
-Build and start it, ask it something, stop it:
-
-```
-{secrets}docker compose up --build --wait
-curl -H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
-docker compose down
-```
-""",
-}
-_ALONE = """
-Without Docker, in an environment with the packages of both lists and the wheel in `runtime/`:
-
-```
-python -m nbgraph.serve --project . --port {port}
-```
-"""
 
 
-def readme(order: Order, target: str, paths: Iterable[str]) -> str:
-    """The text of README.md."""
-    has_parts = order.broker is not None
-    first = f"sh {SCRIPT}\n" if has_parts else ""
-    run = _RUN[target].format(port=PORT, secrets=first, name=order.name) + (
-        "" if has_parts else _ALONE.format(port=PORT)
-    )
+def readme(order: Order, run: str, paths: Iterable[str]) -> str:
+    """The text of README.md; `run` says how to begin, in the target's words."""
     return _TEXT.format(
         title=_title(order.graph), parts=_parts(order), rows=_rows(paths), run=run, live=LIVE, ready=READY,
         metrics=METRICS_PORT,

@@ -18,6 +18,7 @@ BROKER_MEMORY = Profile(memory=512 * 2**20)
 CONFIG, CONFIG_FOLDER = "server.conf", "/etc/nats"
 KEY, TOKEN = "api_key", "broker_token"  # what workers read: the keys of callers, the broker's token
 TOKEN_LINE = "broker_auth"  # what the broker reads: the same token, in the words of its configuration
+TAKEN = {BROKER: "the name of the service that joins the functions", "manifests": "the folder of an export's own files"}
 Projects = Sequence[tuple[Function, Mapping[str, bytes]]]
 
 
@@ -47,8 +48,9 @@ def services_of(
     found = [_service(function, files, replicas, registry) for function, files in projects]
     if len(found) == 1:
         return found
-    if any(service.name == BROKER for service in found):
-        raise ExportError(f'A function is called "{BROKER}", as the service that joins the functions is; rename it.')
+    for service in found:
+        if service.name in TAKEN:
+            raise ExportError(f'A function is called "{service.name}", which is {TAKEN[service.name]}; rename it.')
     return [*found, broker_service(registry, base_image)]
 
 
@@ -68,8 +70,8 @@ def broker_folder(base_image: str | None = None) -> dict[str, bytes]:
     return {**broker_files(base_image), CONFIG: broker_config().encode()}
 
 
-def broker_config() -> str:
-    """The server's configuration; the token stands in a secret beside it. It acknowledges what is on disk.
+def broker_config(*, is_safe: bool = True) -> str:
+    """The server's configuration, the token in a secret beside it; with `is_safe` it acknowledges what is on disk.
 
     >>> print(broker_config(), end="")
     listen: "0.0.0.0:4222"
@@ -81,7 +83,7 @@ def broker_config() -> str:
     secret = f"../..{SECRETS}/{TOKEN_LINE}"  # the server takes every path for one relative to its configuration
     everywhere = "0.0.0.0"
     return server_config(
-        everywhere, BROKER_PORT, "", DATA, is_safe=True, token_file=secret, monitor=f"{everywhere}:{MONITOR_PORT}"
+        everywhere, BROKER_PORT, "", DATA, is_safe=is_safe, token_file=secret, monitor=f"{everywhere}:{MONITOR_PORT}"
     )
 
 

@@ -1,0 +1,84 @@
+"""Kubernetes: the manifests of a graph, beside what its images are built from."""
+
+from __future__ import annotations
+
+from nbgraph.deploy.kubernetes_broker import DISK, broker_objects
+from nbgraph.deploy.kubernetes_network import hint, network_objects
+from nbgraph.deploy.kubernetes_pod import SECRET, Object
+from nbgraph.deploy.kubernetes_scale import scale_objects
+from nbgraph.deploy.kubernetes_worker import GATEWAY, worker_objects
+from nbgraph.deploy.order import Order
+from nbgraph.deploy.plain_yaml import plain_yaml
+from nbgraph.deploy.profile import PORT
+from nbgraph.deploy.readme import readme
+from nbgraph.deploy.secret_files import SCRIPT, secrets_script
+from nbgraph.deploy.services import KEY
+
+FOLDER = "manifests"
+NOTE = "validated against schemas, not run on a cluster"
+_RUN = """\
+These manifests are {note}.
+
+Build the images and bring them to where the cluster pulls from; make the secrets, which stand in no file here; start:
+
+```
+{builds}
+kubectl apply -f {folder}/namespace.yaml
+kubectl -n {name} create secret generic {secret} --from-file="$(sh {script})"
+kubectl apply -k {folder}
+```
+
+Ask it something (inside the cluster it is `http://{gateway}.{name}`):
+
+```
+kubectl -n {name} port-forward service/{gateway} {port}:80 &
+KEY=$(cat "$(sh {script})/{key}")
+curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
+```
+
+- The namespace `{name}` is the graph's alone. Nothing reaches a pod, or is reached by one, but what `network.yaml`
+  names; steps that call out of the namespace need a rule there (an example stands at its end).
+- `kubectl -n {name} get deployment,hpa,pdb,networkpolicy` shows what there is; `scale.yaml` says what scales by itself.
+- The number of processes in a pod is limited by the kubelet (`podPidsLimit`), not by a manifest.
+- {disk} of disk keep what is on its way between the functions; deleting the namespace deletes it.
+"""
+
+
+def kubernetes_files(order: Order) -> dict[str, bytes]:
+    """The folder: a project for each function, the manifests, how to begin."""
+    files = {**order.folders(), **manifests(order), SCRIPT: secrets_script(order)}
+    files["README.md"] = readme(order, _run(order), files).encode()
+    return files
+
+
+def manifests(order: Order) -> dict[str, bytes]:
+    """A file for each service, and those for all."""
+    found = {"namespace.yaml": plain_yaml(_namespace(order))}
+    if order.broker is not None:
+        found["broker.yaml"] = plain_yaml(*broker_objects(order, order.broker))
+    found |= {
+        f"functions/{service.name}.yaml": plain_yaml(*worker_objects(order, service)) for service in order.functions
+    }
+    found["network.yaml"] = plain_yaml(*network_objects(order)) + hint(order)
+    scaling = scale_objects(order)
+    if scaling:
+        found["scale.yaml"] = plain_yaml(*scaling)
+    found["kustomization.yaml"] = plain_yaml(_kustomization(list(found)))
+    return {f"{FOLDER}/{name}": text.encode() for name, text in found.items()}
+
+
+def _run(order: Order) -> str:
+    return _RUN.format(
+        note=NOTE, builds=order.builds(), folder=FOLDER, name=order.name, secret=SECRET, script=SCRIPT,
+        gateway=GATEWAY, port=PORT, key=KEY, disk=DISK,
+    )  # fmt: skip
+
+
+def _namespace(order: Order) -> Object:
+    """Of the graph alone; a pod that asks for more than ours do is refused in it."""
+    labels = {f"pod-security.kubernetes.io/{word}": "restricted" for word in ("enforce", "warn")}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": order.name, "labels": labels}}
+
+
+def _kustomization(files: list[str]) -> Object:
+    return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": files}

@@ -1,0 +1,50 @@
+"""Workers on Kubernetes: a Deployment for each function, and the Service that callers reach."""
+
+from __future__ import annotations
+
+from nbgraph.deploy.dockerfile import LIVE, READY
+from nbgraph.deploy.kubernetes_pod import Object, asked, labelled, made, template
+from nbgraph.deploy.kubernetes_scale import is_scaled
+from nbgraph.deploy.order import Order
+from nbgraph.deploy.profile import METRICS_PORT, PORT
+from nbgraph.deploy.services import Service
+
+GATEWAY = "gateway"  # the Service's name, whatever the function's is
+NOTICED = 5  # seconds in which the cluster learns that a pod takes no new calls
+GRACE = 60  # seconds: notice, then calls in flight (25 at most), then deliveries in flight (25 at most)
+
+
+def worker_objects(order: Order, service: Service) -> list[Object]:
+    """What a function's file holds."""
+    objects = [_deployment(order, service), _budget(order, service)]
+    return [*objects, _service(order, service)] if service.is_gateway else objects
+
+
+def _deployment(order: Order, service: Service) -> Object:
+    container = {
+        "args": ["--drain-seconds", str(NOTICED), *service.options],
+        "ports": [{"name": "http", "containerPort": PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
+        "startupProbe": asked(LIVE, "http", every=2, failures=150),  # models may take minutes to load
+        "livenessProbe": asked(LIVE, "http", every=10, failures=3),
+        "readinessProbe": asked(READY, "http", every=2, failures=2),
+    }
+    spec = {
+        **({} if is_scaled(order, service) else {"replicas": service.replicas}),
+        "revisionHistoryLimit": 3,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "selector": {"matchLabels": labelled(order, service.name)},
+        "template": template(order, service, container, grace=GRACE),
+    }
+    return made(order, "apps/v1", "Deployment", service.name, {"spec": spec})
+
+
+def _budget(order: Order, service: Service) -> Object:
+    """Nodes are emptied one pod at a time."""
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": labelled(order, service.name)}}
+    return made(order, "policy/v1", "PodDisruptionBudget", service.name, {"spec": spec})
+
+
+def _service(order: Order, service: Service) -> Object:
+    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
+    spec = {"type": "ClusterIP", "selector": labelled(order, service.name), "ports": ports}
+    return made(order, "v1", "Service", GATEWAY, {"spec": spec}, service.name)
