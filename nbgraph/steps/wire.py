@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from nbgraph.streams.wire import encode
+
 JSON = "application/json"
 
 
@@ -19,18 +21,7 @@ def packed(body: Any) -> tuple[bytes, str]:
         return bytes(body), "application/octet-stream"
     if isinstance(body, str):
         return body.encode(), "text/plain"
-    return msgspec.json.encode(body, enc_hook=plain), JSON
-
-
-def plain(value: Any) -> Any:
-    """What JSON can hold in the place of a number or an array of numpy, pandas, torch; for `msgspec`'s `enc_hook`."""
-    for method in ("item", "tolist"):
-        if callable(convert := getattr(value, method, None)):
-            try:
-                return convert()
-            except (ValueError, RuntimeError):  # `item` of an array of many
-                continue
-    raise NotImplementedError(f"a {type(value).__name__} has no form in JSON; let a step before turn it into a dict")
+    return encode(body), JSON
 
 
 def text(value: Any) -> str | None:

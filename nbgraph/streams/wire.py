@@ -13,7 +13,7 @@ from nbgraph.errors import NbgraphError
 
 
 class AnswerError(NbgraphError):
-    """The answer has something that JSON can't hold."""
+    """A body or an answer has something that JSON can't hold."""
 
 
 def encode(value: Any) -> bytes:
@@ -65,8 +65,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise AnswerError(
-        f"The answer has a {type(value).__module__}.{type(value).__qualname__}, which JSON can't hold; "
-        "let the responder return plain data, text or bytes."
+        f"There is a {type(value).__module__}.{type(value).__qualname__} in it, which JSON can't hold; "
+        "let the step return plain data, text or bytes."
     )
 
 
@@ -76,7 +76,7 @@ def _of_base(value: float | int | str) -> Any:
 
 def _with_text_keys(value: Any, depth: int) -> Any:
     if depth > 200:
-        raise AnswerError("The answer is nested more than 200 deep, or holds itself; let the responder return less.")
+        raise AnswerError("It is nested more than 200 deep, or holds itself; let the step return less.")
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
