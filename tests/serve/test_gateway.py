@@ -161,7 +161,7 @@ def test_an_answer_that_json_cannot_hold_is_said() -> None:
     status, answer = post(gateway_of(graph_of(lambda body: object())), json=1)
     assert (status, answer["error"]) == (
         500,
-        "The answer has a builtins.object, which JSON can't hold; let the responder return plain data, text or bytes.",
+        "There is a builtins.object in it, which JSON can't hold; let the step return plain data, text or bytes.",
     )
 
 
