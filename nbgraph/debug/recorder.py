@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from nbgraph.debug.frame import Frame
@@ -42,14 +41,14 @@ class Recorder(Observer):
 
     def _entered(self, move: Move, inner: list[list[Frame]], route: str, input: Any) -> Left:
         """A call that the step makes itself; its place is that of its beginning."""
-        frame = Frame(move.event.id, f"{move.step}/{route}", move.visit, self._keep(input))
-        began, place = time.perf_counter(), [frame]  # a place of its own: routes may run on threads
+        what = (move.event.id, f"{move.step}/{route}", move.visit, self._keep(input))
+        began, place = time.perf_counter(), [Frame(*what)]  # a place of its own: routes may run on threads
         inner.append(place)
 
         def left(output: Any, error: BaseException | None) -> None:
             seconds = time.perf_counter() - began
             told = self._redaction.error(error)
-            place[0] = replace(frame, output=self._keep(output), error=told, seconds=seconds)
+            place[0] = Frame(*what, self._keep(output), told, seconds)
 
         return left
 
