@@ -67,7 +67,7 @@ def asked(path: str, port: str, *, every: int, failures: int) -> Object:
 
 
 def _container(service: Service, given: Mapping[str, Any]) -> Object:
-    mounts = [{"name": "tmp", "mountPath": "/tmp"}]
+    mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}]
     if service.secrets:
         mounts.append({"name": "secrets", "mountPath": SECRETS, "readOnly": True})
     return {

@@ -10,7 +10,7 @@ from nbgraph.deploy.order import Order
 from nbgraph.deploy.services import BROKER, MONITOR_PORT, Service
 from nbgraph.deploy.split import Function
 from nbgraph.steps.border import QueueReader
-from nbgraph.streams.nats import consumer_name, stream_name
+from nbgraph.streams.nats_names import consumer_name, stream_name
 
 PERCENT, MOST = 70, 4  # how busy gateways may be, and how many there are at most, unless a rule says otherwise
 
