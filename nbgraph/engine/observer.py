@@ -46,10 +46,13 @@ class Skip:
 
 
 class Observer:
-    """Four hooks that do nothing; override what you want to see.
+    """Hooks that do nothing; override what you want to see.
 
     They are called on the thread that runs the graph, so they must be short. Only `before` may answer.
     """
+
+    def reading(self, total: int | None) -> None:
+        """A stream begins; it has so many items, where that is known."""
 
     def started(self, event: Event) -> None:
         """An event enters the graph."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 from nbgraph.engine.course import Course, Flush
 from nbgraph.engine.journey import Item, Journey
@@ -21,6 +22,24 @@ from nbgraph.errors import NbgraphError
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
+
+
+_running: WeakSet[Run] = WeakSet()  # for whoever shows a graph: what is under way, and what could be held
+
+
+def running(graph: Graph) -> list[Run]:
+    """The long-lived runs of a graph that are not closed.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("up")
+    >>> _ = graph.to(str.upper)
+    >>> with graph.start() as run:
+    ...     running(graph) == [run]
+    True
+    >>> running(graph)
+    []
+    """
+    return [run for run in list(_running) if run._graph is graph and not run._is_closed]
 
 
 class Run:
@@ -44,6 +63,7 @@ class Run:
         self._making = threading.Lock()
         self._sections: dict[str, Section] = {}
         self._need(ENTRY)
+        _running.add(self)
 
     def push(
         self, body: Any, key: Any = None, *, id: str | None = None, headers: Mapping[str, str] | None = None

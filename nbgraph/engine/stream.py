@@ -65,6 +65,8 @@ def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -
     is_async = plan.is_async or plan.is_staged
     settled = settling(source, plan, is_one_by_one=not is_async)
     rows = iter(settled if settled is not None else rows_of(source))
+    for observer in plan.observers if is_whole else ():
+        observer.reading(len(source) if hasattr(source, "__len__") else None)
     if is_async:
         # One iterator, whatever fails on the way: events that are under way must not be lost with it.
         outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), key, is_whole, settled))
