@@ -6,10 +6,11 @@ import copy
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from nbgraph.engine import loop
 from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context, ignore_metric
@@ -110,6 +111,14 @@ def _anew(
 ) -> Call:
     is_object = not (inspect.isclass(resolved) or inspect.isroutine(resolved) or isinstance(resolved, Step))
     return _built(graph, step, copy.copy(resolved) if is_object else resolved, arguments, values, clock)
+
+
+def beside_loop(call: Call) -> Call:
+    """The call for a plan that runs on the loop thread: while a retry or a time limit waits, others go on."""
+    options = call.step.options
+    if call.is_async or not (options.retries or options.timeout):
+        return call
+    return replace(call, function=partial(loop.on_thread, call.function), is_async=True)
 
 
 def _incoming(graph: Graph, name: str) -> int:

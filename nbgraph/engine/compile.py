@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 from nbgraph.engine.bind import binding_problems
-from nbgraph.engine.call import Call, call_of
+from nbgraph.engine.call import Call, beside_loop, call_of
 from nbgraph.engine.condition import Test, exceptions_of
 from nbgraph.engine.flatten import Flat, flatten
 from nbgraph.engine.generate import generate
@@ -95,6 +95,8 @@ def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
             raise fault from error  # the user's own constructor failed: its traceback is worth more than a list
     if faults:
         raise GraphError.of_problems(graph, faults)
+    if any(call.is_async for call in calls.values()):
+        calls = {name: beside_loop(call) for name, call in calls.items()}
     return calls
 
 

@@ -17,8 +17,9 @@ class Move:
 
     Before the call `input` is the body the step gets; after it `output` is the body that goes on (the list of them
     where the step makes several), `edges` are the names of the steps it goes on to, `reason` says why where conditions
-    chose. A step that calls others (a router its routes) tells them to who `listen`s before the call. `visit` counts the calls of this step for this event from 1. `dropped` is True where nothing goes on because
-    the step filtered the event out or holds it back. `error` is what the handler raised.
+    chose. A step that calls others (a router its routes) tells them to who `listen`s before the call. `visit` counts
+    the calls of this step for this event from 1. `dropped` is True where nothing goes on because the step filtered the
+    event out or holds it back. `error` is what the handler raised.
     """
 
     step: str

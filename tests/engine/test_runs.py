@@ -316,3 +316,17 @@ def test_a_full_channel_slows_the_source():
     time.sleep(0.5)
     assert len(read) < 500
     answers.close()
+
+
+def test_a_step_that_may_wait_for_a_retry_keeps_off_the_loop():
+    threads = []
+
+    def shaky(body):
+        threads.append(threading.current_thread().name)
+        if len(threads) < 2:
+            raise OSError("not yet")
+        return body
+
+    graph = Graph("g")
+    graph.to(wait, "x").to(shaky, retries=5, retry_on=OSError)
+    assert (graph.run(1), len(threads), "nbgraph-loop" in threads) == (2, 2, False)
