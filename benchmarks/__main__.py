@@ -1,4 +1,4 @@
-"""Prints the table: python -m benchmarks [ROW...] [imports]; without names, everything."""
+"""Prints the table: python -m benchmarks [ROW...] [imports] [hosting]; without names, everything."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import imports
+from benchmarks import hosting, imports
 from benchmarks.measure import ROUNDS, Result, measure
-from benchmarks.rows import ROWS, Goal, Row
+from benchmarks.rows import ROWS, Goal, Limit, Row
 
 MARKS = {True: "[green]met[/]", False: "[red]missed[/]"}
 IMPORT_MILLISECONDS, IMPORT_MEGABYTES = 80, 35
@@ -19,13 +19,13 @@ IMPORT_MILLISECONDS, IMPORT_MEGABYTES = 80, 35
 
 def main(names: list[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
-    unknown = set(names) - {*ROWS, "imports"}
+    unknown = set(names) - {*ROWS, *TABLES}
     if unknown:
-        console.print(f"Unknown: {', '.join(sorted(unknown))}. Known rows: {', '.join(ROWS)}, imports.")
+        console.print(f"Unknown: {', '.join(sorted(unknown))}. Known: {', '.join([*ROWS, *TABLES])}.")
         return 2
     console.print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {ROUNDS} rounds in turns\n")
-    for name in names or [*ROWS, "imports"]:
-        console.print(import_table() if name == "imports" else row_table(ROWS[name], measure(ROWS[name])))
+    for name in names or [*ROWS, *TABLES]:
+        console.print(TABLES[name]() if name in TABLES else row_table(ROWS[name], measure(ROWS[name])))
         console.print()
     return 0
 
@@ -45,7 +45,8 @@ def row_table(row: Row, results: dict[str, Result]) -> Table:
         ratios = [f"{one:,.2f}" if one else "" for one in against]
         table.add_row(label + fewer(row, result), f"{result.seconds * 1e6:,.2f}", spread, *ratios)
     problems = [f"{label}: {result.problem}" for label, result in results.items() if result.problem]
-    table.caption = "\n".join([*(verdict(goal, results) for goal in row.goals), *problems])
+    goals = [*(verdict(goal, results) for goal in row.goals), *(within(limit, results) for limit in row.limits)]
+    table.caption = "\n".join([*goals, *problems])
     table.caption_justify = "left"
     return table
 
@@ -66,6 +67,27 @@ def verdict(goal: Goal, results: dict[str, Result]) -> str:
     return f"{goal}: " + ("not measured" if found is None else f"{found:,.2f}x, {MARKS[goal.is_met(found)]}")
 
 
+def within(limit: Limit, results: dict[str, Result]) -> str:
+    result = results[limit.label]
+    if result.problem:
+        return f"{limit}: not measured"
+    return f"{limit}: {result.seconds * 1e3:,.1f} ms, {MARKS[result.seconds * 1e3 <= limit.milliseconds]}"
+
+
+def hosting_table() -> Table:
+    """A deployment of two functions with a queue between them."""
+    found, problems = hosting.measure()
+    table = Table(title="two functions over a queue, hosted", title_justify="left", title_style="bold", min_width=100)
+    table.add_column("", min_width=16)
+    for target in found:
+        table.add_column(target, justify="right")
+    for name, (title, scale, unit) in hosting.FIGURES.items():
+        values = [costs.get(name) for costs in found.values()]
+        table.add_row(title, *("" if value is None else f"{value * scale:,.1f} {unit}" for value in values))
+    table.caption, table.caption_justify = "\n".join(problems), "left"
+    return table
+
+
 def import_table() -> Table:
     costs = imports.measure()
     bare = costs.pop("python")
@@ -81,6 +103,8 @@ def import_table() -> Table:
     table.caption_justify = "left"
     return table
 
+
+TABLES = {"imports": import_table, "hosting": hosting_table}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,6 @@ from benchmarks.rows import SCRIPTS, Entry, Row
 
 ROUNDS = 7
 ROUND_SECONDS = 0.25
-WARM_UP = 200
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def _take_turns(row: Row, contenders: dict[str, Contender], problems: dict[str, 
         if results[entry.label].problem:
             continue
         try:
-            answer = contenders[entry.contender].ask(entry.work, _in_multiples(row, WARM_UP))
+            answer = contenders[entry.contender].ask(entry.work, _in_multiples(row, row.warm_up))
             expected = answer.result if expected is None else expected
             if answer.result != expected:
                 raise ContenderError(f"answers {answer.result}, the reference {expected}")
@@ -83,7 +82,7 @@ def _seconds_an_event(row: Row, contender: Contender, entry: Entry) -> float:
     most = row.events or sys.maxsize
     events, seconds = 0, 0.0
     while seconds < ROUND_SECONDS / (20 if row.events is None else 2) and events < most:
-        events = _in_multiples(row, min(most, max(WARM_UP, events * 4)))
+        events = _in_multiples(row, min(most, max(row.warm_up, events * 4)))
         seconds = contender.ask(entry.work, events).seconds
     return seconds / events
 
@@ -91,8 +90,8 @@ def _seconds_an_event(row: Row, contender: Contender, entry: Entry) -> float:
 def _events(row: Row, seconds: float) -> int:
     """As many as the row says; but what is far slower than the others does fewer, and is counted by the event."""
     if row.events is None:
-        return _in_multiples(row, max(int(ROUND_SECONDS / seconds), WARM_UP))
-    return max(min(row.events, int(8 * ROUND_SECONDS / seconds)), WARM_UP)
+        return _in_multiples(row, max(int(ROUND_SECONDS / seconds), row.warm_up))
+    return max(min(row.events, int(8 * ROUND_SECONDS / seconds)), row.warm_up)
 
 
 def _in_multiples(row: Row, events: int) -> int:

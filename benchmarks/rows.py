@@ -7,6 +7,11 @@ from dataclasses import dataclass
 SCRIPTS: dict[str, tuple[str, str | None]] = {
     "by hand": ("by_hand.py", None),
     "nbgraph": ("with_nbgraph.py", None),
+    "Starlette": ("gateway_with_starlette.py", None),
+    "Starlette, uvicorn[standard]": ("gateway_with_starlette.py", "gateway"),
+    "nbgraph gateway": ("gateway_with_nbgraph.py", None),
+    "NATS client": ("pipeline_with_nats.py", None),
+    "nbgraph pipeline": ("pipeline_with_nbgraph.py", None),
     "networkx": ("with_networkx.py", None),
     "Storey": ("with_storey.py", "streams"),
     "Bytewax": ("with_bytewax.py", "streams"),
@@ -40,8 +45,19 @@ class Goal:
         return (self.at_most is None or ratio <= self.at_most) and (self.at_least is None or ratio >= self.at_least)
 
     def __str__(self) -> str:
-        bound = f"≤ {self.at_most:g}x" if self.at_most is not None else f"≥ {self.at_least:g}x"
+        bound = f"≤ {self.at_most:.4g}x" if self.at_most is not None else f"≥ {self.at_least:g}x"
         return f"{self.slow} / {self.fast} {bound}"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The time that an entry may take for one event."""
+
+    label: str
+    milliseconds: float
+
+    def __str__(self) -> str:
+        return f"{self.label} ≤ {self.milliseconds:g} ms"
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,8 @@ class Row:
     events: int | None = None  # None: as many as fit into the time of a round
     multiple: int = 1  # events come in so many at once: the steps of a graph that is built
     unit: str = "event"
+    limits: tuple[Limit, ...] = ()
+    warm_up: int = 200  # events, and the fewest of a round
 
 
 def chain(steps: int, at_most: float) -> Row:
@@ -77,6 +95,14 @@ def building(steps: int) -> Row:
     entries = (Entry("networkx", "networkx", work), Entry("nbgraph", "nbgraph", work))
     goals = (Goal("nbgraph", "networkx", at_most=2),)
     return Row(f"build, check and serialise a graph of {steps} steps", entries, goals, multiple=steps, unit="step")
+
+
+def picture(steps: int, milliseconds: float) -> Row:
+    work = f"picture {steps}"
+    entries = (Entry("nbgraph", "nbgraph", work), Entry("nbgraph, diamonds", "nbgraph", f"{work} diamonds"))
+    limits = (Limit("nbgraph", milliseconds),)
+    title = f"a graph of {steps:,} steps built and drawn: a chain; two ways that part and meet again and again"
+    return Row(title, entries, unit="picture", limits=limits, warm_up=2)
 
 
 STREAM_GOALS = (
@@ -145,4 +171,30 @@ ROWS: dict[str, Row] = {
     "build10": building(10),
     "build100": building(100),
     "build1000": building(1000),
+    "picture100": picture(100, 40),
+    "picture1000": picture(1000, 400),
+    "completion": Row(
+        "completion behind an arrow, in a cell of 20 lines and a notebook of 300 functions",
+        (Entry("nbgraph", "nbgraph", "completion"),),
+        unit="completion",
+        limits=(Limit("nbgraph", 20),),
+        warm_up=20,
+    ),
+    "gateway": Row(
+        "HTTP: an echo of JSON, 64 connections; the server on one core, the load on the other",
+        (
+            Entry("Starlette", "Starlette", "gateway"),
+            Entry("uvicorn[standard]", "Starlette, uvicorn[standard]", "gateway"),
+            Entry("nbgraph", "nbgraph gateway", "gateway"),
+        ),
+        (Goal("nbgraph", "Starlette", at_most=1),),
+        2_000,
+        unit="request",
+    ),
+    "queue": Row(
+        "two functions over a queue of NATS JetStream, each a process",
+        (Entry("NATS client", "NATS client", "pipeline"), Entry("nbgraph", "nbgraph pipeline", "pipeline")),
+        (Goal("nbgraph", "NATS client", at_most=1 / 0.6),),
+        5_000,
+    ),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 
 import work
 from protocol import Run, one_by_one, serve
@@ -84,6 +86,58 @@ def voting(kind: str) -> Run:
     return lambda events: [ask({"inputs": [rows[number % len(rows)]]})["outputs"][0] for number in range(events)][-50:]
 
 
+def drawing(length: int, build: Callable[[int, str], Graph]) -> Run:
+    """Pictures of graphs that all have other names, since the layout of one is kept."""
+    made = itertools.count()
+
+    def run(events: int) -> str:
+        pictures = [build(length, f"n{next(made)}_").svg() for _ in range(events)]
+        assert all(picture.count('class="node') >= length for picture in pictures)
+        return "drawn"
+
+    return run
+
+
+def line(length: int, name: str) -> Graph:
+    graph = Graph("picture")
+    last = graph.to(work.plus, f"{name}0")
+    for number in range(1, length):
+        last = last.to(work.plus, f"{name}{number}")
+    return graph
+
+
+def diamonds(length: int, name: str) -> Graph:
+    """A step, two ways, a step where they meet, and so on."""
+    graph = Graph("picture")
+    last = graph.to(work.plus, f"{name}start")
+    for first in range(1, length, 3):
+        left = last.to(work.plus, f"left{first}", when="event > 3")
+        right = last.to(work.plus, f"right{first}", otherwise=True)
+        last = graph.add_step(work.plus, f"both{first}", after=[left.name, right.name])
+    return graph
+
+
+def completing() -> Run:
+    """What IPython offers behind an arrow in a cell of twenty lines, in a notebook of many names."""
+    from IPython.core.completer import provisionalcompleter
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    quiet = Config()
+    quiet.HistoryManager.enabled = False
+    shell = InteractiveShell(config=quiet)
+    shell.run_cell("%load_ext nbgraph").raise_error()
+    shell.user_ns |= {f"function_{number}": work.plus for number in range(300)}
+    text = "%%graph g\n" + "".join(f"step_{n} -> step_{n + 1}\n" for n in range(20)) + "step_20 -> function_29"
+
+    def run(events: int) -> int:
+        with provisionalcompleter():
+            found = [len(list(shell.Completer.completions(text, len(text)))) for _ in range(events)]
+        return found[-1]
+
+    return run
+
+
 serve(
     {
         "chain 3": lambda: chain(3),
@@ -99,5 +153,10 @@ serve(
         "build 10": lambda: building(10),
         "build 100": lambda: building(100),
         "build 1000": lambda: building(1000),
+        "picture 100": lambda: drawing(100, line),
+        "picture 1000": lambda: drawing(1000, line),
+        "picture 100 diamonds": lambda: drawing(100, diamonds),
+        "picture 1000 diamonds": lambda: drawing(1000, diamonds),
+        "completion": completing,
     }
 )

@@ -1,0 +1,43 @@
+"""An echo of JSON, as one writes it with Starlette and serves it with uvicorn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from load import load_of, pinned
+from protocol import Run, serve
+
+CONNECTIONS = 64
+SERVER = """
+import os, socket, sys, threading
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+async def echo(request):
+    return JSONResponse(await request.json())
+
+def end_with_the_load():
+    sys.stdin.read()
+    os._exit(0)
+
+threading.Thread(target=end_with_the_load, daemon=True).start()
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+app = Starlette(routes=[Route("/", echo, methods=["POST"])])
+uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
+"""
+
+
+def gateway() -> Run:
+    pinned(0)
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert server.stdout is not None
+    port = int(server.stdout.readline())
+    pinned(1)
+    return load_of(port, CONNECTIONS)
+
+
+serve({"gateway": gateway})
