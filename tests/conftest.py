@@ -20,6 +20,13 @@ def a_docker_daemon() -> None:
         needs.give_up(problem)
 
 
+@pytest.fixture(scope="session")
+def a_compose() -> None:
+    """A program that reads compose.yaml."""
+    if needs.compose() is None:
+        needs.give_up("neither `docker compose` nor `docker-compose` is here")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: Playwright leaves an event loop running on the thread that all tests share."""
     items.sort(key=lambda item: "browser" in item.path.parts)

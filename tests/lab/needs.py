@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
 from functools import cache
 from typing import NoReturn
 
@@ -18,6 +20,20 @@ def needs_browser() -> pytest.MarkDecorator:
 
 def needs_docker() -> pytest.MarkDecorator:
     return pytest.mark.usefixtures("a_docker_daemon")
+
+
+def needs_compose() -> pytest.MarkDecorator:
+    return pytest.mark.usefixtures("a_compose")
+
+
+@cache
+def compose() -> list[str] | None:
+    """The command that reads compose.yaml: Docker's own, else the older program."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run([*command, "version"], capture_output=True, check=True, timeout=20)
+            return command
+    return None
 
 
 @cache

@@ -2,10 +2,10 @@
 
     python tests/lab/prepare.py [--image-only] COMMAND [ARGUMENT...]
 
-As root on Debian it installs Chromium, Docker and Redis where they are missing, starts a Docker daemon where none
-answers, and makes a stand-in for `python:3.X-slim` where no registry gives it. Anywhere else it takes what is there,
-and the tests that need more are skipped with the reason (in CI they fail). With --image-only it installs and starts
-nothing, and only brings the image where a daemon answers. It uses the standard library only.
+As root on Debian it installs Chromium, Docker, Compose and Redis where they are missing, starts a Docker daemon where
+none answers, and makes a stand-in for `python:3.X-slim` where no registry gives it. Anywhere else it takes what is
+there, and the tests that need more are skipped with the reason (in CI they fail). With --image-only it installs and
+starts nothing, and only brings the image where a daemon answers. It uses the standard library only.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def install_missing() -> None:
         packages += ["chromium", "fonts-dejavu-core"]
     if not (shutil.which("docker") and (daemon_answers() or shutil.which("dockerd"))):
         packages += ["docker.io", "containerd", "runc", "iptables"]
+    if not shutil.which("docker-compose") and not succeeds("docker", "compose", "version", timeout=15):
+        packages += ["docker-compose"]
     if not shutil.which("redis-server"):
         packages += ["redis-server"]
     if not packages:
