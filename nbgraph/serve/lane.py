@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from asyncio import Future, events
 from collections.abc import Callable
@@ -51,7 +52,8 @@ class Lane:
             return self.here(call)
         self._queued += 1
         self._emptied.clear()
-        future = asyncio.get_running_loop().run_in_executor(self._thread, self._on_thread, call)
+        context = contextvars.copy_context()  # the trace of the event, and whatever else belongs to it
+        future = asyncio.get_running_loop().run_in_executor(self._thread, context.run, self._on_thread, call)
         future.add_done_callback(self._left)
         return await future
 

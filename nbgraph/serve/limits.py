@@ -22,6 +22,10 @@ class Limits:
     body_seconds: float = 30
     seconds: float = 60
 
+    def within(self, seconds: float | None) -> float:
+        """How long a caller waits who asks for so many seconds."""
+        return self.seconds if seconds is None else min(seconds, self.seconds)
+
 
 class RefusedError(NbgraphError):
     """A request that goes no further; `status` says why in HTTP's terms."""

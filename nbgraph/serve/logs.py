@@ -7,6 +7,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from nbgraph.streams import traceparent
+
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -27,6 +29,8 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        if (trace := traceparent.trace_id()) is not None:
+            line["trace_id"] = trace
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

@@ -21,7 +21,6 @@ COUNTED = {
     "failed": "Events that failed in a step here",
     "redelivered": "Deliveries beyond a message's first",
     "dead": "Events put among the dead letters",
-    "late": "Replies that nobody waited for any more",
 }
 
 
@@ -83,6 +82,8 @@ class _Queues(Collector):
         for name, help in COUNTED.items():
             count = self._pipeline.counts[name]
             yield CounterMetricFamily(f"nbgraph_messages_{name}", help, value=count)
+        late = self._pipeline.callers.late
+        yield CounterMetricFamily("nbgraph_replies_late", "Replies that nobody waited for any more", value=late)
         yield GaugeMetricFamily("nbgraph_messages_in_flight", "Events worked on here", value=self._pipeline.in_flight)
         yield from _gauges(self._loads())
 

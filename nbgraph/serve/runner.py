@@ -13,10 +13,12 @@ from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
+from nbgraph.serve.callers import Callers
 from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.lane import Lane
 from nbgraph.serve.tally import Seen, Tally, record
+from nbgraph.serve.tracing import Tracing
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -24,37 +26,56 @@ log = logging.getLogger("nbgraph.serve")
 class Runner:
     """Runs the events of one graph: async ones together, sync ones in their lane."""
 
-    def __init__(self, graph: Graph, tally: Tally, failures: Failures) -> None:
+    def __init__(self, graph: Graph, tally: Tally, failures: Failures, tracing: Tracing) -> None:
         self._tally, self._failures = tally, failures
         self._early: EarlyAnswers | None = None
         if graph.responder is not None and goes_on_after_answer(graph):
             self._early = EarlyAnswers(graph.responder)
             graph.observers.append(self._early)
-        self.plan: Plan = tally.watching(graph.plan())
+        self.plan: Plan = tally.watching(tracing.watching(graph.plan()))
         self._lane = Lane()
-        self._ask: Callable[[Event], Coroutine[Any, Any, Any]] | None = None
+        self._callers: Callers | None = None
 
-    def join(self, ask: Callable[[Event], Coroutine[Any, Any, Any]]) -> None:
-        """From now on an event's answer may come from another function: `ask` brings it, on nbgraph's loop."""
-        self._ask = ask
+    def join(self, callers: Callers) -> None:
+        """From now on an event's answer may come from another function: callers bring it, on nbgraph's loop."""
+        self._callers = callers
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether other functions take part."""
+        return self._callers is not None
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether events can be handed on to the other functions."""
+        return self._callers is None or self._callers.is_connected
 
     @property
     def is_quick(self) -> bool:
         """Whether the next event may run here and now, without keeping anyone waiting."""
-        return self._ask is None and not self.plan.is_async and self._lane.is_on_loop
+        return self._callers is None and not self.plan.is_async and self._lane.is_on_loop
 
     def here(self, event: Event, body: bytes) -> Any:
         """The event's answer, at once."""
         return self._lane.here(partial(self._answer, event, body))
 
-    def begin(self, event: Event, body: bytes) -> tuple[asyncio.Future[Any], set[asyncio.Future[Any]]]:
-        """The run of an event, and what may answer before its end."""
+    def begin(
+        self,
+        event: Event,
+        body: bytes,
+        seconds: float | None = None,
+        *,
+        accepted: Callable[[], object] | None = None,
+        is_kept: bool = False,
+    ) -> tuple[asyncio.Future[Any], set[asyncio.Future[Any]]]:
+        """The run of an event, and what may answer before its end; see `Callers.ask`."""
         early = {self._early.of(event)} if self._early is not None else set()
-        way = (
-            self._answer_async(event, body)
-            if self.plan.is_async or self._ask is not None
-            else self._lane.run(partial(self._answer, event, body))
-        )
+        if self._callers is not None:
+            way = self._watched(event, body, self._asked(event, seconds, accepted, is_kept))
+        elif self.plan.is_async:
+            way = self._watched(event, body, self.plan.arun(event))
+        else:
+            way = self._lane.run(partial(self._answer, event, body))
         run = asyncio.ensure_future(way)
         run.add_done_callback(_noticed)
         return run, early
@@ -71,11 +92,19 @@ class Runner:
             self._failed(event, body, seen, error)
             raise
 
-    async def _answer_async(self, event: Event, body: bytes) -> Any:
+    def _asked(
+        self, event: Event, seconds: float | None, accepted: Callable[[], object] | None, is_kept: bool
+    ) -> Coroutine[Any, Any, Any]:
+        assert self._callers is not None
+        home = asyncio.get_running_loop()
+        tell = partial(home.call_soon_threadsafe, accepted) if accepted is not None else None
+        return loop.away(self._callers.ask(event, seconds, accepted=tell, is_kept=is_kept))
+
+    async def _watched(self, event: Event, body: bytes, way: Coroutine[Any, Any, Any]) -> Any:
         seen: list[Seen] = []
         record.set(seen)
         try:
-            return await (loop.away(self._ask(event)) if self._ask is not None else self.plan.arun(event))
+            return await way
         except StepError as error:
             self._failed(event, body, seen, error)
             raise

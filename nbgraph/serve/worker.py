@@ -23,6 +23,7 @@ from prometheus_client import make_wsgi_app
 
 from nbgraph.engine import loop
 from nbgraph.errors import NbgraphError
+from nbgraph.serve import tracing
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.handover import App, Farewell, inherited, leave
 from nbgraph.serve.http import Gateway
@@ -69,6 +70,7 @@ def run(settings: Settings) -> None:
     graph = load_project(settings.project)
     metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
     graph.report_metric = metrics.metric
+    tracing.set_up(graph.name)
     gateway = Gateway(graph, metrics, failures, Keys.of_file(settings.key_file), settings.limits)
     pipeline = _joined(gateway, metrics, settings)
     with _metrics_server(settings, metrics, failures) as metrics_port:
@@ -91,10 +93,11 @@ def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline 
 
     token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
     broker = loop.complete(NatsBroker.connect(settings.broker, token=token))
-    pipeline = Pipeline(gateway.runner.plan, part, broker, seconds=settings.limits.seconds)
+    pipeline = Pipeline(gateway.runner.plan, part, broker, gateway.tracing, seconds=settings.limits.seconds)
     loop.complete(pipeline.open())
     if part.asks or part.confirms:
-        gateway.runner.join(pipeline.ask)
+        gateway.runner.join(pipeline.callers)
+        gateway.requests.shelf = pipeline.callers.shelf
     metrics.join(pipeline)
     return pipeline
 

@@ -15,6 +15,7 @@ from nbgraph.steps.flight import LONGEST_PAUSE, PerLoop, pause
 from nbgraph.steps.package import package
 from nbgraph.steps.portal import send_off
 from nbgraph.steps.wire import packed
+from nbgraph.streams import traceparent
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be otherwise a moment later
 EXCERPT = 200  # characters of an answer that an error tells
@@ -56,8 +57,8 @@ class HttpResponse:
 class Sender:
     """Sends requests from any event loop, each with connections of its own.
 
-    Only the headers of the request itself are sent. What fails on the way, or is answered by a status that may pass,
-    is tried again `retries` times, as late as the server's Retry-After asks for.
+    Only the headers of the request itself are sent, and the trace it belongs to (W3C). What fails on the way, or is
+    answered by a status that may pass, is tried again `retries` times, as late as the server's Retry-After asks for.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Sender:
 
     async def _once(self, request: HttpRequest) -> HttpResponse:
         content, kind = packed(request.body) if request.body is not None else (None, None)
-        headers = {**({"Content-Type": kind} if kind else {}), **request.headers}
+        headers = {**traceparent.current.get(), **({"Content-Type": kind} if kind else {}), **request.headers}
         answer = await self._clients.here().request(request.method, request.url, content=content, headers=headers)
         body = decode(answer.content, answer.headers.get("content-type")) if answer.is_success else answer.text
         if answer.is_success:

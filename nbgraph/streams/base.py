@@ -118,6 +118,10 @@ class Inbox(Protocol):
 class Broker(Protocol):
     """Keeps queues, dead letters and small states; carries replies."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it can be reached now."""
+
     async def declare(self, queue: QueueSpec) -> None:
         """Make the queue, or leave it as it is when it is there."""
 

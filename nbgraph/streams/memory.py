@@ -155,6 +155,10 @@ class MemoryBroker(Broker):
         self._inboxes: dict[str, _MemoryInbox] = {}
         self._numbers = itertools.count()
 
+    @property
+    def is_connected(self) -> bool:
+        return True
+
     async def declare(self, queue: QueueSpec) -> None:
         self._queues.setdefault(queue.name, _Queue(queue))
 

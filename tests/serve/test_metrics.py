@@ -59,7 +59,7 @@ def test_queues_tell_what_waits_and_what_became_of_the_rest() -> None:
         )
         metrics.join(worker)
         await gateway.open()
-        asked = [asyncio.ensure_future(gateway.ask(Event(body))) for body in (1, 2, 0)]
+        asked = [asyncio.ensure_future(gateway.callers.ask(Event(body))) for body in (1, 2, 0)]
         await asyncio.sleep(0.05)
         waiting = await asyncio.to_thread(read, metrics)
         assert (waiting["nbgraph_queue_waiting,jobs"], waiting["nbgraph_queue_backlog,jobs"]) == (3, 3)

@@ -7,8 +7,9 @@ import pytest
 from nbgraph import Event, Graph
 from nbgraph.deploy.split import split
 from nbgraph.engine import loop
+from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline, RemoteError
+from nbgraph.serve.pipeline import Pipeline
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
@@ -44,7 +45,7 @@ async def answers(graph, bodies, connect, seconds=10.0):
     try:
         for number, body in enumerate(bodies):
             try:
-                found.append(await pipelines[0].ask(Event(body, id=f"{graph.name}-{number}")))
+                found.append(await pipelines[0].callers.ask(Event(body, id=f"{graph.name}-{number}")))
             except RemoteError as error:
                 found.append(f"{error.step}: {error}")
     finally:

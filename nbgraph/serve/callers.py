@@ -1,0 +1,188 @@
+"""Callers: those who wait for answers that may come from another function, and how they hear of every end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbgraph.engine import loop
+from nbgraph.engine.plan import Answers, Plan
+from nbgraph.errors import NbgraphError
+from nbgraph.event import Event
+from nbgraph.serve.answer import Reply, error_of
+from nbgraph.serve.outcome import ANSWER, FAILED, LATE, Outcome
+from nbgraph.serve.part import Part
+from nbgraph.serve.protocol import reply_to
+from nbgraph.serve.shelf import Shelf
+from nbgraph.streams.base import Broker, Inbox
+from nbgraph.streams.passage import WHOLE, Passage, current
+from nbgraph.streams.wire import AnswerError, pack, unpack
+
+KIND, ROOT, CREDIT, STATUS = "Kind", "Root", "Credit", "Status"
+LOOK, PATIENCE = 0.5, 3  # seconds between looks at the broker, and how many in a row may find it away
+
+
+class RemoteError(NbgraphError):
+    """A step of another function failed, or the answer did not come; `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int = 500, step: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.step = status, step
+
+
+@dataclass(eq=False)
+class _Asked:
+    """Somebody waits: for the answer, and for the credit that tells when no answer will come any more."""
+
+    future: asyncio.Future[Any]
+    task: asyncio.Task[Any] | None
+    credit: int = 0
+    late: list[Any] = field(default_factory=list)
+    is_cut_off: bool = False
+
+    def returned(self, credit: int) -> None:
+        self.credit += credit
+        if self.credit >= WHOLE and not self.future.done():  # all branches have ended, and none answered
+            self.future.set_result(self.late[0] if self.late else None)
+
+    def cut_off(self) -> None:
+        """The broker is away: the answer can't come, and what was not sent can't go."""
+        self.is_cut_off = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Callers:
+    """Runs the first function's part of their events, and brings the answers; on nbgraph's loop thread."""
+
+    def __init__(self, plan: Plan, part: Part, broker: Broker, seconds: float) -> None:
+        self._plan, self._part, self._broker, self._seconds = plan, part, broker, seconds
+        self._asked: dict[str, _Asked] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._inbox: Inbox | None = None
+        self.shelf = Shelf(broker)
+        self.late = 0
+
+    @property
+    def is_connected(self) -> bool:
+        return self._broker.is_connected
+
+    async def open(self) -> None:
+        """Begin to hear replies, where callers come to this function."""
+        if self._part.asks:
+            self._inbox = await self._broker.inbox()
+            self._tasks = [loop.background(self._hear(self._inbox)), loop.background(self._watch())]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._inbox is not None:
+            await self._inbox.close()
+
+    async def ask(
+        self,
+        event: Event,
+        seconds: float | None = None,
+        *,
+        accepted: Callable[[], object] | None = None,
+        is_kept: bool = False,
+    ) -> Any:
+        """The answer to an event from a caller; `accepted` is called once all of it is answered or in queues.
+
+        With `is_kept` whoever answers puts the answer on the shelf as well, where it outlives this process.
+        """
+        if not self._broker.is_connected:
+            raise RemoteError("The broker is away, so that events can't be handed on; try again in a while.", 503)
+        seconds = self._seconds if seconds is None else seconds
+        passage = Passage(
+            self._broker, pack, event.id, event.id, deadline=time.time() + seconds, is_kept=is_kept
+        )  # fmt: skip
+        asked = _Asked(asyncio.get_running_loop().create_future(), asyncio.current_task())
+        if self._inbox is not None:
+            passage.reply_to = self._inbox.address
+        self._asked[event.id] = asked
+        current.set(passage)
+        try:
+            async with asyncio.timeout(seconds):
+                answers = await self._plan.aanswers(event)
+                if accepted is not None:
+                    accepted()
+                return await self._answer(event, answers, asked, passage)
+        except TimeoutError:
+            raise RemoteError(f"No answer within {seconds:g} seconds.", 504) from None
+        except asyncio.CancelledError:
+            if not asked.is_cut_off:
+                raise
+            raise RemoteError(
+                "The broker went away while the event was under way; it may be done or not: ask again with the same "
+                "Idempotency-Key.", 503,
+            ) from None  # fmt: skip
+        finally:
+            if self._asked.get(event.id) is asked:  # the same may have been asked again meanwhile
+                del self._asked[event.id]
+
+    async def reply(self, passage: Passage, outcome: Outcome) -> None:
+        """Tell whoever asked what came of a part of his event."""
+        if passage.is_kept and outcome.kind in (ANSWER, FAILED):
+            await self.shelf.settle(passage.root, _reply(passage.root, outcome))
+        if passage.reply_to is not None:
+            told = {KIND: outcome.kind, ROOT: passage.root, CREDIT: f"{outcome.credit:x}", STATUS: str(outcome.status)}
+            await self._broker.reply(passage.reply_to, told, outcome.reply)
+
+    async def _answer(self, event: Event, answers: Answers, asked: _Asked, passage: Passage) -> Any:
+        if self._part.confirms:
+            return {"id": event.id}
+        if self._inbox is None:
+            return self._plan.answer_of(event, answers)
+        if self._part.answers and answers:
+            return answers[0]
+        asked.late += answers.late
+        asked.returned(passage.credit)
+        return await asked.future
+
+    async def _hear(self, inbox: Inbox) -> None:
+        async for headers, body in inbox.replies():
+            asked = self._asked.get(headers.get(ROOT, ""))
+            if asked is None:  # nobody waits for it any more
+                self.late += 1
+                continue
+            with contextlib.suppress(KeyError, ValueError):  # it is no reply of ours
+                _heard(asked, headers, body)
+
+    async def _watch(self) -> None:
+        """Let nobody wait for what can't come."""
+        away = 0
+        while True:
+            await asyncio.sleep(LOOK)
+            away = 0 if self._broker.is_connected else away + 1
+            if away >= PATIENCE:
+                for asked in list(self._asked.values()):
+                    asked.cut_off()
+
+
+def _heard(asked: _Asked, headers: Mapping[str, str], body: bytes) -> None:
+    kind = headers[KIND]
+    if kind == ANSWER and not asked.future.done():
+        asked.future.set_result(unpack(body))
+    elif kind == FAILED and not asked.future.done():
+        told = unpack(body)
+        asked.future.set_exception(RemoteError(told["error"], int(headers.get(STATUS, 500)), told.get("step")))
+    elif kind == LATE:
+        asked.late.append(unpack(body))
+    asked.returned(int(headers[CREDIT], 16))
+
+
+def _reply(id: str, outcome: Outcome) -> Reply:
+    """The reply that the gateway would give."""
+    told = unpack(outcome.reply)
+    if outcome.kind == FAILED:
+        step = {"step": told["step"]} if told.get("step") else {}
+        return error_of(outcome.status, told["error"], event=id, **step)
+    try:
+        return reply_to(told)
+    except AnswerError as error:
+        return error_of(500, str(error), event=id)

@@ -1,0 +1,82 @@
+"""Later: events whose callers come back for the answer, and events that carry a key by which they are known again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from nbgraph.event import Event
+from nbgraph.serve.answer import Reply, error_of
+from nbgraph.serve.limits import Limits
+from nbgraph.serve.requests import Asked, Requests, id_of, mark_of, pending
+from nbgraph.serve.result import reply_of_run
+from nbgraph.serve.runner import Runner
+from nbgraph.serve.shelf import KEPT_SECONDS
+from nbgraph.serve.wish import Wish
+
+Runs = list["asyncio.Future[Any]"]
+
+
+class Later:
+    """Runs such events, each once, and gives every caller the same reply."""
+
+    def __init__(self, runner: Runner, requests: Requests, limits: Limits) -> None:
+        self._runner, self._requests, self._limits = runner, requests, limits
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def reply(self, event: Event, body: bytes, wish: Wish, runs: Runs) -> Reply:
+        """The reply within the caller's time, or 202; what keeps the request's place is put into `runs`."""
+        event.id = id_of(wish.key, event.path)
+        asked, is_new = await self._requests.ask(event.id, mark_of(body) if wish.key is not None else b"")
+        accepted = asyncio.get_running_loop().create_future()
+        if is_new:
+            self._begin(event, body, wish, asked, accepted, runs)
+        else:
+            accepted.set_result(None)
+        if wish.is_async:
+            return await self._accepted(asked, accepted, wish.seconds or 0, runs)
+        seconds = self._limits.within(wish.seconds)
+        await asyncio.wait({asked.replied}, timeout=seconds)
+        if not asked.replied.done():
+            return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)
+        return asked.replied.result()
+
+    def _begin(
+        self, event: Event, body: bytes, wish: Wish, asked: Asked, accepted: asyncio.Future[None], runs: Runs
+    ) -> None:
+        def accept() -> None:
+            if not accepted.done():
+                accepted.set_result(None)
+
+        seconds = self._limits.within(wish.seconds) if not wish.is_async else KEPT_SECONDS
+        run, early = self._runner.begin(event, body, seconds, accepted=accept, is_kept=True)
+        runs.append(run)
+        if not self._runner.is_joined:
+            accept()  # it is in this process's memory, and nowhere else
+        self._spawn(self._settled(event, asked, run, early))
+        if self._requests.shelf is not None:
+            self._spawn(self._requests.watch(asked))
+
+    async def _accepted(self, asked: Asked, accepted: asyncio.Future[None], seconds: float, runs: Runs) -> Reply:
+        """202 once the event can't be lost any more; the reply itself where there is one within the seconds."""
+        first: set[asyncio.Future[Any]] = {accepted, asked.replied}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.replied.done() and seconds:
+            await asyncio.wait({asked.replied}, timeout=min(seconds, self._limits.seconds))
+        if asked.replied.done():
+            return asked.replied.result()
+        if self._runner.is_joined:
+            runs.clear()  # a queue has it, which is bounded by itself
+        return pending(asked.id)
+
+    async def _settled(
+        self, event: Event, asked: Asked, run: asyncio.Future[Any], early: set[asyncio.Future[Any]]
+    ) -> None:
+        done, _ = await asyncio.wait({run, *early}, return_when=asyncio.FIRST_COMPLETED)
+        reply = reply_of_run(event, (run if run in done else done.pop()).result)
+        await self._requests.settle(asked, reply)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

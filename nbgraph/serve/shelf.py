@@ -1,0 +1,74 @@
+"""The Shelf: requests and their replies in the broker, where any gateway and any function finds them for a while."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from nbgraph.serve.answer import Reply
+from nbgraph.streams.base import Broker, StaleError
+
+KEPT_SECONDS = 3600.0  # for which a request is known, and its reply can be had
+LONGEST = 2**20  # bytes of a reply that the broker is given
+
+
+class Known(NamedTuple):
+    """`mark` tells one body from another; no reply yet: it is under way, or whoever worked on it is gone."""
+
+    mark: bytes
+    reply: Reply | None = None
+
+
+class Shelf:
+    """Requests by the id of their event.
+
+    >>> import asyncio
+    >>> from nbgraph.streams.memory import MemoryBroker
+    >>> async def story():
+    ...     shelf = Shelf(MemoryBroker())
+    ...     first, second = await shelf.claim("e1", b"m"), await shelf.claim("e1", b"m")
+    ...     await shelf.settle("e1", Reply(204, "", b""))
+    ...     return first, second, (await shelf.find("e1")).reply.status
+    >>> asyncio.run(story())
+    (None, Known(mark=b'm', reply=None), 204)
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def claim(self, id: str, mark: bytes) -> Known | None:
+        """None where the request is new, and from now on known; else what is known of it."""
+        try:
+            await self._broker.keep(_name(id), _encoder.encode(Known(mark)), 0, seconds=KEPT_SECONDS)
+        except StaleError:
+            return await self.find(id)
+        return None
+
+    async def find(self, id: str) -> Known | None:
+        return (await self._found(id))[0]
+
+    async def settle(self, id: str, reply: Reply) -> None:
+        """Keep the reply; the first one stays."""
+        known, revision = await self._found(id)
+        if known is None or known.reply is not None:
+            return
+        if len(reply.body) > LONGEST:
+            told = b'{"error":"The answer has %d bytes, more than are kept for later."}' % len(reply.body)
+            reply = Reply(500, "application/json", told)
+        try:
+            settled = _encoder.encode(Known(known.mark, reply))
+            await self._broker.keep(_name(id), settled, revision, seconds=KEPT_SECONDS)
+        except StaleError:
+            return
+
+    async def _found(self, id: str) -> tuple[Known | None, int]:
+        state, revision = await self._broker.kept(_name(id), seconds=KEPT_SECONDS)
+        return (_decoder.decode(state) if state is not None else None), revision
+
+
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Known)
+
+
+def _name(id: str) -> str:
+    return f"request/{id}"
