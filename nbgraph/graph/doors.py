@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from nbgraph.errors import StepError
 from nbgraph.event import RAW
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from nbgraph.engine.plan import Plan
     from nbgraph.engine.run import Run
     from nbgraph.graph.graph import Graph
+    from nbgraph.local.joined import Joined
+    from nbgraph.local.run import JoinedRun
     from nbgraph.widgets.graph import GraphWidget
+
+MEMORY: Final = "memory"  # queues as the engine has them, without a broker
 
 
 class Doors:
@@ -36,6 +40,7 @@ class Doors:
 
     def __init__(self) -> None:
         self._plan = None
+        self._joined: dict[str, Joined] = {}  # this graph over other transports, by their names
         self._before = None  # the plan of the spec before the last change: its built steps are used again
         self.report_metric: Callable[[str, str, float], None] | None = (
             None  # where context.metric goes: step, name, value
@@ -81,8 +86,16 @@ class Doors:
         key: Any = None,
         id: str | None = None,
         content_type: str | None = None,
+        streams: str = MEMORY,
     ) -> Any:
-        """The answer to one event; None where nothing answers."""
+        """The answer to one event; None where nothing answers.
+
+        `streams="nats"`: the graph's queues lead over a NATS server of this kernel's own, as they would when deployed.
+        Each part between them takes one event at a time; what passes a queue is plain data (a tuple comes out as a
+        list); where branches meet behind different queues, the order among them is not kept.
+        """
+        if streams != MEMORY:
+            return self._over(streams).run(body, path, method, headers, key, id, content_type)
         plan = self._plan
         if plan is None or not (plan.watch is None or plan.is_current()):
             plan = self.plan()
@@ -105,8 +118,11 @@ class Doors:
         key: Any = None,
         id: str | None = None,
         content_type: str | None = None,
+        streams: str = MEMORY,
     ) -> Any:
         """As `run`, without blocking the caller's event loop."""
+        if streams != MEMORY:
+            return await self._over(streams).arun(body, path, method, headers, key, id, content_type)
         return await self.plan().arun(body, path, method, headers, key, id, content_type)
 
     def answers(
@@ -119,27 +135,48 @@ class Doors:
         key: Any = None,
         id: str | None = None,
         content_type: str | None = None,
+        streams: str = MEMORY,
     ) -> Iterator[Any]:
         """Every answer to one event: the chunks of a generator, the items of a flat map."""
+        if streams != MEMORY:
+            return self._over(streams).answers(body, path, method, headers, key, id, content_type)
         return self.plan().answers(body, path, method, headers, key, id, content_type)
 
-    def stream(self: Graph, source: Any, *, key: Any = None) -> Iterator[Any]:
-        """The answers to many events, in the order of the source, as they come."""
+    def stream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> Iterator[Any]:
+        """The answers to many events, in the order of the source, as they come; `streams` as in `run`."""
+        if streams != MEMORY:
+            return self._over(streams).stream(source, key=key)
         from nbgraph.engine.stream import stream
 
         return stream(self.plan(), source, key=key)
 
-    def astream(self: Graph, source: Any, *, key: Any = None) -> AsyncIterator[Any]:
+    def astream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> AsyncIterator[Any]:
         """As `stream`, for `async for`."""
+        if streams != MEMORY:
+            return self._over(streams).astream(source, key=key)
         from nbgraph.engine.stream import astream
 
         return astream(self.plan(), source, key=key)
 
-    def start(self: Graph) -> Run:
-        """A long-lived run on nbgraph's own thread, to push events into."""
+    @overload
+    def start(self: Graph) -> Run: ...
+
+    @overload
+    def start(self: Graph, *, streams: str) -> Run | JoinedRun: ...
+
+    def start(self: Graph, *, streams: str = MEMORY) -> Run | JoinedRun:
+        """A long-lived run on nbgraph's own thread, to push events into; `streams` as in `run`."""
+        if streams != MEMORY:
+            return self._over(streams).start()
         from nbgraph.engine.run import Run
 
         return Run(self)
+
+    def _over(self: Graph, streams: str) -> Joined:
+        """The graph with its queues over a transport."""
+        from nbgraph.local.joined import Joined
+
+        return self._joined.get(streams) or self._joined.setdefault(streams, Joined(self, streams))
 
     # --- looking inside (debug) ---
 

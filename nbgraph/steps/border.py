@@ -28,7 +28,7 @@ class QueueWriter(Handler):
         self.spec = QueueSpec(queue, shards, max_size, is_keyed=key is not None)
         self._key = key_of(key, "Queue")
 
-    async def do(self, event: Event) -> None:
+    async def do(self, event: Event) -> Event | None:
         passage = current.get()
         if passage is None:
             raise NbgraphError(
@@ -36,7 +36,8 @@ class QueueWriter(Handler):
                 "graph instead."
             )
         key = self._key(event)
-        await passage.send(self.spec, event.body, event.key if key is None else key, metadata_of(event))
+        stead = await passage.send(self.spec, event.body, event.key if key is None else key, metadata_of(event))
+        return None if stead is None else event.with_body(stead)
 
 
 class QueueReader(Handler):
@@ -80,6 +81,7 @@ def event_of(body: object, key: object, headers: dict[str, str]) -> Event:
     '/a'
     """
     time = headers.get("Event-Time")
+    key = tuple(key) if isinstance(key, list) else key  # on the way it was JSON
     return Event(
         body, key, headers.get("Event-Id"), headers.get(METADATA["path"], "/"), headers.get(METADATA["method"]),
         content_type=headers.get(METADATA["content_type"]), time=datetime.fromisoformat(time) if time else None,

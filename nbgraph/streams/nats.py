@@ -39,7 +39,8 @@ DUPLICATE_WINDOW = 600.0  # seconds in which the server recognises a message id
 FULL = 10077  # the server's code for "maximum messages exceeded"
 LETTERS = "DEAD"
 STATES = "states"
-PAUSE = 0.02  # seconds before a full queue is tried again; doubled up to a second
+PAUSE = 0.02  # seconds before a server that is away is tried again; doubled up to a second
+SOON = 0.05  # seconds before a full queue is tried again, at most
 PAGE = 256  # consumers that the server tells of at once
 
 
@@ -113,6 +114,7 @@ class NatsBroker(Broker):
             except APIError as error:
                 if error.err_code != FULL:
                     raise
+                pause = min(pause, SOON)
             except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
                 pass  # the server is away; the id keeps what did arrive from being doubled
             await asyncio.sleep(pause)
@@ -154,7 +156,8 @@ class NatsBroker(Broker):
         await self._make_letters()
         state = (await self._jetstream.stream_info(LETTERS)).state
         letters = []
-        for sequence in range(state.last_seq, max(state.first_seq, state.last_seq - limit + 1) - 1, -1):
+        oldest = max(state.first_seq, state.last_seq - limit + 1, 1)  # an empty stream's first one is 0
+        for sequence in range(state.last_seq, oldest - 1, -1):
             with contextlib.suppress(NotFoundError):
                 stored = await self._jetstream.get_msg(LETTERS, sequence)
                 letters.append(msgspec.msgpack.decode(stored.data or b""))

@@ -92,6 +92,10 @@ class NatsServer:
         self.pid = 0
         self.url = ""
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
         """Start, or start again on the same port and data after `kill` or a crash."""
         self._end()
@@ -102,7 +106,7 @@ class NatsServer:
         config.write_text(self._config(ports))
         config.chmod(0o600)  # the token stands in it
         removed = str(self.folder) if self._owns_folder else ""
-        command = ["sh", "-c", GUARD, "sh", removed, server_binary(), "-c", config]
+        command = ["sh", "-c", GUARD, "sh", removed, str(server_binary()), "-c", str(config)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True

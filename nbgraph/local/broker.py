@@ -1,0 +1,48 @@
+"""Broker: which transport joins the parts of a graph in this kernel, by its name."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cache
+
+from nbgraph.engine import loop
+from nbgraph.errors import NbgraphError
+from nbgraph.streams.base import Broker
+from nbgraph.streams.server import NatsServer
+
+_starting = threading.Lock()
+
+
+def check(streams: str) -> None:
+    """Refuse a transport that there is not.
+
+    >>> check("rabbit")
+    Traceback (most recent call last):
+    nbgraph.errors.NbgraphError: streams='rabbit' is not known; expected "memory" or "nats".
+    """
+    if streams != "nats":
+        raise NbgraphError(f'streams={streams!r} is not known; expected "memory" or "nats".')
+
+
+async def connect(streams: str) -> Broker:
+    """A connection of its own to the broker; the embedded NATS server is started at the first use."""
+    from nbgraph.streams.nats import NatsBroker  # its client is not for those who never ask for it
+
+    server = await loop.on_thread(embedded_server)
+    return await NatsBroker.connect(server.url, token=server.token)
+
+
+def embedded_server() -> NatsServer:
+    """The one server of this process, running; it ends with the process."""
+    with _starting:
+        server = _server()
+        return server if server.is_running else server.start()
+
+
+@cache
+def _server() -> NatsServer:
+    return NatsServer()
+
+
+os.register_at_fork(after_in_child=_server.cache_clear)

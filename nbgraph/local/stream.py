@@ -1,0 +1,120 @@
+"""Stream: many events through the parts of a graph, answers in the order of the input."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from nbgraph.engine import loop
+from nbgraph.engine.channel import aiterate, iterate
+from nbgraph.engine.inlet import END, NOT_YET, Inlet, LoopInlet, ThreadInlet
+from nbgraph.engine.plan import Plan
+from nbgraph.engine.settle import settling
+from nbgraph.engine.stream import Key, Stream, event_of_row, rows_of
+from nbgraph.event import Event
+from nbgraph.local.asked import Asked
+from nbgraph.local.session import Session
+
+Opening = Callable[[], AbstractAsyncContextManager[Session]]
+Outcome = tuple[Any, Exception | None]  # an answer or an error
+
+
+def stream(plan: Plan, open: Opening, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
+    """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
+    flow = _Flow(plan, open, source, key, is_whole=is_whole)
+    outcomes = iterate(flow.outcomes())
+    return Stream(lambda: _raised(outcomes))
+
+
+async def astream(plan: Plan, open: Opening, source: Any, *, key: Key = None) -> AsyncIterator[Any]:
+    """As `stream`, for `async for`; the source may be async too."""
+    async for answer, error in aiterate(_Flow(plan, open, source, key, is_whole=True).outcomes()):
+        if error is not None:
+            raise error
+        yield answer
+
+
+def _raised(outcomes: Iterator[Outcome]) -> Iterator[Any]:
+    for answer, error in outcomes:
+        if error is not None:
+            raise error
+        yield answer
+
+
+class _Flow:
+    """A source on its way through a session, at most the session's window of events at once."""
+
+    def __init__(self, plan: Plan, open: Opening, source: Any, key: Key, *, is_whole: bool) -> None:
+        self._plan, self._open, self._key, self._is_whole = plan, open, key, is_whole
+        self._settled = settling(source, plan, is_one_by_one=False)
+        if hasattr(source, "__aiter__"):
+            self._inlet: Inlet = LoopInlet(source)
+        else:
+            rows = iter(self._settled if self._settled is not None else rows_of(source))
+            self._inlet = ThreadInlet(rows, **({"ahead": 1} if self._settled is not None else {}))
+        self._waiting: deque[Asked] = deque()
+        self._is_open = True
+        self._fault: Exception | None = None
+
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+        self._inlet.open()
+        try:
+            async with self._open() as session:
+                async for asked in self._all(session):
+                    for outcome in _outcomes(asked):
+                        yield outcome
+        finally:
+            self._inlet.close()
+
+    async def _all(self, session: Session) -> AsyncGenerator[Asked, None]:
+        while self._is_open or self._waiting:
+            self._take(session)
+            while self._waiting and self._waiting[0].done.is_set():
+                yield await self._through(self._waiting.popleft())
+                self._take(session)
+            if self._is_open or self._waiting:
+                await self._inlet.happened.wait()
+                self._inlet.happened.clear()
+        if self._fault is not None:
+            raise self._fault
+        if self._is_whole:
+            async for asked in session.release(self._plan):
+                yield asked
+        if self._settled is not None:
+            await loop.on_thread(self._settled.end)
+
+    def _take(self, session: Session) -> None:
+        """Let events enter as long as there are some and there is room."""
+        while self._is_open and len(self._waiting) < session.window:
+            try:
+                item = self._inlet.take()
+            except Exception as error:  # the source failed: what came before it still goes its way
+                item, self._fault = END, error
+            if item is NOT_YET:
+                return
+            self._is_open = item is not END
+            if self._is_open:
+                self._waiting.append(self._entered(session, item))
+
+    def _entered(self, session: Session, row: Any) -> Asked:
+        try:
+            event = event_of_row(row, self._key)
+        except Exception as error:  # a row that can't become an event
+            refused = Asked(row if isinstance(row, Event) else Event(row))
+            refused.refuse(error)
+            return refused
+        return session.enter(event, lambda _: self._inlet.happened.set())
+
+    async def _through(self, asked: Asked) -> Asked:
+        if self._settled is not None:
+            await loop.on_thread(self._settled.through, asked.event)
+        return asked
+
+
+def _outcomes(asked: Asked) -> list[Outcome]:
+    try:
+        return [(answer, None) for answer in asked.answers().all()]
+    except Exception as error:
+        return [(None, error)]
