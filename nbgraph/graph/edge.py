@@ -37,3 +37,16 @@ class Edge:
     def carries_events(self) -> bool:
         """True for what an event flows along: everything but the edge to an error handler."""
         return self.kind is not EdgeKind.ERROR
+
+
+def exception_names(on: Caught | None) -> str | None:
+    """The names of exceptions as an error edge has them: `"ValueError | KeyError"`."""
+    if on is None:
+        return None
+    named = [one if isinstance(one, str) else _exception_name(one) for one in (on if isinstance(on, tuple) else (on,))]
+    return " | ".join(named)
+
+
+def _exception_name(kind: type[BaseException]) -> str:
+    is_near = kind.__module__ in ("builtins", "__main__") or "<locals>" in kind.__qualname__
+    return kind.__name__ if is_near else f"{kind.__module__}.{kind.__qualname__}"

@@ -52,13 +52,14 @@ class StepRef:
         'upper'
         """
         if isinstance(handler, StepRef):
-            return self._graph.connect(self.name, handler.name, when=when, otherwise=otherwise)
+            self._graph.connect(self.name, handler.name, when=when, otherwise=otherwise)
+            return StepRef(self._graph, handler.name)
         declared = step(
             handler, name, function=function, full_event=full_event, input_path=input_path, result_path=result_path,
             max_iterations=max_iterations, concurrency=concurrency, ordered=ordered, retries=retries,
             retry_on=retry_on, timeout=timeout, **arguments,
         )  # fmt: skip
-        return self._graph.place(declared, after=[self.name], when=when, otherwise=otherwise)
+        return StepRef(self._graph, self._graph.place(declared, after=[self.name], when=when, otherwise=otherwise))
 
     def respond(self) -> StepRef:
         """This step's result answers the caller."""
