@@ -20,6 +20,7 @@ from nbgraph.graph.graph import Graph
 from nbgraph.serve import chunks, wish
 from nbgraph.serve.about import OPEN, RESERVED, about
 from nbgraph.serve.answer import Reply, error_of
+from nbgraph.serve.callers import Callers
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.later import Later
@@ -44,7 +45,7 @@ class Gateway:
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
         self.in_flight = 0
-        self._metrics, self._keys, self._limits = metrics, keys, limits
+        self._metrics, self._keys, self.limits = metrics, keys, limits
         self.tracing = Tracing(tracer())
         self.runner = Runner(graph, metrics.tally, failures, self.tracing)
         self.protocol = Protocol(self.runner.plan)
@@ -78,6 +79,11 @@ class Gateway:
         if reply is not None:
             await _send(reply, send, hop.headers)
 
+    def join(self, callers: Callers) -> None:
+        """From now on other functions take part, and what is kept for callers stands where they reach it too."""
+        self.runner.join(callers)
+        self.requests.shelf = callers.shelf
+
     def close(self) -> None:
         self.runner.close()
 
@@ -105,7 +111,7 @@ class Gateway:
         """Send every answer as it comes; the reply instead, where it came to an error before the first."""
         self._admit()
         try:
-            body = await body_of(receive, headers, self._limits)
+            body = await body_of(receive, headers, self.limits)
             given = headers.get("content-type") or None
             event = entering(body, scope["path"], scope["method"], headers, content_type=given)
             await chunks.send_all(self.runner.plan, event, kind, send)
@@ -120,7 +126,7 @@ class Gateway:
     def _admit(self) -> None:
         if self.is_draining:
             raise RefusedError(503, "This deployment is being stopped and takes no new events.")
-        if self.in_flight >= self._limits.in_flight:
+        if self.in_flight >= self.limits.in_flight:
             raise RefusedError(429, f"{self.in_flight} requests are being worked on, the most that are taken.")
         self.in_flight += 1
 
@@ -129,7 +135,7 @@ class Gateway:
         runs: list[asyncio.Future[Any]] = []  # what keeps this request's place
         try:
             wanted = wish_of(headers)
-            body = await body_of(receive, headers, self._limits)
+            body = await body_of(receive, headers, self.limits)
             given = request_of(body, headers)
             kind = headers.get("content-type") or None
             event = entering(given, scope["path"], scope["method"], headers, content_type=kind)
@@ -148,7 +154,7 @@ class Gateway:
             self._leave(runs)
 
     async def _within_deadline(self, event: Event, body: bytes, wanted: Wish, runs: list[asyncio.Future[Any]]) -> Reply:
-        seconds = self._limits.seconds if wanted is wish.NONE else self._limits.within(wanted.seconds)
+        seconds = self.limits.seconds if wanted is wish.NONE else self.limits.within(wanted.seconds)
         run, early = self.runner.begin(event, body, seconds)
         runs.append(run)
         done, _ = await asyncio.wait({run, *early}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nbgraph.engine import loop
 from nbgraph.serve.answer import JSON, Reply, error_of
 from nbgraph.serve.limits import RefusedError
 from nbgraph.serve.shelf import KEPT_SECONDS, Known, Shelf
+from nbgraph.serve.there import there
 from nbgraph.streams.wire import encode
 
 PATH = "/requests/"
@@ -56,7 +56,7 @@ class Requests:
         if known is None:
             self._make_room()
             known = self._asked[id] = Asked(id, mark, self._clock())
-            if self.shelf is not None and (found := await loop.away(self.shelf.claim(id, mark))) is not None:
+            if self.shelf is not None and (found := await there(self.shelf.claim(id, mark))) is not None:
                 self._learn(known, found)
         if known.mark != mark:
             raise RefusedError(422, "This Idempotency-Key was used for another request; use a new key for a new one.")
@@ -72,13 +72,13 @@ class Requests:
             return
         self._bytes += len(reply.body)
         if self.shelf is not None:
-            await loop.away(self.shelf.settle(asked.id, reply))
+            await there(self.shelf.settle(asked.id, reply))
 
     async def watch(self, asked: Asked) -> None:
         """Another may answer it: look at the shelf until somebody has."""
         pause = PAUSE
         while self.shelf is not None and not asked.replied.done():
-            found = await loop.away(self.shelf.find(asked.id))
+            found = await there(self.shelf.find(asked.id))
             if found is not None:
                 self._learn(asked, found)
             await asyncio.sleep(pause)
@@ -89,7 +89,7 @@ class Requests:
         asked = self._of(id)
         reply = asked.replied.result() if asked is not None and asked.replied.done() else None
         if reply is None and self.shelf is not None:
-            found = await loop.away(self.shelf.find(id))
+            found = await there(self.shelf.find(id))
             reply = found.reply if found is not None else None
             if asked is None and found is not None and reply is None:
                 return pending(id)

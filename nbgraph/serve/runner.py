@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
@@ -18,6 +17,7 @@ from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.lane import Lane
 from nbgraph.serve.tally import Seen, Tally, record
+from nbgraph.serve.there import there
 from nbgraph.serve.tracing import Tracing
 
 log = logging.getLogger("nbgraph.serve")
@@ -98,7 +98,7 @@ class Runner:
         assert self._callers is not None
         home = asyncio.get_running_loop()
         tell = partial(home.call_soon_threadsafe, accepted) if accepted is not None else None
-        return loop.away(self._callers.ask(event, seconds, accepted=tell, is_kept=is_kept))
+        return there(self._callers.ask(event, seconds, accepted=tell, is_kept=is_kept))
 
     async def _watched(self, event: Event, body: bytes, way: Coroutine[Any, Any, Any]) -> Any:
         seen: list[Seen] = []

@@ -32,6 +32,7 @@ from nbgraph.serve.limits import Limits
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
+from nbgraph.serve.there import there
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -77,7 +78,7 @@ def run(settings: Settings) -> None:
         asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, pipeline))
     gateway.close()
     if pipeline is not None:
-        loop.complete(pipeline.close(1))
+        loop.submit(pipeline.close(1)).result()
 
 
 def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline | None:
@@ -92,12 +93,11 @@ def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline 
     from nbgraph.streams.nats import NatsBroker  # in the images of several functions only
 
     token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
-    broker = loop.complete(NatsBroker.connect(settings.broker, token=token))
+    broker = loop.submit(NatsBroker.connect(settings.broker, token=token)).result()
     pipeline = Pipeline(gateway.runner.plan, part, broker, gateway.tracing, seconds=settings.limits.seconds)
-    loop.complete(pipeline.open())
+    loop.submit(pipeline.open()).result()
     if part.asks or part.confirms:
-        gateway.runner.join(pipeline.callers)
-        gateway.requests.shelf = pipeline.callers.shelf
+        gateway.join(pipeline.callers)
     metrics.join(pipeline)
     return pipeline
 
@@ -128,7 +128,7 @@ async def _serve(
         await leave(server, farewell)
     await _drain(gateway, settings)
     if pipeline is not None:
-        await loop.away(pipeline.drain(settings.grace_seconds))
+        await there(pipeline.drain(settings.grace_seconds))
     server.should_exit = True
     await serving
     stopping.cancel()
