@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from nbgraph.debug.debugger import Debugger
@@ -37,12 +38,20 @@ class DebugWidget(GraphWidget):
         self.session = Session(debugger, self._told)
         self.watches: list[str] = []
         super().__init__(debugger.graph)
-        for name in self.watch.breakpoints:
-            if name in debugger.graph and name not in debugger.breakpoints:
-                debugger.break_at(name)
-        for name in debugger.breakpoints:
-            self.watch.break_at(name, True)
+        self._remember()
         self.breakpoints = list(debugger.breakpoints)
+
+    def _remember(self) -> None:
+        """Breakpoints and pins of a debugger before this one, as when its cell has run again."""
+        debugger = self.debugger
+        for name, breakpoint in self.watch.breakpoints.items():
+            if name in debugger.graph and name not in debugger.breakpoints:
+                debugger.breakpoints[name] = replace(breakpoint, seen=0)
+        for name, value in self.watch.pins.items():
+            if name in debugger.graph and name not in debugger.pins:
+                debugger.pin(name, value)
+        for name, breakpoint in debugger.breakpoints.items():
+            self.watch.break_at(name, breakpoint)
 
     def close(self) -> None:
         """Free everything, the thread of the session too."""
@@ -104,6 +113,7 @@ class DebugWidget(GraphWidget):
                 super().answer(message)
 
     def _told(self) -> None:
+        self.watch.pins = self.debugger.pins
         if self.session.is_busy:
             self.send({"kind": "debug", "busy": True})
         else:
@@ -115,13 +125,14 @@ class DebugWidget(GraphWidget):
         return {
             "busy": False,
             "stopped": self.session.is_stopped,
+            "entered": self.session.has_entered,
             "at": self._drawn.ids.get(current.step, "") if current else "",
             "current": moment(self.graph, current, None) if current else None,
             "frames": listed(frames, self._drawn.ids),
             "skipped": max(0, len(frames) - len(listed(frames, self._drawn.ids))),
             "finished": debugger.finished,
             "answer": shown(debugger.trace.answer),
-            "error": printable(str(error), 400) if error else "",
+            "error": printable(debugger.redaction.text(str(error)), 400) if error else "",
             "problem": self.session.problem,
             "branches": [{"step": printable(one.step, 60), "frames": len(one.frames)} for one in debugger.branches],
             "pins": [self._drawn.ids[name] for name in debugger.pins if name in self._drawn.ids],
@@ -179,7 +190,7 @@ class DebugWidget(GraphWidget):
                 self.debugger.break_at(step, message.get("when") or None, hits, str(message.get("at") or "before"))
             else:
                 self.debugger.clear(step)
-            self.watch.break_at(step, is_set)
+            self.watch.break_at(step, self.debugger.breakpoints.get(step))
         except Exception as error:  # a condition that does not parse
             self.session.problem = printable(str(error), 400)
         self.breakpoints = list(self.debugger.breakpoints)

@@ -101,4 +101,5 @@ def _together(lines: list[tuple[Any, ...]]) -> tuple[Any, ...]:
         0,
         max(line[5] for line in lines),
         "",
+        max(line[7] for line in lines),
     )

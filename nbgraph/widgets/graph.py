@@ -10,8 +10,11 @@ from typing import Any
 import anywidget
 import traitlets
 
+from nbgraph.debug.breakpoint import Breakpoint
+from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
 from nbgraph.render.fold import foldable
+from nbgraph.render.printable import printable
 from nbgraph.render.view import INNER, view
 from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.cells import after_cells
@@ -116,7 +119,8 @@ class GraphWidget(anywidget.AnyWidget):
         lines = {self._drawn.line(*ends): count for ends, count in change.lines.items()}
         lines.pop(None, None)
         steps = self._drawn.steps(change.steps, self.watch.records)
-        self.send({"kind": "status", "steps": steps, "lines": lines, "running": change.is_running})
+        told = {"steps": steps, "lines": lines, "running": change.is_running, "progress": self.watch.progress.told()}
+        self.send({"kind": "status", **told})
 
     def answer(self, message: Message) -> None:
         """Do what the view asks for."""
@@ -148,7 +152,15 @@ class GraphWidget(anywidget.AnyWidget):
                 states = self.watch.states()
                 self.send({"kind": "saved", **saved(self.graph, str(message["as"]), states, self.direction)})
             case "break" if step:
-                self.watch.break_at(step, bool(message.get("on")))
+                self.watch.break_at(step, Breakpoint(step) if message.get("on") else None)
+            case "hold" if step:
+                self._hold(step, is_held=bool(message.get("on")))
+
+    def _hold(self, step: str, *, is_held: bool) -> None:
+        try:
+            self.watch.hold(step, is_held=is_held)
+        except NbgraphError as error:
+            self.send({"kind": "problem", "text": printable(str(error), 400)})
 
 
 def _weakly(widget: GraphWidget) -> Callable[[Change], None]:

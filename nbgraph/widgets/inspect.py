@@ -9,7 +9,7 @@ from typing import Any
 from nbgraph.graph.graph import Graph
 from nbgraph.render.kind import resolved, spec_of
 from nbgraph.render.printable import printable
-from nbgraph.widgets.record import Record
+from nbgraph.widgets.record import Inner, Record
 from nbgraph.widgets.watch import Watch
 
 CODE = 20_000  # characters of a handler's source
@@ -18,10 +18,17 @@ CODE = 20_000  # characters of a handler's source
 def inspected(graph: Graph, watch: Watch, step: str) -> dict[str, Any]:
     """Input, output and error of the step's last event, its times, its code."""
     record = watch.record(step) or Record()
-    state, count, errors, p50, p95, rate, note = record.now()
-    facts = {"state": state, "events": count, "errors": errors, "p50 ms": p50, "p95 ms": p95, "events/s": rate}
+    state, count, errors, p50, p95, rate, note, _ = record.now()
+    line = record.line
+    facts = {
+        "state": state, "events": count, "errors": errors, "p50 ms": p50, "p95 ms": p95, "events/s": rate,
+        **({"waiting": line.waiting} if line.waiting or line.most else {}),
+        **({"queue holds": line.most} if line.most else {}),
+    }  # fmt: skip
     return {
-        "name": printable(step, 200), "facts": facts, "note": note, "code": code_of(graph, step), **_last(record, watch)
+        "name": printable(step, 200), "facts": facts, "note": note, "code": code_of(graph, step),
+        "inside": [_inner(inner, watch) for inner in list(record.inside)], "isHeld": record.line.is_held,
+        **_last(record, watch),
     }  # fmt: skip
 
 
@@ -34,12 +41,20 @@ def _last(record: Record, watch: Watch) -> dict[str, Any]:
         "visit": move.visit,
         "input": record.input or {**watch.shown(move.input), "late": True},
         "output": None if move.error else (record.output or {**watch.shown(move.output), "late": True}),
-        "error": traceback_of(move.error),
-        "reason": printable(move.reason, 400),
+        "error": watch.redaction.text(traceback_of(move.error)),
+        "reason": printable(watch.redaction.text(move.reason), 400),
         "seconds": move.seconds,
         "goes": [printable(name, 80) for name in move.edges],
         "dropped": move.dropped,
     }
+
+
+def _inner(inner: Inner, watch: Watch) -> dict[str, Any]:
+    """A call that the step made itself."""
+    return {
+        "step": printable(inner.name, 80), "ms": inner.milliseconds, "error": watch.said(inner.error), "reason": "",
+        "input": watch.shown(inner.input), "output": None if inner.error else watch.shown(inner.output),
+    }  # fmt: skip
 
 
 def traceback_of(error: BaseException | None) -> str:

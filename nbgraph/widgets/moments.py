@@ -28,6 +28,7 @@ def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None
         "input": shown(frame.input),
         "output": None if is_to_come or frame.error else shown(frame.output),
         "text": editable(frame.input),
+        "gave": "" if is_to_come or frame.error else editable(frame.output),
         "diff": [] if is_to_come else differences(frame, compared),
         "compared": compared is not None,
         "error": traceback_of(frame.error),
@@ -35,10 +36,20 @@ def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None
         "code": code_of(graph, frame.step),
         "facts": {},
         "reason": printable(frame.reason, 400),
+        "inside": [_inner(one) for one in frame.inner],
         "seconds": frame.seconds,
         "goes": [printable(name, 80) for name in frame.edges],
         "dropped": frame.dropped,
     }
+
+
+def _inner(frame: Frame) -> dict[str, Any]:
+    """A call that the step made itself, as a router one of its routes."""
+    return {
+        "step": printable(frame.step.partition("/")[2], 80), "ms": round(frame.seconds * 1000, 3), "reason": "",
+        "error": first_line(frame.error) if frame.error else "", "input": shown(frame.input),
+        "output": None if frame.error else shown(frame.output),
+    }  # fmt: skip
 
 
 def differences(frame: Frame, compared: Frame | None) -> list[list[Any]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakValueDictionary
 
+from nbgraph.debug.redact import Redaction, redacted
 from nbgraph.render.printable import printable
 
 ROWS, COLUMNS = 50, 30
 SEARCHED = 3_000_000  # cells that a filter looks at: about a second
 
 _shown: WeakValueDictionary[str, Any] = WeakValueDictionary()  # tables by what views call them; it keeps none alive
+_redacting: WeakValueDictionary[str, Redaction] = WeakValueDictionary()  # what must not be told of some of them
 
 
 def is_table(value: Any) -> bool:
@@ -19,10 +21,15 @@ def is_table(value: Any) -> bool:
     return module in ("pandas", "polars") and type(value).__name__ in ("DataFrame", "Series")
 
 
-def reference(table: Any) -> str:
-    """What a view may ask for more rows by."""
-    _shown[str(id(table))] = table
-    return str(id(table))
+def reference(table: Any, redaction: Redaction | None = None) -> str:
+    """What a view may ask for more rows by; they are told as far as the redaction lets them be."""
+    ref = str(id(table))
+    _shown[ref] = table
+    if redaction is not None:
+        _redacting[ref] = redaction
+    else:
+        _redacting.pop(ref, None)
+    return ref
 
 
 def page(message: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +44,7 @@ def page(message: dict[str, Any]) -> dict[str, Any]:
     table = _shown.get(ref)
     if table is None:
         return {"kind": "rows", "ref": ref, "problem": "The table is not kept any more; run the step again."}
-    found = _Table(table)
+    found = _Table(table, _redacting.get(ref))
     positions, searched = found.holding(str(message.get("text") or ""))
     positions = found.sorted(positions, int(message.get("sort", -1)), bool(message.get("descending")))
     last = max(0, (len(positions) - 1) // ROWS)
@@ -51,8 +58,10 @@ def page(message: dict[str, Any]) -> dict[str, Any]:
 class _Table:
     """A table of either library, by the positions of its rows."""
 
-    def __init__(self, table: Any) -> None:
-        self._frame = table.to_frame() if type(table).__name__ == "Series" else table
+    def __init__(self, table: Any, redaction: Redaction | None) -> None:
+        frame = table.to_frame() if type(table).__name__ == "Series" else table
+        self._frame = redacted(frame, redaction.fields) if redaction is not None else frame
+        self._text = redaction.text if redaction is not None else str
         self._is_pandas = hasattr(self._frame, "iloc")
         self._width = min(COLUMNS, len(self._frame.columns))
 
@@ -90,7 +99,7 @@ class _Table:
             found = zip(
                 positions, *(self._frame[positions.tolist(), number] for number in range(self._width)), strict=True
             )
-        return [[printable(str(cell), 200) for cell in row] for row in found]
+        return [[printable(self._text(str(cell)), 200) for cell in row] for row in found]
 
     def _column(self, number: int) -> Any:
         import pandas

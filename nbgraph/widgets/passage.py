@@ -11,7 +11,6 @@ from typing import Any
 from nbgraph.engine.observer import Move
 from nbgraph.render.printable import printable
 from nbgraph.widgets.preview import Shown
-from nbgraph.widgets.record import first_line
 
 EVENTS, MOVES, LISTED, ON_A_LINE = 200, 200, 100, 10
 
@@ -62,18 +61,17 @@ class Passages:
         if len(self._kept) > EVENTS:
             self._kept.popitem(last=False)
 
-    def stopped(self, move: Move, input: Shown | None, output: Shown | None) -> None:
+    def stopped(self, move: Move, input: Shown | None, output: Shown | None, error: str) -> None:
         passage = self._kept.get(move.event.id)
         if passage is not None:
-            error = first_line(move.error) if move.error is not None else ""
             milliseconds = round(move.seconds * 1000, 3)
             passage.stops.append(Stop(move.step, milliseconds, error, move.reason, move.edges, input, output))
 
-    def ended(self, id: str, error: BaseException | None) -> None:
+    def ended(self, id: str, error: str) -> None:
         passage = self._kept.get(id)
         if passage is not None:
             passage.milliseconds = round((time.monotonic() - passage.begun) * 1000, 3)
-            passage.error = first_line(error) if error is not None else ""
+            passage.error = error
 
     def find(self, text: str = "", *, only_failed: bool = False, slower: float = 0) -> list[dict[str, Any]]:
         """The last events whose id, step or error has the text; the newest first."""

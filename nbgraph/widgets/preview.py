@@ -8,30 +8,44 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.debug.redact import DOTS, Redaction, redacted
 from nbgraph.render.printable import printable
 from nbgraph.widgets.pages import COLUMNS, ROWS, is_table, reference
 
 Shown = dict[str, Any]
+DOTTED: Shown = {"kind": "none", "text": DOTS}  # in the place of a field that is redacted
 BYTES, DEPTH, ITEMS, TEXT = 64_000, 6, 100, 2_000
 
 
 @dataclass(slots=True)
 class _Budget:
+    """What may still be shown, and what of it nobody is to read."""
+
     left: int
+    redaction: Redaction | None = None
+
+    def hides(self, key: Any) -> bool:
+        return self.redaction is not None and key in self.redaction.fields
+
+    def text(self, text: str) -> str:
+        return text if self.redaction is None else self.redaction.text(text)
 
     def take(self, size: int) -> bool:
         self.left -= size
         return self.left > 0
 
 
-def shown(value: Any, limit: int = BYTES) -> Shown:
+def shown(value: Any, limit: int = BYTES, redaction: Redaction | None = None) -> Shown:
     """The value as `{"kind", "text", ...}`: items of containers, rows of tables, a picture where it has one.
 
     >>> shown({"a": [1, 2]})
     {'kind': 'dict', 'text': 'dict of 1', 'items': [["'a'", {'kind': 'list', 'text': 'list of 2', 'items': \
 [['0', {'kind': 'number', 'text': '1'}], ['1', {'kind': 'number', 'text': '2'}]]}]]}
     """
-    return _shown(value, _Budget(limit), 0, ())
+    if redaction is not None:
+        redaction.learn(value)
+        redaction = redaction if redaction.fields else None
+    return _shown(value, _Budget(limit, redaction), 0, ())
 
 
 def _shown(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
@@ -54,7 +68,7 @@ def _tree(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Sh
         return {"kind": "object", "text": f"{type(value).__name__} …"}
     above = (*above, id(value))
     if isinstance(value, Mapping):
-        pairs = ((printable(repr(key), 80), item) for key, item in value.items())
+        pairs = ((_key(key, budget), DOTTED if budget.hides(key) else item) for key, item in value.items())
         return _branch("dict", value, pairs, budget, depth, above)
     if isinstance(value, list | tuple | Set) or (isinstance(value, Sequence) and not hasattr(value, "dtype")):
         pairs = ((str(index), item) for index, item in enumerate(value))
@@ -67,7 +81,8 @@ def _branch(kind: str, value: Any, pairs: Any, budget: _Budget, depth: int, abov
     for key, item in itertools.islice(pairs, ITEMS):
         if not budget.take(len(key) + 30):
             break
-        items.append([key, _shown(item, budget, depth + 1, above)])
+        made = dict(DOTTED) if item is DOTTED else _shown(item, budget, depth + 1, above)
+        items.append([key, made])
     count = len(value)
     tree: Shown = {"kind": kind, "text": f"{type(value).__name__} of {count}", "items": items}
     return tree if len(items) == count else {**tree, "more": count - len(items)}
@@ -85,24 +100,32 @@ def _object(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> 
     fields = getattr(value, "__dict__", None)
     written: Any = type(value).__repr__
     if isinstance(fields, dict) and fields and written is object.__repr__:
-        pairs = ((str(key), item) for key, item in fields.items())
+        pairs = ((str(key), DOTTED if budget.hides(key) else item) for key, item in fields.items())
         return {**_branch("dict", fields, pairs, budget, depth, above), "text": name}
-    return _leaf("object", printable(repr(value), TEXT), budget)
+    if budget.redaction is not None:
+        value = budget.redaction.value(value)
+    return _leaf("object", printable(budget.text(repr(value)), TEXT), budget)
+
+
+def _key(key: Any, budget: _Budget) -> str:
+    return printable(budget.text(repr(key)), 80)
 
 
 def _table(value: Any, budget: _Budget) -> Shown:
     frame = value.to_frame() if type(value).__name__ == "Series" else value
+    fields = budget.redaction.fields if budget.redaction is not None else frozenset()
+    frame = redacted(frame, fields)
     columns = [printable(str(column), 80) for column in frame.columns[:COLUMNS]]
     is_pandas = hasattr(frame, "iloc")
     head = frame.iloc[:ROWS, :COLUMNS] if is_pandas else frame[:ROWS, :COLUMNS]
     found = head.itertuples(index=True, name=None) if is_pandas else _numbered(head)
     rows: list[list[str]] = []
     for row in found:
-        cells = [printable(str(cell), 200) for cell in row]
+        cells = [printable(budget.text(str(cell)), 200) for cell in row]
         if not budget.take(sum(map(len, cells)) + 8 * len(cells)):
             break
         rows.append(cells)
-    more = {"ref": reference(value)} if len(frame) > len(rows) else {}
+    more = {"ref": reference(value, budget.redaction)} if len(frame) > len(rows) else {}
     text = f"{type(value).__name__} of {len(frame)} rows, {len(frame.columns)} columns"
     return {"kind": "table", "text": text, "columns": columns, "rows": rows, "total": len(frame), **more}
 
@@ -137,6 +160,7 @@ def _figure(value: Any) -> bytes | None:
 
 
 def _text(value: str, budget: _Budget) -> Shown:
+    value = budget.text(value)
     kept = value[: min(TEXT, max(40, budget.left))].encode("utf-8", "backslashreplace").decode()
     leaf = _leaf("text", kept, budget)
     return {**leaf, "more": len(value) - len(kept)} if len(value) > len(kept) else leaf

@@ -12,6 +12,8 @@ LINGER = 2.0  # seconds the thread waits for more before it ends
 class Pulse:
     """Many requests, few calls: what lies between two calls is gathered by the caller.
 
+    What the call returns are the seconds after which it wants to be made again unasked.
+
     >>> calls = []
     >>> pulse = Pulse(lambda: calls.append(1), 0.01)
     >>> for _ in range(1000): pulse.request()
@@ -20,7 +22,7 @@ class Pulse:
     True
     """
 
-    def __init__(self, call: Callable[[], None], period: float) -> None:
+    def __init__(self, call: Callable[[], float | None], period: float) -> None:
         self._call = call
         self._period = period
         self._lock = threading.Lock()
@@ -48,11 +50,13 @@ class Pulse:
         while self._is_wanted():
             self._wanted.clear()
             began = time.monotonic()
-            self._call()
+            again = self._call()
             with self._lock:
                 if not self._wanted.is_set():
                     self._idle.set()
             time.sleep(max(0.0, self._period - (time.monotonic() - began)))
+            if again is not None and not self._wanted.wait(again):
+                self._wanted.set()
 
     def _is_wanted(self) -> bool:
         if self._wanted.wait(LINGER):

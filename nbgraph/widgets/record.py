@@ -10,10 +10,23 @@ from typing import Any
 
 from nbgraph.engine.observer import Move
 from nbgraph.render.printable import printable
+from nbgraph.widgets.flow import Line
 from nbgraph.widgets.preview import Shown
 
 KEPT = 256  # times of a step that the percentiles look at
+NOBODY = Line()  # waits before a step
 LATELY = 5.0  # seconds that the rate looks at
+
+
+@dataclass(slots=True)
+class Inner:
+    """A call that a step made itself: of a router one of its routes."""
+
+    name: str
+    input: Any
+    output: Any = None
+    error: BaseException | None = None
+    milliseconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -27,15 +40,17 @@ class Record:
     active: int = 0
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     ends: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))  # when the last calls returned
+    line: Line = NOBODY
     last: Move | None = None
+    inside: list[Inner] = field(default_factory=list)
     input: Shown | None = None
     output: Shown | None = None
 
     def begin(self, move: Move, input: Shown | None) -> None:
         self.active += 1
-        self.last, self.input, self.output = move, input, None
+        self.last, self.input, self.output, self.inside = move, input, None, []
 
-    def end(self, move: Move, output: Shown | None) -> None:
+    def end(self, move: Move, output: Shown | None, note: str = "") -> None:
         self.active = max(0, self.active - 1)
         self.count += 1
         self.seconds.append(move.seconds)
@@ -45,19 +60,16 @@ class Record:
             self.last, self.input = move, None
         if move.error is not None:
             self.errors += 1
-            self.state, self.note = "failed", first_line(move.error)
+            self.state, self.note = "failed", note
         self.output = output
 
     def now(self) -> tuple[Any, ...]:
-        """The line of a message: state, count, errors, p50 and p95 in milliseconds, events a second, a note."""
-        return (
-            "running" if self.active else self.state,
-            self.count,
-            self.errors,
-            *self.percentiles(),
-            self.rate(),
-            self.note,
-        )
+        """The line of a message: state, count, errors, p50 and p95 in ms, events a second, a note, how full it is."""
+        state = "running" if self.active else self.state
+        if self.line.waiting or self.line.is_held:
+            state = "paused" if self.line.is_held else "waiting"
+        note = self.line.words() or self.note
+        return (state, self.count, self.errors, *self.percentiles(), self.rate(), note, self.line.level)
 
     def rate(self) -> float:
         """Events a second, of the last seconds in which there were any.

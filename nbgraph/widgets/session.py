@@ -34,11 +34,12 @@ class Session:
         self.problem = ""
         self.is_busy = False
         self.is_stopped = False
+        self.has_entered = False  # the last move went into a step that calls others: its routes are to be seen
         self._changed = changed
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="nbgraph-debug")
 
     def do(self, what: str, step: str = "", text: str = "", index: int = 0) -> Future[None]:
-        """Have a command carried out: next, over, out, back, start, to, continue, run_to, rerun, input, pin, unpin."""
+        """Carry out: next, over, into, out, back, start, to, continue, run_to, rerun, input, output, pin, unpin."""
         return self._worker.submit(self._carry_out, what, step, text, index)
 
     def pause(self) -> None:
@@ -58,7 +59,7 @@ class Session:
     def _carry_out(self, what: str, step: str, text: str, index: int) -> None:
         if self.is_stopped:
             return
-        self.problem, self.is_busy = "", True
+        self.problem, self.is_busy, self.has_entered = "", True, False
         self._changed()
         try:
             self._move(what, step, text, index)
@@ -77,6 +78,9 @@ class Session:
         match what:
             case "next":
                 debugger.next()
+            case "into":
+                frame = debugger.next()
+                self.has_entered = frame is not None and bool(frame.inner)
             case "over" | "out":
                 self._leave_group()
             case "back":
@@ -91,6 +95,8 @@ class Session:
                 debugger.run_to(step)
             case "rerun":
                 debugger.rerun(step)
+            case "output":
+                debugger.set_output(value_of(text, debugger.trace.frames[-1].output, debugger.graph.scope))
             case "input":
                 debugger.set_input(value_of(text, _input(debugger.current), debugger.graph.scope))
             case "pin":

@@ -11,20 +11,25 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from nbgraph.debug.redact import redacted
+from nbgraph.debug.breakpoint import Breakpoint
+from nbgraph.debug.redact import Redaction
 from nbgraph.engine.observer import Move, Observer
-from nbgraph.errors import StepError
+from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
+from nbgraph.inside import Left
+from nbgraph.widgets.flow import Line, Progress, hold, lines
 from nbgraph.widgets.passage import Passages
 from nbgraph.widgets.preview import BYTES, Shown, shown
 from nbgraph.widgets.pulse import Pulse
-from nbgraph.widgets.record import Record
+from nbgraph.widgets.purse import Purse
+from nbgraph.widgets.record import NOBODY, Inner, Record, first_line
 
 PERIOD = 0.04  # seconds between two messages: 25 a second
 PAUSE = 0.5  # seconds without an event after which the next one begins a new picture
 KEPT = 16_000  # bytes of a preview that is made while a graph runs
-SHARE, PURSE = 0.05, 0.05  # of the time, and seconds in advance, that previews of values may take
+STILL = 0.7  # seconds without a move after which nothing runs, whatever is under way
+LOOK = 0.2  # seconds between two looks at queues
 
 
 @dataclass(slots=True)
@@ -59,15 +64,18 @@ class Watch(Observer):
         self._graph = weakref.ref(graph)
         self.records: dict[str, Record] = {}
         self.lines: dict[tuple[str, str], int] = {}
-        self.breakpoints: dict[str, bool] = {}
+        self.breakpoints: dict[str, Breakpoint] = {}
         self.passages = Passages()
         self._subscribers: list[Subscriber] = []
         self._followers: deque[Subscriber] = deque(maxlen=4)
         self._lock = threading.Lock()
         self._new = Change()
+        self.pins: dict[str, Any] = {}
+        self.progress = Progress()
+        self.redaction = Redaction(graph)
         self._under_way = 0
-        self._quiet_since = 0.0
-        self._purse, self._filled = PURSE, time.monotonic()
+        self._moved = 0.0
+        self._purse = Purse()
         self._pulse = Pulse(self._tell, PERIOD)
         self._end_listening: Callable[[], None] | None = None
 
@@ -142,10 +150,10 @@ class Watch(Observer):
                 record.state, record.note = state, note
         self._pulse.request()
 
-    def break_at(self, step: str, is_set: bool) -> None:
+    def break_at(self, step: str, breakpoint: Breakpoint | None) -> None:
         """Set or clear the breakpoint of a step; kept by name, so it outlives a new cell and a new view."""
-        if is_set:
-            self.breakpoints[step] = True
+        if breakpoint is not None:
+            self.breakpoints[step] = breakpoint
         else:
             self.breakpoints.pop(step, None)
         self._pulse.request()
@@ -154,26 +162,38 @@ class Watch(Observer):
         """Wait until everybody has been told everything."""
         return self._pulse.settle()
 
+    def reading(self, total: int | None) -> None:
+        with self._lock:
+            self.progress.begin(total)
+
     def started(self, event: Event) -> None:
         with self._lock:
-            if self._under_way == 0 and time.monotonic() - self._quiet_since > PAUSE:
+            if not self._is_moving(PAUSE):
                 self._forget_states()
             self._under_way += 1
+            self._moved = time.monotonic()
             self.passages.began(event.id)
         self._pulse.request()
 
     def before(self, move: Move) -> None:
+        self.redaction.learn(move.input)
         input = self._preview(move.input)
         with self._lock:
-            self._record(move.step).begin(move, input)
+            record = self._record(move.step)
+            record.begin(move, input)
+            inside = record.inside
+        move.listen(lambda name, given: _inner(inside, name, given))
         self._pulse.request()
 
     def after(self, move: Move) -> None:
+        self.redaction.learn(move.output)
         output = self._preview(move.output) if move.error is None else None
+        error = self.said(move.error)
         with self._lock:
+            self._moved = time.monotonic()
             record = self._record(move.step)
-            record.end(move, output)
-            self.passages.stopped(move, record.input, output)
+            record.end(move, output, error)
+            self.passages.stopped(move, record.input, output, error)
             for target in move.edges:
                 line = (move.step, target)
                 self._new.lines[line] = self.lines[line] = self.lines.get(line, 0) + 1
@@ -182,17 +202,23 @@ class Watch(Observer):
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
-            self.passages.ended(event.id, error)
-            self._quiet_since = time.monotonic()
+            self.passages.ended(event.id, self.said(error))
+            self.progress.done()
+            self._moved = time.monotonic()
             if self._under_way == 0:
                 for record in self.records.values():
                     record.active = 0
         self._pulse.request()
 
+    def hold(self, step: str, *, is_held: bool) -> None:
+        """Let events wait before one step of the graph's runs while the others go on; or let them go."""
+        hold(self.graph, step, is_held=is_held)
+        self._pulse.request()
+
     def everything(self) -> Change:
         """All that is known, for a view that has just opened."""
         with self._lock:
-            return Change(dict(self.records), dict(self.lines), self._under_way > 0)
+            return Change(dict(self.records), dict(self.lines), self._is_running())
 
     def _record(self, step: str) -> Record:
         record = self.records.get(step)
@@ -209,36 +235,64 @@ class Watch(Observer):
                 self._new.steps[name] = record
 
     def _preview(self, value: Any) -> Shown | None:
-        """The value as it is now, if there is time: previews take a twentieth of it, with some in advance."""
-        began = time.monotonic()
-        self._purse = min(PURSE, self._purse + (began - self._filled) * SHARE)
-        self._filled = began
-        if self._purse <= 0:
-            return None
-        preview = self.shown(value, KEPT)
-        self._purse -= time.monotonic() - began
-        return preview
+        return self._purse.pay(lambda: self.shown(value, KEPT))
 
     def shown(self, value: Any, limit: int = BYTES) -> Shown:
         """The value for a view, with dots for the fields that the graph redacts."""
-        graph = self._graph()
-        return shown(redacted(value, graph.redacted if graph is not None else ()), limit)
+        return shown(value, limit, self.redaction)
+
+    def said(self, error: BaseException | None) -> str:
+        """An error in one line; empty where there is none."""
+        return self.redaction.text(first_line(error)) if error is not None else ""
 
     def _redraw(self) -> None:
         with self._lock:
             self._new.is_redrawn = True
         self._pulse.request()
 
-    def _tell(self) -> None:
+    def _tell(self) -> float | None:
         graph = self._graph()
         if graph is None:  # it went while the pulse was waiting
-            return
+            return None
+        queued = self._lines(graph)
         with self._lock:
+            for name in {*queued, *(name for name, record in self.records.items() if record.line != NOBODY)}:
+                line = queued.get(name, NOBODY)
+                if name not in self.records or self.records[name].line != line:
+                    self._record(name).line = line
             change, self._new = self._new, Change()
-            change.is_running = self._under_way > 0
+            change.is_running = self._is_running()
             subscribers = [*self._subscribers, *self._followers]
             if change.is_redrawn:
                 names = {step.name for step in graph.steps}
                 self.records = {name: one for name, one in self.records.items() if {name, name.split("/")[0]} & names}
         for subscriber in subscribers:
             subscriber(change)
+        return LOOK if self._subscribers and (queued or change.is_running) else None
+
+    def _lines(self, graph: Graph) -> dict[str, Line]:
+        try:
+            return lines(graph)
+        except NbgraphError:  # it was changed to a graph that can't run
+            return {}
+
+    def _is_running(self) -> bool:
+        """Events are under way, and move: one that a debugger stands with does not."""
+        return self._under_way > 0 and self._is_moving(STILL)
+
+    def _is_moving(self, seconds: float) -> bool:
+        if time.monotonic() - self._moved < seconds:
+            return True
+        return any(record.active for record in self.records.values())
+
+
+def _inner(inside: list[Inner], name: str, given: Any) -> Left:
+    """A call that a step makes itself, as a router one of its routes."""
+    inner, began = Inner(name, given), time.perf_counter()
+    inside.append(inner)
+
+    def left(output: Any, error: BaseException | None) -> None:
+        inner.output, inner.error = output, error
+        inner.milliseconds = round((time.perf_counter() - began) * 1000, 3)
+
+    return left

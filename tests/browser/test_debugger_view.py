@@ -80,6 +80,46 @@ def test_an_error_then_another_input_then_on(view):
     assert host.widget.debugger.answer == "{'amount': 500, 'p': 0.25}"
 
 
+def test_another_output_is_a_fork_and_breakpoints_and_pins_outlive_the_debugger(view):
+    host = view({"amount": 50})
+    host.page.get_by_text("Next ▶").click()
+    standing(host, "stands before check")
+    host.page.locator('[aria-label^="add "]').click()
+    host.page.get_by_role("tab", name="output").click()
+    host.page.get_by_text("Change the output and go on from here").click()
+    host.page.get_by_label("Change the output and go on from here").first.fill("{'p': 0.75}")
+    host.page.get_by_role("button", name="Change the output").click()
+    host.page.get_by_label("Line of the run").wait_for()
+    host.widget.answer({"kind": "break", "step": "n1", "on": True, "when": "event['p'] == 0.75"})
+    host.widget.session.do("pin", "add", "{'p': 0.5}").result(5)
+    host.page.get_by_role("button", name="Run to the next breakpoint").click()
+    standing(host, "finished")
+    again = DebugWidget(host.widget.graph.debug({"amount": 1}))
+    kept = (again.debugger.breakpoints["check"].text, again.debugger.pins, host.widget.debugger.answer)
+    again.close()
+    assert kept == ("event['p'] == 0.75", {"add": {"p": 0.5}}, "{'p': 0.75}")
+
+
+def test_into_a_router_shows_its_routes_and_over_takes_it_as_one(context):
+    graph = Graph("routes")
+    graph.to("ParallelRun", "both", routes={"up": str.upper, "size": len}, executor_type="array").to(str, "text")
+    host = Host(context, DebugWidget(graph.debug("abc")))
+    host.page.wait_for_selector(".nbg-panel .nbg-tabs")
+    host.page.get_by_role("button", name="Into").click()
+    standing(host, "stands before text")
+    host.page.locator(".nbg-sheet summary", has_text="size").wait_for()
+    values = host.page.locator(".nbg-sheet .nbg-value").all_text_contents()
+    host.page.get_by_text("◀ Back").click()
+    standing(host, "stands before both")
+    host.page.keyboard.press("F10")
+    standing(host, "stands before text")
+    assert (values, host.page.locator(".nbg-sheet").get_attribute("aria-label")) == (
+        ['"abc"', '"ABC"', '"abc"', "3"],
+        "input",
+    )
+    host.close()
+
+
 def test_a_breakpoint_with_a_condition(view):
     host = view({"amount": 50})
     host.page.locator('[aria-label^="check "]').click()

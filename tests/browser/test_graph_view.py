@@ -9,6 +9,7 @@ from host import Host
 from nbgraph import Graph, StepError
 from nbgraph.engine.observer import Move
 from nbgraph.event import Event
+from nbgraph.steps import Queue
 from nbgraph.widgets.graph import GraphWidget
 
 
@@ -240,6 +241,54 @@ def test_a_thousand_steps_stay_usable(view):
     sent = len([message for message in host.messages if message["kind"] == "status"]) / seconds
     print(f"\n1,000 steps: {frames:.0f} frames/s, {sent:.0f} messages/s")
     assert (frames >= 15, sent <= 31) == (True, True)  # goal: 30 frames/s on a quiet machine
+
+
+def test_one_step_is_held_while_the_others_go_on(view):
+    graph = Graph("line")
+    graph.to(clean).to(Queue("later", max_size=3)).to(score).respond()
+    host = view(graph)
+    with graph.start() as run:
+        run.push({"amount": 0}).result(5)
+        host.wait("score", "done")
+        host.page.locator('[aria-label^="score "]').click()
+        host.page.get_by_role("button", name="Hold").click()
+        host.wait("score", "paused")
+        waiting = [run.push({"amount": number}) for number in range(6)]
+        host.page.locator('[data-status="waiting"][aria-label*="full: 3 wait, and what fills it waits"]').wait_for()
+        gone_by = host.page.locator('[aria-label^="clean "]').get_attribute("aria-label")
+        host.page.get_by_role("button", name="Go on").click()
+        host.wait("later", "done")
+        answers = [future.result(5)["p"] for future in waiting]
+    assert (answers, "6 events" in gone_by or "5 events" in gone_by) == ([n / 100 for n in range(6)], True)
+
+
+def test_without_a_run_holding_is_refused_in_words(view):
+    host = view(fraud())
+    host.page.locator('[aria-label^="score "]').focus()
+    host.page.keyboard.press("p")
+    host.page.locator(".nbg-problem", has_text="graph.start() makes a run").wait_for()
+
+
+def test_the_progress_of_a_stream_is_shown(view):
+    graph = Graph("many")
+    graph.to(str, "text")
+    host = view(graph)
+    assert len(list(graph.stream(range(1000)))) == 1000
+    host.page.locator(".nbg-progress", has_text="1,000 of 1,000 events").wait_for()
+
+
+def test_what_a_routers_routes_got_and_gave(view):
+    graph = Graph("routes")
+    graph.to("ParallelRun", "both", routes={"up": str.upper, "size": len}, executor_type="array")
+    host = view(graph)
+    graph.run("abc")
+    host.wait("both", "done")
+    host.page.locator('[aria-label^="both "]').click()
+    host.page.get_by_role("tab", name="routes").click()
+    routes = host.page.locator(".nbg-sheet > div > details")
+    assert [route.locator(".nbg-value").all_text_contents() for route in routes.all()] == [
+        ['"abc"', '"ABC"'], ['"abc"', "3"],
+    ]  # fmt: skip
 
 
 def test_leaving_the_view_frees_the_graph(view):

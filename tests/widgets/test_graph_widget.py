@@ -54,7 +54,7 @@ def test_an_error_stands_on_its_step_with_its_first_line():
         graph.run(1)
     widget.watch.settle()
     assert widget.watch.states() == {"double": "done", "fail": "failed"}
-    assert sent[-1]["steps"]["n1"][-1] == "ValueError: no luck"
+    assert sent[-1]["steps"]["n1"][6] == "ValueError: no luck"
     widget.close()
 
 

@@ -72,7 +72,7 @@ function render({ model, el }) {
     if (!now.problem && text.value !== now.text) text.value = now.text;
     for (const step of stage.steps.values()) {
       const fault = (now.problems ?? []).find(words => words.includes(`"${step.name}"`));
-      stage.show({ steps: { [step.id]: [fault ? "failed" : "idle", 0, 0, 0, 0, 0, fault ?? ""] }, lines: {} });
+      stage.show({ steps: { [step.id]: [fault ? "failed" : "idle", 0, 0, 0, 0, 0, fault ?? "", 0] }, lines: {} });
     }
     const fresh = wanted?.([...stage.steps.values()]);
     if (fresh) {

@@ -5,7 +5,7 @@ import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
 import { element, servePages, valueView } from "./values.js";
 
-const TABS = ["input", "output", "diff", "error", "code", "timing", "break"];
+const TABS = ["input", "output", "routes", "diff", "error", "code", "timing", "break"];
 
 function render({ model, el }) {
   let now = { frames: [], branches: [], breakpoints: {}, pins: [], watches: [] };
@@ -65,6 +65,10 @@ function render({ model, el }) {
     if (message.kind === "status") stage.show(message);
     else if (message.kind === "frame") show(message);
     else if (message.kind === "saved") download(message);
+    else if (message.kind === "problem") {
+      problem.hidden = false;
+      problem.textContent = message.text;
+    }
     else if (message.kind === "debug") {
       const before = now;
       now = message.busy ? { ...now, busy: true } : message;
@@ -86,7 +90,11 @@ function render({ model, el }) {
     standing.classList.toggle("nbg-bad", Boolean(now.error));
     spoken.textContent = words;
     const last = now.frames.at(-1);
-    if (now.frames.length > before.frames.length && (now.finished || now.current?.error)) {
+    if (now.entered) {
+      tab = "routes";
+      draft(now.frames.length - 1);
+      send("frame", { index: now.frames.length - 1 + now.skipped });
+    } else if (now.frames.length > before.frames.length && (now.finished || now.current?.error)) {
       tab = now.error || now.current?.error ? "error" : "output";
       draft(now.frames.length);
       send("frame", { index: now.frames.length - 1 + now.skipped });
@@ -117,6 +125,9 @@ function render({ model, el }) {
     parts.push(element("p", { class: "nbg-acts" },
       message.index !== null && message.output ? button("Pin this output", "The step gives this value from now on, without running", () => pin("")) : null,
       isPinned ? button("Unpin", "Let the step run again", () => move("unpin", { step: message.step })) : null));
+    if (message.index !== null && message.index === now.frames.length + now.skipped - 1) {
+      parts.push(editor("Change the output and go on from here", message.gave, "Python; event is the output as it is", text => move("output", { text })));
+    }
     parts.push(editor("Pin another value", "", "Python; event is the last output", pin));
     return element("div", {}, ...parts);
   };
@@ -151,7 +162,7 @@ function render({ model, el }) {
   };
   // Keys of debuggers, only while the view has the focus.
   root.addEventListener("keydown", event => {
-    const keys = { F8: () => (now.busy ? send("pause") : move("continue")), F10: () => move("over"), F11: () => move(event.shiftKey ? "out" : "next"),
+    const keys = { F8: () => (now.busy ? send("pause") : move("continue")), F10: () => move("over"), F11: () => move(event.shiftKey ? "out" : "into"),
       "[": () => move("back"), "]": () => move("next") };
     if (!keys[event.key] || (event.target.matches("input, textarea") && event.key.length === 1)) return;
     event.preventDefault();
@@ -181,8 +192,9 @@ function render({ model, el }) {
 function movesBar(selected, move, send) {
   const start = button("|◀", "Back to the start", () => move("start"));
   const back = button("◀ Back", "Undo the last move  [", () => move("back"));
-  const next = button("Next ▶", "Run the next step  ]  F11", () => move("next"));
-  const over = button("Over", "Run the next step, an inner graph as one  F10", () => move("over"));
+  const next = button("Next ▶", "Run the next step  ]", () => move("next"));
+  const over = button("Over", "Run the next step; an inner graph or a router as one  F10", () => move("over"));
+  const into = button("Into", "Run the next step of an inner graph; of a router show what each route got and gave  F11", () => move("into"));
   const out = button("Out", "Run to the end of this inner graph  Shift+F11", () => move("out"));
   const resume = button("Continue", "Run to the next breakpoint  F8", () => move("continue"), { class: "nbg-main-act" });
   const pause = button("Pause", "Stop before the next step  F8", () => send("pause"), { hidden: true });
@@ -190,7 +202,7 @@ function movesBar(selected, move, send) {
   const again = button("Rerun step", "Run the chosen step again as it is coded now, on the input that was recorded", () => move("rerun", { step: selected() }));
   const stop = button("Stop", "End the session", () => send("stop"));
   const mute = element("input", { type: "checkbox", onchange: event => send("mute", { on: event.target.checked }) });
-  const forward = [next, over, out, resume, to];
+  const forward = [next, over, into, out, resume, to];
   const update = now => {
     for (const one of forward) block(one, now.busy || now.stopped || now.finished);
     for (const one of [start, back, again]) block(one, now.busy || now.stopped || !now.frames.length);
@@ -198,7 +210,7 @@ function movesBar(selected, move, send) {
     pause.hidden = !now.busy;
     resume.hidden = Boolean(now.busy);
   };
-  const bar = element("div", { class: "nbg-bar", role: "group", "aria-label": "Run" }, start, back, next, over, out, resume, pause, to, again, stop,
+  const bar = element("div", { class: "nbg-bar", role: "group", "aria-label": "Run" }, start, back, next, over, into, out, resume, pause, to, again, stop,
     element("label", { class: "nbg-mute" }, mute, " mute breakpoints"));
   return { bar, update };
 }

@@ -1,6 +1,7 @@
 // Events: the last events that went through, found by text, error, duration; the way of one; those along an arrow.
 import { button } from "./bar.js";
-import { element, valueView } from "./values.js";
+import { callView, kept } from "./panel.js";
+import { element } from "./values.js";
 
 // A list in a panel with fields that narrow it. `ask(filter)` has the kernel send rows, `open(id)` one event's way.
 export class EventList {
@@ -31,10 +32,7 @@ export class EventList {
 
 // One event: each step with its input and output, in the order they ran.
 export function showWay(panel, { id, stops }, close, back) {
-  const parts = stops.map(stop => element("details", { class: stop.error ? "nbg-bad" : "" },
-    element("summary", {}, `${stop.step}  ${stop.ms} ms${stop.error ? `  ${stop.error}` : ""}`),
-    stop.reason ? element("p", { class: "nbg-hint" }, stop.reason) : null,
-    element("p", { class: "nbg-hint" }, "in"), kept(stop.input), element("p", { class: "nbg-hint" }, "out"), kept(stop.output)));
+  const parts = stops.map(stop => callView(stop));
   framed(panel, `Event ${id}`, close, back && button("All events", "Back to the list", back), ...parts,
     stops.length ? null : element("p", { class: "nbg-none" }, "It is not kept any more."));
 }
@@ -43,10 +41,6 @@ export function showLine(panel, { title, rows }, close, open) {
   const parts = rows.map(row => element("details", {}, element("summary", {}, row.reason || "always followed"), kept(row.output),
     button("The whole event", `Event ${row.id}`, () => open(row.id))));
   framed(panel, title, close, ...parts, rows.length ? null : element("p", { class: "nbg-none" }, "No event went along here yet."));
-}
-
-function kept(shown) {
-  return shown ? valueView(shown, false) : element("p", { class: "nbg-none" }, "not kept: there was no time, or nothing came of it");
 }
 
 function framed(panel, title, close, ...parts) {

@@ -6,7 +6,7 @@ import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
 import { element, servePages } from "./values.js";
 
-const TABS = ["input", "output", "error", "code", "timing"];
+const TABS = ["input", "output", "routes", "error", "code", "timing"];
 
 function render({ model, el }) {
   let opened = null;
@@ -14,9 +14,10 @@ function render({ model, el }) {
   let asked = 0;
   let wasRunning = false;
   const stage = new Stage((kind, step, on) => {
+    problem.hidden = true;
     if (kind === "inspect") opened = step;
     if (kind === "line") opened = null;
-    model.send(kind === "break" || kind === "fold" ? { kind, step, on } : { kind, step, line: step });
+    model.send({ kind, step, on, line: step });
   });
   const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
   const panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
@@ -26,8 +27,10 @@ function render({ model, el }) {
     opened = null;
     events.ask();
   };
-  const bar = pictureBar(model, stage, spoken, foldButton(model), button("Events", "List the last events", listEvents));
-  const root = element("div", { class: "nbg-root nbgraph" }, bar, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), spoken);
+  const progress = progressView();
+  const problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
+  const bar = pictureBar(model, stage, spoken, foldButton(model), button("Events", "List the last events", listEvents), progress.root);
+  const root = element("div", { class: "nbg-root nbgraph" }, bar, problem, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), spoken);
 
   const breakpoints = () => stage.setBreakpoints(model.get("breakpoints"));
   const draw = () => {
@@ -38,12 +41,17 @@ function render({ model, el }) {
   const receive = message => {
     if (message.kind === "status") {
       stage.show(message);
+      progress.show(message.progress);
       speak(message);
       if (opened && message.steps[opened]) askSoon();
     } else if (message.kind === "events") events.show(panel, message.rows, close);
     else if (message.kind === "event") showWay(panel, message, close, listEvents);
     else if (message.kind === "line") showLine(panel, message, close, openEvent);
     else if (message.kind === "saved") download(message);
+    else if (message.kind === "problem") {
+      problem.hidden = false;
+      problem.textContent = message.text;
+    }
     else if (message.kind === "inspected" && message.step === opened) {
       if (message.error && tab === "output") tab = "error";
       inspect(message);
@@ -72,7 +80,9 @@ function render({ model, el }) {
       tab = name;
       inspect(message);
     };
-    fillPanel(panel, message, { tabs: TABS, chosen: tab, choose, close });
+    const label = message.isHeld ? "Let the events that wait before it go on  p" : "Let events wait before it while the other steps go on  p";
+    const hold = button(message.isHeld ? "Go on" : "Hold", label, () => stage.act("hold", message.step, !message.isHeld));
+    fillPanel(panel, message, { tabs: TABS, chosen: tab, choose, close, acts: [element("p", { class: "nbg-acts" }, hold)] });
   };
 
   model.on("change:picture", draw);
@@ -93,6 +103,22 @@ function render({ model, el }) {
     stage.close();
     model.send({ kind: "left" });
   };
+}
+
+// How far a stream is: a bar where its length is known, and figures.
+function progressView() {
+  const bar = element("progress", { "aria-label": "Events of the stream that are done" });
+  const words = element("span");
+  const root = element("span", { class: "nbg-progress", hidden: true }, bar, words);
+  const show = told => {
+    root.hidden = !told;
+    if (!told) return;
+    bar.hidden = told.total === null;
+    bar.max = told.total || 1;
+    bar.value = told.done;
+    words.textContent = `${told.done.toLocaleString("en")}${told.total === null ? "" : ` of ${told.total.toLocaleString("en")}`} events, ${told.rate.toLocaleString("en")}/s`;
+  };
+  return { root, show };
 }
 
 export default { render };

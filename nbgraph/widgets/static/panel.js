@@ -2,8 +2,8 @@
 import { element, valueView } from "./values.js";
 
 // Fill a panel: name, tabs, the chosen tab's page. `pages` maps a tab to what draws it; others show a value.
-export function fillPanel(panel, message, { tabs, chosen, choose, close, pages = {} }) {
-  const names = tabs.filter(name => name !== "error" || message.error);
+export function fillPanel(panel, message, { tabs, chosen, choose, close, pages = {}, acts = [] }) {
+  const names = tabs.filter(name => (name !== "error" || message.error) && (name !== "routes" || message.inside?.length));
   const shown = names.includes(chosen) ? chosen : names.includes("output") && message.output ? "output" : names[0];
   const focusOnTab = document.activeElement?.getAttribute("role") === "tab" && panel.contains(document.activeElement);
   const page = panel.querySelector(".nbg-sheet");
@@ -24,7 +24,7 @@ export function fillPanel(panel, message, { tabs, chosen, choose, close, pages =
   panel.hidden = false;
   panel.replaceChildren(element("header", {}, element("h3", {}, message.name),
     close && element("button", { type: "button", "aria-label": "Close", onclick: close }, "×")),
-  ...(message.note ? [element("p", { class: "nbg-bad" }, message.note)] : []), list, sheet);
+  ...(message.note ? [element("p", { class: "nbg-bad" }, message.note)] : []), ...acts, list, sheet);
   sheet.scrollTop = scrolled;
   if (focusOnTab) list.querySelector('[aria-selected="true"]')?.focus();
   panel.onkeydown = event => {
@@ -37,8 +37,21 @@ export function fillPanel(panel, message, { tabs, chosen, choose, close, pages =
 function pageView(message, tab) {
   if (tab === "error" || tab === "code") return element("pre", {}, message[tab] || "no source to be had");
   if (tab === "timing") return factsView(message);
+  if (tab === "routes") return element("div", {}, ...message.inside.map(one => callView(one, true)));
   if (message[tab] || !message.error) return valueView(message[tab]);
   return element("p", { class: "nbg-none" }, "none: the step failed");
+}
+
+// One call, of a step in an event's way or of a route inside of a step: what went in and came out.
+export function callView(call, isOpen = false) {
+  return element("details", { class: call.error ? "nbg-bad" : "", open: isOpen },
+    element("summary", {}, `${call.step}  ${call.ms} ms${call.error ? `  ${call.error}` : ""}`),
+    call.reason ? element("p", { class: "nbg-hint" }, call.reason) : null,
+    element("p", { class: "nbg-hint" }, "in"), kept(call.input), element("p", { class: "nbg-hint" }, "out"), kept(call.output));
+}
+
+export function kept(shown) {
+  return shown ? valueView(shown, false) : element("p", { class: "nbg-none" }, "not kept: there was no time, or nothing came of it");
 }
 
 function factsView(message) {

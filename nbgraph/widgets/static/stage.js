@@ -156,7 +156,7 @@ export class Stage {
     for (const id in this.known.lines) this.paintLine(id, this.known.lines[id]);
   }
 
-  paintStep(id, [state, count, errors, middle, , rate, note]) {
+  paintStep(id, [state, count, errors, middle, , rate, note, level]) {
     const step = this.steps.get(id);
     if (!step) return;
     if (step.state !== state) {
@@ -168,8 +168,11 @@ export class Stage {
     const heat = place ? { 3: middle, 5: rate }[place] / Math.max(1e-9, ...Object.values(this.known.steps).map(line => line[place])) : 0;
     step.group.style.setProperty("--nbg-heat", `${Math.round(heat * 55)}%`);
     const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? milliseconds(middle) : "", throughput: rate ? `${rate >= 10 ? Math.round(rate) : rate}/s` : "" };
-    this.note(step, note && state === "failed" ? note : figures[this.layer] || note, state === "failed" && note);
+    const isUrgent = note && ["failed", "waiting", "paused"].includes(state);
+    this.note(step, isUrgent ? note : figures[this.layer] || note, state === "failed" && note);
+    this.gauge(step, level);
     step.figures = [state, count, errors, middle, note];
+    step.isHeld = state === "paused";
     this.label(step);
   }
 
@@ -205,6 +208,15 @@ export class Stage {
     }
     step.small.textContent = text.length > 38 ? `${text.slice(0, 37)}…` : text;
     step.small.classList.toggle("nbg-bad", Boolean(isError));
+  }
+
+  // How full a queue is: a bar along its lower edge.
+  gauge(step, level) {
+    if (!level && !step.level) return;
+    const { x, y, width, height } = step.box;
+    step.level ??= this.overlay.appendChild(shape("rect", { class: "nbg-level", x, y: y + height - 4, height: 4, rx: 2, "aria-hidden": "true" }));
+    step.level.setAttribute("width", Math.round(width * level));
+    step.level.classList.toggle("nbg-full", level >= 1);
   }
 
   paintLine(id, count) {
@@ -304,7 +316,7 @@ export class Stage {
     const does = {
       Enter: () => (dot ? this.toggle(this.current) : this.open()),
       " ": () => (dot ? this.toggle(this.current) : this.open()),
-      b: () => this.toggle(this.current), e: () => this.nextLine(),
+      b: () => this.toggle(this.current), p: () => this.act("hold", this.current, !step.isHeld), e: () => this.nextLine(),
       f: () => this.act("fold", this.current, step.type !== "fold"), "+": () => this.camera.zoom(1.25), "=": () => this.camera.zoom(1.25),
       "-": () => this.camera.zoom(0.8), 0: () => this.camera.fit(), Home: () => this.focus(this.steps.keys().next().value),
       End: () => this.focus([...this.steps.keys()].at(-1)),

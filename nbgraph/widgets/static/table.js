@@ -43,7 +43,7 @@ export class StepTable {
       const row = this.rows.get(id);
       const step = this.stage.steps.get(id);
       if (!row || !step) continue;
-      const [state, count, errors, middle, slow, rate, note] = this.stage.known.steps[id] ?? ["idle", 0, 0, 0, 0, 0, ""];
+      const [state, count, errors, middle, slow, rate, note] = this.stage.known.steps[id] ?? ["idle", 0, 0, 0, 0, 0, "", 0];
       [state, count, errors, middle, slow, rate].forEach((value, index) => { row.cells[index].textContent = String(value); });
       row.cells[0].className = `nbg-is-${state}`;
       row.note.textContent = note;
