@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbgraph.deploy import kubernetes, nuclio
 from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.compose import compose_files
 from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
-from nbgraph.deploy.kubernetes import NOTE, kubernetes_files
+from nbgraph.deploy.kubernetes import kubernetes_files
+from nbgraph.deploy.nuclio import nuclio_files
 from nbgraph.deploy.order import Order
 from nbgraph.deploy.project import digest, project_files
 from nbgraph.deploy.replicas import check_most, replicas_of
@@ -24,8 +26,9 @@ TARGETS: dict[str, Callable[[Order], dict[str, bytes]]] = {
     "compose": compose_files,
     "swarm": swarm_files,
     "kubernetes": kubernetes_files,
+    "nuclio": nuclio_files,
 }
-NOTES = {"kubernetes": f"The manifests are {NOTE}."}
+NOTES = {"kubernetes": f"The manifests are {kubernetes.NOTE}.", "nuclio": f"The functions were {nuclio.NOTE}."}
 ONE_DOOR = ("compose", "swarm")  # callers reach one port of one container there, and nobody scales the others
 
 

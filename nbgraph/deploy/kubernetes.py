@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbgraph.deploy.kubernetes_broker import DISK, broker_objects
 from nbgraph.deploy.kubernetes_network import hint, network_objects
-from nbgraph.deploy.kubernetes_pod import SECRET, Object
+from nbgraph.deploy.kubernetes_pod import SECRET, Object, namespace
 from nbgraph.deploy.kubernetes_scale import scale_objects
 from nbgraph.deploy.kubernetes_worker import GATEWAY, worker_objects
 from nbgraph.deploy.order import Order
@@ -53,7 +53,7 @@ def kubernetes_files(order: Order) -> dict[str, bytes]:
 
 def manifests(order: Order) -> dict[str, bytes]:
     """A file for each service, and those for all."""
-    found = {"namespace.yaml": plain_yaml(_namespace(order))}
+    found = {"namespace.yaml": plain_yaml(namespace(order))}
     if order.broker is not None:
         found["broker.yaml"] = plain_yaml(*broker_objects(order, order.broker))
     found |= {
@@ -72,12 +72,6 @@ def _run(order: Order) -> str:
         note=NOTE, builds=order.builds(), folder=FOLDER, name=order.name, secret=SECRET, script=SCRIPT,
         gateway=GATEWAY, port=PORT, key=KEY, disk=DISK,
     )  # fmt: skip
-
-
-def _namespace(order: Order) -> Object:
-    """Of the graph alone; a pod that asks for more than ours do is refused in it."""
-    labels = {f"pod-security.kubernetes.io/{word}": "restricted" for word in ("enforce", "warn")}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": order.name, "labels": labels}}
 
 
 def _kustomization(files: list[str]) -> Object:

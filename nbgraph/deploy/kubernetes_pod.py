@@ -12,7 +12,7 @@ from nbgraph.deploy.services import Service
 SECRET = "nbgraph"  # the Secret that `secrets.sh` makes the content of
 PART_OF, NAME = "app.kubernetes.io/part-of", "app.kubernetes.io/name"
 Object = dict[str, Any]
-_REQUESTED = {"cpu": "250m", "memory": "256Mi"}  # what a node must have free for it
+REQUESTED = {"cpu": "250m", "memory": "256Mi"}  # what a node must have free for it
 
 
 def labelled(order: Order, service: str) -> dict[str, str]:
@@ -24,6 +24,12 @@ def made(order: Order, version: str, kind: str, name: str, content: Mapping[str,
     """An object in the graph's own namespace."""
     metadata = {"name": name, "namespace": order.name, "labels": labelled(order, service or name)}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+
+def namespace(order: Order) -> Object:
+    """Of the graph alone; a pod that asks for more than ours do is refused in it."""
+    labels = {f"pod-security.kubernetes.io/{word}": "restricted" for word in ("enforce", "warn")}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": order.name, "labels": labels}}
 
 
 def template(
@@ -75,7 +81,7 @@ def _container(service: Service, given: Mapping[str, Any]) -> Object:
         "image": service.image,
         "imagePullPolicy": "IfNotPresent",  # a tag is the content's hash, and never means anything else
         **given,
-        "resources": {"requests": dict(_REQUESTED), "limits": {"memory": f"{service.profile.memory // 2**20}Mi"}},
+        "resources": {"requests": dict(REQUESTED), "limits": {"memory": f"{service.profile.memory // 2**20}Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
         },
@@ -85,7 +91,10 @@ def _container(service: Service, given: Mapping[str, Any]) -> Object:
 
 def _own_volumes(service: Service) -> list[Object]:
     volumes: list[Object] = [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": f"{TMP_MEGABYTES}Mi"}}]
-    if service.secrets:
-        items = [{"key": name, "path": name} for name in service.secrets]
-        volumes.append({"name": "secrets", "secret": {"secretName": SECRET, "defaultMode": 0o440, "items": items}})
-    return volumes
+    return [*volumes, secret_volume(service)] if service.secrets else volumes
+
+
+def secret_volume(service: Service, secret: str = SECRET) -> Object:
+    """The files that a service may read, and no others."""
+    items = [{"key": name, "path": name} for name in service.secrets]
+    return {"name": "secrets", "secret": {"secretName": secret, "defaultMode": 0o440, "items": items}}

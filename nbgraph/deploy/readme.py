@@ -18,6 +18,8 @@ _FILES = {
     "runtime/": "nbgraph itself, and the packages that its worker needs",
     "wheels/": "packages that no index has",
     "Dockerfile": "how the image is built",
+    "function.yaml": "what Nuclio is told of the function",
+    "nuclio_handler.py": "what Nuclio calls: it hands events to the worker",
     "compose.yaml": "how the containers run: not as root, without capabilities, on a read-only disk",
     "stack.yaml": "how the services run on a Swarm, as little as possible allowed to each",
     SCRIPT: "makes the secrets, once, outside this folder",

@@ -105,7 +105,7 @@ def test_only_the_changed_function_gets_a_new_image(tmp_path: Path) -> None:
     assert {name for name, image in first.items() if second[name] != image} == {"rating"}
 
 
-@pytest.mark.parametrize("target", ["compose", "swarm", "kubernetes"])
+@pytest.mark.parametrize("target", ["compose", "swarm", "kubernetes", "nuclio"])
 def test_the_same_bytes_again_and_no_secret_among_them(
     parts: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
