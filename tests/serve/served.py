@@ -35,7 +35,7 @@ def served(graph: Graph, connect: Connect | None = None, limits: Limits | None =
     pipelines: list[Pipeline] = []
     if connect is not None:
         parts = [Part(f.name, f.reads, f.answers, f.asks, f.confirms) for f in functions]
-        plans = [gateway.runner.plan, *(function.graph.plan() for function in functions[1:])]
+        plans = [gateway.runner.plan, *(gateway.tracing.watching(function.graph.plan()) for function in functions[1:])]
         for plan, part in zip(plans, parts, strict=True):
             broker = loop.complete(connect())
             pipelines.append(Pipeline(plan, part, broker, gateway.tracing, seconds=gateway.limits.seconds))
