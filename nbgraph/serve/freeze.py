@@ -19,7 +19,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.serve.noted import Noted
 
-_PLAIN = frozenset({type(None), bool, float, str, bytes})
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _FIELDS = ("body", "key", "id", "path", "method", "headers", "content_type", "time", "origin")
 
 
@@ -35,6 +35,8 @@ def freeze(value: Any) -> bytes:
     """
     try:
         return _encoder.encode(_marked(value))
+    except OverflowError:
+        return _encoder.encode(_without_large(_marked(value)))
     except (RecursionError, UnicodeEncodeError) as error:
         raise StateError(f"it can't be written: {error}") from error
 
@@ -50,17 +52,28 @@ def _marked(value: Any) -> Any:
         return value
     if kind is list:
         return [item if type(item) in _PLAIN else _marked(item) for item in value]
-    if kind is int:
-        return value if -(1 << 63) <= value < 1 << 64 else Ext(_INT, str(value).encode())
     if kind is dict or kind is Noted:
         return _marked_dict(value)
     return _mark(kind, value)
 
 
 def _marked_dict(value: dict[Any, Any]) -> Any:
-    if all(type(key) in _PLAIN for key in value):
+    if all(type(key) in _PLAIN and not _is_large(key) for key in value):
         return {key: item if type(item) in _PLAIN else _marked(item) for key, item in dict.items(value)}
     return Ext(_PAIRS, freeze([[key, item] for key, item in dict.items(value)]))
+
+
+def _without_large(value: Any) -> Any:
+    """With a mark around integers that MessagePack has no room for."""
+    if isinstance(value, list):
+        return [_without_large(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_large(item) for key, item in value.items()}
+    return Ext(_INT, str(value).encode()) if _is_large(value) else value
+
+
+def _is_large(value: Any) -> bool:
+    return type(value) is int and not -(1 << 63) <= value < 1 << 64
 
 
 def _mark(kind: type, value: Any) -> Ext:

@@ -22,11 +22,12 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DiscardPolicy,
+    Header,
     RetentionPolicy,
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
 from nats.js.kv import KeyValue
 
 from nbgraph.streams.base import Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError, TooLargeError
@@ -36,6 +37,7 @@ from nbgraph.streams.nats_publisher import Publisher
 from nbgraph.streams.nats_reader import DEDUPE, Reader, told_of
 
 DUPLICATE_WINDOW = 600.0  # seconds in which the server recognises a message id
+WRONG_SEQUENCE = 10071  # its code for "wrong last sequence": somebody else has written
 FULL = 10077  # the server's code for "maximum messages exceeded"
 LETTERS = "DEAD"
 STATES = "states"
@@ -164,12 +166,13 @@ class NatsBroker(Broker):
         return letters
 
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
-        states = await self._states(seconds)
+        await self._states(seconds)
+        expected = None if revision is None else {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
         try:
-            if revision is None:
-                return int(await states.put(stream_name(name), state))
-            return int(await states.update(stream_name(name), state, last=revision))
-        except KeyWrongLastSequenceError:
+            return await self._publisher.publish(f"$KV.{_bucket(seconds)}.{stream_name(name)}", state, expected)
+        except APIError as error:
+            if error.err_code != WRONG_SEQUENCE:
+                raise
             raise StaleError(name, revision or 0) from None
         except nats.errors.MaxPayloadError:
             raise TooLargeError(name, len(state), self._client.max_payload) from None
@@ -207,12 +210,16 @@ class NatsBroker(Broker):
     async def _states(self, seconds: float | None) -> KeyValue:
         """The bucket of the states of one lifetime."""
         if seconds not in self._buckets:
-            name = STATES if seconds is None else f"{STATES}-{seconds:g}".replace(".", "_")
+            name = _bucket(seconds)
             try:
                 self._buckets[seconds] = await self._jetstream.key_value(name)
             except NotFoundError:
                 self._buckets[seconds] = await self._jetstream.create_key_value(bucket=name, ttl=seconds)
         return self._buckets[seconds]
+
+
+def _bucket(seconds: float | None) -> str:
+    return STATES if seconds is None else f"{STATES}-{seconds:g}".replace(".", "_")
 
 
 async def _connected(url: str, token: str | None, patience: float) -> Client:

@@ -25,11 +25,11 @@ class Publisher:
         self._client = client
         self._prefix = client.new_inbox()
         self._numbers = itertools.count()
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[int]] = {}
         self._opening: asyncio.Task[Any] | None = None
 
-    async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
-        """Returns once the server keeps the message; else an APIError, or the client's TimeoutError."""
+    async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> int:
+        """Its place in the stream, once the server keeps it; else an APIError, or the client's TimeoutError."""
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._client.subscribe(f"{self._prefix}.*", cb=self._heard))
         if not self._opening.done():
@@ -40,7 +40,7 @@ class Publisher:
         timer = loop.call_later(PATIENCE, self._late, told)
         try:
             await self._client.publish(subject, body, f"{self._prefix}.{token}", headers)
-            await told
+            return await told
         finally:
             timer.cancel()
             del self._waiting[token]
@@ -54,9 +54,9 @@ class Publisher:
         elif not message.data:  # a status only: no stream listens to that subject
             told.set_exception(nats.errors.NoRespondersError())
         else:
-            told.set_result(None)
+            told.set_result(msgspec.json.decode(message.data)["seq"])
 
     @staticmethod
-    def _late(told: asyncio.Future[None]) -> None:
+    def _late(told: asyncio.Future[int]) -> None:
         if not told.done():
             told.set_exception(nats.errors.TimeoutError())
