@@ -65,10 +65,13 @@ def export(
     graph: Saved,
     folder: Annotated[Path, typer.Argument(help="where the project is written")],
     target: Annotated[str, typer.Option(help="compose, swarm, kubernetes or nuclio")] = "compose",
+    replicas: Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")] = None,
+    registry: Annotated[str | None, typer.Option(help="where the images are pushed to and pulled from")] = None,
     module: Module = None,
 ) -> None:
     """Write a graph as a project that builds and runs by itself."""
-    print(load(graph, module).export(folder, target))
+    wanted = dict(map(_counted, replicas or ()))
+    print(load(graph, module).export(folder, target, replicas=wanted or None, registry=registry))
 
 
 @app.command()
@@ -143,6 +146,17 @@ def _names(module: Path) -> dict[str, Any]:
     loaded = importlib.util.module_from_spec(found)
     found.loader.exec_module(loaded)
     return vars(loaded)
+
+
+def _counted(text: str) -> tuple[str, int]:
+    """
+    >>> _counted("score=3")
+    ('score', 3)
+    """
+    name, _, number = text.partition("=")
+    if not number.isdigit():
+        raise NbgraphError(f"--replicas {text}: expected FUNCTION=NUMBER, such as --replicas score=3.")
+    return name, int(number)
 
 
 def _attached(name: str) -> Any:

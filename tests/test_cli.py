@@ -44,6 +44,17 @@ def test_export_writes_a_project_that_runs(saved, tmp_path):
     assert json.loads(nbgraph("run", tmp_path / "project", '{"x": 3}').stdout) == {"twice": 6}
 
 
+def test_export_reaches_every_target_with_its_options(saved, tmp_path):
+    options = ["--target", "kubernetes", "--replicas", "doubled=3", "--registry", "registry.example.com"]
+    told = nbgraph("export", saved, tmp_path / "x", *options).stdout
+    scale = (tmp_path / "x" / "manifests" / "scale.yaml").read_text()
+    images = (tmp_path / "x" / "manifests" / "functions" / "doubled.yaml").read_text()
+    assert "not run on a cluster" in told
+    assert ("minReplicas: 3" in scale, "image: registry.example.com/nbgraph/doubled:" in images) == (True, True)
+    wrong = nbgraph("export", saved, tmp_path / "y", "--replicas", "many")
+    assert "expected FUNCTION=NUMBER" in wrong.stderr
+
+
 def test_what_is_wrong_is_told_in_a_line(tmp_path):
     done = nbgraph("run", tmp_path / "missing.yaml", "1")
     assert (done.returncode, done.stderr.count("\n"), "missing.yaml" in done.stderr) == (1, 1, True)
