@@ -54,7 +54,8 @@ function render({ model, el }) {
     }
     else if (message.kind === "inspected" && message.step === opened) {
       if (message.error && tab === "output") tab = "error";
-      inspect(message);
+      if (panel.matches(":active")) askSoon(); // drawn anew between press and release, a button would lose its click
+      else inspect(message);
     }
   };
   // An open panel follows the run, a few times a second.
