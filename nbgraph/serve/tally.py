@@ -97,7 +97,9 @@ class Tally(Collector):
         self._steps = {name: _Step(name) for name in steps}
 
     def watching(self, plan: Plan) -> Plan:
-        """The plan with the tally around every step."""
+        """The plan with the tally around every step, those of inner graphs too."""
+        for name in plan.steps:
+            self._steps.setdefault(name, _Step(name))
         return with_calls(plan, {name: self._watched(name, step.call) for name, step in plan.steps.items()})
 
     def around(self, name: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:

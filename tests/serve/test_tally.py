@@ -81,3 +81,13 @@ def test_cycles_count_every_visit() -> None:
     graph.step("check").to("(event)", "end", when="event >= 3").respond()
     graph.connect("check", "add", when="event < 3", kind=EdgeKind.CYCLE)
     assert counted(graph, 0) == ([3], {"add": (3, 0), "check": (3, 0), "end": (1, 0)})
+
+
+def test_steps_of_a_graph_in_the_graph_are_counted_by_their_full_names() -> None:
+    inner, graph, tally = Graph("inner"), Graph("g"), Tally("g", ["inner"])
+    inner.to("(event + 1)", "add").to("(event * 2)", "double")
+    graph.to(inner, "inner").respond()
+    answer = tally.watching(graph.plan()).run(4)
+    events, *_ = tally.collect()
+    counts = {sample.labels["step"]: sample.value for sample in events.samples}
+    assert (answer, counts["inner/add"], counts["inner/double"]) == (10, 1, 1)
