@@ -78,8 +78,9 @@ def trace(graph: Graph, body: Any) -> Trace:
     redaction = Redaction(graph)
     plan, recorder = graph.plan(), Recorder(redaction)
     event = entering(body)
+    came = event.with_body(redaction.keep(event.body))
     walk = plan.walk(event, [recorder, *graph.observers])
     with suppress(StepError):  # the recorder has it
         (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
     answer = {"id": event.id} if plan.confirms and recorder.error is None else redaction.keep(recorder.answer)
-    return Trace(recorder.frames, graph=graph, answer=answer, error=redaction.error(recorder.error))
+    return Trace(recorder.frames, graph=graph, answer=answer, error=redaction.error(recorder.error), event=came)
