@@ -18,10 +18,11 @@ from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.services import Projects
 from nbgraph.deploy.split import slug, split
 from nbgraph.deploy.stack import Stack
+from nbgraph.deploy.swarm import Swarm
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
 
-TARGETS = ("process", "docker")
+TARGETS = ("process", "docker", "swarm")
 DURABILITIES = (None, "sync", "fast")
 
 
@@ -38,13 +39,14 @@ def deploy(
     requirements: Sequence[str] | None,
     autoscale: Mapping[str, tuple[int, int, float]] | None,
     durability: str | None,
+    registry: str | None,
     timeout: float,
     progress: bool,
 ) -> Deployment:
     """See `Graph.deploy`."""
-    _check_target(target, durability)
+    _check_target(target, durability, registry)
     functions = split(graph)
-    wanted = replicas_of(functions, replicas)
+    wanted = replicas_of(functions, replicas, has_one_door=target != "swarm")
     rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
     recipe = Recipe(base_image, tuple(requirements or ()))
     if name is not None and (running := _running(_checked(name), target, port, host, api_key)) is not None:
@@ -57,20 +59,24 @@ def deploy(
     request = Request(name or f"{first}-{secrets.token_hex(2)}", graph.name, first, host, port, api_key, timeout)
     with told(progress) as say:
         say("Capturing what the steps use")
-        hosted = _started(target, request, recipe.projects(functions), wanted, durability, say)
+        hosted = _started(target, request, recipe.projects(functions), wanted, durability, registry, say)
     deployment = Deployment(hosted, graph, recipe=recipe)
     deployment.autoscale(rules)
     return deployment
 
 
 def _started(
-    target: str, request: Request, projects: Projects, replicas: Mapping[str, int], durability: str | None, say: Say
-) -> Hosted:
+    target: str, request: Request, projects: Projects, replicas: Mapping[str, int], durability: str | None,
+    registry: str | None, say: Say,
+) -> Hosted:  # fmt: skip
     """Processes are quick by default, containers safe."""
     if target == "process":
         return Fleet.start(request, projects, replicas, is_safe=durability == "sync", say=say)
     client = connect()
     try:
+        if target == "swarm":
+            is_safe = durability != "fast"
+            return Swarm.start(client, request, projects, replicas, is_safe=is_safe, registry=registry, say=say)
         return Stack.start(client, request, projects, replicas, is_safe=durability != "fast", say=say)
     except BaseException:
         client.close()
@@ -99,13 +105,13 @@ def _checked(name: str) -> str:
     return name
 
 
-def _check_target(target: str, durability: str | None) -> None:
-    if target == "swarm":
-        raise DeployError('Target "swarm" can\'t be deployed to yet; today: process, docker.')
+def _check_target(target: str, durability: str | None, registry: str | None) -> None:
     if target not in TARGETS:
         raise DeployError(f'There is no target "{target}"; targets: {", ".join(TARGETS)}.')
     if durability not in DURABILITIES:
         raise DeployError(f'durability={durability!r} is unknown; expected "sync" or "fast".')
+    if registry is not None and target != "swarm":
+        raise DeployError(f'Target "{target}" runs on one machine and asks no registry; leave `registry` out.')
 
 
 def _check_place(host: str, port: int | None, api_key: str | None) -> None:

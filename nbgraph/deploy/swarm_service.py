@@ -7,43 +7,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nbgraph.deploy.broker import most_workers
+from nbgraph.deploy.docker import DUTY
 from nbgraph.deploy.dockerfile import PYTHON
+from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.profile import GRACE_SECONDS, LOG, PIDS, PORT, USER
 from nbgraph.deploy.services import BROKER_PORT, CONFIG, CONFIG_FOLDER, DATA, Service
 
 LONGEST = 63  # characters of a name that Swarm and DNS take
 NAMESPACE = "com.docker.stack.namespace"  # by this label `docker stack ls` and `docker stack rm` know a stack
-PLACE, READS, MOST, IMAGE = "nbgraph.place", "nbgraph.reads", "nbgraph.most", "nbgraph.image"
+IMAGE = "nbgraph.image"  # the label with the image's name in people's words
 TMP_SIZE = 64 * 2**20
 DRAIN_SECONDS = 2  # in which callers of a task that goes learn that there is another
 SECOND = 10**9
 HEALTH = {"interval": 2, "timeout": 4, "start_period": 60}  # seconds
 RETRIES = 3
+_WORDS = {
+    "Name": "name", "Labels": "labels", "TaskTemplate": "task_template", "Mode": "mode",
+    "EndpointSpec": "endpoint_spec", "UpdateConfig": "update_config", "RollbackConfig": "rollback_config",
+}  # fmt: skip  # the engine's and the SDK's
 
 
 @dataclass(frozen=True, slots=True)
 class SwarmService:
     """A service with what only a Swarm asks for.
 
-    `labels`: by these it is found. `port`: the one that its node publishes. `node`: the constraint on where it runs.
+    `labels`: of the service and of its containers. `duty`: what it does, for whoever finds it. `port`: the one that its
+    node publishes. `node`: the constraint on where it runs.
     """
 
     service: Service
     labels: Mapping[str, str]
+    duty: Duty | None = None
     port: int | None = None
     node: str | None = None
-
-    @classmethod
-    def of(
-        cls, service: Service, place: int, marks: Mapping[str, str], *, port: int | None, node: str | None
-    ) -> SwarmService:
-        """At its place among the functions; `port` is for the gateway, `node` for the broker."""
-        if service.function is None:
-            return cls(service, {**marks, IMAGE: service.image}, node=node)
-        reads, most = " ".join(service.function.reads), str(most_workers(service.function))
-        own = {PLACE: str(place), READS: reads, MOST: most, IMAGE: service.image}
-        return cls(service, {**marks, **own}, port if service.is_gateway else None)
 
     @property
     def is_broker(self) -> bool:
@@ -56,9 +52,9 @@ class SwarmService:
 
     @property
     def options(self) -> list[str]:
-        return ["--drain-seconds", str(DRAIN_SECONDS), *self.service.options] if self.service.is_gateway else [
-            *self.service.options
-        ]  # fmt: skip
+        """What is added to the image's command."""
+        drain = ["--drain-seconds", str(DRAIN_SECONDS)] if self.service.is_gateway else []
+        return [*drain, *self.service.options]
 
     @property
     def probe(self) -> list[str]:
@@ -72,13 +68,13 @@ class SwarmService:
 def specification(
     one: SwarmService, stack: str, network: str, files: Mapping[str, tuple[str, str]], volume: str
 ) -> dict[str, Any]:
-    """What the engine's API is told; `network` is an id, `files` are names and ids of secrets and configurations."""
+    """What the SDK is told; `network` is an id, `files` are names and ids of secrets and configurations."""
     update = {"Parallelism": 1, "Monitor": 2 * SECOND, "FailureAction": "rollback", "Order": one.order}
     ports = [{"Protocol": "tcp", "TargetPort": PORT, "PublishedPort": one.port, "PublishMode": "host"}]
     return {
-        "Name": short(f"{stack}_{one.service.name}"),
-        "Labels": {**one.labels, NAMESPACE: stack},
-        "TaskTemplate": {
+        "name": short(f"{stack}_{one.service.name}"),
+        "labels": {**one.labels, **({DUTY: one.duty.text()} if one.duty else {}), NAMESPACE: stack},
+        "task_template": {
             "ContainerSpec": _container(one, files, volume),
             "Resources": {"Limits": {"MemoryBytes": one.service.profile.memory, "Pids": PIDS}},
             "RestartPolicy": {"Condition": "any", "Delay": SECOND},
@@ -86,12 +82,21 @@ def specification(
             "Networks": [{"Target": network, "Aliases": [one.service.name]}],
             "LogDriver": {"Name": "json-file", "Options": dict(LOG)},
         },
-        "Mode": {"Replicated": {"Replicas": one.service.replicas}},
-        "UpdateConfig": update,
-        "RollbackConfig": {**update, "FailureAction": "pause"},
+        "mode": {"Replicated": {"Replicas": one.service.replicas}},
+        "update_config": update,
+        "rollback_config": {**update, "FailureAction": "pause"},
         # A name means the tasks themselves, which works on every kernel; virtual addresses need IP_VS.
-        "EndpointSpec": {"Mode": "dnsrr", "Ports": ports if one.port else []},
+        "endpoint_spec": {"Mode": "dnsrr", "Ports": ports if one.port else []},
     }
+
+
+def repeated(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What the SDK is told so that the engine hears again what it was told before, to the letter.
+
+    >>> repeated({"Name": "a", "Mode": {"Replicated": {"Replicas": 2}}})
+    {'name': 'a', 'mode': {'Replicated': {'Replicas': 2}}}
+    """
+    return {_WORDS[word]: value for word, value in told.items() if word in _WORDS}
 
 
 def short(name: str) -> str:

@@ -9,7 +9,7 @@ import yaml
 
 from nbgraph.deploy.profile import GRACE_SECONDS, LOG, PIDS, PORT, USER, labels
 from nbgraph.deploy.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, Service
-from nbgraph.deploy.swarm_service import HEALTH, IMAGE, RETRIES, TMP_SIZE, SwarmService
+from nbgraph.deploy.swarm_service import HEALTH, RETRIES, TMP_SIZE, SwarmService
 
 BROKER_LABEL = "nbgraph.broker"  # of the node that keeps the broker's data
 _HEAD = """\
@@ -22,8 +22,8 @@ _HEAD = """\
 """
 
 
-def stack_file(name: str, graph: str, services: Sequence[Service]) -> str:
-    """The text of stack.yaml for `docker stack deploy`; secrets are files beside it.
+def stack_file(name: str, graph: str, services: Sequence[Service], *, secrets: str = ".") -> str:
+    """The text of stack.yaml for `docker stack deploy`; `secrets` is the folder with the files that hold them.
 
     >>> from nbgraph.deploy.split import Function
     >>> from nbgraph.graph.graph import Graph
@@ -33,15 +33,18 @@ def stack_file(name: str, graph: str, services: Sequence[Service]) -> str:
     """
     node = f"node.labels.{BROKER_LABEL}==true"
     found = [
-        SwarmService.of(service, place, labels(graph, service.name, name), port=PORT, node=node)
-        for place, service in enumerate(services)
-    ]
+        SwarmService(
+            service, labels(graph, service.name, name), port=PORT if service.is_gateway else None,
+            node=node if service.function is None else None,
+        )
+        for service in services
+    ]  # fmt: skip
     has_broker = any(service.is_broker for service in found)
     document = {
         "version": "3.9",
         "services": {one.service.name: _in_stack(one) for one in found},
         "networks": {"default": {"driver": "overlay", "driver_opts": {"encrypted": "true"}}},
-        "secrets": {file: {"file": f"./{file}"} for one in found for file in one.service.secrets},
+        "secrets": {file: {"file": f"{secrets}/{file}"} for one in found for file in one.service.secrets},
     }
     if has_broker:
         document["configs"] = {CONFIG: {"file": f"./{BROKER}/{CONFIG}"}}
@@ -53,7 +56,7 @@ def stack_file(name: str, graph: str, services: Sequence[Service]) -> str:
 def _in_stack(one: SwarmService) -> dict[str, Any]:
     user, _, group = USER.partition(":")
     owned = {"uid": user, "gid": group, "mode": 0o400}
-    told = {name: text.replace("$", "$$") for name, text in one.labels.items() if name != IMAGE}
+    told = {name: text.replace("$", "$$") for name, text in one.labels.items()}
     mounts: list[dict[str, Any]] = [{"type": "tmpfs", "target": "/tmp", "tmpfs": {"size": TMP_SIZE}}]
     kept: dict[str, Any] = {}
     if one.is_broker:

@@ -326,18 +326,21 @@ class Doors:
         requirements: Sequence[str] | None = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
+        registry: str | None = None,
         timeout: float = 180,
         progress: bool = True,
     ) -> Deployment:
         """Host the graph in processes or containers; returns once it is ready to answer.
 
-        With a `name` there is one deployment of that name: where it runs, it goes on with this graph.
+        With a `name` there is one deployment of that name: where it runs, it goes on with this graph. `registry`: where
+        the nodes of a Swarm pull the images from.
         """
         from nbgraph.deploy.deploy import deploy
 
         return deploy(
             self, target, name=name, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
-            requirements=requirements, autoscale=autoscale, durability=durability, timeout=timeout, progress=progress,
+            requirements=requirements, autoscale=autoscale, durability=durability, registry=registry, timeout=timeout,
+            progress=progress,
         )  # fmt: skip
 
 

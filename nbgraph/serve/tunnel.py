@@ -20,7 +20,7 @@ from functools import partial
 GATEWAY, BROKER, NUMBERS = 8080, 4222, 9090  # ports, of the tunnel and behind it
 PATIENCE = 3.0  # seconds for a connection
 CHUNK = 2**16
-_NUMBERS = re.compile(rb"GET /(\d+\.\d+\.\d+\.\d+)(/metrics|/failures) HTTP/1\.[01]\r\n")
+_NUMBERS = re.compile(rb"(GET|DELETE) /(\d+\.\d+\.\d+\.\d+)(/metrics|/failures(?:/\S*)?) HTTP/1\.[01]\r\n")
 # A node that is lost says no goodbye: after about ten silent seconds the connection is taken for broken.
 _LOST = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -77,20 +77,21 @@ async def connected(host: str, port: int) -> Streams:
 
 
 async def numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """`GET /10.0.1.7/metrics` gives that worker's; 502: it is there but does not listen, 504: it can't be reached."""
+    """`GET /10.0.1.7/metrics` is that worker's; 502: it is there but does not listen, 504: it can't be reached."""
     try:
         asked = _NUMBERS.match(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE))
         if asked is None:
             writer.write(_told(404, "ask for /ADDRESS/metrics or /ADDRESS/failures"))
             return
-        there, back = await _open(asked[1].decode(), NUMBERS)
-        back.write(b"GET " + asked[2] + b" HTTP/1.0\r\nConnection: close\r\n\r\n")
+        method, address, path = asked.groups()
+        there, back = await _open(address.decode(), NUMBERS)
+        back.write(method + b" " + path + b" HTTP/1.0\r\nConnection: close\r\n\r\n")
         await _pumped(there, writer)
         await _closed(back)
-    except TimeoutError:
-        writer.write(_told(504, "no way leads there"))
-    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+    except (ConnectionRefusedError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         writer.write(_told(502, "nobody listens there"))
+    except OSError:
+        writer.write(_told(504, "no way leads there"))
     finally:
         await _closed(writer)
 

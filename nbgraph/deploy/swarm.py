@@ -1,0 +1,385 @@
+"""Swarm: the functions of a graph as services on the nodes of a Docker Swarm, joined by a NATS server on one of them.
+
+An update rolls over: new tasks come before the old ones go, and those finish what they have. What has to be known of a
+deployment stands in labels and in its tunnel, so that any kernel on that machine can go on with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from nbgraph.deploy.broker import Reach, broker_image
+from nbgraph.deploy.docker import DEPLOYMENT, DUTY, GRAPH, explained, named
+from nbgraph.deploy.duty import MOST, Duty, check_queues
+from nbgraph.deploy.hosted import Request, State, failed_start, several
+from nbgraph.deploy.image import image_of
+from nbgraph.deploy.profile import is_public, labels
+from nbgraph.deploy.progress import Say
+from nbgraph.deploy.services import KEY, TOKEN, Projects, Service, services_of
+from nbgraph.deploy.swarm_files import SwarmFiles
+from nbgraph.deploy.swarm_move import Move, duty_of
+from nbgraph.deploy.swarm_rollout import FAILED, Rollout, Task, address_of, down, gone, hosts, log_of
+from nbgraph.deploy.swarm_service import IMAGE, repeated, short
+from nbgraph.deploy.swarm_tunnel import SwarmTunnel
+from nbgraph.errors import DeployError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+PATIENCE = 180.0  # seconds for whatever is asked of a deployment that was found running
+EVERYWHERE = ("0.0.0.0", "::")
+
+
+class Swarm:
+    """Services by function; callers and the notebook come in by a tunnel that listens on this machine alone."""
+
+    target = "swarm"
+
+    def __init__(
+        self, client: DockerClient, request: Request, *, is_safe: bool = True, registry: str | None = None
+    ) -> None:
+        self.request = request
+        self._client, self._is_safe, self._registry = client, is_safe, registry
+        self._api: Any = client.api  # whose types nobody has written
+        weakref.finalize(self, client.close)
+        self._stack = named(request.name)
+        self._duties: dict[str, Duty] = {}
+        self._tunnel: SwarmTunnel | None = None
+        self._reach: Reach | None = None
+        self._turn = threading.RLock()  # one change at a time: an autoscaler and a person may scale at once
+
+    @classmethod
+    def start(
+        cls, client: DockerClient, request: Request, projects: Projects, replicas: Mapping[str, int], *,
+        is_safe: bool, registry: str | None, say: Say,
+    ) -> Swarm:  # fmt: skip
+        """Build the images, make the network, the tunnel and the services, and wait until callers are answered."""
+        check_manager(client)
+        check_place(request)
+        swarm = cls(client, request, is_safe=is_safe, registry=registry)
+        try:
+            swarm.update(projects, replicas, say)
+        except BaseException:  # Ctrl-C as well: nothing may stay behind
+            swarm.stop()
+            raise
+        return swarm
+
+    @classmethod
+    def find(cls, client: DockerClient, name: str) -> Swarm | None:
+        """The services of that deployment, or of that graph where it is deployed just once."""
+        if not client.info()["Swarm"].get("ControlAvailable"):
+            return None
+        api: Any = client.api
+        for label in (DEPLOYMENT, GRAPH):
+            found = [one["Spec"] for one in api.services({"label": [f"{label}={name}", DUTY]})]
+            names = {spec["Labels"][DEPLOYMENT] for spec in found}
+            if len(names) > 1:
+                raise several(name, names)
+            if names:
+                return cls._of(client, found)
+        return None
+
+    def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
+        """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
+        import docker
+
+        with self._turn:
+            try:
+                services = self._services(projects, say)
+                return self._moved(services, replicas, say)
+            except docker.errors.APIError as error:
+                raise explained(error, self.request) from error
+
+    @property
+    def functions(self) -> list[str]:
+        """The gateway's first."""
+        return list(self._duties)
+
+    @property
+    def url(self) -> str:
+        return self._way.url
+
+    def sources(self) -> list[tuple[str, str]]:
+        """Where the numbers of each worker are read: its function, the URL."""
+        lost = down(self._client)
+        every = [(name, task) for name in self.functions for task in self._tasks(name)]
+        found = [(name, address_of(task, self._stack)) for name, task in every if _is_up(task, lost)]
+        return [(name, self._way.numbers(address)) for name, address in found if address is not None]
+
+    def logs(self, lines: int, function: str | None = None) -> str:
+        """The last lines of each task's log."""
+        chosen = [function] if function else self.functions
+        return "\n".join(log_of(self._client, self._service(name), lines) for name in chosen)
+
+    def states(self) -> list[State]:
+        """A row for each task."""
+        names, lost = hosts(self._client), down(self._client)
+        rows = []
+        for function in self.functions:
+            every = self._tasks(function)
+            failed = Counter(task.get("Slot") for task in every if task["Status"]["State"] in FAILED)
+            wanted = [task for task in every if task["DesiredState"] == "running"]
+            rows += [_state(function, task, failed[task.get("Slot")], names, lost) for task in wanted]
+        return rows
+
+    def scale(self, function: str, n: int) -> None:
+        """Run that many tasks of a function; those that are too many finish what they have first."""
+        duty = self._duties[function]
+        most = MOST if duty.is_gateway else duty.most  # here gateways may be many: each hears the answers it asked for
+        if not 1 <= n <= most:
+            raise DeployError(f'"{function}" can have 1 to {most} workers; {n} were asked for.')
+        with self._turn:
+            rollout = self._rollout()
+            self._count(self._service(function), n)
+            rollout.wait([self._service(function)])
+
+    def replicas(self, function: str) -> int:
+        """How many workers of a function there shall be."""
+        service = self._api.inspect_service(self._service(function))
+        return int(service["Spec"]["Mode"]["Replicated"]["Replicas"])
+
+    def backlog(self, function: str) -> int:
+        """Messages that wait for a function, or are worked on."""
+        names = [queue.name for queue in self._duties[function].queues]
+        return self._reached().backlog(names) if names else 0
+
+    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The dead letters, the newest first."""
+        return self._reached().letters(limit) if len(self._duties) > 1 else []
+
+    def resubmit(self, function: str, id: str, body: Any) -> None:
+        """Put what a dead letter tells of back into the queue that it came from."""
+        if function not in self._duties:
+            raise DeployError(f'There is no function "{function}" any more; send the event again.')
+        self._reached().resubmit(id, self._duties[function].queues, body)
+
+    def resubmit(self, function: str, id: str, body: Any) -> None:
+        """Put what a dead letter tells of back into the queue that it came from."""
+        if function not in self._duties:
+            raise DeployError(f'There is no function "{function}" any more; send the event again.')
+        self._reached().resubmit(id, self._duties[function].queues, body)
+
+    def stop(self) -> None:
+        """The gateway first, so that nothing new comes in; then the others; then the broker and what belongs to it."""
+        with self._turn:
+            if self._reach is not None:
+                self._reach.close()
+                self._reach = None
+            first = [duty.name for duty in self._duties.values() if duty.is_gateway]
+            for group in (first, [name for name in self._duties if name not in first]):
+                self._end([self._service(name) for name in group])
+            self._clear()
+            self._client.close()
+
+    # --- inside ---
+
+    @classmethod
+    def _of(cls, client: DockerClient, found: Sequence[Mapping[str, Any]]) -> Self:
+        """What the services and the tunnel tell."""
+        name, graph = found[0]["Labels"][DEPLOYMENT], found[0]["Labels"][GRAPH]
+        tunnel = SwarmTunnel.find(client, name)
+        if tunnel is None:
+            raise DeployError(f'"{name}" was deployed from another machine of this Swarm; attach to it there.')
+        every = [Duty.of_text(spec["Labels"][DUTY]) for spec in found]
+        duties = sorted(every, key=lambda duty: not duty.is_gateway)
+        ports = [port["PublishedPort"] for spec in found for port in spec["EndpointSpec"].get("Ports", ())]
+        host, port = ("0.0.0.0", ports[0]) if ports else ("127.0.0.1", tunnel.port)
+        request = Request(name, graph, duties[0].name, host, port, tunnel.secret(KEY), PATIENCE)
+        registry = duties[0].source.rpartition("nbgraph/")[0].rstrip("/") or None
+        swarm = cls(client, request, registry=registry)
+        swarm._tunnel = tunnel
+        swarm._duties = {duty.name: duty for duty in duties}
+        return swarm
+
+    def _services(self, projects: Projects, say: Say) -> list[Service]:
+        """The services, and the images that they are made of."""
+        services = services_of(projects, {}, registry=self._registry)
+        for (function, files), service in zip(projects, services, strict=False):
+            image = image_of(self._client, function.name, files, say)
+            if self._registry is not None:
+                say(f"Pushing {service.image}")
+                pushed(self._client, image, service.image)
+        if len(projects) > 1:  # the broker stays on this node, so its image needs no registry
+            services[-1] = replace(services[-1], image=broker_image(self._client, say))
+        return services
+
+    def _moved(self, services: Sequence[Service], replicas: Mapping[str, int], say: Say) -> list[str]:
+        import docker
+
+        duties = {duty.name: duty for duty in map(duty_of, services) if duty is not None}
+        check_queues(self._duties.values(), duties.values())
+        network = self._network()
+        self._tunnel = self._tunnel or self._dug(services)
+        files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN) or "")
+        given = files.made(api_key=self.request.api_key, is_safe=self._is_safe)
+        move = Move(self._client, self.request, self._rollout(), network=network, files=given)
+        try:
+            move.make(services, replicas, say)
+        except BaseException:
+            move.undo()
+            raise
+        changed = [name for name, duty in duties.items() if self._duties.get(name) != duty]
+        dropped = [duty for name, duty in self._duties.items() if name not in duties]
+        self._duties = duties
+        self._answered()
+        for duty in dropped:
+            move.drop(duty, {queue.name for one in duties.values() for queue in one.queues}, self._reached())
+        with contextlib.suppress(docker.errors.APIError):
+            files.clear(kept=[id for _, id in given.values()])
+        return changed
+
+    @property
+    def _way(self) -> SwarmTunnel:
+        assert self._tunnel is not None
+        return self._tunnel
+
+    def _marks(self, function: str = "") -> dict[str, str]:
+        return labels(self.request.graph, function, self.request.name)
+
+    def _network(self) -> str:
+        """The id of the deployment's network; one that a person has made before is taken as it is."""
+        found = [one for one in self._client.networks.list(names=[self._stack]) if one.name == self._stack]
+        made = found or [
+            self._client.networks.create(
+                self._stack, driver="overlay", attachable=True, options={"encrypted": "true"}, labels=self._marks()
+            )
+        ]
+        return str(made[0].id)
+
+    def _dug(self, services: Iterable[Service]) -> SwarmTunnel:
+        gateway = next(service for service in services if service.is_gateway)
+        SwarmTunnel.close(self._client, self.request.name)  # what a kernel that died on the way has left
+        key = {KEY: self.request.api_key} if self.request.api_key is not None else {}
+        return SwarmTunnel.open(
+            self._client, deployment=self.request.name, graph=self.request.graph, gateway=gateway.name,
+            image=gateway.image, network=self._stack, secrets={TOKEN: secrets.token_hex(16), **key},
+            port=None if is_public(self.request.host) else self.request.port,
+        )  # fmt: skip
+
+    def _rollout(self) -> Rollout:
+        return Rollout(self._client, self._stack, self._way.reaches, self.request.timeout)
+
+    def _answered(self) -> None:
+        """Return once callers are answered."""
+        deadline = time.monotonic() + self.request.timeout
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/health/ready", trust_env=False, timeout=2).status_code == 200:
+                    return
+            if time.monotonic() > deadline:
+                what = f"The graph did not answer within {self.request.timeout:g} seconds"
+                raise failed_start(what, self.logs(30, self.functions[0]))
+            time.sleep(0.05)
+
+    def _service(self, function: str) -> str:
+        return short(f"{self._stack}_{function}")
+
+    def _tasks(self, function: str) -> list[Task]:
+        return list(self._api.tasks({"service": self._service(function)}))
+
+    def _reached(self) -> Reach:
+        if self._reach is None:
+            self._reach = Reach(self._way.broker, self._way.secret(TOKEN) or "")
+        return self._reach
+
+    def _count(self, service: str, n: int) -> None:
+        found = self._api.inspect_service(service)
+        mode = {"Replicated": {"Replicas": n}}
+        # The SDK's own way would add defaults to what is repeated, and the engine would take that for another service.
+        self._api.update_service(service, found["Version"]["Index"], **repeated(found["Spec"] | {"Mode": mode}))
+
+    def _end(self, services: Iterable[str]) -> None:
+        """Let their tasks finish what they have, and remove them."""
+        import docker
+
+        there = []
+        for name in services:
+            with contextlib.suppress(docker.errors.NotFound):
+                self._count(name, 0)
+                there.append(name)
+        gone(self._client, there)
+        for name in there:
+            self._api.remove_service(name)
+
+    def _clear(self) -> None:
+        """Take away all that is left under the deployment's label."""
+        chosen = {"label": f"{DEPLOYMENT}={self.request.name}"}
+        self._end([one["Spec"]["Name"] for one in self._api.services(chosen)])
+        SwarmTunnel.close(self._client, self.request.name)
+        SwarmFiles(self._client, self._stack, self._marks(), "").clear()
+        client: Any = self._client
+        for left in [*client.volumes.list(filters=chosen), *client.networks.list(filters=chosen)]:
+            _put_away(left)
+
+
+def check_manager(client: DockerClient) -> None:
+    """Raise where the engine can't make services."""
+    swarm = client.info()["Swarm"]
+    if swarm.get("LocalNodeState") != "active":
+        raise DeployError(
+            "This Docker engine is in no Swarm: docker swarm init makes one of it, and prints what other machines say "
+            'to join; or host the graph on this machine alone: graph.deploy("docker").'
+        )
+    if not swarm.get("ControlAvailable"):
+        raise DeployError(
+            "This Docker engine is a worker of its Swarm, and services are made on a manager: go there, let "
+            "DOCKER_HOST lead there, or make this one a manager: docker node promote."
+        )
+
+
+def check_place(request: Request) -> None:
+    """Raise where a Swarm can't listen; nothing is published without a wish and a key."""
+    if is_public(request.host) and request.host not in EVERYWHERE:
+        raise DeployError(
+            f"A Swarm publishes a port on all addresses of a node or on none, so host={request.host!r} can't be had; "
+            'leave `host` out to be reached from this machine alone, or give host="0.0.0.0" and an api_key.'
+        )
+
+
+def pushed(client: DockerClient, image: str, place: str) -> None:
+    """Bring an image to its place in a registry, with the login that `docker login` has left."""
+    repository, _, tag = place.rpartition(":")
+    client.images.get(image).tag(repository, tag)
+    for line in client.images.push(repository, tag, stream=True, decode=True):
+        if "error" in line:
+            raise DeployError(f"{place} could not be pushed: {line['error']}")
+
+
+def _put_away(left: Any) -> None:
+    """Remove what its last containers still hold for a moment."""
+    import docker
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            left.remove()
+            return
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _is_up(task: Task, lost: set[str]) -> bool:
+    return task["DesiredState"] == task["Status"]["State"] == "running" and task.get("NodeID") not in lost
+
+
+def _state(function: str, task: Task, failures: int, names: Mapping[str, str], lost: set[str]) -> State:
+    node = names.get(task.get("NodeID", ""), "")
+    state = "lost" if task.get("NodeID") in lost else task["Status"]["State"]
+    replica = f"{function}.{task.get('Slot')}" + (f" on {node}" if node else "")
+    began = f"{task['Status']['Timestamp'].partition('.')[0]}+00:00"
+    image = task["Spec"]["ContainerSpec"].get("Labels", {}).get(IMAGE, "")
+    return State(function, replica, state, failures, began, image)
