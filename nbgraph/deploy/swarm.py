@@ -163,12 +163,6 @@ class Swarm:
             raise DeployError(f'There is no function "{function}" any more; send the event again.')
         self._reached().resubmit(id, self._duties[function].queues, body)
 
-    def resubmit(self, function: str, id: str, body: Any) -> None:
-        """Put what a dead letter tells of back into the queue that it came from."""
-        if function not in self._duties:
-            raise DeployError(f'There is no function "{function}" any more; send the event again.')
-        self._reached().resubmit(id, self._duties[function].queues, body)
-
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker and what belongs to it."""
         with self._turn:
