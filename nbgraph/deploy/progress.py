@@ -10,12 +10,15 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def told(is_shown: bool) -> Iterator[Say]:
+def told(is_shown: bool | Say) -> Iterator[Say]:
     """A function to tell the next step to; the line is gone when the block is left.
 
     >>> with told(False) as say:
     ...     say("Building the image")
     """
+    if callable(is_shown):  # whoever asked shows it, as a widget does
+        yield is_shown
+        return
     if not is_shown:
         yield lambda text: None
         return

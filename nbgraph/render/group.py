@@ -50,6 +50,8 @@ def finished(drawn: str, shown: View, states: Mapping[str, str], prefix: str) ->
 def _data(id: str, kind: str, classes: str, state: str) -> str:
     if kind == "edge":
         return f' data-line="{id}"'
+    if kind == "cluster" and " function" in classes:
+        return f' data-function="{id}"'
     is_step = (kind == "node" or " graph" in classes) and " any" not in classes
     return f' data-step="{id}" data-status="{state}"' if is_step else ""
 

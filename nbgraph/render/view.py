@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
@@ -59,6 +59,10 @@ class View:
     nodes: tuple[Node, ...] = ()
     lines: tuple[Line, ...] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
+
+    def by_function(self, first: str) -> View:
+        """The same view with every step in a function: those without one are in the first."""
+        return replace(self, nodes=tuple(replace(node, function=node.function or first) for node in self.nodes))
 
     @property
     def functions(self) -> tuple[str, ...]:
