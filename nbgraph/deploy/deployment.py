@@ -13,6 +13,8 @@ import msgspec
 
 from nbgraph.debug.failure import Failure
 from nbgraph.deploy.autoscale import Autoscaler, Rule
+from nbgraph.deploy.failed import of_letter, of_worker
+from nbgraph.deploy.fleet import Fleet
 from nbgraph.deploy.foreign import ForeignFleet
 from nbgraph.deploy.hosted import Hosted, readable, several
 from nbgraph.deploy.parity import compared
@@ -22,10 +24,9 @@ from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.split import split
 from nbgraph.errors import DeployError
-from nbgraph.event import Event, is_json
+from nbgraph.event import is_json
 from nbgraph.graph.graph import Graph
-from nbgraph.steps.border import event_of
-from nbgraph.streams.wire import encode, unpack
+from nbgraph.streams.wire import encode
 
 if TYPE_CHECKING:
     import pandas
@@ -64,6 +65,8 @@ class Deployment:
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
         self._is_stopped = False
+        if isinstance(hosted, Fleet):
+            hosted.on_stop = self.stop  # for other processes that ask for it
         _HERE[hosted.target, self.name] = self
 
     @classmethod
@@ -146,11 +149,26 @@ class Deployment:
 
     def failures(self) -> list[Failure]:
         """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
-        places = [url.replace("/metrics", "/failures") for url in self.metrics_urls]
-        found = [failure for place in places for failure in httpx.get(place, trust_env=False).json()]
-        kept = [Failure({**failure, "event": _event(failure["event"])}) for failure in found]
-        letters = [_failure_of(letter) for letter in self._hosted.letters()]
-        return sorted([*kept, *letters], key=lambda failure: float(failure.time), reverse=True)
+        told = [failure for place in self._places() for failure in httpx.get(place, trust_env=False).json()]
+        found = [*map(of_worker, told), *map(of_letter, self._hosted.letters())]
+        return sorted(found, key=lambda failure: float(failure.time), reverse=True)
+
+    def resubmit(self, failure: Failure, body: Any = None) -> Any:
+        """Run an event that failed again, after the fix; it is no failure any more, unless it fails anew.
+
+        `body`: to be taken instead of its own. An event from a caller goes the whole way, and its answer is given. One
+        from a queue goes back into that queue, and is done when its turn comes: what went well before it is not done
+        again, and nobody waits for the answer. It keeps the event's id.
+        """
+        if "message" in failure:
+            self._hosted.resubmit(failure.function, failure.message, body)
+            return None
+        event = failure.event
+        try:
+            return self.invoke(event.body if body is None else body, event.path)
+        finally:
+            for place in self._places():
+                httpx.delete(f"{place}/{event.id}", trust_env=False)
 
     def parity(self, events: Iterable[Any]) -> pandas.DataFrame:
         """What the notebook and the deployment answer to the same events, side by side."""
@@ -179,7 +197,8 @@ class Deployment:
         """
         graph = self._known(graph)
         functions = split(graph)
-        wanted = replicas_of(functions, replicas) if replicas is not None else {}
+        has_one_door = self._hosted.target != "swarm"
+        wanted = replicas_of(functions, replicas, has_one_door=has_one_door) if replicas is not None else {}
         if base_image is not None:
             self.recipe = replace(self.recipe, base_image=base_image)
         with told(progress) as say:
@@ -215,6 +234,10 @@ class Deployment:
     def __repr__(self) -> str:
         state = "stopped" if self._is_stopped else f"at {self.url}"
         return f"<Deployment {self.name!r} on {self._hosted.target}, {state}>"
+
+    def _places(self) -> list[str]:
+        """Where workers tell of failures."""
+        return [url.replace("/metrics", "/failures") for url in self.metrics_urls]
 
     def _known(self, graph: Graph | None) -> Graph:
         known = graph or self.graph
@@ -258,21 +281,23 @@ def _elsewhere(name: str, target: str | None) -> Iterator[Hosted]:
     """Those that other processes started, or that this one forgot."""
     if target in (None, "process") and (fleet := ForeignFleet.find(name)) is not None:
         yield fleet
-    if target in (None, "docker") and (stack := _stack(name)) is not None:
-        yield stack
+    for kind in ("docker", "swarm"):
+        if target in (None, kind) and (found := _at_daemon(name, kind)) is not None:
+            yield found
 
 
-def _stack(name: str) -> Hosted | None:
+def _at_daemon(name: str, target: str) -> Hosted | None:
     from nbgraph.deploy.docker import connect
     from nbgraph.deploy.stack import Stack
+    from nbgraph.deploy.swarm import Swarm
 
     try:
         client = connect()
     except DeployError:  # no Docker, no containers
         return None
-    found = None
+    found: Hosted | None = None
     try:
-        found = Stack.find(client, name)
+        found = Stack.find(client, name) if target == "docker" else Swarm.find(client, name)
     finally:
         if found is None:
             client.close()
@@ -294,16 +319,3 @@ def _answer(response: httpx.Response) -> Any:
         message = f"{request.method} {request.url.path} answered {response.status_code}: {reason}"
         raise InvokeError(message, response.status_code, answer)
     return answer
-
-
-def _event(record: Mapping[str, Any]) -> Event:
-    return Event(
-        record.get("body"), record.get("key"), record.get("id"), record.get("path") or "/", record.get("method")
-    )
-
-
-def _failure_of(letter: Mapping[str, Any]) -> Failure:
-    """The failure that a dead letter tells of: what came to the function, and what the step that failed got."""
-    event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
-    told = {name: letter[name] for name in ("step", "error", "trace", "time", "function")}
-    return Failure(event=event, **{**told, "trace": [letter["trace"]]}, input=unpack(letter["input"]))

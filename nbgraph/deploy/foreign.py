@@ -85,6 +85,13 @@ class ForeignFleet:
         reach = self._reached()
         return reach.letters(limit) if reach is not None else []
 
+    def resubmit(self, function: str, id: str, body: Any) -> None:
+        queues = [queue for duty in self._duties() if duty.name == function for queue in duty.queues]
+        reach = self._reached()
+        if reach is None:
+            raise DeployError(f'There is no function "{function}" any more; send the event again.')
+        reach.resubmit(id, queues, body)
+
     def scale(self, function: str, n: int) -> None:
         ask(self._folder, {"what": "scale", "function": function, "n": n}, PATIENCE)
 

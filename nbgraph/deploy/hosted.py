@@ -76,6 +76,9 @@ class Hosted(Protocol):
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """Dead letters of the broker, the newest first; none where there is no broker."""
 
+    def resubmit(self, function: str, id: str, body: Any) -> None:
+        """Put what the dead letter of that message tells of back into the queue that it came from."""
+
     def stop(self) -> None:
         """End it, events in flight first, and leave nothing behind; a second call does nothing."""
 

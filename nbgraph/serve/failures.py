@@ -44,6 +44,11 @@ class Failures:
         }
         self._kept.append(encode(failure))
 
+    def forget(self, id: str) -> None:
+        """Keep the failures of that event no longer: it was run again."""
+        left = [kept for kept in self._kept if msgspec.json.decode(kept)["event"]["id"] != id]
+        self._kept = deque(left, maxlen=KEPT)
+
     def json(self) -> bytes:
         return b"[" + b",".join(reversed(self._kept)) + b"]"
 

@@ -36,23 +36,20 @@ class Farewell:
         self.is_leaving = False
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
-        if not self.is_leaving:
-            await self._app(scope, receive, send)
-            return
-
         async def last(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if self.is_leaving and message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         await self._app(scope, receive, last)
 
 
-async def leave(server: uvicorn.Server, farewell: Farewell) -> None:
+async def leave(server: uvicorn.Server, farewell: Farewell, in_flight: Callable[[], int], patience: float) -> None:
     """Take no more connections, and let those that are open come to their end."""
     farewell.is_leaving = True
     for listening in server.servers:
         listening.close()
-    deadline = asyncio.get_running_loop().time() + LINGER
-    while server.server_state.connections and asyncio.get_running_loop().time() < deadline:
+    now = asyncio.get_running_loop().time
+    began = now()
+    while server.server_state.connections and (now() - began < LINGER or (in_flight() and now() - began < patience)):
         await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from prometheus_client import make_wsgi_app
 from nbgraph.engine import loop
 from nbgraph.errors import NbgraphError
 from nbgraph.serve import tracing
+from nbgraph.serve.captures import Captures
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.handover import App, Farewell, inherited, leave
 from nbgraph.serve.http import Gateway
@@ -72,9 +73,18 @@ def run(settings: Settings) -> None:
     metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
     graph.report_metric = metrics.metric
     tracing.set_up(graph.name)
-    gateway = Gateway(graph, metrics, failures, Keys.of_file(settings.key_file), settings.limits)
+    gateway = Gateway(
+        graph,
+        metrics,
+        failures,
+        Keys.of_file(settings.key_file),
+        settings.limits,
+        Captures.of_project(settings.project, graph),
+    )
     pipeline = _joined(gateway, metrics, settings)
-    with _metrics_server(settings, metrics, failures) as metrics_port:
+    with _metrics_server(
+        settings, metrics, {"/failures": failures.json, "/captures": gateway.captures.json}
+    ) as metrics_port:
         asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, pipeline))
     gateway.close()
     if pipeline is not None:
@@ -94,7 +104,14 @@ def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline 
 
     token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
     broker = loop.submit(NatsBroker.connect(settings.broker, token=token)).result()
-    pipeline = Pipeline(gateway.runner.plan, part, broker, gateway.tracing, seconds=settings.limits.seconds)
+    pipeline = Pipeline(
+        gateway.runner.plan,
+        part,
+        broker,
+        tracing=gateway.tracing,
+        captures=gateway.captures,
+        seconds=settings.limits.seconds,
+    )
     loop.submit(pipeline.open()).result()
     if part.asks or part.confirms:
         gateway.join(pipeline.callers)
@@ -111,7 +128,7 @@ async def _serve(
     pipeline: Pipeline | None,
 ) -> None:
     farewell = Farewell(gateway)
-    server = _Server(_configuration(farewell))
+    server = _Server(_configuration(farewell if settings.listen_fd is not None else gateway))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -125,7 +142,7 @@ async def _serve(
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     metrics.draining.set(1)
     if settings.listen_fd is not None:
-        await leave(server, farewell)
+        await leave(server, farewell, lambda: gateway.in_flight, settings.grace_seconds)
     await _drain(gateway, settings)
     if pipeline is not None:
         await there(pipeline.drain(settings.grace_seconds))
@@ -201,12 +218,16 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def _metrics_server(settings: Settings, metrics: Metrics, failures: Failures) -> Iterator[int]:
-    """Metrics and failures on a port of their own, which is never published beyond this machine; gives the port."""
+def _metrics_server(settings: Settings, metrics: Metrics, pages: Mapping[str, Callable[[], bytes]]) -> Iterator[int]:
+    """Metrics, failures and captures on a port of their own, which is never published beyond this machine; gives the port."""
     numbers = make_wsgi_app(metrics.registry)
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") == "/failures":
+        path = environ.get("PATH_INFO", "")
+        if environ["REQUEST_METHOD"] == "DELETE" and path.startswith("/failures/"):
+            failures.forget(path.removeprefix("/failures/"))
+            path = "/failures"
+        if path == "/failures":
             start("200 OK", [("Content-Type", "application/json")])
             return [failures.json()]
         return numbers(environ, start)  # type: ignore[no-any-return]
