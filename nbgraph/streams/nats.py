@@ -162,8 +162,13 @@ class NatsBroker(Broker):
         for sequence in range(state.last_seq, oldest - 1, -1):
             with contextlib.suppress(NotFoundError):
                 stored = await self._jetstream.get_msg(LETTERS, sequence)
-                letters.append(msgspec.msgpack.decode(stored.data or b""))
+                letters.append({**msgspec.msgpack.decode(stored.data or b""), "sequence": sequence})
         return letters
+
+    async def unbury(self, sequence: int) -> None:
+        """Take a dead letter away."""
+        with contextlib.suppress(NotFoundError, APIError):  # somebody else has
+            await self._jetstream.delete_msg(LETTERS, sequence)
 
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
         await self._states(seconds)
