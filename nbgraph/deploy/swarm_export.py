@@ -11,22 +11,25 @@ from nbgraph.deploy.swarm_stack import BROKER_LABEL, stack_file
 
 PLACE = "${SECRETS:?is not set, see README.md}"  # `docker stack deploy` takes no ~
 _RUN = """\
-Build the images and bring them to where all nodes pull from:
+Build the images, and {where}:
 
 ```
 {builds}
 ```
 
-{node}Make the secrets, which stand in no file here, and start; ask it something; stop it:
+{node}Make the secrets, which stand in no file here, and start; ask it something on the node that `docker stack ps` names
+for the gateway; stop it:
 
 ```
-{label}SECRETS="$(sh {script})" docker stack deploy -c stack.yaml {name}
+{label}SECRETS="$(sh {script})" docker stack deploy {options}-c stack.yaml {name}
 KEY=$(cat "$(sh {script})/{key}")
-curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
+curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{{}}' http://NODE:{port}/
 docker stack rm {name}
 ```
 """
 _NODE = "Choose the node whose disk keeps what is on its way between the functions.\n"
+_PUSHED = "bring them to the registry that all nodes pull from"
+_LOADED = "bring them to all nodes (`docker save`, `docker load`; or export with `registry=`)"
 
 
 def swarm_files(order: Order) -> dict[str, bytes]:
@@ -40,6 +43,7 @@ def swarm_files(order: Order) -> dict[str, bytes]:
 def _run(order: Order) -> str:
     has_broker = order.broker is not None
     return _RUN.format(
-        builds=order.builds(), node=_NODE if has_broker else "", script=SCRIPT, name=order.name, key=KEY, port=PORT,
-        label=f"docker node update --label-add {BROKER_LABEL}=true NODE\n" if has_broker else "",
+        builds=order.builds(), where=_PUSHED if order.is_pushed else _LOADED, node=_NODE if has_broker else "",
+        label=f"docker node update --label-add {BROKER_LABEL}=true NODE\n" if has_broker else "", script=SCRIPT,
+        options="" if order.is_pushed else "--resolve-image never ", name=order.name, key=KEY, port=PORT,
     )  # fmt: skip

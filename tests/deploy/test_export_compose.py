@@ -8,11 +8,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import docker
 import httpx
 import pytest
+import yaml
 
 from nbgraph import Graph
 from nbgraph.deploy.wheelhouse import fetched
@@ -71,7 +74,11 @@ def compose(graph: Graph, port: int, tmp_path_factory: pytest.TempPathFactory) -
         wait(port)
         yield run
     finally:
-        run("down", "-v", "-t", "5")
+        run("down", "-v", "-t", "2")
+        images = [service["image"] for service in yaml.safe_load(text)["services"].values()]
+        with closing(docker.from_env()) as client:
+            for image in images[:-1]:  # the broker's serves other tests too
+                client.images.remove(image)
 
 
 def bring_wheels(folder: Path) -> None:
@@ -103,12 +110,8 @@ def answers(port: int, amounts: range) -> list[Any]:
 
 
 def containers(command: Command) -> list[Any]:
-    import docker
-
-    client = docker.from_env()
-    found = [client.containers.get(id) for id in command("ps", "-q").split()]
-    client.close()
-    return found
+    with closing(docker.from_env()) as client:
+        return [client.containers.get(id) for id in command("ps", "-q").split()]
 
 
 def test_the_services_answer_what_the_notebook_answers(compose: Command, graph: Graph, port: int) -> None:
