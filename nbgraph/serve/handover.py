@@ -44,9 +44,8 @@ class Farewell:
         await self._app(scope, receive, last)
 
 
-async def leave(server: uvicorn.Server, farewell: Farewell, in_flight: Callable[[], int], patience: float) -> None:
+async def leave(server: uvicorn.Server, in_flight: Callable[[], int], patience: float) -> None:
     """Take no more connections, and let those that are open come to their end."""
-    farewell.is_leaving = True
     for listening in server.servers:
         listening.close()
     now = asyncio.get_running_loop().time

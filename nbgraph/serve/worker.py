@@ -10,16 +10,12 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import uvicorn
-from prometheus_client import make_wsgi_app
 
 from nbgraph.engine import loop
 from nbgraph.errors import NbgraphError
@@ -28,6 +24,7 @@ from nbgraph.serve.captures import Captures
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.handover import App, Farewell, inherited, leave
 from nbgraph.serve.http import Gateway
+from nbgraph.serve.inspection import inspected
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.limits import Limits
 from nbgraph.serve.metrics import Metrics
@@ -82,9 +79,8 @@ def run(settings: Settings) -> None:
         Captures.of_project(settings.project, graph),
     )
     pipeline = _joined(gateway, metrics, settings)
-    with _metrics_server(
-        settings, metrics, {"/failures": failures.json, "/captures": gateway.captures.json}
-    ) as metrics_port:
+    watched = inspected(settings.metrics_host, settings.metrics_port, metrics, failures, gateway.captures)
+    with watched as metrics_port:
         asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, pipeline))
     gateway.close()
     if pipeline is not None:
@@ -128,7 +124,8 @@ async def _serve(
     pipeline: Pipeline | None,
 ) -> None:
     farewell = Farewell(gateway)
-    server = _Server(_configuration(farewell if settings.listen_fd is not None else gateway))
+    has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
+    server = _Server(_configuration(farewell if has_heir else gateway))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -141,8 +138,9 @@ async def _serve(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     metrics.draining.set(1)
+    farewell.is_leaving = True
     if settings.listen_fd is not None:
-        await leave(server, farewell, lambda: gateway.in_flight, settings.grace_seconds)
+        await leave(server, lambda: gateway.in_flight, settings.grace_seconds)
     await _drain(gateway, settings)
     if pipeline is not None:
         await there(pipeline.drain(settings.grace_seconds))
@@ -206,37 +204,3 @@ def _report_ready(settings: Settings, port: int, metrics_port: int) -> None:
         unfinished = settings.ready_file.with_suffix(".part")
         unfinished.write_text(json.dumps({"pid": os.getpid(), "port": port, "metrics_port": metrics_port}))
         unfinished.replace(settings.ready_file)  # whoever waits for the file finds it whole
-
-
-class _Threads(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Silent(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """A line for every scrape would drown the steps' own."""
-
-
-@contextmanager
-def _metrics_server(settings: Settings, metrics: Metrics, pages: Mapping[str, Callable[[], bytes]]) -> Iterator[int]:
-    """Metrics, failures and captures on a port of their own, which is never published beyond this machine; gives the port."""
-    numbers = make_wsgi_app(metrics.registry)
-
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if environ["REQUEST_METHOD"] == "DELETE" and path.startswith("/failures/"):
-            failures.forget(path.removeprefix("/failures/"))
-            path = "/failures"
-        if path == "/failures":
-            start("200 OK", [("Content-Type", "application/json")])
-            return [failures.json()]
-        return numbers(environ, start)  # type: ignore[no-any-return]
-
-    server = make_server(settings.metrics_host, settings.metrics_port, answer, _Threads, _Silent)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
