@@ -14,6 +14,7 @@ from nbgraph.engine.plan import Answers, Plan
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of
+from nbgraph.serve.captures import Captures
 from nbgraph.serve.outcome import ANSWER, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
 from nbgraph.serve.protocol import reply_to
@@ -59,8 +60,11 @@ class _Asked:
 class Callers:
     """Runs the first function's part of their events, and brings the answers; on nbgraph's loop thread."""
 
-    def __init__(self, plan: Plan, part: Part, broker: Broker, seconds: float) -> None:
+    def __init__(
+        self, plan: Plan, part: Part, broker: Broker, seconds: float, captures: Captures | None = None
+    ) -> None:
         self._plan, self._part, self._broker, self._seconds = plan, part, broker, seconds
+        self._captures = captures
         self._asked: dict[str, _Asked] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._inbox: Inbox | None = None
@@ -108,7 +112,8 @@ class Callers:
         current.set(passage)
         try:
             async with asyncio.timeout(seconds):
-                answers = await self._plan.aanswers(event)
+                plan = self._plan if self._captures is None else self._captures.plan(self._plan, event)
+                answers = await plan.aanswers(event)
                 if accepted is not None:
                     accepted()
                 return await self._answer(event, answers, asked, passage)

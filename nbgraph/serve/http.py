@@ -21,6 +21,7 @@ from nbgraph.serve import chunks, wish
 from nbgraph.serve.about import OPEN, RESERVED, about
 from nbgraph.serve.answer import Reply, error_of
 from nbgraph.serve.callers import Callers
+from nbgraph.serve.captures import Captures
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.later import Later
@@ -41,13 +42,17 @@ RETRY = {429: b"1", 503: b"2"}  # seconds after which it is worth to ask again
 class Gateway:
     """The ASGI application of one graph."""
 
-    def __init__(self, graph: Graph, metrics: Metrics, failures: Failures, keys: Keys, limits: Limits) -> None:
+    def __init__(
+        self, graph: Graph, metrics: Metrics, failures: Failures, keys: Keys, limits: Limits,
+        captures: Captures | None = None,
+    ) -> None:  # fmt: skip
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
         self.in_flight = 0
         self._metrics, self._keys, self.limits = metrics, keys, limits
         self.tracing = Tracing(tracer())
-        self.runner = Runner(graph, metrics.tally, failures, self.tracing)
+        self.captures = captures or Captures(graph)
+        self.runner = Runner(graph, metrics.tally, failures, self.tracing, self.captures)
         self.protocol = Protocol(self.runner.plan)
         self.requests = Requests()
         self._later = Later(self.runner, self.requests, limits)

@@ -108,5 +108,5 @@ def _gauges(loads: dict[str, Load]) -> list[GaugeMetricFamily]:
         gauge("backlog", "Messages that wait or are worked on", lambda load: load.backlog),
         gauge("waiting", "Messages that wait", lambda load: load.waiting),
         gauge("unacknowledged", "Messages out with a worker", lambda load: load.in_flight),
-        gauge("oldest_seconds", "Age of the oldest message", lambda load: load.oldest_seconds),
+        gauge("age_seconds", "Age of the oldest message", lambda load: load.oldest_seconds),
     ]

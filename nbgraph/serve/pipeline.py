@@ -15,6 +15,7 @@ from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.serve.callers import Callers
+from nbgraph.serve.captures import Captures
 from nbgraph.serve.checkpoint import Checkpoint
 from nbgraph.serve.outcome import ANSWER, DONE, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
@@ -34,12 +35,19 @@ class Pipeline:
     """Everything of it runs on nbgraph's loop thread, where the steps run too."""
 
     def __init__(
-        self, plan: Plan, part: Part, broker: Broker, tracing: Tracing | None = None, *, seconds: float = 60.0
+        self,
+        plan: Plan,
+        part: Part,
+        broker: Broker,
+        *,
+        tracing: Tracing | None = None,
+        captures: Captures | None = None,
+        seconds: float = 60.0,
     ) -> None:
         self._plan = plan
-        self._tracing = tracing or Tracing(None)
+        self._tracing, self._captures = tracing or Tracing(None), captures
         self._part, self._broker = part, broker
-        self.callers = Callers(plan, part, broker, seconds)
+        self.callers = Callers(plan, part, broker, seconds, captures)
         self._readers: list[asyncio.Task[None]] = []
         self._working: set[asyncio.Task[None]] = set()
         self._gate = asyncio.Semaphore(IN_FLIGHT)
@@ -143,6 +151,7 @@ class Pipeline:
         event = event_of(unpack(message.body), message.key, dict(message.headers))
         current.set(passage)
         try:
+            plan = plan if self._captures is None else self._captures.plan(plan, event)
             answers = await plan.aresume(name, event)
         except StepError as error:
             if isinstance(error.__cause__, RequestError):  # the caller's own mistake, not an event to be mended

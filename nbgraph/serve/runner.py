@@ -13,6 +13,7 @@ from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.serve.callers import Callers
+from nbgraph.serve.captures import Captures
 from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.lane import Lane
@@ -26,8 +27,8 @@ log = logging.getLogger("nbgraph.serve")
 class Runner:
     """Runs the events of one graph: async ones together, sync ones in their lane."""
 
-    def __init__(self, graph: Graph, tally: Tally, failures: Failures, tracing: Tracing) -> None:
-        self._tally, self._failures = tally, failures
+    def __init__(self, graph: Graph, tally: Tally, failures: Failures, tracing: Tracing, captures: Captures) -> None:
+        self._tally, self._failures, self._captures = tally, failures, captures
         self._early: EarlyAnswers | None = None
         if graph.responder is not None and goes_on_after_answer(graph):
             self._early = EarlyAnswers(graph.responder)
@@ -73,7 +74,7 @@ class Runner:
         if self._callers is not None:
             way = self._watched(event, body, self._asked(event, seconds, accepted, is_kept))
         elif self.plan.is_async:
-            way = self._watched(event, body, self.plan.arun(event))
+            way = self._watched(event, body, self._captures.plan(self.plan, event).arun(event))
         else:
             way = self._lane.run(partial(self._answer, event, body))
         run = asyncio.ensure_future(way)
@@ -87,7 +88,7 @@ class Runner:
         seen: list[Seen] = []
         record.set(seen)
         try:
-            return self.plan.answer_to(event)
+            return self._captures.plan(self.plan, event).answer_to(event)
         except StepError as error:
             self._failed(event, body, seen, error)
             raise

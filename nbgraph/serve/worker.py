@@ -70,14 +70,8 @@ def run(settings: Settings) -> None:
     metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
     graph.report_metric = metrics.metric
     tracing.set_up(graph.name)
-    gateway = Gateway(
-        graph,
-        metrics,
-        failures,
-        Keys.of_file(settings.key_file),
-        settings.limits,
-        Captures.of_project(settings.project, graph),
-    )
+    keys, captures = Keys.of_file(settings.key_file), Captures.of_project(settings.project, graph)
+    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures)
     pipeline = _joined(gateway, metrics, settings)
     watched = inspected(settings.metrics_host, settings.metrics_port, metrics, failures, gateway.captures)
     with watched as metrics_port:

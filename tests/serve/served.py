@@ -38,7 +38,7 @@ def served(graph: Graph, connect: Connect | None = None, limits: Limits | None =
         plans = [gateway.runner.plan, *(gateway.tracing.watching(function.graph.plan()) for function in functions[1:])]
         for plan, part in zip(plans, parts, strict=True):
             broker = loop.complete(connect())
-            pipelines.append(Pipeline(plan, part, broker, gateway.tracing, seconds=gateway.limits.seconds))
+            pipelines.append(Pipeline(plan, part, broker, tracing=gateway.tracing, seconds=gateway.limits.seconds))
             loop.complete(pipelines[-1].open())
         gateway.join(pipelines[0].callers)
     try:

@@ -63,7 +63,7 @@ def test_queues_tell_what_waits_and_what_became_of_the_rest() -> None:
         await asyncio.sleep(0.05)
         waiting = await asyncio.to_thread(read, metrics)
         assert (waiting["nbgraph_queue_waiting,jobs"], waiting["nbgraph_queue_backlog,jobs"]) == (3, 3)
-        assert waiting["nbgraph_queue_oldest_seconds,jobs"] >= 0.04
+        assert waiting["nbgraph_queue_age_seconds,jobs"] >= 0.04
         await worker.open()
         await asyncio.gather(*asked, return_exceptions=True)
         await asyncio.sleep(0.05)
