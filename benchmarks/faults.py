@@ -5,7 +5,6 @@ the deployment are killed; the table tells what was lost, done twice, out of ord
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -91,10 +90,10 @@ def run(target: str, fault: Fault) -> Outcome:
         graph = departures(recorder.address)
         with graph.deploy(target, replicas={"judging": fault.workers}, progress=False) as deployment:
             callers = _Callers(deployment, rows)
-            striker = threading.Thread(target=_strike, args=(deployment, target, fault, recorder, callers))
-            striker.start()
-            answers = callers.run()
-            striker.join()
+            with ThreadPoolExecutor(1) as striker:
+                struck = striker.submit(_strike, deployment, target, fault, recorder, callers)
+                answers = callers.run()
+            struck.result()
             found = Outcome(len(rows), longest=callers.longest(), seconds=callers.seconds)
             found.dead = len({letter.event.body["number"] for letter in deployment.failures()}) if fault.poison else 0
             recorder.wait(len(expected))
@@ -166,7 +165,7 @@ def _strike(deployment: Deployment, target: str, fault: Fault, recorder: Recorde
     """At equal parts of the way: one strike in its middle, two at its thirds."""
     victims = VICTIMS[target](deployment)
     for number, strike in enumerate(fault.strikes, 1):
-        recorder.wait(fault.events * number // (len(fault.strikes) + 1), PATIENCE)
+        recorder.wait(fault.events * number // (len(fault.strikes) + 1), 600)
         callers.struck()
         strike(deployment, victims)
 
