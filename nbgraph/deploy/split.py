@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from nbgraph.engine.remembers import remembers
 from nbgraph.errors import DeployError
 from nbgraph.graph import topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
@@ -164,6 +165,7 @@ class _Cut:
         self._graph, self._owners = graph, owners
         self._queues = {step.name: step for step in graph.steps if is_queue(step)}
         self._handler = next((edge.target for edge in graph.edges if topology.is_whole_graph(edge)), None)
+        self._remembered: dict[str, bool] = {}  # by border
 
     def part(self, function: str) -> Graph:
         """The graph of one function: its steps, and the sides of the borders that are its own."""
@@ -247,7 +249,23 @@ class _Cut:
         arguments: dict[str, Any] = {"queue": name}
         if queue is not None:
             arguments |= _arguments(queue)
+        if arguments.get("key") is None and self._is_remembered(name):
+            # What the steps behind it remember is one for all events, so these come one by one, and in their order.
+            arguments |= {"key": "$key", "shards": 1}
         return Step(name, handler, MappingProxyType(arguments))
+
+    def _is_remembered(self, border: str) -> bool:
+        """Whether an event that comes over the border gets to a step that has a memory of those before it."""
+        if border not in self._remembered:
+            kinds = [EdgeKind.FLOW, EdgeKind.ERROR, EdgeKind.CYCLE]
+            inside = [edge for edge in self._graph.edges if not self._crosses(edge)]
+            following = topology.successors([step.name for step in self._graph.steps], inside, kinds=kinds)
+            starts = [
+                edge.target for edge in self._graph.edges if self._crosses(edge) and self._queue_of(edge) == border
+            ]
+            behind = topology.reachable(following, starts)
+            self._remembered[border] = any(remembers(self._graph, self._graph.spec(name)) for name in behind)
+        return self._remembered[border]
 
 
 def is_queue(step: Step) -> bool:

@@ -58,8 +58,8 @@ class Call:
 
     @property
     def remembers(self) -> bool:
-        """Whether the step has a `state` that goes from one event to the next."""
-        if inspect.isroutine(self.target) or inspect.isclass(self.target):
+        """Whether the step has a `state` that outlives an event, as what it gathers of one event does not."""
+        if self.gathered is not None or inspect.isroutine(self.target) or inspect.isclass(self.target):
             return False
         kinds = [kind for kind in type(self.target).__mro__ if kind is not Handler]
         return "state" in getattr(self.target, "__dict__", {}) or any("state" in vars(kind) for kind in kinds)

@@ -9,6 +9,7 @@ import pytest
 from nbgraph import Event, Graph
 from nbgraph.deploy.split import split
 from nbgraph.engine import loop
+from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.steps import AggregateByKey, FieldAggregator, Queue, SlidingWindows
@@ -84,7 +85,8 @@ def noting(graph, noted):
     def note(event):
         noted[event.key].append(event.body)
 
-    graph.step("remember").to(Queue(f"{graph.name}-out", key="$key", shards=2)).to(
+    last = graph.steps[-1].name
+    graph.step(last).to(Queue(f"{graph.name}-out", key="$key", shards=2)).to(
         note, "note", function="end", full_event=True
     )
     return graph
@@ -165,6 +167,60 @@ def test_a_message_that_comes_again_is_not_taken_in_twice(connect, request):
 
     loop.complete(story())
     assert dict(noted) == in_notebook(counted, name, bodies)
+
+
+def test_without_a_key_all_events_share_one_memory_over_the_workers(connect, request):
+    name, noted = f"unkeyed-{request.node.callspec.id}", defaultdict(list)
+    graph = queued(name, key=None, shards=1)
+    graph.step("first").to("Batch", "remember", max_events=3)
+
+    async def story():
+        async with Fleet(noting(graph, noted), connect) as fleet:
+            await fleet.more("work")
+            for number in range(10):
+                await fleet.ask(number)
+            await until(lambda: len(noted[None]) >= 3)
+
+    loop.complete(story())
+    assert noted[None] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+
+
+def test_branches_come_together_from_two_queues(connect, request):
+    name, noted = f"joined-{request.node.callspec.id}", defaultdict(list)
+    graph = Graph(name)
+    start = graph.to("(event)", "take")
+    for branch, code in (("left", "(event * 2)"), ("right", "(event * 10)")):
+        start.to(Queue(f"{name}-{branch}")).to(code, branch, function=branch)
+    graph.add_step("Merge", "remember", after=["left", "right"], function="work")
+
+    async def story():
+        async with Fleet(noting(graph, noted), connect) as fleet:
+            await fleet.more("work")
+            for number in range(12):
+                await fleet.ask(number)
+            await until(lambda: len(noted[None]) >= 12)
+
+    loop.complete(story())
+    assert sorted(map(sorted, noted[None])) == [[2 * number, 10 * number] for number in range(12)]
+
+
+def test_what_is_too_much_to_remember_is_a_dead_letter_that_says_so(server):
+    noted, large = defaultdict(list), "x" * 3_500_000
+    graph = queued("heavy", shards=1)
+    graph.step("first").to("Batch", "remember", max_events=5, key="$key").to("([len(each['text']) for each in event])")
+
+    async def story():
+        async with Fleet(noting(graph, noted), lambda: NatsBroker.connect(server.url, token=server.token)) as fleet:
+            for text in ("a", large, large):
+                await fleet.ask({"card": "a", "text": text})
+            with pytest.raises(RemoteError, match=r'takes 8,388,608 in one piece.+"remember" 7,000,'):
+                await fleet.ask({"card": "a", "text": large})
+            for text in ("bc", "d"):
+                await fleet.ask({"card": "a", "text": text})
+            await until(lambda: noted["a"])
+
+    loop.complete(story())
+    assert dict(noted) == {"a": [[1, 3_500_000, 3_500_000, 2, 1]]}
 
 
 def test_a_batch_goes_in_time_although_the_worker_that_had_it_is_gone(connect, request):
