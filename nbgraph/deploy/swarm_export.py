@@ -17,8 +17,8 @@ Build the images, and {where}:
 {builds}
 ```
 
-{node}Make the secrets, which stand in no file here, and start; ask it something on the node that `docker stack ps` names
-for the gateway; stop it:
+{node}Make the secrets, which stand in no file here, and start; ask it something on the node that `docker stack ps`
+names for the gateway; stop it:
 
 ```
 {label}SECRETS="$(sh {script})" docker stack deploy {options}-c stack.yaml {name}

@@ -123,6 +123,22 @@ def test_the_same_bytes_again_and_no_secret_among_them(
     assert not any(text.encode() in content for text in secrets.values() for content in contents(first.folder).values())
 
 
+def test_every_target_means_the_same_containers(parts: Graph, tmp_path: Path) -> None:
+    for target in ("compose", "swarm", "kubernetes"):
+        parts.export(tmp_path / target, target)
+    composed = yaml.safe_load((tmp_path / "compose" / "compose.yaml").read_text())["services"]
+    swarmed = yaml.safe_load((tmp_path / "swarm" / "stack.yaml").read_text())["services"]
+    for name in ("orders", "rating", "adding"):
+        text = (tmp_path / "kubernetes" / "manifests" / "functions" / f"{name}.yaml").read_text()
+        (container,) = next(yaml.safe_load_all(text))["spec"]["template"]["spec"]["containers"]
+        options = composed[name]["command"]
+        assert [composed[name]["image"]] * 2 == [swarmed[name]["image"], container["image"]]
+        assert (swarmed[name]["command"][-4:], container["args"][-4:]) == (options, options)
+        megabytes = int(swarmed[name]["deploy"]["resources"]["limits"]["memory"]) // 2**20
+        limits = composed[name]["mem_limit"], container["resources"]["limits"]["memory"]
+        assert limits == (f"{megabytes}m", f"{megabytes}Mi")
+
+
 def test_secrets_are_made_once_and_for_their_owner(parts: Graph, tmp_path: Path) -> None:
     parts.export(tmp_path / "x")
     environment = {**os.environ, "NBGRAPH_SECRETS": str(tmp_path / "secrets")}
