@@ -40,6 +40,7 @@ def deploy(
     autoscale: Mapping[str, tuple[int, int, float]] | None,
     durability: str | None,
     registry: str | None,
+    capture: float,
     timeout: float,
     progress: bool,
 ) -> Deployment:
@@ -48,7 +49,9 @@ def deploy(
     functions = split(graph)
     wanted = replicas_of(functions, replicas, has_one_door=target != "swarm")
     rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
-    recipe = Recipe(base_image, tuple(requirements or ()))
+    if not 0 <= capture <= 1:
+        raise DeployError(f"capture={capture!r} is no part of all events; expected 0 to 1, such as 0.01.")
+    recipe = Recipe(base_image, tuple(requirements or ()), capture, tuple(sorted(graph.redacted)))
     if name is not None and (running := _running(_checked(name), target, port, host, api_key)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +13,9 @@ import httpx
 import msgspec
 
 from nbgraph.debug.failure import Failure
+from nbgraph.debug.trace import Trace
 from nbgraph.deploy.autoscale import Autoscaler, Rule
+from nbgraph.deploy.captures import joined
 from nbgraph.deploy.failed import of_letter, of_worker
 from nbgraph.deploy.fleet import Fleet
 from nbgraph.deploy.foreign import ForeignFleet
@@ -65,6 +68,8 @@ class Deployment:
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
         self._is_stopped = False
+        self._is_steady = threading.Event()  # cleared while others take the workers' places
+        self._is_steady.set()
         if isinstance(hosted, Fleet):
             hosted.on_stop = self.stop  # for other processes that ask for it
         _HERE[hosted.target, self.name] = self
@@ -90,6 +95,11 @@ class Deployment:
         return _held(name, target) or next((cls(found) for found in _elsewhere(name, target)), None)
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether it was ended by `stop`, from here or from another process."""
+        return self._is_stopped
+
+    @property
     def functions(self) -> list[str]:
         """The names of its functions; callers reach the first."""
         return self._hosted.functions
@@ -108,7 +118,7 @@ class Deployment:
             content = encode(body)
             given.setdefault("Content-Type", "application/json")
         try:
-            response = self._caller.post(path, content=content, headers=given)
+            response = self._posted(path, content, given)
         except (httpx.HTTPError, RuntimeError) as error:
             if self._is_stopped:
                 raise DeployError(f'Deployment "{self.name}" is stopped; deploy the graph again.') from error
@@ -170,6 +180,15 @@ class Deployment:
             for place in self._places():
                 httpx.delete(f"{place}/{event.id}", trust_env=False)
 
+    def captures(self) -> list[Trace]:
+        """The events that were recorded last, the newest last, each with the frames of all functions it went through.
+
+        Which part of all events is recorded is told to `graph.deploy(capture=0.01)`; `trace.replay()` runs one again.
+        """
+        places = [url.replace("/metrics", "/captures") for url in self.metrics_urls]
+        found = [capture for place in places for capture in httpx.get(place, trust_env=False).json()]
+        return joined(found, self.graph)
+
     def parity(self, events: Iterable[Any]) -> pandas.DataFrame:
         """What the notebook and the deployment answer to the same events, side by side."""
         graph = self._known(None)
@@ -203,7 +222,12 @@ class Deployment:
             self.recipe = replace(self.recipe, base_image=base_image)
         with told(progress) as say:
             say("Capturing what the steps use")
-            changed = self._hosted.update(self.recipe.projects(functions), wanted, say)
+            projects = self.recipe.projects(functions)
+            self._is_steady.clear()
+            try:
+                changed = self._hosted.update(projects, wanted, say)
+            finally:
+                self._is_steady.set()
         self.graph = graph
         if self._scaler is not None:
             self._scaler.keep(self.functions)
@@ -234,6 +258,20 @@ class Deployment:
     def __repr__(self) -> str:
         state = "stopped" if self._is_stopped else f"at {self.url}"
         return f"<Deployment {self.name!r} on {self._hosted.target}, {state}>"
+
+    def _posted(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """The answer; whoever comes while a gateway gives its place to another waits, and asks again."""
+        while True:
+            was_steady = self._is_steady.is_set()
+            try:
+                response = self._caller.post(path, content=content, headers=headers)
+            except httpx.TransportError:
+                if was_steady and self._is_steady.is_set():
+                    raise
+            else:
+                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or was_steady and self._is_steady.is_set():
+                    return response
+            self._is_steady.wait()
 
     def _places(self) -> list[str]:
         """Where workers tell of failures."""

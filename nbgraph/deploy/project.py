@@ -17,9 +17,12 @@ IGNORED = b"README.md\ncompose.yaml\nnbgraph.json\nsecrets.sh\napi_key\n.git\n"
 
 
 def project_files(
-    function: Function, base_image: str | None = None, requirements: Sequence[str] = ()
+    function: Function,
+    base_image: str | None = None,
+    requirements: Sequence[str] = (),
+    more: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
-    """All files of the project of one function; where and how it runs is not among them.
+    """All files of the project of one function, and `more` that its worker reads; where it runs is not among them.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
@@ -28,7 +31,7 @@ def project_files(
     ['.dockerignore', 'Dockerfile', 'graph.yaml', 'handlers.py', 'requirements.txt']
     """
     project = capture(function.graph, requirements)
-    running = project.contents()
+    running = {**project.contents(), **(more or {})}
     files = {
         **running,
         "runtime/requirements.txt": runtime_requirements(is_part=function.is_part).text().encode(),

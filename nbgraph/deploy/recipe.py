@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,14 +10,25 @@ from nbgraph.deploy.project import project_files
 from nbgraph.deploy.services import Projects
 from nbgraph.deploy.split import Function
 
+CAPTURE = "capture.json"  # what a worker finds its sample in
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The base of the images, where it is not the usual one, and what is to be installed beside what was found."""
+    """The base of the images, where it is not the usual one, and what is to be installed beside what was found.
+
+    `capture`: the part of all events that the workers record, with dots for the fields that are `redacted`.
+    """
 
     base_image: str | None = None
     requirements: tuple[str, ...] = ()
+    capture: float = 0.0
+    redacted: tuple[str, ...] = ()
 
     def projects(self, functions: Iterable[Function]) -> Projects:
         """Each function with the files that it becomes."""
-        return [(function, project_files(function, self.base_image, self.requirements)) for function in functions]
+        more = {CAPTURE: self._capture()} if self.capture else {}
+        return [(function, project_files(function, self.base_image, self.requirements, more)) for function in functions]
+
+    def _capture(self) -> bytes:
+        return json.dumps({"sample": self.capture, "redacted": list(self.redacted)}).encode() + b"\n"

@@ -327,6 +327,7 @@ class Doors:
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
+        capture: float = 0.0,
         timeout: float = 180,
         progress: bool = True,
     ) -> Deployment:
@@ -339,8 +340,8 @@ class Doors:
 
         return deploy(
             self, target, name=name, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
-            requirements=requirements, autoscale=autoscale, durability=durability, registry=registry, timeout=timeout,
-            progress=progress,
+            requirements=requirements, autoscale=autoscale, durability=durability, registry=registry, capture=capture,
+            timeout=timeout, progress=progress,
         )  # fmt: skip
 
 
