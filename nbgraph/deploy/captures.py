@@ -10,7 +10,7 @@ from nbgraph.graph.graph import Graph
 
 
 def joined(captures: Iterable[Mapping[str, Any]], graph: Graph | None) -> list[Trace]:
-    """A trace for every event, with the frames of all functions in the order they ended; the oldest event first.
+    """A trace for every event, with the frames of all functions in the order they began; the oldest event first.
 
     >>> def part(time, step):
     ...     frame = {"event_id": "e1", "step": step, "visit": 1, "input": 1, "edges": [], "error": None}

@@ -58,9 +58,9 @@ class Captures:
             return plan
         return replace(plan, observers=[_Capture(self, event, self._redaction), *plan.observers])
 
-    def keep(self, trace: Trace) -> None:
+    def keep(self, trace: Trace, began: float) -> None:
         """Keep it, and forget the oldest where there are too many."""
-        text = b'{"time":%.3f,' % time.time() + trace.to_json()[1:]
+        text = b'{"time":%.6f,' % began + trace.to_json()[1:]
         self._kept.append(text)
         self._bytes += len(text)
         while len(self._kept) > KEPT or self._bytes > MOST_BYTES:
@@ -76,12 +76,12 @@ class _Capture(Recorder):
     def __init__(self, captures: Captures, event: Event, redaction: Redaction) -> None:
         super().__init__(redaction)
         self._captures, self._told = captures, redaction
-        self._came = event.with_body(redaction.keep(event.body))
+        self._came, self._began = event.with_body(redaction.keep(event.body)), time.time()
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         super().finished(event, answers, error)
         answer, told = self._told.keep(self.answer), self._told.error(error)
         try:
-            self._captures.keep(Trace(self.frames, answer=answer, error=told, event=self._came))
+            self._captures.keep(Trace(self.frames, answer=answer, error=told, event=self._came), self._began)
         except (TypeError, ValueError, RecursionError):  # values that JSON can't hold; the event itself is unharmed
             return
