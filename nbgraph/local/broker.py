@@ -11,6 +11,8 @@ from nbgraph.errors import NbgraphError
 from nbgraph.streams.base import Broker
 from nbgraph.streams.server import NatsServer
 
+KAFKA = "NBGRAPH_KAFKA"  # the environment's word for where Kafka's brokers are
+
 _starting = threading.Lock()
 
 
@@ -19,15 +21,27 @@ def check(streams: str) -> None:
 
     >>> check("rabbit")
     Traceback (most recent call last):
-    nbgraph.errors.NbgraphError: streams='rabbit' is not known; expected "memory" or "nats".
+    nbgraph.errors.NbgraphError: streams='rabbit' is not known; expected "memory", "nats" or "kafka".
     """
-    if streams != "nats":
-        raise NbgraphError(f'streams={streams!r} is not known; expected "memory" or "nats".')
+    if streams not in ("nats", "kafka"):
+        raise NbgraphError(f'streams={streams!r} is not known; expected "memory", "nats" or "kafka".')
+    if streams == "kafka" and not os.environ.get(KAFKA):
+        raise NbgraphError(
+            f'streams="kafka" needs the address of a Kafka broker in the environment, {KAFKA}="host:9092"; a NATS '
+            'server comes along with nbgraph: streams="nats".'
+        )
 
 
 async def connect(streams: str) -> Broker:
-    """A connection of its own to the broker; the embedded NATS server is started at the first use."""
-    from nbgraph.streams.nats import NatsBroker  # its client is not for those who never ask for it
+    """A connection of its own to the broker; the embedded NATS server is started at the first use.
+
+    The clients of brokers are loaded here, since most who import nbgraph never ask for one.
+    """
+    if streams == "kafka":
+        from nbgraph.streams.kafka import KafkaBroker
+
+        return await KafkaBroker.connect(os.environ[KAFKA], spread=1)
+    from nbgraph.streams.nats import NatsBroker
 
     server = await loop.on_thread(embedded_server)
     return await NatsBroker.connect(server.url, token=server.token)

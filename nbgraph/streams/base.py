@@ -7,6 +7,7 @@ shard are delivered one at a time and in order; a full queue makes the publisher
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 from nbgraph.errors import NbgraphError
 
+LOOK = 0.02  # seconds between two looks at a queue that is to run dry
 UNSHARDED = 64  # messages of an unkeyed queue that one reader may have at once
 
 
@@ -132,7 +134,7 @@ class Broker(Protocol):
         """Drop the queue with all that it holds; nothing happens where it is not there."""
 
     def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:
-        """Deliveries, shared among all who read the queue; closing the iterator ends the reading.
+        """Deliveries, shared among all who read the queue; closing the iterator ends the reading, and their use.
 
         `keeps_leases`: they do not run out as long as this process lives, whatever keeps it busy.
         """
@@ -142,6 +144,11 @@ class Broker(Protocol):
 
     async def load(self, queue: QueueSpec) -> Load:
         """What waits, what is being worked on, and how old the oldest of all is."""
+
+    async def drained(self, queue: QueueSpec) -> None:
+        """Returns when nothing waits and nothing is worked on: the end of a queue that nobody writes to any more."""
+        while (await self.load(queue)).backlog:
+            await asyncio.sleep(LOOK)
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
         """Put a message among the dead letters."""

@@ -1,4 +1,4 @@
-"""What every transport promises: the same stories over memory and a real NATS server."""
+"""What every transport promises: the same stories over memory, a real NATS server, and Kafka's protocol."""
 
 import asyncio
 
@@ -8,6 +8,7 @@ from nbgraph.streams.base import Load, Message, QueueSpec, StaleError
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
+from tests.streams.kafka_cluster import mock_cluster
 
 
 @pytest.fixture(scope="module")
@@ -16,18 +17,44 @@ def server():
         yield running
 
 
-@pytest.fixture(params=["memory", "nats"])
-def play(request):
-    """Runs a story with a broker."""
-    server = request.getfixturevalue("server") if request.param == "nats" else None
+@pytest.fixture(scope="module")
+def cluster():
+    with mock_cluster() as servers:
+        yield servers
 
-    def run(story):
+
+@pytest.fixture(params=["memory", "nats", "kafka"])
+def connect(request):
+    """Makes connections to one broker."""
+    if request.param == "memory":
+        broker = MemoryBroker()
+
+        async def same():
+            return broker
+
+        return same
+    if request.param == "nats":
+        server = request.getfixturevalue("server")
+        return lambda: NatsBroker.connect(server.url, token=server.token)
+    kafka = pytest.importorskip("nbgraph.streams.kafka")
+    servers = request.getfixturevalue("cluster")
+    # The mock cluster shares partitions anew a second before a session would end, not when all members have come.
+    quick = {"session.timeout.ms": 1400, "heartbeat.interval.ms": 100}
+    return lambda: kafka.KafkaBroker.connect(servers, makes_topics=False, consumer=quick)
+
+
+@pytest.fixture
+def play(connect):
+    """Runs a story with one connection, or several."""
+
+    def run(story, connections=1):
         async def told():
-            broker = MemoryBroker() if server is None else await NatsBroker.connect(server.url, token=server.token)
+            brokers = [await connect() for _ in range(connections)]
             try:
-                return await asyncio.wait_for(story(broker), 30)
+                return await asyncio.wait_for(story(*brokers), 30)
             finally:
-                await broker.close()
+                for broker in brokers:
+                    await broker.close()
 
         return asyncio.run(told())
 
@@ -49,11 +76,13 @@ def test_a_message_arrives_whole_and_is_gone_when_acknowledged(play, request):
         await broker.declare(spec)
         await broker.publish(spec, Message("m1", b"body", key="k", headers={"a": "b"}))
         before = await broker.backlog(spec)
-        (delivery,) = await take(broker.read(spec), 1)
+        deliveries = broker.read(spec)
+        (delivery,) = await take(deliveries, 1)
         await delivery.ack()
-        return delivery.message, delivery.attempt, before, await broker.backlog(spec)
+        await broker.drained(spec)
+        return delivery.message, delivery.attempt, before
 
-    assert play(story) == (Message("m1", b"body", "k", {"a": "b"}), 1, 1, 0)
+    assert play(story) == (Message("m1", b"body", "k", {"a": "b"}), 1, 1)
 
 
 def test_the_load_tells_what_waits_what_is_out_and_how_old_the_oldest_is(play, request):
@@ -94,7 +123,9 @@ def test_a_refused_message_comes_again_counted(play, request):
     assert play(story) == [1, 2, 3]
 
 
-def test_deliveries_of_a_shard_are_counted(play, request):
+def test_deliveries_of_a_shard_are_counted(play, request, connect):
+    if "kafka" in request.node.name:
+        pytest.skip("Kafka counts no deliveries over readers: `turn` is None there")
     spec = queue(request, is_keyed=True)
 
     async def story(broker):
@@ -150,7 +181,8 @@ def test_a_full_queue_makes_the_publisher_wait(play, request):
         late = asyncio.create_task(broker.publish(spec, Message("m2", b"x")))
         await asyncio.sleep(0.2)
         was_waiting = not late.done()
-        (delivery,) = await take(broker.read(spec), 1)
+        deliveries = broker.read(spec)
+        (delivery,) = await take(deliveries, 1)
         await delivery.ack()
         await asyncio.wait_for(late, 5)
         return was_waiting, await broker.backlog(spec)
@@ -185,6 +217,97 @@ def test_each_key_keeps_its_order_over_several_readers(play, request):
         return seen
 
     assert play(story) == {key: list(range(10)) for key in "abcdef"}
+
+
+def test_a_key_keeps_its_order_when_its_reader_dies(play, request):
+    spec = queue(request, shards=2, is_keyed=True, lease=1.0)
+
+    async def story(first, second):
+        await first.declare(spec)
+        await second.declare(spec)
+        for number in range(4):
+            await first.publish(spec, Message(f"m{number}", f"{number}".encode(), key="k"))
+        dying = first.read(spec)
+        found = []
+        for _ in range(2):
+            delivery = await anext(dying)
+            found.append((delivery.message.body, delivery.attempt))
+            if delivery.message.body != b"1":
+                await delivery.ack()
+        await dying.aclose()  # with one message done and one in hand
+        deliveries = second.read(spec)
+        for _ in range(3):
+            delivery = await anext(deliveries)
+            found.append((delivery.message.body, delivery.attempt))
+            await delivery.ack()
+        await second.drained(spec)
+        return found
+
+    assert play(story, connections=2) == [(b"0", 1), (b"1", 1), (b"1", 2), (b"2", 1), (b"3", 1)]
+
+
+def test_a_message_that_was_published_again_after_a_crash_is_worked_on_once(play, request):
+    spec = queue(request)
+
+    async def story(first, second):
+        await first.declare(spec)
+        await second.declare(spec)
+        deliveries, seen = first.read(spec), []
+        for broker in (first, second):  # whoever took over makes the same messages again
+            for number in range(2):
+                await broker.publish(spec, Message(f"m{number}", b"x"))
+        await second.publish(spec, Message("m2", b"x"))
+        while "m2" not in seen:
+            delivery = await anext(deliveries)
+            seen.append(delivery.message.id)
+            await delivery.ack()
+        await first.drained(spec)
+        return sorted(seen)
+
+    assert play(story, connections=2) == ["m0", "m1", "m2"]
+
+
+def test_a_queue_is_drained_when_all_of_it_is_done(play, request):
+    spec = queue(request)
+
+    async def story(broker):
+        await broker.declare(spec)
+        for number in range(3):
+            await broker.publish(spec, Message(f"m{number}", b"x"))
+        done = []
+
+        async def work():
+            async for delivery in broker.read(spec):
+                await asyncio.sleep(0.05)
+                if delivery.attempt == 1:
+                    await delivery.nack()
+                else:
+                    done.append(delivery.message.id)
+                    await delivery.ack()
+
+        worker = asyncio.create_task(work())
+        await broker.drained(spec)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        return sorted(done)
+
+    assert play(story) == ["m0", "m1", "m2"]
+
+
+def test_a_queue_that_is_removed_holds_nothing_when_it_is_made_again(play, request):
+    if "kafka" in request.node.name:
+        pytest.skip("the mock cluster can't remove topics; KafkaBroker asks Kafka to, which was not tried here")
+    spec = queue(request)
+
+    async def story(broker):
+        await broker.remove(spec)  # not there: nothing happens
+        await broker.declare(spec)
+        await broker.publish(spec, Message("m1", b"x"))
+        await broker.remove(spec)
+        await broker.declare(spec)
+        return await broker.load(spec)
+
+    assert play(story) == Load()
 
 
 def test_dead_letters_are_kept_with_their_reason_newest_first(play):

@@ -1,0 +1,85 @@
+"""Kafka: what its readers leave behind when they die, and how a graph's queues lead over it."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from nbgraph import Graph, NbgraphError
+from nbgraph.streams.base import Message, QueueSpec
+from tests.streams.kafka_cluster import mock_cluster
+
+kafka = pytest.importorskip("nbgraph.streams.kafka")
+SPEC = QueueSpec("poison")
+QUICK = {"session.timeout.ms": 1400, "heartbeat.interval.ms": 100}
+DIES = f"""
+import asyncio, os, sys
+from nbgraph.streams.base import QueueSpec
+from nbgraph.streams.kafka import KafkaBroker
+
+async def story():
+    broker = await KafkaBroker.connect(sys.argv[1], makes_topics=False, spread=1, consumer={QUICK})
+    spec = QueueSpec("poison")
+    await broker.declare(spec)
+    async for delivery in broker.read(spec, keeps_leases=True):
+        if delivery.message.id == "good":
+            await delivery.ack()
+        else:
+            os._exit(delivery.attempt)  # as a step would that ends its process
+
+asyncio.run(story())
+"""
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with mock_cluster() as address:
+        yield address
+
+
+def connect(servers):
+    return kafka.KafkaBroker.connect(servers, makes_topics=False, spread=1, consumer=QUICK)
+
+
+def test_a_message_that_ends_its_readers_is_counted_and_what_was_done_behind_it_stays_done(servers):
+    async def story():
+        broker = await connect(servers)
+        await broker.declare(SPEC)
+        await broker.publish(SPEC, Message("bad", b"x"))
+        dead = [await died(), await died()]
+        await broker.publish(SPEC, Message("good", b"x"))
+        deliveries = broker.read(SPEC)
+        delivery = await asyncio.wait_for(anext(deliveries), 20)
+        await deliveries.aclose()
+        await broker.close()
+        return dead, delivery.message.id, delivery.attempt
+
+    async def died():
+        child = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES, servers)
+        return await asyncio.wait_for(child.wait(), 20)
+
+    assert asyncio.run(story()) == ([1, 2], "bad", 3)
+
+
+def test_a_graphs_queues_over_kafka_give_the_same_answers(servers, monkeypatch):
+    monkeypatch.setenv("NBGRAPH_KAFKA", servers)
+    made = kafka.KafkaBroker.connect
+    monkeypatch.setattr(
+        kafka.KafkaBroker, "connect", lambda address, **options: made(address, makes_topics=False, **options)
+    )
+    graph = Graph("over-kafka")
+    graph.to("(event + 1)").to("Queue", "q").to("Batch", max_events=2).to("Queue", "r").to(sum)
+    assert list(graph.stream([1, 2, 3], streams="kafka")) == [5, 4]
+
+
+def test_without_an_address_the_way_out_is_told(monkeypatch):
+    monkeypatch.delenv("NBGRAPH_KAFKA", raising=False)
+    with pytest.raises(NbgraphError, match='streams="kafka" needs the address of a Kafka broker'):
+        Graph("none").run(1, streams="kafka")
+
+
+def test_the_missing_package_is_told():
+    code = "import sys; sys.modules['confluent_kafka'] = None; import nbgraph.streams.kafka"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "KafkaBroker needs the package confluent-kafka: pip install confluent-kafka" in done.stderr
