@@ -35,8 +35,8 @@ class Drawn:
     ({'strip': 'n0', 'upper': 'n1'}, 'e0')
     """
 
-    def __init__(self, graph: Graph, direction: str, closed: Collection[str] = ()) -> None:
-        whole = view(graph)
+    def __init__(self, graph: Graph, direction: str, closed: Collection[str] = (), *, first: str = "") -> None:
+        whole = view(graph).by_function(first) if first else view(graph)
         self.foldable = foldable(whole)
         self.functions = {node.name: node.function for node in whole.nodes}
         shown = folded(whole, closed) if closed else whole
@@ -58,6 +58,9 @@ class Drawn:
             "name": shown.name, "svg": "", "problem": "", "marks": MARKS, "steps": steps, "lines": lines,
             "folds": len(self.foldable), "isFolded": bool(closed),
         }  # fmt: skip
+        if first:  # every step stands in the frame of a function
+            self.data["functions"] = {f"f{number}": name for number, name in enumerate(shown.functions)}
+            self.data["of"] = {node.id: node.function for node in shown.nodes}
         try:
             self.data["svg"] = picture(shown, prefix="nbg", direction=direction)
         except NbgraphError as error:  # no engine, or a picture that it can't lay out: say so where it would stand

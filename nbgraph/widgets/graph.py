@@ -22,10 +22,12 @@ from nbgraph.widgets.changed import Handlers
 from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.inspect import inspected
 from nbgraph.widgets.pages import page
+from nbgraph.widgets.record import first_line
 from nbgraph.widgets.save import TYPES, saved
 from nbgraph.widgets.watch import Change, Watch
 
 OPEN = 60  # steps; of a larger graph the functions and inner graphs are folded at first
+TARGETS = ("process", "docker")  # where a click may deploy to
 Message = dict[str, Any]
 
 
@@ -40,7 +42,7 @@ class GraphWidget(anywidget.AnyWidget):
     >>> widget.close()
     """
 
-    _esm = module(*PICTURE, "panel.js", "events.js", "graph.js")
+    _esm = module(*PICTURE, "child.js", "panel.js", "events.js", "graph.js")
     _css = styles("graph.css")
 
     picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id
@@ -56,6 +58,7 @@ class GraphWidget(anywidget.AnyWidget):
         self._drawn = whole or Drawn(graph, "LR", self.closed)
         super().__init__(picture=self._drawn.data, breakpoints=list(self.watch.breakpoints))
         self._handlers = Handlers(graph)
+        self._deployed: anywidget.AnyWidget | None = None  # the view of what was deployed from here
         self._forget_cells = after_cells(self)
         self._views = (
             0  # open in browsers; with none yet the graph is watched all the same, since the cell may run it at once
@@ -69,6 +72,8 @@ class GraphWidget(anywidget.AnyWidget):
         """Free everything: the graph does not know this view any more."""
         self._forget_cells()
         self._leave()
+        if self._deployed is not None:
+            self._deployed.close()
         super().close()
 
     def refresh(self) -> None:
@@ -153,8 +158,28 @@ class GraphWidget(anywidget.AnyWidget):
                 self.send({"kind": "saved", **saved(self.graph, str(message["as"]), states, self.direction)})
             case "break" if step:
                 self.watch.break_at(step, Breakpoint(step) if message.get("on") else None)
+            case "deploy" if message.get("target") in TARGETS:
+                threading.Thread(
+                    target=self._deploy, args=(message["target"],), daemon=True, name="nbgraph-deploy"
+                ).start()
             case "hold" if step:
                 self._hold(step, is_held=bool(message.get("on")))
+
+    def _deploy(self, target: str) -> None:
+        """Host the graph, tell how it goes, and show the deployment below the picture."""
+        from nbgraph.widgets.deployment import DeploymentView
+
+        def told(text: str) -> None:
+            self.send({"kind": "deploying", "text": printable(text, 300)})
+
+        say: Any = told
+        try:
+            say(f"Deploying to {target}")
+            self._deployed = DeploymentView(self.graph.deploy(target, progress=say))
+            self.send({"kind": "child", "model": self._deployed.model_id})
+        except Exception as error:  # Docker, the network, what a step uses: one sentence says it
+            text = str(error) if isinstance(error, NbgraphError) else first_line(error)
+            self.send({"kind": "problem", "text": printable(text, 600)})
 
     def _hold(self, step: str, *, is_held: bool) -> None:
         try:

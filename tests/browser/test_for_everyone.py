@@ -8,8 +8,10 @@ from axe_playwright_python.sync_playwright import Axe
 from host import Host
 
 from nbgraph import Graph, StepError
+from nbgraph.deploy.pulse import FunctionPulse
 from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
+from nbgraph.widgets.deployment import DeploymentView
 from nbgraph.widgets.graph import GraphWidget
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
@@ -103,6 +105,30 @@ def test_the_builder_can_be_read(shown):
     host = shown(BuilderWidget(graph()), ("picture", "breakpoints", "direction", "sheet", "offered"))
     host.page.locator('[data-step][aria-label^="score"]').click()
     host.page.wait_for_selector(".nbg-form")
+    assert audited(host) == []
+
+
+class Deployed:
+    """What a deployment says of itself, written down: here it is looks that count."""
+
+    name, url, functions, graph = "fraud-1", "http://127.0.0.1:1", ["fraud", "other"], graph()
+
+    def pulse(self):
+        states = {"fraud": "running", "other": "failing"}
+        return {
+            name: FunctionPulse(name, 1, 2, state, 10, 2.5, 1, 1, 3, 1, 2.0, 0.01) for name, state in states.items()
+        }
+
+    def logs(self, function=None, lines=100):
+        return "a line\nanother"
+
+
+def test_a_deployment_can_be_read(shown):
+    host = shown(DeploymentView(Deployed()), ("picture", "about", "direction"))
+    host.page.locator(".nbg-functions", has_text="failing").wait_for()
+    host.page.get_by_role("button", name="Logs: What other").click()
+    host.page.wait_for_selector(".nbg-below pre")
+    host.page.get_by_role("button", name="Stop: ").click()
     assert audited(host) == []
 
 

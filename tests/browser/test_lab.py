@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import httpx
 import nbformat
 import pytest
 from lab import CLOSE, CURRENT, OPEN
@@ -141,6 +142,42 @@ def test_the_builders_text_is_put_into_a_new_cell_below(page, lab):
     assert [cell.source.split("\n")[0] for cell in book.cells[1:]] == [
         "", "%%graph shout", "'the cell after'",
     ]  # fmt: skip
+
+
+SHOP = """
+from nbgraph import Graph
+from nbgraph.widgets.picture import show
+def clean(body): return {**body, "clean": True}
+def score(body):
+    print("scoring", body)
+    return {**body, "p": 10 / body["amount"]}
+shop = Graph.parse('%%graph shop\\nclean -> Queue("scored") -> score@scoring -> respond')
+show(shop)
+"""
+
+
+def test_a_click_deploys_and_the_deployment_is_watched_scaled_debugged_and_stopped(page, lab):
+    page.evaluate(OPEN, lab.notebook("deploy.ipynb", SHOP, "from nbgraph.deploy.deployment import Deployment"))
+    page.locator(f"{CURRENT}.nbg-stage svg").wait_for()
+    page.get_by_label("Deploy the graph").select_option("process")
+    row = page.locator(f"{CURRENT}.nbg-functions tr", has_text="scoring")
+    row.get_by_text("running").wait_for(timeout=60_000)
+    url = page.locator(f"{CURRENT}.nbg-deployment .nbg-hint").first.text_content()
+    for amount in (5, 0):
+        httpx.post(f"{url}/", json={"amount": amount}, timeout=20)
+    page.locator(f"{CURRENT}.nbg-figures", has_text="1 failed").first.wait_for()
+    page.get_by_role("button", name="One replica of scoring more").click()
+    row.locator(".nbg-replicas", has_text="2").wait_for()
+    page.get_by_role("button", name="Logs: What scoring").click()
+    page.locator(f"{CURRENT}.nbg-below pre", has_text="scoring {'amount': 5").wait_for()
+    page.get_by_role("button", name="Failures").click()
+    page.locator(f"{CURRENT}.nbg-below summary", has_text="ZeroDivisionError").first.click()
+    page.get_by_role("button", name="Debug: ").first.click()
+    page.locator(f"{CURRENT}.nbg-standing", has_text="stands before score").wait_for()
+    page.get_by_role("button", name="Stop: End the deployment").click()
+    page.get_by_role("button", name="Yes: ").click()
+    page.locator(f"{CURRENT}.nbg-deployment [role=group] .nbg-hint", has_text="stopped").wait_for()
+    page.evaluate(CLOSE)
 
 
 def test_nbconvert_shows_the_picture(lab, tmp_path):

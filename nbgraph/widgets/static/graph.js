@@ -1,5 +1,6 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
 import { button, download, foldButton, pictureBar } from "./bar.js";
+import { showChild } from "./child.js";
 import { EventList, showLine, showWay } from "./events.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
@@ -27,10 +28,15 @@ function render({ model, el }) {
     opened = null;
     events.ask();
   };
+  const below = element("section", { class: "nbg-below", "aria-label": "Deployment", hidden: true });
+  const deploy = element("select", { "aria-label": "Deploy the graph", onchange: event => {
+    model.send({ kind: "deploy", target: event.target.value });
+    event.target.value = "";
+  } }, element("option", { value: "" }, "deploy…"), ...["process", "docker"].map(name => element("option", { value: name }, name)));
   const progress = progressView();
   const problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
-  const bar = pictureBar(model, stage, spoken, foldButton(model), button("Events", "List the last events", listEvents), progress.root);
-  const root = element("div", { class: "nbg-root nbgraph" }, bar, problem, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), spoken);
+  const bar = pictureBar(model, stage, spoken, foldButton(model), button("Events", "List the last events", listEvents), deploy, progress.root);
+  const root = element("div", { class: "nbg-root nbgraph" }, bar, problem, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), below, spoken);
 
   const breakpoints = () => stage.setBreakpoints(model.get("breakpoints"));
   const draw = () => {
@@ -48,7 +54,10 @@ function render({ model, el }) {
     else if (message.kind === "event") showWay(panel, message, close, listEvents);
     else if (message.kind === "line") showLine(panel, message, close, openEvent);
     else if (message.kind === "saved") download(message);
+    else if (message.kind === "deploying") tell(message.text);
+    else if (message.kind === "child") showChild(model, message.model, below).catch(error => tell(`It runs, but this front end can't show it here: ${error.message}`));
     else if (message.kind === "problem") {
+      below.hidden = below.textContent === told;
       problem.hidden = false;
       problem.textContent = message.text;
     }
@@ -57,6 +66,12 @@ function render({ model, el }) {
       if (panel.matches(":active")) askSoon(); // drawn anew between press and release, a button would lose its click
       else inspect(message);
     }
+  };
+  let told = ""; // what the deployment does
+  const tell = text => {
+    told = text;
+    below.hidden = false;
+    below.replaceChildren(element("p", { class: "nbg-hint", role: "status" }, text));
   };
   // An open panel follows the run, a few times a second.
   const askSoon = () => {

@@ -21,8 +21,9 @@ function wordsOf(group) {
 
 export class Stage {
   // `act(kind, step id)` is called when a person opens a step ("inspect") or touches its mark ("break").
-  constructor(act) {
+  constructor(act, { hasMarks = true } = {}) {
     this.act = act;
+    this.hasMarks = hasMarks;
     this.root = element("div", { class: "nbg-stage" });
     this.steps = new Map();
     this.lines = new Map();
@@ -94,7 +95,7 @@ export class Stage {
       group.setAttribute("tabindex", "-1");
       const words = wordsOf(group);
       group.setAttribute("aria-label", `${words}: idle`);
-      const dot = step.type === "fold" ? null : this.dot(step, box);
+      const dot = step.type === "fold" || !this.hasMarks ? null : this.dot(step, box);
       this.steps.set(step.id, { ...step, words, group, box, dot, next: [], before: [], breaks: false });
     }
     const names = new Map(picture.steps.map(step => [step.id, step]));
