@@ -172,7 +172,7 @@ class NatsBroker(Broker):
 
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
         await self._states(seconds)
-        expected = None if revision is None else {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
+        expected = None if revision is None else {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision)}
         try:
             return await self._publisher.publish(f"$KV.{_bucket(seconds)}.{stream_name(name)}", state, expected)
         except APIError as error:

@@ -40,7 +40,8 @@ class Publisher:
         timer = loop.call_later(PATIENCE, self._late, told)
         try:
             await self._client.publish(subject, body, f"{self._prefix}.{token}", headers)
-            return await told
+            place: int = await told
+            return place
         finally:
             timer.cancel()
             del self._waiting[token]
