@@ -14,7 +14,7 @@ from nbgraph.event import Event, decode
 from nbgraph.serve.tally import Seen
 from nbgraph.streams.wire import encode
 
-KEPT = 100  # failures
+KEPT, MOST = 100, 100  # failures, and frames of each
 LONGEST = 2**18  # bytes of one value; beyond, its beginning is shown
 
 
@@ -39,7 +39,7 @@ class Failures:
             "event": {"body": came, "key": event.key, "id": event.id, "path": event.path, "method": event.method},
             "step": error.step,
             "error": f"{type(error.__cause__).__name__}: {error.__cause__}",
-            "trace": [_frame(call) for call in seen[-100:]],
+            "trace": frames_of(seen),
             "time": time.time(),
         }
         self._kept.append(encode(failure))
@@ -51,6 +51,16 @@ class Failures:
 
     def json(self) -> bytes:
         return b"[" + b",".join(reversed(self._kept)) + b"]"
+
+
+def frames_of(seen: Sequence[Seen]) -> list[Any]:
+    """The last calls of steps before something failed, in plain data.
+
+    >>> frames_of([Seen("double", 21, 42, None, 0.5)])
+    [{'step': 'double', 'input': 21, 'output': 42, 'error': None, 'seconds': 0.5}]
+    """
+    frames: list[Any] = msgspec.json.decode(encode([_frame(call) for call in seen[-MOST:]]))
+    return frames
 
 
 def _frame(call: Seen) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,8 +18,10 @@ from nbgraph.errors import RequestError, StepError
 from nbgraph.serve.callers import Callers
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.checkpoint import Checkpoint
+from nbgraph.serve.failures import frames_of
 from nbgraph.serve.outcome import ANSWER, DONE, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
+from nbgraph.serve.tally import Seen, record
 from nbgraph.serve.tracing import Tracing
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
 from nbgraph.streams.base import Broker, Delivery, Load, Message, QueueSpec
@@ -149,14 +152,16 @@ class Pipeline:
 
     async def _run(self, name: str, passage: Passage, message: Message, plan: Plan) -> Outcome:
         event = event_of(unpack(message.body), message.key, dict(message.headers))
+        seen: list[Seen] = []
         current.set(passage)
+        record.set(seen)
         try:
             plan = plan if self._captures is None else self._captures.plan(plan, event)
             answers = await plan.aresume(name, event)
         except StepError as error:
             if isinstance(error.__cause__, RequestError):  # the caller's own mistake, not an event to be mended
                 return self._told(FAILED, {"error": str(error.__cause__)}, error.__cause__.status)
-            return await self._failed(message, error)
+            return await self._failed(message, error, seen)
         self.counts["processed"] += 1
         if self._part.answers and answers:
             return self._told(ANSWER, answers[0])
@@ -168,22 +173,25 @@ class Pipeline:
         log.error("%s", error, extra={"event": delivery.message.id})
         return replace(await self._bury(delivery.message, name, str(error)), credit=passage.credit)
 
-    async def _failed(self, message: Message, error: StepError) -> Outcome:
+    async def _failed(self, message: Message, error: StepError, seen: Sequence[Seen] = ()) -> Outcome:
         self.counts["failed"] += 1
         log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": error.event.id, "step": error.step})
-        trace = "".join(traceback.format_exception(error.__cause__ or error))
-        return await self._bury(message, error.step, str(error), trace, error.event.body)
+        kept = {
+            "trace": "".join(traceback.format_exception(error.__cause__ or error)), "frames": frames_of(seen),
+            "input": pack(error.event.body),
+        }  # fmt: skip
+        return await self._bury(message, error.step, str(error), kept)
 
     async def _released(self, id: str, error: StepError) -> None:
         """A step let go something, and that failed: nobody waits for it, but it must not be lost."""
         await self._failed(Message(id, pack(error.event.body), error.event.key), error)
 
-    async def _bury(self, message: Message, step: str, error: str, trace: str = "", body: Any = None) -> Outcome:
+    async def _bury(self, message: Message, step: str, error: str, kept: Mapping[str, Any] | None = None) -> Outcome:
         """The dead letter is kept before the caller hears of it and the message is acknowledged."""
         self.counts["dead"] += 1
         reason = {
-            "function": self._part.function, "step": step, "error": error, "trace": trace, "time": time.time(),
-            "input": pack(body) if body is not None else message.body, "key": message.key,
+            "function": self._part.function, "step": step, "error": error, "trace": "", "time": time.time(),
+            "input": message.body, "key": message.key, **(kept or {}),
         }  # fmt: skip
         await self._broker.bury(message, reason)
         return self._told(FAILED, {"error": error, "step": step}, 500)

@@ -10,9 +10,11 @@ from nbgraph.engine import loop
 from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.tally import Tally
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
+from nbgraph.streams.wire import unpack
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +118,30 @@ def test_late_callers_hear_of_the_deadline():
         return broker
 
     assert loop.complete(answers(graph, [2], shared, seconds=0.2)) == ["None: No answer within 0.2 seconds."]
+
+
+def test_dead_letters_have_the_frames_of_the_function_that_failed():
+    graph = flow("letters")
+    graph.step("times").to("(1 / (event - 20))", "inverse").respond()
+    broker = MemoryBroker()
+
+    async def story():
+        first, second = split(graph)
+        tally = Tally("letters", [step.name for step in second.graph.steps])
+        parts = [Part(each.name, each.reads, each.answers, each.asks) for each in (first, second)]
+        plans = [first.graph.plan(), tally.watching(second.graph.plan())]
+        pipelines = [Pipeline(plan, part, broker) for plan, part in zip(plans, parts, strict=True)]
+        for pipeline in pipelines:
+            await pipeline.open()
+        with pytest.raises(RemoteError):
+            await pipelines[0].callers.ask(Event(1))
+        for pipeline in pipelines:
+            await pipeline.close(5)
+        return await broker.buried()
+
+    (letter,) = loop.complete(story())
+    assert [(frame["step"], frame["input"], frame["output"], frame["error"]) for frame in letter["frames"]] == [
+        ("times", 2, 20, None),
+        ("inverse", 20, None, "ZeroDivisionError: division by zero"),
+    ]
+    assert (unpack(letter["input"]), "ZeroDivisionError" in letter["trace"]) == (20, True)
