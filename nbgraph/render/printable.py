@@ -22,7 +22,9 @@ def printable(text: str, limit: int = 0) -> str:
     """
     if limit:
         text = text[: limit * 4]  # a name of a megabyte is not looked at to its end
-    line = "".join(map(_shown, " ".join(text.split())))
+    line = " ".join(text.split())
+    if not (line.isascii() and line.isprintable()):
+        line = "".join(map(_shown, line))
     return f"{line[: limit - 1]}…" if limit and len(line) > limit else line
 
 
