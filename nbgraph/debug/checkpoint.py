@@ -13,7 +13,6 @@ from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.walk import Walk
 from nbgraph.errors import StepError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,5 @@ def _twin(event: Event) -> Event:
 
 
 def _memory(plan: Plan) -> dict[str, Any]:
-    """What built-in steps remember between events."""
-    targets = {name: step.call.target for name, step in plan.steps.items()}
-    return {
-        name: _kept(target.state)
-        for name, target in targets.items()
-        if isinstance(target, Handler) and target.state is not None
-    }
+    """What steps remember between events."""
+    return {name: _kept(step.call.target.state) for name, step in plan.steps.items() if step.call.has_state}

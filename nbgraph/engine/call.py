@@ -16,6 +16,7 @@ from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context, ignore_metric
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
+from nbgraph.engine.state import has_state
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
@@ -54,15 +55,13 @@ class Call:
     gathered: Callable[[Event], Iterable[Event]] | None  # what it has of an event whose way is at its end
     nests: bool  # it starts an event loop of its own
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
+    has_state: bool  # the object behind it has a `state` that it changes
     anew: Callable[[Clock], Call]  # the same step with a memory of its own, going by another clock
 
     @property
     def remembers(self) -> bool:
-        """Whether the step has a `state` that outlives an event, as what it gathers of one event does not."""
-        if self.gathered is not None or inspect.isroutine(self.target) or inspect.isclass(self.target):
-            return False
-        kinds = [kind for kind in type(self.target).__mro__ if kind is not Handler]
-        return "state" in getattr(self.target, "__dict__", {}) or any("state" in vars(kind) for kind in kinds)
+        """Whether its state outlives an event, as what it gathers of one event does not."""
+        return self.has_state and self.gathered is None
 
     @property
     def awaits(self) -> bool:
@@ -245,7 +244,7 @@ def _look_at(
         overdue=target.overdue if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
         nests=starts_loop(plain),
-        values=values, anew=anew,
+        values=values, has_state=has_state(target), anew=anew,
     )  # fmt: skip
 
 

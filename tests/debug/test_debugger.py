@@ -132,6 +132,24 @@ def test_pins_give_their_value_instead_of_running():
     assert ran == [1]
 
 
+class Seen:
+    def __init__(self):
+        self.state = {"seen": 0}
+
+    def do(self, body):
+        self.state["seen"] += 1
+        return self.state["seen"]
+
+
+def test_memory_of_a_class_of_ones_own_goes_back_too():
+    graph = Graph("counted")
+    graph.to(Seen, "count").to(str)
+    debugger = graph.debug([Event("a"), Event("b")])
+    first = debugger.next().output
+    debugger.back()
+    assert (first, debugger.resume()) == (1, "2")
+
+
 def test_memory_of_steps_goes_back_too():
     from nbgraph.steps import Batch
 
