@@ -1,7 +1,7 @@
 """Session: the parts of a graph at work in one process, joined by a broker's queues.
 
 What a step gives need not be plain data, nor an error be told as text, since whoever asked is in the same process: only
-what passes a queue is packed. Each part takes one event at a time, in the order of its queue.
+what passes a queue is packed. Each part takes its events in the order of its queue.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.local.asked import Asked, Branch
 from nbgraph.local.cut import Part
+from nbgraph.local.lane import Lane
 from nbgraph.steps.border import event_of
-from nbgraph.streams.base import Broker, Message, QueueSpec
-from nbgraph.streams.passage import Passage, current
+from nbgraph.streams.base import Broker, Delivery, Message, QueueSpec
+from nbgraph.streams.passage import Passage
 from nbgraph.streams.wire import AnswerError, pack, unpack
 
 IN_FLIGHT = 64  # events that may be under way at once
@@ -59,7 +60,7 @@ class Session:
             for queue, spec in written.items()
         }
         self._parts, self._broker = parts, broker
-        self._turns = [asyncio.Lock() for _ in parts]
+        self._lanes = [Lane(part.plan, part.reads) for part in parts]
         self._numbers = itertools.count()
         self._out: dict[str, tuple[Asked, Branch]] = {}  # what is in queues, by the id of its message
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,6 +75,8 @@ class Session:
         try:
             await asyncio.gather(*(broker.declare(spec) for spec in session._specs.values()))
             for number, part in enumerate(parts):
+                if session._lanes[number].is_concurrent:
+                    session._begin(session._lanes[number].conduct())
                 for queue in part.reads:
                     session._begin(session._read(number, queue))
             yield session
@@ -89,7 +92,7 @@ class Session:
         """Let an event enter by the first part; `told` is called when nothing of it is under way any more."""
         asked = Asked(event, told)
         asked.begun()
-        self._begin(self._run(0, asked, asked.root, partial(_entered, self._parts[0].plan, event)))
+        self._begin(self._run(0, asked, asked.root, event, partial(_entered, self._parts[0].plan, event)))
         return asked
 
     async def release(self, plan: Plan) -> AsyncGenerator[Asked, None]:
@@ -116,7 +119,7 @@ class Session:
         event = chunk if isinstance(chunk, Event) else Event(chunk)
         asked = Asked(event)
         asked.begun()
-        await self._run(number, asked, asked.root, partial(_resumed, self._parts[number].plan, step, event))
+        await self._run(number, asked, asked.root, None, partial(_resumed, self._parts[number].plan, step, event))
         await asked.done.wait()
         return asked
 
@@ -137,38 +140,45 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, number: int, asked: Asked, branch: Branch, run: Callable[[], Awaitable[Answers]]) -> None:
-        """One event through one part, when it is its turn there."""
-        async with self._turns[number]:
-            ride = Ride(self._broker, pack, asked.event.id, "", session=self, asked=asked)
-            current.set(ride)
-            answers = Answers()
-            try:
-                if asked.error is None:
-                    answers = await run()
-            except Exception as error:
-                asked.fail(error)
+    async def _run(
+        self, number: int, asked: Asked, branch: Branch, entering: Event | None, run: Callable[[], Awaitable[Answers]]
+    ) -> None:
+        """One event through one part, when it is its turn there; beside others where it enters, and steps allow it."""
+        lane = self._lanes[number]
+        ride = Ride(self._broker, pack, asked.event.id, "", session=self, asked=asked)
+        answers = Answers()
+        try:
+            if asked.error is None and lane.is_concurrent and entering is not None:
+                answers = await lane.among(ride, entering)
+            elif asked.error is None:
+                answers = await lane.alone(ride, run)
+        except Exception as error:
+            asked.fail(error)
         branch.ended(answers, ride.sent_branches, is_answering=self._parts[number].answers)
         asked.ended()
 
     async def _read(self, number: int, queue: str) -> None:
+        lane = self._lanes[number]
         async with aclosing(self._broker.read(self._specs[queue])) as deliveries:
             async for delivery in deliveries:
-                asked, branch = self._out.pop(delivery.message.id, (None, None))
-                if asked is not None and branch is not None:  # else it came a second time
-                    run = partial(_arrived, self._parts[number].plan, queue, delivery.message, asked.event.headers)
-                    await self._run(number, asked, branch, run)
-                await delivery.ack()
+                if lane.is_concurrent:
+                    await lane.room()
+                    self._begin(self._work(number, queue, delivery))
+                else:
+                    await self._work(number, queue, delivery)
+
+    async def _work(self, number: int, queue: str, delivery: Delivery) -> None:
+        message = delivery.message
+        asked, branch = self._out.pop(message.id, (None, None))
+        if asked is not None and branch is not None:  # else it came a second time
+            event = event_of(unpack(message.body), message.key, dict(message.headers))
+            event.headers = dict(asked.event.headers)
+            await self._run(number, asked, branch, event, partial(_resumed, self._parts[number].plan, queue, event))
+        await delivery.ack()
 
 
 async def _entered(plan: Plan, event: Event) -> Answers:
     return await plan.aanswers(event) if plan.is_async else await loop.on_thread(plan.handle, event)
-
-
-async def _arrived(plan: Plan, queue: str, message: Message, headers: Mapping[str, str]) -> Answers:
-    event = event_of(unpack(message.body), message.key, dict(message.headers))
-    event.headers = dict(headers)
-    return await _resumed(plan, queue, event)
 
 
 async def _resumed(plan: Plan, step: str, event: Event) -> Answers:

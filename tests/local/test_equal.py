@@ -1,15 +1,24 @@
 """Any graph with queues gives the same answers over a broker as without, error for error."""
 
-from hypothesis import HealthCheck, given, settings
+import asyncio
+
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Graph, StepError
+
+
+async def waits(body):
+    await asyncio.sleep(0.001 * (body % 3) if isinstance(body, int) else 0)
+    return body
+
 
 STEPS = {
     "plus": ("(event + 1)", {}),
     "odd": ("Filter", {"fn": "event % 2"}),
     "both": ("FlatMap", {"fn": "[event, event + 10]"}),
     "inverse": ("(60 // (event % 4))", {}),  # fails now and then
+    "waits": (waits, {"concurrency": 4}),
     "sum": ("MapWithState", {"initial_state": 0, "fn": lambda body, state: (body + state, body + state)}),
     "pairs": ("Batch", {"max_events": 2}),
     "first": ("(event[0] if isinstance(event, list) else event)", {}),
@@ -41,9 +50,14 @@ def outcomes(graph, bodies, **over):
     raise AssertionError("a stream without end")
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(chains, chains, chains, st.booleans(), st.booleans(), st.lists(st.integers(0, 50), max_size=8))
 def test_the_answers_of_a_graph_do_not_depend_on_the_transport(stem, left, right, forks, responds, bodies):
+    # What a failing event had answered before, and branches beside a concurrent one, come as it happens in any run.
+    words = {*stem, *left, *(right if forks else ())}
+    assume(not (words & {"inverse"} and (forks or words & {"both"})))
+    assume(not (words & {"waits"} and forks))
+
     def made():
         graph = Graph("random")
         trunk = grown(graph, None, stem, "s")

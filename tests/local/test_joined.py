@@ -1,6 +1,7 @@
 """Queues over a real NATS server in this kernel: the same answers as without, and what a queue promises."""
 
 import asyncio
+import itertools
 import logging
 import time
 
@@ -145,6 +146,36 @@ def test_a_full_queue_makes_the_parts_before_it_wait():
 async def slow(body):
     await asyncio.sleep(0.005)
     return body
+
+
+def test_concurrent_steps_behind_a_queue_have_several_events_under_way_and_the_order_stays():
+    graph = Graph("concurrent")
+    graph.to("Queue", "q").to(uneven, "uneven", concurrency=16).to("Queue", "r").to(
+        "MapWithState", initial_state=0, fn=summed
+    )
+    began = time.monotonic()
+    found = list(graph.stream(range(64), streams="nats"))
+    assert (found, time.monotonic() - began < 1.5) == (list(itertools.accumulate(range(64))), True)
+
+
+async def uneven(body):
+    await asyncio.sleep(0.06 if body % 2 else 0.03)
+    return body
+
+
+def test_errors_in_concurrent_steps_rise_in_their_place():
+    graph = Graph("concurrent-errors")
+    graph.to("Queue", "q").to(late_inverse, "inverse", concurrency=4).to("Queue", "r").to("(event * 2)")
+    answers = graph.stream([1, 0, 4], streams="nats")
+    assert next(answers) == 2
+    with pytest.raises(StepError, match='Step "inverse" failed: ZeroDivisionError'):
+        next(answers)
+    assert list(answers) == [0.5]
+
+
+async def late_inverse(body):
+    await asyncio.sleep(0.01)
+    return 1 / body
 
 
 def test_the_source_is_read_no_further_than_the_window():
