@@ -39,6 +39,7 @@ class Handler:
 
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
     state: Any = None
+    state_form: Any = None  # what the form of the state depends on; a state of another form is not taken up
     __signature__: Any = _ConstructorSignature()
     concurrency: int | None = None  # events it takes at once, where the step's own option does not say
     _given: tuple[tuple[Any, ...], dict[str, Any]]

@@ -51,6 +51,8 @@ def _marked(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if kind is list:
+        if _PLAIN.issuperset(map(type, value)):
+            return value
         return [item if type(item) in _PLAIN else _marked(item) for item in value]
     if kind is dict or kind is Noted:
         return _marked_dict(value)
@@ -59,6 +61,8 @@ def _marked(value: Any) -> Any:
 
 def _marked_dict(value: dict[Any, Any]) -> Any:
     if all(type(key) in _PLAIN and not _is_large(key) for key in value):
+        if _PLAIN.issuperset(map(type, dict.values(value))):
+            return value
         return {key: item if type(item) in _PLAIN else _marked(item) for key, item in dict.items(value)}
     return Ext(_PAIRS, freeze([[key, item] for key, item in dict.items(value)]))
 

@@ -6,6 +6,7 @@ windows of AggregateByKey); any other state is one page.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from nbgraph.serve.noted import Noted
 
 Path = tuple[Any, ...]  # (step,): what kind of state it is; (step, key) and (step, part, key): a value of it
 _GONE = object()
+log = logging.getLogger("nbgraph.serve")
 
 
 class Memory:
@@ -36,6 +38,8 @@ class Memory:
             self._first = freeze(target.state)
         except StateError as error:
             raise self._told(error) from error
+        self._form = (type(target).__qualname__, getattr(target, "state_form", None))
+        self._is_kept = False  # the pages there are tell of this state
         self._paths: dict[Path, None] = {}  # of the pages there are, in their order
         self._top: Noted | None = None
         self._parts: dict[Any, Noted] = {}
@@ -47,19 +51,20 @@ class Memory:
         """The state that these pages, all there are of this step, tell of; the first one where there are none."""
         self._paths = dict.fromkeys(pages)
         marker = pages.get((self.step,))
-        if marker is None:
+        if marker is None or not self._take(marker):
+            self._is_kept = False
             self._install(thaw(self._first))
             return
-        is_dict, content = thaw(marker)
-        self._install({part: {} for part in content} if is_dict else content)
         for path, page in pages.items():
             if len(path) > 1:
                 self.put(path, page)
 
     def put(self, path: Path, page: bytes | None) -> bool:
         """Another worker's change of one value; False where the whole state has to be restored."""
-        place = self._top if len(path) == 2 else self._parts.get(path[1]) if len(path) == 3 else None
-        if place is None or (self.step,) not in self._paths:
+        if len(path) == 1:
+            return self._top is None and page is not None and self._take(page)
+        place = self._top if len(path) == 2 else self._parts.get(path[1])
+        if place is None or not self._is_kept:
             return False
         if page is None:
             dict.pop(place, path[-1], None)
@@ -68,6 +73,16 @@ class Memory:
             dict.__setitem__(place, path[-1], thaw(page))
             self._paths[path] = None
         return True
+
+    def _take(self, marker: bytes) -> bool:
+        """Begin with what the first page tells of: the whole state, or the parts of a dict; False for another form."""
+        is_dict, content, form = thaw(marker)
+        self._is_kept = bool(form == self._form)
+        if self._is_kept:
+            self._install({part: {} for part in content} if is_dict else content)
+        else:
+            log.warning("Step %r begins anew: its state was kept as %r, and now is %r", self.step, form, self._form)
+        return self._is_kept
 
     def changes(self) -> Iterator[tuple[Path, bytes | None]]:
         """The pages that the last event may have changed; None for one that is gone."""
@@ -93,7 +108,7 @@ class Memory:
             return None
         paths: list[Path] = [(self.step, key) for key in keys if key not in self._parts]
         paths += [(self.step, name, key) for name, part in self._parts.items() for key in part.reached()]
-        return None if paths and (self.step,) not in self._paths else paths
+        return None if paths and not self._is_kept else paths
 
     def _page(self, path: Path) -> tuple[Path, bytes | None]:
         place: Any = self._top if len(path) == 2 else self._parts[path[1]]
@@ -104,11 +119,12 @@ class Memory:
         """Every page of the state as it is, and the end of those that it no longer has."""
         state = self._target.state
         if type(state) not in (dict, Noted):
-            pages: dict[Path, bytes | None] = {(self.step,): freeze((False, state))}
+            pages: dict[Path, bytes | None] = {(self.step,): freeze((False, state, self._form))}
         else:
             self._install(dict(dict.items(state)))
-            pages = {(self.step,): freeze((True, list(self._parts)))}
+            pages = {(self.step,): freeze((True, list(self._parts), self._form))}
             pages |= dict(map(self._page, self._all()))
+        self._is_kept = True
         yield from pages.items()
         yield from ((path, None) for path in list(self._paths) if path not in pages)
 

@@ -81,7 +81,7 @@ class AggregateByKey(Handler):
         self.layouts = series_of(self.aggregators, late, delay)
         self._read_key, self._read_time = reader(key), reader(time_field)
         self._code = WindowCode(self.aggregators, self.layouts)
-        self._description = described(self.aggregators, late, delay)
+        self.state_form = self._description = described(self.aggregators, late, delay)
         self._store = None if table is None else WindowStore(table_of(table), self.layouts, self._code)
         self.state: dict[str, Any] = {"keys": {}, "held": {}}  # key -> its series; what the policy keeps back
         self._policy: Policy | None = None

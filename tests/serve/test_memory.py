@@ -119,3 +119,23 @@ class Wrong:
 def test_a_state_that_is_no_plain_data_is_told_of():
     with pytest.raises(StateError, match=r'state of step "wrong" .* a collections.defaultdict in it'):
         Memory("wrong", Wrong())
+
+
+def test_a_state_of_another_form_is_not_taken_up_and_leaves_nothing_behind(caplog):
+    pages = {}
+
+    def used(step, body):
+        memory = Memory("step", step)
+        memory.restore(pages)
+        answer = step.do(body)
+        for path, page in memory.changes():
+            pages.pop(path, None) if page is None else pages.update({path: page})
+        return answer
+
+    event, hours = (
+        {"card": "a", "n": 1, "time": 0.0},
+        [FieldAggregator("n", "n", ["sum"], SlidingWindows(["2h"], "1h"))],
+    )
+    used(AggregateByKey([PAID], key="card", time_field="time"), {**event, "card": "b"})
+    sums = [used(AggregateByKey(hours, key="card", time_field="time"), event)["n_sum_2h"] for _ in range(2)]
+    assert (sums, len(pages), [each.levelname for each in caplog.records]) == ([1, 2], 2, ["WARNING"])
