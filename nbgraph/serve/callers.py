@@ -19,7 +19,8 @@ from nbgraph.serve.outcome import ANSWER, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
 from nbgraph.serve.protocol import reply_to
 from nbgraph.serve.shelf import Shelf
-from nbgraph.streams.base import Broker, Inbox
+from nbgraph.streams import passage
+from nbgraph.streams.base import Broker, Inbox, Message
 from nbgraph.streams.passage import WHOLE, Passage, current
 from nbgraph.streams.wire import AnswerError, pack, unpack
 
@@ -102,21 +103,21 @@ class Callers:
         if not self._broker.is_connected:
             raise RemoteError("The broker is away, so that events can't be handed on; try again in a while.", 503)
         seconds = self._seconds if seconds is None else seconds
-        passage = Passage(
+        way = Passage(
             self._broker, pack, event.id, event.id, deadline=time.time() + seconds, is_kept=is_kept
         )  # fmt: skip
         asked = _Asked(asyncio.get_running_loop().create_future(), asyncio.current_task())
         if self._inbox is not None:
-            passage.reply_to = self._inbox.address
+            way.reply_to = self._inbox.address
         self._asked[event.id] = asked
-        current.set(passage)
+        current.set(way)
         try:
             async with asyncio.timeout(seconds):
                 plan = self._plan if self._captures is None else self._captures.plan(self._plan, event)
                 answers = await plan.aanswers(event)
                 if accepted is not None:
                     accepted()
-                return await self._answer(event, answers, asked, passage)
+                return await self._answer(event, answers, asked, way)
         except TimeoutError:
             raise RemoteError(f"No answer within {seconds:g} seconds.", 504) from None
         except asyncio.CancelledError:
@@ -130,15 +131,17 @@ class Callers:
             if self._asked.get(event.id) is asked:  # the same may have been asked again meanwhile
                 del self._asked[event.id]
 
-    async def reply(self, passage: Passage, outcome: Outcome) -> None:
+    async def reply(self, message: Message, outcome: Outcome) -> None:
         """Tell whoever asked what came of a part of his event."""
-        if passage.is_kept and outcome.kind in (ANSWER, FAILED):
-            await self.shelf.settle(passage.root, _reply(passage.root, outcome))
-        if passage.reply_to is not None:
-            told = {KIND: outcome.kind, ROOT: passage.root, CREDIT: f"{outcome.credit:x}", STATUS: str(outcome.status)}
-            await self._broker.reply(passage.reply_to, told, outcome.reply)
+        headers = message.headers
+        root = headers.get(passage.ROOT, message.id)
+        if passage.KEPT in headers and outcome.kind in (ANSWER, FAILED):
+            await self.shelf.settle(root, _reply(root, outcome))
+        if passage.REPLY_TO in headers:
+            told = {KIND: outcome.kind, ROOT: root, CREDIT: f"{outcome.credit:x}", STATUS: str(outcome.status)}
+            await self._broker.reply(headers[passage.REPLY_TO], told, outcome.reply)
 
-    async def _answer(self, event: Event, answers: Answers, asked: _Asked, passage: Passage) -> Any:
+    async def _answer(self, event: Event, answers: Answers, asked: _Asked, way: Passage) -> Any:
         if self._part.confirms:
             return {"id": event.id}
         if self._inbox is None:
@@ -146,7 +149,7 @@ class Callers:
         if self._part.answers and answers:
             return answers[0]
         asked.late += answers.late
-        asked.returned(passage.credit)
+        asked.returned(way.credit)
         return await asked.future
 
     async def _hear(self, inbox: Inbox) -> None:

@@ -22,6 +22,10 @@ class Outcome:
     credit: int = 0
     sent: tuple[Sent, ...] = ()
 
+    def giving_back(self, credit: int) -> Outcome:
+        """The same, with the credit."""
+        return Outcome(self.kind, self.reply, self.status, credit, self.sent)
+
     def plain(self) -> list[Any]:
         """As plain data, to be kept."""
         return [self.kind, self.reply, self.status, self.credit, plain_of(self.sent)]

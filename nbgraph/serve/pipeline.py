@@ -8,7 +8,6 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -118,7 +117,7 @@ class Pipeline:
             if outcome is None:  # another worker has it
                 await delivery.nack(AGAIN)
                 return
-            await self.callers.reply(Passage.of_message(self._broker, pack, delivery.message), outcome)
+            await self.callers.reply(delivery.message, outcome)
             await delivery.ack()
         except BaseException:
             with contextlib.suppress(Exception):  # a broker that is away can't be told; the lease ends with us
@@ -148,7 +147,7 @@ class Pipeline:
             outcome = self._told(FAILED, {"error": "The event's deadline passed while it waited."}, 504)
         else:
             outcome = await self._run(name, passage, delivery.message, plan)
-        return replace(outcome, credit=passage.credit)
+        return outcome.giving_back(passage.credit)
 
     async def _run(self, name: str, passage: Passage, message: Message, plan: Plan) -> Outcome:
         event = event_of(unpack(message.body), message.key, dict(message.headers))
@@ -171,7 +170,7 @@ class Pipeline:
         """What the message came to can't be remembered: it is put aside, and the state stays as it was."""
         passage = Passage.of_message(self._broker, pack, delivery.message)
         log.error("%s", error, extra={"event": delivery.message.id})
-        return replace(await self._bury(delivery.message, name, str(error)), credit=passage.credit)
+        return (await self._bury(delivery.message, name, str(error))).giving_back(passage.credit)
 
     async def _failed(self, message: Message, error: StepError, seen: Sequence[Seen] = ()) -> Outcome:
         self.counts["failed"] += 1

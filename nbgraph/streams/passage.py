@@ -21,6 +21,8 @@ from nbgraph.streams.base import Broker, Message, QueueSpec
 WHOLE = 1 << 200  # can be halved two hundred times: more branches in a row than any event takes
 FARTHEST = 1000  # queues that one event may pass, so that a cycle over functions ends
 PREFIX = "Nbgraph-"
+ROOT, REPLY_TO, CREDIT = f"{PREFIX}Root", f"{PREFIX}Reply-To", f"{PREFIX}Credit"
+DEADLINE, HOPS, KEPT = f"{PREFIX}Deadline", f"{PREFIX}Hops", f"{PREFIX}Kept"
 
 
 class TooFarError(NbgraphError):
@@ -53,13 +55,13 @@ class Passage:
     def of_message(cls, broker: Broker, pack: Callable[[Any], bytes], message: Message) -> Self:
         """The passage that a message's headers tell of."""
         headers = message.headers
-        deadline = headers.get(f"{PREFIX}Deadline")
+        deadline = headers.get(DEADLINE)
         return cls(
-            broker, pack, headers.get(f"{PREFIX}Root", message.id), message.id, headers.get(f"{PREFIX}Reply-To"),
-            int(headers.get(f"{PREFIX}Credit", "0"), 16), float(deadline) if deadline else None,
-            int(headers.get(f"{PREFIX}Hops", "0")),
+            broker, pack, headers.get(ROOT, message.id), message.id, headers.get(REPLY_TO),
+            int(headers.get(CREDIT, "0"), 16), float(deadline) if deadline else None,
+            int(headers.get(HOPS, "0")),
             {name: value for name, value in headers.items() if not name.startswith(PREFIX)},
-            is_kept=f"{PREFIX}Kept" in headers,
+            is_kept=KEPT in headers,
         )  # fmt: skip
 
     @property
@@ -78,14 +80,13 @@ class Passage:
         self.credit -= share
         self.sent += 1
         told = {**self.beside, **headers, **traceparent.current.get()}
-        told |= {f"{PREFIX}Root": self.root, f"{PREFIX}Credit": f"{share:x}"}
-        told |= {f"{PREFIX}Hops": str(self.hops + 1)}
+        told |= {ROOT: self.root, CREDIT: f"{share:x}", HOPS: str(self.hops + 1)}
         if self.reply_to is not None:
-            told[f"{PREFIX}Reply-To"] = self.reply_to
+            told[REPLY_TO] = self.reply_to
         if self.is_kept:
-            told[f"{PREFIX}Kept"] = "1"
+            told[KEPT] = "1"
         if self.deadline is not None:
-            told[f"{PREFIX}Deadline"] = repr(self.deadline)
+            told[DEADLINE] = repr(self.deadline)
         id = f"{self.message}/{queue.name}.{self.sent}"
         message = Message(id, self.pack(body), key, told)
         if self.outbox is None:
