@@ -70,7 +70,7 @@ def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -
     if is_async:
         # One iterator, whatever fails on the way: events that are under way must not be lost with it.
         outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), key, is_whole, settled))
-        return Stream(lambda: _raised(outcomes))
+        return Stream(lambda: _raised(outcomes), outcomes)
     ends = _released(plan) if is_whole else iter(())
     return Stream(lambda: _answers(plan, rows, key, ends, settled, is_lazy=not is_whole), rows)
 
