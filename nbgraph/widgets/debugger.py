@@ -30,7 +30,7 @@ class DebugWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module(*PICTURE, "panel.js", "debugger.js")
+    _esm = module(*PICTURE, "child.js", "panel.js", "debugger.js")
     _css = styles("graph.css", "debugger.css")
 
     def __init__(self, debugger: Debugger) -> None:
@@ -111,6 +111,13 @@ class DebugWidget(GraphWidget):
                 self.refresh()
             case _:
                 super().answer(message)
+
+    def whole(self, of: Message) -> Any:
+        """The value of a frame, of the one about to run where no index is given."""
+        branches, index, branch = self.debugger.branches, of.get("index"), of.get("branch")
+        frames: Sequence[Frame] = branches[branch].frames if isinstance(branch, int) else self.debugger.trace.frames
+        frame = frames[index] if isinstance(index, int) else self.debugger.current
+        return None if frame is None else frame.input if of.get("side") == "input" else frame.output
 
     def _told(self) -> None:
         self.watch.pins = self.debugger.pins

@@ -22,7 +22,9 @@ from nbgraph.widgets.changed import Handlers
 from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.inspect import inspected
 from nbgraph.widgets.pages import page
+from nbgraph.widgets.preview import part
 from nbgraph.widgets.record import first_line
+from nbgraph.widgets.rich import rendered
 from nbgraph.widgets.save import TYPES, saved
 from nbgraph.widgets.watch import Change, Watch
 
@@ -58,12 +60,14 @@ class GraphWidget(anywidget.AnyWidget):
         self._drawn = whole or Drawn(graph, "LR", self.closed)
         super().__init__(picture=self._drawn.data, breakpoints=list(self.watch.breakpoints))
         self._handlers = Handlers(graph)
+        self._rendered: Any = None  # an output area, for the value that is shown as a cell would
         self._deployed: anywidget.AnyWidget | None = None  # the view of what was deployed from here
         self._forget_cells = after_cells(self)
         self._views = (
             0  # open in browsers; with none yet the graph is watched all the same, since the cell may run it at once
         )
         self._leave = self.watch.subscribe(_weakly(self))
+        self._is_watching = True
         weakref.finalize(self, self._leave)
         self.on_msg(_answer)
         self.observe(lambda _: self.redraw(), "direction")
@@ -72,8 +76,9 @@ class GraphWidget(anywidget.AnyWidget):
         """Free everything: the graph does not know this view any more."""
         self._forget_cells()
         self._leave()
-        if self._deployed is not None:
-            self._deployed.close()
+        for inner in (self._deployed, self._rendered):
+            if inner is not None:
+                inner.close()
         super().close()
 
     def refresh(self) -> None:
@@ -85,8 +90,8 @@ class GraphWidget(anywidget.AnyWidget):
     def opened(self) -> None:
         """A browser shows the view: watch the graph (again)."""
         self._views += 1
-        if self._views == 1:
-            self._leave()
+        if not self._is_watching:
+            self._is_watching = True
             self._leave = self.watch.subscribe(_weakly(self))
             self.redraw()
 
@@ -94,6 +99,7 @@ class GraphWidget(anywidget.AnyWidget):
         """A browser has taken the view away, as when its cell runs again: after the last one the graph is let go."""
         self._views = max(0, self._views - 1)
         if self._views == 0:
+            self._is_watching = False
             self._leave()
 
     def fold(self, id: str, is_closed: bool) -> None:
@@ -141,6 +147,10 @@ class GraphWidget(anywidget.AnyWidget):
                 self.send({"kind": "inspected", "step": message["step"], **inspected(self.graph, self.watch, step)})
             case "rows":
                 self.send(page(message))
+            case "part":
+                self.send({"kind": "part", "token": message.get("token"), "value": self._part(message)})
+            case "show":
+                self._show(self.whole(message.get("of") or {}))
             case "events":
                 text, slower = str(message.get("text") or ""), float(message.get("slower") or 0)
                 rows = self.watch.events(text, only_failed=bool(message.get("failed")), slower=slower)
@@ -164,6 +174,26 @@ class GraphWidget(anywidget.AnyWidget):
                 ).start()
             case "hold" if step:
                 self._hold(step, is_held=bool(message.get("on")))
+
+    def whole(self, of: Message) -> Any:
+        """The value that a view shows a part of: what a step last got or gave."""
+        record = self.watch.record(self._drawn.names.get(str(of.get("step")), ""))
+        move = record.last if record is not None else None
+        return None if move is None else move.input if of.get("side") == "input" else move.output
+
+    def _part(self, message: Message) -> Message:
+        path, start = [int(position) for position in message.get("path") or ()], int(message.get("from") or 0)
+        try:
+            return part(self.whole(message.get("of") or {}), path, start, self.watch.redaction)
+        except (LookupError, StopIteration, RuntimeError, AttributeError):  # it has changed since it was shown
+            return {"kind": "none", "text": "it is another one by now; open the step again"}
+
+    def _show(self, value: Any) -> None:
+        """Have the front end show a value as it would below a cell, by the hand of its own renderers."""
+        if self._rendered is not None:
+            self._rendered.close()
+        self._rendered = rendered(self.watch.redaction.value(value))
+        self.send({"kind": "shown", "model": self._rendered.model_id})
 
     def _deploy(self, target: str) -> None:
         """Host the graph, tell how it goes, and show the deployment below the picture."""

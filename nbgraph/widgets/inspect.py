@@ -10,6 +10,7 @@ from nbgraph.graph.graph import Graph
 from nbgraph.render.kind import resolved, spec_of
 from nbgraph.render.printable import printable
 from nbgraph.widgets.record import Inner, Record
+from nbgraph.widgets.rich import is_rich
 from nbgraph.widgets.watch import Watch
 
 CODE = 20_000  # characters of a handler's source
@@ -41,6 +42,8 @@ def _last(record: Record, watch: Watch) -> dict[str, Any]:
         "visit": move.visit,
         "input": record.input or {**watch.shown(move.input), "late": True},
         "output": None if move.error else (record.output or {**watch.shown(move.output), "late": True}),
+        "inputIsRich": is_rich(move.input),
+        "outputIsRich": is_rich(move.output),
         "error": watch.redaction.text(traceback_of(move.error)),
         "reason": printable(watch.redaction.text(move.reason), 400),
         "seconds": move.seconds,

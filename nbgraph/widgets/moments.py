@@ -12,6 +12,7 @@ from nbgraph.render.printable import printable
 from nbgraph.widgets.inspect import code_of, traceback_of
 from nbgraph.widgets.preview import shown
 from nbgraph.widgets.record import Record, first_line
+from nbgraph.widgets.rich import is_rich
 
 LISTED = 2_000  # frames that the slider reaches; of a longer run the last ones
 DIFFERENCES = 200
@@ -27,6 +28,8 @@ def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None
         "visit": frame.visit,
         "input": shown(frame.input),
         "output": None if is_to_come or frame.error else shown(frame.output),
+        "inputIsRich": is_rich(frame.input),
+        "outputIsRich": is_rich(frame.output),
         "text": editable(frame.input),
         "gave": "" if is_to_come or frame.error else editable(frame.output),
         "diff": [] if is_to_come else differences(frame, compared),

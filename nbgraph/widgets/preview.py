@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.debug.redact import DOTS, Redaction, redacted
 from nbgraph.render.printable import printable
 from nbgraph.widgets.pages import COLUMNS, ROWS, is_table, reference
+from nbgraph.widgets.rich import html, picture
 
 Shown = dict[str, Any]
 DOTTED: Shown = {"kind": "none", "text": DOTS}  # in the place of a field that is redacted
@@ -65,43 +66,70 @@ def _tree(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Sh
     if id(value) in above:
         return {"kind": "object", "text": f"{type(value).__name__} (contains itself)"}
     if depth >= DEPTH or budget.left <= 0:
-        return {"kind": "object", "text": f"{type(value).__name__} …"}
+        return {"kind": "object", "text": f"{type(value).__name__} …", "deep": True}
     above = (*above, id(value))
-    if isinstance(value, Mapping):
-        pairs = ((_key(key, budget), DOTTED if budget.hides(key) else item) for key, item in value.items())
-        return _branch("dict", value, pairs, budget, depth, above)
-    if isinstance(value, list | tuple | Set) or (isinstance(value, Sequence) and not hasattr(value, "dtype")):
-        pairs = ((str(index), item) for index, item in enumerate(value))
-        return _branch("list", value, pairs, budget, depth, above)
+    if is_container(value):
+        return _branch(value, budget, depth, above)
     return _object(value, budget, depth, above)
 
 
-def _branch(kind: str, value: Any, pairs: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
+def is_container(value: Any) -> bool:
+    if isinstance(value, Mapping | list | tuple | Set):
+        return True
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and not hasattr(value, "dtype")
+
+
+def _branch(value: Any, budget: _Budget, depth: int, above: tuple[int, ...], start: int = 0) -> Shown:
     items: list[list[Any]] = []
-    for key, item in itertools.islice(pairs, ITEMS):
+    for key, item in itertools.islice(pairs_of(value, budget), start, start + ITEMS):
         if not budget.take(len(key) + 30):
             break
-        made = dict(DOTTED) if item is DOTTED else _shown(item, budget, depth + 1, above)
-        items.append([key, made])
+        items.append([key, dict(DOTTED) if item is DOTTED else _shown(item, budget, depth + 1, above)])
     count = len(value)
+    kind = "dict" if isinstance(value, Mapping) else "list"
     tree: Shown = {"kind": kind, "text": f"{type(value).__name__} of {count}", "items": items}
-    return tree if len(items) == count else {**tree, "more": count - len(items)}
+    left = count - start - len(items)
+    return {**tree, "more": left} if left else tree
+
+
+def pairs_of(value: Any, budget: _Budget) -> Iterator[tuple[str, Any]]:
+    """The items of a container with what they are called, fields of an object too."""
+    if isinstance(value, Mapping):
+        return ((_key(key, budget), DOTTED if budget.hides(key) else item) for key, item in value.items())
+    if is_container(value):
+        return ((str(index), item) for index, item in enumerate(value))
+    return ((str(key), DOTTED if budget.hides(key) else item) for key, item in value.__dict__.items())
+
+
+def part(value: Any, path: Sequence[int], start: int, redaction: Redaction | None = None) -> Shown:
+    """What a view has not shown yet: of the item that `path` leads to, by positions, all from `start` on.
+
+    >>> part({"a": [0] * 150}, [0], 148)["items"]
+    [['148', {'kind': 'number', 'text': '0'}], ['149', {'kind': 'number', 'text': '0'}]]
+    """
+    budget = _Budget(BYTES, redaction if redaction is not None and redaction.fields else None)
+    for position in path:
+        _, value = next(itertools.islice(pairs_of(value, budget), position, None))
+        if value is DOTTED:
+            return dict(DOTTED)
+    if isinstance(value, str):
+        return _text(value, budget, start)
+    return _branch(value, budget, 0, (), start) if is_container(value) else _shown(value, budget, 0, ())
 
 
 def _object(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Shown:
     name = f"{type(value).__module__}.{type(value).__qualname__}"
     if is_table(value):
         return _table(value, budget)
-    if picture := _picture(value, budget):
-        return picture
+    if (rich := _rich(value, budget)) is not None:
+        return rich
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         head = f"{type(value).__name__} {value.dtype} {tuple(value.shape)}"
         return {"kind": "object", "text": f"{head}: {printable(repr(value), 400)}"}
     fields = getattr(value, "__dict__", None)
     written: Any = type(value).__repr__
     if isinstance(fields, dict) and fields and written is object.__repr__:
-        pairs = ((str(key), DOTTED if budget.hides(key) else item) for key, item in fields.items())
-        return {**_branch("dict", fields, pairs, budget, depth, above), "text": name}
+        return {**_branch(fields, budget, depth, above), "text": name}
     if budget.redaction is not None:
         value = budget.redaction.value(value)
     return _leaf("object", printable(budget.text(repr(value)), TEXT), budget)
@@ -135,32 +163,22 @@ def _numbered(frame: Any) -> Any:
     return ((number, *row) for number, row in enumerate(frame.iter_rows()))
 
 
-def _picture(value: Any, budget: _Budget) -> Shown | None:
-    """A PNG that the value makes of itself; pictures as SVG or HTML could hold scripts and are not asked for."""
-    make = getattr(value, "_repr_png_", None)
-    made = make() if callable(make) else _figure(value)
-    data = made[0] if isinstance(made, tuple) else made
-    if isinstance(data, str):
-        data = base64.b64decode(data)
-    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG"):
-        return None
-    if not budget.take(len(data) * 4 // 3):
-        return {"kind": "object", "text": f"{type(value).__name__}: a picture of {len(data)} bytes, too large to show"}
-    return {"kind": "image", "text": type(value).__name__, "png": base64.b64encode(data).decode()}
+def _rich(value: Any, budget: _Budget) -> Shown | None:
+    """The picture or the page that a value makes of itself."""
+    name = type(value).__name__
+    if (made := picture(value)) is not None:
+        kind, data = made
+        if not budget.take(len(data) * 4 // 3):
+            return {"kind": "object", "text": f"{name}: a picture of {len(data)} bytes, too large to show"}
+        return {"kind": "image", "text": name, "type": kind, "data": base64.b64encode(data).decode()}
+    text = budget.text(html(value))
+    if text and budget.take(len(text)):
+        return {"kind": "page", "text": printable(budget.text(repr(value)), TEXT), "html": text}
+    return None
 
 
-def _figure(value: Any) -> bytes | None:
-    if type(value).__module__.partition(".")[0] != "matplotlib" or not hasattr(value, "savefig"):
-        return None
-    import io
-
-    stream = io.BytesIO()
-    value.savefig(stream, format="png", dpi=60)
-    return stream.getvalue()
-
-
-def _text(value: str, budget: _Budget) -> Shown:
-    value = budget.text(value)
+def _text(value: str, budget: _Budget, start: int = 0) -> Shown:
+    value = budget.text(value)[start:]
     kept = value[: min(TEXT, max(40, budget.left))].encode("utf-8", "backslashreplace").decode()
     leaf = _leaf("text", kept, budget)
     return {**leaf, "more": len(value) - len(kept)} if len(value) > len(kept) else leaf

@@ -293,6 +293,30 @@ def test_what_a_routers_routes_got_and_gave(view):
     ]  # fmt: skip
 
 
+class Page:
+    def _repr_html_(self):
+        return "<b id=bold>bold</b><script>parent.hacked = 1</script><img src='http://elsewhere.test/x.png'>"
+
+
+def test_what_was_left_out_is_had_by_a_click(view):
+    graph = Graph("big")
+    graph.to(lambda body: {"rows": list(range(250)), "text": "x" * 5000, "page": Page()}, "make")
+    host = view(graph)
+    graph.run(1)
+    host.wait("make", "done")
+    page = host.page
+    page.locator('[aria-label^="make "]').click()
+    page.locator(".nbg-sheet summary", has_text="list of 250").click()
+    page.get_by_role("button", name="150 more items").click()
+    page.get_by_role("button", name="50 more items").click()
+    page.locator(".nbg-sheet li", has_text="249: 249").last.wait_for()
+    page.get_by_role("button", name="3000 more characters").click()
+    page.get_by_role("button", name="1000 more characters").click()
+    page.wait_for_function("() => document.querySelector('.nbg-sheet .nbg-text').textContent.length === 5002")
+    bold = page.frame_locator(".nbg-page-frame").locator("#bold").text_content()
+    assert (bold, page.evaluate("window.hacked ?? null")) == ("bold", None)
+
+
 def test_leaving_the_view_frees_the_graph(view):
     graph = fraud()
     host = view(graph)

@@ -236,6 +236,24 @@ def test_a_debugger_that_ends_a_cell_is_shown_and_follows_cells(page, lab):
     page.evaluate(CLOSE)
 
 
+FIGURE = """
+class Figure:
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/html": "<i class='figure'>a figure</i>", "text/plain": "a figure"}
+graph = Graph("figures")
+graph.to(lambda body: Figure(), "draw")
+show(graph)
+"""
+
+
+def test_what_a_notebook_shows_better_is_shown_by_it(page, lab):
+    page.evaluate(OPEN, lab.notebook("figure.ipynb", GRAPH, FIGURE, "graph.run(1)"))
+    page.locator(f'{CURRENT}[data-status="done"][aria-label^="draw "]').click()
+    page.get_by_role("button", name="Show it as a cell would").click()
+    page.locator(f"{CURRENT}.nbg-shown .figure", has_text="a figure").wait_for()
+    page.evaluate(CLOSE)
+
+
 def test_a_reloaded_page_shows_the_live_view_again(browser, lab):
     context = browser.new_context(viewport={"width": 1100, "height": 700})
     page = context.new_page()

@@ -1,6 +1,7 @@
 // The view of a debugged run: moves, a slider over what happened, edits, forks, pins, breakpoints. The kernel decides.
 import { button, download, foldButton, pictureBar } from "./bar.js";
-import { fillPanel } from "./panel.js";
+import { serveShown } from "./child.js";
+import { fillPanel, wholeView } from "./panel.js";
 import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
 import { element, servePages, valueView } from "./values.js";
@@ -112,7 +113,7 @@ function render({ model, el }) {
   // --- pages of the panel ---
 
   const inputView = message => {
-    const parts = [valueView(message.input)];
+    const parts = [wholeView(message, "input")];
     if (message.index === null && !now.finished && !now.busy && message.step === now.at) {
       parts.push(editor("Change the input and go on from here", message.text, "Python; event is the value as it is", text => move("input", { text })));
     }
@@ -120,7 +121,7 @@ function render({ model, el }) {
   };
   const outputView = message => {
     const isPinned = now.pins.includes(message.step);
-    const parts = [message.output || !message.error ? valueView(message.output) : element("p", { class: "nbg-none" }, "none: the step failed")];
+    const parts = [message.output || !message.error ? wholeView(message, "output") : element("p", { class: "nbg-none" }, "none: the step failed")];
     const pin = text => move("pin", { step: message.step, text });
     parts.push(element("p", { class: "nbg-acts" },
       message.index !== null && message.output ? button("Pin this output", "The step gives this value from now on, without running", () => pin("")) : null,
@@ -174,6 +175,7 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   const unfollow = followTheme(root);
   const unserve = servePages(model, root);
+  const unshow = serveShown(model, root);
   el.append(root);
   send("opened");
   draw();
@@ -183,6 +185,7 @@ function render({ model, el }) {
     model.off("msg:custom", receive);
     unfollow();
     unserve();
+    unshow();
     stage.close();
     send("left");
   };

@@ -1,6 +1,6 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
 import { button, download, foldButton, pictureBar } from "./bar.js";
-import { showChild } from "./child.js";
+import { serveShown, showChild } from "./child.js";
 import { EventList, showLine, showWay } from "./events.js";
 import { fillPanel } from "./panel.js";
 import { Stage } from "./stage.js";
@@ -106,6 +106,7 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   const unfollow = followTheme(root);
   const unserve = servePages(model, root);
+  const unshow = serveShown(model, root);
   el.append(root);
   model.send({ kind: "opened" });
   draw();
@@ -116,6 +117,7 @@ function render({ model, el }) {
     clearTimeout(asked);
     unfollow();
     unserve();
+    unshow();
     stage.close();
     model.send({ kind: "left" });
   };

@@ -38,8 +38,17 @@ function pageView(message, tab) {
   if (tab === "error" || tab === "code") return element("pre", {}, message[tab] || "no source to be had");
   if (tab === "timing") return factsView(message);
   if (tab === "routes") return element("div", {}, ...message.inside.map(one => callView(one, true)));
-  if (message[tab] || !message.error) return valueView(message[tab]);
+  if (message[tab] || !message.error) return wholeView(message, tab);
   return element("p", { class: "nbg-none" }, "none: the step failed");
+}
+
+// What went in or came out, to be opened as far as one likes; what a notebook shows better is shown by it on request.
+export function wholeView(message, side) {
+  const of = { step: message.step, index: message.index, branch: message.branch, side };
+  const place = element("div", { class: "nbg-shown" });
+  const show = message[`${side}IsRich`] && element("button", { type: "button", class: "nbg-more", onclick: event =>
+    event.target.dispatchEvent(new CustomEvent("nbg-show", { bubbles: true, detail: { of, place } })) }, "Show it as a cell would");
+  return element("div", {}, valueView(message[side], true, { of, path: [] }), show || null, place);
 }
 
 // One call, of a step in an event's way or of a route inside of a step: what went in and came out.

@@ -12,39 +12,74 @@ export function element(tag, properties = {}, ...children) {
 }
 
 // A value: a leaf is a line, a container can be opened, a table scrolls.
-export function valueView(shown, open = true) {
+// `at` tells where the kernel finds the whole of it, so that what was left out can be had.
+export function valueView(shown, open = true, at = null) {
   if (!shown) return element("p", { class: "nbg-none" }, "nothing yet");
   if (shown.late) {
     const { late, ...rest } = shown;
     const hint = "Shown as it is now: there was no time to keep it as it was.";
-    return element("div", {}, element("p", { class: "nbg-hint" }, hint), valueView(rest, open));
+    return element("div", {}, element("p", { class: "nbg-hint" }, hint), valueView(rest, open, at));
   }
   if (shown.kind === "table") return tableView(shown);
   if (shown.kind === "image") {
-    return element("img", { class: "nbg-image", alt: shown.text, src: `data:image/png;base64,${shown.png}` });
+    return element("img", { class: "nbg-image", alt: shown.text, src: `data:${shown.type};base64,${shown.data}` });
   }
-  if (shown.items) return branchView(shown, open);
-  return element("span", { class: `nbg-value nbg-${shown.kind}` }, leafText(shown), moreView(shown, "characters"));
+  if (shown.kind === "page") return pageFrame(shown);
+  if (shown.items) return branchView(shown, open, at);
+  const leaf = element("span", { class: `nbg-value nbg-${shown.kind}` }, leafText(shown));
+  if (shown.more) leaf.append(moreView(shown.more, "characters", at, shown.text.length, found => {
+    leaf.textContent = leafText({ ...shown, text: shown.text += found.text });
+    return found.more;
+  }));
+  if (shown.deep && at) leaf.append(moreView(1, "level", at, 0, found => {
+    leaf.replaceWith(valueView(found, true, at));
+  }));
+  return leaf;
 }
 
 function leafText(shown) {
   return shown.kind === "text" ? JSON.stringify(shown.text) : shown.text;
 }
 
-function moreView(shown, what) {
-  return shown.more ? element("span", { class: "nbg-more" }, ` … ${shown.more} more ${what}`) : null;
+// What was left out: how much, and where the kernel has the whole, a button that gets the next of it.
+function moreView(left, what, at, from, add) {
+  const words = ` … ${left} more ${what}`;
+  if (!at) return element("span", { class: "nbg-more" }, words);
+  const one = element("button", { type: "button", class: "nbg-more", onclick: () => one.dispatchEvent(new CustomEvent("nbg-part", { bubbles: true,
+    detail: { ...at, from, done: found => {
+      const parent = one.parentElement;
+      one.remove();
+      const rest = add(found);
+      const count = found.items?.length ?? found.text.length;
+      if (rest) parent.append(moreView(rest, what, at, from + count, add));
+    } } })) }, words);
+  return one;
 }
 
-function branchView(shown, open) {
+// A page that a value makes of itself: nothing in it runs, nothing is loaded.
+function pageFrame(shown) {
+  const policy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">`;
+  return element("div", {}, element("p", { class: "nbg-hint" }, shown.text),
+    element("iframe", { class: "nbg-page-frame", sandbox: "", title: "The value as a page", srcdoc: policy + shown.html }));
+}
+
+function branchView(shown, open, at) {
   if (!shown.items.length && !shown.more) return element("span", { class: "nbg-value" }, shown.text);
   const list = element("ul", { class: "nbg-tree" });
+  const add = (items, from) => {
+    const last = list.lastElementChild?.querySelector(":scope > .nbg-key") ? null : list.lastElementChild; // the line that says how many more
+    items.forEach(([key, item], index) => {
+      const where = at && { ...at, path: [...at.path, from + index] };
+      list.insertBefore(element("li", {}, element("span", { class: "nbg-key" }, `${key}: `), valueView(item, false, where)), last);
+    });
+  };
   const fill = () => {
     if (list.childElementCount) return;
-    for (const [key, item] of shown.items) {
-      const name = element("span", { class: "nbg-key" }, `${key}: `);
-      list.append(element("li", {}, name, valueView(item, false)));
-    }
-    if (shown.more) list.append(element("li", {}, moreView(shown, "items")));
+    add(shown.items, 0);
+    if (shown.more) list.append(element("li", {}, moreView(shown.more, "items", at, shown.items.length, found => {
+      add(found.items ?? [["", found]], list.childElementCount - 1);
+      return found.more;
+    })));
   };
   if (open) fill();
   const details = element("details", { open }, element("summary", {}, shown.text), list);
@@ -112,13 +147,21 @@ function pagesView(shown, asked, ask, fill) {
   return bar;
 }
 
-// Let the tables under a root have their pages from the kernel; returns what ends that.
+// Let the tables and trees under a root have what they lack from the kernel; returns what ends that.
 export function servePages(model, root) {
+  const waiting = new Map();
   const answer = message => {
+    if (message.kind === "part") waiting.get(message.token)?.(message.value);
+    waiting.delete(message.token);
     if (message.kind !== "rows") return;
     for (const bar of root.querySelectorAll(`[data-ref="${CSS.escape(message.ref)}"]`)) bar.dispatchEvent(new CustomEvent("nbg-page", { detail: message }));
   };
   root.addEventListener("nbg-rows", event => model.send({ kind: "rows", ...event.detail }));
+  root.addEventListener("nbg-part", ({ detail: { done, ...asked } }) => {
+    const token = String(Math.random());
+    waiting.set(token, done);
+    model.send({ kind: "part", token, ...asked });
+  });
   model.on("msg:custom", answer);
   return () => model.off("msg:custom", answer);
 }
