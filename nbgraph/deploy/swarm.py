@@ -139,7 +139,7 @@ class Swarm:
         if not 1 <= n <= most:
             raise DeployError(f'"{function}" can have 1 to {most} workers; {n} were asked for.')
         with self._turn:
-            rollout = self._rollout()
+            rollout = self._rollout(one.source for one in self._duties.values())
             self._count(self._service(function), n)
             rollout.wait([self._service(function)])
 
@@ -216,7 +216,8 @@ class Swarm:
         self._tunnel = self._tunnel or self._dug(services)
         files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN) or "")
         given = files.made(api_key=self.request.api_key, is_safe=self._is_safe)
-        move = Move(self._client, self.request, self._rollout(), network=network, files=given)
+        rollout = self._rollout(duty.source for duty in duties.values())
+        move = Move(self._client, self.request, rollout, network=network, files=given)
         try:
             move.make(services, replicas, say)
         except BaseException:
@@ -260,8 +261,8 @@ class Swarm:
             port=None if is_public(self.request.host) else self.request.port,
         )  # fmt: skip
 
-    def _rollout(self) -> Rollout:
-        return Rollout(self._client, self._stack, self._way.reaches, self.request.timeout)
+    def _rollout(self, images: Iterable[str]) -> Rollout:
+        return Rollout(self._client, self._stack, self._way.reaches, images, self.request.timeout)
 
     def _answered(self) -> None:
         """Return once callers are answered."""

@@ -49,15 +49,18 @@ class Move:
             self._rollout.wait(group)
 
     def undo(self) -> None:
-        """Tell changed services what they were told before, and remove new ones."""
+        """Tell changed services what they were told before, and remove new ones; returns when all is as it was."""
         import docker
 
+        self._rollout.begin()
         for name, told in self._before.items():
             with contextlib.suppress(docker.errors.APIError):
                 if told is None:
                     self._api.remove_service(name)
                 else:
                     self._update(name, repeated(told))
+        with contextlib.suppress(DeployError):  # what went wrong first is what is to be told
+            self._rollout.wait(name for name, told in self._before.items() if told is not None)
 
     def drop(self, duty: Duty, still_read: set[str], reach: Reach) -> None:
         """A function that is no more goes when nothing waits for it."""

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.deploy.docker import DEPLOYMENT, DUTY
 from nbgraph.deploy.hosted import failed_start
 from nbgraph.deploy.profile import GRACE_SECONDS
 from nbgraph.deploy.swarm_service import IMAGE
@@ -24,14 +23,20 @@ LOOK = 0.1  # seconds between two looks
 
 
 class Rollout:
-    """Made before anything is changed, so that what failed earlier is not taken for a failure of the change."""
+    """Begun before anything is changed, so that what failed earlier is not taken for a failure of the change."""
 
-    def __init__(self, client: DockerClient, network: str, reaches: Callable[[str], bool], seconds: float) -> None:
+    def __init__(
+        self, client: DockerClient, network: str, reaches: Callable[[str], bool], images: Iterable[str], seconds: float
+    ) -> None:
         self._client, self._network, self._reaches = client, network, reaches
+        self._images, self._seconds = sorted(images), seconds
         self._api = _api(client)
-        self._seconds = seconds
-        self._seen = {task["ID"] for task in self._api.tasks() if task["Status"]["State"] in FAILED}
         self._reached: Counter[str] = Counter()
+        self.begin()
+
+    def begin(self) -> None:
+        """What has failed until now is not looked at."""
+        self._seen = {task["ID"] for task in self._api.tasks() if task["Status"]["State"] in FAILED}
 
     def wait(self, services: Iterable[str]) -> None:
         """Return when all have the tasks they shall have, and no others."""
@@ -44,13 +49,10 @@ class Rollout:
 
     def _stands(self, name: str) -> bool:
         service = self._api.inspect_service(name)
-        update = service.get("UpdateStatus") or {}
-        if update.get("State", "").startswith(("rollback", "paused")):
-            raise self._ended(name, f"The update of {name} was taken back: {update.get('Message', '')}")
         wanted = service["Spec"]["TaskTemplate"]["ContainerSpec"]
         tasks = self._api.tasks({"service": name})
         current = [task for task in tasks if task["Spec"]["ContainerSpec"] == wanted]
-        self._check(name, [task for task in current if task["Status"]["State"] in FAILED])
+        self._check(name, tasks, service.get("UpdateStatus") or {})
         lost = down(self._client)
         alive = [task for task in tasks if task["Status"]["State"] in UP and task.get("NodeID") not in lost]
         for task in alive:
@@ -59,13 +61,16 @@ class Rollout:
         count: int = service["Spec"]["Mode"]["Replicated"]["Replicas"]
         return len(alive) == len([task for task in running if task in alive]) == count
 
-    def _check(self, name: str, failed: list[Task]) -> None:
-        fresh = [task for task in failed if task["ID"] not in self._seen]
-        for task in fresh:
-            if "No such image" in task["Status"].get("Err", ""):
+    def _check(self, name: str, tasks: Iterable[Task], update: Mapping[str, Any]) -> None:
+        """Raise when tasks fail, or when the engine has gone back to what ran before, since one of them failed."""
+        fresh = [task for task in tasks if task["Status"]["State"] in FAILED and task["ID"] not in self._seen]
+        reasons = [task["Status"].get("Err", "") for task in fresh]
+        for task, reason in zip(fresh, reasons, strict=True):
+            if "No such image" in reason:
                 raise self._no_image(task)
-        if len(fresh) >= FAILURES:
-            raise self._ended(name, f"Tasks of {name} end before they are ready ({fresh[0]['Status'].get('Err', '')})")
+        if len(fresh) >= FAILURES or update.get("State", "").startswith(("rollback", "paused")):
+            why = reasons[0] if reasons else update.get("Message", "")
+            raise self._ended(name, f"Tasks of {name} end before they are ready ({why})")
 
     def _check_reach(self, task: Task) -> None:
         address = address_of(task, self._network)
@@ -84,11 +89,10 @@ class Rollout:
             )
 
     def _no_image(self, task: Task) -> DeployError:
-        marks = task["Spec"]["ContainerSpec"]["Labels"]
-        services = self._api.services({"label": [f"{DEPLOYMENT}={marks[DEPLOYMENT]}", DUTY]})
-        images = " ".join(sorted(service["Spec"]["Labels"][IMAGE] for service in services))
+        image = task["Spec"]["ContainerSpec"]["Labels"].get(IMAGE, "")
+        images = " ".join(self._images)
         return DeployError(
-            f'The node "{self._host(task)}" has no image {marks[IMAGE]}: name a registry that all nodes can pull from, '
+            f'The node "{self._host(task)}" has no image {image}: name a registry that all nodes can pull from, '
             f'registry="HOST:PORT", or bring the images to every node, docker save {images} | ssh {self._host(task)} '
             "docker load, and deploy again."
         )

@@ -20,7 +20,7 @@ from functools import partial
 GATEWAY, BROKER, NUMBERS = 8080, 4222, 9090  # ports, of the tunnel and behind it
 PATIENCE = 3.0  # seconds for a connection
 CHUNK = 2**16
-_NUMBERS = re.compile(rb"(GET|DELETE) /(\d+\.\d+\.\d+\.\d+)(/metrics|/failures(?:/\S*)?) HTTP/1\.[01]\r\n")
+_NUMBERS = re.compile(rb"(GET|DELETE) /(\d+\.\d+\.\d+\.\d+)(/\S*) HTTP/1\.[01]\r\n")
 # A node that is lost says no goodbye: after about ten silent seconds the connection is taken for broken.
 _LOST = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -81,7 +81,7 @@ async def numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     try:
         asked = _NUMBERS.match(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE))
         if asked is None:
-            writer.write(_told(404, "ask for /ADDRESS/metrics or /ADDRESS/failures"))
+            writer.write(_told(404, "ask for /ADDRESS/metrics"))
             return
         method, address, path = asked.groups()
         there, back = await _open(address.decode(), NUMBERS)

@@ -47,6 +47,17 @@ def push(events):
     with ThreadPoolExecutor(8) as pool:
         return sorted(pool.map(ask, range(events)))
 """
+UPDATE = """
+import threading
+
+answers = []
+updating = threading.Thread(target=deployment.update, args=[g], kwargs={"progress": False})
+updating.start()
+with ThreadPoolExecutor(4) as pool:
+    while updating.is_alive():
+        answers += pool.map(ask, range(len(answers), len(answers) + 20))
+after = ask(len(answers))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +105,14 @@ def deployed(lab: SwarmLab, kernel: Kernel) -> Kernel:
     """The first try tells which images the other nodes lack; the second finds them there."""
     with pytest.raises(DeployError, match=r"The node \"node\d\" has no image nbgraph/\w+:\w+: name a registry") as told:
         kernel.run("deploy()")
-    lab.bring(
-        lab.nodes[0].host,
-        re.findall(r"nbgraph/\w+:\w+(?= )", str(told.value).partition("docker save")[2]),
-        lab.nodes[1:],
-    )
+    lab.bring(lab.nodes[0].host, images(told.value), lab.nodes[1:])
     kernel.run("deploy()")
     return kernel
+
+
+def images(error: DeployError) -> list[str]:
+    """Those that the sentence says are to be brought."""
+    return re.findall(r"nbgraph/\w+:\w+", str(error).partition("docker save")[2])
 
 
 def test_the_services_answer_what_the_notebook_answers(deployed: Kernel) -> None:
@@ -153,3 +165,30 @@ def test_no_event_is_lost_with_a_node(lab: SwarmLab, deployed: Kernel) -> None:
           f"{answered:.1f} s, its worker stood elsewhere after {moved:.1f} s")  # fmt: skip
     assert [tuple(answer) for answer in answers] == [(number, (number + 5) / 100) for number in range(EVENTS)]
     assert again <= 6
+
+
+def test_an_update_that_fails_leaves_all_as_it_was_and_the_next_rolls_over(lab: SwarmLab, deployed: Kernel) -> None:
+    deployed.run(CELL.replace("/ 100", "/ 10"))
+    with pytest.raises(DeployError, match="has no image") as told:
+        deployed.run("deployment.update(g, progress=False)")
+    assert tuple(deployed.value("ask(5)")) == (5, 0.1)
+    alive = [node for node in lab.nodes[1:] if node.is_alive]
+    lab.bring(lab.nodes[0].host, images(told.value), alive)
+    deployed.run(UPDATE)
+    answers = deployed.value("answers")
+    rates = {(number, rate) for number, rate in answers}
+    before, after = ({(number, (number + 5) / part) for number in range(len(answers))} for part in (100, 10))
+    print(f"{len(answers)} events during the update, {len(rates & before)} answered by the old code")
+    assert [number for number, _ in answers] == list(range(len(answers)))
+    assert rates <= before | after
+    assert deployed.value("after == (len(answers), (len(answers) + 5) / 10)")
+
+
+def test_a_stop_leaves_nothing_but_the_network_that_was_there_before(lab: SwarmLab, deployed: Kernel) -> None:
+    other = deployed.value("Deployment.attach('shop').functions")
+    deployed.run("deployment.stop()")
+    left = [lab.nodes[0].docker(kind, "ls", "--quiet") for kind in ("service", "secret", "config")]
+    for node in (node for node in lab.nodes if node.is_alive):
+        left += [node.docker("ps", "--all", "--quiet"), node.docker("volume", "ls", "--quiet")]
+    assert (other, set(left)) == (["shop", "rating"], {""})
+    assert NETWORK in lab.nodes[0].docker("network", "ls", "--format", "{{.Name}}").splitlines()

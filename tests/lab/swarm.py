@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-NEEDED = ("ip", "nsenter", "unshare", "dockerd", "docker")
+NEEDED = ("ip", "nsenter", "unshare", "setpriv", "dockerd", "docker")
 SUBNET = "192.168.77"
 NAMESPACES = Path("/var/run/netns")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -36,10 +36,13 @@ class Node:
     def host(self) -> str:
         return f"unix://{self.socket}"
 
-    def docker(self, *words: str, stdin: int | None = None) -> str:
+    @property
+    def is_alive(self) -> bool:
+        return self.daemon.poll() is None
+
+    def docker(self, *words: str) -> str:
         """What a docker command prints on this node."""
-        command = ["docker", "--host", self.host, *words]
-        return _ran(command, stdin=stdin).strip()
+        return _ran(["docker", "--host", self.host, *words]).strip()
 
     def kill(self) -> None:
         """Everything on the node ends at once."""
@@ -115,7 +118,7 @@ class SwarmLab:
         named = ["sh", "-c", f'hostname node{number}; exec dockerd "$@"', "dockerd", *options]
         with (home / "log").open("wb") as log:
             return subprocess.Popen(
-                ["nsenter", f"--net={NAMESPACES / namespace}", "unshare", *own, *named],
+                ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={NAMESPACES / namespace}", "unshare", *own, *named],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -155,8 +158,8 @@ def problem() -> str | None:
         subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
-def _ran(command: list[str], stdin: int | None = None) -> str:
-    done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False)
+def _ran(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
