@@ -19,7 +19,7 @@ from nbgraph.serve.freeze import freeze, thaw
 from nbgraph.streams.base import Broker
 
 Changes = Mapping[bytes, bytes | None]  # by path; None: the page is gone
-SHORT, LONG = 2**15, 2**18  # bytes of a tail: it may always have so many, and never more
+SHORT, LONG = 2**13, 2**18  # bytes of a tail: it may always have so many, and never more
 SHARE = 16  # in between it may have this part of the base
 PIECE = 2**19  # bytes of a piece of the base
 TRIES = 20  # readings of a tail whose base is just being replaced
