@@ -25,7 +25,7 @@ def stream(plan: Plan, open: Opening, source: Any, *, key: Key = None, is_whole:
     """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
     flow = _Flow(plan, open, source, key, is_whole=is_whole)
     outcomes = iterate(flow.outcomes())
-    return Stream(lambda: _raised(outcomes))
+    return Stream(lambda: _raised(outcomes), outcomes)
 
 
 async def astream(plan: Plan, open: Opening, source: Any, *, key: Key = None) -> AsyncIterator[Any]:

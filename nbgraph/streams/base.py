@@ -35,6 +35,16 @@ class TooLargeError(NbgraphError):
         self.name, self.size, self.largest = name, size, largest
 
 
+class HeavyError(NbgraphError):
+    """A message is larger than the broker takes."""
+
+    def __init__(self, queue: str, size: int, largest: int) -> None:
+        super().__init__(
+            f'A message for queue "{queue}" has {size:,} bytes; the broker takes {largest:,}. Hand on where the data '
+            "is (a path, the key of a table's row), not the data."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
     """A queue as a transport sees it; with `is_keyed` each shard keeps its order, one message at a time.
@@ -128,7 +138,10 @@ class Broker(Protocol):
         """Make the queue, or leave it as it is when it is there."""
 
     async def publish(self, queue: QueueSpec, message: Message) -> None:
-        """Returns once the message is kept; waits while the queue is full; a known id is taken as done."""
+        """Returns once the message is kept; waits while the queue is full; a known id is taken as done.
+
+        `HeavyError` where the broker does not take as many bytes.
+        """
 
     async def remove(self, queue: QueueSpec) -> None:
         """Drop the queue with all that it holds; nothing happens where it is not there."""

@@ -23,7 +23,17 @@ from typing import Any
 import msgspec
 
 from nbgraph.errors import NbgraphError
-from nbgraph.streams.base import Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError, TooLargeError
+from nbgraph.streams.base import (
+    Broker,
+    Delivery,
+    HeavyError,
+    Inbox,
+    Load,
+    Message,
+    QueueSpec,
+    StaleError,
+    TooLargeError,
+)
 from nbgraph.streams.kafka_client import administration, kafka
 from nbgraph.streams.kafka_log import Log
 from nbgraph.streams.kafka_reader import Reader
@@ -120,7 +130,7 @@ class KafkaBroker(Broker):
             await self._wait_for_room(queue)
             topic = topic_of(queue)
             value, headers = encoded(message)
-            await self._send(message.id, topic, value, headers, partition=self._partition(queue, message))
+            await self._send(queue.name, topic, value, headers, partition=self._partition(queue, message))
         except BaseException:
             self._published.pop(seen, None)
             raise
@@ -271,7 +281,7 @@ class KafkaBroker(Broker):
             return await self._sender.send(topic, value, headers, key=key, partition=partition)
         except kafka.KafkaException as error:
             if error.args[0].code() == kafka.KafkaError.MSG_SIZE_TOO_LARGE:
-                raise TooLargeError(name, len(value), LARGEST) from error
+                raise (HeavyError if key is None else TooLargeError)(name, len(value), LARGEST) from error
             raise
 
 

@@ -30,7 +30,17 @@ from nats.js.api import (
 from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
 from nats.js.kv import KeyValue
 
-from nbgraph.streams.base import Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError, TooLargeError
+from nbgraph.streams.base import (
+    Broker,
+    Delivery,
+    HeavyError,
+    Inbox,
+    Load,
+    Message,
+    QueueSpec,
+    StaleError,
+    TooLargeError,
+)
 from nbgraph.streams.nats_leases import Leases
 from nbgraph.streams.nats_names import consumer_name, stream_name
 from nbgraph.streams.nats_publisher import Publisher
@@ -117,6 +127,8 @@ class NatsBroker(Broker):
                 if error.err_code != FULL:
                     raise
                 pause = min(pause, SOON)
+            except nats.errors.MaxPayloadError:
+                raise HeavyError(queue.name, len(message.body), self._client.max_payload) from None
             except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
                 pass  # the server is away; the id keeps what did arrive from being doubled
             await asyncio.sleep(pause)

@@ -5,9 +5,11 @@ import itertools
 import logging
 import time
 
+import nats
 import pytest
 
 from nbgraph import Event, Graph, GraphError, NbgraphError, StepError
+from nbgraph.local.broker import embedded_server
 
 
 def flow(name="flow"):
@@ -259,3 +261,28 @@ def told(event):
 def test_a_graph_that_can_not_run_says_so_at_once():
     with pytest.raises(GraphError, match="has no steps"):
         Graph("empty").run(1, streams="nats")
+
+
+def test_a_body_that_is_too_large_for_the_broker_is_told():
+    graph = Graph("heavy")
+    graph.to("Queue", "q").to(len)
+    with pytest.raises(StepError, match=r'queue "heavy-\w+-q" has 9,000,005 bytes; the broker takes 8,388,608'):
+        graph.run("x" * 9_000_000, streams="nats")
+
+
+def test_nothing_is_left_of_a_stream_that_was_closed_early():
+    async def queues():
+        server = embedded_server()
+        client = await nats.connect(server.url, token=server.token)
+        info = await client.jetstream().account_info()
+        await client.close()
+        return info.streams
+
+    answers = flow().stream(itertools.count(), streams="nats")
+    next(answers)
+    during = asyncio.run(queues())
+    answers.close()
+    deadline = time.monotonic() + 5
+    while asyncio.run(queues()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (during, asyncio.run(queues())) == (2, 0)
