@@ -8,7 +8,7 @@ from typing import Any
 from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of
 from nbgraph.serve.limits import Limits
-from nbgraph.serve.requests import Asked, Requests, id_of, mark_of, pending
+from nbgraph.serve.requests import AWAY, Asked, Requests, id_of, mark_of, pending
 from nbgraph.serve.result import reply_of_run
 from nbgraph.serve.runner import Runner
 from nbgraph.serve.shelf import KEPT_SECONDS
@@ -26,6 +26,8 @@ class Later:
 
     async def reply(self, event: Event, body: bytes, wish: Wish, runs: Runs) -> Reply:
         """The reply within the caller's time, or 202; what keeps the request's place is put into `runs`."""
+        if not self._runner.is_reachable:
+            return error_of(503, AWAY)
         event.id = id_of(wish.key, event.path)
         asked, is_new = await self._requests.ask(event.id, mark_of(body) if wish.key is not None else b"")
         accepted = asyncio.get_running_loop().create_future()
@@ -54,7 +56,7 @@ class Later:
         if not self._runner.is_joined:
             accept()  # it is in this process's memory, and nowhere else
         self._spawn(self._settled(event, asked, run, early))
-        if self._requests.shelf is not None:
+        if asked.is_shared:
             self._spawn(self._requests.watch(asked))
 
     async def _accepted(self, asked: Asked, accepted: asyncio.Future[None], seconds: float, runs: Runs) -> Reply:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -20,15 +22,18 @@ PATH = "/requests/"
 MOST, MOST_BYTES = 10_000, 64 * 2**20  # requests, and bytes of their replies, that one gateway keeps
 PASSING = frozenset({429, 503, 504})  # no answer to the event: asked again, it is worked on again
 PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between looks at the shelf
+AWAY = "The broker is away, so that requests can't be kept or found; try again in a while."
+log = logging.getLogger("nbgraph.serve")
 
 
 @dataclass(slots=True, eq=False)
 class Asked:
-    """A request and, when there is one, its reply."""
+    """A request and, when there is one, its reply; `is_shared`: another gateway had begun it."""
 
     id: str
     mark: bytes
     began: float
+    is_shared: bool = False
     replied: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -56,11 +61,25 @@ class Requests:
         if known is None:
             self._make_room()
             known = self._asked[id] = Asked(id, mark, self._clock())
-            if self.shelf is not None and (found := await there(self.shelf.claim(id, mark))) is not None:
-                self._learn(known, found)
+            await self._claim(known)
         if known.mark != mark:
             raise RefusedError(422, "This Idempotency-Key was used for another request; use a new key for a new one.")
         return known, is_new and not known.replied.done()
+
+    async def _claim(self, asked: Asked) -> None:
+        """Let others know of it, or learn what they know."""
+        if self.shelf is None:
+            return
+        try:
+            found = await there(self.shelf.claim(asked.id, asked.mark))
+        except Exception as error:
+            self._asked.pop(asked.id, None)
+            log.warning("A request could not be kept: %s", error, extra={"event": asked.id})
+            asked.replied.set_result(error_of(503, AWAY))  # others may wait for it by now
+            return
+        if found is not None:
+            asked.is_shared = True
+            self._learn(asked, found)
 
     async def settle(self, asked: Asked, reply: Reply) -> None:
         """The reply has come; what only says that there is none yet leaves the request to be asked again."""
@@ -72,15 +91,19 @@ class Requests:
             return
         self._bytes += len(reply.body)
         if self.shelf is not None:
-            await there(self.shelf.settle(asked.id, reply))
+            try:
+                await there(self.shelf.settle(asked.id, reply))
+            except Exception as error:
+                log.warning("A reply is kept by this gateway only: %s", error, extra={"event": asked.id})
 
     async def watch(self, asked: Asked) -> None:
         """Another may answer it: look at the shelf until somebody has."""
         pause = PAUSE
         while self.shelf is not None and not asked.replied.done():
-            found = await there(self.shelf.find(asked.id))
-            if found is not None:
-                self._learn(asked, found)
+            with contextlib.suppress(Exception):  # the broker is away: looked at again in a while
+                found = await there(self.shelf.find(asked.id))
+                if found is not None:
+                    self._learn(asked, found)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -89,7 +112,11 @@ class Requests:
         asked = self._of(id)
         reply = asked.replied.result() if asked is not None and asked.replied.done() else None
         if reply is None and self.shelf is not None:
-            found = await there(self.shelf.find(id))
+            try:
+                found = await there(self.shelf.find(id))
+            except Exception as error:
+                log.warning("A request could not be looked up: %s", error, extra={"event": id})
+                return error_of(503, AWAY)
             reply = found.reply if found is not None else None
             if asked is None and found is not None and reply is None:
                 return pending(id)

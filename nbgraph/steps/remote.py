@@ -82,9 +82,9 @@ class RemoteStep(_Remote):
 
     `method` is POST, or GET where the body is None. `subpath="$path"` goes on to the path that the caller asked for.
     The expressions, texts over `event` or functions of the body, make the address, the body that is sent, and further
-    headers. Only headers given here are sent: the caller's own, with his credentials, stay with this graph. An answer
-    that is no success is an error of the step, `HttpError`, with its `status`; what may pass (no connection, 408, 425,
-    429, 5xx) is tried `retries` more times. `return_json=False` gives the answer's bytes.
+    headers. Only headers given here are sent, and the trace context: the caller's own, with his credentials, stay with
+    this graph. An answer that is no success is an error of the step, `HttpError`, with its `status`; what may pass (no
+    connection, 408, 425, 429, 5xx) is tried `retries` more times. `return_json=False` gives the answer's bytes.
     """
 
 

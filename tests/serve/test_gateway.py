@@ -301,3 +301,6 @@ def test_a_step_may_use_asyncio_run_wherever_it_runs() -> None:
 def test_the_interface_is_described() -> None:
     description = ask(gateway_of(graph_of(echo)), lambda caller: caller.get("/openapi.json")).json()
     assert (description["info"]["title"], "post" in description["paths"]["/"]) == ("g", True)
+    assert list(description["paths"]) == ["/", "/{path}", "/requests/{id}", "/health/live", "/health/ready"]
+    wishes = {parameter["name"] for parameter in description["paths"]["/"]["post"]["parameters"]}
+    assert wishes == {"Prefer", "X-Request-Timeout", "Idempotency-Key", "traceparent"}
