@@ -112,14 +112,15 @@ class Shard:
             memory.restore(pages[step])
 
     async def _once(self, reader: str, delivery: Delivery, run: Run) -> Outcome | None:
-        id = delivery.message.id
+        id, first = delivery.message.id, None
         while True:
             done = self._pages.head.get("done", {})
             last, turn, told = done.get(reader, ("", None, None))
             if last == id:
                 return Outcome.of_plain(told, self._queues)
-            if self._is_over(delivery, turn):
+            if self._is_over(delivery, turn) or (delivery.turn is None and first not in (None, last)):
                 return None
+            first = last
             sent: list[Sent] = []
             outcome = replace(await run(self._plan, sent), sent=tuple(sent))
             try:
