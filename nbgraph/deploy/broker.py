@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base
@@ -40,15 +40,14 @@ ENTRYPOINT ["nats-server"]
 
 
 class Reach:
-    """A connection to a deployment's broker, made when it is first needed."""
+    """The way to a deployment's broker, connected for as long as a question takes."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url, self._token = url, token
-        self._broker: NatsBroker | None = None
 
     def backlog(self, queues: Iterable[str]) -> int:
         """Messages that wait in these queues, or are worked on."""
-        return sum(loop.complete(self._backlog(name)) for name in queues)
+        return loop.complete(self._backlog(queues))
 
     def letters(self, limit: int) -> list[dict[str, Any]]:
         """The dead letters, the newest first."""
@@ -58,39 +57,43 @@ class Reach:
         """Put what a dead letter tells of back into its queue, and take the letter away; `body`: instead of its own."""
         loop.complete(self._resubmit(id, list(queues), body))
 
-    def close(self) -> None:
-        if self._broker is not None:
-            with contextlib.suppress(Exception):  # the broker may be gone already
-                loop.complete(self._broker.close())
-            self._broker = None
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[NatsBroker]:
+        broker = await NatsBroker.connect(self._url, token=self._token, patience=10)
+        try:
+            yield broker
+        finally:
+            await broker.close()
 
-    async def _connected(self) -> NatsBroker:
-        if self._broker is None:
-            self._broker = await NatsBroker.connect(self._url, token=self._token, patience=10)
-        return self._broker
-
-    async def _backlog(self, queue: str) -> int:
-        return await (await self._connected()).backlog(QueueSpec(queue))
+    async def _backlog(self, queues: Iterable[str]) -> int:
+        async with self._connected() as broker:
+            return sum([await broker.backlog(QueueSpec(queue)) for queue in queues])
 
     async def _letters(self, limit: int) -> list[dict[str, Any]]:
-        return await (await self._connected()).buried(limit)
+        async with self._connected() as broker:
+            return await broker.buried(limit)
 
     async def _resubmit(self, id: str, queues: Sequence[QueueSpec], body: Any) -> None:
-        broker = await self._connected()
-        letter = next((letter for letter in await broker.buried(MOST_LETTERS) if letter["id"] == id), None)
-        if letter is None:
-            raise DeployError("The failure is no longer among the dead letters; it was resubmitted already.")
-        queue = next((queue for queue in queues if id.rpartition(".")[0].endswith(f"/{queue.name}")), None)
-        if queue is None:
-            raise DeployError(
-                f'The failure of "{letter["step"]}" came out of no queue, so it can\'t be put back into one; send the '
-                "event again."
-            )
-        headers = {name: value for name, value in letter["headers"].items() if name not in OF_THE_CALLER}
-        again = f"{id}~{secrets.token_hex(4)}"  # a known id would be taken as done
-        content = letter["body"] if body is None else pack(body)
-        await broker.publish(queue, Message(again, content, letter.get("key"), headers))
-        await broker.unbury(letter["sequence"])
+        async with self._connected() as broker:
+            letter = next((letter for letter in await broker.buried(MOST_LETTERS) if letter["id"] == id), None)
+            if letter is None:
+                raise DeployError("The failure is no longer among the dead letters; it was resubmitted already.")
+            await broker.publish(*_again(letter, queues, body))
+            await broker.unbury(letter["sequence"])
+
+
+def _again(letter: Mapping[str, Any], queues: Sequence[QueueSpec], body: Any) -> tuple[QueueSpec, Message]:
+    """The message that a dead letter tells of, and the queue that it came from."""
+    id = letter["id"]
+    queue = next((queue for queue in queues if id.rpartition(".")[0].endswith(f"/{queue.name}")), None)
+    if queue is None:
+        raise DeployError(
+            f'The failure of "{letter["step"]}" came out of no queue, so it can\'t be put back into one; send the '
+            "event again."
+        )
+    headers = {name: value for name, value in letter["headers"].items() if name not in OF_THE_CALLER}
+    content = letter["body"] if body is None else pack(body)
+    return queue, Message(f"{id}~{secrets.token_hex(4)}", content, letter.get("key"), headers)  # a known id is done
 
 
 def most_workers(function: Function) -> int:

@@ -64,12 +64,14 @@ class Crew(ABC, Generic[M]):
 
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function; those that are too many finish what they have first."""
-        self._check(function, n)
         with self._turn:
-            those, duty = self._members[function], self._duties[function]
-            more = self._begun([(duty, n - len(those))])[function]
-            self._put({function: [*those[:n], *more]})
-            self._end(those[n:])
+            self._look()
+            self._check(function, n)
+            every, duty = self._members[function], self._duties[function]
+            kept = [member for member in every if self._lives(member)][:n]
+            more = self._begun([(duty, n - len(kept))])[function]
+            self._put({function: [*kept, *more]})
+            self._end([member for member in every if member not in kept])
 
     def take_over(self, duties: Sequence[Duty], replicas: Mapping[str, int]) -> list[str]:
         """Go on with these functions: new workers where something has changed; the names of those.
@@ -78,6 +80,7 @@ class Crew(ABC, Generic[M]):
         it was. A function that is no more goes when nothing waits for it.
         """
         with self._turn:
+            self._look()
             check_queues(self._duties.values(), duties)
             changed = [duty for duty in duties if self._source(duty.name) != duty.source]
             is_first = not self._duties
@@ -108,12 +111,19 @@ class Crew(ABC, Generic[M]):
     def _end(self, members: Sequence[M]) -> None:
         """Let them finish what they have, all at once, and leave nothing of them."""
 
+    def _lives(self, member: M) -> bool:
+        """Whether it runs, or will again by itself."""
+        return True
+
     @abstractmethod
     def _state(self, function: str, member: M) -> State: ...
 
     @abstractmethod
     def _reached(self) -> Reach | None:
         """The way to the broker; None where there is none."""
+
+    def _look(self) -> None:
+        """Called before every change: another process may have made some."""
 
     def _saved(self) -> None:
         """Called after every change."""

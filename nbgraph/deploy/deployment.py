@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-import msgspec
 
 from nbgraph.debug.failure import Failure
 from nbgraph.debug.trace import Trace
 from nbgraph.deploy.autoscale import Autoscaler, Rule
+from nbgraph.deploy.caller import Caller
+from nbgraph.deploy.caller import InvokeError as InvokeError
 from nbgraph.deploy.captures import joined
+from nbgraph.deploy.elsewhere import running
 from nbgraph.deploy.failed import of_letter, of_worker
 from nbgraph.deploy.fleet import Fleet
-from nbgraph.deploy.foreign import ForeignFleet
 from nbgraph.deploy.hosted import Hosted, readable, several
 from nbgraph.deploy.parity import compared
 from nbgraph.deploy.progress import told
@@ -27,20 +27,10 @@ from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.split import split
 from nbgraph.errors import DeployError
-from nbgraph.event import is_json
 from nbgraph.graph.graph import Graph
-from nbgraph.streams.wire import encode
 
 if TYPE_CHECKING:
     import pandas
-
-
-class InvokeError(DeployError):
-    """The deployment answered with an error; `status` is HTTP's, `answer` what came with it."""
-
-    def __init__(self, message: str, status: int, answer: Any) -> None:
-        super().__init__(message)
-        self.status, self.answer = status, answer
 
 
 class Deployment:
@@ -60,16 +50,11 @@ class Deployment:
         self.request = hosted.request
         self.name = hosted.request.name
         self.url = hosted.url
-        key = hosted.request.api_key
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        # No proxy of the environment may stand between us and a port of this machine.
-        self._caller = httpx.Client(base_url=self.url, headers=headers, timeout=120, trust_env=False)
+        self._caller = Caller(self.url, hosted.request.api_key)
         self._meter = Meter(hosted)
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
         self._is_stopped = False
-        self._is_steady = threading.Event()  # cleared while others take the workers' places
-        self._is_steady.set()
         if isinstance(hosted, Fleet):
             hosted.on_stop = self.stop  # for other processes that ask for it
         _HERE[hosted.target, self.name] = self
@@ -86,13 +71,13 @@ class Deployment:
         if graph is not None:
             deployment.graph = graph
         if api_key is not None:
-            deployment._caller.headers["Authorization"] = f"Bearer {api_key}"
+            deployment._caller.identify(api_key)
         return deployment
 
     @classmethod
     def find(cls, name: str, target: str | None = None) -> Deployment | None:
         """As `attach`, but None where there is none; `target`: only there."""
-        return _held(name, target) or next((cls(found) for found in _elsewhere(name, target)), None)
+        return _held(name, target) or next((cls(found) for found in running(name, target)), None)
 
     @property
     def is_stopped(self) -> bool:
@@ -111,19 +96,12 @@ class Deployment:
 
     def invoke(self, body: Any, path: str = "/", headers: Mapping[str, str] | None = None) -> Any:
         """What the deployed graph answers; text and bytes go as they are, all else as JSON."""
-        given = dict(headers or {})
-        if isinstance(body, str | bytes):
-            content = body.encode() if isinstance(body, str) else body
-        else:
-            content = encode(body)
-            given.setdefault("Content-Type", "application/json")
         try:
-            response = self._posted(path, content, given)
+            return self._caller.invoke(body, path, headers or {})
         except (httpx.HTTPError, RuntimeError) as error:
             if self._is_stopped:
                 raise DeployError(f'Deployment "{self.name}" is stopped; deploy the graph again.') from error
             raise DeployError(f'Deployment "{self.name}" did not answer at {self.url}: {error}') from error
-        return _answer(response)
 
     def status(self) -> pandas.DataFrame:
         """A row for every replica: function, replica, state, restarts, started, image."""
@@ -223,11 +201,8 @@ class Deployment:
         with told(progress) as say:
             say("Capturing what the steps use")
             projects = self.recipe.projects(functions)
-            self._is_steady.clear()
-            try:
+            with self._caller.held():
                 changed = self._hosted.update(projects, wanted, say)
-            finally:
-                self._is_steady.set()
         self.graph = graph
         if self._scaler is not None:
             self._scaler.keep(self.functions)
@@ -258,20 +233,6 @@ class Deployment:
     def __repr__(self) -> str:
         state = "stopped" if self._is_stopped else f"at {self.url}"
         return f"<Deployment {self.name!r} on {self._hosted.target}, {state}>"
-
-    def _posted(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        """The answer; whoever comes while a gateway gives its place to another waits, and asks again."""
-        while True:
-            was_steady = self._is_steady.is_set()
-            try:
-                response = self._caller.post(path, content=content, headers=headers)
-            except httpx.TransportError:
-                if was_steady and self._is_steady.is_set():
-                    raise
-            else:
-                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or was_steady and self._is_steady.is_set():
-                    return response
-            self._is_steady.wait()
 
     def _places(self) -> list[str]:
         """Where workers tell of failures."""
@@ -313,47 +274,3 @@ def _is_there(deployment: Deployment) -> bool:
     if not is_running:
         _HERE.pop((deployment._hosted.target, deployment.name), None)
     return is_running
-
-
-def _elsewhere(name: str, target: str | None) -> Iterator[Hosted]:
-    """Those that other processes started, or that this one forgot."""
-    if target in (None, "process") and (fleet := ForeignFleet.find(name)) is not None:
-        yield fleet
-    for kind in ("docker", "swarm"):
-        if target in (None, kind) and (found := _at_daemon(name, kind)) is not None:
-            yield found
-
-
-def _at_daemon(name: str, target: str) -> Hosted | None:
-    from nbgraph.deploy.docker import connect
-    from nbgraph.deploy.stack import Stack
-    from nbgraph.deploy.swarm import Swarm
-
-    try:
-        client = connect()
-    except DeployError:  # no Docker, no containers
-        return None
-    found: Hosted | None = None
-    try:
-        found = Stack.find(client, name) if target == "docker" else Swarm.find(client, name)
-    finally:
-        if found is None:
-            client.close()
-    return found
-
-
-def _answer(response: httpx.Response) -> Any:
-    kind = response.headers.get("content-type", "")
-    if response.status_code == 204:
-        return None
-    answer: Any = response.content
-    if is_json(kind):
-        answer = msgspec.json.decode(response.content)
-    elif kind.startswith("text/"):
-        answer = response.text
-    if response.is_error:
-        reason = answer["error"] if isinstance(answer, dict) and "error" in answer else response.text[:300]
-        request = response.request
-        message = f"{request.method} {request.url.path} answered {response.status_code}: {reason}"
-        raise InvokeError(message, response.status_code, answer)
-    return answer

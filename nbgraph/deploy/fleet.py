@@ -107,8 +107,6 @@ class Fleet(Crew[Member]):
             for name in self.functions:
                 self._end(self._members[name])
                 self._members = {**self._members, name: []}
-            if self._reach is not None:
-                self._reach.close()
             if self._server is not None:
                 self._server.stop()
             shutil.rmtree(self._folder, ignore_errors=True)

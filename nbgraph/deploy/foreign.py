@@ -102,8 +102,6 @@ class ForeignFleet:
         )
 
     def stop(self) -> None:
-        if self._reach is not None:
-            self._reach.close()
         ask(self._folder, {"what": "stop"}, PATIENCE)
 
     def _told(self) -> dict[str, Any]:

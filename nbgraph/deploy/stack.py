@@ -7,8 +7,8 @@ with it: who may ask the Docker daemon may read them.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import secrets
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -55,7 +55,6 @@ class Stack(Crew["Container"]):
         super().__init__(request)
         self._client, self._is_safe = client, is_safe
         weakref.finalize(self, client.close)
-        self._numbers = itertools.count(1)
         self._token = secrets.token_hex(16)
         self._broker: Container | None = None
 
@@ -114,13 +113,14 @@ class Stack(Crew["Container"]):
 
     def sources(self) -> list[tuple[str, str]]:
         """Where the numbers of each container are read: its function, the URL."""
-        found = []
-        for name, containers in self._members.items():
-            for container in containers:
-                container.reload()  # a container that was started again has another port
-                if container.status == "running":
-                    found.append((name, f"http://{published(container, METRICS_PORT)}/metrics"))
-        return found
+        self._glanced()
+        running = [(name, one) for name, those in self._members.items() for one in those if one.status == "running"]
+        return [(name, f"http://{published(container, METRICS_PORT)}/metrics") for name, container in running]
+
+    def states(self) -> list[State]:
+        """A row for each container."""
+        self._glanced()
+        return super().states()
 
     def logs(self, lines: int, function: str | None = None) -> str:
         """The last lines of each container's log."""
@@ -129,8 +129,6 @@ class Stack(Crew["Container"]):
 
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker and the network."""
-        if self._reach is not None:
-            self._reach.close()
         with self._turn:
             for name in self.functions:
                 stopped(self._members[name])
@@ -144,6 +142,16 @@ class Stack(Crew["Container"]):
     # --- a Crew of containers ---
 
     def _begin(self, duty: Duty) -> Container:
+        container = self._prepared(duty)
+        try:
+            container.start()
+        except BaseException:
+            self._end([container])
+            raise
+        return container
+
+    def _prepared(self, duty: Duty) -> Container:
+        """A container of the function that is only to be started."""
         ports: dict[str, Any] = {f"{METRICS_PORT}/tcp": ("127.0.0.1", None)}  # numbers are for this machine alone
         given: dict[str, str] = {}
         command: list[str] = []
@@ -154,15 +162,9 @@ class Stack(Crew["Container"]):
         if self._broker is not None:
             given[TOKEN] = self._token
             command = ["--broker", f"nats://{BROKER}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}"]
-        name = f"{named(self.request.name)}-{duty.name}-{next(self._numbers)}"
+        name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
-        container = self._create(name, duty.source, marks, Profile(duty.memory), given, ports=ports, command=command)
-        try:
-            container.start()
-        except BaseException:
-            self._end([container])
-            raise
-        return container
+        return self._create(name, duty.source, marks, Profile(duty.memory), given, ports=ports, command=command)
 
     def _await(self, duty: Duty, member: Container, deadline: float) -> None:
         wait(member, PORT if duty.is_gateway else METRICS_PORT, deadline, self.request.timeout)
@@ -176,19 +178,25 @@ class Stack(Crew["Container"]):
                 container.remove(force=True)
                 self._client.volumes.get(f"{container.name}-secrets").remove()
 
+    def _lives(self, member: Container) -> bool:
+        return member.status not in ("exited", "dead")  # Docker does not start again what somebody has ended
+
     def _swapped(self, gateway: Duty) -> list[Container]:
         """Docker lets one container have a port: the old one finishes what it has, then the new one starts."""
         before = [one for duty in self._duties.values() if duty.is_gateway for one in self._members[duty.name]]
+        after = self._prepared(gateway)
         stopped(before)
         try:
-            return super()._swapped(gateway)
+            after.start()
+            self._await(gateway, after, time.monotonic() + self.request.timeout)
         except BaseException:
+            self._end([after])
             for container in before:
                 container.start()
             raise
+        return [after]
 
     def _state(self, function: str, member: Container) -> State:
-        member.reload()
         attributes = member.attrs
         started = attributes["State"]["StartedAt"].partition(".")[0]
         image, name = attributes["Config"]["Image"], str(member.name)
@@ -205,9 +213,7 @@ class Stack(Crew["Container"]):
     @classmethod
     def _of(cls, client: DockerClient, containers: Sequence[Container]) -> Self:
         """What the labels and the secrets tell."""
-        every = sorted(containers, key=lambda container: int(str(container.name).rpartition("-")[2]))
-        duties = [Duty.of_text(container.labels[DUTY]) for container in every]
-        gateway = next(one for one, duty in zip(every, duties, strict=True) if duty.is_gateway)
+        gateway = next(one for one in containers if Duty.of_text(one.labels[DUTY]).is_gateway)
         marks = gateway.labels
         bound = gateway.attrs["HostConfig"]["PortBindings"][f"{PORT}/tcp"][0]
         stack = cls(
@@ -217,14 +223,28 @@ class Stack(Crew["Container"]):
                 secret_of(gateway, KEY), PATIENCE,
             ),
         )  # fmt: skip
-        stack._duties = {duty.name: duty for duty in sorted(duties, key=lambda duty: not duty.is_gateway)}
-        for name in stack._duties:
-            stack._members[name] = [one for one in every if one.labels[FUNCTION] == name]
-        stack._numbers = itertools.count(1 + max(int(str(one.name).rpartition("-")[2]) for one in every))
+        stack._look()
         stack._token = secret_of(gateway, TOKEN) or stack._token
         chosen = [f"{DEPLOYMENT}={marks[DEPLOYMENT]}", f"{FUNCTION}={BROKER}"]
         stack._broker = next(iter(client.containers.list(filters={"label": chosen})), None)
         return stack
+
+    def _look(self) -> None:
+        """What the daemon has: the labels tell of each container what it is there for."""
+        chosen = [f"{DEPLOYMENT}={self.request.name}", DUTY]
+        found = self._client.containers.list(all=True, filters={"label": chosen}, ignore_removed=True)
+        every = sorted(found, key=lambda container: str(container.attrs["Created"]))
+        duties = {duty.name: duty for duty in (Duty.of_text(container.labels[DUTY]) for container in every)}
+        self._duties = dict(sorted(duties.items(), key=lambda item: not item[1].is_gateway))
+        self._members = {name: [one for one in every if one.labels[FUNCTION] == name] for name in self._duties}
+
+    def _glanced(self) -> None:
+        """As `_look`, unless a change is going on, which knows better."""
+        if self._turn.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._turn.release()
 
     def _all(self) -> list[Container]:
         return [container for those in self._members.values() for container in those]

@@ -166,9 +166,6 @@ class Swarm:
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker and what belongs to it."""
         with self._turn:
-            if self._reach is not None:
-                self._reach.close()
-                self._reach = None
             first = [duty.name for duty in self._duties.values() if duty.is_gateway]
             for group in (first, [name for name in self._duties if name not in first]):
                 self._end([self._service(name) for name in group])

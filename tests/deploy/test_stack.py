@@ -1,5 +1,8 @@
 """Several functions in containers of a real Docker daemon, joined by a broker in another."""
 
+import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,8 +11,10 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import InvokeError
+from nbgraph.errors import DeployError
 from nbgraph.steps import Queue
 from tests.lab import needs
+from tests.lab.callers import calling
 
 pytestmark = needs.needs_docker()
 
@@ -24,6 +29,12 @@ def rate(order):
     return {**order, "rate": order["total"] / 100}
 
 
+def stacked(fee, rating):
+    graph = Graph("stacked")
+    graph.to(fee, "fee").to(Queue("fees", key="amount", shards=4)).to(rating, "rate", function="rating").respond()
+    return graph
+
+
 @pytest.fixture(scope="module")
 def client():
     client = docker.from_env()
@@ -33,9 +44,7 @@ def client():
 
 @pytest.fixture(scope="module")
 def deployment(client):
-    graph = Graph("stacked")
-    graph.to(add_fee).to(Queue("fees", key="amount", shards=4)).to(rate, function="rating").respond()
-    with graph.deploy("docker", progress=False, replicas={"rating": 2}) as running:
+    with stacked(add_fee, rate).deploy("docker", progress=False, replicas={"rating": 2}) as running:
         yield running
 
 
@@ -80,12 +89,85 @@ def test_a_failure_on_the_far_side_comes_home(deployment):
     assert (current.step, current.input) == ("rate", {"amount": -3, "total": 2})
 
 
+def until_answered(deployment, body):
+    """Ask again while there is no broker, and be told the same."""
+    for _ in range(100):
+        try:
+            return deployment.invoke(body, headers={"Idempotency-Key": f"k{body['amount']}"})
+        except InvokeError as error:
+            if error.status != 503:
+                raise
+            time.sleep(0.2)
+    raise TimeoutError
+
+
 def test_nothing_is_lost_when_a_worker_is_killed_and_the_broker_restarts(client, deployment):
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(deployment.invoke, {"amount": amount}) for amount in range(600)]
+        calls = [pool.submit(until_answered, deployment, {"amount": amount}) for amount in range(600)]
         time.sleep(0.3)
         containers(client, deployment, "rating")[0].kill("SIGKILL")
         time.sleep(0.3)
         containers(client, deployment, "broker")[0].restart(timeout=5)
         answers = sorted(call.result(timeout=100)["amount"] for call in calls)
     assert answers == list(range(600))
+
+
+def add_more(order):
+    return {**order, "total": order["amount"] + 6}
+
+
+def rate_twice(order):
+    return {**order, "rate": order["total"] / 50}
+
+
+class Stuck:
+    def __init__(self):
+        raise OSError("no licence")
+
+    def do(self, body):
+        return body
+
+
+ELSEWHERE = """
+import json, sys
+from nbgraph.deploy.deployment import Deployment
+found = Deployment.attach(sys.argv[1])
+found.scale("rating", 3)
+told = [found.functions, found.invoke({"amount": 5})["rate"], len(found.status()), len(found.failures())]
+found.scale("rating", 2)
+print(json.dumps([*told, found.pulse()["rating"].backlog]))
+"""
+
+
+def test_another_kernel_can_look_after_it(client, deployment):
+    words = [sys.executable, "-c", ELSEWHERE, deployment.name]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout, done.stderr
+    assert json.loads(done.stdout) == [["stacked", "rating"], 0.1, 4, len(deployment.failures()), 0]
+    assert len(containers(client, deployment, "rating")) == 2
+
+
+def test_a_new_graph_takes_over_and_nothing_is_lost(client, deployment):
+    before = {container.id for container in containers(client, deployment, "stacked")}
+    with calling(deployment.url, body=lambda number: {"amount": number}) as seen:
+        assert deployment.update(stacked(add_fee, rate_twice), progress=False) == ["rating"]
+        assert {container.id for container in containers(client, deployment, "stacked")} == before
+    assert (seen.failures, len(seen.answers) > 0) == ([], True)
+    asked = ThreadPoolExecutor(1).submit(lambda: [deployment.invoke({"amount": n})["total"] - n for n in range(500)])
+    with calling(deployment.url, body=lambda number: {"amount": number}) as seen:
+        assert deployment.update(stacked(add_more, rate_twice), progress=False) == ["stacked"]
+    answers = asked.result(timeout=60)
+    print(
+        f"{len(seen.failures)} calls of a plain client failed while Docker's port changed hands, {len(answers)} did not"
+    )
+    assert (sorted(set(answers)), len(client.networks.list(names=[f"nbgraph-{deployment.name}"]))) == ([5, 6], 1)
+
+
+def test_where_one_function_can_not_start_nothing_is_left(client):
+    graph = Graph("halfway")
+    graph.to(add_fee).to(Queue("fees")).to(Stuck, "rate", function="rating").respond()
+    with pytest.raises(DeployError, match="no licence"):
+        graph.deploy("docker", progress=False)
+    chosen = {"label": "nbgraph.graph=halfway"}
+    left = [*client.containers.list(all=True, filters=chosen), *client.volumes.list(filters=chosen)]
+    assert [*left, *client.networks.list(filters=chosen)] == []

@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,15 +22,15 @@ class Seen:
 
 
 @contextmanager
-def calling(url: str, callers: int = 3) -> Iterator[Seen]:
-    """Send numbers, half of the callers over connections that they keep, until the block is left."""
+def calling(url: str, callers: int = 3, body: Callable[[int], Any] = int) -> Iterator[Seen]:
+    """Send numbers, or what is made of them, some over connections that they keep, until the block is left."""
     seen, stop = Seen(), threading.Event()
     address = urllib.parse.urlsplit(url)
     lock = threading.Lock()
 
     def call(number: int, connection: http.client.HTTPConnection) -> None:
         try:
-            connection.request("POST", "/", json.dumps(number), {"Content-Type": "application/json"})
+            connection.request("POST", "/", json.dumps(body(number)), {"Content-Type": "application/json"})
             response = connection.getresponse()
             answer = response.read().decode()
         except (OSError, http.client.HTTPException) as error:

@@ -1,0 +1,88 @@
+"""Caller: what asks a deployment over HTTP, and makes values of its answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import msgspec
+
+from nbgraph.errors import DeployError
+from nbgraph.event import is_json
+from nbgraph.streams.wire import encode
+
+SECONDS = 120.0
+
+
+class InvokeError(DeployError):
+    """The deployment answered with an error; `status` is HTTP's, `answer` what came with it."""
+
+    def __init__(self, message: str, status: int, answer: Any) -> None:
+        super().__init__(message)
+        self.status, self.answer = status, answer
+
+
+class Caller:
+    """Calls from any number of threads; while `held`, those that are refused or cut off wait, and ask again."""
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        # No proxy of the environment may stand between us and a port of this machine.
+        self._client = httpx.Client(base_url=url, timeout=SECONDS, trust_env=False)
+        self._is_steady = threading.Event()
+        self._is_steady.set()
+        self.close = self._client.close
+        if api_key is not None:
+            self.identify(api_key)
+
+    def identify(self, api_key: str) -> None:
+        """Send that key from now on."""
+        self._client.headers["Authorization"] = f"Bearer {api_key}"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While one gateway gives its place to another, nobody may answer; an event that was begun is finished."""
+        self._is_steady.clear()
+        try:
+            yield
+        finally:
+            self._is_steady.set()
+
+    def invoke(self, body: Any, path: str, headers: Mapping[str, str]) -> Any:
+        """The answer; an `InvokeError` where it is one."""
+        if isinstance(body, str | bytes):
+            return _answer(self._posted(path, body.encode() if isinstance(body, str) else body, headers))
+        return _answer(self._posted(path, encode(body), {"Content-Type": "application/json", **headers}))
+
+    def _posted(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        while True:
+            was_steady = self._is_steady.is_set()
+            try:
+                response = self._client.post(path, content=content, headers=headers)
+            except httpx.TransportError:
+                if was_steady and self._is_steady.is_set():
+                    raise
+            else:
+                is_refused = response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+                if not is_refused or (was_steady and self._is_steady.is_set()):
+                    return response
+            self._is_steady.wait()
+
+
+def _answer(response: httpx.Response) -> Any:
+    kind = response.headers.get("content-type", "")
+    if response.status_code == 204:
+        return None
+    answer: Any = response.content
+    if is_json(kind):
+        answer = msgspec.json.decode(response.content)
+    elif kind.startswith("text/"):
+        answer = response.text
+    if response.is_error:
+        reason = answer["error"] if isinstance(answer, dict) and "error" in answer else response.text[:300]
+        request = response.request
+        message = f"{request.method} {request.url.path} answered {response.status_code}: {reason}"
+        raise InvokeError(message, response.status_code, answer)
+    return answer

@@ -1,0 +1,36 @@
+"""Elsewhere: deployments that this process does not hold: of other processes, or at the Docker daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nbgraph.deploy.foreign import ForeignFleet
+from nbgraph.deploy.hosted import Hosted
+from nbgraph.errors import DeployError
+
+
+def running(name: str, target: str | None) -> Iterator[Hosted]:
+    """Those that other processes started, or that this one forgot."""
+    if target in (None, "process") and (fleet := ForeignFleet.find(name)) is not None:
+        yield fleet
+    for kind in ("docker", "swarm"):
+        if target in (None, kind) and (found := _at_daemon(name, kind)) is not None:
+            yield found
+
+
+def _at_daemon(name: str, target: str) -> Hosted | None:
+    from nbgraph.deploy.docker import connect
+    from nbgraph.deploy.stack import Stack
+    from nbgraph.deploy.swarm import Swarm
+
+    try:
+        client = connect()
+    except DeployError:  # no Docker, no containers
+        return None
+    found: Hosted | None = None
+    try:
+        found = Stack.find(client, name) if target == "docker" else Swarm.find(client, name)
+    finally:
+        if found is None:
+            client.close()
+    return found
