@@ -98,7 +98,7 @@ function render({ model, el }) {
     };
     const label = message.isHeld ? "Let the events that wait before it go on  p" : "Let events wait before it while the other steps go on  p";
     const hold = button(message.isHeld ? "Go on" : "Hold", label, () => stage.act("hold", message.step, !message.isHeld));
-    fillPanel(panel, message, { tabs: TABS, chosen: tab, choose, close, acts: [element("p", { class: "nbg-acts" }, hold)] });
+    fillPanel(panel, message, { tabs: TABS, chosen: tab, choose, close, acts: [hold] });
   };
 
   model.on("change:picture", draw);

@@ -22,9 +22,9 @@ export function fillPanel(panel, message, { tabs, chosen, choose, close, pages =
     (pages[shown] ?? pageView)(message, shown));
   sheet.dataset.of = `${message.name}/${shown}`;
   panel.hidden = false;
-  panel.replaceChildren(element("header", {}, element("h3", {}, message.name),
+  panel.replaceChildren(element("header", {}, element("h3", {}, message.name), ...acts,
     close && element("button", { type: "button", "aria-label": "Close", onclick: close }, "×")),
-  ...(message.note ? [element("p", { class: "nbg-bad" }, message.note)] : []), ...acts, list, sheet);
+  ...(message.note ? [element("p", { class: "nbg-bad" }, message.note)] : []), list, sheet);
   sheet.scrollTop = scrolled;
   if (focusOnTab) list.querySelector('[aria-selected="true"]')?.focus();
   panel.onkeydown = event => {

@@ -26,14 +26,15 @@ export function around(shapes) {
   return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
 }
 
-// The middle of a path of cubic curves: the point between its halves, or that of the curve in its middle.
-export function middleOf(path) {
+// A point of a path of cubic curves: 0.5 is its middle.
+export function pointOn(path, share) {
   const points = numbers(path.getAttribute("d"));
-  const at = index => ({ x: points[2 * index], y: points[2 * index + 1] });
   const curves = (points.length / 2 - 1) / 3;
-  if (curves % 2 === 0) return at((curves / 2) * 3);
-  const [one, two, three, four] = [0, 1, 2, 3].map(index => at(((curves - 1) / 2) * 3 + index));
-  return { x: (one.x + 3 * two.x + 3 * three.x + four.x) / 8, y: (one.y + 3 * two.y + 3 * three.y + four.y) / 8 };
+  const curve = Math.min(curves - 1, Math.floor(share * curves));
+  const t = share * curves - curve;
+  const parts = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3];
+  const at = axis => parts.reduce((sum, part, index) => sum + part * points[2 * (3 * curve + index) + axis], 0);
+  return { x: at(0), y: at(1) };
 }
 
 // The step that lies nearest in a direction, of those ahead.

@@ -1,6 +1,6 @@
 // Stage: the picture itself: drawn from the kernel's SVG, walked by keyboard, marked with states.
 import { Camera } from "./camera.js";
-import { around, middleOf, nearest, shape } from "./shapes.js";
+import { around, nearest, pointOn, shape } from "./shapes.js";
 import { element } from "./values.js";
 
 function milliseconds(number) {
@@ -224,8 +224,8 @@ export class Stage {
     const line = this.lines.get(id);
     if (!line) return;
     if (!line.text) {
-      const middle = middleOf(line.group.querySelector("path"));
-      line.text = this.overlay.appendChild(shape("text", { class: "nbg-count", x: middle.x, y: middle.y + 11, "aria-hidden": "true" }));
+      const { x, y } = pointOn(line.group.querySelector("path"), line.group.querySelector("text") ? 0.82 : 0.5); // words have the middle
+      line.text = this.overlay.appendChild(shape("text", { class: "nbg-count", x, y: y + 11, "aria-hidden": "true" }));
       line.group.classList.add("nbg-used");
     }
     line.text.textContent = String(count);
