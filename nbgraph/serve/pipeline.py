@@ -20,6 +20,7 @@ from nbgraph.serve.checkpoint import Checkpoint
 from nbgraph.serve.failures import frames_of
 from nbgraph.serve.outcome import ANSWER, DONE, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
+from nbgraph.serve.suspects import ALONE, TOGETHER, Suspects
 from nbgraph.serve.tally import Seen, record
 from nbgraph.serve.tracing import Tracing
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
@@ -27,7 +28,7 @@ from nbgraph.streams.base import Broker, Delivery, Load, Message, QueueSpec
 from nbgraph.streams.passage import Passage, current
 from nbgraph.streams.wire import pack, unpack
 
-ATTEMPTS = 4  # deliveries after which a message that ends its worker every time is a dead letter
+ENDS_WORKERS = f"it was delivered {TOGETHER + ALONE} times and never finished: it may end its worker"
 AGAIN = 1.0  # seconds until what could not be finished comes again
 IN_FLIGHT = 64  # events of unkeyed queues that are worked on at once
 log = logging.getLogger("nbgraph.serve")
@@ -53,6 +54,7 @@ class Pipeline:
         self._readers: list[asyncio.Task[None]] = []
         self._working: set[asyncio.Task[None]] = set()
         self._gate = asyncio.Semaphore(IN_FLIGHT)
+        self._suspects = Suspects(broker)
         self._checkpoint = Checkpoint(plan, part.function, broker, self.specs, self._written())
         self.counts = {"processed": 0, "failed": 0, "redelivered": 0, "dead": 0}
 
@@ -140,13 +142,12 @@ class Pipeline:
         """What comes of a message; with an outbox, what it sends on is laid there."""
         passage = Passage.of_message(self._broker, pack, delivery.message)
         passage.outbox = outbox
-        if delivery.attempt > ATTEMPTS:
-            reason = f"it was delivered {ATTEMPTS} times and never finished: it may end its worker"
-            outcome = await self._bury(delivery.message, name, reason)
-        elif passage.is_expired:
+        if passage.is_expired:
             outcome = self._told(FAILED, {"error": "The event's deadline passed while it waited."}, 504)
         else:
-            outcome = await self._run(name, passage, delivery.message, plan)
+            run = partial(self._run, name, passage, delivery.message, plan)
+            tried = await self._suspects.tried(delivery, run)
+            outcome = await self._bury(delivery.message, name, ENDS_WORKERS) if tried is None else tried
         return outcome.giving_back(passage.credit)
 
     async def _run(self, name: str, passage: Passage, message: Message, plan: Plan) -> Outcome:
