@@ -212,7 +212,7 @@ class Swarm:
         network = self._network()
         self._tunnel = self._tunnel or self._dug(services)
         files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN) or "")
-        given = files.made(api_key=self.request.api_key, is_safe=self._is_safe)
+        given = files.made(api_key=self.request.api_key, has_broker=len(duties) > 1, is_safe=self._is_safe)
         rollout = self._rollout(duty.source for duty in duties.values())
         move = Move(self._client, self.request, rollout, network=network, files=given)
         try:

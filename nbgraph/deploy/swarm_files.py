@@ -24,21 +24,15 @@ class SwarmFiles:
         self._labels = {**labels, NAMESPACE: stack}
         self._chosen = {"label": f"{DEPLOYMENT}={labels[DEPLOYMENT]}"}
 
-    def made(self, *, api_key: str | None, is_safe: bool) -> dict[str, tuple[str, str]]:
-        """The name and the id of each file."""
-        told = {TOKEN: self._token, TOKEN_LINE: f'token: "{self._token}"\n'}
-        if api_key is not None:
-            told[KEY] = api_key
+    def made(self, *, api_key: str | None, has_broker: bool, is_safe: bool) -> dict[str, tuple[str, str]]:
+        """The name and the id of each file that is needed."""
+        told = {KEY: api_key} if api_key is not None else {}
+        if has_broker:
+            told |= {TOKEN: self._token, TOKEN_LINE: f'token: "{self._token}"\n'}
         api: Any = self._client.api
-        there = {found["Spec"]["Name"]: found["ID"] for found in api.secrets(self._chosen)}
-        made = {}
-        for file, text in told.items():
-            name = self._name(file, text)
-            made[file] = (name, there.get(name) or api.create_secret(name, text.encode(), self._labels)["ID"])
-        text = broker_config(is_safe=is_safe)
-        name = self._name(CONFIG, text)
-        configs = {found["Spec"]["Name"]: found["ID"] for found in api.configs(self._chosen)}
-        made[CONFIG] = (name, configs.get(name) or api.create_config(name, text.encode(), self._labels)["ID"])
+        made = self._put(told, api.secrets(self._chosen), api.create_secret)
+        if has_broker:
+            made |= self._put({CONFIG: broker_config(is_safe=is_safe)}, api.configs(self._chosen), api.create_config)
         return made
 
     def clear(self, kept: Iterable[str] = ()) -> None:
@@ -51,6 +45,14 @@ class SwarmFiles:
             if found.id not in ids:
                 with contextlib.suppress(docker.errors.APIError):  # a service that went back to it still holds it
                     found.remove()
+
+    def _put(self, told: Mapping[str, str], before: Iterable[Any], create: Any) -> dict[str, tuple[str, str]]:
+        there = {found["Spec"]["Name"]: found["ID"] for found in before}
+        names = {file: self._name(file, text) for file, text in told.items()}
+        return {
+            file: (name, there.get(name) or create(name, told[file].encode(), self._labels)["ID"])
+            for file, name in names.items()
+        }
 
     def _name(self, file: str, text: str) -> str:
         # A plain hash of a short API key could be guessed from its name.

@@ -19,6 +19,7 @@ from functools import partial
 
 GATEWAY, BROKER, NUMBERS = 8080, 4222, 9090  # ports, of the tunnel and behind it
 PATIENCE = 3.0  # seconds for a connection
+MOVING = 10.0  # seconds that a service may have no task that takes connections
 CHUNK = 2**16
 _NUMBERS = re.compile(rb"(GET|DELETE) /(\d+\.\d+\.\d+\.\d+)(/\S*) HTTP/1\.[01]\r\n")
 # A node that is lost says no goodbye: after about ten silent seconds the connection is taken for broken.
@@ -66,14 +67,16 @@ async def forward(host: str, port: int, reader: asyncio.StreamReader, writer: as
 
 
 async def connected(host: str, port: int) -> Streams:
-    """A connection to any address of a name that takes one; the name is asked anew each time, since tasks move."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    addresses = sorted({str(place[4][0]) for place in found})
-    random.shuffle(addresses)
-    for address in addresses:
-        with contextlib.suppress(OSError):
-            return await _open(address, port)
-    raise ConnectionError(f"Nobody takes a connection at {host}:{port}.")
+    """A connection to any address of a name that takes one; tasks move, so the name is asked again and again."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + MOVING
+    while True:
+        for address in await _addresses(host, port):
+            with contextlib.suppress(OSError):
+                return await _open(address, port)
+        if now() > deadline:
+            raise ConnectionError(f"Nobody takes a connection at {host}:{port}.")
+        await asyncio.sleep(0.1)
 
 
 async def numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,6 +97,18 @@ async def numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.write(_told(504, "no way leads there"))
     finally:
         await _closed(writer)
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """In any order, so that each gets its share; none while no task has that name."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    addresses = sorted({str(place[4][0]) for place in found})
+    random.shuffle(addresses)
+    return addresses
 
 
 async def _open(address: str, port: int) -> Streams:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import pickle
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,16 @@ def _open(namespace: str, environment: dict[str, str]) -> None:
 
 
 def _run(cell: str) -> None:
-    _OPEN[0].cell(cell)
+    try:
+        _OPEN[0].cell(cell)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # of a kind that can't be sent
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
 
 
 def _value(expression: str) -> Any:
-    _OPEN[0].cell(f"_result = {expression}")
+    _run(f"_result = {expression}")
     return _OPEN[0]["_result"]
