@@ -9,6 +9,7 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 PICTURE = ("values.js", "theme.js", "shapes.js", "camera.js", "stage.js", "table.js", "bar.js")  # what all views have
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./[\w.]+";\n', re.MULTILINE)
+_REMARK = re.compile(r"^ *// .*\n", re.MULTILINE)  # every view of every notebook would carry them
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
 
 
@@ -20,7 +21,7 @@ def module(*names: str) -> str:
     False
     """
     texts = [(STATIC / name).read_text(encoding="utf-8") for name in names]
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _REMARK.sub("", text))) for text in texts)
 
 
 @cache

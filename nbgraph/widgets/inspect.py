@@ -9,6 +9,7 @@ from typing import Any
 from nbgraph.graph.graph import Graph
 from nbgraph.render.kind import resolved, spec_of
 from nbgraph.render.printable import printable
+from nbgraph.widgets.differences import differences
 from nbgraph.widgets.record import Inner, Record
 from nbgraph.widgets.rich import is_rich
 from nbgraph.widgets.watch import Watch
@@ -21,14 +22,16 @@ def inspected(graph: Graph, watch: Watch, step: str) -> dict[str, Any]:
     record = watch.record(step) or Record()
     state, count, errors, p50, p95, rate, note, _ = record.now()
     line = record.line
-    facts = {
-        "state": state, "events": count, "errors": errors, "p50 ms": p50, "p95 ms": p95, "events/s": rate,
-        **({"waiting": line.waiting} if line.waiting or line.most else {}),
+    facts = {"p50 ms": p50, "p95 ms": p95, "slowest ms": record.slowest()}
+    statistics = {
+        "state": state, "events": count, "errors": errors, "errors, %": round(100 * errors / count, 2) if count else 0,
+        "events/s": rate, **({"waiting": line.waiting} if line.waiting or line.most else {}),
         **({"queue holds": line.most} if line.most else {}),
     }  # fmt: skip
     return {
-        "name": printable(step, 200), "facts": facts, "note": note, "code": code_of(graph, step),
-        "inside": [_inner(inner, watch) for inner in list(record.inside)], "isHeld": record.line.is_held,
+        "name": printable(step, 200), "facts": facts, "statistics": statistics, "note": note,
+        "code": code_of(graph, step), "isHeld": record.line.is_held,
+        "inside": [_inner(inner, watch) for inner in list(record.inside)],
         **_last(record, watch),
     }  # fmt: skip
 
@@ -42,6 +45,7 @@ def _last(record: Record, watch: Watch) -> dict[str, Any]:
         "visit": move.visit,
         "input": record.input or {**watch.shown(move.input), "late": True},
         "output": None if move.error else (record.output or {**watch.shown(move.output), "late": True}),
+        "diff": [] if move.error else differences(move.input, move.output, watch.redaction),
         "inputIsRich": is_rich(move.input),
         "outputIsRich": is_rich(move.output),
         "error": watch.redaction.text(traceback_of(move.error)),

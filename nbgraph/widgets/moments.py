@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbgraph.debug.debugger import Debugger
-from nbgraph.debug.frame import MISSING, Frame
+from nbgraph.debug.frame import Frame
 from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
+from nbgraph.widgets.differences import differences
 from nbgraph.widgets.inspect import code_of, traceback_of
 from nbgraph.widgets.preview import shown
 from nbgraph.widgets.record import Record, first_line
 from nbgraph.widgets.rich import is_rich
 
 LISTED = 2_000  # frames that the slider reaches; of a longer run the last ones
-DIFFERENCES = 200
 
 
 def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None = None) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None
         "outputIsRich": is_rich(frame.output),
         "text": editable(frame.input),
         "gave": "" if is_to_come or frame.error else editable(frame.output),
-        "diff": [] if is_to_come else differences(frame, compared),
+        "diff": [] if is_to_come else _changes(frame, compared),
         "compared": compared is not None,
         "error": traceback_of(frame.error),
         "note": first_line(frame.error) if frame.error else "",
@@ -46,6 +46,11 @@ def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None
     }
 
 
+def _changes(frame: Frame, compared: Frame | None) -> list[list[Any]]:
+    """What the step changed; against the same step of another line, where what came out of both differs."""
+    return differences(frame.input if compared is None else compared.output, frame.output)
+
+
 def _inner(frame: Frame) -> dict[str, Any]:
     """A call that the step made itself, as a router one of its routes."""
     return {
@@ -53,18 +58,6 @@ def _inner(frame: Frame) -> dict[str, Any]:
         "error": first_line(frame.error) if frame.error else "", "input": shown(frame.input),
         "output": None if frame.error else shown(frame.output),
     }  # fmt: skip
-
-
-def differences(frame: Frame, compared: Frame | None) -> list[list[Any]]:
-    """Path, before, after of what the step changed; against the same step of another line, of what came out of both."""
-    if compared is not None:
-        frame = Frame(frame.event_id, frame.step, frame.visit, compared.output, frame.output)
-    found = list(frame.diff().items())[:DIFFERENCES]
-    return [[printable(path or "(all)", 200), _side(before), _side(after)] for path, (before, after) in found]
-
-
-def _side(value: Any) -> dict[str, Any]:
-    return {"kind": "none", "text": "nothing"} if value is MISSING else shown(value, 8_000)
 
 
 def editable(value: Any) -> str:

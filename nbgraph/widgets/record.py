@@ -84,6 +84,10 @@ class Record:
             return 0.0
         return round((len(lately) - 1) / (lately[-1] - lately[0]), 2)
 
+    def slowest(self) -> float:
+        """The longest of the last times, in milliseconds."""
+        return round(max(self.seconds, default=0.0) * 1000, 3)
+
     def percentiles(self) -> tuple[float, float]:
         """The middle and the slow end of the last times, in milliseconds.
 

@@ -11,7 +11,7 @@ SITE = "http://nb.test/"
 class Host:
     """A page that shows a widget; what the widget sends and syncs is fetched by the page."""
 
-    def __init__(self, context, widget, names=("picture", "breakpoints", "direction")):
+    def __init__(self, context, widget, names=("picture", "breakpoints", "direction"), ready=".nbg-stage > *"):
         self.widget, self.names, self.sent, self.errors, self.asked = widget, names, queue.SimpleQueue(), [], []
         self.messages = []
         widget.send = self._send
@@ -27,7 +27,7 @@ class Host:
         page.expose_function("python_message", lambda message: widget._handle_custom_msg(message, []))
         page.expose_function("python_poll", self._poll)
         page.goto(SITE)
-        page.wait_for_selector(".nbg-stage > *")
+        page.wait_for_selector(ready)
 
     def _send(self, content, buffers=None):
         self.messages.append(content)

@@ -13,6 +13,7 @@ from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
 from nbgraph.widgets.graph import GraphWidget
+from nbgraph.widgets.parity import ParityView
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
 # Everything that axe knows, the experimental rules too, but for those about a page as a whole, which is not ours.
@@ -49,8 +50,8 @@ def runs() -> Graph:
 def shown(context, request):
     opened = []
 
-    def show(widget, names=("picture", "breakpoints", "direction")) -> Host:
-        host = Host(context, widget, names)
+    def show(widget, names=("picture", "breakpoints", "direction"), **more) -> Host:
+        host = Host(context, widget, names, **more)
         host.page.emulate_media(color_scheme=request.param)
         host.page.wait_for_selector(f".nbg-root.nbg-{request.param}")
         opened.append(host)
@@ -130,6 +131,16 @@ def test_a_deployment_can_be_read(shown):
     host.page.wait_for_selector(".nbg-below pre")
     host.page.get_by_role("button", name="Stop: ").click()
     assert audited(host) == []
+
+
+def test_two_lives_of_a_graph_are_compared_what_differs_first(shown):
+    found = pandas.DataFrame({"event": range(60), "local": range(60), "deployed": [*range(59), "x"], "equal": True})
+    found.loc[59, "equal"] = False
+    host = shown(ParityView(found), ("told",), ready=".nbg-table")
+    first = host.page.locator(".nbg-table tbody tr").first.locator("td").all_text_contents()
+    host.page.get_by_role("button", name="Next page").click()
+    host.page.locator(".nbg-pages", has_text="page 2 of 2").wait_for()
+    assert (first, audited(host)) == (["59", "59", "x", "False"], [])
 
 
 def test_one_stop_of_the_tab_key_in_the_picture(shown):

@@ -254,7 +254,7 @@ def test_what_a_notebook_shows_better_is_shown_by_it(page, lab):
     page.evaluate(CLOSE)
 
 
-def test_a_reloaded_page_shows_the_live_view_again(browser, lab):
+def test_a_reloaded_page_and_a_restarted_kernel_show_the_live_view_again(browser, lab):
     context = browser.new_context(viewport={"width": 1100, "height": 700})
     page = context.new_page()
     ready = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel
@@ -272,5 +272,11 @@ def test_a_reloaded_page_shows_the_live_view_again(browser, lab):
         await window.jupyterapp.commands.execute('notebook:run-cell');
     }""")
     page.locator('[aria-label^="shout "][aria-label*="100 events"]').wait_for()
+    page.evaluate("""async () => {
+        const panel = window.jupyterapp.shell.currentWidget;
+        await panel.sessionContext.session.kernel.restart();
+        await window.jupyterapp.commands.execute('notebook:run-all-cells');
+    }""")
+    page.locator('[aria-label^="shout "][aria-label*="50 events"]').wait_for()
     assert page.locator(".nbg-static img").is_visible() is False
     context.close()

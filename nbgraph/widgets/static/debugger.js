@@ -47,7 +47,7 @@ function render({ model, el }) {
   const show = message => {
     seen = message;
     fillPanel(panel, message, { tabs: TABS, chosen: tab, choose: name => { tab = name; show(seen); }, pages: {
-      input: inputView, output: outputView, diff: diffView, break: breakpointView,
+      input: inputView, output: outputView, break: breakpointView,
     } });
     for (const step of stage.steps.values()) step.group.classList.toggle("nbg-seen", step.id === message.step);
   };
@@ -131,14 +131,6 @@ function render({ model, el }) {
     }
     parts.push(editor("Pin another value", "", "Python; event is the last output", pin));
     return element("div", {}, ...parts);
-  };
-  const diffView = message => {
-    const head = message.compared ? ["path", "this line", "the fork"] : ["path", "before", "after"];
-    if (!message.diff.length) return element("p", { class: "nbg-none" }, message.compared ? "both lines gave the same" : "nothing changed");
-    return element("table", { class: "nbg-diff" },
-      element("thead", {}, element("tr", {}, ...head.map(name => element("th", { scope: "col" }, name)))),
-      element("tbody", {}, ...message.diff.map(([path, before, after]) => element("tr", {}, element("th", { scope: "row" }, path),
-        element("td", { class: "nbg-was" }, valueView(before, false)), element("td", { class: "nbg-is" }, valueView(after, false))))));
   };
   const breakpointView = message => {
     const found = now.breakpoints[message.step];

@@ -7,7 +7,7 @@ import { Stage } from "./stage.js";
 import { followTheme } from "./theme.js";
 import { element, servePages } from "./values.js";
 
-const TABS = ["input", "output", "routes", "error", "code", "timing"];
+const TABS = ["input", "output", "diff", "routes", "error", "code", "timing", "statistics"];
 
 function render({ model, el }) {
   let opened = null;

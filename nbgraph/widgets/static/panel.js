@@ -37,6 +37,8 @@ export function fillPanel(panel, message, { tabs, chosen, choose, close, pages =
 function pageView(message, tab) {
   if (tab === "error" || tab === "code") return element("pre", {}, message[tab] || "no source to be had");
   if (tab === "timing") return factsView(message);
+  if (tab === "statistics") return listView(message.statistics);
+  if (tab === "diff") return diffView(message);
   if (tab === "routes") return element("div", {}, ...message.inside.map(one => callView(one, true)));
   if (message[tab] || !message.error) return wholeView(message, tab);
   return element("p", { class: "nbg-none" }, "none: the step failed");
@@ -69,6 +71,19 @@ function factsView(message) {
     visit: message.visit, "goes on to": (message.goes || []).join(", ") || (message.dropped ? "nowhere: dropped" : ""),
     because: message.reason,
   };
+  return listView(facts);
+}
+
+function diffView({ diff, compared }) {
+  const head = compared ? ["path", "this line", "the fork"] : ["path", "before", "after"];
+  if (!diff.length) return element("p", { class: "nbg-none" }, compared ? "both lines gave the same" : "nothing changed");
+  return element("table", { class: "nbg-diff" },
+    element("thead", {}, element("tr", {}, ...head.map(name => element("th", { scope: "col" }, name)))),
+    element("tbody", {}, ...diff.map(([path, before, after]) => element("tr", {}, element("th", { scope: "row" }, path),
+      element("td", { class: "nbg-was" }, valueView(before, false)), element("td", { class: "nbg-is" }, valueView(after, false))))));
+}
+
+function listView(facts) {
   return element("dl", {}, ...Object.entries(facts).filter(([, value]) => value !== "" && value !== undefined)
     .flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));
 }

@@ -1,0 +1,46 @@
+"""ParityView: what the notebook and a deployment answer to the same events, side by side, what differs first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anywidget
+import traitlets
+
+from nbgraph.widgets.assets import module, styles
+from nbgraph.widgets.graph import Message
+from nbgraph.widgets.pages import page
+from nbgraph.widgets.preview import shown
+
+
+class ParityView(anywidget.AnyWidget):
+    """The table of `deployment.parity(events)`, in pages, sorted and filtered.
+
+    >>> import pandas
+    >>> found = {"event": [1, 2], "local": [2, 4], "deployed": [2, 5], "equal": [True, False]}
+    >>> view = ParityView(pandas.DataFrame(found))
+    >>> view.told["words"], view.told["table"]["rows"][0]
+    ('1 of 2 answers are equal', ['1', '2', '4', '5', 'False'])
+    >>> view.close()
+    """
+
+    _esm = module("values.js", "theme.js", "parity.js")
+    _css = styles("graph.css", "debugger.css")
+
+    told = traitlets.Dict().tag(sync=True)  # ours: how many are equal, and the first page
+
+    def __init__(self, found: Any) -> None:
+        self.found = found.sort_values("equal", kind="stable")  # kept: pages are made from it
+        equal = int(found["equal"].sum())
+        words = f"{'all ' if equal == len(found) else ''}{equal} of {len(found)} answers are equal"
+        super().__init__(told={"words": words, "isEqual": equal == len(found), "table": shown(self.found)})
+        self.on_msg(_answer)
+
+    def answer(self, message: Message) -> None:
+        """Send the page that the view asks for."""
+        if message.get("kind") == "rows":
+            self.send(page(message))
+
+
+def _answer(widget: ParityView, message: Message, buffers: Any) -> None:
+    widget.answer(message)
