@@ -37,6 +37,7 @@ DOORS = {
     "svg": "render.svg",
     "png": "render.svg",
     "view": "widgets.graph",
+    "deployment_view": "widgets.deployment",
     "_repr_mimebundle_": "render.svg",
     "export": "deploy.export",
     "deploy": "deploy.deploy",

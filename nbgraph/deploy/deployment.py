@@ -27,10 +27,13 @@ from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.split import split
 from nbgraph.errors import DeployError
+from nbgraph.graph.doors import deployment_view
 from nbgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
     import pandas
+
+    from nbgraph.widgets.deployment import DeploymentView
 
 
 class Deployment:
@@ -218,9 +221,9 @@ class Deployment:
                 self._scaler.stop()
             self._hosted.stop()
 
-    def view(self) -> pandas.DataFrame:
-        """How it is, to look at."""
-        return self.status()
+    def view(self) -> DeploymentView:
+        """The live widget: functions with replicas, rates, backlogs and errors, to be scaled, read and stopped."""
+        return deployment_view(self)
 
     def __enter__(self) -> Self:
         return self

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
     from nbgraph.local.joined import Joined
     from nbgraph.local.run import JoinedRun
+    from nbgraph.widgets.deployment import DeploymentView
     from nbgraph.widgets.graph import GraphWidget
 
 MEMORY: Final = "memory"  # queues as the engine has them, without a broker
@@ -343,6 +344,13 @@ class Doors:
             requirements=requirements, autoscale=autoscale, durability=durability, registry=registry, capture=capture,
             timeout=timeout, progress=progress,
         )  # fmt: skip
+
+
+def deployment_view(deployment: Deployment) -> DeploymentView:
+    """The live widget of a deployment, which stands beside `deploy/` and not below it."""
+    from nbgraph.widgets.deployment import DeploymentView
+
+    return DeploymentView(deployment)
 
 
 def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
+from nbgraph.deploy.split import slug
 from nbgraph.graph.argument import is_bare
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.header import MOST, header_of, header_text
@@ -64,7 +65,7 @@ class GraphMagic:
         for name, metavar, about in (
             ("--run", "EXPR", "run one event, the value of a Python expression, and give the answer"),
             ("--debug", "EXPR", "step through an event"),
-            ("--deploy", "TARGET", "host it: process, docker or swarm"),
+            ("--deploy", "TARGET", "host it, or renew what is hosted already: process, docker or swarm"),
             ("--export", "FOLDER", "write it as a project that runs without this notebook"),
             ("--error-stream", "X", "where unhandled errors are reported"),
         ):
@@ -141,7 +142,7 @@ class GraphMagic:
         """What the options ask for, in turn; the last result is the cell's."""
         actions: tuple[tuple[str | None, Callable[[str], Any]], ...] = (
             (given.export, graph.export),
-            (given.deploy, graph.deploy),
+            (given.deploy, lambda target: graph.deploy(target, name=slug(graph.name))),
             (given.run, lambda text: graph.run(self._value("--run", text))),
             (given.debug, lambda text: graph.debug(self._value("--debug", text))),
         )

@@ -17,6 +17,7 @@ from nbgraph.deploy.deployment import Deployment, InvokeError
 from nbgraph.errors import DeployError
 from nbgraph.steps import Queue
 from tests.lab.callers import calling
+from tests.lab.notebook import Notebook
 
 
 def first(number):
@@ -178,3 +179,16 @@ def test_a_failure_of_a_caller_s_event_answers_when_run_again():
             running.invoke({"n": -1})
         (failure,) = running.failures()
         assert (running.resubmit(failure, {"n": 4}), running.failures()) == ({"n": 4}, [])
+
+
+def test_the_magic_renews_what_it_deployed():
+    notebook = Notebook()
+    notebook.cell("%load_ext nbgraph\nfrom nbgraph import Graph")
+    cell = "g = Graph('Magic one')\n_ = g.to('(event + {n})').respond()"
+    notebook.cell(cell.format(n=1))
+    notebook.cell("%graph g --deploy process --hide\nfirst = _")
+    notebook.cell("first = get_ipython().run_line_magic('graph', 'g --deploy process --hide')")
+    notebook.cell(cell.format(n=2))
+    notebook.cell("again = get_ipython().run_line_magic('graph', 'g --deploy process --hide')")
+    with notebook["first"] as first:
+        assert (notebook["again"] is first, first.name, first.invoke(1)) == (True, "magic-one", 3)
