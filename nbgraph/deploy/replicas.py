@@ -40,7 +40,7 @@ def check_most(function: Function, number: int) -> None:
     most = most_workers(function)
     if number > most:
         raise DeployError(
-            f'"{function.name}" can have 1 to {most} workers; {number} were asked for. A worker has at least one shard of '
-            'its queues, so give them more: Queue("name", key="card", shards=16). Behind a queue without a key, steps '
-            "that remember (Batch, Reduce, windows) get all events one by one, in one shard."
+            f'"{function.name}" can have 1 to {most} workers; {number} were asked for. A worker has at least one shard '
+            'of its queues, so give them more: Queue("name", key="card", shards=16). Behind a queue without a key, '
+            "steps that remember (Batch, Reduce, windows) get all events one by one, in one shard."
         )
