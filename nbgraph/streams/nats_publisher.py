@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 PATIENCE = 10.0  # seconds until a message counts as not taken
+LOOK = 1.0  # seconds between looks at whether the server is still the one that was told
 
 
 class Publisher:
@@ -37,7 +38,7 @@ class Publisher:
         loop = asyncio.get_running_loop()
         token = f"{next(self._numbers):x}"
         told = self._waiting[token] = loop.create_future()
-        timer = loop.call_later(PATIENCE, self._late, told)
+        timer = loop.call_later(LOOK, self._look, told, self._client.stats["reconnects"], loop.time() + PATIENCE)
         try:
             await self._client.publish(subject, body, f"{self._prefix}.{token}", headers)
             place: int = await told
@@ -57,7 +58,12 @@ class Publisher:
         else:
             told.set_result(msgspec.json.decode(message.data)["seq"])
 
-    @staticmethod
-    def _late(told: asyncio.Future[int]) -> None:
-        if not told.done():
+    def _look(self, told: asyncio.Future[None], connection: int, deadline: float) -> None:
+        """A server that came back does not confirm what was told to the one that went."""
+        loop = asyncio.get_running_loop()
+        if told.done():
+            return
+        if self._client.stats["reconnects"] != connection or loop.time() >= deadline:
             told.set_exception(nats.errors.TimeoutError())
+        else:
+            loop.call_later(LOOK, self._look, told, connection, deadline)

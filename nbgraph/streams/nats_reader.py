@@ -87,9 +87,12 @@ class Reader:
     async def _ask_again(self) -> None:
         """Requests that have got lost with a server are made again."""
         loop = asyncio.get_running_loop()
+        connection = self._client.stats["reconnects"]
         while True:
+            is_new = self._client.stats["reconnects"] != connection
+            connection = self._client.stats["reconnects"]
             for shard, asked in enumerate(self._asked):
-                if loop.time() > asked + EXPIRES + 1:
+                if is_new or loop.time() > asked + EXPIRES + 1:
                     self._left[shard] = 0
             await self._ask_more()
             await asyncio.sleep(1)
