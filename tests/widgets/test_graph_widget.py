@@ -6,9 +6,11 @@ import threading
 import time
 import weakref
 
+import pandas
 import pytest
 
 from nbgraph import Graph, StepError
+from nbgraph.steps import Queue
 from nbgraph.widgets.graph import GraphWidget
 from nbgraph.widgets.preview import shown
 from nbgraph.widgets.watch import Watch
@@ -195,3 +197,58 @@ def test_the_last_events_are_found_and_opened():
     ]  # fmt: skip
     assert [(row["id"], row["output"]["text"]) for row in line] == [("event-2", "4"), ("event-1", "2")]
     widget.close()
+
+
+def test_a_step_is_held_and_the_queue_before_it_tells_how_full_it_is():
+    graph = Graph("line")
+    graph.to(double).to(Queue("later", max_size=2)).to(str, "text").respond()
+    widget, sent = watched(graph)
+    widget.answer({"kind": "hold", "step": "n2", "on": True})
+    refused = sent[-1]["text"]
+    with graph.start() as run:
+        run.push(0).result(5)
+        widget.answer({"kind": "hold", "step": "n2", "on": True})
+        futures = [run.push(number) for number in range(4)]
+        wait_until(lambda: widget.watch.states() == {"double": "done", "later": "waiting", "text": "paused"})
+        notes = {name: record.now()[6:] for name, record in widget.watch.records.items()}
+        widget.answer({"kind": "hold", "step": "n2", "on": False})
+        answers = [future.result(5) for future in futures]
+        wait_until(lambda: set(widget.watch.states().values()) == {"done"})
+    assert "graph.start() makes a run" in refused
+    assert notes == {
+        "double": ("", 0), "later": ("full: 2 wait, and what fills it waits", 1.0), "text": ("held: 1 waits", 0),
+    }  # fmt: skip
+    assert answers == ["0", "2", "4", "6"]
+    widget.close()
+
+
+def wait_until(holds) -> None:
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_what_is_redacted_is_in_no_message():
+    graph = Graph("secret")
+    graph.to(lambda body: f"card {body['card']}", "words").to(refuse)
+    graph.redacted = {"card"}
+    widget, sent = watched(graph)
+    with pytest.raises(StepError):
+        graph.run({"card": "4111-1111", "table": pandas.DataFrame({"card": ["4111-1111"] * 80})}, id="one")
+    widget.watch.settle()
+    for step in ("n0", "n1"):
+        widget.answer({"kind": "inspect", "step": step})
+    table = next(item for key, item in sent[-2]["input"]["items"] if key == "'table'")
+    widget.answer({"kind": "rows", "ref": table["ref"], "page": 1, "text": ""})
+    widget.answer({"kind": "part", "token": "1", "of": {"step": "n0", "side": "output"}, "path": [], "from": 0})
+    widget.answer({"kind": "events"})
+    widget.answer({"kind": "event", "id": "one"})
+    assert (len(sent[-4]["rows"]), "4111-1111" in json.dumps(sent), "•••" in json.dumps(sent, ensure_ascii=False)) == (
+        30, False, True,
+    )  # fmt: skip
+    widget.close()
+
+
+def refuse(text):
+    raise ValueError(f"no {text}")
