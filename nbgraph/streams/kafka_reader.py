@@ -1,8 +1,9 @@
 """A Reader: brings the messages of a topic into the hand of a worker, as a member of the topic's group.
 
-The consumer lives on a thread of its own, which keeps the membership however busy the worker is; all that is known of
-the partitions lives on the event loop. Deliveries are counted in Kafka before they are handed out, so that a message
-that ends its reader at once is counted too.
+The consumer lives on a thread of its own, which keeps the membership however busy the worker is, and which alone calls
+it: a commit beside a poll would wait for long. All that is known of the partitions lives on the event loop. Deliveries
+are counted in Kafka before they are handed out, so that a message that ends its reader at once is counted too. When a
+partition goes to another member, what was in hand comes there once more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from nbgraph.streams.kafka_client import kafka
 from nbgraph.streams.kafka_shard import REMEMBERED, KafkaDelivery, Progress, Shard
 
 POLL = 0.1  # seconds that the consumer waits for a message
-AHEAD = 500  # messages in hand above which no more are fetched
+BUSY = 0.005  # the same while messages are in hand, since what is told of them has to wait for it
+AHEAD = 1000  # messages in hand above which no more are fetched
 AGAIN = 0.5  # seconds before a commit is tried again that came while the group shared its partitions anew
 TRIES = 60
 CONSUMER = {
@@ -28,6 +30,7 @@ CONSUMER = {
     "session.timeout.ms": 10_000,
     "heartbeat.interval.ms": 1_000,
     "queued.min.messages": AHEAD,
+    "fetch.queue.backoff.ms": 5,  # else a second passes before more is fetched than is queued
     "queued.max.messages.kbytes": 16_384,
 }
 
@@ -44,8 +47,7 @@ class Reader:
         self._wanted = self._settled = 0
         self._is_paused = self._is_closed = False
         self._loop = asyncio.get_running_loop()
-        self._fetching = ThreadPoolExecutor(1, "nbgraph-kafka-reader")
-        self._committing = ThreadPoolExecutor(1, "nbgraph-kafka-commit")
+        self._thread = ThreadPoolExecutor(1, "nbgraph-kafka-reader")
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
         consumer = kafka.Consumer({**CONSUMER, **self._options, "group.id": self._topic})
@@ -63,9 +65,8 @@ class Reader:
             fetching.cancel()
             await asyncio.gather(fetching, return_exceptions=True)
             self._shards.clear()
-            await self._loop.run_in_executor(self._fetching, consumer.close)
-            self._fetching.shutdown(wait=False)
-            self._committing.shutdown(wait=False)
+            await self._loop.run_in_executor(self._thread, consumer.close)
+            self._thread.shutdown(wait=False)
 
     async def _round(self) -> list[KafkaDelivery]:
         """All that may go out now, counted before it does."""
@@ -78,21 +79,28 @@ class Reader:
 
     async def _fetch(self) -> None:
         while True:
-            for record in await self._loop.run_in_executor(self._fetching, self._poll):
-                shard = self._shards.get(record.partition())
-                if shard is not None:
-                    shard.fetched(record)
-                    self._happened.set()
+            patience = BUSY if any(shard.size for shard in self._shards.values()) else POLL
+            records = await self._loop.run_in_executor(self._thread, self._poll, patience)
+            if sum(self._fetched(record) for record in records):
+                await self._settle()  # nobody else would tell that these are done
+            if records:
+                self._happened.set()
             self._hold_back()
 
-    def _poll(self) -> list[Any]:
-        first = self._consumer.poll(POLL)
+    def _fetched(self, record: Any) -> bool:
+        """Whether it is a double of one that came before."""
+        shard = self._shards.get(record.partition())
+        return shard is not None and shard.fetched(record)
+
+    def _poll(self, patience: float) -> list[Any]:
+        first = self._consumer.poll(patience)
         found = [first, *self._consumer.consume(AHEAD, 0)] if first is not None else []
         return [record for record in found if record.error() is None]
 
     def _hold_back(self) -> None:
         """Fetch no more while there is much in hand; the consumer is polled all the same: so it stays a member."""
-        is_full = sum(shard.size for shard in self._shards.values()) > AHEAD
+        most = AHEAD // 2 if self._is_paused else AHEAD  # to go on takes the client most of a second
+        is_full = sum(shard.size for shard in self._shards.values()) > most
         if is_full != self._is_paused:
             places = [kafka.TopicPartition(self._topic, partition) for partition in self._shards]
             with contextlib.suppress(kafka.KafkaException):  # one of them has just gone
@@ -111,7 +119,7 @@ class Reader:
                 self._shared.clear()
                 places = [self._place(shard) for shard in self._shards.values()]
                 try:
-                    await self._loop.run_in_executor(self._committing, self._commit, places)
+                    await self._loop.run_in_executor(self._thread, self._commit, places)
                     break
                 except kafka.KafkaException:  # the group is sharing out anew; what is not ours then falls out
                     with contextlib.suppress(TimeoutError):

@@ -122,23 +122,23 @@ class Shard:
         """Messages in hand."""
         return len(self._open)
 
-    def fetched(self, record: Any) -> None:
-        """A record came from Kafka; one that is done only tells its id."""
+    def fetched(self, record: Any) -> bool:
+        """A record came from Kafka; True for a double of an earlier one. What is done already only tells its id."""
         message, offset = decoded(record), record.offset()
-        is_known = message.id in self._seen
+        is_double = message.id in self._seen
         self._seen[message.id] = None
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        if offset < self._next:
-            return
+        if offset < self._next or offset in self._done:
+            self._next = max(self._next, offset + 1)
+            return False
         self._next = offset + 1
-        if offset in self._done:
-            return
-        if is_known:
+        if is_double:
             self._done.add(offset)
-            return
-        self._open[offset] = message
-        self._waiting.append(offset)
+        else:
+            self._open[offset] = message
+            self._waiting.append(offset)
+        return is_double
 
     def take(self, lease: float, *, is_keyed: bool) -> list[KafkaDelivery]:
         """What may go out now: one message at a time with keys."""

@@ -200,7 +200,7 @@ def test_each_key_keeps_its_order_over_several_readers(play, request):
             await asyncio.sleep(0.002 if int(number) % 3 else 0)
             seen.setdefault(key, []).append(int(number))
             await delivery.ack()
-            if sum(map(len, seen.values())) == 60:
+            if sum(len(set(numbers)) for numbers in seen.values()) == 60:
                 stop.set()
 
     async def story(broker):
@@ -216,7 +216,10 @@ def test_each_key_keeps_its_order_over_several_readers(play, request):
         await asyncio.gather(*workers, return_exceptions=True)
         return seen
 
-    assert play(story) == {key: list(range(10)) for key in "abcdef"}
+    found = play(story)
+    if "kafka" in request.node.name:  # what is in hand when a partition goes to another reader comes there again
+        found = {key: list(dict.fromkeys(numbers)) for key, numbers in found.items()}
+    assert found == {key: list(range(10)) for key in "abcdef"}
 
 
 def test_a_key_keeps_its_order_when_its_reader_dies(play, request):
