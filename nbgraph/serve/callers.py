@@ -11,10 +11,11 @@ from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Answers, Plan
-from nbgraph.errors import NbgraphError
+from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of
 from nbgraph.serve.captures import Captures
+from nbgraph.serve.held import let_go
 from nbgraph.serve.outcome import ANSWER, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
 from nbgraph.serve.protocol import reply_to
@@ -140,6 +141,12 @@ class Callers:
         if passage.REPLY_TO in headers:
             told = {KIND: outcome.kind, ROOT: root, CREDIT: f"{outcome.credit:x}", STATUS: str(outcome.status)}
             await self._broker.reply(headers[passage.REPLY_TO], told, outcome.reply)
+
+    async def let_go(self, now: float | None, failed: Callable[[StepError], None]) -> None:
+        """What steps of this function hold back goes on, also to the others; nobody waits for an answer."""
+        id = Event(None).id
+        current.set(Passage(self._broker, pack, id, id, credit=0))
+        await let_go(self._plan, now, failed)
 
     async def _answer(self, event: Event, answers: Answers, asked: _Asked, way: Passage) -> Any:
         if self._part.confirms:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
@@ -16,10 +18,12 @@ from nbgraph.serve.callers import Callers
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
 from nbgraph.serve.failures import Failures
+from nbgraph.serve.held import TICK, has_timers, let_go
 from nbgraph.serve.lane import Lane
 from nbgraph.serve.tally import Seen, Tally, record
 from nbgraph.serve.there import there
 from nbgraph.serve.tracing import Tracing
+from nbgraph.streams.wire import encode
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -81,8 +85,30 @@ class Runner:
         run.add_done_callback(_noticed)
         return run, early
 
+    async def keep_time(self) -> None:
+        """Let go what steps hold back, each thing when it is due, until this is cancelled."""
+        while has_timers(self.plan):
+            await asyncio.sleep(TICK)
+            try:
+                await self.let_go(time.monotonic())
+            except Exception:
+                log.exception("What is due could not be let go, and is tried again")
+
+    async def let_go(self, now: float | None = None) -> None:
+        """Let go what steps hold back and is due by now; without a time all of it, since the worker stops."""
+        if self._callers is not None:
+            await there(self._callers.let_go(now, self._lost))
+        elif self.plan.is_async:
+            await there(let_go(self.plan, now, self._lost))
+        else:
+            await self._lane.run(lambda: loop.without_waiting(let_go(self.plan, now, self._lost)))
+
     def close(self) -> None:
         self._lane.close()
+
+    def _lost(self, error: StepError) -> None:
+        """What a step let go came to an error, and nobody waits for it."""
+        self._failed(error.event, encode(error.event.body), [], error)
 
     def _answer(self, event: Event, body: bytes) -> Any:
         seen: list[Seen] = []

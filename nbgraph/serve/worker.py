@@ -129,6 +129,7 @@ async def _serve(
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     _report_ready(settings, listener.getsockname()[1], metrics_port)
+    timing = asyncio.create_task(gateway.runner.keep_time())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     metrics.draining.set(1)
@@ -136,6 +137,9 @@ async def _serve(
     if settings.listen_fd is not None:
         await leave(server, lambda: gateway.in_flight, settings.grace_seconds)
     await _drain(gateway, settings)
+    timing.cancel()
+    if pipeline is None or not pipeline.specs:  # behind a queue what is held stays with the broker
+        await gateway.runner.let_go()
     if pipeline is not None:
         await there(pipeline.drain(settings.grace_seconds))
     server.should_exit = True

@@ -64,3 +64,22 @@ def test_every_key_gets_what_the_notebook_gives_it_though_a_worker_is_killed(tmp
             for call in calls:
                 call.result(timeout=60)
         assert noted(deployed, 60) == noted(local, 60)
+
+
+def write(batch):
+    with Path(batch[0]["file"]).open("a") as file:
+        file.write(json.dumps([body["n"] for body in batch]) + "\n")
+
+
+def test_what_a_single_function_holds_goes_in_time_and_when_it_stops(tmp_path):
+    file = tmp_path / "written"
+    graph = Graph("held")
+    graph.to("Batch", max_events=10, flush_after_seconds=0.5).to(write)
+    with graph.deploy("process", progress=False) as running:
+        for number in (1, 2):
+            running.invoke({"n": number, "file": str(file)})
+        deadline = time.monotonic() + 10
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.invoke({"n": 3, "file": str(file)})
+    assert file.read_text().splitlines() == ["[1, 2]", "[3]"]
