@@ -19,8 +19,10 @@ PRODUCER = 0
 def mock_cluster() -> Iterator[str]:
     """The address of the cluster. It makes any topic that is asked for, of four partitions; it can't be told to."""
     kafka = pytest.importorskip("confluent_kafka")
-    [path] = Path(kafka.__file__).parent.parent.glob("confluent_kafka.libs/librdkafka-*")
-    library = ctypes.CDLL(str(path))
+    found = list(Path(kafka.__file__).parent.parent.glob("confluent_kafka.libs/librdkafka-*"))
+    if not found:
+        pytest.skip("no librdkafka beside confluent_kafka, whose Linux wheels bring it along: no mock cluster to start")
+    library = ctypes.CDLL(str(found[0]))
     for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_mock_cluster_new"):
         getattr(library, name).restype = ctypes.c_void_p
     library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
