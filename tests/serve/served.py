@@ -37,9 +37,9 @@ def served(graph: Graph, connect: Connect | None = None, limits: Limits | None =
         parts = [Part(f.name, f.reads, f.answers, f.asks, f.confirms) for f in functions]
         plans = [gateway.runner.plan, *(gateway.tracing.watching(function.graph.plan()) for function in functions[1:])]
         for plan, part in zip(plans, parts, strict=True):
-            broker = loop.complete(connect())
+            broker = loop.submit(connect()).result(30)
             pipelines.append(Pipeline(plan, part, broker, tracing=gateway.tracing, seconds=gateway.limits.seconds))
-            loop.complete(pipelines[-1].open())
+            loop.submit(pipelines[-1].open()).result(30)
         gateway.join(pipelines[0].callers)
     try:
         with listening(gateway) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
@@ -47,7 +47,7 @@ def served(graph: Graph, connect: Connect | None = None, limits: Limits | None =
     finally:
         gateway.close()
         for pipeline in pipelines:
-            loop.complete(pipeline.close(1))
+            loop.submit(pipeline.close(1)).result(30)  # a connection can't be closed from another loop
 
 
 def gateway_of(graph: Graph, limits: Limits | None = None) -> Gateway:
