@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types format notebooks units test-models bench faults docs clean
+.PHONY: demo test checks lint style types format notebooks units test-models bench bench-widget faults docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -49,6 +49,11 @@ units:
 bench:
 	@bash tests/lab/environment.sh flights,test
 	@$(BIN)/python -m benchmarks
+
+# The live widget in a real JupyterLab: frames a second, pause clicks, messages.
+bench-widget:
+	@bash tests/lab/environment.sh flights,test
+	@$(LAB) $(BIN)/python -m benchmarks.widget
 
 # Parts of a deployment are killed while flights go through it: FAULTS="docker worker" for some of them.
 faults:

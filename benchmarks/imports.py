@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks.interpreters import interpreter
 
-ROUNDS = 7
+ROUNDS = 5
 MEMORY = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
 IMPORTS: dict[str, tuple[str, str | None]] = {
     "python": ("", None),

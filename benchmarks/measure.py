@@ -10,7 +10,7 @@ from statistics import median
 from benchmarks.contender import Contender, ContenderError
 from benchmarks.rows import SCRIPTS, Entry, Row
 
-ROUNDS = 7
+ROUNDS = 5
 ROUND_SECONDS = 0.25
 
 
