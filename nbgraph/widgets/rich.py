@@ -36,7 +36,8 @@ def picture(value: Any) -> tuple[str, bytes] | None:
 def html(value: Any) -> str:
     """The page it makes of itself, empty without one; it is shown in a frame that runs and loads nothing."""
     made = _made(value, "_repr_html_")
-    return made if isinstance(made, str) and len(made) <= PAGE else ""
+    is_still = isinstance(made, str) and "<script" not in made  # what a script would draw is empty without it
+    return str(made) if is_still and len(str(made)) <= PAGE else ""
 
 
 def is_rich(value: Any) -> bool:
@@ -52,11 +53,16 @@ def rendered(value: Any) -> Any:
     import ipywidgets
     from IPython.core.formatters import DisplayFormatter
     from IPython.core.getipython import get_ipython
+    from IPython.utils.capture import capture_output
 
     shell = get_ipython()
     formatter: Any = (shell.display_formatter if shell is not None else None) or DisplayFormatter()
-    data, metadata = formatter.format(value)
-    return ipywidgets.Output(outputs=({"output_type": "display_data", "data": data, "metadata": metadata},))
+    with capture_output(stdout=False, stderr=False) as captured:  # some show themselves when they are asked
+        made = formatter.format(value)
+    bundles = [(output.data, output.metadata) for output in captured.outputs] or [made]
+    return ipywidgets.Output(
+        outputs=tuple({"output_type": "display_data", "data": data, "metadata": more or {}} for data, more in bundles)
+    )
 
 
 def _made(value: Any, name: str) -> Any:

@@ -295,7 +295,7 @@ def test_what_a_routers_routes_got_and_gave(view):
 
 class Page:
     def _repr_html_(self):
-        return "<b id=bold>bold</b><script>parent.hacked = 1</script><img src='http://elsewhere.test/x.png'>"
+        return "<b id=bold>bold</b><i onclick='parent.hacked = 1'></i><img onerror='parent.hacked = 1' src='http://elsewhere.test/x.png'>"
 
 
 def test_what_was_left_out_is_had_by_a_click(view):

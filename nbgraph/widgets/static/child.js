@@ -18,6 +18,7 @@ export async function showChild(model, id, place) {
   const child = await manager.get_model(id);
   const view = await manager.create_view(child);
   place.replaceChildren(view.el);
+  for (const type of ["before-attach", "after-attach"]) view.luminoWidget?.processMessage({ type }); // what is drawn on being shown waits for it
   view.trigger("displayed");
   return () => view.remove();
 }
