@@ -19,7 +19,7 @@ IMAGE = "nbgraph.image"  # the label with the image's name in people's words
 TMP_SIZE = 64 * 2**20
 DRAIN_SECONDS = 2  # in which callers of a task that goes learn that there is another
 SECOND = 10**9
-HEALTH = {"interval": 2, "timeout": 4, "start_period": 60}  # seconds
+HEALTH = {"interval": 3, "timeout": 4, "start_period": 60}  # seconds
 RETRIES = 3
 _WORDS = {
     "Name": "name", "Labels": "labels", "TaskTemplate": "task_template", "Mode": "mode",
@@ -58,7 +58,7 @@ class SwarmService:
 
     @property
     def probe(self) -> list[str]:
-        """Whether it answers; without imports that take long, since it runs every other second in each task."""
+        """Whether it answers; without imports that take long, since it runs every few seconds in each task."""
         if self.is_broker:
             return _probe("python3", BROKER_PORT, "s.close()")
         ask = r"s.sendall(b'GET /health/live HTTP/1.0\r\n\r\n'); sys.exit(b' 200 ' not in s.recv(64))"
@@ -121,7 +121,8 @@ def _container(one: SwarmService, files: Mapping[str, tuple[str, str]], volume: 
         "Secrets": [_given(file, file, *files[file], "Secret") for file in one.service.secrets],
         "Configs": [_given(CONFIG, f"{CONFIG_FOLDER}/{CONFIG}", *files[CONFIG], "Config")] if one.is_broker else [],
         "Healthcheck": {
-            "Test": ["CMD", *one.probe], "Retries": RETRIES, **{word: health[word] * SECOND for word in health},
+            "Test": ["CMD", *one.probe], "Retries": RETRIES, "StartInterval": SECOND,  # from engine 25 on
+            **{word: health[word] * SECOND for word in health},
         },
     }  # fmt: skip
 
