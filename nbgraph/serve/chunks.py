@@ -23,6 +23,8 @@ def wanted(headers: MutableMapping[str, str]) -> str | None:
     ('text/event-stream', None)
     """
     accepted = headers.get("accept", "")
+    if accepted in ("", "*/*"):  # most callers; every event pays for what is asked here
+        return None
     return next((kind for kind in (EVENTS, LINES) if kind in accepted), None)
 
 

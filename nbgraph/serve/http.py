@@ -205,4 +205,6 @@ async def _send(reply: Reply, send: Send, trace: Mapping[str, str] | None = None
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    if len(headers) == 1:  # most often the trace is all there is
+        return [(b"traceparent", headers["traceparent"].encode())]
     return [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
