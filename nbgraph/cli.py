@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
 import sys
-import time
+import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nbgraph.errors import NbgraphError
 from nbgraph.event import decode
 from nbgraph.graph.graph import Graph
+
+if TYPE_CHECKING:
+    from nbgraph.deploy.deployment import Deployment
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Run, draw, export and deploy saved graphs.")
 Saved = Annotated[Path, typer.Argument(help="a saved graph (.yaml, .json), or a folder that export wrote")]
@@ -68,28 +72,37 @@ def export(
     replicas: Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")] = None,
     registry: Annotated[str | None, typer.Option(help="where the images are pushed to and pulled from")] = None,
     module: Module = None,
+    as_json: Json = False,
 ) -> None:
     """Write a graph as a project that builds and runs by itself."""
     wanted = dict(map(_counted, replicas or ()))
-    print(load(graph, module).export(folder, target, replicas=wanted or None, registry=registry))
+    written = load(graph, module).export(folder, target, replicas=wanted or None, registry=registry)
+    told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
+    print(json.dumps(told) if as_json else written)
 
 
 @app.command()
 def deploy(
     graph: Saved,
-    target: Annotated[str, typer.Option(help="process or docker")] = "docker",
+    target: Annotated[str, typer.Option(help="process, docker or swarm")] = "docker",
+    name: Annotated[str | None, typer.Option(help="what runs under it goes on with this graph")] = None,
     port: Annotated[int | None, typer.Option(help="a free one if left out")] = None,
+    host: Annotated[str, typer.Option(help="others than this machine need a key: --key-file")] = "127.0.0.1",
+    key_file: Annotated[Path | None, typer.Option(help="a file with the API key of callers")] = None,
+    replicas: Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")] = None,
     module: Module = None,
+    as_json: Json = False,
 ) -> None:
     """Host a graph; processes live as long as this command, containers on their own."""
-    deployment = load(graph, module).deploy(target, port=port)
-    print(f"{deployment.name} answers at {deployment.url}")
+    key = key_file.read_text().strip() if key_file is not None else None
+    wanted = dict(map(_counted, replicas or ()))
+    deployment = load(graph, module).deploy(
+        target, name=name, port=port, host=host, api_key=key, replicas=wanted or None, progress=not as_json
+    )
+    told = {"name": deployment.name, "url": deployment.url, "functions": deployment.functions}
+    print(json.dumps(told) if as_json else f"{deployment.name} answers at {deployment.url}", flush=True)
     if target == "process":
-        try:
-            while True:
-                time.sleep(1)
-        except KeyboardInterrupt:
-            deployment.stop()
+        _stay(deployment)
 
 
 @app.command()
@@ -104,9 +117,11 @@ def logs(
     name: Name,
     function: Annotated[str | None, typer.Option(help="one function's only")] = None,
     lines: Annotated[int, typer.Option(help="the last ones of each worker")] = 100,
+    as_json: Json = False,
 ) -> None:
     """What the workers logged and the steps printed."""
-    print(_attached(name).logs(function, lines))
+    text = _attached(name).logs(function, lines)
+    print(json.dumps(text.splitlines()) if as_json else text)
 
 
 @app.command()
@@ -127,6 +142,16 @@ def serve(context: typer.Context, folder: Path) -> None:
     from nbgraph.serve.__main__ import main as serving
 
     raise typer.Exit(serving(["--project", str(folder), *context.args]))
+
+
+def _stay(deployment: Deployment) -> None:
+    """Return when the deployment is stopped: by Ctrl-C, SIGTERM, or `nbgraph stop` elsewhere."""
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    while not (asked.wait(0.2) or deployment.is_stopped):
+        pass
+    deployment.stop()
 
 
 def load(path: Path, module: Path | None = None) -> Graph:
@@ -159,7 +184,7 @@ def _counted(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
-def _attached(name: str) -> Any:
+def _attached(name: str) -> Deployment:
     from nbgraph.deploy.deployment import Deployment
 
     return Deployment.attach(name)

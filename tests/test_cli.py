@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import time
 
+import httpx
 import pytest
 
 from nbgraph import Graph
@@ -59,3 +61,37 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path):
     done = nbgraph("run", tmp_path / "missing.yaml", "1")
     assert (done.returncode, done.stderr.count("\n"), "missing.yaml" in done.stderr) == (1, 1, True)
     assert "No running deployment" in nbgraph("status", "nobody").stderr
+
+
+@pytest.fixture
+def hosted(saved, tmp_path):
+    """The command that hosts the saved graph, still running, and what it told."""
+    words = [sys.executable, "-m", "nbgraph.cli", "deploy", str(saved), "--target", "process", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as command:
+        yield command, json.loads(command.stdout.readline())
+        command.terminate()
+
+
+def test_a_deployment_is_looked_after_from_another_terminal(hosted):
+    command, told = hosted
+    answer = httpx.post(told["url"], json={"x": 4}, trust_env=False).json()
+    (row,) = json.loads(nbgraph("status", told["name"], "--json").stdout)
+    assert (answer, row["function"], row["state"]) == ({"twice": 8}, "doubled", "running")
+    assert "info: ready" in json.loads(nbgraph("logs", "doubled", "--json").stdout)
+    assert "answers callers on one port" in nbgraph("scale", "doubled", "doubled", 2).stderr
+    assert (nbgraph("stop", "doubled").returncode, command.wait(30)) == (0, 0)
+
+
+def test_serve_is_what_a_container_does(saved, tmp_path):
+    nbgraph("export", saved, tmp_path / "project", "--json")
+    ready = tmp_path / "ready.json"
+    words = ["serve", tmp_path / "project", "--port", 0, "--metrics-port", 0, "--ready-file", ready]
+    with subprocess.Popen(
+        [sys.executable, "-m", "nbgraph.cli", *map(str, words)], stderr=subprocess.DEVNULL
+    ) as serving:
+        deadline = time.monotonic() + 30
+        while not ready.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        answer = httpx.post(f"http://127.0.0.1:{json.loads(ready.read_text())['port']}", json={"x": 1}, trust_env=False)
+        serving.terminate()
+    assert (answer.json(), serving.returncode) == ({"twice": 2}, 0)

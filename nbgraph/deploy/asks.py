@@ -41,17 +41,17 @@ def asks(folder: Path) -> Iterator[Ask]:
         taken.unlink(missing_ok=True)
 
 
-def ask(folder: Path, asked: Asked, patience: float) -> None:
-    """Ask the owner of a fleet, and wait until it is done; a folder that is gone is a fleet that has ended.
+def ask(folder: Path, asked: Asked, patience: float, lives: Callable[[], bool]) -> None:
+    """Ask the owner of a fleet, and wait until it is done; with its folder, or its owner, a fleet has ended.
 
-    >>> ask(Path("/nowhere"), {"what": "stop"}, 1)
+    >>> ask(Path("/nowhere"), {"what": "stop"}, 1, lambda: True)
     """
     if not folder.exists():
         return
     place = folder / secrets.token_hex(8)
     _write(place.with_suffix(".ask"), asked)
     done, deadline = place.with_suffix(".done"), time.monotonic() + patience
-    while folder.exists() and not done.exists():
+    while folder.exists() and not done.exists() and lives():
         if time.monotonic() > deadline:
             raise DeployError(f"The process that owns the deployment has not answered within {patience:g} seconds.")
         time.sleep(0.02)

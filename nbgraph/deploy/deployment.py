@@ -57,7 +57,7 @@ class Deployment:
         self._meter = Meter(hosted)
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
-        self._is_stopped = False
+        self._is_stopped = self._is_over = False
         if isinstance(hosted, Fleet):
             hosted.on_stop = self.stop  # for other processes that ask for it
         _HERE[hosted.target, self.name] = self
@@ -84,8 +84,8 @@ class Deployment:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was ended by `stop`, from here or from another process."""
-        return self._is_stopped
+        """Whether `stop` has ended it, from here or from another process, and nothing of it is left."""
+        return self._is_over
 
     @property
     def functions(self) -> list[str]:
@@ -220,6 +220,7 @@ class Deployment:
             if self._scaler is not None:
                 self._scaler.stop()
             self._hosted.stop()
+            self._is_over = True
 
     def view(self) -> DeploymentView:
         """The live widget: functions with replicas, rates, backlogs and errors, to be scaled, read and stopped."""

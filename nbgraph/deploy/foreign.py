@@ -93,7 +93,7 @@ class ForeignFleet:
         reach.resubmit(id, queues, body)
 
     def scale(self, function: str, n: int) -> None:
-        ask(self._folder, {"what": "scale", "function": function, "n": n}, PATIENCE)
+        self._ask({"what": "scale", "function": function, "n": n})
 
     def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
         raise DeployError(
@@ -102,7 +102,13 @@ class ForeignFleet:
         )
 
     def stop(self) -> None:
-        ask(self._folder, {"what": "stop"}, PATIENCE)
+        self._ask({"what": "stop"})
+        _living(self._folder)  # where its owner was killed meanwhile, nothing is left either
+
+    def _ask(self, asked: dict[str, Any]) -> None:
+        with contextlib.suppress(FileNotFoundError):  # it has just ended
+            told = self._told()
+            ask(self._folder, asked, PATIENCE, lambda: is_same(told["owner"], told["born"]))
 
     def _told(self) -> dict[str, Any]:
         return _read(self._folder)

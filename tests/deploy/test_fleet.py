@@ -100,20 +100,38 @@ def test_nothing_is_lost_and_keys_keep_their_order_when_a_worker_is_killed(tmp_p
     assert (answers, len(first), in_order, restarts) == (list(range(count)), count, True, 1)
 
 
-def test_the_backlog_brings_more_workers(tmp_path):
+def test_keys_keep_their_order_while_workers_come_and_go(tmp_path):
+    graph = Graph("resized")
+    graph.to("(event)", "take").to(Queue("notes", key="key", shards=8)).to(slow_note, function="writer").respond()
+    orders = [{"key": f"k{n % 4}", "number": n, "file": str(tmp_path / "notes")} for n in range(200)]
+    with graph.deploy("process", progress=False) as running, ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(lambda k=k: [running.invoke(o) for o in orders if o["key"] == f"k{k}"]) for k in range(4)]
+        for n in (8, 1):
+            running.scale("writer", n)
+        answers = sorted(answer for call in calls for answer in call.result(timeout=100))
+    written = [int(line.split()[1]) for line in (tmp_path / "notes").read_text().splitlines()]
+    by_key = [[number for number in written if number % 4 == key] for key in range(4)]
+    assert (answers, by_key) == (list(range(200)), [list(range(key, 200, 4)) for key in range(4)])
+
+
+def test_the_backlog_brings_more_workers_and_none_lets_them_go(tmp_path, monkeypatch):
+    monkeypatch.setattr("nbgraph.deploy.autoscale.COOL_DOWN", 1.0)
     graph = Graph("grown")
     graph.to("(event)", "take").to(Queue("work", key="key", shards=8)).to(slow_note, function="writer")
     graph.step("take").to(str, "log")  # a second end: callers are told the id at once
     with graph.deploy("process", progress=False, autoscale={"writer": (1, 3, 5)}) as running:
-        for number in range(300):
+        for number in range(200):
             running.invoke({"key": number, "number": number, "file": str(tmp_path / "notes")})
         deadline = time.monotonic() + 30
         while len(running.status()) < 3 and time.monotonic() < deadline:
             time.sleep(0.2)
         grown = len(running.status())
-        while (tmp_path / "notes").read_text().count("\n") < 300 and time.monotonic() < deadline:
+        while (tmp_path / "notes").read_text().count("\n") < 200 and time.monotonic() < deadline:
             time.sleep(0.1)
-    assert (grown > 2, (tmp_path / "notes").read_text().count("\n")) == (True, 300)
+        while len(running.status()) > 2 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert len(running.status()) == 2
+    assert (grown > 2, (tmp_path / "notes").read_text().count("\n")) == (True, 200)
 
 
 def test_the_pulse_of_every_function(deployment):
