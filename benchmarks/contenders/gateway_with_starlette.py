@@ -27,7 +27,8 @@ threading.Thread(target=end_with_the_load, daemon=True).start()
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 app = Starlette(routes=[Route("/", echo, methods=["POST"])])
-uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
+config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=600)  # others have their turns
+uvicorn.Server(config).run(sockets=[listener])
 """
 
 
