@@ -29,4 +29,5 @@ def of_letter(letter: Mapping[str, Any]) -> Failure:
     event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
     told = {name: letter[name] for name in ("step", "error", "time", "function")}
     trace = letter.get("frames") or [letter["trace"]]
-    return Failure(event=event, **told, trace=trace, input=unpack(letter["input"]), message=letter["id"])
+    read = {"input": unpack(letter["input"]), "traceback": letter["trace"], "message": letter["id"]}
+    return Failure(event=event, **told, trace=trace, **read)

@@ -23,8 +23,9 @@ ANSWERS, PROCESSED, FAILED = (
     "nbgraph_messages_failed_total",
 )
 DEAD, BACKLOG, AGE = "nbgraph_messages_dead_total", "nbgraph_queue_backlog", "nbgraph_queue_age_seconds"
-IN_FLIGHT, BUCKET = "nbgraph_in_flight", "nbgraph_step_seconds_bucket"
-READ = (ANSWERS, PROCESSED, FAILED, DEAD, BACKLOG, AGE, IN_FLIGHT, BUCKET)
+IN_FLIGHT, WORKED_ON = "nbgraph_in_flight", "nbgraph_messages_in_flight"
+BUCKET = "nbgraph_step_seconds_bucket"
+READ = (ANSWERS, PROCESSED, FAILED, DEAD, BACKLOG, AGE, IN_FLIGHT, WORKED_ON, BUCKET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Numbers:
             self.dead += value
         elif name == BACKLOG:
             self.backlog += value
-        elif name == IN_FLIGHT:
+        elif name in (IN_FLIGHT, WORKED_ON):
             self.in_flight += value
         elif name == AGE:
             self.age = max(self.age or 0.0, value)
