@@ -26,6 +26,7 @@ from nbgraph.deploy.image import image_of
 from nbgraph.deploy.profile import is_public, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.services import KEY, TOKEN, Projects, Service, services_of
+from nbgraph.deploy.swarm_engine import check_manager, check_place, pushed, put_away
 from nbgraph.deploy.swarm_files import SwarmFiles
 from nbgraph.deploy.swarm_move import Move, duty_of
 from nbgraph.deploy.swarm_rollout import FAILED, Rollout, Task, address_of, down, gone, hosts, log_of
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 PATIENCE = 180.0  # seconds for whatever is asked of a deployment that was found running
-EVERYWHERE = ("0.0.0.0", "::")
 
 
 class Swarm:
@@ -311,57 +311,7 @@ class Swarm:
         SwarmFiles(self._client, self._stack, self._marks(), "").clear()
         client: Any = self._client
         for left in [*client.volumes.list(filters=chosen), *client.networks.list(filters=chosen)]:
-            _put_away(left)
-
-
-def check_manager(client: DockerClient) -> None:
-    """Raise where the engine can't make services."""
-    swarm = client.info()["Swarm"]
-    if swarm.get("LocalNodeState") != "active":
-        raise DeployError(
-            "This Docker engine is in no Swarm: docker swarm init makes one of it, and prints what other machines say "
-            'to join; or host the graph on this machine alone: graph.deploy("docker").'
-        )
-    if not swarm.get("ControlAvailable"):
-        raise DeployError(
-            "This Docker engine is a worker of its Swarm, and services are made on a manager: go there, let "
-            "DOCKER_HOST lead there, or make this one a manager: docker node promote."
-        )
-
-
-def check_place(request: Request) -> None:
-    """Raise where a Swarm can't listen; nothing is published without a wish and a key."""
-    if is_public(request.host) and request.host not in EVERYWHERE:
-        raise DeployError(
-            f"A Swarm publishes a port on all addresses of a node or on none, so host={request.host!r} can't be had; "
-            'leave `host` out to be reached from this machine alone, or give host="0.0.0.0" and an api_key.'
-        )
-
-
-def pushed(client: DockerClient, image: str, place: str) -> None:
-    """Bring an image to its place in a registry, with the login that `docker login` has left."""
-    repository, _, tag = place.rpartition(":")
-    client.images.get(image).tag(repository, tag)
-    for line in client.images.push(repository, tag, stream=True, decode=True):
-        if "error" in line:
-            raise DeployError(f"{place} could not be pushed: {line['error']}")
-
-
-def _put_away(left: Any) -> None:
-    """Remove what its last containers still hold for a moment."""
-    import docker
-
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            left.remove()
-            return
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+            put_away(left)
 
 
 def _is_up(task: Task, lost: set[str]) -> bool:

@@ -6,9 +6,12 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
+import docker
 import pytest
 
+from nbgraph import Graph
 from nbgraph.deploy.dockerfile import default_base
 from nbgraph.errors import DeployError
 from tests.lab import needs, swarm
@@ -111,6 +114,16 @@ def deployed(lab: SwarmLab, kernel: Kernel) -> Kernel:
     for node in others:
         manager.docker("node", "update", "--availability", "active", node.name)
     return kernel
+
+
+def test_an_engine_that_is_in_no_swarm_is_told_how_to_make_one() -> None:
+    graph = Graph("alone")
+    graph.to("(event)").respond()
+    with closing(docker.from_env()) as client:
+        if client.info()["Swarm"]["LocalNodeState"] == "active":
+            pytest.skip("the Docker daemon here is in a Swarm")
+    with pytest.raises(DeployError, match="in no Swarm: docker swarm init makes one of it"):
+        graph.deploy("swarm", progress=False)
 
 
 def test_the_services_answer_what_the_notebook_answers(deployed: Kernel) -> None:
