@@ -56,5 +56,5 @@ class Host:
     def close(self):
         self.page.close()
         self.widget.close()
-        assert self.errors == []
+        assert self.errors == [], self.errors
         assert [url for url in self.asked if not url.startswith((SITE, "data:", "blob:"))] == []

@@ -14,6 +14,7 @@ function render({ model, el }) {
   let tab = "output";
   let asked = 0;
   let wasRunning = false;
+  let drawn = ""; // what the panel was drawn from last
   const stage = new Stage((kind, step, on) => {
     problem.hidden = true;
     if (kind === "inspect") opened = step;
@@ -63,8 +64,13 @@ function render({ model, el }) {
     }
     else if (message.kind === "inspected" && message.step === opened) {
       if (message.error && tab === "output") tab = "error";
+      const text = JSON.stringify(message);
+      if (text === drawn && panel.querySelector(".nbg-tabs")) return; // what a person has opened in it stays open
       if (panel.matches(":active")) askSoon(); // drawn anew between press and release, a button would lose its click
-      else inspect(message);
+      else {
+        drawn = text;
+        inspect(message);
+      }
     }
   };
   let told = ""; // what the deployment does

@@ -47,6 +47,7 @@ function moreView(left, what, at, from, add) {
   if (!at) return element("span", { class: "nbg-more" }, words);
   const one = element("button", { type: "button", class: "nbg-more", onclick: () => one.dispatchEvent(new CustomEvent("nbg-part", { bubbles: true,
     detail: { ...at, from, done: found => {
+      if (!one.isConnected) return; // asked for twice, or the panel shows something else by now
       const parent = one.parentElement;
       one.remove();
       const rest = add(found);
