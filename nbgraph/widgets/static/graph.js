@@ -65,7 +65,7 @@ function render({ model, el }) {
     else if (message.kind === "inspected" && message.step === opened) {
       if (message.error && tab === "output") tab = "error";
       const text = JSON.stringify(message);
-      if (text === drawn && panel.querySelector(".nbg-tabs")) return; // what a person has opened in it stays open
+      if (text === drawn && !panel.hidden && panel.querySelector(".nbg-tabs")) return; // what a person has opened in it stays open
       if (panel.matches(":active")) askSoon(); // drawn anew between press and release, a button would lose its click
       else {
         drawn = text;
