@@ -29,5 +29,7 @@ def of_letter(letter: Mapping[str, Any]) -> Failure:
     event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
     told = {name: letter[name] for name in ("step", "error", "time", "function")}
     trace = letter.get("frames") or [letter["trace"]]
-    read = {"input": unpack(letter["input"]), "traceback": letter["trace"], "message": letter["id"]}
+    read = {"traceback": letter["trace"], "message": letter["id"]}
+    if "input" in letter:  # else it was too large to be kept beside the message
+        read["input"] = unpack(letter["input"])
     return Failure(event=event, **told, trace=trace, **read)

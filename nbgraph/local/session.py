@@ -25,11 +25,10 @@ from nbgraph.local.lane import Lane
 from nbgraph.steps.border import event_of
 from nbgraph.streams.base import Broker, Delivery, Message, QueueSpec
 from nbgraph.streams.passage import Passage
-from nbgraph.streams.wire import AnswerError, pack, unpack
+from nbgraph.streams.wire import UNFIT, pack, unpack
 
 IN_FLIGHT = 64  # events that may be under way at once
 DEEPEST = 20  # containers in containers that a message about a body goes into
-UNFIT = (AnswerError, TypeError, ValueError, OverflowError, RecursionError)  # what packing raises
 LEASE = 600.0  # no other process could take over what this one has in hand
 
 

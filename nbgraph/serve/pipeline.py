@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.plan import Plan
+from nbgraph.engine.plan import Answers, Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.serve.callers import Callers
 from nbgraph.serve.captures import Captures
@@ -26,7 +26,7 @@ from nbgraph.serve.tracing import Tracing
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
 from nbgraph.streams.base import Broker, Delivery, Load, Message, QueueSpec
 from nbgraph.streams.passage import Passage, current
-from nbgraph.streams.wire import pack, unpack
+from nbgraph.streams.wire import UNFIT, pack, pack_or_show, unpack
 
 ENDS_WORKERS = f"it was delivered {TOGETHER + ALONE} times and never finished: it may end its worker"
 AGAIN = 1.0  # seconds until what could not be finished comes again
@@ -162,10 +162,22 @@ class Pipeline:
             if isinstance(error.__cause__, RequestError):  # the caller's own mistake, not an event to be mended
                 return self._told(FAILED, {"error": str(error.__cause__)}, error.__cause__.status)
             return await self._failed(message, error, seen)
+        try:
+            outcome = self._answered(answers)
+        except UNFIT as error:
+            return await self._failed(message, StepError(self._answering, event, error), seen)
         self.counts["processed"] += 1
+        return outcome
+
+    def _answered(self, answers: Answers) -> Outcome:
         if self._part.answers and answers:
             return self._told(ANSWER, answers[0])
         return self._told(LATE, answers.late[0]) if answers.late else self._told(DONE)
+
+    @property
+    def _answering(self) -> str:
+        """The step whose result could not be told to the caller."""
+        return next((name for name, step in self._plan.steps.items() if step.answers), self._part.function)
 
     async def _refused(self, name: str, delivery: Delivery, error: Exception) -> Outcome:
         """What the message came to can't be remembered: it is put aside, and the state stays as it was."""
@@ -178,13 +190,13 @@ class Pipeline:
         log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": error.event.id, "step": error.step})
         kept = {
             "trace": "".join(traceback.format_exception(error.__cause__ or error)), "frames": frames_of(seen),
-            "input": pack(error.event.body),
+            "input": pack_or_show(error.event.body),
         }  # fmt: skip
         return await self._bury(message, error.step, str(error), kept)
 
     async def _released(self, id: str, error: StepError) -> None:
         """A step let go something, and that failed: nobody waits for it, but it must not be lost."""
-        await self._failed(Message(id, pack(error.event.body), error.event.key), error)
+        await self._failed(Message(id, pack_or_show(error.event.body), error.event.key), error)
 
     async def _bury(self, message: Message, step: str, error: str, kept: Mapping[str, Any] | None = None) -> Outcome:
         """The dead letter is kept before the caller hears of it and the message is acknowledged."""

@@ -39,6 +39,7 @@ from nbgraph.streams.kafka_log import Log
 from nbgraph.streams.kafka_reader import Reader
 from nbgraph.streams.kafka_sender import Headers, Sender
 from nbgraph.streams.kafka_shard import Progress, encoded
+from nbgraph.streams.letter import letter_of
 from nbgraph.streams.nats_names import stream_name
 
 REMEMBERED = 100_000  # message ids by which a publisher recognises its own duplicates
@@ -165,8 +166,7 @@ class KafkaBroker(Broker):
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
         await self._make(LETTERS, 1)
-        letter = {**reason, "id": message.id, "headers": dict(message.headers), "body": message.body}
-        await self._send(message.id, LETTERS, msgspec.msgpack.encode(letter, enc_hook=repr), {}, partition=0)
+        await self._send(message.id, LETTERS, letter_of(message, reason, LARGEST), {}, partition=0)
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         await self._make(LETTERS, 1)

@@ -41,6 +41,7 @@ from nbgraph.streams.base import (
     StaleError,
     TooLargeError,
 )
+from nbgraph.streams.letter import letter_of
 from nbgraph.streams.nats_leases import Leases
 from nbgraph.streams.nats_names import consumer_name, stream_name
 from nbgraph.streams.nats_publisher import Publisher
@@ -161,10 +162,8 @@ class NatsBroker(Broker):
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
         await self._make_letters()
-        letter = {**reason, "id": message.id, "headers": dict(message.headers), "body": message.body}
-        await self._jetstream.publish(
-            f"{LETTERS}.letter", msgspec.msgpack.encode(letter, enc_hook=repr), headers={DEDUPE: message.id}
-        )
+        letter = letter_of(message, reason, self._client.max_payload)
+        await self._jetstream.publish(f"{LETTERS}.letter", letter, headers={DEDUPE: message.id})
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         await self._make_letters()

@@ -11,9 +11,14 @@ import msgspec
 
 from nbgraph.errors import NbgraphError
 
+SHOWN = 2000  # characters of a value that can't travel
+
 
 class AnswerError(NbgraphError):
     """A body or an answer has something that JSON can't hold."""
+
+
+UNFIT = (AnswerError, TypeError, ValueError, OverflowError, RecursionError)  # what packing raises
 
 
 def encode(value: Any) -> bytes:
@@ -40,6 +45,18 @@ def pack(body: Any) -> bytes:
     {'a': [1, 2], 3: b'x'}
     """
     return msgspec.msgpack.encode(body, enc_hook=plain)
+
+
+def pack_or_show(value: Any) -> bytes:
+    """As `pack`; of what can't travel, how it shows itself.
+
+    >>> unpack(pack_or_show([1])), unpack(pack_or_show(object))
+    ([1], "<class 'object'>")
+    """
+    try:
+        return pack(value)
+    except UNFIT:
+        return pack(repr(value)[:SHOWN])
 
 
 def unpack(body: bytes) -> Any:

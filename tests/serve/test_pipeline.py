@@ -84,6 +84,19 @@ def test_an_error_on_the_far_side_is_the_callers_at_once_and_a_dead_letter(conne
     assert found == [-0.1, 'inverse: Step "inverse" failed: ZeroDivisionError: division by zero']
 
 
+def test_what_can_not_travel_fails_once_and_at_once(connect):
+    graph = flow("odd")
+    graph.step("times").to(lambda body: object(), "thing").to("(1 / event)", "inverse").respond()
+    assert loop.complete(answers(graph, [1], connect, seconds=60)) == [
+        "inverse: Step \"inverse\" failed: TypeError: unsupported operand type(s) for /: 'int' and 'object'"
+    ]
+    graph.remove("inverse")
+    graph.step("thing").respond()
+    graph.name = "odd-answer"
+    [told] = loop.complete(answers(graph, [1], connect, seconds=60))
+    assert told.startswith('thing: Step "thing" failed: AnswerError: There is a builtins.object in it')
+
+
 def test_branches_to_two_functions_and_back_to_a_third(connect):
     graph = Graph("branches")
     first = graph.to("(event + 1)", "plus")

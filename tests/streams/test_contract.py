@@ -322,6 +322,17 @@ def test_dead_letters_are_kept_with_their_reason_newest_first(play):
     assert play(story) == [("d2", "save", b"two", {"h": "1"}), ("d1", "score", b"one", {})]
 
 
+def test_a_dead_letter_leaves_out_what_is_too_large_beside_the_message(play):
+    async def story(broker):
+        body = b"x" * 900_000
+        reason = {"step": "score", "trace": "boom", "input": body * 9, "frames": ["y" * 9_000_000]}
+        await broker.bury(Message("heavy", body), reason)
+        [kept] = [one for one in await broker.buried() if one["id"] == "heavy"]
+        return kept["body"] == body, kept["step"], kept["trace"]
+
+    assert play(story) == (True, "score", "boom")
+
+
 def test_states_are_kept_by_name_each_under_a_new_revision(play):
     async def story(broker):
         first = await broker.keep("batch/0", b"1")
