@@ -23,12 +23,12 @@ import asyncio, json, sys
 import nats
 
 async def work(url, token):
-    client = await nats.connect(url, token=token)
-    subscription = await client.jetstream().pull_subscribe("work.0", "worker")
+    client = await nats.connect(url, token=token, connect_timeout=60)
+    subscription = await client.jetstream(timeout=60).pull_subscribe("work.0", "worker")
     while True:
         try:
             messages = await subscription.fetch(32, timeout=5)
-        except nats.errors.TimeoutError:
+        except (nats.errors.TimeoutError, TimeoutError):
             continue
         for message in messages:
             order = json.loads(message.data)
