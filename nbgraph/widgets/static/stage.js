@@ -30,6 +30,7 @@ export class Stage {
     this.known = { steps: {}, lines: {} };
     this.waiting = { steps: {}, lines: {} };
     this.layer = "counts";
+    this.free = 0; // when the next frame may be drawn
     this.current = null;
     this.camera = new Camera(this.root);
     this.root.addEventListener("pointerdown", event => this.drag(event));
@@ -40,8 +41,7 @@ export class Stage {
 
   // Put a new picture in the place of the old one; states of steps that are still there come with the next message.
   draw(picture, direction) {
-    cancelAnimationFrame(this.frame);
-    this.frame = null;
+    this.rest();
     const focused = this.root.contains(document.activeElement) ? this.current && this.steps.get(this.current)?.name : null;
     const chosen = this.steps.get(this.current)?.name;
     const before = new Map([...this.steps.values()].map(step => [step.name, step.box]));
@@ -133,14 +133,17 @@ export class Stage {
   }
 
   // Messages come up to 25 times a second, frames are drawn when the browser is ready; the last word on a step counts.
+  // Where a frame takes long, as with a thousand steps, twice its time is left to all else in the page.
   show(message) {
     Object.assign(this.waiting.steps, message.steps);
     Object.assign(this.waiting.lines, message.lines);
-    this.frame ??= requestAnimationFrame(() => this.paint());
+    this.timer ??= setTimeout(() => { this.frame = requestAnimationFrame(() => this.paint()); }, Math.max(0, this.free - performance.now()));
   }
 
   paint() {
-    this.frame = null;
+    this.timer = null;
+    const began = performance.now();
+    requestAnimationFrame(now => { this.free = now + 2 * Math.max(0, now - began - 17); });
     const { steps, lines } = this.waiting;
     this.waiting = { steps: {}, lines: {} };
     Object.assign(this.known.steps, steps);
@@ -167,7 +170,8 @@ export class Stage {
     }
     const place = { latency: 3, throughput: 5 }[this.layer]; // the figure that gives the heat
     const heat = place ? { 3: middle, 5: rate }[place] / Math.max(1e-9, ...Object.values(this.known.steps).map(line => line[place])) : 0;
-    step.group.style.setProperty("--nbg-heat", `${Math.round(heat * 55)}%`);
+    if (heat !== (step.heat ?? 0)) step.group.style.setProperty("--nbg-heat", `${Math.round(heat * 55)}%`);
+    step.heat = heat;
     const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? milliseconds(middle) : "", throughput: rate ? `${rate >= 10 ? Math.round(rate) : rate}/s` : "" };
     const isUrgent = note && ["failed", "waiting", "paused"].includes(state);
     this.note(step, isUrgent ? note : figures[this.layer] || note, state === "failed" && note);
@@ -342,8 +346,15 @@ export class Stage {
     this.act("line", this.lastLine);
   }
 
-  close() {
+  // Nothing more is painted of what is known by now.
+  rest() {
+    clearTimeout(this.timer);
     cancelAnimationFrame(this.frame);
+    this.timer = null;
+  }
+
+  close() {
+    this.rest();
     this.camera.close();
   }
 }
