@@ -16,11 +16,12 @@ from nbgraph.deploy.progress import Say, told
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.services import Projects
-from nbgraph.deploy.split import slug, split
+from nbgraph.deploy.split import split
 from nbgraph.deploy.stack import Stack
 from nbgraph.deploy.swarm import Swarm
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import slug
 
 TARGETS = ("process", "docker", "swarm")
 DURABILITIES = (None, "sync", "fast")

@@ -17,10 +17,11 @@ from nbgraph.deploy.order import Order
 from nbgraph.deploy.project import digest, project_files
 from nbgraph.deploy.replicas import check_most, replicas_of
 from nbgraph.deploy.services import services_of
-from nbgraph.deploy.split import slug, split
+from nbgraph.deploy.split import split
 from nbgraph.deploy.swarm_export import swarm_files
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import slug
 
 TARGETS: dict[str, Callable[[Order], dict[str, bytes]]] = {
     "compose": compose_files,

@@ -22,7 +22,9 @@ def replicas_of(functions: Sequence[Function], given: Any, *, has_one_door: bool
     ({'score': 3}, {'score': 1}, {'split': 2})
     """
     names = [function.name for function in functions]
-    wanted = dict(given) if isinstance(given, Mapping) else dict.fromkeys(names[1:] or names, 1 if given is None else given)
+    wanted = (
+        dict(given) if isinstance(given, Mapping) else dict.fromkeys(names[1:] or names, 1 if given is None else given)
+    )
     for name, number in wanted.items():
         if name not in names:
             raise DeployError(f'replicas names "{name}"; functions: {", ".join(names)}.')

@@ -7,7 +7,6 @@ border; where there is none, one is put there, so that every hand-over keeps the
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -18,10 +17,10 @@ from nbgraph.errors import DeployError
 from nbgraph.graph import topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import slug
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
-LONGEST = 40  # characters of a name that Docker, DNS and Kubernetes all take
 QUEUE, WRITER, READER = "Queue", "QueueWriter", "QueueReader"
 
 
@@ -78,16 +77,6 @@ def split(graph: Graph) -> list[Function]:
         asks, confirms = is_first and answering is not None, is_first and answering is None
         functions.append(Function(name, part, tuple(cut.reads(name)), answers, asks, confirms))
     return functions
-
-
-def slug(name: str) -> str:
-    """A name as images, hosts and labels allow it.
-
-    >>> slug("Überweisung <b>"), slug("A_b.C"), slug("é")
-    ('berweisung-b', 'a-b-c', 'graph')
-    """
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST].strip("-")
-    return plain or "graph"
 
 
 def _owners(graph: Graph) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import types
 from typing import Any
 
 from nbgraph.graph.step import Step
 
+LONGEST = 40  # characters of a name that Docker, DNS and Kubernetes all take
 BUILT_IN = "nbgraph.steps"  # its classes go by their bare names
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
 
@@ -54,3 +56,13 @@ def handler_text(step: Step) -> str:
 def is_dotted(text: str) -> bool:
     """Whether the text is a name, or names joined by dots."""
     return all(part.isidentifier() for part in text.split("."))
+
+
+def slug(name: str) -> str:
+    """A name as images, hosts and labels allow it.
+
+    >>> slug("Überweisung <b>"), slug("A_b.C"), slug("é")
+    ('berweisung-b', 'a-b-c', 'graph')
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST].strip("-")
+    return plain or "graph"

@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
-from nbgraph.deploy.split import slug
 from nbgraph.graph.argument import is_bare
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.header import MOST, header_of, header_text
 from nbgraph.graph.language import calls_of
+from nbgraph.graph.naming import slug
 from nbgraph.graph.scope import Scope
 from nbgraph.magic.cell import define
 from nbgraph.magic.options import words

@@ -13,6 +13,7 @@ import traitlets
 from nbgraph.debug.breakpoint import Breakpoint
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import slug
 from nbgraph.render.fold import foldable
 from nbgraph.render.printable import printable
 from nbgraph.render.view import INNER, view
@@ -205,7 +206,7 @@ class GraphWidget(anywidget.AnyWidget):
         say: Any = told
         try:
             say(f"Deploying to {target}")
-            self._deployed = DeploymentView(self.graph.deploy(target, progress=say))
+            self._deployed = DeploymentView(self.graph.deploy(target, name=slug(self.graph.name), progress=say))
             self.send({"kind": "child", "model": self._deployed.model_id})
         except Exception as error:  # Docker, the network, what a step uses: one sentence says it
             text = str(error) if isinstance(error, NbgraphError) else first_line(error)
