@@ -128,15 +128,15 @@ class DebugWidget(GraphWidget):
 
     def _standing(self, frames: Sequence[Frame]) -> Message:
         debugger, current = self.debugger, self.debugger.current
-        error = debugger.error
+        error, told = debugger.error, listed(frames, self._drawn.ids)
         return {
             "busy": False,
             "stopped": self.session.is_stopped,
             "entered": self.session.has_entered,
             "at": self._drawn.ids.get(current.step, "") if current else "",
             "current": moment(self.graph, current, None) if current else None,
-            "frames": listed(frames, self._drawn.ids),
-            "skipped": max(0, len(frames) - len(listed(frames, self._drawn.ids))),
+            "frames": told,
+            "skipped": len(frames) - len(told),
             "finished": debugger.finished,
             "answer": shown(debugger.trace.answer),
             "error": printable(debugger.redaction.text(str(error)), 400) if error else "",

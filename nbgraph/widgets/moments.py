@@ -72,14 +72,18 @@ def editable(value: Any) -> str:
 
 def listed(frames: Sequence[Frame], ids: dict[str, str]) -> list[list[Any]]:
     """The frames for the slider: id and name of the step, whether it failed."""
-    return [[ids.get(frame.step, ""), printable(frame.step, 60), frame.error is not None] for frame in frames[-LISTED:]]
+    last = frames[-LISTED:]
+    names = {step: printable(step, 60) for step in {frame.step for frame in last}}
+    return [[ids.get(frame.step, ""), names[frame.step], frame.error is not None] for frame in last]
 
 
 def records(debugger: Debugger) -> dict[str, Record]:
     """How every step stands: done or failed by its last frame, paused where the run stands, pinned."""
     found: dict[str, Record] = {}
     for frame in debugger.trace.frames:
-        record = found.setdefault(frame.step, Record())
+        record = found.get(frame.step)
+        if record is None:  # a run may have thousands of frames: a record is made for each step only
+            record = found[frame.step] = Record()
         record.count += 1
         record.seconds.append(frame.seconds)
         record.state, record.note = ("failed", first_line(frame.error)) if frame.error else ("done", "")
