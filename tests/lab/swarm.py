@@ -116,9 +116,10 @@ class SwarmLab:
         ]  # fmt: skip
         own = ["--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         named = ["sh", "-c", f'hostname node{number}; exec dockerd "$@"', "dockerd", *options]
+        inside = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={NAMESPACES / namespace}"]
         with (home / "log").open("wb") as log:
             return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={NAMESPACES / namespace}", "unshare", *own, *named],
+                [*inside, "unshare", *own, *named],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
