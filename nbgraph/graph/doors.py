@@ -6,7 +6,6 @@ import upwards. `run` and its relatives go through the plan that is kept here un
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, overload
@@ -34,7 +33,7 @@ MEMORY: Final = "memory"  # queues as the engine has them, without a broker
 
 
 class Doors:
-    """Running, debugging, writing, drawing and deploying a graph."""
+    """Running, debugging, drawing and deploying a graph."""
 
     _plan: Plan | None
     _before: Plan | None
@@ -193,80 +192,6 @@ class Doors:
 
         return Debugger(self, events, breakpoints=breakpoints)
 
-    # --- texts (graph/document, graph/language, graph/mlrun: same floor, above this file) ---
-
-    def _spec_document(self: Graph) -> dict[str, Any]:
-        from nbgraph.graph.document import spec_document
-
-        return spec_document(self)
-
-    def to_dict(self: Graph) -> dict[str, Any]:
-        """The graph as plain data that JSON can hold."""
-        from nbgraph.graph.document import to_dict
-
-        return to_dict(self)
-
-    def to_yaml(self: Graph) -> str:
-        """The graph as YAML text."""
-        from nbgraph.graph.document import to_yaml
-
-        return to_yaml(self)
-
-    def save(self: Graph, path: str | Path) -> Path:
-        """Write the graph to a `.yaml`, `.yml` or `.json` file."""
-        from nbgraph.graph.document import save
-
-        return save(self, Path(path))
-
-    def source(self: Graph) -> str:
-        """The graph in the language of the `%%graph` cell."""
-        from nbgraph.graph.language import source
-
-        return source(self)
-
-    @classmethod
-    def from_dict(
-        cls, document: Mapping[str, Any], *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
-    ) -> Graph:
-        """The graph of a document that `to_dict` wrote."""
-        from nbgraph.graph.document import from_dict
-
-        return from_dict(document, _scope(namespace, allow))
-
-    @classmethod
-    def from_yaml(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
-        """The graph of a text that `to_yaml` wrote."""
-        from nbgraph.graph.document import from_yaml
-
-        return from_yaml(text, _scope(namespace, allow))
-
-    @classmethod
-    def load(cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
-        """The graph of a file that `save` wrote."""
-        from nbgraph.graph.document import load
-
-        return load(Path(path), _scope(namespace, allow))
-
-    @classmethod
-    def parse(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
-        """The graph of a text in the language of the `%%graph` cell, the `%%graph NAME` line included."""
-        from nbgraph.graph.language import parse
-
-        return parse(text, _scope(namespace, allow))
-
-    @classmethod
-    def from_mlrun(
-        cls,
-        spec: Mapping[str, Any] | str,
-        *,
-        namespace: Mapping[str, Any] | None = None,
-        allow: Sequence[str] = (),
-    ) -> Graph:
-        """The graph of an MLRun serving spec (a dict or YAML)."""
-        from nbgraph.graph.mlrun import from_mlrun
-
-        return from_mlrun(spec, _scope(namespace, allow))
-
     # --- pictures (render, widgets) ---
 
     def dot(self: Graph) -> graphviz.Digraph:
@@ -351,12 +276,3 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
     from nbgraph.widgets.deployment import DeploymentView
 
     return DeploymentView(deployment)
-
-
-def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str]) -> Any:
-    """Where a loaded graph finds its names: the namespace given, else that of whoever called the classmethod."""
-    from nbgraph.graph.scope import Scope
-
-    if namespace is not None:
-        return Scope(namespace, tuple(allow), is_document=True, is_given=True)
-    return Scope(sys._getframe(2).f_globals, tuple(allow), is_document=True)

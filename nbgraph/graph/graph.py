@@ -14,9 +14,10 @@ from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
 from nbgraph.graph.ref import StepRef
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Retried, Step, step
+from nbgraph.graph.texts import Texts
 
 
-class Graph(Blueprint, Doors):
+class Graph(Blueprint, Doors, Texts):
     """A graph of steps. It is plain data: it holds no socket, loop or colour, and runs by being compiled.
 
     >>> graph = Graph("shout")

@@ -1,0 +1,96 @@
+"""Texts: a graph as a document, YAML, a file, a `%%graph` cell, and back; the doors to files that import `graph.py`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.graph.scope import Scope
+
+if TYPE_CHECKING:
+    from nbgraph.graph.graph import Graph
+
+
+class Texts:
+    """Writing and reading a graph."""
+
+    def _spec_document(self: Graph) -> dict[str, Any]:
+        from nbgraph.graph.document import spec_document
+
+        return spec_document(self)
+
+    def to_dict(self: Graph) -> dict[str, Any]:
+        """The graph as plain data that JSON can hold."""
+        from nbgraph.graph.document import to_dict
+
+        return to_dict(self)
+
+    def to_yaml(self: Graph) -> str:
+        """The graph as YAML text."""
+        from nbgraph.graph.document import to_yaml
+
+        return to_yaml(self)
+
+    def save(self: Graph, path: str | Path) -> Path:
+        """Write the graph to a `.yaml`, `.yml` or `.json` file."""
+        from nbgraph.graph.document import save
+
+        return save(self, Path(path))
+
+    def source(self: Graph) -> str:
+        """The graph in the language of the `%%graph` cell."""
+        from nbgraph.graph.language import source
+
+        return source(self)
+
+    @classmethod
+    def from_dict(
+        cls, document: Mapping[str, Any], *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+    ) -> Graph:
+        """The graph of a document that `to_dict` wrote."""
+        from nbgraph.graph.document import from_dict
+
+        return from_dict(document, _scope(namespace, allow))
+
+    @classmethod
+    def from_yaml(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
+        """The graph of a text that `to_yaml` wrote."""
+        from nbgraph.graph.document import from_yaml
+
+        return from_yaml(text, _scope(namespace, allow))
+
+    @classmethod
+    def load(cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
+        """The graph of a file that `save` wrote."""
+        from nbgraph.graph.document import load
+
+        return load(Path(path), _scope(namespace, allow))
+
+    @classmethod
+    def parse(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
+        """The graph of a text in the language of the `%%graph` cell, the `%%graph NAME` line included."""
+        from nbgraph.graph.language import parse
+
+        return parse(text, _scope(namespace, allow))
+
+    @classmethod
+    def from_mlrun(
+        cls,
+        spec: Mapping[str, Any] | str,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+    ) -> Graph:
+        """The graph of an MLRun serving spec (a dict or YAML)."""
+        from nbgraph.graph.mlrun import from_mlrun
+
+        return from_mlrun(spec, _scope(namespace, allow))
+
+
+def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str]) -> Scope:
+    """Where a loaded graph finds its names: the namespace given, else that of whoever called the classmethod."""
+    if namespace is not None:
+        return Scope(namespace, tuple(allow), is_document=True, is_given=True)
+    return Scope(sys._getframe(2).f_globals, tuple(allow), is_document=True)
