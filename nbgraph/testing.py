@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
+from nbgraph.engine.entry import entering
 from nbgraph.engine.observer import Observer
-from nbgraph.engine.plan import entering
 from nbgraph.engine.stream import stream
 from nbgraph.errors import StepError
 from nbgraph.event import Event

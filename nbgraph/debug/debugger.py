@@ -21,8 +21,8 @@ from nbgraph.debug.redact import Redaction, is_dotted, restored
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.bind import predicate_of
+from nbgraph.engine.entry import entering
 from nbgraph.engine.observer import Move, Observer, Skip
-from nbgraph.engine.plan import entering
 from nbgraph.engine.walk import Walk
 from nbgraph.errors import GraphError, NbgraphError, StepError
 from nbgraph.event import Event

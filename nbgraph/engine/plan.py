@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbgraph.engine import loop, nesting
 from nbgraph.engine.call import Call
+from nbgraph.engine.entry import entering
 from nbgraph.engine.observer import Observer
 from nbgraph.errors import StepError
-from nbgraph.event import RAW, Event, decode
+from nbgraph.event import Event
 from nbgraph.types import Shape
 
 if TYPE_CHECKING:
@@ -270,43 +271,3 @@ class Plan:
             return {"id": event.id}
         found = answers.all()
         return found[0] if found else None
-
-
-def entering(
-    body: Any,
-    path: str = "/",
-    method: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    key: Any = None,
-    id: str | None = None,
-    content_type: str | None = None,
-) -> Event:
-    """The event that goes in: around the body, or the copy of an Event that was given; texts are decoded."""
-    if isinstance(body, Event):
-        event = body.with_body(body.body)
-        _override(event, path, method, headers, key, id, content_type)
-    else:
-        event = Event(body, key, id, path, method, headers, content_type)
-    if type(event.body) in RAW:
-        event.body = decode(event.body, event.content_type)
-    return event
-
-
-def _override(
-    event: Event,
-    path: str,
-    method: str | None,
-    headers: Mapping[str, str] | None,
-    key: Any,
-    id: str | None,
-    content_type: str | None,
-) -> None:
-    """What is told beside an Event wins over what stands in it."""
-    event.path = event.path if path == "/" else path
-    event.method = event.method if method is None else method
-    event.key = event.key if key is None else key
-    event.content_type = event.content_type if content_type is None else content_type
-    if headers is not None:
-        event.headers = {**event.headers, **headers}
-    if id is not None:
-        event.id = id

@@ -8,7 +8,8 @@ from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine import stream as whole
-from nbgraph.engine.plan import Answers, Plan, entering
+from nbgraph.engine.entry import entering
+from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.run import Run
 from nbgraph.engine.stream import Key
 from nbgraph.event import Event

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nbgraph.engine import loop
-from nbgraph.engine.plan import Plan, entering
+from nbgraph.engine.entry import entering
+from nbgraph.engine.plan import Plan
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.local.asked import Asked

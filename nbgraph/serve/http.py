@@ -13,7 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from nbgraph.engine.plan import entering
+from nbgraph.engine.entry import entering
 from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
