@@ -15,6 +15,8 @@ from nbgraph.debug.breakpoint import Breakpoint, On
 from nbgraph.debug.checkpoint import Checkpoint
 from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import Frame
+from nbgraph.debug.opening import Opening
+from nbgraph.debug.pins import Pins
 from nbgraph.debug.preview import snapshot
 from nbgraph.debug.recorder import Recorder
 from nbgraph.debug.redact import Redaction, is_dotted, restored
@@ -22,7 +24,6 @@ from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.bind import predicate_of
 from nbgraph.engine.entry import entering
-from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.engine.walk import Walk
 from nbgraph.errors import GraphError, NbgraphError, StepError
 from nbgraph.event import Event
@@ -37,16 +38,6 @@ class Branch:
     step: str
     input: Any
     frames: tuple[Frame, ...]
-
-
-class Pins(Observer):
-    """Steps that give their pinned value instead of running."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def before(self, move: Move) -> Skip | None:
-        return Skip(snapshot(self.values[move.step])) if move.step in self.values else None
 
 
 class Debugger:
@@ -78,7 +69,7 @@ class Debugger:
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
         self._events = _several(events)
         self._walk = self._enter(self._events.pop(0))
-        self._open = _Open()
+        self._open = Opening()
         weakref.finalize(self, self._open.close).atexit = False
         self._open.tell(self._walk)
         if isinstance(events, Failure):  # it stands before the step that failed, with what was recorded upstream
@@ -317,28 +308,6 @@ class Debugger:
                     f'Step "{pending.step}", which runs next, is no longer in graph "{self.graph.name}"; '
                     "step back() to before it, or start again with graph.debug()."
                 )
-
-
-class _Open:
-    """Tells who watches that an event enters and when it is done; also where a debugger is left in the middle."""
-
-    def __init__(self) -> None:
-        self._walk: Walk | None = None
-
-    def tell(self, walk: Walk, error: StepError | None = None) -> None:
-        """How the run stands now: on an event's way, or at its end; stepping back from there opens it again."""
-        if self._walk is not None and self._walk.event is not walk.event:
-            self.close()
-        if self._walk is None:
-            walk.begun()
-        self._walk = walk if walk.waiting else None
-        if self._walk is None:
-            walk.ended(error)
-
-    def close(self) -> None:
-        if self._walk is not None:
-            self._walk.ended()
-            self._walk = None
 
 
 def _several(events: Any) -> list[Event]:
