@@ -12,10 +12,11 @@ demo:
 	@bash tests/lab/environment.sh flights
 	@$(LAB) --image-only $(BIN)/python notebooks/demo.py
 
-# --keep-going: a finding of the linter must not hide what the tests have to say.
+# --keep-going: a finding of the linter must not hide what the tests have to say. Notebooks and units run side by side:
+# both spend much of their time waiting for containers.
 test:
 	@bash tests/lab/environment.sh flights,test
-	@$(LAB) $(MAKE) --keep-going checks
+	@$(LAB) $(MAKE) --keep-going --jobs=2 --output-sync=line checks
 
 checks: style types notebooks units
 
