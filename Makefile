@@ -6,19 +6,19 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types format notebooks units test-models bench bench-widget faults docs clean
+.PHONY: demo test checks lint style types format notebooks deployments units test-models bench bench-widget faults docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
 	@$(LAB) --image-only $(BIN)/python notebooks/demo.py
 
-# --keep-going: a finding of the linter must not hide what the tests have to say. Notebooks and units run side by side:
-# both spend much of their time waiting for containers.
+# --keep-going: a finding of the linter must not hide what the tests have to say. Notebooks, deployments and all other
+# tests run side by side: much of their time is waiting for containers and browsers.
 test:
 	@bash tests/lab/environment.sh flights,test
-	@$(LAB) $(MAKE) --keep-going --jobs=2 --output-sync=line checks
+	@$(LAB) $(MAKE) --keep-going --jobs=3 --output-sync=line checks
 
-checks: style types notebooks units
+checks: style types notebooks deployments units
 
 lint: style types
 
@@ -44,8 +44,11 @@ test-models:
 	@VENV=.venv-models bash tests/lab/environment.sh flights,test,torch,huggingface
 	.venv-models/bin/python -m pytest tests/models_heavy
 
+deployments:
+	$(BIN)/python -m pytest tests/deploy
+
 units:
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/deploy
 
 bench:
 	@bash tests/lab/environment.sh flights,test
