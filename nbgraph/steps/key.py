@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from nbgraph.errors import GraphError
+from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
 
 Key = str | Callable[[Any], Any] | None  # a field's name, "$key" for the event's own, a function of the body
@@ -23,7 +24,16 @@ def key_of(key: Key, step: str) -> Callable[[Event], Any]:
     if key == "$key":
         return lambda event: event.key
     if isinstance(key, str):
-        return lambda event: event.body[key]
+        return partial(_field, key, step)
     if callable(key):
         return lambda event: key(event.body)
     raise GraphError(f'{step} got key={key!r}; expected the name of a field, "$key", or a function of the body.')
+
+
+def _field(name: str, step: str, event: Event) -> Any:
+    try:
+        return event.body[name]
+    except (KeyError, TypeError, IndexError):
+        body = event.body
+        there = ", ".join(map(str, body)) if isinstance(body, dict) else f"no fields: it is a {type(body).__name__}"
+        raise NbgraphError(f'{step} takes its key from the field "{name}"; the body has {there or "none"}.') from None

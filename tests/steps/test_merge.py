@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nbgraph import Event, Graph, GraphError, steps
+from nbgraph import Event, Graph, GraphError, StepError, steps
 from tests.steps.both import both_ways, graphs_both_ways
 
 
@@ -91,7 +91,9 @@ def test_to_data_frame_of_nothing() -> None:
 def test_a_queue_names_its_own_step_and_passes_on() -> None:
     graph = Graph("g")
     graph.to(steps.Queue("scored", key="card", shards=4)).to(len)
-    assert (graph.run([1, 2]), [step.name for step in graph.steps]) == (2, ["scored", "len"])
+    assert (graph.run({"card": 1, "n": 2}), [step.name for step in graph.steps]) == (2, ["scored", "len"])
+    with pytest.raises(StepError, match='Queue takes its key from the field "card"; the body has n'):
+        graph.run({"n": 2})
 
 
 def test_shards_need_a_key() -> None:
