@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -125,14 +126,14 @@ class Deployment:
         return readable(self._hosted.logs(lines, function).splitlines())
 
     def metrics(self) -> pandas.DataFrame:
-        """All numbers that Prometheus would read now: function, step, name, value."""
+        """All numbers that Prometheus would read now, of every worker that answers: function, step, name, value."""
         import pandas
         from prometheus_client.parser import text_string_to_metric_families
 
         rows = [
             (function, sample.labels.get("step"), sample.name, sample.value)
             for function, url in self._hosted.sources()
-            for family in text_string_to_metric_families(httpx.get(url, trust_env=False).text)
+            for family in text_string_to_metric_families(_told_at(url))
             for sample in family.samples
             if not sample.name.endswith(("_bucket", "_created"))
         ]
@@ -140,7 +141,7 @@ class Deployment:
 
     def failures(self) -> list[Failure]:
         """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
-        told = [failure for place in self._places() for failure in httpx.get(place, trust_env=False).json()]
+        told = [failure for place in self._places() for failure in json.loads(_told_at(place) or "[]")]
         found = [*map(of_worker, told), *map(of_letter, self._hosted.letters())]
         return sorted(found, key=lambda failure: float(failure.time), reverse=True)
 
@@ -167,7 +168,7 @@ class Deployment:
         Which part of all events is recorded is told to `graph.deploy(capture=0.01)`; `trace.replay()` runs one again.
         """
         places = [url.replace("/metrics", "/captures") for url in self.metrics_urls]
-        found = [capture for place in places for capture in httpx.get(place, trust_env=False).json()]
+        found = [capture for place in places for capture in json.loads(_told_at(place) or "[]")]
         return joined(found, self.graph)
 
     def parity(self, events: Iterable[Any]) -> pandas.DataFrame:
@@ -278,3 +279,12 @@ def _is_there(deployment: Deployment) -> bool:
     if not is_running:
         _HERE.pop((deployment._hosted.target, deployment.name), None)
     return is_running
+
+
+def _told_at(url: str) -> str:
+    """What a worker tells there; nothing where it is gone, or not there yet."""
+    try:
+        response = httpx.get(url, trust_env=False)
+    except httpx.HTTPError:
+        return ""
+    return response.text if response.is_success else ""
