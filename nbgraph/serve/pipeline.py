@@ -30,6 +30,7 @@ from nbgraph.streams.wire import UNFIT, pack, pack_or_show, unpack
 
 ENDS_WORKERS = f"it was delivered {TOGETHER + ALONE} times and never finished: it may end its worker"
 AGAIN = 1.0  # seconds until what could not be finished comes again
+GIVING_BACK = 2.0  # seconds in which what was fetched and not begun is given back
 IN_FLIGHT = 64  # events of unkeyed queues that are worked on at once
 log = logging.getLogger("nbgraph.serve")
 
@@ -71,6 +72,8 @@ class Pipeline:
         """Read no more, and finish what is under way."""
         for reader in self._readers:
             reader.cancel()
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=GIVING_BACK)
         if self._working:
             await asyncio.wait(self._working, timeout=patience)
         await self._checkpoint.close()
@@ -99,11 +102,20 @@ class Pipeline:
     # --- queues ---
 
     async def _read(self, name: str, spec: QueueSpec) -> None:
-        async for delivery in self._broker.read(spec, keeps_leases=True):
+        async with contextlib.aclosing(self._broker.read(spec, keeps_leases=True)) as deliveries:
+            async for delivery in deliveries:
+                await self._room_for(delivery)
+                task = loop.background(self._work(name, delivery))
+                self._working.add(task)
+                task.add_done_callback(self._worked)
+
+    async def _room_for(self, delivery: Delivery) -> None:
+        """Wait for a turn; a worker that drains meanwhile gives the message back at once, not when its lease ends."""
+        try:
             await self._gate.acquire()
-            task = loop.background(self._work(name, delivery))
-            self._working.add(task)
-            task.add_done_callback(self._worked)
+        except asyncio.CancelledError:
+            await delivery.nack()
+            raise
 
     def _worked(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)

@@ -1,6 +1,7 @@
 """Two functions and a queue between them, in one process: the answers are those of the whole graph."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -9,12 +10,13 @@ from nbgraph.deploy.split import split
 from nbgraph.engine import loop
 from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.pipeline import IN_FLIGHT, Pipeline
 from nbgraph.serve.tally import Tally
+from nbgraph.streams.base import Message
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
-from nbgraph.streams.wire import unpack
+from nbgraph.streams.wire import pack, unpack
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +160,50 @@ def test_dead_letters_have_the_frames_of_the_function_that_failed():
         ("inverse", 20, None, "ZeroDivisionError: division by zero"),
     ]
     assert (unpack(letter["input"]), "ZeroDivisionError" in letter["trace"]) == (20, True)
+
+
+def test_who_drains_gives_back_what_was_not_begun(server):
+    held = asyncio.Event()
+
+    def connect():
+        return NatsBroker.connect(server.url, token=server.token)
+
+    async def hold(body):
+        await held.wait()
+        return body
+
+    graph = Graph("drained")
+    graph.to("(event)", "take").to("Queue", "drained-q").to(hold, "hold", function="worker").respond()
+    worker = split(graph)[1]
+
+    async def story():
+        broker = await connect()
+        pipeline = Pipeline(worker.graph.plan(), Part(worker.name, worker.reads, worker.answers), await connect())
+        await pipeline.open()
+        [spec] = pipeline.specs.values()
+        for number in range(IN_FLIGHT + 20):
+            await broker.publish(spec, Message(f"drained-{number}", pack(number)))
+        await until(lambda: pipeline.in_flight == IN_FLIGHT)
+        draining = asyncio.create_task(pipeline.drain(5))
+        try:
+            return await asyncio.wait_for(taken(broker, spec, 20), spec.lease / 2)
+        finally:
+            held.set()
+            await draining
+            await pipeline.close()
+
+    async def until(holds):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+    async def taken(broker, spec, count):
+        found = set()
+        async with contextlib.aclosing(broker.read(spec)) as deliveries:
+            async for delivery in deliveries:
+                found.add(unpack(delivery.message.body))
+                await delivery.ack()
+                if len(found) == count:
+                    break
+        return found
+
+    assert loop.submit(asyncio.wait_for(story(), 20)).result() == set(range(IN_FLIGHT, IN_FLIGHT + 20))
