@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from IPython.core.interactiveshell import InteractiveShell
 from rich.console import Console
 from rich.markdown import Markdown
@@ -23,7 +23,7 @@ def main() -> int:
     shell.history_manager.enabled = False  # a demo leaves no trace in the history of whoever runs it
     started = time.monotonic()
     try:
-        is_done = all(tell(cell, shell, console) for cell in nbformat.read(NOTEBOOK, as_version=4).cells)
+        is_done = all(tell(cell, shell, console) for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"])
     except KeyboardInterrupt:
         is_done = False
     finally:
@@ -34,15 +34,16 @@ def main() -> int:
     return 0 if is_done else 1
 
 
-def tell(cell: Any, shell: InteractiveShell, console: Console) -> bool:
+def tell(cell: dict[str, Any], shell: InteractiveShell, console: Console) -> bool:
     """Show the text, or show the code and run it; False where it failed."""
-    if cell.cell_type == "markdown":
-        console.print(Padding(Markdown(cell.source), (1, 0, 0, 0)))
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        console.print(Padding(Markdown(source), (1, 0, 0, 0)))
         return True
-    language = "text" if cell.source.startswith("%%") else "python"
-    code = Syntax(cell.source, language, theme="ansi_dark", background_color="default", word_wrap=True)
+    language = "text" if source.startswith("%%") else "python"
+    code = Syntax(source, language, theme="ansi_dark", background_color="default", word_wrap=True)
     console.print(Padding(code, (1, 0, 1, 2)))
-    return bool(shell.run_cell(cell.source, store_history=True).success)
+    return bool(shell.run_cell(source, store_history=True).success)
 
 
 def stop_what_runs(names: dict[str, Any]) -> None:
