@@ -13,28 +13,7 @@ from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.steps import AggregateByKey, FieldAggregator, Queue, SlidingWindows
-from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
-
-
-@pytest.fixture(scope="module")
-def server():
-    with NatsServer() as running:
-        yield running
-
-
-@pytest.fixture(params=["memory", "nats"])
-def connect(request):
-    if request.param == "memory":
-        broker = MemoryBroker()
-
-        async def shared():
-            return broker
-
-        return shared
-    server = request.getfixturevalue("server")
-    return lambda: NatsBroker.connect(server.url, token=server.token)
 
 
 class Fleet:

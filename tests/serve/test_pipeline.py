@@ -15,27 +15,7 @@ from nbgraph.serve.tally import Tally
 from nbgraph.streams.base import Message
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
 from nbgraph.streams.wire import pack, unpack
-
-
-@pytest.fixture(scope="module")
-def server():
-    with NatsServer() as running:
-        yield running
-
-
-@pytest.fixture(params=["memory", "nats"])
-def connect(request):
-    if request.param == "memory":
-        broker = MemoryBroker()
-
-        async def shared():
-            return broker
-
-        return shared
-    server = request.getfixturevalue("server")
-    return lambda: NatsBroker.connect(server.url, token=server.token)
 
 
 async def answers(graph, bodies, connect, seconds=10.0):
