@@ -106,9 +106,9 @@ def _entry(path: str, size: int) -> tarfile.TarInfo:
 
 
 def _follow(stream: Any, say: Say) -> None:
-    """Tell the steps as they come; raise with the last lines when one fails."""
+    """Tell the steps as they come, to the end of the stream, which frees its connection; raise if one has failed."""
     lines: list[str] = []
-    doing = ""
+    doing, error = "", None
     for message in stream:
         text = str(message.get("stream") or message.get("status") or "").strip()
         step = _STEP.match(text)
@@ -117,10 +117,11 @@ def _follow(stream: Any, say: Say) -> None:
             say(f"Building the image, step {step[1]}: {step[2][:60]}")
         if text:
             lines = [*lines, *text.splitlines()][-LAST_LINES:]
-        if "error" in message:
-            told = "\n".join([*lines, str(message["error"]).strip()])
-            hint = "\nThe base image is not here and can't be pulled; name another: base_image=..."
-            raise DeployError(f"The image could not be built:\n{told}" + (hint if doing.startswith("FROM") else ""))
+        error = message.get("error", error)
+    if error is not None:
+        told = "\n".join([*lines, str(error).strip()])
+        hint = "\nThe base image is not here and can't be pulled; name another: base_image=..."
+        raise DeployError(f"The image could not be built:\n{told}" + (hint if doing.startswith("FROM") else ""))
 
 
 def _bundled(files: Mapping[str, bytes]) -> dict[str, bytes]:
