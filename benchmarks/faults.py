@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from itertools import groupby
 from typing import Any
 
@@ -178,7 +179,9 @@ def _address(target: str) -> str:
 
     client = docker.from_env()
     try:
-        return str(client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+        told = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+        # Docker tells the address only where the bridge was there before it; it is the first of the subnet.
+        return told.get("Gateway") or str(next(ip_network(told["Subnet"]).hosts()))
     finally:
         client.close()
 

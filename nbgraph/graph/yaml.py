@@ -56,12 +56,22 @@ def read_yaml(text: str) -> Any:
 
 def _check_depth(text: str) -> None:
     """The parser in C would overflow the process's stack."""
-    depth = 0
+    depth = line = 0
     event: Any
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise GraphError(f"line {event.start_mark.line + 1}: more than {DEEPEST} values inside each other.")
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            line = event.start_mark.line + 1
+            if depth > DEEPEST:
+                raise _too_deep(line)
+    except yaml.MarkedYAMLError as error:
+        if "nesting depth" in str(error):  # newer parsers read ahead, and have a limit of their own
+            raise _too_deep(line) from error
+        raise
+
+
+def _too_deep(line: int) -> GraphError:
+    return GraphError(f"line {line}: more than {DEEPEST} values inside each other.")
 
 
 def _check(node: yaml.Node, sizes: dict[int, int]) -> int:

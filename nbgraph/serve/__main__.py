@@ -43,6 +43,8 @@ def _settings(words: list[str] | None) -> Settings:
     add("--until-eof", action="store_true", dest="is_until_eof", help="stop also when the standard input ends")
     add("--broker", help="URL of the NATS server that joins the functions of a graph")
     add("--broker-token-file", type=Path, help="file with its token")
+    add("--data", type=Path, help="folder for what callers were promised, which the next worker here goes on with")
+    add("--data-sync", action="store_true", dest="is_data_safe", help="promise only what is on the disk")
     add("--drain-seconds", type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
     add("--body-seconds", type=float, default=Limits.body_seconds, help="seconds that a body may take to arrive")

@@ -1,10 +1,11 @@
-"""Failures: the last events that no handler could save, kept for the debugger until dead letters have a queue."""
+"""Failures: the last events that came to this worker from a caller and that no handler could save."""
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ LONGEST = 2**18  # bytes of one value; beyond, its beginning is shown
 
 
 class Failures:
-    """Keeps events that failed, the latest first, as JSON.
+    """Keeps events that failed, the latest first, as JSON; in a folder as well, where they outlive the worker.
 
     The body is taken from the bytes that came in, since steps may change what they are given; what the steps saw is
     shown as it was when the event failed.
@@ -30,8 +31,12 @@ class Failures:
     True
     """
 
-    def __init__(self) -> None:
-        self._kept: deque[bytes] = deque(maxlen=KEPT)
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._kept: dict[str, bytes] = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._kept = {file.name: file.read_bytes() for file in sorted(folder.glob("*.json"))[-KEPT:]}
 
     def keep(self, event: Event, body: bytes, seen: Sequence[Seen], error: StepError) -> None:
         came = _written(decode(body, event.content_type))
@@ -42,15 +47,30 @@ class Failures:
             "trace": frames_of(seen),
             "time": time.time(),
         }
-        self._kept.append(encode(failure))
+        self._add(f"{time.time_ns():020}-{secrets.token_hex(2)}.json", encode(failure))
+        for oldest in list(self._kept)[:-KEPT]:
+            self._drop(oldest)
 
     def forget(self, id: str) -> None:
         """Keep the failures of that event no longer: it was run again."""
-        left = [kept for kept in self._kept if msgspec.json.decode(kept)["event"]["id"] != id]
-        self._kept = deque(left, maxlen=KEPT)
+        for name, kept in list(self._kept.items()):
+            if msgspec.json.decode(kept)["event"]["id"] == id:
+                self._drop(name)
 
     def json(self) -> bytes:
-        return b"[" + b",".join(reversed(self._kept)) + b"]"
+        return b"[" + b",".join(reversed(list(self._kept.values()))) + b"]"
+
+    def _add(self, name: str, failure: bytes) -> None:
+        self._kept[name] = failure
+        if self._folder is not None:
+            unfinished = self._folder / f"{name}.part"
+            unfinished.write_bytes(failure)
+            unfinished.replace(self._folder / name)
+
+    def _drop(self, name: str) -> None:
+        self._kept.pop(name, None)
+        if self._folder is not None:
+            (self._folder / name).unlink(missing_ok=True)
 
 
 def frames_of(seen: Sequence[Seen]) -> list[Any]:

@@ -28,9 +28,11 @@ from nbgraph.serve.later import Later
 from nbgraph.serve.limits import Headers, Limits, Receive, RefusedError, body_of
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.protocol import Protocol, refusal, request_of
+from nbgraph.serve.recovery import Recovery
 from nbgraph.serve.requests import PATH, Requests
 from nbgraph.serve.result import reply_of_error, reply_of_run
 from nbgraph.serve.runner import Runner
+from nbgraph.serve.spool import Accepted, Spool
 from nbgraph.serve.tracing import Tracing, tracer
 from nbgraph.serve.wish import Wish, wish_of
 
@@ -44,7 +46,7 @@ class Gateway:
 
     def __init__(
         self, graph: Graph, metrics: Metrics, failures: Failures, keys: Keys, limits: Limits,
-        captures: Captures | None = None,
+        captures: Captures | None = None, spool: Spool | None = None,
     ) -> None:  # fmt: skip
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
@@ -55,7 +57,9 @@ class Gateway:
         self.runner = Runner(graph, metrics.tally, failures, self.tracing, self.captures)
         self.protocol = Protocol(self.runner.plan)
         self.requests = Requests()
-        self._later = Later(self.runner, self.requests, limits)
+        self._spool = spool or Spool(None)
+        self._later = Later(self.runner, self.requests, limits, self._spool)
+        self.recovery = Recovery(self._spool, self.runner, self._later)
         self._about = about(graph, self.protocol, self._hindrance)
         metrics.in_flight.set_function(lambda: self.in_flight)
 
@@ -91,6 +95,7 @@ class Gateway:
 
     def close(self) -> None:
         self.runner.close()
+        self._spool.close()
 
     async def _other(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """What is no event."""
@@ -160,8 +165,12 @@ class Gateway:
 
     async def _within_deadline(self, event: Event, body: bytes, wanted: Wish, runs: list[asyncio.Future[Any]]) -> Reply:
         seconds = self.limits.seconds if wanted is wish.NONE else self.limits.within(wanted.seconds)
+        if self.runner.answers_early:
+            await self._spool.accept(Accepted.of(event, body, event.headers))
         run, early = self.runner.begin(event, body, seconds)
         runs.append(run)
+        if early:
+            run.add_done_callback(partial(self._spool.ended, event.id))
         done, _ = await asyncio.wait({run, *early}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not done:
             return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of
 from nbgraph.serve.limits import Limits
 from nbgraph.serve.requests import AWAY, Asked, Requests, id_of, mark_of, pending
-from nbgraph.serve.result import reply_of_run
+from nbgraph.serve.result import reply_of_error, reply_of_run
 from nbgraph.serve.runner import Runner
 from nbgraph.serve.shelf import KEPT_SECONDS
+from nbgraph.serve.spool import Accepted, Spool
 from nbgraph.serve.wish import Wish
 
 Runs = list["asyncio.Future[Any]"]
+_TO_COME_BACK = Wish(is_async=True)
 
 
 class Later:
     """Runs such events, each once, and gives every caller the same reply."""
 
-    def __init__(self, runner: Runner, requests: Requests, limits: Limits) -> None:
-        self._runner, self._requests, self._limits = runner, requests, limits
+    def __init__(self, runner: Runner, requests: Requests, limits: Limits, spool: Spool) -> None:
+        self._runner, self._requests, self._limits, self._spool = runner, requests, limits, spool
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def reply(self, event: Event, body: bytes, wish: Wish, runs: Runs) -> Reply:
@@ -29,9 +32,12 @@ class Later:
         if not self._runner.is_reachable:
             return error_of(503, AWAY)
         event.id = id_of(wish.key, event.path)
-        asked, is_new = await self._requests.ask(event.id, mark_of(body) if wish.key is not None else b"")
+        mark = mark_of(body) if wish.key is not None else b""
+        asked, is_new = await self._requests.ask(event.id, mark)
         accepted = asyncio.get_running_loop().create_future()
         if is_new:
+            if self._is_promised(wish):
+                await self._spool.accept(Accepted.of(event, body, event.headers, mark))
             self._begin(event, body, wish, asked, accepted, runs)
         else:
             accepted.set_result(None)
@@ -42,6 +48,28 @@ class Later:
         if not asked.replied.done():
             return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)
         return asked.replied.result()
+
+    async def again(self, event: Event, accepted: Accepted) -> None:
+        """Do what a gateway that is gone had accepted; whoever comes back finds the reply."""
+        asked, is_new = await self._asked(accepted)
+        if is_new:
+            self._begin(event, accepted.body, _TO_COME_BACK, asked, asyncio.get_running_loop().create_future(), [])
+            await asyncio.wait({asked.replied})
+        else:
+            self._spool.done(accepted.id)
+
+    async def refuse(self, event: Event, accepted: Accepted, error: StepError) -> None:
+        """Tell whoever comes back that it can't be done."""
+        asked, is_new = await self._asked(accepted)
+        if is_new:
+            await self._requests.settle(asked, reply_of_error(event, error))
+
+    async def _asked(self, accepted: Accepted) -> tuple[Asked, bool]:
+        return await self._requests.ask(accepted.id, accepted.mark or b"")
+
+    def _is_promised(self, wish: Wish) -> bool:
+        """Whether the caller may be told something before the event is done, or kept by queues."""
+        return self._runner.answers_early or (wish.is_async and not self._runner.is_joined)
 
     def _begin(
         self, event: Event, body: bytes, wish: Wish, asked: Asked, accepted: asyncio.Future[None], runs: Runs
@@ -54,7 +82,7 @@ class Later:
         run, early = self._runner.begin(event, body, seconds, accepted=accept, is_kept=True)
         runs.append(run)
         if not self._runner.is_joined:
-            accept()  # it is in this process's memory, and nowhere else
+            accept()  # the spool has it
         self._spawn(self._settled(event, asked, run, early))
         if asked.is_shared:
             self._spawn(self._requests.watch(asked))
@@ -77,6 +105,8 @@ class Later:
         done, _ = await asyncio.wait({run, *early}, return_when=asyncio.FIRST_COMPLETED)
         reply = reply_of_run(event, (run if run in done else done.pop()).result)
         await self._requests.settle(asked, reply)
+        await asyncio.wait({run})
+        self._spool.ended(event.id, run)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -42,7 +42,7 @@ class Asked:
 
 
 class Requests:
-    """By the id of their event; on the shelf as well where the graph has one, so that others find them."""
+    """By the id of their event; on the shelf as well where there is one, so that others find them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.shelf: Shelf | None = None

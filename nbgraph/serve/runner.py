@@ -56,6 +56,16 @@ class Runner:
         return self._callers is None or self._callers.is_connected
 
     @property
+    def answers_early(self) -> bool:
+        """Whether a caller may be answered before his event is done."""
+        return self._early is not None
+
+    @property
+    def entry(self) -> str:
+        """The step that events come to first."""
+        return next(iter(self.plan.steps))
+
+    @property
     def is_quick(self) -> bool:
         """Whether the next event may run here and now, without keeping anyone waiting."""
         return self._callers is None and not self.plan.is_async and self._lane.is_on_loop
@@ -103,12 +113,20 @@ class Runner:
         else:
             await self._lane.run(lambda: loop.without_waiting(let_go(self.plan, now, self._lost)))
 
+    def failed(self, event: Event, body: bytes, seen: list[Seen], error: StepError) -> None:
+        """The traceback goes to the log, the event to the failures; a request that was wrong is neither's business."""
+        self._tally.noticed(error.step, seen)
+        if isinstance(error.__cause__, RequestError) and error.answer is None:
+            return
+        self._failures.keep(event, body, seen, error)
+        log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": event.id, "step": error.step})
+
     def close(self) -> None:
         self._lane.close()
 
     def _lost(self, error: StepError) -> None:
         """What a step let go came to an error, and nobody waits for it."""
-        self._failed(error.event, encode(error.event.body), [], error)
+        self.failed(error.event, encode(error.event.body), [], error)
 
     def _answer(self, event: Event, body: bytes) -> Any:
         seen: list[Seen] = []
@@ -116,7 +134,7 @@ class Runner:
         try:
             return self._captures.plan(self.plan, event).answer_to(event)
         except StepError as error:
-            self._failed(event, body, seen, error)
+            self.failed(event, body, seen, error)
             raise
 
     def _asked(
@@ -133,16 +151,8 @@ class Runner:
         try:
             return await way
         except StepError as error:
-            self._failed(event, body, seen, error)
+            self.failed(event, body, seen, error)
             raise
-
-    def _failed(self, event: Event, body: bytes, seen: list[Seen], error: StepError) -> None:
-        """The traceback goes to the log, the event to the failures; a request that was wrong is neither's business."""
-        self._tally.noticed(error.step, seen)
-        if isinstance(error.__cause__, RequestError) and error.answer is None:
-            return
-        self._failures.keep(event, body, seen, error)
-        log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": event.id, "step": error.step})
 
 
 def _noticed(run: asyncio.Future[Any]) -> None:

@@ -1,4 +1,4 @@
-"""The Shelf: requests and their replies in the broker, where any gateway and any function finds them for a while."""
+"""The Shelf: requests and their replies, kept where any gateway and any function finds them for a while."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 import msgspec
 
 from nbgraph.serve.answer import Reply
-from nbgraph.streams.base import Broker, StaleError
+from nbgraph.streams.base import StaleError, States
 
 KEPT_SECONDS = 3600.0  # for which a request is known, and its reply can be had
-LONGEST = 2**20  # bytes of a reply that the broker is given
+LONGEST = 2**20  # bytes of a reply that is kept
 
 
 class Known(NamedTuple):
@@ -34,13 +34,13 @@ class Shelf:
     (None, Known(mark=b'm', reply=None), 204)
     """
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, states: States) -> None:
+        self._states = states
 
     async def claim(self, id: str, mark: bytes) -> Known | None:
         """None where the request is new, and from now on known; else what is known of it."""
         try:
-            await self._broker.keep(_name(id), _encoder.encode(Known(mark)), 0, seconds=KEPT_SECONDS)
+            await self._states.keep(_name(id), _encoder.encode(Known(mark)), 0, seconds=KEPT_SECONDS)
         except StaleError:
             return await self.find(id)
         return None
@@ -58,12 +58,12 @@ class Shelf:
             reply = Reply(500, "application/json", told)
         try:
             settled = _encoder.encode(Known(known.mark, reply))
-            await self._broker.keep(_name(id), settled, revision, seconds=KEPT_SECONDS)
+            await self._states.keep(_name(id), settled, revision, seconds=KEPT_SECONDS)
         except StaleError:
             return
 
     async def _found(self, id: str) -> tuple[Known | None, int]:
-        state, revision = await self._broker.kept(_name(id), seconds=KEPT_SECONDS)
+        state, revision = await self._states.kept(_name(id), seconds=KEPT_SECONDS)
         return (_decoder.decode(state) if state is not None else None), revision
 
 

@@ -22,6 +22,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.serve import tracing
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.failures import Failures
+from nbgraph.serve.file_states import FileStates
 from nbgraph.serve.handover import App, Farewell, inherited, leave
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.inspection import inspected
@@ -30,6 +31,8 @@ from nbgraph.serve.limits import Limits
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
+from nbgraph.serve.shelf import Shelf
+from nbgraph.serve.spool import Spool
 from nbgraph.serve.there import there
 
 log = logging.getLogger("nbgraph.serve")
@@ -43,7 +46,8 @@ class Settings:
     `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
     `listen_fd`: a socket that the parent opened, taken instead of `host` and `port`; the parent keeps it for the next
     gateway. `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
-    `broker`: the URL of the NATS server that joins the functions of a graph.
+    `broker`: the URL of the NATS server that joins the functions of a graph. `data`: a folder for what callers were
+    promised, which the next worker of its place finds; with `is_data_safe` that is on the disk before it is promised.
     """
 
     project: Path
@@ -59,6 +63,8 @@ class Settings:
     grace_seconds: float = 25
     broker: str | None = None
     broker_token_file: Path | None = None
+    data: Path | None = None
+    is_data_safe: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
@@ -67,11 +73,15 @@ def run(settings: Settings) -> None:
     fd = settings.listen_fd
     listener = _bound(settings.host, settings.port) if fd is None else inherited(fd)
     graph = load_project(settings.project)
-    metrics, failures = Metrics(graph.name, [step.name for step in graph.steps]), Failures()
+    metrics = Metrics(graph.name, [step.name for step in graph.steps])
+    failures = Failures(_part(settings, "failures"))
     graph.report_metric = metrics.metric
     tracing.set_up(graph.name)
     keys, captures = Keys.of_file(settings.key_file), Captures.of_project(settings.project, graph)
-    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures)
+    spool = Spool(_part(settings, "accepted"), is_safe=settings.is_data_safe)
+    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool)
+    if settings.data is not None:
+        gateway.requests.shelf = Shelf(FileStates(settings.data / "requests"))
     pipeline = _joined(gateway, metrics, settings)
     watched = inspected(settings.metrics_host, settings.metrics_port, metrics, failures, gateway.captures)
     with watched as metrics_port:
@@ -79,6 +89,10 @@ def run(settings: Settings) -> None:
     gateway.close()
     if pipeline is not None:
         loop.submit(pipeline.close(1)).result()
+
+
+def _part(settings: Settings, name: str) -> Path | None:
+    return settings.data / name if settings.data is not None else None
 
 
 def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline | None:
@@ -129,7 +143,7 @@ async def _serve(
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     _report_ready(settings, listener.getsockname()[1], metrics_port)
-    timing = asyncio.create_task(gateway.runner.keep_time())
+    going = [asyncio.create_task(work) for work in (gateway.runner.keep_time(), gateway.recovery.run())]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     metrics.draining.set(1)
@@ -137,7 +151,8 @@ async def _serve(
     if settings.listen_fd is not None:
         await leave(server, lambda: gateway.in_flight, settings.grace_seconds)
     await _drain(gateway, settings)
-    timing.cancel()
+    for task in going:
+        task.cancel()
     if pipeline is None or not pipeline.specs:  # behind a queue what is held stays with the broker
         await gateway.runner.let_go()
     if pipeline is not None:

@@ -127,7 +127,22 @@ class Inbox(Protocol):
     async def close(self) -> None: ...
 
 
-class Broker(Protocol):
+class States(Protocol):
+    """Keeps small states."""
+
+    async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
+        """Keep a state under a name; the revision it has now.
+
+        With `revision` only where that one still stands there (0: none): else `StaleError`. `TooLargeError` where
+        there is no room for as many bytes. With `seconds` it is forgotten so long after it was written last; states
+        of different lifetimes don't see each other.
+        """
+
+    async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
+        """The state of that name and lifetime, and its revision; None and 0 where there is none."""
+
+
+class Broker(States, Protocol):
     """Keeps queues, dead letters and small states; carries replies."""
 
     @property
@@ -168,17 +183,6 @@ class Broker(Protocol):
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         """The newest dead letters first: the reason, with `id`, `headers`, `body` of the message."""
-
-    async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
-        """Keep a state under a name; the revision it has now.
-
-        With `revision` only where that one still stands there (0: none): else `StaleError`. `TooLargeError` where
-        the broker does not take as many bytes. With `seconds` it is forgotten so long after it was written last; states
-        of different lifetimes don't see each other.
-        """
-
-    async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
-        """The state of that name and lifetime, and its revision; None and 0 where there is none."""
 
     async def inbox(self) -> Inbox:
         """A new address for replies."""

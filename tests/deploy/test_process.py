@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -175,6 +176,7 @@ def test_a_start_that_takes_too_long(graph: Graph) -> None:
     assert left_behind() == before
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a pipe, if it comes inside Popen
 def test_ctrl_c_leaves_nothing() -> None:
     before = left_behind()
     notebook = Notebook()
@@ -189,6 +191,7 @@ def test_ctrl_c_leaves_nothing() -> None:
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         notebook["g"].deploy("process", progress=False)
+    gc.collect()
     assert left_behind() == before
 
 
