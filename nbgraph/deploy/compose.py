@@ -8,11 +8,12 @@ from typing import Any
 from nbgraph.deploy.dockerfile import asking
 from nbgraph.deploy.order import Order
 from nbgraph.deploy.plain_yaml import plain_yaml
-from nbgraph.deploy.profile import GRACE_SECONDS, LOCKED, LOG, PORT, TMP, labels
+from nbgraph.deploy.profile import GRACE_SECONDS, LOCKED, LOG, PORT, PROMISED, TMP, labels
 from nbgraph.deploy.readme import readme
 from nbgraph.deploy.secret_files import HOME, SCRIPT, secrets_script
-from nbgraph.deploy.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, KEY, MONITOR_PORT, Service
+from nbgraph.deploy.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, KEY, MONITOR_PORT, Service, promising
 
+DATA_VOLUME, VOLUME = "data", "promised"  # of the broker, of the gateway
 PRIVATE = "queues"  # the network of the broker, which leads nowhere else
 _HEAD = """\
 # {secrets}docker compose up --build --wait
@@ -51,7 +52,8 @@ def compose(order: Order) -> str:
     services = {service.name: _service(order, service) for service in order.services}
     document: dict[str, Any] = {"name": order.name, "services": services, "secrets": _secrets(order)}
     if order.broker is not None:
-        document |= {"networks": {PRIVATE: {"internal": True}}, "volumes": {"data": {}}}
+        document |= {"networks": {PRIVATE: {"internal": True}}}
+    document["volumes"] = {VOLUME: {}, **({DATA_VOLUME: {}} if order.broker is not None else {})}
     first = f"sh {SCRIPT} && " if order.broker is not None else ""
     head = _HEAD.format(secrets=first, script=SCRIPT, gateway=order.functions[0].name, key=KEY)
     return head + plain_yaml(document)
@@ -74,7 +76,7 @@ def _service(order: Order, service: Service) -> dict[str, Any]:
     return {
         "build": "." if order.broker is None else f"./{service.folder}",
         "image": service.image,
-        **({"command": list(service.options)} if service.options else {}),
+        **({"command": list(options)} if (options := promising(service)) else {}),
         **(_broker() if service.function is None else _worker(order, service)),
         **({"secrets": wanted} if wanted else {}),
         **LOCKED,
@@ -92,7 +94,7 @@ def _broker() -> dict[str, Any]:
     """Healthy when it takes messages; what it keeps outlives its container."""
     return {
         "networks": [PRIVATE],
-        "volumes": [f"data:{DATA}", f"./{BROKER}/{CONFIG}:{CONFIG_FOLDER}/{CONFIG}:ro"],
+        "volumes": [f"{DATA_VOLUME}:{DATA}", f"./{BROKER}/{CONFIG}:{CONFIG_FOLDER}/{CONFIG}:ro"],
         "healthcheck": {
             "test": ["CMD", *asking("python3", MONITOR_PORT, "/healthz")],
             "interval": "2s", "timeout": "5s", "retries": 15,
@@ -104,10 +106,15 @@ def _worker(order: Order, service: Service) -> dict[str, Any]:
     """Its image knows how to ask it for its health; steps may call out by the other network."""
     joined = {"networks": ["default", PRIVATE], "depends_on": {BROKER: {"condition": "service_healthy"}}}
     return {
-        **({"ports": [f"127.0.0.1:{PORT}:{PORT}"]} if service.is_gateway else {}),
+        **(_gateway() if service.is_gateway else {}),
         **({"deploy": {"replicas": service.replicas}} if not service.is_gateway else {}),
         **(joined if order.broker is not None else {}),
     }
+
+
+def _gateway() -> dict[str, Any]:
+    """What callers were promised outlives its container."""
+    return {"ports": [f"127.0.0.1:{PORT}:{PORT}"], "volumes": [f"{VOLUME}:{PROMISED}"]}
 
 
 def _escaped(labels: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable
 
-from nbgraph.deploy.profile import KEY_FILE, METRICS_PORT, PORT, USER
+from nbgraph.deploy.profile import KEY_FILE, METRICS_PORT, PORT, PROMISED, USER
 from nbgraph.errors import ExportError
 
 PYTHON = "/packages/bin/python"
@@ -31,11 +31,13 @@ RUN {pip} --find-links wheels -r runtime.txt -r requirements.txt
 # nbgraph in a place of its own, so that another version of it leaves the packages' layer as it is.
 COPY runtime/ runtime/
 RUN {pip} --no-index --no-deps --target {path} runtime/*.whl
+RUN ["mkdir", "{promised}"]
 
 FROM ${{BASE}}
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={path}
 COPY --from=packages /packages /packages
 COPY --from=packages {path} {path}
+COPY --from=packages --chown={user} {promised} {promised}
 WORKDIR /graph
 {copies}
 USER {user}
@@ -58,7 +60,7 @@ def dockerfile(graph: str, base: str, paths: Iterable[str]) -> str:
         )
     return _TEXT.format(
         graph=json.dumps(graph), base=base, pip=_PIP, path=PATH, stage=STAGE, copies=_copies(sorted(paths)), user=USER,
-        port=PORT, metrics_port=METRICS_PORT, health=json.dumps(asking(PYTHON, PORT, LIVE)),
+        port=PORT, metrics_port=METRICS_PORT, promised=PROMISED, health=json.dumps(asking(PYTHON, PORT, LIVE)),
         entrypoint=json.dumps(entrypoint()),
     )  # fmt: skip
 

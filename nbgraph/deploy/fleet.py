@@ -35,7 +35,7 @@ from nbgraph.deploy.split import Function
 from nbgraph.streams.server import NatsServer
 
 PREFIX = "nbgraph-"
-STATE, KEY, TOKEN = "deployment.json", "api_key", "token"
+STATE, KEY, TOKEN, PROMISED = "deployment.json", "api_key", "token", "promised"
 EVERY = 0.2  # seconds between two looks at the workers
 log = logging.getLogger("nbgraph.deploy")
 
@@ -122,6 +122,7 @@ class Fleet(Crew[Member]):
         number = next(self._numbers)
         home = self._folder / duty.name / str(number)
         if duty.is_gateway:
+            options += ["--data", str(self._folder / PROMISED), *(["--data-sync"] if self._is_safe else [])]
             return Member(duty.name, number, home, options, self._listener.fileno())
         return Member(duty.name, number, home, [*options, "--port", "0"], None)
 

@@ -6,11 +6,12 @@ from nbgraph.deploy.dockerfile import LIVE, READY
 from nbgraph.deploy.kubernetes_pod import Object, asked, labelled, made, template
 from nbgraph.deploy.kubernetes_scale import is_scaled
 from nbgraph.deploy.order import Order
-from nbgraph.deploy.profile import METRICS_PORT, PORT
-from nbgraph.deploy.services import Service
+from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED
+from nbgraph.deploy.services import Service, promising
 
 GATEWAY = "gateway"  # the Service's name, whatever the function's is
 NOTICED = 5  # seconds in which the cluster learns that a pod takes no new calls
+ROOM = "1Gi"  # for what callers were promised
 GRACE = 60  # seconds: notice, then calls in flight (25 at most), then deliveries in flight (25 at most)
 
 
@@ -22,18 +23,21 @@ def worker_objects(order: Order, service: Service) -> list[Object]:
 
 def _deployment(order: Order, service: Service) -> Object:
     container = {
-        "args": ["--drain-seconds", str(NOTICED), *service.options],
+        "args": ["--drain-seconds", str(NOTICED), *promising(service)],
         "ports": [{"name": "http", "containerPort": PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
         "startupProbe": asked(LIVE, "http", every=2, failures=150),  # models may take minutes to load
         "livenessProbe": asked(LIVE, "http", every=10, failures=3),
         "readinessProbe": asked(READY, "http", every=2, failures=2),
     }
+    # It outlives the container, not the pod: what a gateway promised is done when it starts again where it was.
+    volumes: list[Object] = [{"name": "promised", "emptyDir": {"sizeLimit": ROOM}}] if service.is_gateway else []
+    mounts = {"volumeMounts": [{"name": "promised", "mountPath": PROMISED}]} if service.is_gateway else {}
     spec = {
         **({} if is_scaled(order, service) else {"replicas": service.replicas}),
         "revisionHistoryLimit": 3,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "selector": {"matchLabels": labelled(order, service.name)},
-        "template": template(order, service, container, grace=GRACE),
+        "template": template(order, service, {**container, **mounts}, grace=GRACE, volumes=volumes),
     }
     return made(order, "apps/v1", "Deployment", service.name, {"spec": spec})
 

@@ -14,6 +14,7 @@ GRACE_SECONDS = 30  # between SIGTERM and SIGKILL; the worker itself gives up a 
 PIDS = 256
 LEAST_MEMORY = 2**30
 SECRETS = "/run/secrets"
+PROMISED = "/promised"  # where a gateway keeps what callers were promised, until it is done
 LOCKED: dict[str, Any] = {  # in the words that Docker, Compose and Swarm share
     "user": USER,
     "read_only": True,

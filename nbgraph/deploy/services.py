@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nbgraph.deploy.broker import broker_files, broker_tag
 from nbgraph.deploy.image import tag_of
-from nbgraph.deploy.profile import SECRETS, Profile
+from nbgraph.deploy.profile import PROMISED, SECRETS, Profile
 from nbgraph.deploy.project import digest, profile_of
 from nbgraph.deploy.split import Function
 from nbgraph.errors import ExportError
@@ -85,6 +85,11 @@ def broker_config(*, is_safe: bool = True) -> str:
     return server_config(
         everywhere, BROKER_PORT, "", DATA, is_safe=is_safe, token_file=secret, monitor=f"{everywhere}:{MONITOR_PORT}"
     )
+
+
+def promising(service: Service) -> tuple[str, ...]:
+    """How a gateway is told to keep what callers are promised, where its folder outlives its container."""
+    return (*service.options, "--data", PROMISED, "--data-sync") if service.is_gateway else service.options
 
 
 def worker_options(function: Function, broker: str = BROKER) -> tuple[str, ...]:

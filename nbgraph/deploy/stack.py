@@ -33,7 +33,7 @@ from nbgraph.deploy.docker import (
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening, several
 from nbgraph.deploy.image import image_of
-from nbgraph.deploy.profile import METRICS_PORT, PORT, SECRETS, Profile, hardened, labels
+from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED, SECRETS, Profile, hardened, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project import profile_of
 from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, Projects
@@ -162,9 +162,13 @@ class Stack(Crew["Container"]):
         if self._broker is not None:
             given[TOKEN] = self._token
             command = ["--broker", f"nats://{BROKER}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}"]
+        if duty.is_gateway:
+            command += ["--data", PROMISED, *(["--data-sync"] if self._is_safe else [])]
         name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
-        return self._create(name, duty.source, marks, Profile(duty.memory), given, ports=ports, command=command)
+        kept = {"promised": PROMISED} if duty.is_gateway else {}  # for the gateway that comes after this one as well
+        profile = Profile(duty.memory)
+        return self._create(name, duty.source, marks, profile, given, ports=ports, command=command, volumes=kept)
 
     def _await(self, duty: Duty, member: Container, deadline: float) -> None:
         wait(member, PORT if duty.is_gateway else METRICS_PORT, deadline, self.request.timeout)
@@ -262,11 +266,10 @@ class Stack(Crew["Container"]):
         marks = labels(self.request.graph, BROKER, self.request.name)
         name = f"{named(self.request.name)}-{BROKER}"
         config = server_config("0.0.0.0", BROKER_PORT, self._token, DATA, is_safe=self._is_safe)
-        data = self._client.volumes.create(f"{named(self.request.name)}-data", labels=marks)
         self._broker = self._create(
             name, image, marks, BROKER_MEMORY, {CONFIG: config},
             ports={f"{BROKER_PORT}/tcp": ("127.0.0.1", _free_port("127.0.0.1"))},  # the same after a restart
-            command=["-c", f"{SECRETS}/{CONFIG}"], volumes={data.name: {"bind": DATA, "mode": "rw"}}, alias=BROKER,
+            command=["-c", f"{SECRETS}/{CONFIG}"], volumes={"data": DATA}, alias=BROKER,
         )  # fmt: skip
         self._broker.start()
 
@@ -280,17 +283,24 @@ class Stack(Crew["Container"]):
         *,
         ports: Mapping[str, Any],
         command: Sequence[str],
-        volumes: Mapping[str, Any] | None = None,
+        volumes: Mapping[str, str],
         alias: str | None = None,
     ) -> Container:
-        """A container on the stack's network, with its secrets as files of a volume that it alone has."""
+        """A container on the stack's network, with its secrets as files of a volume that it alone has.
+
+        `volumes`: folders of the stack that outlive it, by name.
+        """
         network = named(self.request.name)
         vault = self._client.volumes.create(f"{name}-secrets", labels=dict(marks))
+        kept = {
+            self._client.volumes.create(f"{network}-{volume}", labels=dict(marks)).name: {"bind": folder, "mode": "rw"}
+            for volume, folder in volumes.items()
+        }
         endpoint = self._client.api.create_endpoint_config(aliases=[alias] if alias else None)
         container = self._client.containers.create(
             image, list(command) or None, name=name, labels=dict(marks), ports=dict(ports), network=network,
             networking_config={network: endpoint},
-            volumes={vault.name: {"bind": SECRETS, "mode": "rw"}, **(volumes or {})}, **hardened(profile),
+            volumes={vault.name: {"bind": SECRETS, "mode": "rw"}, **kept}, **hardened(profile),
         )  # fmt: skip
         for file, text in given.items():
             container.put_archive(SECRETS, archive(file, text))

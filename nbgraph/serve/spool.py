@@ -63,9 +63,12 @@ class Spool:
     """
 
     def __init__(self, folder: Path | None, *, is_safe: bool = False) -> None:
-        self._folder, self._is_safe = folder, is_safe
+        self._is_safe = is_safe
         self._given_back: list[str] = []
-        self._own, self._lock = (None, None) if folder is None else _part(folder)
+        self._own: Path | None = None
+        self._lock: IO[bytes] | None = None
+        if folder is not None:
+            self._own, self._lock = _part(folder)
 
     async def accept(self, accepted: Accepted) -> None:
         """Returns when the event is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import socket
@@ -60,6 +61,12 @@ class Look:
     def capabilities(self, body):
         lines = Path("/proc/self/status").read_text().splitlines()
         return {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("CapEff", "NoNewPrivs"))}
+    def once(self, body):
+        if not Path("/promised/been-here").exists():
+            Path("/promised/been-here").touch()
+            time.sleep(0.5)
+            os._exit(1)
+        return "done at last"
     def modules(self, body):
         return sorted({"pandas", "IPython", "ipywidgets", "docker"} & {name.split(".")[0] for name in sys.modules})
     def installed(self, body):
@@ -117,7 +124,7 @@ def everything(client: DockerClient, name: str) -> list[str]:
     """What stands at the daemon under the graph's name."""
     chosen: dict[str, Any] = {"label": f"nbgraph.graph={name}"}
     containers = [str(found.name) for found in client.containers.list(all=True, filters=chosen)]
-    return containers + [str(volume.name) for volume in client.volumes.list(filters=chosen)]
+    return sorted([*containers, *(str(volume.name) for volume in client.volumes.list(filters=chosen))])
 
 
 def test_it_answers_what_the_notebook_answers(graph: Graph, deployment: Deployment) -> None:
@@ -209,6 +216,19 @@ def test_a_stop_finishes_what_has_begun_and_leaves_nothing(client: DockerClient,
     assert time.monotonic() - began < 10
     deployment.stop()
     assert [name for name in everything(client, "Look") if deployment.name in name] == []
+
+
+def test_what_was_accepted_is_done_by_the_container_that_docker_starts_again(graph: Graph) -> None:
+    with graph.deploy("docker", progress=False) as deployment:
+        told = httpx.post(deployment.url, json={"what": "once"}, headers={"Prefer": "respond-async"})
+        place, deadline = deployment.url + told.headers["location"], time.monotonic() + 30
+        found = told
+        while (found is told or found.status_code == 202) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            with contextlib.suppress(httpx.HTTPError):
+                found = httpx.get(place)
+        assert (told.status_code, found.status_code, found.text) == (202, 200, "done at last")
+        assert list(deployment.status()["restarts"]) == [1]
 
 
 def test_the_same_graph_again_needs_no_build(graph: Graph, deployment: Deployment) -> None:

@@ -70,7 +70,8 @@ def test_the_compose_file_holds_the_profile(graph: Graph, tmp_path: Path) -> Non
         "build": ".", "image": 0, "ports": ["127.0.0.1:8080:8080"], "user": "10001:10001", "read_only": True,
         "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"], "tmpfs": ["/tmp:noexec,nosuid,nodev,size=64m"],
         "pids_limit": 256, "mem_limit": "1024m", "memswap_limit": "1024m", "init": True, "restart": "unless-stopped",
-        "stop_grace_period": "30s", "logging": 0, "labels": 0,
+        "stop_grace_period": "30s", "logging": 0, "labels": 0, "volumes": ["promised:/promised"],
+        "command": ["--data", "/promised", "--data-sync"],
     }  # fmt: skip
     assert service["labels"]["nbgraph.graph"] == "Fraud $$1"
 
@@ -133,7 +134,8 @@ def test_every_target_means_the_same_containers(parts: Graph, tmp_path: Path) ->
         (container,) = next(yaml.safe_load_all(text))["spec"]["template"]["spec"]["containers"]
         options = composed[name]["command"]
         assert [composed[name]["image"]] * 2 == [swarmed[name]["image"], container["image"]]
-        assert (swarmed[name]["command"][-4:], container["args"][-4:]) == (options, options)
+        assert (swarmed[name]["command"][-4:], container["args"][-len(options) :]) == (options[:4], options)
+        assert options[4:] == (["--data", "/promised", "--data-sync"] if name == "orders" else [])
         megabytes = int(swarmed[name]["deploy"]["resources"]["limits"]["memory"]) // 2**20
         limits = composed[name]["mem_limit"], container["resources"]["limits"]["memory"]
         assert limits == (f"{megabytes}m", f"{megabytes}Mi")

@@ -210,7 +210,7 @@ def test_one_function_needs_no_broker(tmp_path: Path) -> None:
     export = graph.export(tmp_path / "x", "kubernetes", replicas=2, registry="registry.example.com/team")
     (container,) = pods(export.folder)["g"]["spec"]["containers"]
     assert container["image"].startswith("registry.example.com/team/nbgraph/g:")
-    assert container["args"] == ["--drain-seconds", "5"]
+    assert container["args"] == ["--drain-seconds", "5", "--data", "/promised", "--data-sync"]
     assert of_kind(export.folder, "StatefulSet") == {}
     assert f"docker push {container['image']}" in (export.folder / "README.md").read_text()
     assert "not run on a cluster" in repr(export)
