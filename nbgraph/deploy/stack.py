@@ -21,7 +21,6 @@ from nbgraph.deploy.docker import (
     DUTY,
     FUNCTION,
     GRAPH,
-    archive,
     explained,
     named,
     published,
@@ -33,10 +32,11 @@ from nbgraph.deploy.docker import (
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening, several
 from nbgraph.deploy.image import image_of
-from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED, SECRETS, Profile, hardened, labels
+from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED, SECRETS, Profile, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project import profile_of
 from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, Projects
+from nbgraph.deploy.yard import Yard
 from nbgraph.streams.server import server_config
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Stack(Crew["Container"]):
     def __init__(self, client: DockerClient, request: Request, *, is_safe: bool = True) -> None:
         super().__init__(request)
         self._client, self._is_safe = client, is_safe
+        self._yard = Yard(client, named(request.name))
         weakref.finalize(self, client.close)
         self._token = secrets.token_hex(16)
         self._broker: Container | None = None
@@ -168,7 +169,7 @@ class Stack(Crew["Container"]):
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
         kept = {"promised": PROMISED} if duty.is_gateway else {}  # for the gateway that comes after this one as well
         profile = Profile(duty.memory)
-        return self._create(name, duty.source, marks, profile, given, ports=ports, command=command, volumes=kept)
+        return self._yard.make(name, duty.source, marks, profile, given, ports=ports, command=command, kept=kept)
 
     def _await(self, duty: Duty, member: Container, deadline: float) -> None:
         wait(member, PORT if duty.is_gateway else METRICS_PORT, deadline, self.request.timeout)
@@ -255,9 +256,7 @@ class Stack(Crew["Container"]):
 
     def _join(self, *, is_several: bool, say: Say) -> None:
         """The network, and the broker where there are several functions, as far as they are not there yet."""
-        network, marks = named(self.request.name), labels(self.request.graph, "", self.request.name)
-        if not self._client.networks.list(names=[network]):
-            self._client.networks.create(network, labels=marks)
+        self._yard.join(labels(self.request.graph, "", self.request.name))
         if is_several and self._broker is None:
             say("Starting the broker")
             self._start_broker(broker_image(self._client, say))
@@ -266,45 +265,12 @@ class Stack(Crew["Container"]):
         marks = labels(self.request.graph, BROKER, self.request.name)
         name = f"{named(self.request.name)}-{BROKER}"
         config = server_config("0.0.0.0", BROKER_PORT, self._token, DATA, is_safe=self._is_safe)
-        self._broker = self._create(
+        self._broker = self._yard.make(
             name, image, marks, BROKER_MEMORY, {CONFIG: config},
             ports={f"{BROKER_PORT}/tcp": ("127.0.0.1", _free_port("127.0.0.1"))},  # the same after a restart
-            command=["-c", f"{SECRETS}/{CONFIG}"], volumes={"data": DATA}, alias=BROKER,
+            command=["-c", f"{SECRETS}/{CONFIG}"], kept={"data": DATA}, alias=BROKER,
         )  # fmt: skip
         self._broker.start()
-
-    def _create(
-        self,
-        name: str,
-        image: str,
-        marks: Mapping[str, str],
-        profile: Profile,
-        given: Mapping[str, str],
-        *,
-        ports: Mapping[str, Any],
-        command: Sequence[str],
-        volumes: Mapping[str, str],
-        alias: str | None = None,
-    ) -> Container:
-        """A container on the stack's network, with its secrets as files of a volume that it alone has.
-
-        `volumes`: folders of the stack that outlive it, by name.
-        """
-        network = named(self.request.name)
-        vault = self._client.volumes.create(f"{name}-secrets", labels=dict(marks))
-        kept = {
-            self._client.volumes.create(f"{network}-{volume}", labels=dict(marks)).name: {"bind": folder, "mode": "rw"}
-            for volume, folder in volumes.items()
-        }
-        endpoint = self._client.api.create_endpoint_config(aliases=[alias] if alias else None)
-        container = self._client.containers.create(
-            image, list(command) or None, name=name, labels=dict(marks), ports=dict(ports), network=network,
-            networking_config={network: endpoint},
-            volumes={vault.name: {"bind": SECRETS, "mode": "rw"}, **kept}, **hardened(profile),
-        )  # fmt: skip
-        for file, text in given.items():
-            container.put_archive(SECRETS, archive(file, text))
-        return container
 
 
 def _free_port(host: str) -> int:

@@ -1,0 +1,58 @@
+"""The Yard: where the containers of a deployment are made, on one network, each with its secrets as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.deploy.docker import archive
+from nbgraph.deploy.profile import SECRETS, Profile, hardened
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+
+class Yard:
+    """`network`: its name, by which the folders that outlive containers are called as well."""
+
+    def __init__(self, client: DockerClient, network: str) -> None:
+        self._client, self._network = client, network
+
+    def join(self, marks: Mapping[str, str]) -> None:
+        """Make the network, unless it is there."""
+        if not self._client.networks.list(names=[self._network]):
+            self._client.networks.create(self._network, labels=dict(marks))
+
+    def make(
+        self,
+        name: str,
+        image: str,
+        marks: Mapping[str, str],
+        profile: Profile,
+        secrets: Mapping[str, str],
+        *,
+        ports: Mapping[str, Any],
+        command: Sequence[str],
+        kept: Mapping[str, str] | None = None,
+        alias: str | None = None,
+    ) -> Container:
+        """A container that is only to be started; `kept`: folders in it that outlive it, by name.
+
+        Its secrets stand in a volume that it alone has.
+        """
+        volumes = {self._volume(f"{name}-secrets", marks): SECRETS}
+        volumes |= {self._volume(f"{self._network}-{word}", marks): folder for word, folder in (kept or {}).items()}
+        endpoint = self._client.api.create_endpoint_config(aliases=[alias] if alias else None)
+        container = self._client.containers.create(
+            image, list(command) or None, name=name, labels=dict(marks), ports=dict(ports), network=self._network,
+            networking_config={self._network: endpoint},
+            volumes={volume: {"bind": folder, "mode": "rw"} for volume, folder in volumes.items()},
+            **hardened(profile),
+        )  # fmt: skip
+        for file, text in secrets.items():
+            container.put_archive(SECRETS, archive(file, text))
+        return container
+
+    def _volume(self, name: str, marks: Mapping[str, str]) -> str:
+        return str(self._client.volumes.create(name, labels=dict(marks)).name)
