@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.entry import entering
 from nbgraph.engine.observer import Observer
 from nbgraph.engine.stream import stream
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
 from nbgraph.handler import Handler
 from nbgraph.types import Shape

@@ -23,11 +23,11 @@ from nbgraph.debug.redact import Redaction, is_dotted, restored
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.bind import predicate_of
-from nbgraph.engine.entry import entering
 from nbgraph.engine.walk import Walk
 from nbgraph.errors import GraphError, NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.edge import Condition
+from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
 
 

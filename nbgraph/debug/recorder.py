@@ -11,10 +11,10 @@ from nbgraph.debug.frame import Frame
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
-from nbgraph.engine.entry import entering
 from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
 from nbgraph.inside import Left
 

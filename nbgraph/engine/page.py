@@ -8,13 +8,13 @@ from enum import Enum
 from typing import Any
 
 from nbgraph.engine.choose import by_outlets, raise_unless_event
-from nbgraph.engine.entry import entering
 from nbgraph.engine.failure import Line
 from nbgraph.engine.layout import Layout
 from nbgraph.engine.paths import part, put
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.engine.words import Words
 from nbgraph.event import RAW, Event
+from nbgraph.graph.entry import entering
 from nbgraph.types import Shape
 
 

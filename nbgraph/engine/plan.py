@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from nbgraph.engine import loop, nesting
 from nbgraph.engine.call import Call
-from nbgraph.engine.entry import entering
 from nbgraph.engine.observer import Observer
 from nbgraph.errors import StepError
 from nbgraph.event import Event
@@ -138,34 +137,14 @@ class Plan:
     def ready(self) -> None:
         """Nothing is left to build: steps are built, and their models loaded, when the plan is compiled."""
 
-    def run(
-        self,
-        body: Any,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-    ) -> Any:
+    def run(self, event: Event) -> Any:
         """The answer to one event."""
-        event = entering(body, path, method, headers, key, id, content_type)
         if self.is_async:
             return loop.complete(self.ahandle(event))
         return self.answer_to(event)
 
-    async def arun(
-        self,
-        body: Any,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-    ) -> Any:
+    async def arun(self, event: Event) -> Any:
         """As `run`, on nbgraph's own loop thread, or a worker thread where no step is async."""
-        event = entering(body, path, method, headers, key, id, content_type)
         if self.is_async:
             return await loop.away(self.ahandle(event))
         return await loop.on_thread(self.answer_to, event)
@@ -174,20 +153,11 @@ class Plan:
         """The answer to an event that is already made; for synchronous plans."""
         return self.answer_of(event, self.handle(event))
 
-    def answers(
-        self,
-        body: Any,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-    ) -> Iterator[Any]:
+    def answers(self, event: Event) -> Iterator[Any]:
         """Every answer to one event."""
         from nbgraph.engine.stream import stream
 
-        return stream(self, [entering(body, path, method, headers, key, id, content_type)], is_whole=False)
+        return stream(self, [event], is_whole=False)
 
     def handle(self, event: Event) -> Answers:
         """All answers of one event through the generated function, or observed where somebody watches."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from nbgraph.engine.course import Course, Flush
-from nbgraph.engine.entry import entering
 from nbgraph.engine.journey import Item, Journey
 from nbgraph.engine.regions import ENTRY
 from nbgraph.engine.section import Section, Turns
 from nbgraph.errors import NbgraphError
+from nbgraph.graph.entry import entering
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph

@@ -9,13 +9,13 @@ from typing import Any
 from nbgraph.engine import loop
 from nbgraph.engine.channel import aiterate, iterate
 from nbgraph.engine.conductor import conducted
-from nbgraph.engine.entry import entering
 from nbgraph.engine.inlet import END, Inlet, LoopInlet, ThreadInlet
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.settle import Settling, settling
 from nbgraph.engine.ticket import Ticket
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
+from nbgraph.graph.entry import entering
 
 Key = str | Callable[[Any], Any] | None
 ROWS = 1000  # rows of a DataFrame that become dicts at a time

@@ -15,11 +15,11 @@ from nbgraph.types import Clock
 def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
     """The plan with these calls in the place of its own, as a tree of functions.
 
-    >>> from nbgraph import Graph
+    >>> from nbgraph import Event, Graph
     >>> graph = Graph("g")
     >>> _ = graph.to(len)
     >>> loud = replace(graph.plan().steps["len"].call, function=lambda body: print(body) or len(body))
-    >>> with_calls(graph.plan(), {"len": loud}).run([7, 8])
+    >>> with_calls(graph.plan(), {"len": loud}).run(Event([7, 8]))
     [7, 8]
     2
     """
@@ -36,11 +36,11 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
 def twin(plan: Plan, clock: Clock) -> Plan:
     """The plan with a memory of its own: steps that remember are built anew, all others are shared.
 
-    >>> from nbgraph import Graph
+    >>> from nbgraph import Event, Graph
     >>> graph = Graph("g")
     >>> _ = graph.to("MapWithState", initial_state=0, fn="(state, state + 1)")
     >>> other = twin(graph.plan(), clock=lambda: 0.0)
-    >>> graph.run("a"), graph.run("b"), other.run("a")
+    >>> graph.run("a"), graph.run("b"), other.run(Event("a"))
     (0, 1, 0)
     """
     calls = {name: step.call.anew(clock) for name, step in plan.steps.items() if step.call.remembers}

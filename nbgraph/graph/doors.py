@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from nbgraph.errors import StepError
 from nbgraph.event import RAW
+from nbgraph.graph.entry import entering
 
 if TYPE_CHECKING:
     import graphviz
@@ -95,7 +96,7 @@ class Doors:
         list); where branches meet behind different queues, the order among them is not kept.
         """
         if streams != MEMORY:
-            return self._over(streams).run(body, path, method, headers, key, id, content_type)
+            return self._over(streams).run(entering(body, path, method, headers, key, id, content_type))
         plan = self._plan
         if plan is None or not (plan.watch is None or plan.is_current()):
             plan = self.plan()
@@ -106,7 +107,7 @@ class Doors:
             except StepError as error:
                 error.event.describe(path, method, headers, key, id, content_type)
                 raise
-        return plan.run(body, path, method, headers, key, id, content_type)
+        return plan.run(entering(body, path, method, headers, key, id, content_type))
 
     async def arun(
         self: Graph,
@@ -121,9 +122,8 @@ class Doors:
         streams: str = MEMORY,
     ) -> Any:
         """As `run`, without blocking the caller's event loop."""
-        if streams != MEMORY:
-            return await self._over(streams).arun(body, path, method, headers, key, id, content_type)
-        return await self.plan().arun(body, path, method, headers, key, id, content_type)
+        event = entering(body, path, method, headers, key, id, content_type)
+        return await (self.plan() if streams == MEMORY else self._over(streams)).arun(event)
 
     def answers(
         self: Graph,
@@ -138,9 +138,8 @@ class Doors:
         streams: str = MEMORY,
     ) -> Iterator[Any]:
         """Every answer to one event: the chunks of a generator, the items of a flat map."""
-        if streams != MEMORY:
-            return self._over(streams).answers(body, path, method, headers, key, id, content_type)
-        return self.plan().answers(body, path, method, headers, key, id, content_type)
+        event = entering(body, path, method, headers, key, id, content_type)
+        return (self.plan() if streams == MEMORY else self._over(streams)).answers(event)
 
     def stream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> Iterator[Any]:
         """The answers to many events, in the order of the source, as they come; `streams` as in `run`."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine import stream as whole
-from nbgraph.engine.entry import entering
 from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.run import Run
 from nbgraph.engine.stream import Key
@@ -26,7 +25,7 @@ class Joined:
 
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.strip).to("Queue", "stripped").to(str.upper)
-    >>> Joined(graph, "nats").run(" hello ")
+    >>> Joined(graph, "nats").run(Event(" hello "))
     'HELLO'
     """
 
@@ -36,52 +35,22 @@ class Joined:
         self._graph, self._streams = graph, streams
         self._cut: tuple[Plan, list[Part]] | None = None
 
-    def run(
-        self,
-        body: Any,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-    ) -> Any:
+    def run(self, event: Event) -> Any:
         """The answer to one event."""
         plan = self.plan()
-        event = entering(body, path, method, headers, key, id, content_type)
         if not self.is_parted:
             return plan.run(event)
         return plan.answer_of(event, loop.complete(self._asked(event)))
 
-    async def arun(
-        self,
-        body: Any,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-    ) -> Any:
+    async def arun(self, event: Event) -> Any:
         """As `run`, without blocking the caller's event loop."""
         plan = self.plan()
-        event = entering(body, path, method, headers, key, id, content_type)
         if not self.is_parted:
             return await plan.arun(event)
         return plan.answer_of(event, await loop.away(self._asked(event)))
 
-    def answers(
-        self,
-        body: Any,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-    ) -> Iterator[Any]:
+    def answers(self, event: Event) -> Iterator[Any]:
         """Every answer to one event."""
-        event = entering(body, path, method, headers, key, id, content_type)
         if not self.is_parted:
             return self.plan().answers(event)
         return parted.stream(self.plan(), self.open, [event], is_whole=False)

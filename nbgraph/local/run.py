@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nbgraph.engine import loop
-from nbgraph.engine.entry import entering
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
+from nbgraph.graph.entry import entering
 from nbgraph.local.asked import Asked
 from nbgraph.local.session import Session
 

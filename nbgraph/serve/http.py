@@ -13,9 +13,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from nbgraph.engine.entry import entering
 from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event
+from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
 from nbgraph.serve import chunks, wish
 from nbgraph.serve.about import OPEN, RESERVED, about

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from nbgraph.engine.entry import entering
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.graph.entry import entering
 from nbgraph.serve.later import Later
 from nbgraph.serve.protocol import request_of
 from nbgraph.serve.runner import Runner

@@ -23,7 +23,7 @@ def counted(graph: Graph, *bodies: Any) -> tuple[list[Any], dict[str, tuple[floa
     answers = []
     for body in bodies:
         try:
-            answers.append(plan.run(body))
+            answers.append(plan.run(Event(body)))
         except StepError as error:
             answers.append(error.step)
     numbers = {
@@ -87,7 +87,7 @@ def test_steps_of_a_graph_in_the_graph_are_counted_by_their_full_names() -> None
     inner, graph, tally = Graph("inner"), Graph("g"), Tally("g", ["inner"])
     inner.to("(event + 1)", "add").to("(event * 2)", "double")
     graph.to(inner, "inner").respond()
-    answer = tally.watching(graph.plan()).run(4)
+    answer = tally.watching(graph.plan()).run(Event(4))
     events, *_ = tally.collect()
     counts = {sample.labels["step"]: sample.value for sample in events.samples}
     assert (answer, counts["inner/add"], counts["inner/double"]) == (10, 1, 1)
