@@ -11,27 +11,24 @@ import builtins
 import keyword
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from nbgraph import steps
 from nbgraph.capture.artifacts import Artifact, Stored, artifact_of, store
 from nbgraph.capture.definition import Definition, ordered
 from nbgraph.capture.imports import Imports, home_of
+from nbgraph.capture.layout import ARTIFACT, Layout
 from nbgraph.capture.literal import constructed, literal
-from nbgraph.capture.live import SOMETHING, closure, decorated, defaults, methods, written_in_class
+from nbgraph.capture.live import SOMETHING, closure, decorated, defaults, written_in_class
 from nbgraph.capture.local import imported_by
 from nbgraph.capture.names import Names, names_in
+from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, unknown
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, refused, secrets_in
 from nbgraph.capture.requirements import versions_of
 from nbgraph.capture.source import Source, Written, indented, source_of
 from nbgraph.errors import ExportError
 
-NOTEBOOK_ONLY = frozenset({"display", "get_ipython", "In", "Out"})
-BUILTINS = (frozenset(dir(builtins)) | {"exit", "quit"}) - NOTEBOOK_ONLY  # IPython adds to them
 OF_EVERY_MODULE = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__annotations__", "__dict__"})
-ARTIFACT = "artifact"  # the name of the reader in the module
-_MISSING = object()
 
 
 class Module:
@@ -48,6 +45,7 @@ class Module:
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self.namespace = namespace
+        self._notebook = Notebook(namespace)
         self.modules: set[str] = set()  # that are imported, by the text or by what is in the artifacts
         self.artifacts: dict[str, Artifact] = {}
         self.contents: dict[str, bytes] = {}
@@ -66,8 +64,8 @@ class Module:
             if known is value and not name.startswith("_"):
                 return name
         own = getattr(value, "__name__", None)
-        given = [own] if isinstance(own, str) and self.namespace.get(own, _MISSING) is value else []
-        given += [] if literal(value) is not None else [name for name, held in self._named() if held is value]
+        given = [own] if isinstance(own, str) and self.namespace.get(own, MISSING) is value else []
+        given += [] if literal(value) is not None else [name for name, held in self._notebook.named() if held is value]
         name = next((name for name in given if _is_usable(name)), None) or self.free_name(preferred)
         return self.define(name, value, where)
 
@@ -75,17 +73,17 @@ class Module:
         """A name for what an expression of the notebook gives, evaluated anew where the module is imported."""
         name = self.free_name(name)
         needs = names_in(f"{name} = ({text}\n)")
-        self._need_all(needs, self._lookup, text, where)
-        self._add(Definition(name, f"{name} = {_on_one_line(text)}", needs.now, needs.later), _MISSING)
+        self._need_all(needs, self._notebook.lookup, text, where)
+        self._add(Definition(name, f"{name} = {_on_one_line(text)}", needs.now, needs.later), MISSING)
         return name
 
     def function(self, name: str, text: str, where: Where) -> str:
         """A function of `event` for an expression that a document may not hold."""
         name = self.free_name(name)
         needs = names_in(f"def {name}(event):\n    return ({text}\n)")
-        self._need_all(needs, self._lookup, text, where)
+        self._need_all(needs, self._notebook.lookup, text, where)
         body = f"def {name}(event):\n    return {_on_one_line(text)}"
-        self._add(Definition(name, body, needs.now, needs.later), _MISSING)
+        self._add(Definition(name, body, needs.now, needs.later), MISSING)
         return name
 
     def free_name(self, preferred: str) -> str:
@@ -112,19 +110,19 @@ class Module:
 
     def lookup(self, name: str, where: Where) -> Any:
         """What a name means in the notebook, where the built-in steps are known too."""
-        value = self._lookup(name)
-        if value is _MISSING and name in BUILTINS:
+        value = self._notebook.lookup(name)
+        if value is MISSING and name in BUILTINS:
             return getattr(builtins, name)
-        if value is _MISSING:
-            raise _unknown_name(name, where)
+        if value is MISSING:
+            raise unknown(name, where)
         return value
 
     # --- growing ---
 
     def define(self, name: str, value: Any, where: Where) -> str:
         """Let the name mean the value in the module."""
-        known = self._values.get(name, _MISSING)
-        if known is not _MISSING:
+        known = self._values.get(name, MISSING)
+        if known is not MISSING:
             if known is value or (literal(known) is not None and literal(known) == literal(value)):
                 return name
             raise ExportError(
@@ -203,14 +201,14 @@ class Module:
             self._has_future_annotations = True
         enclosed = self._enclosed(plain, node, where)
         own = None if isinstance(node, ast.Lambda) else node.name
-        if own is not None and own != name and not enclosed and self.namespace.get(own, _MISSING) is value:
+        if own is not None and own != name and not enclosed and self.namespace.get(own, MISSING) is value:
             self.define(own, value, where)
             self._add(Definition(name, f"{name} = {own}", (own,)), value)
             return
         self.modules |= imported_by(node)
         statement = f"{name} = {source.text}" if own is None else source.text
         needs = names_in(statement)
-        self._need_all(needs, self._looked_up_by(plain), source, where, skip={name, *enclosed})
+        self._need_all(needs, self._notebook.of(plain), source, where, skip={name, *enclosed})
         is_direct = not enclosed and own in (None, name)
         text = statement if is_direct else self._factory(name, own, source.text, enclosed, where)
         outer = tuple(n for n in needs.now if n not in enclosed)
@@ -265,32 +263,22 @@ class Module:
         for name in (*needs.now, *needs.later):
             if name in (skip or ()) or name in OF_EVERY_MODULE:
                 continue
-            value = lookup(name) if name not in NOTEBOOK_ONLY and name not in ("exit", "quit") else _MISSING
+            value = lookup(name) if name not in NOTEBOOK_ONLY and name not in ("exit", "quit") else MISSING
             line = text.line_of(name) if isinstance(text, Source) else None
-            if value is not _MISSING:
+            if value is not MISSING:
                 self.define(name, value, where.through(name, line))
             elif name not in BUILTINS:
-                raise _unknown_name(name, where.through(name, line))
+                raise unknown(name, where.through(name, line))
         for name in needs.perhaps:
-            if name not in (skip or ()) and lookup(name) is not _MISSING:
+            if name not in (skip or ()) and lookup(name) is not MISSING:
                 self.define(name, lookup(name), where.through(name))
 
-    def _lookup(self, name: str) -> Any:
-        if name in self.namespace:
-            return self.namespace[name]
-        return steps.catalogue().get(name, _MISSING)
+    # --- text ---
 
-    def _looked_up_by(self, plain: Any) -> Callable[[str], Any]:
-        """Names as the function itself finds them: its own module's globals come first."""
-        function = plain if isinstance(plain, types.FunctionType) else next(methods(plain), None)
-        own: Mapping[str, Any] = function.__globals__ if function is not None else {}
-        return lambda name: own[name] if name in own else self._lookup(name)
-
-    def _named(self) -> Iterator[tuple[str, Any]]:
-        """The notebook's names, without those that IPython keeps for itself."""
-        for name, value in list(self.namespace.items()):
-            if not name.startswith("_") and name not in ("In", "Out"):
-                yield name, value
+    def text(self, title: str) -> str:
+        """The whole module."""
+        layout = Layout(self._lines, self.exported, bool(self.artifacts), self._has_future_annotations)
+        return layout.text(title, ordered(self._definitions))
 
     # --- files ---
 
@@ -320,40 +308,8 @@ class Module:
             what = f"a {_described(value)} that can't be written to a file ({type(error).__name__}: {error})"
             raise refused(where, what, "make it in the step's constructor or post_init()") from error
 
-    # --- text ---
-
-    def text(self, title: str) -> str:
-        """The whole module: imports, data, then code."""
-        found = ordered(self._definitions)
-        data = sorted((definition for definition in found if definition.is_data), key=lambda found: found.name)
-        code = [definition for definition in found if not definition.is_data]
-        future = "from __future__ import annotations\n\n" if self._has_future_annotations else ""
-        blocks = [f'"""{title}"""\n', future + "".join(f"{line}\n" for line in self._head())]
-        if self.artifacts:
-            blocks.append(f"{ARTIFACT} = artifacts_of(globals())\n")
-        if self.exported:
-            blocks.append(_all(self.exported))
-        blocks.append("".join(f"{definition.text}\n" for definition in data))
-        head = "\n".join(block for block in blocks if block)
-        return "\n\n".join([head, *(f"{definition.text}\n" for definition in code)])
-
-    def _head(self) -> list[str]:
-        """Imports in groups of one order, then names taken from what they bring."""
-        lines = set(self._lines)
-        if self.artifacts:
-            lines.add("from nbgraph.capture.artifacts import artifacts_of")
-        return sorted(
-            lines, key=lambda line: (["import", "from"].index(line.split()[0]) if " = " not in line else 2, line)
-        )
-
 
 _FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS
-
-
-def _unknown_name(name: str, where: Where) -> ExportError:
-    if name in NOTEBOOK_ONLY:
-        return ExportError(f"{where} exists in a notebook only (magics use it too); print() shows in logs.")
-    return ExportError(f'{where}: the name "{name}" is not defined here; define it, or correct it.')
 
 
 def _is_usable(name: str) -> bool:
@@ -366,13 +322,6 @@ def _plain_name(value: Any) -> str:
 
 def _described(value: Any) -> str:
     return type(value).__name__
-
-
-def _all(names: set[str]) -> str:
-    """`__all__`, on one line where it fits."""
-    listed = [f'"{name}"' for name in sorted(names)]
-    line = f"__all__ = [{', '.join(listed)}]\n"
-    return line if len(line) <= 110 else "__all__ = [\n" + "".join(f"    {name},\n" for name in listed) + "]\n"
 
 
 def _on_one_line(text: str) -> str:

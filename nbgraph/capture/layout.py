@@ -1,0 +1,63 @@
+"""Layout: the order in which a module is read: imports, data, then code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nbgraph.capture.definition import Definition
+
+ARTIFACT = "artifact"  # the name of the reader in the module
+LONGEST = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What stands around the definitions: lines of imports, the names that the graph uses, how artifacts are read.
+
+    >>> print(Layout({"import math"}, {"area"}).text("Areas.", [Definition("area", "area = math.pi * 4")]), end="")
+    \"\"\"Areas.\"\"\"
+    <BLANKLINE>
+    import math
+    <BLANKLINE>
+    __all__ = ["area"]
+    <BLANKLINE>
+    <BLANKLINE>
+    area = math.pi * 4
+    """
+
+    lines: Iterable[str]
+    exported: Iterable[str]
+    has_artifacts: bool = False
+    has_future_annotations: bool = False
+
+    def text(self, title: str, definitions: Sequence[Definition]) -> str:
+        """The whole module; `definitions` stand behind those that they need."""
+        data = sorted((definition for definition in definitions if definition.is_data), key=lambda found: found.name)
+        code = [definition for definition in definitions if not definition.is_data]
+        future = "from __future__ import annotations\n\n" if self.has_future_annotations else ""
+        blocks = [f'"""{title}"""\n', future + "".join(f"{line}\n" for line in self._head())]
+        if self.has_artifacts:
+            blocks.append(f"{ARTIFACT} = artifacts_of(globals())\n")
+        blocks.append(_all(sorted(self.exported)))
+        blocks.append("".join(f"{definition.text}\n" for definition in data))
+        head = "\n".join(block for block in blocks if block)
+        return "\n\n".join([head, *(f"{definition.text}\n" for definition in code)])
+
+    def _head(self) -> list[str]:
+        """Imports in groups of one order, then names taken from what they bring."""
+        lines = set(self.lines)
+        if self.has_artifacts:
+            lines.add("from nbgraph.capture.artifacts import artifacts_of")
+        return sorted(
+            lines, key=lambda line: (["import", "from"].index(line.split()[0]) if " = " not in line else 2, line)
+        )
+
+
+def _all(names: Sequence[str]) -> str:
+    """`__all__`, on one line where it fits; nothing where the graph names nothing."""
+    if not names:
+        return ""
+    quoted = [f'"{name}"' for name in names]
+    line = f"__all__ = [{', '.join(quoted)}]\n"
+    return line if len(line) <= LONGEST else "__all__ = [\n" + "".join(f"    {name},\n" for name in quoted) + "]\n"
