@@ -12,6 +12,10 @@ demo:
 	@bash tests/lab/environment.sh flights
 	@$(LAB) --image-only $(BIN)/python notebooks/demo.py
 
+# A test that fails is tried once more, and told apart (RERUN) even if it passes then: browsers, brokers and containers
+# share two cores with all the others.
+AGAIN := --reruns 1
+
 # --keep-going: a finding of the linter must not hide what the tests have to say. Notebooks, deployments and all other
 # tests run side by side: much of their time is waiting for containers and browsers.
 test:
@@ -37,7 +41,7 @@ format:
 	$(BIN)/ruff format .
 
 notebooks:
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -o addopts= notebooks
+	$(BIN)/python -m pytest $(AGAIN) --nbmake --nbmake-timeout=300 -o addopts=-ra notebooks
 
 # Real PyTorch and Transformers, several gigabytes: in an environment of its own, and not part of `make test`.
 test-models:
@@ -45,10 +49,10 @@ test-models:
 	.venv-models/bin/python -m pytest tests/models_heavy
 
 deployments:
-	$(BIN)/python -m pytest tests/deploy
+	$(BIN)/python -m pytest $(AGAIN) tests/deploy
 
 units:
-	$(BIN)/python -m pytest --ignore=tests/deploy
+	$(BIN)/python -m pytest $(AGAIN) --ignore=tests/deploy
 
 bench:
 	@bash tests/lab/environment.sh flights,test
