@@ -41,7 +41,7 @@ format:
 	$(BIN)/ruff format .
 
 notebooks:
-	$(BIN)/python -m pytest $(AGAIN) --nbmake --nbmake-timeout=300 -o addopts=-ra notebooks
+	$(BIN)/python -m pytest $(AGAIN) --nbmake --nbmake-timeout=300 -o addopts=-raR notebooks
 
 # Real PyTorch and Transformers, several gigabytes: in an environment of its own, and not part of `make test`.
 test-models:
