@@ -53,6 +53,20 @@ def test_the_deployment_answers_what_the_notebook_answers(deployment):
     assert (found["equal"].all(), deployment.functions) == (True, ["orders", "rating"])
 
 
+def test_a_way_that_comes_back_to_the_first_function_is_gone_once_and_in_its_order():
+    graph = Graph("orders")
+    graph.to(add_fee).to(Queue("fees")).to(rate, function="rating").to(Queue("rates")).to("(len(event))", "size")
+    graph.step("size").to("(event * 2)", "twice", function="orders").respond()
+    moved = Graph("there and back")
+    moved.to(add_fee, function="one").to(rate, function="two").to(sorted, function="one").respond()
+    found = {}
+    for each in (graph, moved):
+        with each.deploy("process", progress=False) as running:
+            found[running.functions[0]] = (running.invoke({"amount": 1}), each.run({"amount": 1}))
+    keys = ["amount", "rate", "total"]
+    assert found == {"orders": (6, 6), "one": (keys, keys)}
+
+
 def test_a_failure_on_the_far_side_comes_home(deployment):
     with pytest.raises(InvokeError, match="negative: -3"):
         deployment.invoke({"amount": -3})
