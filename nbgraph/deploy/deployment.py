@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -99,7 +99,11 @@ class Deployment:
         return [url for _, url in self._hosted.sources()]
 
     def invoke(self, body: Any, path: str = "/", headers: Mapping[str, str] | None = None) -> Any:
-        """What the deployed graph answers; text and bytes go as they are, all else as JSON."""
+        """What the deployed graph answers.
+
+        Text and bytes go as they are, all else as JSON; what JSON would make something else of (NaN, dates, tuples,
+        arrays, tables) as the very values.
+        """
         try:
             return self._caller.invoke(body, path, headers or {})
         except (httpx.HTTPError, RuntimeError) as error:
@@ -171,8 +175,12 @@ class Deployment:
         found = [capture for place in places for capture in json.loads(_told_at(place) or "[]")]
         return joined(found, self.graph)
 
-    def parity(self, events: Iterable[Any]) -> pandas.DataFrame:
-        """What the notebook and the deployment answer to the same events, side by side."""
+    def parity(self, events: Any) -> pandas.DataFrame:
+        """What the notebook and the deployment answer to the same events, side by side: event, local, deployed, equal.
+
+        `events`: an iterable of bodies or Events, or a DataFrame, whose rows are the bodies. Where two answers differ
+        stands in `.attrs["differences"]`, by row.
+        """
         graph = self._known(None)
         return compared(events, graph.run, self.invoke)
 
