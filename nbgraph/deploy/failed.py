@@ -31,6 +31,7 @@ def of_letter(letter: Mapping[str, Any]) -> Failure:
     """The failure that a dead letter tells of: what came to the function, and what the step that failed got."""
     event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
     told = {name: letter[name] for name in ("step", "error", "time", "function")}
+    told["error"] = str(told["error"]).removeprefix(f'Step "{letter["step"]}" failed: ')
     trace = letter.get("frames") or [letter["trace"]]
     read = {"traceback": letter["trace"], "message": letter["id"]}
     if "input" in letter:  # else it was too large to be kept beside the message

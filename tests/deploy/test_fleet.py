@@ -10,6 +10,7 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import InvokeError
+from nbgraph.deploy.split import split
 from nbgraph.errors import DeployError
 from nbgraph.steps import Queue
 
@@ -82,6 +83,18 @@ def test_functions_are_scaled_on_their_own(deployment):
     assert (three, len(deployment.status())) == (["orders", "rating", "rating", "rating"], 2)
     with pytest.raises(DeployError, match="one replica; scale the others"):
         deployment.scale("orders", 2)
+
+
+def test_packages_are_for_all_functions_or_for_one():
+    with rated().deploy("process", progress=False, requirements={"rating": ["scipy>=1.11"]}) as running:
+        files = {function.name: its["requirements.txt"] for function, its in running.recipe.projects(split(rated()))}
+    assert {name: b"scipy" in text for name, text in files.items()} == {"orders": False, "rating": True}
+
+
+@pytest.mark.parametrize("n", [0, -1, "2", 1.5, None, True])
+def test_a_number_of_workers_that_is_none_is_refused(deployment, n):
+    with pytest.raises(DeployError, match="rating"):
+        deployment.scale("rating", n)
 
 
 def test_the_numbers_of_each_function_are_its_own(deployment):
