@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from nbgraph.streams.wire import encode
+from nbgraph.streams.wire import encode, is_json
 
 Names = tuple[str, str]
 CLOSE = 1e-9  # of two numbers: another machine adds up in another order
@@ -23,7 +24,7 @@ def difference(local: Any, deployed: Any, at: str = "", names: Names = PARITY) -
     """
     if isinstance(local, dict) and isinstance(deployed, dict):
         return _of_keys(local, deployed, at, names)
-    if isinstance(local, list) and isinstance(deployed, list):
+    if isinstance(local, list | tuple) and type(local) is type(deployed):
         return _of_items(local, deployed, at, names)
     if _is_same(local, deployed):
         return None
@@ -32,7 +33,7 @@ def difference(local: Any, deployed: Any, at: str = "", names: Names = PARITY) -
 
 def _of_keys(local: dict[str, Any], deployed: dict[str, Any], at: str, names: Names) -> str | None:
     for key in [*local, *(key for key in deployed if key not in local)]:
-        place = f"{at}.{key}" if at else key
+        place = f"{at}.{key}" if at else str(key)
         if key not in deployed or key not in local:
             return f"{place}: only {names[0] if key in local else names[1]}"
         if found := difference(local[key], deployed[key], place, names):
@@ -40,7 +41,7 @@ def _of_keys(local: dict[str, Any], deployed: dict[str, Any], at: str, names: Na
     return None
 
 
-def _of_items(local: list[Any], deployed: list[Any], at: str, names: Names) -> str | None:
+def _of_items(local: Sequence[Any], deployed: Sequence[Any], at: str, names: Names) -> str | None:
     if len(local) != len(deployed):
         return _told(at, f"{len(local)} items {names[0]}, {len(deployed)} {names[1]}")
     pairs = enumerate(zip(local, deployed, strict=True))
@@ -63,5 +64,5 @@ def _told(at: str, what: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value) if isinstance(value, bytes) else encode(value).decode()
+    text = encode(value).decode() if is_json(value) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

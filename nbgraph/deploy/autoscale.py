@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from nbgraph.errors import DeployError
 from nbgraph.types import Clock
@@ -56,17 +57,26 @@ class Rule:
 
 def rules_of(autoscale: Mapping[str, tuple[int, int, float]], functions: Sequence[str]) -> dict[str, Rule]:
     """The rules that `autoscale={"score": (1, 8, 100)}` means for functions that can be scaled."""
+    if not isinstance(autoscale, Mapping):
+        raise DeployError(f'autoscale={autoscale!r} is no rule; expected {{"score": (1, 8, 100)}}.')
     rules = {}
     for name, given in autoscale.items():
         if name not in functions:
             raise DeployError(
                 f'autoscale names "{name}"; functions that can be scaled: {", ".join(functions) or "none"}.'
             )
-        least, most, target = given
-        if not (1 <= least <= most and target > 0):
+        if not _is_rule(given):
             raise DeployError(f'autoscale["{name}"] is {given!r}; expected (least, most, messages a worker).')
-        rules[name] = Rule(least, most, target)
+        rules[name] = Rule(*given)
     return rules
+
+
+def _is_rule(given: Any) -> bool:
+    try:
+        least, most, target = given
+        return bool(1 <= operator.index(least) <= operator.index(most) and target > 0)
+    except (TypeError, ValueError):
+        return False
 
 
 class Autoscaler:

@@ -12,9 +12,11 @@ import msgspec
 
 from nbgraph.errors import DeployError
 from nbgraph.event import is_json
-from nbgraph.streams.wire import encode
+from nbgraph.streams import wire
+from nbgraph.streams.wire import UNFIT, VALUES, encode, pack, unpack
 
 SECONDS = 120.0
+JSON = "application/json"
 
 
 class InvokeError(DeployError):
@@ -52,11 +54,16 @@ class Caller:
 
     def invoke(self, body: Any, path: str, headers: Mapping[str, str]) -> Any:
         """The answer; an `InvokeError` where it is one."""
+        told = httpx.Headers({"Accept": f"{VALUES}, */*"})
+        told.update(headers)
         if isinstance(body, str | bytes):
-            return _answer(self._posted(path, body.encode() if isinstance(body, str) else body, headers))
-        return _answer(self._posted(path, encode(body), {"Content-Type": "application/json", **headers}))
+            content = body.encode() if isinstance(body, str) else body
+        else:
+            content, kind = written(body, told.get("content-type"))
+            told["content-type"] = kind
+        return _answer(self._posted(path, content, told))
 
-    def _posted(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    def _posted(self, path: str, content: bytes, headers: httpx.Headers) -> httpx.Response:
         while True:
             was_steady = self._is_steady.is_set()
             try:
@@ -71,12 +78,34 @@ class Caller:
             self._is_steady.wait()
 
 
+def written(body: Any, kind: str | None = None) -> tuple[bytes, str]:
+    """A body and its content type: JSON where that says the same, or is asked for; else the very values.
+
+    >>> written({"a": 1}), written((1, 2))[1], written((1, 2), JSON)
+    ((b'{"a":1}', 'application/json'), 'application/vnd.nbgraph.values', (b'[1,2]', 'application/json'))
+    """
+    try:
+        content = encode(body)
+    except UNFIT:
+        if kind is not None:
+            raise
+        return pack(body), VALUES
+    if kind is not None or wire.is_json(body):
+        return content, kind or JSON
+    try:
+        return pack(body), VALUES
+    except UNFIT:  # a dataclass, say
+        return content, JSON
+
+
 def _answer(response: httpx.Response) -> Any:
     kind = response.headers.get("content-type", "")
     if response.status_code == 204:
         return None
     answer: Any = response.content
-    if is_json(kind):
+    if kind == VALUES:
+        answer = unpack(response.content)
+    elif is_json(kind):
         answer = msgspec.json.decode(response.content)
     elif kind.startswith("text/"):
         answer = response.text

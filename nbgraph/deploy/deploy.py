@@ -10,8 +10,8 @@ from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.docker import connect
 from nbgraph.deploy.fleet import Fleet
+from nbgraph.deploy.given import check_image, check_numbers, check_place, requirements_of
 from nbgraph.deploy.hosted import Hosted, Request, listening
-from nbgraph.deploy.profile import is_public
 from nbgraph.deploy.progress import Say, told
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
@@ -37,7 +37,7 @@ def deploy(
     host: str,
     api_key: str | None,
     base_image: str | None,
-    requirements: Sequence[str] | None,
+    requirements: Sequence[str] | Mapping[str, Sequence[str]] | None,
     autoscale: Mapping[str, tuple[int, int, float]] | None,
     durability: str | None,
     registry: str | None,
@@ -50,15 +50,18 @@ def deploy(
     functions = split(graph)
     wanted = replicas_of(functions, replicas, has_one_door=target != "swarm")
     rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
-    if not 0 <= capture <= 1:
-        raise DeployError(f"capture={capture!r} is no part of all events; expected 0 to 1, such as 0.01.")
-    recipe = Recipe(base_image, tuple(requirements or ()), capture, tuple(sorted(graph.redacted)))
+    check_numbers(timeout, capture)
+    check_image(base_image)
+    more = requirements_of(requirements, [function.name for function in functions])
+    check_place(host, port, api_key)
+    recipe = Recipe(base_image, more, capture, tuple(sorted(graph.redacted)))
     if name is not None and (running := _running(_checked(name), target, port, host, api_key)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)
         running.autoscale(rules)
         return running
-    _check_place(host, port, api_key)
+    if port is not None:
+        listening(host, port).close()
     first = functions[0].name
     request = Request(name or f"{first}-{secrets.token_hex(2)}", graph.name, first, host, port, api_key, timeout)
     with told(progress) as say:
@@ -116,13 +119,3 @@ def _check_target(target: str, durability: str | None, registry: str | None) -> 
         raise DeployError(f'durability={durability!r} is unknown; expected "sync" or "fast".')
     if registry is not None and target != "swarm":
         raise DeployError(f'Target "{target}" runs on one machine and asks no registry; leave `registry` out.')
-
-
-def _check_place(host: str, port: int | None, api_key: str | None) -> None:
-    if is_public(host) and not api_key:
-        raise DeployError(
-            f'host="{host}" opens the graph to everyone who reaches this machine; give an api_key as well, or leave '
-            "`host` out to keep it to this machine."
-        )
-    if port is not None:
-        listening(host, port).close()

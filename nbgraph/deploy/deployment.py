@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,8 @@ from nbgraph.deploy.captures import joined
 from nbgraph.deploy.elsewhere import running
 from nbgraph.deploy.failed import of_letter, of_worker
 from nbgraph.deploy.fleet import Fleet
-from nbgraph.deploy.hosted import Hosted, readable, several
+from nbgraph.deploy.given import whole
+from nbgraph.deploy.hosted import Hosted, State, readable, several
 from nbgraph.deploy.parity import compared
 from nbgraph.deploy.progress import told
 from nbgraph.deploy.pulse import FunctionPulse, Meter
@@ -99,12 +100,15 @@ class Deployment:
         return [url for _, url in self._hosted.sources()]
 
     def invoke(self, body: Any, path: str = "/", headers: Mapping[str, str] | None = None) -> Any:
-        """What the deployed graph answers; text and bytes go as they are, all else as JSON."""
+        """What the deployed graph answers.
+
+        Text and bytes go as they are, all else as JSON; what JSON would make something else of (NaN, dates, tuples,
+        arrays, tables) as the very values.
+        """
         try:
             return self._caller.invoke(body, path, headers or {})
         except (httpx.HTTPError, RuntimeError) as error:
-            if self._is_stopped:
-                raise DeployError(f'Deployment "{self.name}" is stopped; deploy the graph again.') from error
+            self._check_runs()
             raise DeployError(f'Deployment "{self.name}" did not answer at {self.url}: {error}') from error
 
     def status(self) -> pandas.DataFrame:
@@ -114,7 +118,8 @@ class Deployment:
         import pandas
 
         states = [] if self._is_stopped else self._hosted.states()
-        return pandas.DataFrame([dataclasses.asdict(state) for state in states])
+        columns = [field.name for field in dataclasses.fields(State)]
+        return pandas.DataFrame([dataclasses.asdict(state) for state in states], columns=columns)
 
     def pulse(self) -> dict[str, FunctionPulse]:
         """How each function is doing now: replicas, rate, backlog, errors; quick, and safe to ask from any thread."""
@@ -141,6 +146,7 @@ class Deployment:
 
     def failures(self) -> list[Failure]:
         """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
+        self._check_runs()
         told = [failure for place in self._places() for failure in json.loads(_told_at(place) or "[]")]
         found = [*map(of_worker, told), *map(of_letter, self._hosted.letters())]
         return sorted(found, key=lambda failure: float(failure.time), reverse=True)
@@ -152,6 +158,7 @@ class Deployment:
         from a queue goes back into that queue, and is done when its turn comes: what went well before it is not done
         again, and nobody waits for the answer. It keeps the event's id.
         """
+        self._check_runs()
         if "message" in failure:
             self._hosted.resubmit(failure.function, failure.message, body)
             return None
@@ -167,19 +174,25 @@ class Deployment:
 
         Which part of all events is recorded is told to `graph.deploy(capture=0.01)`; `trace.replay()` runs one again.
         """
+        self._check_runs()
         places = [url.replace("/metrics", "/captures") for url in self.metrics_urls]
         found = [capture for place in places for capture in json.loads(_told_at(place) or "[]")]
         return joined(found, self.graph)
 
-    def parity(self, events: Iterable[Any]) -> pandas.DataFrame:
-        """What the notebook and the deployment answer to the same events, side by side."""
+    def parity(self, events: Any) -> pandas.DataFrame:
+        """What the notebook and the deployment answer to the same events, side by side: event, local, deployed, equal.
+
+        `events`: an iterable of bodies or Events, or a DataFrame, whose rows are the bodies. Where two answers differ
+        stands in `.attrs["differences"]`, by row.
+        """
         graph = self._known(None)
         return compared(events, graph.run, self.invoke)
 
     def scale(self, function: str, n: int) -> None:
         """Run that many replicas of a function."""
+        self._check_runs()
         self._check_function(function)
-        self._hosted.scale(function, n)
+        self._hosted.scale(function, whole(n, f'The number of replicas of "{function}"'))
 
     def autoscale(self, rules: Mapping[str, Rule]) -> None:
         """From now on as many workers as the backlogs ask for; no rules, no change."""
@@ -196,6 +209,7 @@ class Deployment:
         New workers are ready before the old ones go, and these finish what they have. Functions that are what they were
         keep their workers. Where a new one does not start, all stays as it was.
         """
+        self._check_runs()
         graph = self._known(graph)
         functions = split(graph)
         has_one_door = self._hosted.target != "swarm"
@@ -250,6 +264,10 @@ class Deployment:
                 f'Deployment "{self.name}" was attached to without its graph; Deployment.attach(name, graph=g).'
             )
         return known
+
+    def _check_runs(self) -> None:
+        if self._is_stopped:
+            raise DeployError(f'Deployment "{self.name}" is stopped; deploy the graph again.')
 
     def _check_function(self, function: str | None) -> None:
         if function is not None and function not in self.functions:

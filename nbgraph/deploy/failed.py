@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,9 @@ def of_worker(told: Mapping[str, Any]) -> Failure:
     """
     record = told["event"]
     path = record.get("path") or "/"
-    event = Event(record.get("body"), record.get("key"), record.get("id"), path, record.get("method"))
+    told = {name: _value(item) if name in ("values", "input") else item for name, item in told.items()}
+    body = told.pop("values", record.get("body"))
+    event = Event(body, record.get("key"), record.get("id"), path, record.get("method"))
     return Failure({**told, "event": event})
 
 
@@ -28,8 +31,14 @@ def of_letter(letter: Mapping[str, Any]) -> Failure:
     """The failure that a dead letter tells of: what came to the function, and what the step that failed got."""
     event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
     told = {name: letter[name] for name in ("step", "error", "time", "function")}
+    told["error"] = str(told["error"]).removeprefix(f'Step "{letter["step"]}" failed: ')
     trace = letter.get("frames") or [letter["trace"]]
     read = {"traceback": letter["trace"], "message": letter["id"]}
     if "input" in letter:  # else it was too large to be kept beside the message
         read["input"] = unpack(letter["input"])
     return Failure(event=event, **told, trace=trace, **read)
+
+
+def _value(text: str) -> Any:
+    """A value that JSON has no words for."""
+    return unpack(b64decode(text))

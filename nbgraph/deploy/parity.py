@@ -2,49 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import copy
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from nbgraph.debug.difference import difference
+from nbgraph.engine.stream import rows_of
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
-from nbgraph.streams.wire import encode
+from nbgraph.streams.wire import UNFIT, pack_answer, unpack
 
 if TYPE_CHECKING:
     import pandas
 
-COLUMNS = ["event", "local", "deployed", "equal", "difference"]
-JSON = {"Content-Type": "application/json"}
-Invoke = Callable[[Any, str, Mapping[str, str] | None], Any]
+COLUMNS = ["event", "local", "deployed", "equal"]
+DIFFERENCES = "differences"  # of the table's `attrs`: by row, the place of the first difference, and both values
+Invoke = Callable[[Any, str], Any]
 
 
-def compared(events: Iterable[Any], run: Callable[[Any], Any], invoke: Invoke) -> pandas.DataFrame:
-    """A row for every event: what both answer, whether that is equal, and where it first is not."""
+def compared(events: Any, run: Callable[[Any], Any], invoke: Invoke) -> pandas.DataFrame:
+    """A row for every event: what both answer, and whether that is equal; where it first is not stands in `attrs`."""
     import pandas
 
-    rows = []
-    for event in events:
+    rows, differences = [], {}
+    for number, event in enumerate([events] if isinstance(events, dict | str | bytes | Event) else rows_of(events)):
         body, path = (event.body, event.path) if isinstance(event, Event) else (event, "/")
-        is_raw = isinstance(body, str | bytes)
-        content = body if is_raw else encode(body)  # first, since a step may change what it is given
+        shown = _copied(body)  # a step may change what it is given
+        deployed = _outcome(partial(invoke, body, path))
         local = _outcome(partial(run, event))
-        deployed = _outcome(partial(invoke, content, path, {} if is_raw else JSON))
-        shown = content if is_raw else msgspec.json.decode(content)
-        found = difference(local, deployed)
-        rows.append((shown, local, deployed, found is None, found or ""))
-    return pandas.DataFrame(rows, columns=COLUMNS)
+        found = _difference(local, deployed)
+        rows.append((shown, local, deployed, found is None))
+        if found is not None:
+            differences[number] = found
+    table = pandas.DataFrame(rows, columns=COLUMNS)
+    table.attrs[DIFFERENCES] = differences
+    return table
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
-    """What came of a call in plain data: its answer, or the error's text."""
+    """What came of a call, as whoever asked over HTTP gets it: its answer, or the error's text."""
     try:
         answer = call()
-    except NbgraphError as error:
+        if isinstance(answer, str):
+            return str(answer)
+        return answer if isinstance(answer, bytes | None) else unpack(pack_answer(answer))
+    except (NbgraphError, *UNFIT) as error:
         told = getattr(error, "answer", None)
         return {"error": told["error"] if isinstance(told, dict) and "error" in told else str(error)}
-    if answer is None or isinstance(answer, str | bytes):
-        return answer
-    return msgspec.json.decode(encode(answer))
+
+
+def _difference(local: Any, deployed: Any) -> str | None:
+    try:
+        return difference(local, deployed)
+    except RecursionError:
+        return "nested too deeply to be compared"
+
+
+def _copied(body: Any) -> Any:
+    try:
+        return copy.deepcopy(body)
+    except Exception:  # an open file, say; what can't be sent is told of in its row
+        return body

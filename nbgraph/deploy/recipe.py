@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from nbgraph.deploy.given import EVERYWHERE
 from nbgraph.deploy.project import project_files
 from nbgraph.deploy.services import Projects
 from nbgraph.deploy.split import Function
@@ -21,14 +22,17 @@ class Recipe:
     """
 
     base_image: str | None = None
-    requirements: tuple[str, ...] = ()
+    requirements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by function
     capture: float = 0.0
     redacted: tuple[str, ...] = ()
 
     def projects(self, functions: Iterable[Function]) -> Projects:
         """Each function with the files that it becomes."""
         more = {CAPTURE: self._capture()} if self.capture else {}
-        return [(function, project_files(function, self.base_image, self.requirements, more)) for function in functions]
+        return [(each, project_files(each, self.base_image, self._required(each.name), more)) for each in functions]
+
+    def _required(self, function: str) -> list[str]:
+        return [*self.requirements.get(EVERYWHERE, ()), *self.requirements.get(function, ())]
 
     def _capture(self) -> bytes:
         return json.dumps({"sample": self.capture, "redacted": list(self.redacted)}).encode() + b"\n"

@@ -18,6 +18,7 @@ from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.steps.border import QueueReader
 from nbgraph.types import EdgeKind, Shape
 
 
@@ -38,7 +39,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     flat = _sound(graph)
     calls = _calls(graph.name, flat, before)
     steps = _plan_steps(flat, calls)
-    starts = tuple(topology.starts(steps, flat.edges))
+    starts = _starts(steps, flat)
     if not starts:
         raise GraphError(f'Graph "{graph.name}" has no step that events could enter by: every step follows another.')
     confirms = flat.responder is None and len(topology.ends(steps, flat.edges)) > 1
@@ -98,6 +99,13 @@ def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
     if any(call.is_async for call in calls.values()):
         calls = {name: beside_loop(call) for name, call in calls.items()}
     return calls
+
+
+def _starts(steps: Mapping[str, PlanStep], flat: Flat) -> tuple[str, ...]:
+    """Where callers' events enter; what a queue brings goes on from its reader, and callers don't come there."""
+    found = topology.starts(steps, flat.edges)
+    own = [name for name in found if not isinstance(steps[name].call.target, QueueReader)]
+    return tuple(own or found)
 
 
 def _plan_steps(flat: Flat, calls: Mapping[str, Call]) -> dict[str, PlanStep]:

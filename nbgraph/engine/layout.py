@@ -31,7 +31,7 @@ class Layout:
         for name, count in entries.items():
             if count > 1 or name in handling or name in starts[:-1]:
                 self.functions[name] = None
-        self._cut_deep_nests()
+        self._cut_deep_nests([*starts, *(name for name in steps if steps[name].call.release is not None)])
         self.longest = self._longest_call()
 
     def is_loop(self, step: PlanStep) -> bool:
@@ -56,9 +56,8 @@ class Layout:
     def has_late_answers(self) -> bool:
         return any(step.rescues for step in self.steps.values())
 
-    def _cut_deep_nests(self) -> None:
+    def _cut_deep_nests(self, waiting: list[str]) -> None:
         depth = dict.fromkeys(self.steps, 0)
-        waiting = list(self.starts)
         seen = set(waiting)
         while waiting:
             name = waiting.pop()

@@ -248,7 +248,7 @@ class Doors:
         host: str = "127.0.0.1",
         api_key: str | None = None,
         base_image: str | None = None,
-        requirements: Sequence[str] | None = None,
+        requirements: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
@@ -258,8 +258,8 @@ class Doors:
     ) -> Deployment:
         """Host the graph in processes or containers; returns once it is ready to answer.
 
-        With a `name` there is one deployment of that name: where it runs, it goes on with this graph. `registry`: where
-        the nodes of a Swarm pull the images from.
+        With a `name` there is one deployment of that name: where it runs, it goes on with this graph. `requirements`:
+        for all functions, or by function. `registry`: where the nodes of a Swarm pull the images from.
         """
         from nbgraph.deploy.deploy import deploy
 

@@ -185,17 +185,17 @@ async def _resumed(plan: Plan, step: str, event: Event) -> Answers:
 
 
 def packed(queue: str, body: Any) -> bytes:
-    """The body as it travels, plain data only; one that can't is told with its type.
+    """The body as it travels, plain data, arrays and tables only; one that can't is told with its type.
 
     >>> unpack(packed("cleaned", {"a": (1, 2)}))
-    {'a': [1, 2]}
+    {'a': (1, 2)}
     """
     try:
         return pack(body)
     except UNFIT as error:
         raise NbgraphError(
             f'queue "{queue}" carries plain data only (no pickle), and {_culprit(body, "the body")}. Let the step '
-            "before it hand on dicts, lists, texts, bytes, numbers and dates, or put the queue elsewhere."
+            "before it hand on dicts, lists, texts, bytes, numbers, dates, arrays, tables, or put the queue elsewhere."
         ) from error
 
 

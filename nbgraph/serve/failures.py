@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import msgspec
 from nbgraph.errors import StepError
 from nbgraph.event import Event, decode
 from nbgraph.serve.tally import Seen
-from nbgraph.streams.wire import encode
+from nbgraph.streams.wire import UNFIT, VALUES, encode, is_json, pack, shown
 
 KEPT, MOST = 100, 100  # failures, and frames of each
 LONGEST = 2**18  # bytes of one value; beyond, its beginning is shown
@@ -39,14 +40,18 @@ class Failures:
             self._kept = {file.name: file.read_bytes() for file in sorted(folder.glob("*.json"))[-KEPT:]}
 
     def keep(self, event: Event, body: bytes, seen: Sequence[Seen], error: StepError) -> None:
-        came = _written(decode(body, event.content_type))
-        failure = {
+        is_exact = event.headers.get("content-type") == VALUES
+        came = _written(event.body if is_exact else decode(body, event.content_type))
+        failure: dict[str, Any] = {
             "event": {"body": came, "key": event.key, "id": event.id, "path": event.path, "method": event.method},
             "step": error.step,
             "error": f"{type(error.__cause__).__name__}: {error.__cause__}",
             "trace": frames_of(seen),
             "time": time.time(),
         }
+        if is_exact and len(body) <= LONGEST:
+            failure["values"] = body  # in base64, since it is JSON
+        failure |= _values(error.event.body)
         self._add(f"{time.time_ns():020}-{secrets.token_hex(2)}.json", encode(failure))
         for oldest in list(self._kept)[:-KEPT]:
             self._drop(oldest)
@@ -89,10 +94,19 @@ def _frame(call: Seen) -> dict[str, Any]:
     return {"step": call.step, **values, "error": error, "seconds": call.seconds}
 
 
+def _values(body: Any) -> dict[str, bytes]:
+    """What the step that failed got, where JSON would make something else of it."""
+    with contextlib.suppress(*UNFIT):
+        packed = pack(body)
+        if len(packed) <= LONGEST and not is_json(body):
+            return {"input": packed}
+    return {}
+
+
 def _written(value: Any) -> Any:
     """The value in JSON, or how it shows itself where JSON can't hold it."""
     try:
         text = encode(value.body if isinstance(value, Event) else value)
     except Exception:  # whatever a value of the user's raises when it is looked at
         text = b""
-    return msgspec.Raw(text) if text and len(text) <= LONGEST else repr(value)[:1000]
+    return msgspec.Raw(text) if text and len(text) <= LONGEST else shown(value)

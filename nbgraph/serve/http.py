@@ -147,7 +147,7 @@ class Gateway:
             wanted = wish_of(headers)
             body = await body_of(receive, headers, self.limits)
             given = request_of(body, headers)
-            kind = headers.get("content-type") or None
+            kind = (headers.get("content-type") or None) if given is body else None
             event = entering(given, scope["path"], scope["method"], headers, content_type=kind)
             if self.protocol.is_for(event.path) and (told := self.protocol.answer(event)) is not None:
                 return told

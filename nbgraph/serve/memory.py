@@ -10,12 +10,16 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from nbgraph.serve.freeze import StateError, freeze, thaw
 from nbgraph.serve.noted import Noted
+from nbgraph.streams.freeze import DICTS, UnfitError, freeze, thaw
 
 Path = tuple[Any, ...]  # (step,): what kind of state it is; (step, key) and (step, part, key): a value of it
 _GONE = object()
 log = logging.getLogger("nbgraph.serve")
+
+
+class StateError(UnfitError):
+    """A state has something in it that can't be kept."""
 
 
 class Memory:
@@ -36,7 +40,7 @@ class Memory:
         self.step, self._target = step, target
         try:
             self._first = freeze(target.state)
-        except StateError as error:
+        except UnfitError as error:
             raise self._told(error) from error
         self._form = (type(target).__qualname__, getattr(target, "state_form", None))
         self._is_kept = False  # the pages there are tell of this state
@@ -89,7 +93,7 @@ class Memory:
         try:
             reached = self._reached()
             found = list(self._whole() if reached is None else map(self._page, reached))
-        except StateError as error:
+        except UnfitError as error:
             raise self._told(error) from error
         for path, page in found:
             if page is None:
@@ -138,12 +142,12 @@ class Memory:
         """Let the step go on with that state."""
         self._top, self._parts = None, {}
         if type(state) is dict:
-            parts = {key: value for key, value in state.items() if key in self._names and isinstance(value, dict)}
+            parts = {key: value for key, value in state.items() if key in self._names and type(value) in DICTS}
             self._parts = {key: Noted(dict.items(value)) for key, value in parts.items()}
             state = self._top = Noted({**state, **self._parts})
         self._target.state = state
 
-    def _told(self, error: StateError) -> StateError:
+    def _told(self, error: UnfitError) -> StateError:
         return StateError(
             f'The state of step "{self.step}" can\'t be kept for the next worker: {error}. Let it hold plain data '
             "(numbers, texts, lists, tuples, dicts, sets, dates), and set what is not outside of `state`."

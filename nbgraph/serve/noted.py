@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from nbgraph.streams.freeze import DICTS
+
 
 class Noted(dict[Any, Any]):
     """A dict that notes which of its keys were reached for; a value that nobody reached for is as it was.
@@ -86,3 +88,6 @@ class Noted(dict[Any, Any]):
     def items(self) -> Any:
         self._note(dict.keys(self))
         return super().items()
+
+
+DICTS.add(Noted)

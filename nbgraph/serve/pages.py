@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from nbgraph.errors import NbgraphError
-from nbgraph.serve.freeze import freeze, thaw
 from nbgraph.streams.base import Broker
+from nbgraph.streams.freeze import freeze, thaw
 
 Changes = Mapping[bytes, bytes | None]  # by path; None: the page is gone
 SHORT, LONG = 2**13, 2**18  # bytes of a tail: it may always have so many, and never more

@@ -25,8 +25,9 @@ from nbgraph.serve.tally import Seen, record
 from nbgraph.serve.tracing import Tracing
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
 from nbgraph.streams.base import Broker, Delivery, Load, Message, QueueSpec
+from nbgraph.streams.freeze import UnfitError
 from nbgraph.streams.passage import Passage, current
-from nbgraph.streams.wire import UNFIT, pack, pack_or_show, unpack
+from nbgraph.streams.wire import UNFIT, pack, pack_answer, pack_or_show, unpack
 
 ENDS_WORKERS = f"it was delivered {TOGETHER + ALONE} times and never finished: it may end its worker"
 AGAIN = 1.0  # seconds until what could not be finished comes again
@@ -163,7 +164,11 @@ class Pipeline:
         return outcome.giving_back(passage.credit)
 
     async def _run(self, name: str, passage: Passage, message: Message, plan: Plan) -> Outcome:
-        event = event_of(unpack(message.body), message.key, dict(message.headers))
+        try:
+            body = unpack(message.body)
+        except UnfitError as error:  # it comes to the same each time
+            return await self._bury(message, name, str(error))
+        event = event_of(body, message.key, dict(message.headers))
         seen: list[Seen] = []
         current.set(passage)
         record.set(seen)
@@ -222,7 +227,7 @@ class Pipeline:
 
     @staticmethod
     def _told(kind: str, value: Any = None, status: int = 200) -> Outcome:
-        return Outcome(kind, pack(value), status)
+        return Outcome(kind, pack_answer(value), status)
 
     def _written(self) -> list[QueueSpec]:
         """The queues this function writes to."""

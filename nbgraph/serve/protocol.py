@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbgraph.engine.plan import Plan
-from nbgraph.errors import RequestError
+from nbgraph.errors import BodyError, RequestError
 from nbgraph.event import Event
 from nbgraph.serve.answer import BYTES, Reply, error_of, reply_of
 from nbgraph.steps.asked import asked
@@ -14,6 +14,7 @@ from nbgraph.steps.model import ModelServer
 from nbgraph.steps.repository import about, found
 from nbgraph.steps.router import Router
 from nbgraph.steps.tensor import HEADER_LENGTH, joined, parted
+from nbgraph.streams.wire import VALUES, pack_answer, unpack
 
 
 def _path(method: str, summary: str, *, is_of_model: bool = True) -> dict[str, Any]:
@@ -79,16 +80,37 @@ class Protocol:
 
 
 def request_of(body: bytes, headers: Mapping[str, str]) -> Any:
-    """The body, or the request in it where it is JSON with raw tensors behind."""
+    """The body, or the request in it where it is JSON with raw tensors behind, or the very values of a notebook."""
     length = headers.get(HEADER_LENGTH.lower())
-    return body if length is None else joined(body, length)
+    if length is not None:
+        return joined(body, length)
+    return values_of(body) if headers.get("content-type") == VALUES else body
 
 
-def reply_to(answer: Any) -> Reply:
-    """The reply to an answer; tensors that are to be raw stand behind the JSON."""
+def values_of(body: bytes) -> Any:
+    """What a notebook sent that JSON has no words for.
+
+    >>> values_of(pack_answer((1, 2)))
+    (1, 2)
+    """
+    try:
+        return unpack(body)
+    except Exception as error:  # whatever a library makes of bytes that are no table
+        raise BodyError(f"The body is declared as {VALUES} but is not: {error}") from error
+
+
+def reply_to(answer: Any, *, exactly: bool = False) -> Reply:
+    """The reply to an answer; tensors that are to be raw stand behind the JSON.
+
+    `exactly`: as values that JSON has no words for, NaN and tuples, to a caller that reads them.
+    """
     raw = parted(answer)
     if raw is None:
-        return reply_of(answer)
+        return (
+            Reply(200, VALUES, pack_answer(answer))
+            if exactly and not isinstance(answer, str | bytes | None)
+            else reply_of(answer)
+        )
     body, length = raw
     return Reply(200, BYTES, body, ((HEADER_LENGTH.lower().encode(), b"%d" % length),))
 

@@ -11,7 +11,8 @@ from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of, reply_of
 from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.protocol import refusal, reply_to
-from nbgraph.streams.wire import AnswerError
+from nbgraph.streams.freeze import UnfitError
+from nbgraph.streams.wire import VALUES, AnswerError
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -23,7 +24,7 @@ def reply_of_run(event: Event, result: Callable[[], Any]) -> Reply:
     200
     """
     try:
-        return reply_to(result())
+        return reply_to(result(), exactly=VALUES in event.headers.get("accept", ""))
     except Exception as error:
         return reply_of_error(event, error)
 
@@ -42,7 +43,7 @@ def reply_of_error(event: Event, error: Exception) -> Reply:
         return error_of(500, str(error), step=error.step, event=event.id)
     if isinstance(error, RemoteError):
         return error_of(error.status, str(error), event=event.id, **({"step": error.step} if error.step else {}))
-    if isinstance(error, AnswerError):
+    if isinstance(error, AnswerError | UnfitError):
         log.error("%s", error, extra={"event": event.id})
         return error_of(500, str(error), event=event.id)
     log.error("The graph failed outside of its steps", exc_info=error, extra={"event": event.id})

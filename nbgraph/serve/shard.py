@@ -15,11 +15,11 @@ from typing import Any
 
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import StepError
-from nbgraph.serve.freeze import StateError, freeze, thaw
-from nbgraph.serve.memory import Memory, Path
+from nbgraph.serve.memory import Memory, Path, StateError
 from nbgraph.serve.outcome import Outcome, Sent, plain_of, sent_of
 from nbgraph.serve.pages import Pages, sizes
 from nbgraph.streams.base import Broker, Delivery, QueueSpec, StaleError, TooLargeError
+from nbgraph.streams.freeze import UnfitError, freeze, thaw
 from nbgraph.streams.passage import Passage, current
 from nbgraph.streams.wire import pack
 from nbgraph.types import Clock
@@ -60,7 +60,7 @@ class Shard:
             try:
                 await self._bring(reader, delivery.turn)
                 outcome = await self._once(reader, delivery, run)
-            except (StateError, TooLargeError) as error:
+            except (UnfitError, TooLargeError) as error:
                 self._restore()
                 return await refuse(self._explained(error))
             except BaseException:

@@ -1,16 +1,19 @@
-"""Wire: values of steps as bytes, JSON for callers and MessagePack between functions."""
+"""Wire: values of steps as bytes: JSON for callers, MessagePack for answers, and the very values between functions."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from nbgraph.errors import NbgraphError
+from nbgraph.streams.freeze import UnfitError, freeze, thaw
 
+VALUES = "application/vnd.nbgraph.values"  # the content type of what `pack` writes
 SHOWN = 2000  # characters of a value that can't travel
 
 
@@ -18,7 +21,7 @@ class AnswerError(NbgraphError):
     """A body or an answer has something that JSON can't hold."""
 
 
-UNFIT = (AnswerError, TypeError, ValueError, OverflowError, RecursionError)  # what packing raises
+UNFIT = (AnswerError, UnfitError, TypeError, ValueError, OverflowError, RecursionError)  # what packing raises
 
 
 def encode(value: Any) -> bytes:
@@ -39,12 +42,36 @@ def encode(value: Any) -> bytes:
 
 
 def pack(body: Any) -> bytes:
-    """A body for the way between functions: MessagePack, which keeps bytes, dates and integer keys.
+    """A body for the way between functions, where it is what it was: a tuple, a date, an array, a table.
 
     >>> unpack(pack({"a": (1, 2), 3: b"x"}))
-    {'a': [1, 2], 3: b'x'}
+    {'a': (1, 2), 3: b'x'}
     """
-    return msgspec.msgpack.encode(body, enc_hook=plain)
+    try:
+        return freeze(body)
+    except UnfitError as error:
+        raise UnfitError(
+            f"What goes to another function has to be plain data, arrays or tables (no pickle): {error}."
+        ) from error
+
+
+def pack_answer(answer: Any) -> bytes:
+    """An answer for whoever gives it to the caller: what is Python's own stays, all else is as for `encode`.
+
+    >>> import numpy
+    >>> unpack(pack_answer({"a": (1, float("nan")), "b": numpy.arange(2)}))
+    {'a': (1, nan), 'b': [0, 1]}
+    """
+    return freeze(answer, _simpler)
+
+
+def _simpler(value: Any) -> Any:
+    """What JSON makes of a value that is not Python's own."""
+    if isinstance(value, dict | list | tuple):  # of a kind of their own
+        return dict(value) if isinstance(value, dict) else list(value)
+    if isinstance(value, float | int | str) or callable(getattr(value, "tolist", None)):
+        return plain(value)
+    return msgspec.to_builtins(value, enc_hook=plain)
 
 
 def pack_or_show(value: Any) -> bytes:
@@ -56,12 +83,57 @@ def pack_or_show(value: Any) -> bytes:
     try:
         return pack(value)
     except UNFIT:
-        return pack(repr(value)[:SHOWN])
+        return pack(shown(value))
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON, which must be able to hold it, gives back the very same value.
+
+    >>> is_json({"a": [1, None, "x"]}), is_json({"a": (1, 2)}), is_json({1: 2}), is_json([float("nan")])
+    (True, False, False, False)
+    """
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is dict:
+            waiting += item
+            waiting += item.values()
+            if not all(type(key) is str for key in item):
+                return False
+        elif kind is list:
+            waiting += item
+        elif kind is str:
+            if not item.isascii() and _has_half_pair(item):
+                return False
+        elif not (item is None or kind is int or kind is bool or (kind is float and math.isfinite(item))):
+            return False
+    return True
+
+
+def _has_half_pair(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def shown(value: Any) -> str:
+    """How a value shows itself, as far as it does.
+
+    >>> shown(object), shown("x" * 3000) == "'" + "x" * 1999
+    ("<class 'object'>", True)
+    """
+    try:
+        return repr(value)[:SHOWN]
+    except Exception:  # it is nested too deeply, or whatever a `__repr__` of the user's raises
+        return f"<{type(value).__module__}.{type(value).__qualname__}, which can't be shown>"
 
 
 def unpack(body: bytes) -> Any:
-    """The body that `pack` wrote."""
-    return msgspec.msgpack.decode(body, strict=False)
+    """The body that `pack` wrote, or the answer of `pack_answer`."""
+    return thaw(body)
 
 
 def plain(value: Any) -> Any:

@@ -30,7 +30,9 @@ class ParityView(anywidget.AnyWidget):
     told = traitlets.Dict().tag(sync=True)  # ours: how many are equal, and the first page
 
     def __init__(self, found: Any) -> None:
-        self.found = found.sort_values("equal", kind="stable")  # kept: pages are made from it
+        told = found.attrs.get("differences", {})
+        whole = found.assign(difference=[told.get(row, "") for row in found.index]) if told else found
+        self.found = whole.sort_values("equal", kind="stable")  # kept: pages are made from it
         equal = int(found["equal"].sum())
         words = f"{'all ' if equal == len(found) else ''}{equal} of {len(found)} answers are equal"
         super().__init__(told={"words": words, "isEqual": equal == len(found), "table": shown(self.found)})

@@ -10,6 +10,7 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import InvokeError
+from nbgraph.deploy.split import split
 from nbgraph.errors import DeployError
 from nbgraph.steps import Queue
 
@@ -53,6 +54,20 @@ def test_the_deployment_answers_what_the_notebook_answers(deployment):
     assert (found["equal"].all(), deployment.functions) == (True, ["orders", "rating"])
 
 
+def test_a_way_that_comes_back_to_the_first_function_is_gone_once_and_in_its_order():
+    graph = Graph("orders")
+    graph.to(add_fee).to(Queue("fees")).to(rate, function="rating").to(Queue("rates")).to("(len(event))", "size")
+    graph.step("size").to("(event * 2)", "twice", function="orders").respond()
+    moved = Graph("there and back")
+    moved.to(add_fee, function="one").to(rate, function="two").to(sorted, function="one").respond()
+    found = {}
+    for each in (graph, moved):
+        with each.deploy("process", progress=False) as running:
+            found[running.functions[0]] = (running.invoke({"amount": 1}), each.run({"amount": 1}))
+    keys = ["amount", "rate", "total"]
+    assert found == {"orders": (6, 6), "one": (keys, keys)}
+
+
 def test_a_failure_on_the_far_side_comes_home(deployment):
     with pytest.raises(InvokeError, match="negative: -3"):
         deployment.invoke({"amount": -3})
@@ -68,6 +83,18 @@ def test_functions_are_scaled_on_their_own(deployment):
     assert (three, len(deployment.status())) == (["orders", "rating", "rating", "rating"], 2)
     with pytest.raises(DeployError, match="one replica; scale the others"):
         deployment.scale("orders", 2)
+
+
+def test_packages_are_for_all_functions_or_for_one():
+    with rated().deploy("process", progress=False, requirements={"rating": ["scipy>=1.11"]}) as running:
+        files = {function.name: its["requirements.txt"] for function, its in running.recipe.projects(split(rated()))}
+    assert {name: b"scipy" in text for name, text in files.items()} == {"orders": False, "rating": True}
+
+
+@pytest.mark.parametrize("n", [0, -1, "2", 1.5, None, True])
+def test_a_number_of_workers_that_is_none_is_refused(deployment, n):
+    with pytest.raises(DeployError, match="rating"):
+        deployment.scale("rating", n)
 
 
 def test_the_numbers_of_each_function_are_its_own(deployment):

@@ -9,7 +9,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +119,14 @@ def test_a_stopped_one_leaves_nothing(graph: Graph) -> None:
     assert list(Path(tempfile.gettempdir()).glob(f"nbgraph-{deployment.name}-*")) == []
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    with pytest.raises(DeployError, match="is stopped; deploy the graph again"):
-        deployment.invoke(1)
+    asked: list[Callable[[], Any]] = [
+        lambda: deployment.invoke(1), deployment.failures, deployment.captures, lambda: deployment.scale("taxes", 1),
+        deployment.update,
+    ]  # fmt: skip
+    for ask in asked:
+        with pytest.raises(DeployError, match="is stopped; deploy the graph again"):
+            ask()
+    assert (list(deployment.status())[:2], len(deployment.metrics())) == (["function", "replica"], 0)
 
 
 def test_keys_and_ports(graph: Graph) -> None:
@@ -139,6 +145,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"host": "0.0.0.0"}, 'host="0.0.0.0" opens the graph to everyone who reaches this machine; give an api_key'),
     ({"replicas": 3}, "has one replica"),
     ({"replicas": {"taxes": 2}}, "has one replica"),
+    ({"replicas": {"nobody": 1}}, 'replicas names "nobody"; functions: taxes'),
+    ({"port": 70000}, "port=70000 is none"),
+    ({"port": "8080"}, "port='8080' is none"),
+    ({"api_key": ""}, "api_key is empty"),
+    ({"api_key": "k\nX-Other: 1"}, "no text that a header can carry"),
+    ({"timeout": 0}, "timeout=0 is no patience"),
+    ({"base_image": ""}, "base_image='' is no name of an image"),
+    ({"requirements": "numpy"}, "requirements='numpy' is no list"),
+    ({"requirements": {"nobody": ["numpy"]}}, 'requirements names "nobody"; functions: taxes'),
+    ({"autoscale": {"taxes": (1, 2, 3)}}, 'autoscale names "taxes"; functions that can be scaled: none'),
+    ({"autoscale": 4}, "autoscale=4 is no rule"),
     ({"durability": "maybe"}, "durability='maybe' is unknown"),
     ({"requirements": ["what is this"]}, 'Requirement "what is this" can\'t be read'),
 ]

@@ -12,7 +12,7 @@ from nbgraph.steps import Batch
 from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.passage import Passage, current
-from nbgraph.streams.wire import pack, unpack
+from nbgraph.streams.wire import pack, pack_answer, unpack
 
 OUT = QueueSpec("out", is_keyed=True)
 
@@ -43,7 +43,7 @@ class Worker:
             answers = await plan.aresume("in", Event(number, key="k"))
             if meanwhile is not None and self.runs == 1:
                 await meanwhile()
-            return Outcome(DONE, pack(answers.all()))
+            return Outcome(DONE, pack_answer(answers.all()))
 
         async def refuse(error):
             raise error

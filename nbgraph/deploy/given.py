@@ -1,0 +1,73 @@
+"""Given: what `graph.deploy` was told, looked at before anything is begun."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbgraph.deploy.profile import is_public
+from nbgraph.errors import DeployError
+
+EVERYWHERE = ""  # in the place of a function's name: for all of them
+
+
+def check_place(host: Any, port: Any, api_key: Any) -> None:
+    """Refuse an address or a key that nobody could use, or that opens the graph to everyone."""
+    if port is not None and not (_is_whole(port) and 0 <= port <= 65535):
+        raise DeployError(f"port={port!r} is none; expected a whole number up to 65535, or None for a free one.")
+    if api_key is not None and not (isinstance(api_key, str) and api_key.isascii() and api_key.isprintable()):
+        raise DeployError("api_key is no text that a header can carry; expected printable ASCII.")
+    if api_key is not None and (not api_key or api_key != api_key.strip()):
+        raise DeployError("api_key is empty, or has spaces around it; leave it out where callers need none.")
+    if is_public(host) and not api_key:
+        raise DeployError(
+            f'host="{host}" opens the graph to everyone who reaches this machine; give an api_key as well, or leave '
+            "`host` out to keep it to this machine."
+        )
+
+
+def check_numbers(timeout: Any, capture: Any) -> None:
+    """Refuse a patience that can't be waited, and a part that is none."""
+    if not (_is_number(timeout) and timeout > 0):
+        raise DeployError(f"timeout={timeout!r} is no patience; expected seconds above 0, such as 180.")
+    if not (_is_number(capture) and 0 <= capture <= 1):
+        raise DeployError(f"capture={capture!r} is no part of all events; expected 0 to 1, such as 0.01.")
+
+
+def check_image(base_image: Any) -> None:
+    if base_image is not None and not (isinstance(base_image, str) and base_image):
+        raise DeployError(f'base_image={base_image!r} is no name of an image, such as "python:3.11-slim".')
+
+
+def requirements_of(given: Any, functions: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What is to be installed beside what was found, by function.
+
+    >>> requirements_of(["six"], ["a", "b"]), requirements_of({"b": ["six"]}, ["a", "b"])
+    ({'': ('six',)}, {'b': ('six',)})
+    """
+    told = given if isinstance(given, Mapping) else {EVERYWHERE: given or ()}
+    for name, its in told.items():
+        if name not in functions and name != EVERYWHERE:
+            raise DeployError(f'requirements names "{name}"; functions: {", ".join(functions)}.')
+        if not isinstance(its, list | tuple | set) or not all(isinstance(one, str) for one in its):
+            raise DeployError(
+                f'requirements={given!r} is no list; expected ["scipy>=1.11"] for all functions, or '
+                '{"score": ["scipy>=1.11"]}.'
+            )
+    return {name: tuple(its) for name, its in told.items()}
+
+
+def whole(n: Any, what: str) -> int:
+    """The number, where it is a whole one."""
+    if not _is_whole(n):
+        raise DeployError(f"{what} is {n!r}; expected a whole number.")
+    return int(n)
+
+
+def _is_whole(value: Any) -> bool:
+    return not isinstance(value, bool) and hasattr(value, "__index__")
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
