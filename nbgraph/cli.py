@@ -7,13 +7,13 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nbgraph.errors import NbgraphError
-from nbgraph.event import decode
+from nbgraph.errors import NbgraphError, StepError
 from nbgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
@@ -24,8 +24,15 @@ Saved = Annotated[Path, typer.Argument(help="a saved graph (.yaml, .json), or a 
 Module = Annotated[
     Path | None, typer.Option("--module", help="the Python file that defines the handlers; default: handlers.py beside")
 ]
+Allow = Annotated[
+    list[str] | None, typer.Option(help="a module that the graph may take handlers from, as json; one for each")
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Name = Annotated[str, typer.Argument(help="a deployment's name, or its graph's")]
+Replicas = Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")]
+Autoscale = Annotated[
+    list[str] | None, typer.Option(help="FUNCTION=LEAST:MOST:TARGET, as score=1:8:100; one for each function")
+]
 
 
 @app.command()
@@ -33,12 +40,23 @@ def run(
     graph: Saved,
     body: Annotated[str, typer.Argument(help="the event's body as JSON or text; - reads lines from standard input")],
     module: Module = None,
+    allow: Allow = None,
+    as_json: Json = True,
 ) -> None:
     """Run one event, or one a line, and print each answer as JSON."""
-    loaded = load(graph, module)
-    bodies = (line.rstrip("\n") for line in sys.stdin) if body == "-" else [body]
-    for one in bodies:
-        print(json.dumps(loaded.run(decode(one)), default=str))
+    loaded = load(graph, module, allow)
+    if body != "-":
+        print(json.dumps(loaded.run(body), default=str))
+        return
+    failed = 0
+    for line in sys.stdin:
+        try:
+            print(json.dumps(loaded.run(line.rstrip("\n")), default=str), flush=True)
+        except StepError as error:  # the next event is not affected
+            failed += 1
+            print(f"nbgraph: {error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -48,13 +66,15 @@ def draw(
         Path | None, typer.Option("--to", help="an .svg, .png or .dot file; default: print an outline")
     ] = None,
     module: Module = None,
+    allow: Allow = None,
+    as_json: Json = False,
 ) -> None:
     """Draw a graph."""
-    loaded = load(graph, module)
+    loaded = load(graph, module, allow)
     if to is None:
         from nbgraph.render.text import outline
 
-        print(outline(loaded))
+        print(json.dumps(loaded.to_dict()) if as_json else outline(loaded))
         return
     if to.suffix == ".png":
         to.write_bytes(loaded.png())
@@ -62,6 +82,8 @@ def draw(
         to.write_text(loaded.svg() if to.suffix == ".svg" else loaded.dot().source, encoding="utf-8")
     else:
         raise NbgraphError(f"{to} ends in {to.suffix or 'nothing'}; expected .svg, .png or .dot.")
+    if as_json:
+        print(json.dumps({"file": str(to)}))
 
 
 @app.command()
@@ -69,14 +91,17 @@ def export(
     graph: Saved,
     folder: Annotated[Path, typer.Argument(help="where the project is written")],
     target: Annotated[str, typer.Option(help="compose, swarm, kubernetes or nuclio")] = "compose",
-    replicas: Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")] = None,
+    replicas: Replicas = None,
+    autoscale: Autoscale = None,
     registry: Annotated[str | None, typer.Option(help="where the images are pushed to and pulled from")] = None,
     module: Module = None,
+    allow: Allow = None,
     as_json: Json = False,
 ) -> None:
     """Write a graph as a project that builds and runs by itself."""
-    wanted = dict(map(_counted, replicas or ()))
-    written = load(graph, module).export(folder, target, replicas=wanted or None, registry=registry)
+    written = load(graph, module, allow).export(
+        folder, target, replicas=_counts(replicas), autoscale=_rules(autoscale), registry=registry
+    )
     told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
     print(json.dumps(told) if as_json else written)
 
@@ -89,16 +114,29 @@ def deploy(
     port: Annotated[int | None, typer.Option(help="a free one if left out")] = None,
     host: Annotated[str, typer.Option(help="others than this machine need a key: --key-file")] = "127.0.0.1",
     key_file: Annotated[Path | None, typer.Option(help="a file with the API key of callers")] = None,
-    replicas: Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")] = None,
+    replicas: Replicas = None,
+    autoscale: Annotated[
+        list[str] | None, typer.Option(help="FUNCTION=LEAST:MOST:TARGET, as score=1:8:100; of processes")
+    ] = None,
+    requirement: Annotated[list[str] | None, typer.Option(help="a package to install as well; one for each")] = None,
+    base_image: Annotated[str | None, typer.Option(help="what the images are made from")] = None,
+    durability: Annotated[str | None, typer.Option(help="sync or fast")] = None,
+    registry: Annotated[str | None, typer.Option(help="where the nodes of a Swarm pull the images from")] = None,
+    timeout: Annotated[float, typer.Option(help="seconds until all has to be ready")] = 180,
     module: Module = None,
+    allow: Allow = None,
     as_json: Json = False,
 ) -> None:
     """Host a graph; processes live as long as this command, containers on their own."""
     key = key_file.read_text().strip() if key_file is not None else None
-    wanted = dict(map(_counted, replicas or ()))
-    deployment = load(graph, module).deploy(
-        target, name=name, port=port, host=host, api_key=key, replicas=wanted or None, progress=not as_json
-    )
+    rules = _rules(autoscale)
+    if rules and target != "process":
+        raise NbgraphError("--autoscale needs somebody who stays and watches; it goes with --target process.")
+    deployment = load(graph, module, allow).deploy(
+        target, name=name, port=port, host=host, api_key=key, replicas=_counts(replicas), autoscale=rules,
+        requirements=requirement, base_image=base_image, durability=durability, registry=registry, timeout=timeout,
+        progress=not as_json,
+    )  # fmt: skip
     told = {"name": deployment.name, "url": deployment.url, "functions": deployment.functions}
     print(json.dumps(told) if as_json else f"{deployment.name} answers at {deployment.url}", flush=True)
     if target == "process":
@@ -125,23 +163,49 @@ def logs(
 
 
 @app.command()
-def scale(name: Name, function: str, replicas: int) -> None:
+def scale(name: Name, function: str, replicas: int, as_json: Json = False) -> None:
     """Run that many replicas of a function."""
-    _attached(name).scale(function, replicas)
+    deployment = _attached(name)
+    deployment.scale(function, replicas)
+    if as_json:
+        print(json.dumps({"name": deployment.name, "function": function, "replicas": replicas}))
 
 
 @app.command()
-def stop(name: Name) -> None:
+def stop(name: Name, as_json: Json = False) -> None:
     """End a deployment; events in flight are finished first."""
-    _attached(name).stop()
+    deployment = _attached(name)
+    deployment.stop()
+    if as_json:
+        print(json.dumps({"name": deployment.name, "stopped": True}))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def serve(context: typer.Context, folder: Path) -> None:
-    """Serve an exported project here, as its container would; options as of `python -m nbgraph.serve`."""
+def serve(
+    context: typer.Context,
+    graph: Saved,
+    port: Annotated[int, typer.Option(help="0 for any free one")] = 8080,
+    host: Annotated[str, typer.Option(help="others than this machine need a key: --key-file")] = "127.0.0.1",
+    key_file: Annotated[Path | None, typer.Option(help="a file with the API key of callers")] = None,
+    module: Module = None,
+    allow: Allow = None,
+    as_json: Json = False,
+) -> None:
+    """Serve a saved graph here, all of its functions; or one exported function, as its container would.
+
+    Of a function's folder all options of `python -m nbgraph.serve` are understood.
+    """
+    if not graph.is_dir():
+        if context.args:
+            raise NbgraphError(f"{' '.join(context.args)}: known only where one exported function is served.")
+        deploy(graph, "process", port=port or None, host=host, key_file=key_file, module=module, allow=allow,
+               as_json=as_json)  # fmt: skip
+        return
     from nbgraph.serve.__main__ import main as serving
 
-    raise typer.Exit(serving(["--project", str(folder), *context.args]))
+    keys = ["--key-file", str(key_file)] if key_file is not None else []
+    words = ["--project", str(graph), "--port", str(port), "--host", host, *keys, *context.args]
+    raise typer.Exit(serving(words))
 
 
 def _stay(deployment: Deployment) -> None:
@@ -154,14 +218,16 @@ def _stay(deployment: Deployment) -> None:
     deployment.stop()
 
 
-def load(path: Path, module: Path | None = None) -> Graph:
+def load(path: Path, module: Path | None = None, allow: Sequence[str] | None = None) -> Graph:
     """The graph of a file or a project's folder, its names bound in the Python file beside it."""
     if path.is_dir():
         from nbgraph.serve.project import load_project
 
         return load_project(path)
     module = module or path.with_name("handlers.py")
-    return Graph.load(path, namespace=_names(module) if module.is_file() else {})
+    if allow:
+        sys.path.insert(0, str(path.parent.absolute()))  # modules that lie beside the graph
+    return Graph.load(path, namespace=_names(module) if module.is_file() else {}, allow=allow or ())
 
 
 def _names(module: Path) -> dict[str, Any]:
@@ -173,15 +239,36 @@ def _names(module: Path) -> dict[str, Any]:
     return vars(loaded)
 
 
-def _counted(text: str) -> tuple[str, int]:
+def _counts(texts: Sequence[str] | None) -> dict[str, int] | None:
     """
-    >>> _counted("score=3")
-    ('score', 3)
+    >>> _counts(["score=3"]), _counts(None)
+    ({'score': 3}, None)
     """
-    name, _, number = text.partition("=")
-    if not number.isdigit():
-        raise NbgraphError(f"--replicas {text}: expected FUNCTION=NUMBER, such as --replicas score=3.")
-    return name, int(number)
+    found = {}
+    for text in texts or ():
+        name, _, number = text.partition("=")
+        if not number.isdigit():
+            raise NbgraphError(f"--replicas {text}: expected FUNCTION=NUMBER, such as --replicas score=3.")
+        found[name] = int(number)
+    return found or None
+
+
+def _rules(texts: Sequence[str] | None) -> dict[str, tuple[int, int, float]] | None:
+    """
+    >>> _rules(["score=1:8:100"])
+    {'score': (1, 8, 100.0)}
+    """
+    found = {}
+    for text in texts or ():
+        name, _, rule = text.partition("=")
+        try:
+            least, most, target = rule.split(":")
+            found[name] = (int(least), int(most), float(target))
+        except ValueError:
+            raise NbgraphError(
+                f"--autoscale {text}: expected FUNCTION=LEAST:MOST:TARGET, such as --autoscale score=1:8:100."
+            ) from None
+    return found or None
 
 
 def _attached(name: str) -> Deployment:

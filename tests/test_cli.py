@@ -35,6 +35,31 @@ def test_run_reads_an_event_a_line(saved):
     assert [json.loads(line) for line in done.stdout.splitlines()] == [{"twice": 2}, {"twice": 4}]
 
 
+def test_an_event_that_fails_does_not_end_those_after_it(saved):
+    done = nbgraph("run", saved, "-", "--json", stdin='{"x": 1}\n{"y": 2}\n{"x": 3}\n')
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"twice": 2}, {"twice": 6}]
+    assert (done.returncode, done.stderr) == (1, "nbgraph: Step \"double\" failed: KeyError: 'x'\n")
+
+
+def test_handlers_are_taken_from_modules_that_are_allowed(tmp_path):
+    graph = Graph("read")
+    graph.to("json.loads").to("beside.double").respond()
+    (tmp_path / "beside.py").write_text("def double(number):\n    return number * 2\n")
+    saved = graph.save(tmp_path / "graph.yaml")
+    refused = nbgraph("run", saved, '"[4]"')
+    answer = nbgraph("run", saved, '"4"', "--allow", "json", "--allow", "beside")
+    assert ("may not import" in refused.stderr, refused.returncode, answer.stdout) == (True, 1, "8\n")
+
+
+def test_draw_tells_the_graph_as_json(saved, tmp_path):
+    told = json.loads(nbgraph("draw", saved, "--json").stdout)
+    file = json.loads(nbgraph("draw", saved, "--to", tmp_path / "graph.dot", "--json").stdout)
+    assert (told == Graph.load(saved, namespace={"double": len}).to_dict(), file) == (
+        True,
+        {"file": str(tmp_path / "graph.dot")},
+    )
+
+
 def test_draw_writes_a_picture_or_an_outline(saved, tmp_path):
     nbgraph("draw", saved, "--to", tmp_path / "graph.svg")
     outline = nbgraph("draw", saved).stdout
@@ -55,6 +80,8 @@ def test_export_reaches_every_target_with_its_options(saved, tmp_path):
     assert ("minReplicas: 3" in scale, "image: registry.example.com/nbgraph/doubled:" in images) == (True, True)
     wrong = nbgraph("export", saved, tmp_path / "y", "--replicas", "many")
     assert "expected FUNCTION=NUMBER" in wrong.stderr
+    wrong = nbgraph("deploy", saved, "--autoscale", "doubled=1:2")
+    assert "expected FUNCTION=LEAST:MOST:TARGET" in wrong.stderr
 
 
 def test_what_is_wrong_is_told_in_a_line(tmp_path):
@@ -79,7 +106,8 @@ def test_a_deployment_is_looked_after_from_another_terminal(hosted):
     assert (answer, row["function"], row["state"]) == ({"twice": 8}, "doubled", "running")
     assert "info: ready" in json.loads(nbgraph("logs", "doubled", "--json").stdout)
     assert "answers callers on one port" in nbgraph("scale", "doubled", "doubled", 2).stderr
-    assert (nbgraph("stop", "doubled").returncode, command.wait(30)) == (0, 0)
+    stopped = json.loads(nbgraph("stop", "doubled", "--json").stdout)
+    assert (stopped, command.wait(30)) == ({"name": told["name"], "stopped": True}, 0)
 
 
 def test_serve_is_what_a_container_does(saved, tmp_path):
@@ -95,3 +123,16 @@ def test_serve_is_what_a_container_does(saved, tmp_path):
         answer = httpx.post(f"http://127.0.0.1:{json.loads(ready.read_text())['port']}", json={"x": 1}, trust_env=False)
         serving.terminate()
     assert (answer.json(), serving.returncode) == ({"twice": 2}, 0)
+
+
+def test_serve_runs_all_functions_of_a_saved_graph(tmp_path):
+    graph = Graph("shared")
+    graph.to("(event + 1)", "plus").to("Queue", "numbers").to("(event * 2)", "twice", function="other").respond()
+    saved = graph.save(tmp_path / "graph.yaml")
+    words = [sys.executable, "-m", "nbgraph.cli", "serve", str(saved), "--port", "0", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as serving:
+        told = json.loads(serving.stdout.readline())
+        answer = httpx.post(told["url"], json=20, trust_env=False).json()
+        scaled = json.loads(nbgraph("scale", "shared", "other", 2, "--json").stdout)
+        serving.terminate()
+    assert (told["functions"], answer, scaled["replicas"], serving.returncode) == (["shared", "other"], 42, 2, 0)

@@ -10,7 +10,7 @@ from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.docker import connect
 from nbgraph.deploy.fleet import Fleet
-from nbgraph.deploy.given import check_image, check_numbers, check_place, requirements_of
+from nbgraph.deploy.given import check_here, check_image, check_numbers, check_place, requirements_of
 from nbgraph.deploy.hosted import Hosted, Request, listening
 from nbgraph.deploy.progress import Say, told
 from nbgraph.deploy.recipe import Recipe
@@ -46,6 +46,7 @@ def deploy(
     progress: bool,
 ) -> Deployment:
     """See `Graph.deploy`."""
+    check_here()
     _check_target(target, durability, registry)
     functions = split(graph)
     wanted = replicas_of(functions, replicas, has_one_door=target != "swarm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,18 @@ from nbgraph.deploy.profile import is_public
 from nbgraph.errors import DeployError
 
 EVERYWHERE = ""  # in the place of a function's name: for all of them
+
+
+WORKER = "nbgraph.serve.__main__"
+
+
+def check_here() -> None:
+    """Refuse to deploy from a worker, whose workers would deploy again, without an end."""
+    if getattr(sys.modules["__main__"].__spec__, "name", None) == WORKER:
+        raise DeployError(
+            "A worker can't deploy. A module that a step imports calls graph.deploy as it is imported; put that below "
+            '`if __name__ == "__main__":`.'
+        )
 
 
 def check_place(host: Any, port: Any, api_key: Any) -> None:

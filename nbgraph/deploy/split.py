@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from nbgraph.engine.models import has_models
 from nbgraph.engine.remembers import remembers
 from nbgraph.errors import DeployError
 from nbgraph.graph import topology
@@ -29,7 +30,8 @@ class Function:
     """A deployable group of steps: its name, the graph of them, the queues it reads.
 
     `answers`: the step that answers the caller is here. `asks`: callers come here, and the answer may come from
-    another function. `confirms`: callers come here and are told the event's id at once.
+    another function. `confirms`: callers come here and are told the event's id at once. `models`: another function has
+    models that callers may ask about.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Function:
     answers: bool = True
     asks: bool = False
     confirms: bool = False
+    models: bool = False
 
     @property
     def is_part(self) -> bool:
@@ -47,7 +50,7 @@ class Function:
     def document(self) -> str:
         """What a worker has to know of it, as JSON."""
         told = {"function": self.name, "reads": list(self.reads), "answers": self.answers, "asks": self.asks}
-        return json.dumps({**told, "confirms": self.confirms}, indent=2) + "\n"
+        return json.dumps({**told, "confirms": self.confirms, "models": self.models}, indent=2) + "\n"
 
 
 def split(graph: Graph) -> list[Function]:
@@ -75,7 +78,8 @@ def split(graph: Graph) -> list[Function]:
             part.respond(answering)
         is_first = name == first
         asks, confirms = is_first and answering is not None, is_first and answering is None
-        functions.append(Function(name, part, tuple(cut.reads(name)), answers, asks, confirms))
+        models = is_first and any(owners[step.name] != name and has_models(graph, step) for step in graph.steps)
+        functions.append(Function(name, part, tuple(cut.reads(name)), answers, asks, confirms, models))
     return functions
 
 

@@ -88,9 +88,13 @@ class Gateway:
         if reply is not None:
             await _send(reply, send, hop.headers)
 
-    def join(self, callers: Callers) -> None:
-        """From now on other functions take part, and what is kept for callers stands where they reach it too."""
+    def join(self, callers: Callers, *, models: bool = False) -> None:
+        """From now on other functions take part, and what is kept for callers stands where they reach it too.
+
+        `models`: one of them has models that callers may ask about.
+        """
         self.runner.join(callers)
+        self.protocol.is_elsewhere = models
         self.requests.shelf = callers.shelf
 
     def close(self) -> None:
@@ -146,7 +150,7 @@ class Gateway:
         try:
             wanted = wish_of(headers)
             body = await body_of(receive, headers, self.limits)
-            given = request_of(body, headers)
+            given = request_of(body, headers) if scope["method"] == "POST" else None
             kind = (headers.get("content-type") or None) if given is body else None
             event = entering(given, scope["path"], scope["method"], headers, content_type=kind)
             if self.protocol.is_for(event.path) and (told := self.protocol.answer(event)) is not None:

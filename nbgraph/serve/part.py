@@ -10,7 +10,7 @@ class Part:
     """The queues it reads; whether the step that answers callers is in it; whether callers come to it.
 
     `asks`: callers come here, and the answer may come from another function. `confirms`: they come here and are told
-    the event's id at once.
+    the event's id at once. `models`: another function has models that callers may ask about.
     """
 
     function: str
@@ -18,3 +18,4 @@ class Part:
     answers: bool = True
     asks: bool = False
     confirms: bool = False
+    models: bool = False

@@ -37,6 +37,9 @@ PATHS = {
 }
 
 
+HEALTH = {"live": {"live": True}, "server ready": {"ready": True}}  # of the server, wherever its models are
+
+
 class Protocol:
     """What the gateway needs to know of the models in a plan; a graph without models has no such paths."""
 
@@ -50,9 +53,10 @@ class Protocol:
             self._models |= router.models
         self._only = next(iter(self._routers.values())) if len(self._routers) == 1 == len(self._own(targets)) else None
         self._name = plan.name
+        self.is_elsewhere = False  # the models are in another function, to which questions go as events do
 
     def is_for(self, path: str) -> bool:
-        return bool(self._models) and (path == "/v2" or path.startswith("/v2/"))
+        return (self.is_elsewhere or bool(self._models)) and (path == "/v2" or path.startswith("/v2/"))
 
     def loading(self) -> list[str]:
         """Models that load in the background; requests had better wait for them."""
@@ -60,12 +64,14 @@ class Protocol:
 
     def paths(self) -> dict[str, Any]:
         """The paths for models, in OpenAPI's terms."""
-        return PATHS if self._models else {}
+        return PATHS if self._models or self.is_elsewhere else {}
 
     def answer(self, event: Event) -> Reply | None:
         """The reply to a question about models; None for what the graph is to answer."""
         try:
             wanted = asked(event)
+            if not self._models:
+                return reply_of(HEALTH[wanted.operation]) if wanted.operation in HEALTH else None
             if wanted.is_about:
                 ask = self._only.about(wanted) if self._only else about(wanted, self._models, self._name)
                 return reply_of(ask)

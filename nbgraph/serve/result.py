@@ -11,6 +11,7 @@ from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of, reply_of
 from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.protocol import refusal, reply_to
+from nbgraph.streams.base import HeavyError
 from nbgraph.streams.freeze import UnfitError
 from nbgraph.streams.wire import VALUES, AnswerError
 
@@ -40,7 +41,8 @@ def reply_of_error(event: Event, error: Exception) -> Reply:
             return reply_of(error.answer)
         if isinstance(error.__cause__, RequestError):
             return refusal(error.__cause__)
-        return error_of(500, str(error), step=error.step, event=event.id)
+        status = 413 if isinstance(error.__cause__, HeavyError) else 500
+        return error_of(status, str(error), step=error.step, event=event.id)
     if isinstance(error, RemoteError):
         return error_of(error.status, str(error), event=event.id, **({"step": error.step} if error.step else {}))
     if isinstance(error, AnswerError | UnfitError):

@@ -118,7 +118,7 @@ def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline 
     )
     loop.submit(pipeline.open()).result()
     if part.asks or part.confirms:
-        gateway.join(pipeline.callers)
+        gateway.join(pipeline.callers, models=part.models)
     metrics.join(pipeline)
     return pipeline
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -124,10 +125,12 @@ def _mark(kind: type, value: Any, simpler: Simpler | None, is_odd: bool) -> Any:
             return Ext(code, freeze(plain(value), simpler))
     if simpler is not None:
         return _marked(simpler(value), simpler, is_odd)
-    for code, library in _LIBRARIES.items():
-        plain = library.plain(value)
-        if plain is not None:
-            return Ext(code, freeze(plain))
+    array, table = arrays.plain(value), tables.plain(value)
+    if array is not None:
+        return Ext(_ARRAY, freeze(array))
+    if table is not None:
+        name, content = table
+        return Ext(_TABLE, freeze([name, freeze(content)]))
     bases: tuple[Any, ...] = (int, float, str, bytes)
     for base in bases:  # of one's own or a library's, as an IntEnum: equal to what it is made of
         if isinstance(value, base):
@@ -145,7 +148,13 @@ def _unmarked(code: int, data: memoryview) -> Any:
         return plain
     if code == _PAIRS:
         return dict(map(tuple, plain))
-    return _LIBRARIES[code].value(plain) if code in _LIBRARIES else _KINDS[code][2](plain)
+    if code == _ARRAY:
+        return arrays.value(plain)
+    if code == _TABLE:
+        name, content = plain
+        import_module(name.partition(".")[0])  # first, since what is missing is told by its name
+        return tables.value(name, thaw(content))
+    return _KINDS[code][2](plain)
 
 
 def _event(fields: list[Any]) -> Event:
@@ -176,8 +185,7 @@ def _of_defaultdict(value: defaultdict[Any, Any]) -> list[Any]:
 
 
 _FACTORIES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, str, list, dict, set, tuple, bool)}
-_LIBRARIES: dict[int, Any] = {2: arrays, 15: tables}
-_INT, _PAIRS, _TEXT, _SAME = 1, 14, 16, 17
+_INT, _ARRAY, _PAIRS, _TABLE, _TEXT, _SAME = 1, 2, 14, 15, 16, 17
 _Kind = tuple[type, Callable[[Any], Any], Callable[[Any], Any]]  # the type, its plain form, and back
 _KINDS: dict[int, _Kind] = {
     3: (tuple, list, tuple),

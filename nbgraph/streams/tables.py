@@ -1,4 +1,4 @@
-"""Tables: what pandas, Polars and Arrow have of their own in plain data, and back, known by name and not imported."""
+"""Tables: what pandas and Polars have of their own in plain data, and back, known by name and not imported."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ def plain(value: Any) -> Any:
     return None if found is None else [name, found]
 
 
-def value(plain: list[Any]) -> Any:
+def value(name: str, plain: Any) -> Any:
     """What `plain` told of.
 
-    >>> value(["pandas.Timestamp", [0, "ns", "Europe/Berlin"]])
+    >>> value("pandas.Timestamp", [0, "ns", "Europe/Berlin"])
     Timestamp('1970-01-01 01:00:00+0100', tz='Europe/Berlin')
     """
-    name, found = plain
-    return _KINDS[name][1](found)
+    return _KINDS[name][1](plain)
 
 
 # --- pandas ---
@@ -141,7 +140,7 @@ def _missing(name: str) -> Any:
     return getattr(pd, name)
 
 
-# --- Polars and Arrow: their own files, which hold no code ---
+# --- Polars: its own files, which hold no code ---
 
 
 def _of_polars(frame: Any) -> bytes | None:
@@ -158,21 +157,6 @@ def _polars(plain: bytes) -> Any:
     return polars.read_ipc(BytesIO(plain))
 
 
-def _of_arrow(table: Any) -> bytes:
-    import pyarrow
-
-    file = BytesIO()
-    with pyarrow.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
-    return file.getvalue()
-
-
-def _arrow(plain: bytes) -> Any:
-    import pyarrow
-
-    return pyarrow.ipc.open_file(BytesIO(plain)).read_all()
-
-
 _KINDS: dict[str, tuple[Any, Any]] = {
     "pandas.DataFrame": (_of_frame, _frame),
     "pandas.Series": (_of_series, _series),
@@ -184,5 +168,4 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "pandas.NAType": (lambda _: "NA", _missing),
     "polars.DataFrame": (_of_polars, _polars),
     "polars.Series": (lambda series: _of_polars(series.to_frame()), lambda plain: _polars(plain).to_series()),
-    "pyarrow.Table": (_of_arrow, _arrow),
 }

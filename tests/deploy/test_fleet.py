@@ -6,13 +6,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+import numpy
 import pytest
+import tritonclient.http as triton
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import InvokeError
 from nbgraph.deploy.split import split
 from nbgraph.errors import DeployError
-from nbgraph.steps import Queue
+from nbgraph.steps import ModelRouter, ModelServer, Queue
 
 
 def add_fee(order):
@@ -83,6 +86,37 @@ def test_functions_are_scaled_on_their_own(deployment):
     assert (three, len(deployment.status())) == (["orders", "rating", "rating", "rating"], 2)
     with pytest.raises(DeployError, match="one replica; scale the others"):
         deployment.scale("orders", 2)
+
+
+class Doubled(ModelServer):
+    def load(self):
+        self.model = 2
+
+    def predict(self, body):
+        return [self.model * number for number in body["inputs"]]
+
+
+def test_models_behind_a_queue_are_asked_about_as_if_they_were_here():
+    graph = Graph("models")
+    graph.to("(event)", "same").to(Queue("asked")).to(ModelRouter(), "router", function="far").respond()
+    graph.step("router").add_route("two", Doubled)
+    given = triton.InferInput("x", [3], "INT64")
+    given.set_data_from_numpy(numpy.array([1, 2, 3]))
+    with graph.deploy("process", progress=False) as running:
+        client = triton.InferenceServerClient(running.url.removeprefix("http://"))
+        ready = (client.is_server_live(), client.is_server_ready(), client.is_model_ready("two"))
+        name, answer = client.get_model_metadata("two")["name"], client.infer("two", [given]).as_numpy("output_0")
+        missing = httpx.get(f"{running.url}/v2/models/three")
+        listed = httpx.get(f"{running.url}/v2/models").json()
+        client.close()
+    assert (ready, name, answer.tolist(), listed) == ((True,) * 3, "two", [2, 4, 6], {"models": ["two"]})
+    assert (missing.status_code, "known models: two" in missing.json()["error"]) == (404, True)
+
+
+def test_what_is_too_large_for_a_queue_is_refused_as_too_large(deployment):
+    with pytest.raises(InvokeError, match="the broker takes") as refused:
+        deployment.invoke({"amount": 1, "more": "x" * 9_000_000})
+    assert refused.value.status == 413
 
 
 def test_packages_are_for_all_functions_or_for_one():

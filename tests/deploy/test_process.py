@@ -6,6 +6,8 @@ import gc
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -221,3 +223,13 @@ def test_a_step_that_fails_to_build_is_told_from_the_log() -> None:
     assert 'The worker of "slow2" ended before it was ready' in str(failed.value)
     assert "no licence" in str(failed.value)
     assert left_behind() == before
+
+
+def test_a_module_that_deploys_when_it_is_imported_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.py").write_text(
+        "from nbgraph import Graph\nimport parts\ng = Graph('again')\n_ = g.to(parts.double).respond()\n"
+        "g.deploy('process', progress=False, timeout=20)\n"
+    )
+    (tmp_path / "parts.py").write_text("def double(body):\n    return body * 2\n\nimport pipeline\n")
+    done = subprocess.run([sys.executable, "pipeline.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "A worker can't deploy." in done.stderr) == (1, True)

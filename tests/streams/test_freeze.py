@@ -72,7 +72,7 @@ def test_a_number_of_numpy_is_pythons_own_where_there_is_none_and_a_table_says_w
     packed, table = pack(np.float64(0.5)), pack(TABLE)
     monkeypatch.setitem(sys.modules, "numpy", None)
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(UnfitError, match='"numpy", and that is not among the packages of this function'):
+    with pytest.raises(UnfitError, match='"pandas", and that is not among the packages of this function'):
         unpack(table)
     assert unpack(packed) == 0.5
 
