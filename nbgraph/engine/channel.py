@@ -12,105 +12,125 @@ from typing import Any, TypeVar
 from nbgraph.engine import loop
 
 T = TypeVar("T")
-AHEAD = 64  # items that may wait in a channel
-_Item = tuple[bool, Any]  # whether it is an item; else the error at the end, None where there was none
+AHEAD = 64  # items that may wait in a channel before the next ones are asked for
 
 
-def iterate(source: AsyncGenerator[T, None]) -> Iterator[T]:
-    """The items of an async iterator that runs on the loop thread, at most `AHEAD` of them ahead of the reader."""
-    channel = _Channel()
+class _End:
+    """Nothing more comes; `error` where the source failed."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+    def tell(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+_Parcel = list[Any] | _End
+
+
+def iterate(source: AsyncGenerator[list[T], None]) -> Iterator[T]:
+    """The items that an async iterator on the loop thread gives in lists, about `AHEAD` of them ahead of the reader."""
+    channel = _ThreadChannel()
     thread = loop.responsive()
     pumping = thread.submit(channel.pump(source))
     try:
-        while True:
-            is_item, value = channel.get()
-            if is_item:
-                yield value
-            elif value is None:
-                return
-            else:
-                raise value
+        while not isinstance(parcel := channel.get(), _End):
+            yield from parcel
+        parcel.tell()
     finally:
         pumping.cancel()
         loop.release(thread)
 
 
-async def aiterate(source: AsyncGenerator[T, None]) -> AsyncIterator[T]:
+async def aiterate(source: AsyncGenerator[list[T], None]) -> AsyncIterator[T]:
     """As `iterate`, for a reader that is itself on an event loop."""
     channel = _LoopChannel()
     thread = await loop.on_thread(loop.responsive)
     pumping = thread.submit(channel.pump(source))
     try:
-        while True:
-            is_item, value = await channel.next()
-            if is_item:
-                yield value
-            elif value is None:
-                return
-            else:
-                raise value
+        while not isinstance(parcel := await channel.get(), _End):
+            for item in parcel:
+                yield item
+        parcel.tell()
     finally:
         pumping.cancel()
         loop.release(thread)
 
 
 class _Channel:
-    """From the loop to a thread that waits for items."""
+    """The sender's side. What comes in one turn of its loop travels as one parcel: waking the reader costs more."""
 
     def __init__(self) -> None:
-        self._parcels: SimpleQueue[list[_Item]] = SimpleQueue()
-        self._packing: list[_Item] = []  # what came in this turn of the loop: it travels as one parcel
-        self._unpacked: deque[_Item] = deque()
+        self._packing: list[Any] = []
         self._sent = self._taken = 0
         self._sender: asyncio.AbstractEventLoop | None = None
         self._has_room: asyncio.Event | None = None  # while the sender waits for room
 
-    async def pump(self, source: AsyncGenerator[Any, None]) -> None:
+    async def pump(self, source: AsyncGenerator[list[Any], None]) -> None:
         self._sender = asyncio.get_running_loop()
+        end = _End()
         try:
             async with aclosing(source):
-                async for item in source:
-                    while self._size() >= AHEAD:
-                        await self._room()
-                    self._put((True, item))
-            self._put((False, None))
+                async for items in source:
+                    await self._room()
+                    self._pack(items)
         except BaseException as error:
-            self._put((False, error))
+            end = _End(error)
             if not isinstance(error, Exception):
                 raise
+        finally:
+            self._send()
+            self._deliver(end)
 
-    def get(self) -> _Item:
-        if not self._unpacked:
-            self._unpacked.extend(self._parcels.get())
-        self._taken += 1
-        self._tell_of_room()
-        return self._unpacked.popleft()
-
-    def _put(self, item: _Item) -> None:
-        """Waking the reader for each item would cost more than the item did."""
+    def _pack(self, items: list[Any]) -> None:
         assert self._sender is not None
-        self._sent += 1
-        self._packing.append(item)
-        if len(self._packing) == 1:
+        if items and not self._packing:
             self._sender.call_soon(self._send)
+        self._packing += items
 
     def _send(self) -> None:
         packed, self._packing = self._packing, []
-        self._parcels.put(packed)
+        if packed:
+            self._sent += len(packed)
+            self._deliver(packed)
+
+    def _deliver(self, parcel: _Parcel) -> None:
+        raise NotImplementedError
 
     def _size(self) -> int:
-        return self._sent - self._taken
+        return self._sent + len(self._packing) - self._taken
 
-    def _tell_of_room(self) -> None:
-        waiting = self._has_room
+    async def _room(self) -> None:
+        while self._size() >= AHEAD:
+            waiting = self._has_room = asyncio.Event()
+            if self._size() >= AHEAD:  # the reader may have taken some before it could see that we wait
+                await waiting.wait()
+
+    def _took(self, parcel: _Parcel) -> None:
+        """Told by the reader; the sender goes on, if it waits."""
+        if isinstance(parcel, _End):
+            return
+        self._taken += len(parcel)
+        waiting, self._has_room = self._has_room, None
         if waiting is not None and self._sender is not None:
             self._sender.call_soon_threadsafe(waiting.set)
 
-    async def _room(self) -> None:
-        waiting = self._has_room = asyncio.Event()
-        if self._size() >= AHEAD:  # the reader may have taken one before it could see that we wait
-            await waiting.wait()
-        self._has_room = None
+
+class _ThreadChannel(_Channel):
+    """From the loop to a thread that waits for items."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parcels: SimpleQueue[_Parcel] = SimpleQueue()
+
+    def get(self) -> _Parcel:
+        parcel = self._parcels.get()
+        self._took(parcel)
+        return parcel
+
+    def _deliver(self, parcel: _Parcel) -> None:
+        self._parcels.put(parcel)
 
 
 class _LoopChannel(_Channel):
@@ -118,26 +138,23 @@ class _LoopChannel(_Channel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._arrived: deque[_Item] = deque()
+        self._parcels: deque[_Parcel] = deque()
         self._reader = asyncio.get_running_loop()
         self._came = asyncio.Event()
         self._is_waiting = False
 
-    async def next(self) -> _Item:
-        while not self._arrived:
+    async def get(self) -> _Parcel:
+        while not self._parcels:
             self._came.clear()
             self._is_waiting = True
-            if not self._arrived:  # one may have come before the sender could see that we wait
+            if not self._parcels:  # one may have come before the sender could see that we wait
                 await self._came.wait()
         self._is_waiting = False
-        item = self._arrived.popleft()
-        self._tell_of_room()
-        return item
+        parcel = self._parcels.popleft()
+        self._took(parcel)
+        return parcel
 
-    def _put(self, item: _Item) -> None:
-        self._arrived.append(item)
+    def _deliver(self, parcel: _Parcel) -> None:
+        self._parcels.append(parcel)
         if self._is_waiting and not self._reader.is_closed():
             self._reader.call_soon_threadsafe(self._came.set)
-
-    def _size(self) -> int:
-        return len(self._arrived)

@@ -1,17 +1,17 @@
 """A Conductor: many events on their way at once through steps that allow it, all else one by one and in order.
 
-A step with `concurrency=n` is a stage: its calls run as tasks, at most n at a time. The generated code *parks* an
-event there instead of calling the step; when the call is done, and with `ordered` those before it are too, the event
-is taken up again. Where somebody watches, and where events go round in cycles, a walk does what the generated code
-does. Code outside of stages runs on one coroutine, so no other step ever sees two events at once.
+A step with `concurrency=n` is a stage: its calls run as tasks, at most n at a time, and as many events more stand ready
+to follow them without delay. The generated code *parks* an event there instead of calling the step; when the call is
+done, and with `ordered` those before it are too, the event is taken up again. Where somebody watches, and where events
+go round in cycles, a walk does what the generated code does. Code outside of stages runs on one coroutine, so no other
+step ever sees two events at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from nbgraph.engine.inlet import END, NOT_YET, Inlet
@@ -31,7 +31,7 @@ class Conductor:
 
     def __init__(self, plan: Plan, happened: asyncio.Event) -> None:
         self._plan = plan
-        self._stages = {name: Stage(step) for name, step in plan.steps.items() if step.is_stage}
+        self._stages = {name: Stage(step, happened.set) for name, step in plan.steps.items() if step.is_stage}
         self._happened = happened
         self._room = asyncio.Event()
 
@@ -40,8 +40,8 @@ class Conductor:
         return all(stage.is_ordered for stage in self._stages.values())
 
     def has_room(self) -> bool:
-        """Whether another event may enter: no stage has all the calls it may have."""
-        return all(len(stage.flights) < stage.limit for stage in self._stages.values())
+        """Whether another event may enter: no stage is full."""
+        return all(map(Stage.has_room, self._stages.values()))
 
     async def begin(self, ticket: Ticket) -> None:
         """Let an event enter and run to its stages."""
@@ -59,6 +59,7 @@ class Conductor:
         """Wait until some call is done, or an item has come, then take up all that can go on."""
         await self._happened.wait()
         self._happened.clear()
+        await asyncio.sleep(0)  # calls that were let begin do so first: the rest is done while they wait
         for stage in self._stages.values():
             while (flight := stage.landed()) is not None:
                 await self._take_up(stage, flight)
@@ -122,7 +123,7 @@ class Conductor:
         """Run generated code for the event until it is parked or done."""
         try:
             outcome = function(body, event, ticket, *more)
-            if inspect.iscoroutine(outcome):
+            if outcome is not None:
                 await outcome
         except StepError as error:
             self._fail(ticket, error)
@@ -154,11 +155,14 @@ class Conductor:
 
     def _take_off(self, stage: Stage, flight: Flight) -> None:
         flight.ticket.open += 1
-        stage.begin(flight, self._happened.set)
+        stage.begin(flight)
 
 
-async def conducted(plan: Plan, inlet: Inlet, enter: Callable[[Any], Ticket]) -> AsyncGenerator[Ticket, None]:
-    """The tickets of all items, done, in the order of the items; as they are done where a stage has no order."""
+async def conducted(plan: Plan, inlet: Inlet, enter: Callable[[Any], Ticket]) -> AsyncGenerator[list[Ticket], None]:
+    """The tickets of all items, done, in the order of the items; as they are done where a stage has no order.
+
+    They come as lists, since many calls end at once, and handing on costs more than it does to take an event up.
+    """
     conductor = Conductor(plan, inlet.happened)
     waiting: deque[Ticket] = deque()
     is_open, fault = True, None
@@ -176,23 +180,26 @@ async def conducted(plan: Plan, inlet: Inlet, enter: Callable[[Any], Ticket]) ->
                     waiting.append(enter(item))
                     if waiting[-1].error is None:
                         await conductor.begin(waiting[-1])
-                for ticket in _done(waiting, conductor.is_ordered):
-                    yield ticket
+                if is_open and not waiting[-1].open and (done := _done(waiting, conductor.is_ordered)):
+                    yield done
             if is_open or waiting:
                 await conductor.progress()
-                for ticket in _done(waiting, conductor.is_ordered):
-                    yield ticket
+                if done := _done(waiting, conductor.is_ordered):
+                    yield done
         if fault is not None:
             raise fault
     finally:
         conductor.close()
 
 
-def _done(waiting: deque[Ticket], is_ordered: bool) -> Iterator[Ticket]:
+def _done(waiting: deque[Ticket], is_ordered: bool) -> list[Ticket]:
+    """Take off what is done: from the front where there is an order."""
+    done: list[Ticket] = []
     if is_ordered:
         while waiting and not waiting[0].open:
-            yield waiting.popleft()
-        return
-    for ticket in [ticket for ticket in waiting if not ticket.open]:
+            done.append(waiting.popleft())
+        return done
+    done += [ticket for ticket in waiting if not ticket.open]
+    for ticket in done:
         waiting.remove(ticket)
-        yield ticket
+    return done

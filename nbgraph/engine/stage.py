@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,20 +17,20 @@ from nbgraph.engine.pending import Departure
 from nbgraph.engine.plan import PlanStep
 from nbgraph.engine.ticket import Ticket
 from nbgraph.event import Event
-from nbgraph.inside import Watched
+from nbgraph.inside import Entered, Watched
 from nbgraph.types import Shape
 
 
-@dataclass(eq=False, slots=True)
 class Flight:
     """A call under way: whose, with what, and the task; `departure` where a walk has made it."""
 
-    ticket: Ticket
-    body: Any
-    event: Event
-    departure: Departure | None = None
-    seconds: float = 0.0
-    task: asyncio.Future[Any] | None = None  # None as long as it waits for its turn
+    __slots__ = ("body", "context", "departure", "event", "seconds", "task", "ticket")
+
+    def __init__(self, ticket: Ticket, body: Any, event: Event, departure: Departure | None = None) -> None:
+        self.ticket, self.body, self.event, self.departure = ticket, body, event, departure
+        self.context = contextvars.copy_context()  # whichever call's end lets it begin, it is made in the event's own
+        self.seconds = 0.0
+        self.task: asyncio.Future[Any] | None = None  # None as long as it waits for its turn
 
     @property
     def has_landed(self) -> bool:
@@ -50,19 +50,24 @@ class Flight:
 class Stage:
     """The calls of one concurrent step."""
 
-    def __init__(self, step: PlanStep) -> None:
+    def __init__(self, step: PlanStep, happened: Callable[[], None]) -> None:
         self.step = step
         self.limit = step.call.concurrency or 1
         self.is_ordered = step.call.step.options.ordered
         self.flights: deque[Flight] = deque()
         self._queued: deque[Flight] = deque()
         self._under_way = 0
+        self._happened = happened
 
-    def begin(self, flight: Flight, landed: Callable[[], None]) -> None:
+    def has_room(self) -> bool:
+        """Whether another event may come: one may wait for each call under way, to follow it without delay."""
+        return len(self.flights) < 2 * self.limit
+
+    def begin(self, flight: Flight) -> None:
         """Make the call, or let it wait for its turn."""
         self.flights.append(flight)
         if self._under_way < self.limit:
-            self._start(flight, landed)
+            self._start(flight)
         else:
             self._queued.append(flight)
 
@@ -97,23 +102,29 @@ class Stage:
         """The stage's own: a step that runs a graph with a stage must not wait for its own threads."""
         return ThreadPoolExecutor(self.limit, thread_name_prefix=f"nbgraph-{self.step.name}")
 
-    def _start(self, flight: Flight, landed: Callable[[], None]) -> None:
+    def _start(self, flight: Flight) -> None:
         self._under_way += 1
-        flight.task = asyncio.get_running_loop().create_task(self._call(flight))
-        flight.task.add_done_callback(lambda _: self._next(landed))
+        flight.task = asyncio.get_running_loop().create_task(self._call(flight), context=flight.context)
+        flight.task.add_done_callback(self._next)
 
-    def _next(self, landed: Callable[[], None]) -> None:
+    def _next(self, _: asyncio.Future[Any]) -> None:
+        """A call is done: the next one begins at once, before anybody looks at what this one came to."""
         self._under_way -= 1
         while self._queued and self._under_way < self.limit:
             flight = self._queued.popleft()
             if flight.task is None:  # else it was broken off while it waited
-                self._start(flight, landed)
-        landed()
+                self._start(flight)
+        self._happened()
 
-    async def _call(self, flight: Flight) -> Any:
+    def _call(self, flight: Flight) -> Coroutine[Any, Any, Any]:
+        if flight.departure is None:
+            return self._made(flight.body, flight.event)
+        return self._watched(flight, flight.departure.move.listeners)
+
+    async def _watched(self, flight: Flight, listeners: tuple[Entered, ...]) -> Any:
         began = time.perf_counter()
         try:
-            with Watched(flight.departure.move.listeners if flight.departure is not None else ()):
+            with Watched(listeners):
                 return await self._made(flight.body, flight.event)
         finally:
             flight.seconds = time.perf_counter() - began

@@ -154,7 +154,7 @@ def _raised(outcomes: Iterator[Any]) -> Iterator[Any]:
         yield outcome
 
 
-def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[Any, None]:
+def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[list[Any], None]:
     if hasattr(source, "__aiter__"):
         inlet = LoopInlet(source)
         return _outcomes(plan, lambda: inlet, key, True, None)
@@ -172,31 +172,28 @@ def _inlet(source: Any, rows: Iterator[Any], settled: Settling | None) -> Inlet:
 
 async def _outcomes(
     plan: Plan, make: Callable[[], Inlet], key: Key, is_whole: bool, settled: Settling | None
-) -> AsyncGenerator[Any, None]:
+) -> AsyncGenerator[list[Any], None]:
+    """Answers, and errors as `_Failed`; in lists of those that come at once."""
     inlet = make()
     inlet.open()
     try:
         if not is_whole and not plan.is_staged:
             async for outcome in _given(plan, inlet, key):
-                yield outcome
+                yield [outcome]
             return
-        async for ticket in _tickets(plan, inlet, key):
-            for answer in ticket.all():
-                yield answer
-            if ticket.error is not None:
-                yield _Failed(ticket.error)
+        async for tickets in _tickets(plan, inlet, key):
+            yield [outcome for ticket in tickets for outcome in _of_ticket(ticket)]
             if settled is not None:
-                await loop.on_thread(settled.through, ticket.event)
+                for ticket in tickets:
+                    await loop.on_thread(settled.through, ticket.event)
     finally:
         inlet.close()
     released: Iterator[tuple[str, Any]] = _released(plan) if is_whole else iter(())
     for name, chunk in released:
         try:
-            found: list[Any] = (await plan.aresume(name, chunk)).all()
-            for answer in found:
-                yield answer
+            yield (await plan.aresume(name, chunk)).all()
         except StepError as error:
-            yield _Failed(error)
+            yield [_Failed(error)]
     if settled is not None:
         await loop.on_thread(settled.end)
 
@@ -212,12 +209,18 @@ async def _given(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Any, None
             yield _Failed(plan.told(error, walk.answers))
 
 
-async def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Ticket, None]:
+def _of_ticket(ticket: Ticket) -> list[Any]:
+    return ticket.all() if ticket.error is None else [*ticket.all(), _Failed(ticket.error)]
+
+
+def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[list[Ticket], None]:
     """The tickets of the events: many at once where steps are concurrent, else one after the other."""
     if plan.is_staged:
-        async for ticket in conducted(plan, inlet, lambda row: _entered(row, key)):
-            yield ticket
-        return
+        return conducted(plan, inlet, lambda row: _entered(row, key))
+    return _one_by_one(plan, inlet, key)
+
+
+async def _one_by_one(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[list[Ticket], None]:
     while (row := await inlet.next()) is not END:
         ticket = _entered(row, key)
         if ticket.error is None:
@@ -225,7 +228,7 @@ async def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Ticket,
                 ticket.extend((await plan.aanswers(ticket.event)).all())
             except StepError as error:
                 ticket.error = error
-        yield ticket
+        yield [ticket]
 
 
 def _entered(row: Any, key: Key) -> Ticket:

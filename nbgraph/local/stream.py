@@ -58,13 +58,12 @@ class _Flow:
         self._is_open = True
         self._fault: Exception | None = None
 
-    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+    async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         self._inlet.open()
         try:
             async with self._open() as session:
                 async for asked in self._all(session):
-                    for outcome in _outcomes(asked):
-                        yield outcome
+                    yield _outcomes(asked)
         finally:
             self._inlet.close()
 

@@ -1,6 +1,7 @@
 """Runs: streams, concurrency, long-lived runs, many at once, one inside another."""
 
 import asyncio
+import contextvars
 import os
 import threading
 import time
@@ -68,6 +69,22 @@ def test_no_more_calls_than_allowed_are_under_way():
     graph = Graph("g")
     graph.to(FlatMap("range(event)")).to(count, concurrency=3)
     assert (len(list(graph.stream([50, 50]))), max(most)) == (100, 3)
+
+
+def test_a_call_that_waited_for_its_turn_finds_the_context_of_its_own_event():
+    whose = contextvars.ContextVar("whose")
+
+    def note(body):
+        whose.set(body)
+        return body
+
+    async def read(body):
+        await asyncio.sleep(0.001)
+        return whose.get()
+
+    graph = graph_of(note)
+    graph.step("x").to(read, concurrency=2)
+    assert list(graph.stream(range(12))) == list(range(12))
 
 
 def test_concurrency_stays_when_somebody_watches_and_in_cycles():
