@@ -122,10 +122,17 @@ export class Stage {
     return dot;
   }
 
+  // The row of the route that a run stands before.
+  markRoute(id, route) {
+    for (const text of this.root.querySelectorAll(".nbg-route")) text.classList.remove("nbg-route");
+    const texts = route ? [...this.steps.get(id)?.group.querySelectorAll("text") ?? []] : [];
+    texts.find(text => text.textContent.trim() === route.split("/")[0])?.classList.add("nbg-route");
+  }
+
   setBreakpoints(names) {
     const wanted = new Set(names);
     for (const step of this.steps.values()) {
-      step.breaks = wanted.has(step.name);
+      step.breaks = wanted.has(step.path);
       step.dot?.setAttribute("aria-checked", String(step.breaks));
       this.label(step);
     }
