@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What a listener answers to put a value, or an error, in the place of the call, which then is not made."""
+
+    value: Any
+    error: BaseException | None = None
+
+
 Left = Callable[[Any, BaseException | None], None]  # told the result, or the error, when the call is over
-Entered = Callable[[str, Any], Left]  # told the name of what is called, and with what
+Entered = Callable[[str, Any], Left | Instead]  # told what is called, with what; may raise to end it all
 
 _watching: ContextVar[tuple[str, tuple[Entered, ...]]] = ContextVar("nbgraph_inside", default=("", ()))
 
@@ -44,21 +55,53 @@ class Watched:
         _watching.reset(self._token)
 
 
-async def told(name: str, input: Any, call: Awaitable[T]) -> T:
-    """The result of a call, which whoever watches is told of; calls inside of it have its name before theirs."""
-    path, listeners = _watching.get()
-    if not listeners:
+class Call:
+    """A call that is due: whoever watches has been told of it; calls inside of it have its name before theirs.
+
+    Where a listener has an answer of its own (`instead`), the call is not to be made.
+    """
+
+    __slots__ = ("_leaving", "_watching", "instead")
+
+    def __init__(self, name: str, input: Any) -> None:
+        path, listeners = _watching.get()
+        answers = [entered(f"{path}{name}", input) for entered in listeners]
+        self._leaving = [one for one in answers if not isinstance(one, Instead)]
+        self.instead = next((one for one in answers if isinstance(one, Instead)), None)
+        self._watching = f"{path}{name}/", listeners
+
+    async def over(self, call: Coroutine[Any, Any, T]) -> T:
+        """The result of the call, or what stands in for it."""
+        try:
+            result = await self._made(call)
+        except BaseException as error:
+            for left in self._leaving:
+                left(None, error)
+            raise
+        for left in self._leaving:
+            left(result, None)
+        return result
+
+    async def _made(self, call: Coroutine[Any, Any, T]) -> T:
+        if self.instead is not None:
+            call.close()
+            if self.instead.error is not None:
+                raise self.instead.error
+            return self.instead.value  # type: ignore[no-any-return]
+        token = _watching.set(self._watching)
+        try:
+            return await call
+        finally:
+            _watching.reset(token)
+
+
+async def told(name: str, input: Any, call: Coroutine[Any, Any, T]) -> T:
+    """The result of a call, which whoever watches is told of."""
+    if not is_watched():
         return await call
-    leaving = [entered(f"{path}{name}", input) for entered in listeners]
-    token = _watching.set((f"{path}{name}/", listeners))
     try:
-        result = await call
-    except BaseException as error:
-        for left in leaving:
-            left(None, error)
+        due = Call(name, input)
+    except BaseException:
+        call.close()
         raise
-    finally:
-        _watching.reset(token)
-    for left in leaving:
-        left(result, None)
-    return result
+    return await due.over(call)

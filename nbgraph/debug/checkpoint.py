@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -36,7 +36,7 @@ class Checkpoint:
 
     @classmethod
     def of(cls, walk: Walk, error: StepError | None, events: Sequence[Event]) -> Self:
-        bodies = {id(pending.event.body): _kept(pending.event.body) for pending in walk.waiting}
+        bodies = {id(pending.event.body): kept(pending.event.body) for pending in walk.waiting}
         return cls(
             plan=walk.plan,
             event=walk.event,
@@ -53,7 +53,7 @@ class Checkpoint:
     def restored(self, observers: Sequence[Observer]) -> tuple[Walk, StepError | None, list[Event]]:
         """A walk in this state, with the error and the events that belonged to it."""
         walk = Walk(self.plan, self.event, observers, keeps_chunks=True)
-        copies = {key: _kept(body) for key, body in self.bodies.items()}
+        copies = {key: kept(body) for key, body in self.bodies.items()}
         walk.waiting = [
             replace(pending, event=pending.event.with_body(copies[id(pending.event.body)])) for pending in self.waiting
         ]
@@ -61,12 +61,18 @@ class Checkpoint:
         walk.answers = Answers()
         walk.answers.extend(self.answers)
         walk.answers.late.extend(self.late)
-        for name, state in self.memory.items():
-            self.plan.steps[name].call.target.state = _kept(state)
+        self.recall(self.memory)
         return walk, self.error, list(self.events)
 
+    def recall(self, steps: Iterable[str]) -> None:
+        """Let these steps remember what they did then."""
+        for name in steps:
+            if name in self.memory:
+                self.plan.steps[name].call.target.state = kept(self.memory[name])
 
-def _kept(value: Any) -> Any:
+
+def kept(value: Any) -> Any:
+    """A copy, or the value itself where it can't be copied or is too big."""
     copy = snapshot(value)
     return value if isinstance(copy, Preview) else copy
 
@@ -78,4 +84,4 @@ def _twin(event: Event) -> Event:
 
 def _memory(plan: Plan) -> dict[str, Any]:
     """What steps remember between events."""
-    return {name: _kept(step.call.target.state) for name, step in plan.steps.items() if step.call.has_state}
+    return {name: kept(step.call.target.state) for name, step in plan.steps.items() if step.call.has_state}

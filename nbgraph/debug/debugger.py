@@ -1,46 +1,26 @@
-"""The Debugger: one run, made move by move, forward and back.
-
-It drives a `Walk` as any run does and looks at what waits on its stack. Before each move it keeps a checkpoint (what
-waited, what was answered, what steps remembered), so that going back is putting a checkpoint into place.
-"""
+"""The Debugger: a run that is gone through: to a step, to a breakpoint, over and out, on with other values."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from nbgraph.debug.branch import Branch
 from nbgraph.debug.breakpoint import Breakpoint, On
-from nbgraph.debug.checkpoint import Checkpoint
-from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.opening import Opening
-from nbgraph.debug.pins import Pins
+from nbgraph.debug.path import INNER, groups_of, head_of, is_in, require
 from nbgraph.debug.preview import snapshot
-from nbgraph.debug.recorder import Recorder
-from nbgraph.debug.redact import Redaction, is_dotted, restored
+from nbgraph.debug.redact import is_dotted, restored
+from nbgraph.debug.stepper import Stepper
 from nbgraph.debug.trace import Trace
-from nbgraph.engine import loop
+from nbgraph.debug.within import Within
 from nbgraph.engine.bind import predicate_of
-from nbgraph.engine.walk import Walk
-from nbgraph.errors import GraphError, NbgraphError, StepError
-from nbgraph.event import Event
+from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.graph.edge import Condition
-from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A fork: the step it was made at, the input it got, and the frames of the line that was left."""
-
-    step: str
-    input: Any
-    frames: tuple[Frame, ...]
-
-
-class Debugger:
+class Debugger(Stepper):
     """Stands before a step, or at a breakpoint, of the run of one or several events.
 
     >>> graph = Graph("shout")
@@ -53,55 +33,19 @@ class Debugger:
     """
 
     def __init__(self, graph: Graph, events: Any, *, breakpoints: Sequence[str] = ()) -> None:
-        self.graph = graph
-        self.breakpoints: dict[str, Breakpoint] = {}
+        super().__init__(graph, events)
         self.branches: list[Branch] = []
-        self.error: StepError | None = None
-        self._pins = Pins()
-        self.redaction = Redaction(graph)
-        self._keep = self.redaction.keep
-        self._recorder = Recorder(self.redaction)
-        # One for each frame: the state it started from, and how often the breakpoints had held.
-        self._done: list[tuple[Checkpoint, dict[str, int]]] = []
-        self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
         self._pausing = False
-        self._counted = False  # whether the breakpoint of the step it stands before has looked at it
-        self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
-        self._events = _several(events)
-        self._walk = self._enter(self._events.pop(0))
-        self._open = Opening()
-        weakref.finalize(self, self._open.close).atexit = False
-        self._open.tell(self._walk)
-        if isinstance(events, Failure):  # it stands before the step that failed, with what was recorded upstream
-            self._walk.stand_before(events.step, snapshot(events.input))
         for name in breakpoints:
             self.break_at(name)
 
-    # --- where it stands ---
-
-    @property
-    def current(self) -> Frame | None:
-        """The frame about to run, its input known; None when all is done.
-
-        At an `after` or `error` breakpoint it is the frame that stopped, with what came of it.
-        """
-        if self._halted is not None:
-            return self._halted
-        if not self._walk.waiting:
-            return None
-        pending = self._walk.waiting[-1]
-        visit = pending.visit or self._walk.visits.get(pending.step, 0) + 1
-        return Frame(pending.event.id, pending.step, visit, self._keep(pending.event.body))
-
-    @property
-    def finished(self) -> bool:
-        return self.current is None
+    # --- what came of it ---
 
     @property
     def answer(self) -> Any:
         """The answer of the event that runs, or ran last; None as long as nothing answered."""
         found = self._walk.answers.all()
-        if self._walk.plan.confirms and not self._walk.waiting and self.error is None:
+        if self._walk.plan.confirms and not self._walk.waiting and self._within is None and self.error is None:
             return {"id": self._walk.event.id}
         return found[0] if found else None
 
@@ -116,58 +60,35 @@ class Debugger:
         error = self.redaction.error(self.error)
         return Trace(self._recorder.frames, graph=self.graph, answer=self._keep(self.answer), error=error)
 
-    # --- moving ---
+    # --- going through it ---
 
-    def next(self) -> Frame | None:
-        """Run the step it stands before; the frame just run, with its error if it failed. None at the end."""
-        if self._halted is not None:
-            self._halted = None
-            self._begin_next_event()
-        if not self._walk.waiting:
-            return None
-        seen = {name: one.seen for name, one in self.breakpoints.items()}
-        if not self._counted:  # it stands there already: that counts as a time, and is no reason to stop
-            self._stops(self._walk.waiting[-1].step, On.BEFORE, self._walk.waiting[-1].event)
-        self._counted, self.error = False, None
-        self._walk.plan = self.graph.plan()  # code that was changed in the meantime takes effect
-        self._require_steps()
-        self._done.append((Checkpoint.of(self._walk, self.error, self._events), seen))
-        made = len(self._recorder.frames)
-        try:
-            self._complete(self._walk.advance())
-            self._complete(self._walk.settle())
-        except StepError as error:
-            self.error = error
-            self._walk.waiting.clear()
-        self._open.tell(self._walk, self.error)
-        if len(self._recorder.frames) == made:  # a step had no further result: nothing ran
-            self._done.pop()
-            return self.next()
-        frame = self._recorder.frames[made]
-        del self._undone[:1]
-        self._halt_at(frame)
-        if self._halted is None:
-            self._begin_next_event()
-        return frame
-
-    def back(self) -> Frame | None:
-        """Undo the last move; stands before that step again."""
-        if not self._done:
+    def over(self) -> Frame | None:
+        """Run what it stands before as one: a step, a router with its routes, an inner graph that begins here."""
+        current, frames = self.current, self._recorder.frames
+        if current is None or self._within is not None or self._halted is not None:
+            self.next()
             return self.current
-        self._halted, self._counted = None, False
-        checkpoint, seen = self._done.pop()
-        self._walk, self.error, self._events = checkpoint.restored(self._walk.observers)
-        for name, count in seen.items():
-            if name in self.breakpoints:
-                self.breakpoints[name].seen = count
-        self._undone.insert(0, self._recorder.frames.pop())
-        self._open.tell(self._walk)
+        last = frames[-1].step if frames and frames[-1].event_id == current.event_id else ""
+        begun = [group for group in groups_of(current.step) if not is_in(last, group)]
+        if begun:
+            self._run(lambda name: not is_in(name, begun[0]))
+        else:
+            self.next()
+        return self.current
+
+    def out(self) -> Frame | None:
+        """Run to the end of what it stands in: a router, or an inner graph; elsewhere a single step."""
+        around = self.current.step.rpartition(INNER)[0] if self.current is not None else ""
+        if around:
+            self._run(lambda name: not is_in(name, around))
+        else:
+            self.next()
         return self.current
 
     def run_to(self, step: str) -> Frame | None:
         """Run until it stands before the step; earlier breakpoints stop too. None when the step is never reached."""
-        self.graph.spec(step)
-        self._run(until=step)
+        require(self.graph, step)
+        self._run(lambda name: name == step, step)
         return self.current
 
     def resume(self) -> Any:
@@ -182,15 +103,19 @@ class Debugger:
         """From another thread: let a `resume` or `run_to` that is under way stop before its next step."""
         self._pausing = True
 
+    # --- going on otherwise ---
+
     def rerun(self, step: str) -> Frame | None:
         """Run the step again as it is coded now, on the input that was recorded; later frames become a fork."""
         indices = [index for index, frame in enumerate(self._recorder.frames) if frame.step == step]
         if not indices:
-            self.graph.spec(step)
+            require(self.graph, step)
+            head = head_of(self._walk.plan, step)
+            if head != step:
+                raise NbgraphError(f'Step "{head}" makes the call "{step}"; rerun("{head}") runs both again.')
             raise NbgraphError(f'Step "{step}" has not run yet; go there first with run_to("{step}").')
         self._fork(step, self._recorder.frames[indices[-1]].input)
-        while len(self._recorder.frames) > indices[-1]:
-            self.back()
+        self.back_to(indices[-1])
         self._undone.clear()
         return self.next()
 
@@ -198,6 +123,11 @@ class Debugger:
         """Go on with another input for the step it stands before; the line that is left is kept in `branches`."""
         if self._halted is not None:
             self.back()
+        if self._within is not None:
+            raise NbgraphError(
+                f'"{self._within.step}" gives "{self._within.name}" its input; change the input of '
+                f'"{self._within.step}", or what "{self._within.name}" gives.'
+            )
         if not self._walk.waiting:
             raise NbgraphError("The run is finished; step back() to the step whose input you want to change.")
         pending = self._walk.waiting[-1]
@@ -208,13 +138,15 @@ class Debugger:
 
     def set_output(self, value: Any) -> Frame | None:
         """Go on as if the step that ran last had given another value; the line that is left is kept in `branches`."""
+        if self._within is not None and self._within.ended:
+            return self._give(self._within, value)
         if not self._recorder.frames:
             raise NbgraphError("No step has run yet; run one with next(), then change what it gave.")
         frame = self._recorder.frames[-1]
         before = self._pins.values.copy()
         self.pin(frame.step, value)
         try:
-            self.back()
+            self.back_to(len(self._recorder.frames) - 1)
             self._fork(frame.step, frame.input)
             self.next()
         finally:
@@ -225,7 +157,7 @@ class Debugger:
 
     def break_at(self, step: str, when: Condition | None = None, hits: int = 1, on: str = "before") -> Breakpoint:
         """Stop at a step: before it, after it or on its error; where the condition holds; at every n-th time."""
-        self.graph.spec(step)
+        require(self.graph, step)
         if not isinstance(hits, int) or hits < 1:
             raise GraphError(f'The breakpoint at "{step}" has hits={hits!r}; expected a whole number of at least 1.')
         condition = predicate_of(when, self.graph.scope) if when is not None else None
@@ -239,7 +171,7 @@ class Debugger:
 
     def pin(self, step: str, value: Any) -> None:
         """Let the step give this value from now on, without running."""
-        self.graph.spec(step)
+        require(self.graph, step)
         if is_dotted(value, self.graph.redacted):
             raise NbgraphError(f'The value to pin at "{step}" has redacted fields; give what they should hold.')
         self._pins.values[step] = snapshot(value)
@@ -253,67 +185,44 @@ class Debugger:
 
     # --- inside ---
 
-    def _enter(self, event: Event) -> Walk:
-        observers = [self._pins, self._recorder, *self.graph.observers]
-        return Walk(self.graph.plan(), event, observers, keeps_chunks=True)
-
-    def _begin_next_event(self) -> None:
-        if not self._walk.waiting and self._events and self._halted is None:
-            self._walk = self._enter(self._events.pop(0))
-            self._open.tell(self._walk)
-
-    def _run(self, until: str | None = None) -> None:
+    def _run(self, until: Callable[[str], bool] = lambda name: False, aim: str = "") -> None:
         self._pausing = False
-        while self.next() is not None:
+        while self._forward(aim):
             if self._halted is not None:
                 return
             self._raise_unhandled()
             if self._pausing:
                 return
-            pending = self._walk.waiting[-1] if self._walk.waiting else None
+            pending = self._next()
             if pending is None:
                 continue
             self._counted = True
-            if self._stops(pending.step, On.BEFORE, pending.event) or pending.step == until:
+            if self._stops(*pending) or until(pending[0]):
                 return
         self._raise_unhandled()
+
+    def _forward(self, aim: str) -> bool:
+        """A move; into a step that has a breakpoint inside, or the aim. False at the end."""
+        pending = self._next() if self._halted is None else None
+        if pending is not None and any(is_in(name, pending[0]) for name in (aim, *self.breakpoints)):
+            self.into()
+            return True
+        return self.next() is not None
 
     def _raise_unhandled(self) -> None:
         if self.error is not None:
             raise self.error
 
-    def _stops(self, step: str, on: On, event: Event) -> bool:
-        found = self.breakpoints.get(step)
-        return found is not None and found.on is on and found.stops(event.body)
-
-    def _halt_at(self, frame: Frame) -> None:
-        found = self.breakpoints.get(frame.step)
-        if found is None or found.on is On.BEFORE:
-            return
-        failed = frame.error is not None
-        if (found.on is On.ERROR) == failed and found.stops(frame.input if failed else frame.output):
-            self._halted = frame
+    def _give(self, within: Within, value: Any) -> Frame | None:
+        """Go on as if the call of a step that was made last had given another value."""
+        made = within.ended[0]
+        self._halted = None
+        self._fork(made.step, made.input)
+        within.remember()
+        within.replace(value)
+        self._call(lambda key: False)
+        return self.current
 
     def _fork(self, step: str, input: Any) -> None:
         self.branches.append(Branch(step, input, (*self._recorder.frames, *self._undone)))
         self._undone.clear()
-
-    def _complete(self, coroutine: Any) -> Any:
-        return (loop.complete if self._walk.plan.is_async else loop.without_waiting)(coroutine)
-
-    def _require_steps(self) -> None:
-        for pending in self._walk.waiting:
-            if pending.step not in self._walk.plan.steps:
-                raise GraphError(
-                    f'Step "{pending.step}", which runs next, is no longer in graph "{self.graph.name}"; '
-                    "step back() to before it, or start again with graph.debug()."
-                )
-
-
-def _several(events: Any) -> list[Event]:
-    """A list made of Events only is several events; anything else is the body of one, or one Event."""
-    if isinstance(events, Failure):
-        return [entering(events.event)]
-    if isinstance(events, list) and events and all(isinstance(event, Event) for event in events):
-        return [entering(event) for event in events]
-    return [entering(events)]

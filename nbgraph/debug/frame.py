@@ -88,14 +88,14 @@ def _differences(before: Any, after: Any, path: str) -> list[tuple[str, tuple[An
             for key in keys
             for found in _differences(before.get(key, MISSING), after.get(key, MISSING), _joined(path, key))
         ]
-    return [] if _is_same(before, after) else [(path, (before, after))]
+    return [] if is_same(before, after) else [(path, (before, after))]
 
 
 def _joined(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _is_same(before: Any, after: Any) -> bool:
+def is_same(before: Any, after: Any) -> bool:
     """Equality that also arrays and DataFrames can answer."""
     if before is after:
         return True

@@ -26,40 +26,40 @@ class Recorder(Observer):
         self.frames: list[Frame] = []
         self.answer: Any = None
         self.error: StepError | None = None
-        self._redaction, self._keep = redaction, redaction.keep
+        self._redaction, self.keep = redaction, redaction.keep
         self._input: Any = None
-        self._inner: list[list[Frame]] = []
+        self.inner: list[list[Frame]] = []  # a place for each call that the running step makes itself
         self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
 
     def before(self, move: Move) -> Skip | None:
         output, copy = self._last
-        self._input = copy if output is not None and output is move.input else self._keep(move.input)
+        self._input = copy if output is not None and output is move.input else self.keep(move.input)
         inner: list[list[Frame]] = []
-        self._inner = inner
+        self.inner = inner
         move.listen(lambda route, input: self._entered(move, inner, route, input))
         return None
 
     def _entered(self, move: Move, inner: list[list[Frame]], route: str, input: Any) -> Left:
         """A call that the step makes itself; its place is that of its beginning."""
-        what = (move.event.id, f"{move.step}/{route}", move.visit, self._keep(input))
+        what = (move.event.id, f"{move.step}/{route}", move.visit, self.keep(input))
         began, place = time.perf_counter(), [Frame(*what)]  # a place of its own: routes may run on threads
         inner.append(place)
 
         def left(output: Any, error: BaseException | None) -> None:
             seconds = time.perf_counter() - began
             told = self._redaction.error(error)
-            place[0] = Frame(*what, self._keep(output), told, seconds)
+            place[0] = Frame(*what, self.keep(output), told, seconds)
 
         return left
 
     def after(self, move: Move) -> None:
-        output = self._keep(move.output)
+        output = self.keep(move.output)
         self._last = (move.output, output)
         error = self._redaction.error(move.error)
         self.frames.append(
             Frame(
                 move.event.id, move.step, move.visit, self._input, output, error, move.seconds, move.edges,
-                self._redaction.text(move.reason), move.dropped, tuple(frame for (frame,) in self._inner),
+                self._redaction.text(move.reason), move.dropped, tuple(frame for (frame,) in self.inner),
             )
         )  # fmt: skip
 

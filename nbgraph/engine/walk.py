@@ -22,7 +22,7 @@ from nbgraph.engine.pending import Departure, Pending
 from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
-from nbgraph.inside import Watched
+from nbgraph.inside import Entered, Watched
 from nbgraph.types import Shape
 
 
@@ -111,12 +111,21 @@ class Walk:
         departure = self.depart()
         if departure.is_made:
             return departure.move
-        call, event = self.plan.steps[departure.move.step].call, departure.pending.event
-        began = time.perf_counter()
+        return await self.carry_out(departure, departure.pending.event, departure.move.listeners)
+
+    async def carry_out(
+        self, departure: Departure, event: Event, listeners: tuple[Entered, ...], before: float = 0.0
+    ) -> Move:
+        """Make a call that is due and go on with what it comes to; `before` are the seconds that it had cost already.
+
+        What a listener raises that is no Exception ends the call alone: it is still due.
+        """
+        call = self.plan.steps[departure.move.step].call
+        began = time.perf_counter() - before
         try:
             by_event = call.shape in (Shape.EVENT, Shape.EVENTS)
             given = event if by_event else part(event.body, call.input_path) if call.input_path else event.body
-            with Watched(departure.move.listeners):
+            with Watched(listeners):
                 result = call.function(given)
                 if call.awaits:
                     result = await result

@@ -32,13 +32,18 @@ def finished(drawn: str, shown: View, states: Mapping[str, str], prefix: str) ->
     """The SVG with every group made ready; `states` are the states of steps by the id of their node."""
     titles = {node.id: node.title for node in shown.all_nodes()}
     titles |= {line.id: line.title for line in shown.all_lines()}
-    centred = {node.id for node in shown.all_nodes() if not node.routes and node.inner is None}
+    # How many of its texts, 0 for all: a router's routes are a list and stay at the left.
+    centred = {
+        node.id: 1 + bool(node.sublabel) + node.is_responder if node.routes else 0
+        for node in shown.all_nodes()
+        if node.inner is None
+    }
 
     def ready(match: re.Match[str]) -> str:
         id, kind, classes, shapes = match.groups()
         state = states.get(id, "idle")
         if id in centred:
-            shapes = _centred(shapes)
+            shapes = _centred(shapes, centred[id])
         if state in MARKS:
             shapes += _mark(shapes, state)
         head = f'<g id="{prefix}-{id}" class="{kind}{classes}"{_data(id, kind, classes, state)}>'
@@ -56,10 +61,10 @@ def _data(id: str, kind: str, classes: str, state: str) -> str:
     return f' data-step="{id}" data-status="{state}"' if is_step else ""
 
 
-def _centred(shapes: str) -> str:
+def _centred(shapes: str, count: int) -> str:
     """Texts round the middle of the node, so that a reader's wider font leaves it on both sides alike."""
     xs = _points(shapes)[0::2]
-    return _TEXT.sub(f'text-anchor="middle" x="{(min(xs) + max(xs)) / 2:g}"', shapes)
+    return _TEXT.sub(f'text-anchor="middle" x="{(min(xs) + max(xs)) / 2:g}"', shapes, count=count)
 
 
 def _mark(shapes: str, state: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from nbgraph.graph.code import Code
@@ -23,14 +24,26 @@ def resolved(step: Step, graph: Graph) -> Any:
 
 
 def spec_of(graph: Graph, path: str) -> tuple[Step, Graph]:
-    """A step by the name it runs under, `inner/step` for one of an inner graph; and the graph that it stands in."""
+    """A step by its path, `inner/step` in an inner graph, `router/route`; and the graph that it stands in."""
     while path not in graph:
         name, _, rest = path.partition("/")
-        inner = resolved(graph.spec(name), graph)
+        step = graph.spec(name)
+        inner = resolved(step, graph)
         if not isinstance(inner, Graph):
-            break
+            return _route(step, rest) or graph.spec(path), graph
         graph, path = inner, rest
     return graph.spec(path), graph
+
+
+def _route(step: Step, path: str) -> Step | None:
+    """A router's route, or one of the routes of that."""
+    for name in path.split("/"):
+        routes: Any = step.arguments.get("routes")
+        if not isinstance(routes, Mapping) or name not in routes:
+            return None
+        route = routes[name]
+        step = route if isinstance(route, Step) else Step(name, route)
+    return step
 
 
 def kind_of(step: Step, handler: Any) -> str:

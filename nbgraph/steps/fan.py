@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
-from nbgraph.inside import told
+from nbgraph.inside import Call
 from nbgraph.steps.branch import Branch, RouteError, completed
 from nbgraph.steps.processes import Processes
 from nbgraph.steps.worker import packed, process_of
@@ -52,8 +52,14 @@ class Fan:
 
     async def outcomes(self, taken: Sequence[Taken]) -> list[Any]:
         """As `results`, with exceptions in the places of the branches that failed."""
-        begun = [self._begin(branch, event) for branch, event in taken]
-        return [await self._end(branch, event, run) for (branch, event), run in zip(taken, begun, strict=True)]
+        begun: list[Any] = []
+        try:
+            for branch, event in taken:
+                begun.append(self._begin(branch, event))
+            return [await self._end(branch, event, run) for (branch, event), run in zip(taken, begun, strict=True)]
+        except BaseException:  # whoever watches ends it all
+            _ended(begun)
+            raise
 
     def _begin(self, branch: Branch, event: Event) -> Any:
         if branch.is_async:
@@ -63,16 +69,18 @@ class Fan:
             context = copy_context()  # who watches the router watches its routes
             return self._threads.submit(context.run, completed, branch.tried(event.with_body(event.body)))
         if branch.name in self._processes:
-            return self._processes[branch.name].submit(packed(event))
+            call = Call(branch.name, event.body)
+            return call, None if call.instead else self._processes[branch.name].submit(packed(event))
         return None
 
     async def _end(self, branch: Branch, event: Event, run: Any) -> Any:
         try:
             if run is None:
                 return await branch.tried(event)
+            if isinstance(run, tuple):
+                call, elsewhere = run
+                return await call.over(self._landed(elsewhere))
             if isinstance(run, Future):
-                if branch.name in self._processes:
-                    return await told(branch.name, event.body, self._landed(run))
                 return await asyncio.wrap_future(run) if self.is_async else run.result()
             return await run
         except Exception as error:
@@ -80,6 +88,16 @@ class Fan:
 
     async def _landed(self, run: Future[Any]) -> Any:
         return Processes.value(await asyncio.wrap_future(run) if self.is_async else run.result())
+
+
+def _ended(begun: Sequence[Any]) -> None:
+    """Wait for what runs on threads, break off the rest; nobody wants to hear what comes of it."""
+    for run in begun:
+        if isinstance(run, Future):
+            run.exception()
+        elif isinstance(run, asyncio.Future):
+            run.add_done_callback(lambda done: done.cancelled() or done.exception())
+            run.cancel()
 
 
 def executor_of(router: str, executor_type: str | None) -> Executor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nbgraph.debug.debugger import Debugger
 from nbgraph.debug.frame import Frame
+from nbgraph.debug.path import INNER, groups_of, is_there
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.graph import GraphWidget, Message
@@ -39,16 +40,16 @@ class DebugWidget(GraphWidget):
         self.watches: list[str] = []
         super().__init__(debugger.graph)
         self._remember()
-        self.breakpoints = list(debugger.breakpoints)
+        self.breakpoints = self._marked(debugger.breakpoints)
 
     def _remember(self) -> None:
         """Breakpoints and pins of a debugger before this one, as when its cell has run again."""
         debugger = self.debugger
         for name, breakpoint in self.watch.breakpoints.items():
-            if name in debugger.graph and name not in debugger.breakpoints:
+            if name not in debugger.breakpoints and is_there(debugger.graph, name):
                 debugger.breakpoints[name] = replace(breakpoint, seen=0)
         for name, value in self.watch.pins.items():
-            if name in debugger.graph and name not in debugger.pins:
+            if name not in debugger.pins and is_there(debugger.graph, name):
                 debugger.pin(name, value)
         for name, breakpoint in debugger.breakpoints.items():
             self.watch.break_at(name, breakpoint)
@@ -65,7 +66,7 @@ class DebugWidget(GraphWidget):
         elif change.is_redrawn:
             self.redraw()
         else:
-            self.breakpoints = list(self.debugger.breakpoints)
+            self.breakpoints = self._marked(self.debugger.breakpoints)
 
     def send_status(self, change: Change) -> None:
         if self.session.is_busy:
@@ -91,7 +92,7 @@ class DebugWidget(GraphWidget):
         match message.get("kind"):
             case "do":
                 given = str(message.get("text") or "")
-                self.session.do(str(message.get("what")), step, given, int(message.get("index") or 0))
+                self.session.do(str(message.get("what")), self._path(message), given, int(message.get("index") or 0))
             case "pause":
                 self.session.pause()
             case "stop":
@@ -101,7 +102,7 @@ class DebugWidget(GraphWidget):
             case "inspect" if step:
                 self._inspect(step)
             case "break" if step:
-                self._break(step, message)
+                self._break(self._path(message), message)
             case "mute":
                 for breakpoint in self.debugger.breakpoints.values():
                     breakpoint.is_muted = bool(message.get("on"))
@@ -132,9 +133,8 @@ class DebugWidget(GraphWidget):
         return {
             "busy": False,
             "stopped": self.session.is_stopped,
-            "entered": self.session.has_entered,
-            "at": self._drawn.ids.get(current.step, "") if current else "",
-            "current": moment(self.graph, current, None) if current else None,
+            "at": self._drawn.ids.get(debugger.at, ""),
+            "current": self._coming(current) if current else None,
             "frames": told,
             "skipped": len(frames) - len(told),
             "finished": debugger.finished,
@@ -142,19 +142,34 @@ class DebugWidget(GraphWidget):
             "error": printable(debugger.redaction.text(str(error)), 400) if error else "",
             "problem": self.session.problem,
             "branches": [{"step": printable(one.step, 60), "frames": len(one.frames)} for one in debugger.branches],
-            "pins": [self._drawn.ids[name] for name in debugger.pins if name in self._drawn.ids],
+            "pins": [id for id in map(self._id, debugger.pins) if id],
             "breakpoints": self._breakpoints(),
             "watches": [[text, self._watched(text, current)] for text in self.watches],
         }
 
     def _breakpoints(self) -> Message:
         return {
-            self._drawn.ids[name]: {
+            self._id(name): {
                 "when": one.text, "hits": one.hits, "on": one.on.value, "seen": one.seen, "muted": one.is_muted
             }
             for name, one in self.debugger.breakpoints.items()
-            if name in self._drawn.ids
+            if self._id(name)
         }  # fmt: skip
+
+    def _id(self, name: str) -> str:
+        """The id of a step; of a call that a step makes, its path behind the id of the step. Empty where it is gone."""
+        head = next((one for one in (name, *reversed(groups_of(name))) if one in self._drawn.ids), None)
+        return self._drawn.ids[head] + name[len(head) :] if head is not None else ""
+
+    def _path(self, message: Message) -> str:
+        """The name of the step that a message is about, or of a call within it."""
+        step, route = self._drawn.names.get(str(message.get("step")), ""), str(message.get("route") or "")
+        return f"{step}{INNER}{route}" if step and route else step
+
+    def _coming(self, current: Frame) -> Message:
+        """The frame that it stands before; `route` is the path of a call within a step."""
+        told = moment(self.graph, current, None, inside=self.debugger.inside)
+        return {**told, "route": current.step[len(self.debugger.at) + 1 :]}
 
     def _watched(self, text: str, current: Frame | None) -> Message:
         value = current.input if current is not None else self.debugger.trace.answer
@@ -179,8 +194,8 @@ class DebugWidget(GraphWidget):
         """The step's last frame; where it stands, the one about to run; a bare step where it has not run."""
         current = self.debugger.current
         indices = [index for index, frame in enumerate(self.debugger.trace.frames) if frame.step == step]
-        if current is not None and current.step == step:
-            told = moment(self.graph, current, None)
+        if current is not None and self.debugger.at == step:
+            told = self._coming(current)
         elif indices:
             told = moment(self.graph, self.debugger.trace.frames[indices[-1]], indices[-1])
         else:
@@ -200,5 +215,5 @@ class DebugWidget(GraphWidget):
             self.watch.break_at(step, self.debugger.breakpoints.get(step))
         except Exception as error:  # a condition that does not parse
             self.session.problem = printable(str(error), 400)
-        self.breakpoints = list(self.debugger.breakpoints)
+        self.breakpoints = self._marked(self.debugger.breakpoints)
         self.refresh()

@@ -49,7 +49,12 @@ class Drawn:
         self._lines = {(line.source, line.target): line.id for line in shown.all_lines()}
         self.titles = {line.id: line.title for line in shown.all_lines()}
         steps = [
-            {"id": node.id, "name": printable(node.name, 200), "type": node.kind}
+            {
+                "id": node.id,
+                "name": printable(node.name, 200),
+                "type": node.kind,
+                "path": printable(self.names.get(node.id, node.name), 200),
+            }
             for node in shown.all_nodes()
             if node.kind != "any"
         ]

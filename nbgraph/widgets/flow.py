@@ -82,18 +82,25 @@ class Progress:
     def __init__(self) -> None:
         self._total: int | None = None
         self._done = 0
-        self._began = time.monotonic()
+        self._began = self._last = time.monotonic()
         self._is_stream = False
 
     def begin(self, total: int | None) -> None:
-        self._total, self._done, self._began, self._is_stream = total, 0, time.monotonic(), True
+        self._total, self._done, self._is_stream = total, 0, True
+        self._began = self._last = time.monotonic()
+
+    def entered(self) -> None:
+        """An event comes: behind the last one of a stream it is another run's."""
+        if self._total is not None and self._done >= self._total:
+            self._is_stream = False
 
     def done(self) -> None:
         self._done += 1
+        self._last = time.monotonic()
 
     def told(self) -> dict[str, Any] | None:
         """For a view; nothing as long as no stream was read."""
         if not self._is_stream:
             return None
-        seconds = time.monotonic() - self._began
+        seconds = self._last - self._began
         return {"done": self._done, "total": self._total, "rate": round(self._done / max(seconds, 1e-6))}

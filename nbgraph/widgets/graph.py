@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import anywidget
@@ -59,7 +59,7 @@ class GraphWidget(anywidget.AnyWidget):
         whole = Drawn(graph, "LR") if len(graph.steps) <= OPEN else None
         self.closed: set[str] = set() if whole else set(foldable(view(graph)))
         self._drawn = whole or Drawn(graph, "LR", self.closed)
-        super().__init__(picture=self._drawn.data, breakpoints=list(self.watch.breakpoints))
+        super().__init__(picture=self._drawn.data, breakpoints=self._marked(self.watch.breakpoints))
         self._handlers = Handlers(graph)
         self._rendered: Any = None  # an output area, for the value that is shown as a cell would
         self._deployed: anywidget.AnyWidget | None = None  # the view of what was deployed from here
@@ -124,8 +124,13 @@ class GraphWidget(anywidget.AnyWidget):
         if change.is_redrawn:
             self.redraw()
             return
-        self.breakpoints = list(self.watch.breakpoints)
+        self.breakpoints = self._marked(self.watch.breakpoints)
         self.send_status(change)
+
+    @staticmethod
+    def _marked(names: Iterable[str]) -> list[str]:
+        """Steps that have a breakpoint, as the picture names them."""
+        return [printable(name, 200) for name in names]
 
     def send_status(self, change: Change) -> None:
         lines = {self._drawn.line(*ends): count for ends, count in change.lines.items()}

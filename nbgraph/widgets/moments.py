@@ -18,8 +18,13 @@ from nbgraph.widgets.rich import is_rich
 LISTED = 2_000  # frames that the slider reaches; of a longer run the last ones
 
 
-def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None = None) -> dict[str, Any]:
-    """One frame in full: what went in and out, what changed, the error, the code. `index` is None for one to come."""
+def moment(
+    graph: Graph, frame: Frame, index: int | None, compared: Frame | None = None, inside: Sequence[Frame] = ()
+) -> dict[str, Any]:
+    """One frame in full: what went in and out, what changed, the error, the code. `index` is None for one to come.
+
+    `inside` are the calls that the step it stands in has made so far.
+    """
     is_to_come = index is None and frame.error is None
     return {
         "name": printable(frame.step, 200),
@@ -39,7 +44,7 @@ def moment(graph: Graph, frame: Frame, index: int | None, compared: Frame | None
         "code": code_of(graph, frame.step),
         "facts": {},
         "reason": printable(frame.reason, 400),
-        "inside": [_inner(one) for one in frame.inner],
+        "inside": [_inner(one) for one in (*frame.inner, *inside)],
         "seconds": frame.seconds,
         "goes": [printable(name, 80) for name in frame.edges],
         "dropped": frame.dropped,
@@ -91,7 +96,7 @@ def records(debugger: Debugger) -> dict[str, Record]:
     for name in debugger.pins:
         found.setdefault(name, Record()).state = "pinned"
     if debugger.current is not None:
-        found.setdefault(debugger.current.step, Record()).state = "paused"
+        found.setdefault(debugger.at, Record()).state = "paused"
     return found
 
 

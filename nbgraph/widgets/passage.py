@@ -45,6 +45,7 @@ class Passage:
             "steps": len(self.stops),
             "ms": self.milliseconds,
             "error": self.error,
+            "handled": next((stop.error for stop in self.stops if stop.error), ""),
             "last": printable(self.stops[-1].step, 80) if self.stops else "",
         }
 

@@ -47,7 +47,9 @@ class Record:
     output: Shown | None = None
 
     def begin(self, move: Move, input: Shown | None) -> None:
-        self.active += 1
+        last, call = self.last, (move.event.id, move.visit)
+        is_again = last is not None and (last.event.id, last.visit) == call and last.seconds == 0.0 and self.active > 0
+        self.active += not is_again  # a debugger that went into the step came back and begins it once more
         self.last, self.input, self.output, self.inside = move, input, None, []
 
     def end(self, move: Move, output: Shown | None, note: str = "") -> None:

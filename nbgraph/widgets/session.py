@@ -12,7 +12,6 @@ from nbgraph.debug.debugger import Debugger
 from nbgraph.debug.frame import Frame
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.graph.scope import Scope
-from nbgraph.render.view import INNER
 from nbgraph.widgets.record import first_line
 
 
@@ -34,7 +33,6 @@ class Session:
         self.problem = ""
         self.is_busy = False
         self.is_stopped = False
-        self.has_entered = False  # the last move went into a step that calls others: its routes are to be seen
         self._changed = changed
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="nbgraph-debug")
 
@@ -59,7 +57,7 @@ class Session:
     def _carry_out(self, what: str, step: str, text: str, index: int) -> None:
         if self.is_stopped:
             return
-        self.problem, self.is_busy, self.has_entered = "", True, False
+        self.problem, self.is_busy = "", True
         self._changed()
         try:
             self._move(what, step, text, index)
@@ -79,16 +77,17 @@ class Session:
             case "next":
                 debugger.next()
             case "into":
-                frame = debugger.next()
-                self.has_entered = frame is not None and bool(frame.inner)
-            case "over" | "out":
-                self._leave_group()
+                debugger.into()
+            case "over":
+                debugger.over()
+            case "out":
+                debugger.out()
             case "back":
                 debugger.back()
             case "start":
-                self._back_to(0)
+                debugger.back_to(0)
             case "to":
-                self._back_to(index)
+                debugger.back_to(index)
             case "continue":
                 debugger.resume()
             case "run_to":
@@ -96,7 +95,7 @@ class Session:
             case "rerun":
                 debugger.rerun(step)
             case "output":
-                debugger.set_output(value_of(text, debugger.trace.frames[-1].output, debugger.graph.scope))
+                debugger.set_output(value_of(text, _output(debugger.last), debugger.graph.scope))
             case "input":
                 debugger.set_input(value_of(text, _input(debugger.current), debugger.graph.scope))
             case "pin":
@@ -104,24 +103,8 @@ class Session:
             case "unpin":
                 debugger.unpin(step)
 
-    def _leave_group(self) -> None:
-        """Over an inner graph as one, or out of the one it stands in; elsewhere a single step."""
-        current = self.debugger.current
-        if current is None:
-            return
-        group = current.step.rpartition(INNER)[0] if INNER in current.step else ""
-        self.debugger.next()
-        while group and (now := self.debugger.current) is not None and now.step.startswith(f"{group}{INNER}"):
-            if self.debugger.error is not None:
-                return
-            self.debugger.next()
-
-    def _back_to(self, index: int) -> None:
-        while len(self.debugger.trace.frames) > index:
-            self.debugger.back()
-
     def _pin(self, step: str, text: str) -> None:
-        frames = self.debugger.trace.by_step(step)
+        frames = _calls(self.debugger, step)
         last = frames[-1].output if frames else None
         if not text and not frames:
             raise NbgraphError(f'Step "{step}" has not run yet, so there is no output to pin; give a value for it.')
@@ -142,6 +125,16 @@ def value_of(text: str, current: Any, scope: Scope) -> Any:
         return json.loads(text)
     except ValueError:
         return eval(text.strip(), dict(scope.namespace), {"event": current})
+
+
+def _calls(debugger: Debugger, step: str) -> list[Frame]:
+    """The calls of a step, or of a route, so far."""
+    made = [one for frame in debugger.trace.frames for one in (frame, *frame.inner)]
+    return [one for one in (*made, *debugger.inside) if one.step == step]
+
+
+def _output(frame: Frame | None) -> Any:
+    return None if frame is None else frame.output
 
 
 def _input(frame: Frame | None) -> Any:

@@ -171,6 +171,7 @@ class Watch(Observer):
             if not self._is_moving(PAUSE):
                 self._forget_states()
             self._under_way += 1
+            self.progress.entered()
             self._moved = time.monotonic()
             self.passages.began(event.id)
         self._pulse.request()

@@ -277,6 +277,8 @@ def test_the_progress_of_a_stream_is_shown(view):
     host = view(graph)
     assert len(list(graph.stream(range(1000)))) == 1000
     host.page.locator(".nbg-progress", has_text="1,000 of 1,000 events").wait_for()
+    graph.run("another")
+    host.page.locator(".nbg-progress").wait_for(state="hidden")
 
 
 def test_what_a_routers_routes_got_and_gave(view):
@@ -403,3 +405,27 @@ def test_a_large_graph_is_folded_and_opened_by_a_click(view):
     page.get_by_role("button", name="Fold").click()
     page.wait_for_function("() => document.querySelectorAll('[data-step]').length === 200")
     assert (folds, opened) == (6, 45)
+
+
+def test_a_table_wider_than_the_panel_leaves_the_picture_its_room(view):
+    graph = Graph("wide")
+    graph.to(lambda body: pandas.DataFrame([{f"column number {n}": n for n in range(30)}]), "table")
+    host = view(graph)
+    graph.run(1)
+    host.page.locator('[data-step][aria-label^="table "]').click()
+    host.page.wait_for_selector(".nbg-panel table")
+    widths = [host.page.locator(one).bounding_box()["width"] for one in (".nbg-stage", ".nbg-panel", ".nbg-root")]
+    host.page.get_by_role("tab", name="diff").click()
+    host.page.wait_for_selector(".nbg-diff")
+    widths.append(host.page.locator(".nbg-diff").bounding_box()["width"])
+    assert (widths[0] > 500, widths[1] <= 380, widths[2] <= 1100, widths[3] <= 380) == (True, True, True, True), widths
+
+
+def test_a_step_that_failed_says_so_in_the_list_of_events(view):
+    graph = fraud()
+    host = view(graph)
+    graph.run({"amount": 99})
+    host.page.get_by_role("button", name="Events: List the last events").click()
+    row = host.page.locator(".nbg-events button")
+    row.wait_for()
+    assert row.text_content().partition("steps")[2].strip() == "handled: ValueError: no mail server"

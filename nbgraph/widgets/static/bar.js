@@ -13,7 +13,7 @@ export function pictureBar(model, stage, spoken, ...more) {
     model.set("direction", model.get("direction") === "LR" ? "TB" : "LR");
     model.save_changes();
   };
-  const layers = element("select", { "aria-label": "Figures shown", onchange: event => {
+  const layers = element("select", { "aria-label": "Figures shown", title: "Figures under the steps; latency: p50 / p95", onchange: event => {
     stage.layer = event.target.value;
     stage.repaint();
   } }, ...["counts", "latency", "throughput", "none"].map(name => element("option", { value: name }, name)));
@@ -23,7 +23,7 @@ export function pictureBar(model, stage, spoken, ...more) {
     table.toggle(isOpen);
     event.currentTarget.setAttribute("aria-pressed", String(isOpen));
   }, { "aria-pressed": "false" });
-  const save = element("select", { "aria-label": "Save the picture", onchange: event => {
+  const save = element("select", { "aria-label": "Save the picture", title: "Save the picture", onchange: event => {
     model.send({ kind: "save", as: event.target.value });
     event.target.value = "";
   } }, element("option", { value: "" }, "save…"), ...["svg", "png", "html", "dot"].map(name => element("option", { value: name }, name.toUpperCase())));

@@ -86,16 +86,14 @@ function render({ model, el }) {
     forks.replaceChildren(element("option", { value: "main" }, "this line"), ...now.branches.map((fork, index) =>
       element("option", { value: String(index) }, `fork ${index + 1}: left at ${fork.step}, ${fork.frames} frames`)));
     const name = stage.steps.get(now.at)?.name;
-    const words = now.stopped ? "stopped" : now.error ? now.error : now.finished ? "finished" : `stands before ${name}, visit ${now.current.visit}`;
+    const place = now.current?.route ? `${now.current.route} in ${name}` : name;
+    const words = now.stopped ? "stopped" : now.error ? now.error : now.finished ? "finished"
+      : now.current.index === null && !now.current.error && now.current.output === null ? `stands before ${place}, visit ${now.current.visit}` : `stands after ${place}, visit ${now.current.visit}`;
     standing.textContent = words;
     standing.classList.toggle("nbg-bad", Boolean(now.error));
     spoken.textContent = words;
     const last = now.frames.at(-1);
-    if (now.entered) {
-      tab = "routes";
-      draft(now.frames.length - 1);
-      send("frame", { index: now.frames.length - 1 + now.skipped });
-    } else if (now.frames.length > before.frames.length && (now.finished || now.current?.error)) {
+    if (now.frames.length > before.frames.length && (now.finished || now.current?.error)) {
       tab = now.error || now.current?.error ? "error" : "output";
       draft(now.frames.length);
       send("frame", { index: now.frames.length - 1 + now.skipped });
@@ -107,6 +105,7 @@ function render({ model, el }) {
     const at = stage.steps.get(now.at || last?.[0]);
     if (at) stage.camera.reveal(at.box);
     for (const step of stage.steps.values()) step.group.classList.toggle("nbg-at", step.id === now.at);
+    stage.markRoute(now.at, now.current?.route);
     watches.replaceChildren(...watchView(now.watches, texts => send("watch", { texts })));
   };
 
@@ -114,18 +113,18 @@ function render({ model, el }) {
 
   const inputView = message => {
     const parts = [wholeView(message, "input")];
-    if (message.index === null && !now.finished && !now.busy && message.step === now.at) {
+    if (message.index === null && !message.route && !now.finished && !now.busy && message.step === now.at) {
       parts.push(editor("Change the input and go on from here", message.text, "Python; event is the value as it is", text => move("input", { text })));
     }
     return element("div", {}, ...parts);
   };
   const outputView = message => {
-    const isPinned = now.pins.includes(message.step);
+    const isPinned = now.pins.includes(message.route ? `${message.step}/${message.route}` : message.step);
     const parts = [message.output || !message.error ? wholeView(message, "output") : element("p", { class: "nbg-none" }, "none: the step failed")];
-    const pin = text => move("pin", { step: message.step, text });
+    const pin = text => move("pin", { step: message.step, route: message.route, text });
     parts.push(element("p", { class: "nbg-acts" },
       message.index !== null && message.output ? button("Pin this output", "The step gives this value from now on, without running", () => pin("")) : null,
-      isPinned ? button("Unpin", "Let the step run again", () => move("unpin", { step: message.step })) : null));
+      isPinned ? button("Unpin", "Let the step run again", () => move("unpin", { step: message.step, route: message.route })) : null));
     if (message.index !== null && message.index === now.frames.length + now.skipped - 1) {
       parts.push(editor("Change the output and go on from here", message.gave, "Python; event is the output as it is", text => move("output", { text })));
     }
@@ -133,17 +132,17 @@ function render({ model, el }) {
     return element("div", {}, ...parts);
   };
   const breakpointView = message => {
-    const found = now.breakpoints[message.step];
+    const found = now.breakpoints[message.route ? `${message.step}/${message.route}` : message.step];
     const when = element("input", { type: "text", value: found?.when ?? "", placeholder: "event[\"p\"] > 0.9", "aria-label": "Condition" });
     const hits = element("input", { type: "number", min: "1", value: String(found?.hits ?? 1), "aria-label": "Stop at every n-th time" });
     const at = element("select", { "aria-label": "When to look" }, ...["before", "after", "error"].map(name =>
       element("option", { value: name, selected: name === found?.on }, name === "error" ? "on its error" : `${name} it runs`)));
     for (const field of [when, hits]) field.addEventListener("keydown", event => event.stopPropagation());
-    const set = () => send("break", { step: message.step, on: true, when: when.value, hits: hits.value, at: at.value });
+    const set = () => send("break", { step: message.step, route: message.route, on: true, when: when.value, hits: hits.value, at: at.value });
     return element("div", { class: "nbg-form" },
       element("label", {}, "Stop ", at), element("label", {}, "where ", when), element("label", {}, "every n-th time: ", hits),
       element("p", { class: "nbg-acts" }, button(found ? "Change" : "Set", "Set the breakpoint", set),
-        found ? button("Clear", "Clear the breakpoint", () => send("break", { step: message.step, on: false })) : null),
+        found ? button("Clear", "Clear the breakpoint", () => send("break", { step: message.step, route: message.route, on: false })) : null),
       found ? element("p", { class: "nbg-hint" }, `The condition held ${found.seen} times so far.`) : null);
   };
 
@@ -189,8 +188,8 @@ function movesBar(selected, move, send) {
   const back = button("◀ Back", "Undo the last move  [", () => move("back"));
   const next = button("Next ▶", "Run the next step  ]", () => move("next"));
   const over = button("Over", "Run the next step; an inner graph or a router as one  F10", () => move("over"));
-  const into = button("Into", "Run the next step of an inner graph; of a router show what each route got and gave  F11", () => move("into"));
-  const out = button("Out", "Run to the end of this inner graph  Shift+F11", () => move("out"));
+  const into = button("Into", "Into a router: stand before each of its routes; into an inner graph: run its next step  F11", () => move("into"));
+  const out = button("Out", "Run to the end of this router or inner graph  Shift+F11", () => move("out"));
   const resume = button("Continue", "Run to the next breakpoint  F8", () => move("continue"), { class: "nbg-main-act" });
   const pause = button("Pause", "Stop before the next step  F8", () => send("pause"), { hidden: true });
   const to = button("Run to step", "Run until it stands before the step that is chosen in the picture", () => move("run_to", { step: selected() }));
@@ -200,7 +199,7 @@ function movesBar(selected, move, send) {
   const forward = [next, over, into, out, resume, to];
   const update = now => {
     for (const one of forward) block(one, now.busy || now.stopped || now.finished);
-    for (const one of [start, back, again]) block(one, now.busy || now.stopped || !now.frames.length);
+    for (const one of [start, back, again]) block(one, now.busy || now.stopped || !(now.frames.length || now.current?.route));
     block(stop, now.stopped);
     pause.hidden = !now.busy;
     resume.hidden = Boolean(now.busy);

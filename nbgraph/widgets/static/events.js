@@ -22,12 +22,17 @@ export class EventList {
 
   show(panel, rows, close) {
     this.list.replaceChildren(...rows.map(row => element("li", {}, button(
-      `${row.ms === null ? "…" : `${row.ms} ms`}  ${row.steps} steps  ${row.error || (row.failed ? "handled error" : row.last)}`,
+      `${short(row.id)}  ${row.ms === null ? "…" : `${row.ms} ms`}  ${row.steps} steps  ${row.error || (row.failed ? `handled: ${row.handled}` : row.last)}`,
       `Event ${row.id}`, () => this.open(row.id), { class: row.failed ? "nbg-bad" : "" }))));
     if (!rows.length) this.list.replaceChildren(element("li", { class: "nbg-none" }, "no events"));
     const isOpen = panel.contains(this.head);
     if (!isOpen) framed(panel, "Last events", close, this.head, this.list);
   }
+}
+
+// Of a long id the end, in which ids of one run differ.
+function short(id) {
+  return id.length > 14 ? `…${id.slice(-9)}` : id;
 }
 
 // One event: each step with its input and output, in the order they ran.
@@ -38,7 +43,7 @@ export function showWay(panel, { id, stops }, close, back) {
 }
 
 export function showLine(panel, { title, rows }, close, open) {
-  const parts = rows.map(row => element("details", {}, element("summary", {}, row.reason || "always followed"), kept(row.output),
+  const parts = rows.map(row => element("details", {}, element("summary", {}, `${short(row.id)}  ${row.reason || "always followed"}`), kept(row.output),
     button("The whole event", `Event ${row.id}`, () => open(row.id))));
   framed(panel, title, close, ...parts, rows.length ? null : element("p", { class: "nbg-none" }, "No event went along here yet."));
 }

@@ -30,7 +30,7 @@ function render({ model, el }) {
     events.ask();
   };
   const below = element("section", { class: "nbg-below", "aria-label": "Deployment", hidden: true });
-  const deploy = element("select", { "aria-label": "Deploy the graph", onchange: event => {
+  const deploy = element("select", { "aria-label": "Deploy the graph", title: "Host this graph in processes or in containers", onchange: event => {
     model.send({ kind: "deploy", target: event.target.value });
     event.target.value = "";
   } }, element("option", { value: "" }, "deploy…"), ...["process", "docker"].map(name => element("option", { value: name }, name)));

@@ -80,7 +80,12 @@ function diffView({ diff, compared }) {
   return element("table", { class: "nbg-diff" },
     element("thead", {}, element("tr", {}, ...head.map(name => element("th", { scope: "col" }, name)))),
     element("tbody", {}, ...diff.map(([path, before, after]) => element("tr", {}, element("th", { scope: "row" }, path),
-      element("td", { class: "nbg-was" }, valueView(before, false)), element("td", { class: "nbg-is" }, valueView(after, false))))));
+      element("td", { class: "nbg-was" }, folded(before)), element("td", { class: "nbg-is" }, folded(after))))));
+}
+
+// In a narrow column a table is opened on request.
+function folded(shown) {
+  return shown?.kind === "table" ? element("details", {}, element("summary", {}, shown.text), valueView(shown)) : valueView(shown, false);
 }
 
 function listView(facts) {

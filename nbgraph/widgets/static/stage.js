@@ -3,8 +3,12 @@ import { Camera } from "./camera.js";
 import { around, nearest, pointOn, shape } from "./shapes.js";
 import { element } from "./values.js";
 
+function rounded(number) {
+  return number >= 100 ? Math.round(number) : Number(number.toPrecision(2));
+}
+
 function milliseconds(number) {
-  return `${number >= 100 ? Math.round(number) : Number(number.toPrecision(2))} ms`;
+  return `${rounded(number)} ms`;
 }
 
 // The words of a step, which its spoken name begins with as its seen one does; those in full are a tip on its border.
@@ -122,10 +126,17 @@ export class Stage {
     return dot;
   }
 
+  // The row of the route that a run stands before.
+  markRoute(id, route) {
+    for (const text of this.root.querySelectorAll(".nbg-route")) text.classList.remove("nbg-route");
+    const texts = route ? [...this.steps.get(id)?.group.querySelectorAll("text") ?? []] : [];
+    texts.find(text => text.textContent.trim() === route.split("/")[0])?.classList.add("nbg-route");
+  }
+
   setBreakpoints(names) {
     const wanted = new Set(names);
     for (const step of this.steps.values()) {
-      step.breaks = wanted.has(step.name);
+      step.breaks = wanted.has(step.path);
       step.dot?.setAttribute("aria-checked", String(step.breaks));
       this.label(step);
     }
@@ -160,7 +171,7 @@ export class Stage {
     for (const id in this.known.lines) this.paintLine(id, this.known.lines[id]);
   }
 
-  paintStep(id, [state, count, errors, middle, , rate, note, level]) {
+  paintStep(id, [state, count, errors, middle, slow, rate, note, level]) {
     const step = this.steps.get(id);
     if (!step) return;
     if (step.state !== state) {
@@ -172,9 +183,9 @@ export class Stage {
     const heat = place ? { 3: middle, 5: rate }[place] / Math.max(1e-9, ...Object.values(this.known.steps).map(line => line[place])) : 0;
     if (heat !== (step.heat ?? 0)) step.group.style.setProperty("--nbg-heat", `${Math.round(heat * 55)}%`);
     step.heat = heat;
-    const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? milliseconds(middle) : "", throughput: rate ? `${rate >= 10 ? Math.round(rate) : rate}/s` : "" };
+    const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? `${rounded(middle)} / ${milliseconds(slow)}` : "", throughput: rate ? `${rate >= 10 ? Math.round(rate) : rate}/s` : "" };
     const isUrgent = note && ["failed", "waiting", "paused"].includes(state);
-    this.note(step, isUrgent ? note : figures[this.layer] || note, state === "failed" && note);
+    this.note(step, isUrgent ? note : figures[this.layer] || note, (state === "failed" && note) || (this.layer === "counts" && errors));
     this.gauge(step, level);
     step.figures = [state, count, errors, middle, note];
     step.isHeld = state === "paused";
@@ -211,7 +222,8 @@ export class Stage {
       const { x, y, width, height } = step.box;
       step.small = this.overlay.appendChild(shape("text", { class: "nbg-note", x: x + width / 2, y: y + height + 12, "aria-hidden": "true" }));
     }
-    step.small.textContent = text.length > 38 ? `${text.slice(0, 37)}…` : text;
+    const room = Math.max(16, Math.floor((step.box.width + 50) / 5.2));
+    step.small.textContent = text.length > room ? `${text.slice(0, room - 1)}…` : text;
     step.small.classList.toggle("nbg-bad", Boolean(isError));
   }
 
