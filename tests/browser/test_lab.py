@@ -151,7 +151,7 @@ def clean(body): return {**body, "clean": True}
 def score(body):
     print("scoring", body)
     return {**body, "p": 10 / body["amount"]}
-shop = Graph.parse('%%graph shop\\nclean -> Queue("scored") -> score@scoring -> respond')
+shop = Graph.parse('%%graph corner_shop\\nclean -> Queue("scored") -> score@scoring -> respond')
 show(shop)
 """
 
