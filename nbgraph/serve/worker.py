@@ -9,10 +9,10 @@ import logging
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -33,6 +33,7 @@ from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
 from nbgraph.serve.shelf import Shelf
 from nbgraph.serve.spool import Spool
+from nbgraph.serve.tether import Tether
 from nbgraph.serve.there import there
 
 log = logging.getLogger("nbgraph.serve")
@@ -70,6 +71,7 @@ class Settings:
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; events in flight are finished first."""
+    tether = Tether() if settings.is_until_eof else None
     fd = settings.listen_fd
     listener = _bound(settings.host, settings.port) if fd is None else inherited(fd)
     graph = load_project(settings.project)
@@ -85,7 +87,7 @@ def run(settings: Settings) -> None:
     pipeline = _joined(gateway, metrics, settings)
     watched = inspected(settings.metrics_host, settings.metrics_port, metrics, failures, gateway.captures)
     with watched as metrics_port:
-        asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, pipeline))
+        asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, pipeline, tether))
     gateway.close()
     if pipeline is not None:
         loop.submit(pipeline.close(1)).result()
@@ -130,6 +132,7 @@ async def _serve(
     settings: Settings,
     metrics_port: int,
     pipeline: Pipeline | None,
+    tether: Tether | None,
 ) -> None:
     farewell = Farewell(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
@@ -137,8 +140,8 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if settings.is_until_eof:
-        threading.Thread(target=_stop_at_eof, args=(asyncio.get_running_loop(), stop), daemon=True).start()
+    if tether is not None:
+        tether.then(partial(_stopped, asyncio.get_running_loop(), stop))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
@@ -163,9 +166,7 @@ async def _serve(
     log.info("stopped")
 
 
-def _stop_at_eof(serving: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    while os.read(0, 1024):
-        pass
+def _stopped(serving: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped already
         serving.call_soon_threadsafe(stop.set)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from nbgraph.errors import NbgraphError
@@ -12,6 +13,12 @@ from nbgraph.streams.base import QueueSpec
 from nbgraph.streams.passage import current
 from nbgraph.types import Shape
 
+HEADERS = "Event-Headers"
+NOT_KEPT = {  # what is between the caller and the gateway: credentials, the transport, wishes for the answer
+    "accept", "accept-encoding", "accept-language", "authorization", "connection", "content-length", "content-type",
+    "cookie", "expect", "host", "idempotency-key", "origin", "prefer", "proxy-authorization", "referer", "te",
+    "traceparent", "tracestate", "transfer-encoding", "upgrade", "user-agent", "x-request-timeout",
+}  # fmt: skip
 METADATA = {"path": "Event-Path", "method": "Event-Method", "content_type": "Event-Content-Type"}
 
 
@@ -71,18 +78,20 @@ def metadata_of(event: Event) -> dict[str, str]:
             told[header] = value
     if event.origin is not None:
         told["Event-Origin"] = event.origin
-    return told
+    kept = {name: value for name, value in event.headers.items() if name.lower() not in NOT_KEPT}
+    return {**told, HEADERS: json.dumps(kept)} if kept else told
 
 
 def event_of(body: object, key: object, headers: dict[str, str]) -> Event:
     """The event of a message.
 
-    >>> event_of(1, "k", {"Event-Id": "e1", "Event-Path": "/a"}).path
-    '/a'
+    >>> event_of(1, "k", {"Event-Id": "e1", "Event-Path": "/a", "Event-Headers": '{"x-tenant": "t1"}'}).headers
+    {'x-tenant': 't1'}
     """
     time = headers.get("Event-Time")
     key = tuple(key) if isinstance(key, list) else key  # on the way it was JSON
     return Event(
         body, key, headers.get("Event-Id"), headers.get(METADATA["path"], "/"), headers.get(METADATA["method"]),
+        json.loads(headers[HEADERS]) if HEADERS in headers else None,
         content_type=headers.get(METADATA["content_type"]), time=datetime.fromisoformat(time) if time else None,
     )  # fmt: skip

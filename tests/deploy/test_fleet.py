@@ -71,6 +71,18 @@ def test_a_way_that_comes_back_to_the_first_function_is_gone_once_and_in_its_ord
     assert found == {"orders": (6, 6), "one": (keys, keys)}
 
 
+def tell(event):
+    return event.with_body({"path": event.path, "method": event.method, "key": event.key, "headers": event.headers})
+
+
+def test_what_belongs_to_an_event_goes_along_but_no_credentials():
+    graph = Graph("told")
+    graph.to(Queue("asked", key="card", shards=2)).to(tell, function="far", full_event=True).respond()
+    with graph.deploy("process", progress=False, api_key="k1") as running:
+        answer = running.invoke({"card": 7}, "/a/b", {"X-Tenant": "t1", "Cookie": "c"})
+    assert answer == {"path": "/a/b", "method": "POST", "key": 7, "headers": {"x-tenant": "t1"}}
+
+
 def test_a_failure_on_the_far_side_comes_home(deployment):
     with pytest.raises(InvokeError, match="negative: -3"):
         deployment.invoke({"amount": -3})

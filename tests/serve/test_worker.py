@@ -100,6 +100,21 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path, ended_at_last:
     assert worker.ended()[0] == 0
 
 
+def test_it_also_ends_while_it_is_still_building_its_steps(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text("version: 1\nname: g\nsteps:\n  Slow: {}\nresponder: Slow\n")
+    (tmp_path / "handlers.py").write_text(
+        "import time\nclass Slow:\n    def __init__(self):\n        print('building', flush=True)\n"
+        "        time.sleep(60)\n    def do(self, body):\n        return body\n"
+    )
+    command = [sys.executable, "-P", "-m", "nbgraph.serve", "--project", str(tmp_path), "--until-eof", "--port", "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdin is not None
+        began = worker.stdout.readline()
+        worker.stdin.close()
+        assert (began, worker.wait(10)) == ("building\n", 1)
+
+
 def test_metrics_have_a_port_of_their_own(tmp_path: Path, ended_at_last: list[Worker]) -> None:
     worker = Worker(tmp_path)
     ended_at_last.append(worker)
