@@ -12,6 +12,7 @@ from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.observer import Move, Observer, Skip
+from nbgraph.engine.walk import Walk
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.graph.entry import entering
@@ -59,7 +60,7 @@ class Recorder(Observer):
         self.frames.append(
             Frame(
                 move.event.id, move.step, move.visit, self._input, output, error, move.seconds, move.edges,
-                self._redaction.text(move.reason), move.dropped, tuple(frame for (frame,) in self.inner),
+                self._redaction.text(move.reason), move.dropped, tuple([frame for (frame,) in self.inner]),
             )
         )  # fmt: skip
 
@@ -79,7 +80,7 @@ def trace(graph: Graph, body: Any) -> Trace:
     plan, recorder = graph.plan(), Recorder(redaction)
     event = entering(body)
     came = event.with_body(redaction.keep(event.body))
-    walk = plan.walk(event, [recorder, *graph.observers])
+    walk = Walk(plan, event, [recorder, *graph.observers])
     with suppress(StepError):  # the recorder has it
         (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
     answer = {"id": event.id} if plan.confirms and recorder.error is None else redaction.keep(recorder.answer)

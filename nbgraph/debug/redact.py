@@ -20,6 +20,7 @@ from nbgraph.graph.graph import Graph
 DOTS = "•••"
 REMEMBERED, ROWS, LOOKED_AT = 1_000, 1_000, 10_000  # secrets of a run, of a column; containers that are looked into
 SHORTEST, SHORT = 3, 6  # characters: less is no secret, less than that is one only where it stands alone
+NOTHING: frozenset[str] = frozenset()
 _OPAQUE = frozenset({"numpy", "pandas", "polars", "pyarrow", "torch", "scipy", "sklearn", "matplotlib"})
 
 
@@ -42,11 +43,11 @@ class Redaction:
     @property
     def fields(self) -> frozenset[str]:
         graph = self._graph()
-        return frozenset(graph.redacted) if graph is not None else frozenset()
+        return frozenset(graph.redacted) if graph is not None and graph.redacted else NOTHING
 
     def keep(self, value: Any) -> Any:
         """A snapshot of the value, as it may be read."""
-        return snapshot(self.value(value))
+        return snapshot(self.value(value) if self.fields else value)
 
     def value(self, value: Any) -> Any:
         """The value with dots; what they hide is dotted from now on in texts too."""

@@ -144,7 +144,7 @@ class Within:
         self._counts.clear()
         self._making.clear()
         self._checkpoint.recall([self.step])
-        event = self._departure.pending.event.with_body(kept(self._body))
+        event = self._departure.move.event.with_body(kept(self._body))
         before = sum(one.seconds for (name, _), one in self.now.outcomes.items() if "/" not in name)
         try:
             await walk.carry_out(self._departure, event, (self._entered,), before)

@@ -57,6 +57,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
         line=functions.line, tree=functions.tree, fused=functions.fused, after=functions.after, staged=functions.staged,
         takes=functions.takes, nests=nests,
         holders=tuple(name for name in topology.order(steps, flat.edges) if steps[name].call.release is not None),
+        gatherers=tuple(name for name, step in steps.items() if step.call.gathered is not None),
         is_staged=any(step.is_stage for step in steps.values()),
     )  # fmt: skip
 

@@ -113,7 +113,7 @@ class Conductor:
                     continue
                 departure = walk.depart()
                 if not departure.is_made:
-                    event = departure.pending.event
+                    event = departure.move.event
                     self._take_off(stage, Flight(ticket, event.body, event, departure))
         except StepError as error:
             self._fail(ticket, error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nbgraph.engine.chunks import Chunks
 from nbgraph.engine.observer import Move
+from nbgraph.engine.plan import PlanStep
 from nbgraph.event import Event
 
 
@@ -25,8 +26,8 @@ class Pending:
 
 @dataclass(slots=True)
 class Departure:
-    """A call that is due: what waited, the record of it; `is_made` where a pin stood in for it, or it was refused."""
+    """A call that is due: the step, the record of it; `is_made` where a pin stood in for it, or it was refused."""
 
-    pending: Pending
+    step: PlanStep
     move: Move
     is_made: bool

@@ -119,6 +119,7 @@ class Plan:
     staged: Callable[..., Any] | None  # a tree that parks events at concurrent steps
     takes: Mapping[str, Callable[..., Any]]  # how an event is taken up behind such a step
     holders: tuple[str, ...]  # steps that hold events back, those first that others follow
+    gatherers: tuple[str, ...]  # steps that gather what comes of one event until its end
     is_staged: bool  # a step may have several calls under way
     nests: bool  # a synchronous step starts an event loop of its own
 
@@ -128,11 +129,6 @@ class Plan:
             return self.watch is None or self.watch()
         except NameError:
             return False
-
-    @property
-    def gatherers(self) -> tuple[str, ...]:
-        """Steps that gather what comes of one event until its end."""
-        return tuple(name for name, step in self.steps.items() if step.call.gathered is not None)
 
     def ready(self) -> None:
         """Nothing is left to build: steps are built, and their models loaded, when the plan is compiled."""

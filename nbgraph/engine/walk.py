@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +30,7 @@ class LimitError(NbgraphError):
 
 
 class Walk:
-    """See the module's docstring."""
+    """See the module's docstring. Within a `with`, who watches knows of the event's begin and end."""
 
     def __init__(
         self, plan: Plan, event: Event, observers: Sequence[Observer] = (), *, keeps_chunks: bool = False
@@ -47,23 +46,29 @@ class Walk:
         self._failing: Any = None  # the body that an error of the running move would be about
         self._push(plan.starts, event)
 
+    def __enter__(self) -> None:
+        self.begun()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self.ended(error if isinstance(error, StepError) else None)
+
     async def finish(self) -> Answers:
         """Make all moves; the answers, or the error that nobody handled."""
-        with self._watched():
+        with self:
             while self.has_more():
                 await self.advance()
         return self.answers
 
     def moves(self) -> Iterator[Move | None]:
         """The moves of a synchronous plan, made as they are asked for."""
-        with self._watched():
+        with self:
             while self.has_more():
                 yield without_waiting(self.advance())
 
     async def given(self) -> AsyncGenerator[Any, None]:
         """The answers, as the moves that give them are made."""
         told = 0
-        with self._watched():
+        with self:
             while self.has_more():
                 await self.advance()
                 for answer in self.answers[told:]:
@@ -92,18 +97,6 @@ class Walk:
         for observer in self.observers:
             observer.finished(self.event, self.answers.all(), error)
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        self.begun()
-        failed: StepError | None = None
-        try:
-            yield
-        except StepError as error:
-            failed = error
-            raise
-        finally:
-            self.ended(failed)
-
     async def advance(self) -> Move | None:
         """Make the next move; None where a step had no further result to give."""
         if self.waiting[-1].chunks is not None:
@@ -111,7 +104,7 @@ class Walk:
         departure = self.depart()
         if departure.is_made:
             return departure.move
-        return await self.carry_out(departure, departure.pending.event, departure.move.listeners)
+        return await self.carry_out(departure, departure.move.event, departure.move.listeners)
 
     async def carry_out(
         self, departure: Departure, event: Event, listeners: tuple[Entered, ...], before: float = 0.0
@@ -120,11 +113,13 @@ class Walk:
 
         What a listener raises that is no Exception ends the call alone: it is still due.
         """
-        call = self.plan.steps[departure.move.step].call
+        call = departure.step.call
         began = time.perf_counter() - before
         try:
-            by_event = call.shape in (Shape.EVENT, Shape.EVENTS)
-            given = event if by_event else part(event.body, call.input_path) if call.input_path else event.body
+            if call.shape is Shape.EVENT or call.shape is Shape.EVENTS:
+                given: Any = event
+            else:
+                given = part(event.body, call.input_path) if call.input_path else event.body
             with Watched(listeners):
                 result = call.function(given)
                 if call.awaits:
@@ -136,31 +131,29 @@ class Walk:
     def depart(self) -> Departure:
         """Take the next call off the stack: it is due."""
         pending = self.waiting.pop()
-        visit = self.visits[pending.step] = self.visits.get(pending.step, 0) + 1
-        pending = Pending(pending.step, pending.event, visit)
-        move = Move(pending.step, pending.event, visit, pending.event.body)
+        step, event = self.plan.steps[pending.step], pending.event
+        visit = self.visits[step.name] = self.visits.get(step.name, 0) + 1
+        move = Move(step.name, event, visit, event.body)
         skip = self._before(move)
-        step = self.plan.steps[pending.step]
         if step.limit is not None and visit > step.limit:
             refused = f"it ran {step.limit} times for this event, its limit on the cycle (max_iterations)"
-            self.failed(Departure(pending, move, True), LimitError(refused))
+            self.failed(Departure(step, move, True), LimitError(refused))
         elif skip is not None:
             self._failing = move.input
             try:
-                self._go_on(step, pending.event, skip.value, move)
+                self._go_on(step, event, skip.value, move)
             except Exception as error:
                 move.error = error
             self._done(step, move)
-        return Departure(pending, move, skip is not None or move.error is not None)
+        return Departure(step, move, skip is not None or move.error is not None)
 
     async def arrive(self, departure: Departure, result: Any, seconds: float) -> Move:
         """Go on with what a call came to."""
-        pending, move = departure.pending, departure.move
-        step = self.plan.steps[move.step]
+        step, move = departure.step, departure.move
         move.seconds = seconds
         self._failing = move.input
         try:
-            if step.call.shape in (Shape.FLAT, Shape.EVENTS):
+            if step.call.shape is Shape.FLAT or step.call.shape is Shape.EVENTS:
                 chunks = Chunks(result, self._keeps_chunks)
                 began = time.perf_counter()
                 try:
@@ -168,14 +161,14 @@ class Walk:
                 except StopAsyncIteration:
                     move.dropped, move.reason = True, "it gave no result for this event"
                 else:
-                    self.waiting.append(replace(pending, chunks=chunks, index=1))
-                    self._go_on_chunk(step, pending.event, chunk, move)
+                    self.waiting.append(Pending(step.name, move.event, move.visit, chunks, 1))
+                    self._go_on_chunk(step, move.event, chunk, move)
                 if chunks.is_ready:
                     move.output = list(result)  # one call, one record, however many go on
                 else:
                     move.seconds += time.perf_counter() - began
             else:
-                self._apply(step, pending.event, result, move)
+                self._apply(step, move.event, result, move)
         except Exception as error:
             move.error = error
         self._done(step, move)
@@ -185,7 +178,7 @@ class Walk:
         """Go on with the exception that a call raised."""
         move = departure.move
         move.error, move.seconds, self._failing = error, seconds, move.input
-        self._done(self.plan.steps[move.step], move)
+        self._done(departure.step, move)
         return move
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
@@ -214,7 +207,9 @@ class Walk:
     def _apply(self, step: PlanStep, event: Event, result: Any, move: Move) -> None:
         """What a result means, in the manner of the step's shape."""
         call = step.call
-        if call.shape is Shape.FILTER:
+        if call.shape is Shape.MAP:
+            self._go_on(step, event, put(event.body, call.result_path, result) if call.result_path else result, move)
+        elif call.shape is Shape.FILTER:
             if result:
                 self._go_on(step, event, event.body, move)
             else:
@@ -223,12 +218,10 @@ class Walk:
             move.dropped, move.reason = True, "the step holds it back"
         elif call.shape is Shape.EACH:
             self._go_on(step, event, event.body, move)
-        elif call.shape is Shape.EVENT:
+        else:
             raise_unless_event(result)
             changed = result if result is not None else event
             self._go_on(step, changed, changed.body, move)
-        else:
-            self._go_on(step, event, put(event.body, call.result_path, result) if call.result_path else result, move)
 
     async def _draw(self, pending: Pending) -> Move | None:
         """The next result of a step that makes several.
@@ -272,9 +265,10 @@ class Walk:
             self.answers.late.append(body)
         chosen, reason = choose(step, self.plan, body)
         move.output, move.reason = body, reason
-        move.edges = tuple(arrow.target for arrow in chosen)
+        move.edges = tuple([arrow.target for arrow in chosen])
         move.dropped = bool(step.arrows) and not chosen
-        self._push(move.edges, event.with_body(body))
+        if chosen:
+            self._push(move.edges, event.with_body(body))
 
     def _done(self, step: PlanStep, move: Move) -> None:
         """Tell who watches; an error goes to the step's handler, else the graph's, else it ends the event's run."""

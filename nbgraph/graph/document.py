@@ -134,7 +134,8 @@ def _step(step: Step, write: Write, where: str) -> dict[str, Any]:
         document["arguments"] = {name: _argument(name, value, write, where) for name, value in arguments.items()}
     if step.function is not None:
         document["function"] = step.function
-    return {**document, **argument.options_of(step.options)}
+    document |= argument.options_of(step.options)
+    return document
 
 
 def _argument(name: str, value: Any, write: Write, where: str) -> Any:

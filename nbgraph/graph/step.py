@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +34,7 @@ class StepOptions:
 
 
 DEFAULTS = StepOptions()
+_USUAL = astuple(DEFAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,12 @@ def step(
     >>> clean.options.input_path, clean.options.retries, clean.arguments
     ('text', 3, mappingproxy({}))
     """
-    options = StepOptions(
+    chosen = (
         full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, _types(retry_on), timeout
-    )
-    if options == DEFAULTS:
-        options = DEFAULTS  # most steps: one object, which needs no check and is quickly known again
-    else:
+    )  # fmt: skip
+    options = DEFAULTS  # most steps: one object, which needs no check and is quickly known again
+    if chosen != _USUAL:
+        options = StepOptions(*chosen)
         _check_options(options, name or "")
     if isinstance(handler, Step):
         return _redeclared(handler, name, function, options, arguments)
