@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from typing import Any, Protocol
 
 import anywidget
@@ -21,6 +22,7 @@ from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.graph import Message
 from nbgraph.widgets.pages import page
+from nbgraph.widgets.picture import framed, show_beside, static
 from nbgraph.widgets.preview import shown
 from nbgraph.widgets.record import first_line
 
@@ -66,6 +68,13 @@ class DeploymentView(anywidget.AnyWidget):
         super().__init__(picture=self._picture(), about=self._about())
         self.on_msg(_answer)
         self.observe(lambda _: setattr(self, "picture", self._picture()), "direction")
+
+    def _ipython_display_(self) -> None:
+        """At the end of a cell: with the graph's picture, which stays when the kernel is gone."""
+        graph = self.deployment.graph
+        words = f"Deployment {self.deployment.name}"
+        gone = {"text/plain": words, "text/html": framed(f"<p>{escape(words)}</p>", is_live=True)}
+        show_beside(self, static(graph, is_live=True) if graph is not None else gone)
 
     def close(self) -> None:
         """End looking; the deployment goes on."""

@@ -82,11 +82,17 @@ class GraphWidget(anywidget.AnyWidget):
                 inner.close()
         super().close()
 
+    def _ipython_display_(self) -> None:
+        """At the end of a cell: with the picture that stays when the kernel is gone."""
+        from nbgraph.widgets.picture import show_widget
+
+        show_widget(self)
+
     def refresh(self) -> None:
         """A cell has run: mark the steps whose functions it has defined anew."""
         changed = self._handlers.changed()
         if changed:
-            self.watch.mark(changed, "changed", "its code was changed")
+            self.watch.mark(changed, "changed", "code changed")
 
     def opened(self) -> None:
         """A browser shows the view: watch the graph (again)."""

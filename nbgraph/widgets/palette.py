@@ -68,7 +68,9 @@ def _is_step(value: Any) -> bool:
 
 
 def _entry(name: str, value: Any, group: str) -> dict[str, str]:
-    parameters = [str(one.replace(annotation=inspect.Parameter.empty)) for one in _parameters(value).values()]
+    given = ("name", "context") if isinstance(value, type) else ()  # by the graph, not by a person
+    wanted = [one for one in _parameters(value).values() if one.name not in given]
+    parameters = [str(one.replace(annotation=inspect.Parameter.empty)) for one in wanted]
     about = (inspect.getdoc(value) or "").partition("\n")[0]
     signature = printable(f"({', '.join(parameters)})", 200)
     return {"name": name, "signature": signature, "about": printable(about, 200), "group": group}

@@ -10,7 +10,10 @@ import traitlets
 from nbgraph.widgets.assets import module, styles
 from nbgraph.widgets.graph import Message
 from nbgraph.widgets.pages import page
+from nbgraph.widgets.picture import framed, show_beside
 from nbgraph.widgets.preview import shown
+
+ROWS = 50  # that stay in the notebook
 
 
 class ParityView(anywidget.AnyWidget):
@@ -37,6 +40,12 @@ class ParityView(anywidget.AnyWidget):
         words = f"{'all ' if equal == len(found) else ''}{equal} of {len(found)} answers are equal"
         super().__init__(told={"words": words, "isEqual": equal == len(found), "table": shown(self.found)})
         self.on_msg(_answer)
+
+    def _ipython_display_(self) -> None:
+        """At the end of a cell: with the first rows, which stay when the kernel is gone."""
+        words, rows = self.told["words"], self.found.head(ROWS)
+        html = framed(f"<p>{words}</p>{rows.to_html(index=False)}", is_live=True)
+        show_beside(self, {"text/plain": f"{words}\n{rows.to_string(index=False)}", "text/html": html})
 
     def answer(self, message: Message) -> None:
         """Send the page that the view asks for."""

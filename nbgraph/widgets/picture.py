@@ -42,11 +42,16 @@ def show_widget(widget: GraphWidget) -> None:
     The view's own output has no text/plain: a reader that can't show it shows the picture and nothing more.
     """
     kept = _Kept(widget.graph, widget.watch)
-    _display().display(static(widget.graph, widget.watch.states(), is_live=True), raw=True, display_id=kept.id)
+    show_beside(widget, static(widget.graph, widget.watch.states(), is_live=True), display_id=kept.id)
     widget.watch.follow(kept.changed)
+
+
+def show_beside(widget: Any, bundle: dict[str, Any], **options: Any) -> None:
+    """Display what stays of a view in a notebook, and the view behind it."""
+    _display().display(bundle, raw=True, **options)
     made: Any = widget._repr_mimebundle_()
-    bundle = made[0] if isinstance(made, tuple) else made
-    _display().display({WIDGET: bundle[WIDGET]}, raw=True)
+    view = made[0] if isinstance(made, tuple) else made
+    _display().display({WIDGET: view[WIDGET]}, raw=True)
 
 
 def static(graph: Graph, status: dict[str, str] | None = None, *, is_live: bool = False) -> dict[str, Any]:
@@ -59,7 +64,12 @@ def static(graph: Graph, status: dict[str, str] | None = None, *, is_live: bool 
     data = base64.b64encode(bundle["image/svg+xml"].encode()).decode()
     words = escape(bundle["text/plain"], quote=True)
     image = f'<img src="data:image/svg+xml;base64,{data}" alt="{words}">'
-    return {**bundle, "text/html": f'<div class="nbg-static{" nbg-live" if is_live else ""}">{STYLE}{image}</div>'}
+    return {**bundle, "text/html": framed(image, is_live=is_live)}
+
+
+def framed(html: str, *, is_live: bool) -> str:
+    """HTML that stays in the notebook; where a live view stands behind it, that one alone is seen."""
+    return f'<div class="nbg-static{" nbg-live" if is_live else ""}">{STYLE}{html}</div>'
 
 
 def register(shell: Any) -> None:

@@ -72,7 +72,7 @@ function render({ model, el }) {
     if (!now.problem && text.value !== now.text) text.value = now.text;
     for (const step of stage.steps.values()) {
       const fault = (now.problems ?? []).find(words => words.includes(`"${step.name}"`));
-      stage.show({ steps: { [step.id]: [fault ? "failed" : "idle", 0, 0, 0, 0, 0, fault ?? "", 0] }, lines: {} });
+      stage.show({ steps: { [step.id]: [fault ? "failed" : "idle", 0, 0, 0, 0, 0, (fault ?? "").replace(`Step "${step.name}": `, ""), 0] }, lines: {} });
     }
     const fresh = wanted?.([...stage.steps.values()]);
     if (fresh) {
@@ -124,13 +124,17 @@ function render({ model, el }) {
 function paletteView(model, add) {
   const list = element("div", { class: "nbg-offers" });
   const search = element("input", { type: "search", placeholder: "search steps", "aria-label": "Search the palette" });
+  const offerView = one => {
+    const offer = button(one.name, `Add ${one.name}${one.signature}. ${one.about}`, () => add(one.name), { class: "nbg-offer" });
+    offer.append(element("small", { "aria-hidden": "true" }, one.signature));
+    return offer;
+  };
   const fill = () => {
     const text = search.value.trim().toLowerCase();
     const found = model.get("offered").filter(({ name, about }) => `${name} ${about}`.toLowerCase().includes(text));
     const groups = [...new Set(found.map(one => one.group))];
     list.replaceChildren(...groups.map(group => element("details", { open: true }, element("summary", {}, group),
-      ...found.filter(one => one.group === group).map(one => button(one.name, `Add ${one.name}${one.signature}. ${one.about}`, () => add(one.name),
-        { class: "nbg-offer" })))));
+      ...found.filter(one => one.group === group).map(offerView))));
   };
   search.addEventListener("input", fill);
   search.addEventListener("keydown", event => {

@@ -222,7 +222,7 @@ export class Stage {
       const { x, y, width, height } = step.box;
       step.small = this.overlay.appendChild(shape("text", { class: "nbg-note", x: x + width / 2, y: y + height + 12, "aria-hidden": "true" }));
     }
-    const room = Math.max(16, Math.floor((step.box.width + 50) / 5.2));
+    const room = Math.max(16, Math.floor((step.box.width + 40) / 5.5));
     step.small.textContent = text.length > room ? `${text.slice(0, room - 1)}…` : text;
     step.small.classList.toggle("nbg-bad", Boolean(isError));
   }
