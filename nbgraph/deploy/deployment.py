@@ -131,15 +131,19 @@ class Deployment:
         return readable(self._hosted.logs(lines, function).splitlines())
 
     def metrics(self) -> pandas.DataFrame:
-        """All numbers that Prometheus would read now, of every worker that answers: function, step, name, value."""
+        """All numbers that Prometheus would read now, of every worker that answers: function, step, name, value.
+
+        The numbers of a queue stand at its step; what steps report themselves has the name that they gave it.
+        """
         import pandas
         from prometheus_client.parser import text_string_to_metric_families
 
         rows = [
-            (function, sample.labels.get("step"), sample.name, sample.value)
+            (function, labels.get("step", labels.get("queue")), labels.get("name", sample.name), sample.value)
             for function, url in self._hosted.sources()
             for family in text_string_to_metric_families(_told_at(url))
             for sample in family.samples
+            for labels in [sample.labels]
             if not sample.name.endswith(("_bucket", "_created"))
         ]
         return pandas.DataFrame(rows, columns=["function", "step", "name", "value"])

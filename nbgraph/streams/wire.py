@@ -51,7 +51,7 @@ def pack(body: Any) -> bytes:
         return freeze(body)
     except UnfitError as error:
         raise UnfitError(
-            f"What goes to another function has to be plain data, arrays or tables (no pickle): {error}."
+            f"It can't go to another function: {error} (no pickle). Hand on what is in it: a dict, an array, a table."
         ) from error
 
 

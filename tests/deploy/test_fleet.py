@@ -75,6 +75,25 @@ def tell(event):
     return event.with_body({"path": event.path, "method": event.method, "key": event.key, "headers": event.headers})
 
 
+class Counting:
+    def __init__(self, context):
+        self.context = context
+
+    def do(self, body):
+        self.context.metric("rows", body)
+        return body
+
+
+def test_what_a_step_reports_and_what_a_queue_holds_have_their_names():
+    graph = Graph("counted")
+    graph.to("(event)", "same").to(Queue("numbers")).to(Counting, "count", function="far").respond()
+    with graph.deploy("process", progress=False) as running:
+        running.invoke(7)
+        found = running.metrics()
+    rows = found[found["name"].isin(["rows", "nbgraph_queue_backlog"])].values.tolist()
+    assert sorted(rows) == [["far", "count", "rows", 7.0], ["far", "numbers", "nbgraph_queue_backlog", 0.0]]
+
+
 def test_what_belongs_to_an_event_goes_along_but_no_credentials():
     graph = Graph("told")
     graph.to(Queue("asked", key="card", shards=2)).to(tell, function="far", full_event=True).respond()
