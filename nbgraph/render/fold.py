@@ -1,4 +1,4 @@
-"""Fold: functions and inner graphs as one node each, for graphs too large to be seen whole."""
+"""Fold: functions and inner graphs as one node each, routers without their routes, for large graphs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nbgraph.render.view import INNER, Line, Node, View
 
 
 def foldable(view: View) -> list[str]:
-    """The names of what can be folded: functions, and inner graphs."""
-    return [*view.functions, *(node.name for node in view.nodes if node.inner is not None)]
+    """The names of what can be folded: functions, inner graphs, and routers."""
+    return [*view.functions, *(node.name for node in view.nodes if node.inner is not None or node.routes)]
 
 
 def folded(view: View, names: Collection[str]) -> View:
-    """The view with these functions and inner graphs as single nodes; every step keeps an id: that of its fold.
+    """The view with these functions, inner graphs and routers as single nodes; each step keeps an id, that of its fold.
 
     >>> from nbgraph.graph.graph import Graph
     >>> from nbgraph.render.view import view
@@ -30,16 +30,22 @@ def folded(view: View, names: Collection[str]) -> View:
     nodes: dict[str, Node] = {}
     for node in view.nodes:
         fold = folds.get(node.function or "")
-        is_closed = node.inner is not None and node.name in names
+        is_closed = (node.inner is not None or bool(node.routes)) and node.name in names
         ids[node.name] = fold or node.id
         if node.inner is not None and (fold or is_closed):
             ids |= {f"{node.name}{INNER}{path}": ids[node.name] for path in node.inner.paths()}
         if fold is None:
-            nodes[node.id] = replace(node, inner=None) if is_closed else node
+            nodes[node.id] = _closed(node) if is_closed else node
         elif fold not in nodes:
             nodes[fold] = _node(view, fold, node.function or "")
     where = {node.id: ids[node.name] for node in view.nodes}
     return replace(view, nodes=tuple(nodes.values()), lines=_lines(view, where), ids=ids)
+
+
+def _closed(node: Node) -> Node:
+    """An inner graph, or a router, as a plain step."""
+    words = f"{len(node.routes)} route{'' if len(node.routes) == 1 else 's'}" if node.routes else node.sublabel
+    return replace(node, inner=None, routes=(), sublabel=words)
 
 
 def _node(view: View, id: str, function: str) -> Node:

@@ -110,11 +110,18 @@ class GraphWidget(anywidget.AnyWidget):
             self._leave()
 
     def fold(self, id: str, is_closed: bool) -> None:
-        """Draw the function or inner graph that a step belongs to as one, or open it; without a step all of them."""
-        names = set(self._drawn.foldable)
+        """Draw what a step belongs to (an inner graph, a function) as one, or open it; without a step everything.
+
+        A router, or an inner graph that is drawn as one, is closed and opened itself.
+        """
+        foldable, inside = set(self._drawn.foldable), self._drawn.members.get(id, [])
+        names = foldable
         if id:
-            inside = self._drawn.members.get(id, [])
-            names &= {part for name in inside for part in (name, name.split(INNER)[0], self._drawn.functions.get(name))}
+            own = foldable & set(inside)
+            around = {part for name in inside for part in (name.split(INNER)[0], self._drawn.functions.get(name))}
+            names, is_closed = (
+                (own, not own <= self.closed) if own and is_closed else (own | foldable & around, is_closed)
+            )
         self.closed = self.closed | names if is_closed else self.closed - names
         self.redraw()
 

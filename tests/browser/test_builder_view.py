@@ -40,7 +40,9 @@ def test_a_step_from_the_palette_with_its_parameters(host):
     page = host.page
     page.locator('[data-step][aria-label^="clean "]').click()
     page.get_by_label("Search the palette").fill("join a tab")
-    page.get_by_role("button", name="Add Enrich").click()
+    offer = page.get_by_role("button", name="Add Enrich")
+    assert offer.evaluate("one => getComputedStyle(one, '::after').content") == "\"(table, on='id')\""
+    offer.click()
     page.wait_for_selector('[data-step][aria-label^="Enrich "]')
     page.get_by_label("table", exact=True).fill("{7: 1}")
     page.keyboard.press("Tab")

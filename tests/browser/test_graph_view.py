@@ -407,6 +407,21 @@ def test_a_large_graph_is_folded_and_opened_by_a_click(view):
     assert (folds, opened) == (6, 45)
 
 
+def test_a_router_and_an_inner_graph_are_closed_and_opened_by_key(view):
+    inner = Graph("inner")
+    inner.to(str.strip).to(str.upper)
+    graph = Graph("g")
+    graph.to(inner, "tidy").to("ParallelRun", "both", routes={"up": str.upper, "size": len})
+    page = view(graph).page
+    for closed, opened in (("both 2 routes", "size"), ("tidy graph of 2 steps", "strip")):
+        page.locator('[aria-label^="both "]' if opened == "size" else '[aria-label^="strip "]').focus()
+        page.keyboard.press("f")
+        page.locator(f'[aria-label^="{closed}"]').focus()
+        page.keyboard.press("f")
+        page.locator("[data-step] text", has_text=opened).first.wait_for()
+    assert page.get_by_role("button", name="Fold").get_attribute("aria-pressed") == "false"
+
+
 def test_a_table_wider_than_the_panel_leaves_the_picture_its_room(view):
     graph = Graph("wide")
     graph.to(lambda body: pandas.DataFrame([{f"column number {n}": n for n in range(30)}]), "table")

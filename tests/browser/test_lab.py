@@ -181,6 +181,8 @@ def test_a_click_deploys_and_the_deployment_is_watched_scaled_debugged_and_stopp
     page.get_by_role("button", name="Stop: End the deployment").click()
     page.get_by_role("button", name="Yes: ").click()
     page.locator(f"{CURRENT}.nbg-deployment [role=group] .nbg-hint", has_text="stopped").wait_for()
+    figures = page.locator(f"{CURRENT}.nbg-figures").all_text_contents()
+    assert (row.locator(".nbg-replicas").text_content(), figures) == ("0", ["stopped", "stopped"])
     page.evaluate(CLOSE)
 
 

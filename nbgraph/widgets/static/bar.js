@@ -33,9 +33,9 @@ export function pictureBar(model, stage, spoken, ...more) {
     layers, asTable, save, ...more, searchField(stage, spoken));
 }
 
-// Draw every function and inner graph as one node, or open them; hidden where there are none.
+// Draw every function, inner graph and router as one node, or open them; hidden where there are none.
 export function foldButton(model) {
-  const one = button("Fold", "Functions and inner graphs as one node each (f: the chosen one's)", () => {
+  const one = button("Fold", "Functions, inner graphs and routers as one node each (f: the chosen one's)", () => {
     model.send({ kind: "fold", on: one.getAttribute("aria-pressed") !== "true" });
   }, { "aria-pressed": "false" });
   const look = () => {

@@ -124,11 +124,8 @@ function render({ model, el }) {
 function paletteView(model, add) {
   const list = element("div", { class: "nbg-offers" });
   const search = element("input", { type: "search", placeholder: "search steps", "aria-label": "Search the palette" });
-  const offerView = one => {
-    const offer = button(one.name, `Add ${one.name}${one.signature}. ${one.about}`, () => add(one.name), { class: "nbg-offer" });
-    offer.append(element("small", { "aria-hidden": "true" }, one.signature));
-    return offer;
-  };
+  const offerView = one => button(one.name, `Add ${one.name}${one.signature}. ${one.about}`, () => add(one.name),
+    { class: "nbg-offer", "data-signature": one.signature });
   const fill = () => {
     const text = search.value.trim().toLowerCase();
     const found = model.get("offered").filter(({ name, about }) => `${name} ${about}`.toLowerCase().includes(text));

@@ -27,7 +27,7 @@ function render({ model, el }) {
     state.textContent = words;
     spoken.textContent = words;
   };
-  const bar = element("div", { class: "nbg-bar", role: "group", "aria-label": "Deployment" }, element("strong", {}, about.name),
+  const bar = element("div", { class: "nbg-bar", role: "group", "aria-label": "Deployment" }, element("strong", { title: `In a cell: Deployment.attach("${about.name}")` }, about.name),
     element("span", { class: "nbg-hint" }, about.url), state, button("Failures", "The events that failed last", () => send("failures")), stop, sure);
   const table = element("div", { class: "nbg-scroll nbg-functions", role: "region", tabindex: "0", "aria-label": "Functions" },
     element("table", {}, element("thead", {}, element("tr", {}, ...FIGURES.map(name => name ? element("th", { scope: "col" }, name) : element("td")))),
@@ -57,12 +57,14 @@ function render({ model, el }) {
     const steps = {};
     for (const [id, name] of Object.entries(of)) {
       const found = functions[name];
-      if (found) steps[id] = [found.state === "running" && found.rate ? "running" : LOOKS[found.state], 0, 0, 0, 0, 0, "", 0];
+      if (over) steps[id] = ["idle", 0, 0, 0, 0, 0, "", 0];
+      else if (found) steps[id] = [found.state === "running" && found.rate ? "running" : LOOKS[found.state], 0, 0, 0, 0, 0, "", 0];
     }
     stage.show({ steps, lines: {} });
     if (over) {
       say("stopped");
       for (const row of rows.values()) row.over();
+      for (const words of frames.values()) words.textContent = "stopped";
       stop.setAttribute("aria-disabled", "true");
     } else if (state.textContent === "…") say("running");
   };
@@ -132,6 +134,7 @@ function functionRow(name, send) {
   const over = () => {
     state.textContent = "stopped";
     state.className = "";
+    count.textContent = "0";
     for (const one of [less, more]) one.setAttribute("aria-disabled", "true");
   };
   return { root, show, over };
