@@ -152,6 +152,8 @@ def _unmarked(code: int, data: memoryview) -> Any:
         return arrays.value(plain)
     if code == _TABLE:
         name, content = plain
+        if not tables.is_known(name):  # it may come from outside, and must not choose what is imported
+            raise UnfitError(f"there is a {name!r} in it, which is no table that is known here")
         import_module(name.partition(".")[0])  # first, since what is missing is told by its name
         return tables.value(name, thaw(content))
     return _KINDS[code][2](plain)

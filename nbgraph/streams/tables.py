@@ -23,6 +23,11 @@ def plain(value: Any) -> Any:
     return None if found is None else [name, found]
 
 
+def is_known(name: Any) -> bool:
+    """Whether there are tables of that name."""
+    return isinstance(name, str) and name in _KINDS
+
+
 def value(name: str, plain: Any) -> Any:
     """What `plain` told of.
 

@@ -106,3 +106,19 @@ def test_answers_keep_what_is_pythons_own_and_need_no_library_to_be_read():
     assert unpack(pack_answer(answer)) == {
         "at": date(2024, 1, 1), "rows": [{"number": 1}, {"number": 2}], "many": 2**70, "t": (1,),
     }  # fmt: skip
+
+
+def test_what_comes_from_outside_chooses_no_module_and_ends_no_stack():
+    import msgspec
+
+    def marked(code, content):
+        return msgspec.msgpack.encode(msgspec.msgpack.Ext(code, content))
+
+    deep = marked(3, msgspec.msgpack.encode([]))
+    for _ in range(3000):
+        deep = marked(3, deep)
+    sent = [marked(15, msgspec.msgpack.encode(["this.Zen", b""])), deep, marked(99, b""), marked(1, b"")]
+    for data in sent:
+        with pytest.raises((UnfitError, ValueError, LookupError, RecursionError)):
+            unpack(data)
+    assert "this" not in sys.modules
