@@ -25,7 +25,6 @@ from nbgraph.serve.tally import Seen, record
 from nbgraph.serve.tracing import Tracing
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
 from nbgraph.streams.base import Broker, Delivery, Load, Message, QueueSpec
-from nbgraph.streams.freeze import UnfitError
 from nbgraph.streams.passage import Passage, current
 from nbgraph.streams.wire import UNFIT, pack, pack_answer, pack_or_show, unpack
 
@@ -166,7 +165,7 @@ class Pipeline:
     async def _run(self, name: str, passage: Passage, message: Message, plan: Plan) -> Outcome:
         try:
             body = unpack(message.body)
-        except UnfitError as error:  # it comes to the same each time
+        except Exception as error:  # whoever wrote it: it can't be read, and it comes to the same each time
             return await self._bury(message, name, str(error))
         event = event_of(body, message.key, dict(message.headers))
         seen: list[Seen] = []
