@@ -119,9 +119,8 @@ class GraphWidget(anywidget.AnyWidget):
         if id:
             own = foldable & set(inside)
             around = {part for name in inside for part in (name.split(INNER)[0], self._drawn.functions.get(name))}
-            names, is_closed = (
-                (own, not own <= self.closed) if own and is_closed else (own | foldable & around, is_closed)
-            )
+            names = own if own and is_closed else own | foldable & around
+            is_closed = is_closed and not (own and own <= self.closed)
         self.closed = self.closed | names if is_closed else self.closed - names
         self.redraw()
 

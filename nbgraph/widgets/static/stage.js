@@ -71,6 +71,7 @@ export class Stage {
     this.svg.querySelector(".nbg-page")?.remove();
     this.svg.removeAttribute("width");
     this.svg.removeAttribute("height");
+    this.svg.setAttribute("data-direction", direction);
     this.svg.setAttribute("role", "group");
     this.svg.setAttribute("aria-label", `Graph ${picture.name}, ${picture.steps.length} steps. Arrow keys move along it.`);
     this.root.append(this.svg);
