@@ -185,7 +185,7 @@ export class Stage {
     if (heat !== (step.heat ?? 0)) step.group.style.setProperty("--nbg-heat", `${Math.round(heat * 55)}%`);
     step.heat = heat;
     const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? `${rounded(middle)} / ${milliseconds(slow)}` : "", throughput: rate ? `${rate >= 10 ? Math.round(rate) : rate}/s` : "" };
-    const isUrgent = note && ["failed", "waiting", "paused"].includes(state);
+    const isUrgent = note && ["failed", "waiting", "paused", "changed"].includes(state);
     this.note(step, isUrgent ? note : figures[this.layer] || note, (state === "failed" && note) || (this.layer === "counts" && errors));
     this.gauge(step, level);
     step.figures = [state, count, errors, middle, note];
