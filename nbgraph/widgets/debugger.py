@@ -100,8 +100,8 @@ class DebugWidget(GraphWidget):
         found = records(self.debugger, self._changed())
         frames = self.debugger.trace.frames
         every = {**{name: type(one)() for name, one in self.watch.records.items()}, **found}
-        lines = {self._drawn.line(*ends): count for ends, count in taken(frames).items()}
-        lines.pop(None, None)
+        lines = {str(line["id"]): 0 for line in self._drawn.data["lines"]}  # what was undone was not taken
+        lines |= {line: count for ends, count in taken(frames).items() if (line := self._drawn.line(*ends))}
         self.send({"kind": "status", "steps": self._drawn.steps(every, every), "lines": lines, "running": False})
         self.send({"kind": "debug", **self._standing(frames)})
 

@@ -240,6 +240,11 @@ export class Stage {
   paintLine(id, count) {
     const line = this.lines.get(id);
     if (!line) return;
+    if (!count) {
+      line.text?.remove();
+      line.text = null;
+      return;
+    }
     if (!line.text) {
       const { x, y } = pointOn(line.group.querySelector("path"), line.group.querySelector("text") ? 0.82 : 0.5); // words have the middle
       line.text = this.overlay.appendChild(shape("text", { class: "nbg-count", x, y: y + 11, "aria-hidden": "true" }));
