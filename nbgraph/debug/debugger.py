@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -160,6 +161,8 @@ class Debugger(Stepper):
         require(self.graph, step)
         if not isinstance(hits, int) or hits < 1:
             raise GraphError(f'The breakpoint at "{step}" has hits={hits!r}; expected a whole number of at least 1.')
+        if isinstance(when, str):
+            _require_expression(step, when)
         condition = predicate_of(when, self.graph.scope) if when is not None else None
         text = when if isinstance(when, str) else getattr(when, "__name__", "")
         self.breakpoints[step] = Breakpoint(step, condition, hits, On.of(on), text)
@@ -226,3 +229,10 @@ class Debugger(Stepper):
     def _fork(self, step: str, input: Any) -> None:
         self.branches.append(Branch(step, input, (*self._recorder.frames, *self._undone)))
         self._undone.clear()
+
+
+def _require_expression(step: str, text: str) -> None:
+    try:
+        ast.parse(text.strip(), mode="eval")
+    except SyntaxError as error:
+        raise GraphError(f'The condition of the breakpoint at "{step}" is not Python: {text!r}: {error.msg}.') from None

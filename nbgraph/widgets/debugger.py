@@ -11,7 +11,7 @@ from nbgraph.debug.frame import Frame
 from nbgraph.debug.path import INNER, groups_of, is_there
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
-from nbgraph.widgets.graph import GraphWidget, Message
+from nbgraph.widgets.graph import CHANGED, GraphWidget, Message
 from nbgraph.widgets.moments import listed, moment, records, taken
 from nbgraph.widgets.preview import shown
 from nbgraph.widgets.session import Session, value_of
@@ -38,6 +38,7 @@ class DebugWidget(GraphWidget):
         self.debugger = debugger
         self.session = Session(debugger, self._told)
         self.watches: list[str] = []
+        self._old: dict[str, Frame | None] = {}  # steps that were changed, and the frame they had then
         super().__init__(debugger.graph)
         self._remember()
         self.breakpoints = self._marked(debugger.breakpoints)
@@ -72,17 +73,35 @@ class DebugWidget(GraphWidget):
         if self.session.is_busy:
             super().send_status(change)
         else:
-            self.refresh()
+            self.tell()
 
     def refresh(self) -> None:
+        """A cell has run: it may have changed functions, or made a move."""
+        super().refresh()
+        self.tell()
+
+    def mark_changed(self, steps: Sequence[str]) -> None:
+        super().mark_changed(steps)
+        self._old |= {name: self._last_frame(name) for name in steps}
+
+    def _changed(self) -> dict[str, str]:
+        """The steps that have not run again since their functions changed, with the reason."""
+        self._old = {name: frame for name, frame in self._old.items() if self._last_frame(name) is frame}
+        return dict.fromkeys(self._old, CHANGED)
+
+    def _last_frame(self, step: str) -> Frame | None:
+        frames = self.debugger.trace.by_step(step)
+        return frames[-1] if frames else None
+
+    def tell(self) -> None:
         """Send how the run stands now."""
         if self.session.is_busy:
             return
-        found = records(self.debugger)
+        found = records(self.debugger, self._changed())
         frames = self.debugger.trace.frames
         every = {**{name: type(one)() for name, one in self.watch.records.items()}, **found}
-        lines = {self._drawn.line(*ends): count for ends, count in taken(frames).items()}
-        lines.pop(None, None)
+        lines = {str(line["id"]): 0 for line in self._drawn.data["lines"]}  # what was undone was not taken
+        lines |= {line: count for ends, count in taken(frames).items() if (line := self._drawn.line(*ends))}
         self.send({"kind": "status", "steps": self._drawn.steps(every, every), "lines": lines, "running": False})
         self.send({"kind": "debug", **self._standing(frames)})
 
@@ -106,10 +125,10 @@ class DebugWidget(GraphWidget):
             case "mute":
                 for breakpoint in self.debugger.breakpoints.values():
                     breakpoint.is_muted = bool(message.get("on"))
-                self.refresh()
+                self.tell()
             case "watch":
                 self.watches = [str(text)[:400] for text in message.get("texts") or []][:20]
-                self.refresh()
+                self.tell()
             case _:
                 super().answer(message)
 
@@ -125,7 +144,7 @@ class DebugWidget(GraphWidget):
         if self.session.is_busy:
             self.send({"kind": "debug", "busy": True})
         else:
-            self.refresh()
+            self.tell()
 
     def _standing(self, frames: Sequence[Frame]) -> Message:
         debugger, current = self.debugger, self.debugger.current
@@ -216,4 +235,4 @@ class DebugWidget(GraphWidget):
         except Exception as error:  # a condition that does not parse
             self.session.problem = printable(str(error), 400)
         self.breakpoints = self._marked(self.debugger.breakpoints)
-        self.refresh()
+        self.tell()

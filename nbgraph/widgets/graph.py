@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import anywidget
@@ -31,6 +31,7 @@ from nbgraph.widgets.watch import Change, Watch
 
 OPEN = 60  # steps; of a larger graph the functions and inner graphs are folded at first
 TARGETS = ("process", "docker")  # where a click may deploy to
+CHANGED = "code changed"
 Message = dict[str, Any]
 
 
@@ -92,7 +93,10 @@ class GraphWidget(anywidget.AnyWidget):
         """A cell has run: mark the steps whose functions it has defined anew."""
         changed = self._handlers.changed()
         if changed:
-            self.watch.mark(changed, "changed", "code changed")
+            self.mark_changed(changed)
+
+    def mark_changed(self, steps: Sequence[str]) -> None:
+        self.watch.mark(steps, "changed", CHANGED)
 
     def opened(self) -> None:
         """A browser shows the view: watch the graph (again)."""

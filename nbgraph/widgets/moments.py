@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.debug.debugger import Debugger
@@ -82,8 +82,11 @@ def listed(frames: Sequence[Frame], ids: dict[str, str]) -> list[list[Any]]:
     return [[ids.get(frame.step, ""), names[frame.step], frame.error is not None] for frame in last]
 
 
-def records(debugger: Debugger) -> dict[str, Record]:
-    """How every step stands: done or failed by its last frame, paused where the run stands, pinned."""
+def records(debugger: Debugger, changed: Mapping[str, str]) -> dict[str, Record]:
+    """How every step stands: done or failed by its last frame, paused where the run stands, pinned.
+
+    `changed` are the steps whose code is another one than that of their frame, with the reason.
+    """
     found: dict[str, Record] = {}
     for frame in debugger.trace.frames:
         record = found.get(frame.step)
@@ -93,6 +96,9 @@ def records(debugger: Debugger) -> dict[str, Record]:
         record.seconds.append(frame.seconds)
         record.state, record.note = ("failed", first_line(frame.error)) if frame.error else ("done", "")
         record.errors += frame.error is not None
+    for name, note in changed.items():
+        record = found.setdefault(name, Record())
+        record.state, record.note = "changed", note
     for name in debugger.pins:
         found.setdefault(name, Record()).state = "pinned"
     if debugger.current is not None:

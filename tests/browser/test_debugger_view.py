@@ -124,6 +124,9 @@ def test_into_a_router_stands_before_each_route_and_over_takes_it_as_one(context
     standing(host, "stands before both")
     host.page.keyboard.press("F10")
     standing(host, "stands before text")
+    host.page.locator(".nbg-count", has_text="1").wait_for()
+    host.page.keyboard.press("[")
+    host.page.locator(".nbg-count").wait_for(state="detached")
     assert values == ['"abc"', '"ABC"']
     host.close()
 

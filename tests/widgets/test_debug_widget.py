@@ -105,7 +105,8 @@ def test_a_breakpoint_with_a_condition_stops_there_and_a_wrong_one_is_said(opene
     did(widget, "continue")
     assert (widget.debugger.current.step, last(sent, "debug")["breakpoints"]["n1"]["seen"]) == ("check", 1)
     widget.answer({"kind": "break", "step": "n0", "on": True, "when": "event[["})
-    assert (last(sent, "debug")["problem"] != "", widget.breakpoints) == (True, ["check"])
+    said = "The condition of the breakpoint at \"add\" is not Python: 'event[[': '[' was never closed."
+    assert (last(sent, "debug")["problem"], widget.breakpoints) == (said, ["check"])
 
 
 def test_a_wrong_value_is_one_sentence(opened):
@@ -152,3 +153,18 @@ def test_closing_ends_the_thread_and_frees_the_graph(graph):
     did(widget, "next")
     widget.close()
     assert graph.observers == []
+
+
+def test_a_step_whose_function_is_another_one_by_now_is_marked_until_it_has_run_again():
+    scope = {"clean": str.strip, "shout": str.upper}
+    graph = Graph.parse("%%graph g\nclean -> shout -> respond", namespace=scope)
+    widget, sent = DebugWidget(graph.debug(" a ")), []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    did(widget, "continue")
+    scope["clean"] = str.title
+    widget.refresh()
+    marked = last(sent, "status")["steps"]["n0"]
+    did(widget, "rerun", "clean")
+    again = last(sent, "status")["steps"]["n0"]
+    widget.close()
+    assert (marked[0], marked[6], again[0], again[6]) == ("changed", "code changed", "done", "")

@@ -13,6 +13,7 @@ function render({ model, el }) {
   let seen = null; // the frame that the panel shows
   let tab = "input";
   let branch = null;
+  const typed = new Map(); // conditions of breakpoints, by step
   const send = (kind, more = {}) => model.send({ kind, ...more });
   const move = (what, more = {}) => send("do", { what, ...more });
   const stage = new Stage((kind, step, on) => kind !== "line" && send(kind, { step, on }));
@@ -132,12 +133,14 @@ function render({ model, el }) {
     return element("div", {}, ...parts);
   };
   const breakpointView = message => {
-    const found = now.breakpoints[message.route ? `${message.step}/${message.route}` : message.step];
-    const when = element("input", { type: "text", value: found?.when ?? "", placeholder: "event[\"p\"] > 0.9", "aria-label": "Condition" });
+    const key = message.route ? `${message.step}/${message.route}` : message.step;
+    const found = now.breakpoints[key];
+    const when = element("input", { type: "text", value: found?.when ?? typed.get(key) ?? "", placeholder: "event[\"p\"] > 0.9", "aria-label": "Condition" });
     const hits = element("input", { type: "number", min: "1", value: String(found?.hits ?? 1), "aria-label": "Stop at every n-th time" });
     const at = element("select", { "aria-label": "When to look" }, ...["before", "after", "error"].map(name =>
       element("option", { value: name, selected: name === found?.on }, name === "error" ? "on its error" : `${name} it runs`)));
     for (const field of [when, hits]) field.addEventListener("keydown", event => event.stopPropagation());
+    when.addEventListener("input", () => typed.set(key, when.value)); // what the kernel refuses is there to be mended
     const set = () => send("break", { step: message.step, route: message.route, on: true, when: when.value, hits: hits.value, at: at.value });
     return element("div", { class: "nbg-form" },
       element("label", {}, "Stop ", at), element("label", {}, "where ", when), element("label", {}, "every n-th time: ", hits),

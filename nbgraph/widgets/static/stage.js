@@ -185,7 +185,7 @@ export class Stage {
     if (heat !== (step.heat ?? 0)) step.group.style.setProperty("--nbg-heat", `${Math.round(heat * 55)}%`);
     step.heat = heat;
     const figures = { none: "", counts: count ? `${count}${errors ? `, ${errors} failed` : ""}` : "", latency: count ? `${rounded(middle)} / ${milliseconds(slow)}` : "", throughput: rate ? `${rate >= 10 ? Math.round(rate) : rate}/s` : "" };
-    const isUrgent = note && ["failed", "waiting", "paused"].includes(state);
+    const isUrgent = note && ["failed", "waiting", "paused", "changed"].includes(state);
     this.note(step, isUrgent ? note : figures[this.layer] || note, (state === "failed" && note) || (this.layer === "counts" && errors));
     this.gauge(step, level);
     step.figures = [state, count, errors, middle, note];
@@ -240,6 +240,11 @@ export class Stage {
   paintLine(id, count) {
     const line = this.lines.get(id);
     if (!line) return;
+    if (!count) {
+      line.text?.remove();
+      line.text = null;
+      return;
+    }
     if (!line.text) {
       const { x, y } = pointOn(line.group.querySelector("path"), line.group.querySelector("text") ? 0.82 : 0.5); // words have the middle
       line.text = this.overlay.appendChild(shape("text", { class: "nbg-count", x, y: y + 11, "aria-hidden": "true" }));
