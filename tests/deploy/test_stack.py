@@ -129,13 +129,16 @@ class Stuck:
 
 
 ELSEWHERE = """
-import json, sys
+import json, sys, time
 from nbgraph.deploy.deployment import Deployment
 found = Deployment.attach(sys.argv[1])
 found.scale("rating", 3)
 told = [found.functions, found.invoke({"amount": 5})["rate"], len(found.status()), len(found.failures())]
 found.scale("rating", 2)
-print(json.dumps([*told, found.pulse()["rating"].backlog]))
+deadline = time.monotonic() + 30
+while (backlog := found.pulse()["rating"].backlog) and time.monotonic() < deadline:
+    time.sleep(0.3)
+print(json.dumps([*told, backlog]))
 """
 
 
