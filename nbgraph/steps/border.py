@@ -78,8 +78,11 @@ def metadata_of(event: Event) -> dict[str, str]:
             told[header] = value
     if event.origin is not None:
         told["Event-Origin"] = event.origin
-    kept = {name: value for name, value in event.headers.items() if name.lower() not in NOT_KEPT}
-    return {**told, HEADERS: json.dumps(kept)} if kept else told
+    if event.headers:
+        kept = {name: value for name, value in event.headers.items() if name.lower() not in NOT_KEPT}
+        if kept:
+            told[HEADERS] = json.dumps(kept)
+    return told
 
 
 def event_of(body: object, key: object, headers: dict[str, str]) -> Event:

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import msgspec
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -25,11 +26,22 @@ TOLD = "Nbgraph"  # the header with all of ours, since each header costs as much
 EXPIRES = 5.0  # seconds until the server ends a request for messages
 PAUSE = 0.1  # seconds before a request that was refused is made again
 ACK, NACK, PROGRESS = b"+ACK", b"-NAK", b"+WPI"
+_encoder = msgspec.json.Encoder()
 
 
 def told_of(message: Message) -> dict[str, str]:
-    """The headers of a message: its id where the server looks for it, all else as JSON in one."""
-    return {DEDUPE: message.id, TOLD: json.dumps([message.key, dict(message.headers)], default=repr)}
+    """The headers of a message: its id where the server looks for it, all else as JSON in one.
+
+    >>> told_of(Message("m1", b"", "k", {"Event-Id": "e1"}))
+    {'Nats-Msg-Id': 'm1', 'Nbgraph': '["k",{"Event-Id":"e1"}]'}
+    """
+    told = [message.key, dict(message.headers)]
+    if message.key is None or type(message.key) is str:  # as nearly every one; in a tenth of the time
+        with contextlib.suppress(UnicodeEncodeError):  # half of a pair of surrogates
+            text = _encoder.encode(told)
+            if text.isascii():
+                return {DEDUPE: message.id, TOLD: text.decode()}
+    return {DEDUPE: message.id, TOLD: json.dumps(told, default=repr, separators=(",", ":"))}
 
 
 class NatsDelivery:
