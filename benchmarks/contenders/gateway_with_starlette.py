@@ -24,7 +24,10 @@ def end_with_the_load():
     os._exit(0)
 
 threading.Thread(target=end_with_the_load, daemon=True).start()
-listener = socket.create_server(("127.0.0.1", 0))
+# Named as TCP, as uvicorn does with a host and a port: else asyncio leaves it to wait 40 ms for acknowledgements.
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+listener.bind(("127.0.0.1", 0))
+listener.listen(128)
 print(listener.getsockname()[1], flush=True)
 app = Starlette(routes=[Route("/", echo, methods=["POST"])])
 config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=600)  # others have their turns

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from nbgraph.errors import ExportError
 
 # What the worker itself needs.
-RUNTIME = ("msgspec", "PyYAML", "starlette", "uvicorn", "httpx", "prometheus-client", "nest-asyncio2")
+RUNTIME = ("msgspec", "PyYAML", "starlette", "uvicorn", "httptools", "httpx", "prometheus-client", "nest-asyncio2")
 OWN = "nbgraph"  # the wheel of the nbgraph that is running goes along, so it is never pinned
 
 
