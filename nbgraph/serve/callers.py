@@ -27,6 +27,7 @@ from nbgraph.streams.wire import AnswerError, pack, unpack
 
 KIND, ROOT, CREDIT, STATUS = "Kind", "Root", "Credit", "Status"
 LOOK, PATIENCE = 0.5, 3  # seconds between looks at the broker, and how many in a row may find it away
+GRACE = 10.0  # seconds after it has come back in which whoever waited since before is still answered
 
 
 class RemoteError(NbgraphError):
@@ -51,6 +52,11 @@ class _Asked:
         self.credit += credit
         if self.credit >= WHOLE and not self.future.done():  # all branches have ended, and none answered
             self.future.set_result(self.late[0] if self.late else None)
+
+    def give_up(self) -> None:
+        """The broker was away, and it is long ago: the answer may have been sent meanwhile."""
+        if not self.future.done():
+            self.cut_off()
 
     def cut_off(self) -> None:
         """The broker is away: the answer can't come, and what was not sent can't go."""
@@ -173,7 +179,12 @@ class Callers:
         away = 0
         while True:
             await asyncio.sleep(LOOK)
-            away = 0 if self._broker.is_connected else away + 1
+            if not self._broker.is_connected:
+                away += 1
+            elif away:  # replies that were sent in between are gone
+                away = 0
+                for asked in list(self._asked.values()):
+                    asyncio.get_running_loop().call_later(GRACE, asked.give_up)
             if away >= PATIENCE:
                 for asked in list(self._asked.values()):
                     asked.cut_off()

@@ -18,6 +18,7 @@ from nbgraph.serve.wish import Wish
 
 Runs = list["asyncio.Future[Any]"]
 _TO_COME_BACK = Wish(is_async=True)
+SOON = 1.0  # seconds within which nearly every reply has come
 
 
 class Later:
@@ -85,6 +86,12 @@ class Later:
             accept()  # the spool has it
         self._spawn(self._settled(event, asked, run, early))
         if asked.is_shared:
+            self._spawn(self._requests.watch(asked))
+        elif self._runner.is_joined:  # a reply that was sent while the broker came back has reached the shelf alone
+            asyncio.get_running_loop().call_later(SOON, self._look_for, asked)
+
+    def _look_for(self, asked: Asked) -> None:
+        if not asked.replied.done():
             self._spawn(self._requests.watch(asked))
 
     async def _accepted(self, asked: Asked, accepted: asyncio.Future[None], seconds: float, runs: Runs) -> Reply:

@@ -91,7 +91,7 @@ def test_a_failure_on_the_far_side_comes_home(deployment):
 
 def until_answered(deployment, body):
     """Ask again while there is no broker, and be told the same."""
-    for _ in range(100):
+    for _ in range(300):  # a minute, since a busy machine may take half of one to restart a container
         try:
             return deployment.invoke(body, headers={"Idempotency-Key": f"k{body['amount']}"})
         except InvokeError as error:

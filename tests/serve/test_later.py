@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -139,6 +139,25 @@ def test_an_answer_outlives_the_gateway(server: NatsServer) -> None:
         answer = fetched(client, place)
         again = client.post("/", json=4, headers={"Idempotency-Key": "first"})
     assert (place, answer.json(), again.json(), ran) == (f"/requests/{id_of('first', '/')}", 40, 40, [4])
+
+
+class Forgetful(MemoryBroker):
+    """Its replies get lost, as those that are sent while a gateway finds its way back to the broker."""
+
+    async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
+        pass
+
+
+def test_a_lost_reply_is_found_on_the_shelf() -> None:
+    broker = Forgetful()
+
+    async def connect() -> MemoryBroker:
+        return broker
+
+    with served(two("forgetful", slow(0)), connect) as client:
+        began = time.monotonic()
+        answer = client.post("/", json=4, headers={"Idempotency-Key": "k"})
+    assert (answer.json(), time.monotonic() - began < 10) == (0.25, True)
 
 
 @pytest.mark.parametrize(
