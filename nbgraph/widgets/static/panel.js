@@ -5,7 +5,8 @@ import { element, valueView } from "./values.js";
 export function fillPanel(panel, message, { tabs, chosen, choose, close, pages = {}, acts = [] }) {
   const names = tabs.filter(name => (name !== "error" || message.error) && (name !== "routes" || message.inside?.length));
   const shown = names.includes(chosen) ? chosen : names.includes("output") && message.output ? "output" : names[0];
-  const focusOnTab = document.activeElement?.getAttribute("role") === "tab" && panel.contains(document.activeElement);
+  const hadFocus = panel.contains(document.activeElement);
+  const focusOnTab = hadFocus && document.activeElement.getAttribute("role") === "tab";
   const page = panel.querySelector(".nbg-sheet");
   const scrolled = page?.dataset.of === `${message.name}/${shown}` ? page.scrollTop : 0;
   const list = element("div", { class: "nbg-tabs", role: "tablist", "aria-label": "What to show" }, ...names.map(name => element("button", {
@@ -27,6 +28,7 @@ export function fillPanel(panel, message, { tabs, chosen, choose, close, pages =
   ...(message.note ? [element("p", { class: "nbg-bad" }, message.note)] : []), list, sheet);
   sheet.scrollTop = scrolled;
   if (focusOnTab) list.querySelector('[aria-selected="true"]')?.focus();
+  else if (hadFocus) sheet.focus({ preventScroll: true }); // else the view's keys would go nowhere
   panel.onkeydown = event => {
     if (event.key !== "Escape" || !close) return;
     event.stopPropagation();
