@@ -8,7 +8,7 @@ from typing import Any
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of
-from nbgraph.serve.limits import Limits
+from nbgraph.serve.limits import Limits, RefusedError
 from nbgraph.serve.requests import AWAY, Asked, Requests, id_of, mark_of, pending
 from nbgraph.serve.result import reply_of_error, reply_of_run
 from nbgraph.serve.runner import Runner
@@ -38,7 +38,7 @@ class Later:
         accepted = asyncio.get_running_loop().create_future()
         if is_new:
             if self._is_promised(wish):
-                await self._spool.accept(Accepted.of(event, body, event.headers, mark))
+                await self._keep(asked, Accepted.of(event, body, event.headers, mark))
             self._begin(event, body, wish, asked, accepted, runs)
         else:
             accepted.set_result(None)
@@ -49,6 +49,13 @@ class Later:
         if not asked.replied.done():
             return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)
         return asked.replied.result()
+
+    async def _keep(self, asked: Asked, accepted: Accepted) -> None:
+        try:
+            await self._spool.accept(accepted)
+        except RefusedError as refusal:  # others may wait for it by now, and it may be asked again
+            await self._requests.settle(asked, error_of(refusal.status, str(refusal)))
+            raise
 
     async def again(self, event: Event, accepted: Accepted) -> None:
         """Do what a gateway that is gone had accepted; whoever comes back finds the reply."""
@@ -83,7 +90,7 @@ class Later:
         run, early = self._runner.begin(event, body, seconds, accepted=accept, is_kept=True)
         runs.append(run)
         if not self._runner.is_joined:
-            accept()  # the spool has it
+            accept()  # the spool has it, where there is one
         self._spawn(self._settled(event, asked, run, early))
         if asked.is_shared:
             self._spawn(self._requests.watch(asked))

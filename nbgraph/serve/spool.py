@@ -17,6 +17,7 @@ import msgspec
 
 from nbgraph.event import Event
 from nbgraph.serve.callers import RemoteError
+from nbgraph.serve.limits import RefusedError
 
 OF_THE_CALLER = frozenset({"authorization", "cookie", "proxy-authorization"})  # secrets, which no disk is told
 UNAVAILABLE = 503  # the status of what may be tried again
@@ -71,11 +72,15 @@ class Spool:
             self._own, self._lock = _part(folder)
 
     async def accept(self, accepted: Accepted) -> None:
-        """Returns when the event is kept."""
-        if self._is_safe:
-            await asyncio.to_thread(self._write, accepted)
-        else:
-            self._write(accepted)
+        """Returns when the event is kept; where it can't be, nothing is promised."""
+        try:
+            if self._is_safe:
+                await asyncio.to_thread(self._write, accepted)
+            else:
+                self._write(accepted)
+        except OSError as error:
+            told = f"The event can't be kept ({error.strerror}), so nothing can be promised; try again in a while."
+            raise RefusedError(UNAVAILABLE, told) from error
 
     def done(self, id: str) -> None:
         """All that an event asked for has happened, or it is among the failures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -139,3 +140,13 @@ def test_an_event_that_ends_its_worker_is_given_up_and_none_beside_it(place: Pla
     assert [reply.status_code for reply in replies] == [200, 500, 200]
     assert (failure["step"], failure["event"]["body"]["n"], failure["error"]) == ("work", 2, f"RuntimeError: {told}")
     assert place.began().count("2") == 4
+
+
+@pytest.mark.parametrize("place", [ALONE], indirect=True, ids=["alone"])
+def test_what_can_not_be_kept_is_not_accepted(place: Place) -> None:
+    place.start()
+    shutil.rmtree(place.folder / "data" / "accepted")
+    sent = [httpx.post(place.url, json={"n": 1}, headers={**ASYNC, "Idempotency-Key": "k"}) for _ in range(2)]
+    plain = httpx.post(place.url, json={"n": 2})
+    assert [response.status_code for response in [*sent, plain]] == [503, 503, 200]
+    assert (place.began(), "can't be kept (No such file" in sent[0].json()["error"]) == (["2"], True)
