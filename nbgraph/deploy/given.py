@@ -11,8 +11,6 @@ from nbgraph.deploy.profile import is_public
 from nbgraph.errors import DeployError
 
 EVERYWHERE = ""  # in the place of a function's name: for all of them
-
-
 WORKER = "nbgraph.serve.__main__"
 
 
