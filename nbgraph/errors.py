@@ -8,9 +8,47 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nbgraph.event import Event
 
+_cause: Any = vars(BaseException)["__cause__"]
+
 
 class NbgraphError(Exception):
-    """Root of all errors of this package."""
+    """Root of all errors of this package.
+
+    Each can be pickled, as pools of processes do, whatever its constructor wants and its cause holds: what can't leave
+    its process is told of by a `RecordedError` or a `Preview` in its place.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from nbgraph.parcel import reduced  # few runs need it
+
+        return reduced(self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        from nbgraph.parcel import rebuilt
+
+        return rebuilt(type(self), self.args, vars(self), self.__cause__)
+
+    @property
+    def __cause__(self) -> BaseException | None:
+        found: BaseException | None = _cause.__get__(self)
+        return found
+
+    @__cause__.setter
+    def __cause__(self, cause: BaseException | None) -> None:
+        """A pool sets the other process's traceback here: that stands behind the cause, not in its place."""
+        known = self.__cause__
+        if known is not None and known is not cause and type(cause).__name__.endswith("RemoteTraceback"):
+            known.__cause__ = cause
+        else:
+            _cause.__set__(self, cause)
+
+
+class RecordedError(NbgraphError):
+    """An error that is told of in its place: `type` is the name of what it was, `why` it is not here itself."""
+
+    def __init__(self, type: str, message: str, why: str = "") -> None:
+        super().__init__(f"{type}: {message}{why and f' ({why})'}")
+        self.type, self.message, self.why = type, message, why
 
 
 class GraphError(NbgraphError):

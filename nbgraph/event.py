@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from nbgraph.errors import BodyError
+from nbgraph.look import shown
 
 _process = os.urandom(8).hex()
 _numbers = itertools.count()
@@ -116,7 +117,7 @@ class Event:
             self._id = id
 
     def __repr__(self) -> str:
-        return f"Event({self.body!r}, key={self.key!r}, id={self.id!r}, path={self.path!r})"
+        return f"Event({shown(self.body)}, key={shown(self.key)}, id={self.id!r}, path={self.path!r})"
 
 
 RAW = frozenset({str, bytes, bytearray, Event})  # what is looked at before it enters a graph; the rest is a body

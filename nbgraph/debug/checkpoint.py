@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from nbgraph.debug.preview import Preview, snapshot
+from nbgraph.debug.preview import snapshot
 from nbgraph.engine.observer import Observer
 from nbgraph.engine.pending import Pending
 from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.walk import Walk
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.look import Preview
 
 
 @dataclass(frozen=True, slots=True)

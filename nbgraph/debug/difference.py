@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from nbgraph.look import shown
 from nbgraph.streams.wire import encode, is_json
 
 Names = tuple[str, str]
@@ -64,5 +65,5 @@ def _told(at: str, what: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = encode(value).decode() if is_json(value) else repr(value)
+    text = encode(value).decode() if is_json(value) else shown(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

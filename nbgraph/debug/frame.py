@@ -7,15 +7,8 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.errors import NbgraphError, text_of
-
-
-class RecordedError(NbgraphError):
-    """An error that was read from a saved trace: `type` is the name of what it was."""
-
-    def __init__(self, type: str, message: str) -> None:
-        super().__init__(f"{type}: {message}")
-        self.type, self.message = type, message
+from nbgraph.errors import RecordedError, text_of
+from nbgraph.look import attribute, shown
 
 
 def error_document(error: BaseException | None) -> dict[str, str] | None:
@@ -47,13 +40,16 @@ class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trac
     dropped: bool = False
     inner: tuple[Frame, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Frame({', '.join(f'{name}={shown(getattr(self, name))}' for name in self.__struct_fields__)})"
+
     def diff(self) -> dict[str, tuple[Any, Any]]:
         """What the step changed: path -> (before, after), with `MISSING` where there was or is nothing.
 
         >>> Frame("e1", "enrich", 1, {"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}).diff()
         {'b': (2, 3), 'c': (MISSING, 4)}
         """
-        return dict(_differences(self.input, self.output, ""))
+        return Differences(_differences(self.input, self.output, ""))
 
     def to_dict(self) -> dict[str, Any]:
         """The frame as plain data; the error as its type and message."""
@@ -70,6 +66,13 @@ class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trac
             "dropped": self.dropped,
             "inner": [frame.to_dict() for frame in self.inner],
         }
+
+
+class Differences(dict[str, tuple[Any, Any]]):
+    """Path -> (before, after)."""
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{path!r}: {shown(pair)}" for path, pair in self.items()) + "}"
 
 
 class _Missing:
@@ -101,7 +104,7 @@ def is_same(before: Any, after: Any) -> bool:
         return True
     if type(before) is not type(after):
         return False
-    equals = getattr(before, "equals", None)
+    equals = attribute(before, "equals")
     try:
         same = equals(after) if callable(equals) else before == after
         return bool(same if isinstance(same, bool) else same.all())

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import copy
-import reprlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from nbgraph.look import attribute, has_attribute, preview
+
 BUDGET = 1_000_000  # bytes, roughly, that one kept value may take
-TEXT = 2_000  # characters of a preview
 DEEPEST = 40
 
 _NUMBERS = frozenset({int, float, bool, type(None), complex})
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """Stands for a value that was not kept: its type, why, and the beginning of its text.
-
-    >>> kept = snapshot("x" * 2_000_000)
-    >>> kept.type, kept.why, kept.text[:5]
-    ('str', 'about 2,000,000 bytes, more than the 1,000,000 that are kept', "'xxxx")
-    """
-
-    type: str
-    why: str
-    text: str
-
-    def __repr__(self) -> str:
-        return f"<not kept: {self.type}, {self.why}: {self.text}>"
 
 
 def snapshot(value: Any, budget: int = BUDGET) -> Any:
@@ -51,24 +33,6 @@ def snapshot(value: Any, budget: int = BUDGET) -> Any:
         return preview(value, f"{size(value, 20 * budget)}, more than the {budget:,} that are kept")
     except Exception as error:  # open files, locks, sockets, objects that refuse to be copied
         return preview(value, f"it can't be copied ({type(error).__name__})")
-
-
-def preview(value: Any, why: str) -> Preview:
-    try:
-        text = _beginning(value)
-    except Exception as error:
-        text = f"<its repr failed: {type(error).__name__}>"
-    return Preview(type(value).__name__, why, text[:TEXT])
-
-
-def _beginning(value: Any) -> str:
-    """The repr of as much of a value as will be shown, so that a huge one is not written out first."""
-    if isinstance(value, str | bytes):
-        return repr(value[:TEXT])
-    shorter = reprlib.Repr()
-    shorter.maxlist = shorter.maxtuple = shorter.maxdict = shorter.maxset = shorter.maxdeque = 50
-    shorter.maxstring = shorter.maxother = TEXT
-    return shorter.repr(value)
 
 
 def size(value: Any, most: int = 20 * BUDGET) -> str:
@@ -122,11 +86,11 @@ class _Measure:
 
 def _parts(value: Any) -> Iterable[Any]:
     """What the attributes of an object hold; nothing for classes, functions and what tells its size itself."""
-    if isinstance(value, type | ModuleType) or callable(value) or hasattr(value, "nbytes"):
+    if isinstance(value, type | ModuleType) or callable(value) or has_attribute(value, "nbytes"):
         return ()
-    slots = getattr(type(value), "__slots__", ())
-    held = [getattr(value, name, None) for name in ([slots] if isinstance(slots, str) else slots)]
-    return [*held, *getattr(value, "__dict__", {}).values()]
+    slots = attribute(type(value), "__slots__", ())
+    held = [attribute(value, name) for name in ([slots] if isinstance(slots, str) else slots)]
+    return [*held, *attribute(value, "__dict__", {}).values()]
 
 
 class _Copy:
@@ -180,11 +144,11 @@ def own_size(value: Any) -> int:
     """What a table or an array says of itself, in bytes; a small guess for anything else."""
     if isinstance(value, type):
         return 64
-    if hasattr(value, "columns"):
-        memory, estimated = getattr(value, "memory_usage", None), getattr(value, "estimated_size", None)
+    if has_attribute(value, "columns"):
+        memory, estimated = attribute(value, "memory_usage"), attribute(value, "estimated_size")
         if callable(memory):
             return int(memory(deep=False).sum())
         if callable(estimated):
             return int(estimated())
-    nbytes = getattr(value, "nbytes", None)
+    nbytes = attribute(value, "nbytes")
     return nbytes if isinstance(nbytes, int) else 64

@@ -12,10 +12,10 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from nbgraph.debug.frame import RecordedError
-from nbgraph.debug.preview import Preview, snapshot
-from nbgraph.errors import text_of
+from nbgraph.debug.preview import snapshot
+from nbgraph.errors import RecordedError, text_of
 from nbgraph.graph.graph import Graph
+from nbgraph.look import Preview, attribute, has_attribute
 
 DOTS = "•••"
 REMEMBERED, ROWS, LOOKED_AT = 1_000, 1_000, 10_000  # secrets of a run, of a column; containers that are looked into
@@ -114,7 +114,7 @@ def _items(value: Any, fields: Collection[str]) -> Iterable[tuple[Any, Any]]:
         return [(name, value[name][:ROWS].to_list()) for name in value.columns if name in fields]
     if isinstance(value, type | str | bytes) or callable(value) or type(value).__module__.partition(".")[0] in _OPAQUE:
         return ()
-    return [(name, getattr(value, name)) for name in _attributes(value)]
+    return [(name, attribute(value, name)) for name in _attributes(value)]
 
 
 def redacted(value: Any, fields: Collection[str], text: Callable[[str], str] = str) -> Any:
@@ -211,7 +211,7 @@ class _Dotted:
     def _with_attributes(self, value: Any) -> Any:
         changed = {name: DOTS for name in _attributes(value) if name in self._fields}
         if type(value).__module__.partition(".")[0] not in _OPAQUE:
-            held = {name: getattr(value, name) for name in _attributes(value) if name not in changed}
+            held = {name: attribute(value, name) for name in _attributes(value) if name not in changed}
             found = {name: self.of(item) for name, item in held.items()}
             changed |= {name: item for name, item in found.items() if item is not held[name] and item != held[name]}
         if not changed:
@@ -223,6 +223,6 @@ class _Dotted:
 
 
 def _attributes(value: Any) -> list[str]:
-    slots = getattr(type(value), "__slots__", ())
-    named = [*getattr(value, "__dict__", ()), *([slots] if isinstance(slots, str) else slots)]
-    return [name for name in named if hasattr(value, name)]
+    slots = attribute(type(value), "__slots__", ())
+    named = [*attribute(value, "__dict__", ()), *([slots] if isinstance(slots, str) else slots)]
+    return [name for name in named if has_attribute(value, name)]

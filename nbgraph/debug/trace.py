@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nbgraph.debug.frame import Frame, RecordedError, error_document
-from nbgraph.errors import NbgraphError
+from nbgraph.debug.frame import Frame, error_document
+from nbgraph.errors import NbgraphError, RecordedError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
+from nbgraph.look import shown, speakable
 
 if TYPE_CHECKING:
     import pandas
@@ -59,10 +60,7 @@ class Trace:
         """One row a frame, as a pandas DataFrame."""
         import pandas
 
-        rows = [
-            {**frame.to_dict(), "error": frame.error, "edges": frame.edges, "inner": frame.inner}
-            for frame in self.frames
-        ]
+        rows = [{name: speakable(getattr(frame, name)) for name in Frame.__struct_fields__} for frame in self.frames]
         return pandas.DataFrame(rows, columns=list(Frame.__struct_fields__))
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,4 +146,4 @@ def as_text(value: Any) -> Any:
                 return convert()
             except (ValueError, TypeError):
                 continue
-    return repr(value)
+    return shown(value)

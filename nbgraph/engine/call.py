@@ -23,6 +23,7 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
 from nbgraph.handler import Handler
+from nbgraph.look import shown
 from nbgraph.types import Clock, Shape
 
 POSITIONAL = "*"  # the argument that holds what a cell wrote without names: `Batch(10)`
@@ -309,5 +310,5 @@ def _overrides(target: Any, method: str) -> bool:
 
 
 def _described(value: Any) -> str:
-    text = repr(value)
+    text = shown(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

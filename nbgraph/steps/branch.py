@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from nbgraph.errors import GraphError, NbgraphError, RequestError
+from nbgraph.errors import GraphError, NbgraphError, RequestError, text_of
 from nbgraph.event import Event
 from nbgraph.inside import is_watched, told
 from nbgraph.steps.asked import Asked
@@ -38,7 +38,7 @@ class RouteError(NbgraphError):
     """One of several routes failed; `route` is its name, `__cause__` its exception."""
 
     def __init__(self, route: str, cause: BaseException) -> None:
-        super().__init__(f'Route "{route}" failed: {type(cause).__name__}: {cause}')
+        super().__init__(f'Route "{route}" failed: {type(cause).__name__}: {text_of(cause)}')
         self.route = route
         self.__cause__ = cause
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from nbgraph import look
 from nbgraph.errors import NbgraphError
 from nbgraph.streams.freeze import UnfitError, freeze, thaw
 
@@ -125,10 +126,7 @@ def shown(value: Any) -> str:
     >>> shown(object), shown("x" * 3000) == "'" + "x" * 1999
     ("<class 'object'>", True)
     """
-    try:
-        return repr(value)[:SHOWN]
-    except Exception:  # it is nested too deeply, or whatever a `__repr__` of the user's raises
-        return f"<{type(value).__module__}.{type(value).__qualname__}, which can't be shown>"
+    return look.shown(value)[:SHOWN]
 
 
 def unpack(body: bytes) -> Any:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.debug.redact import DOTS, Redaction, redacted
+from nbgraph.look import attribute, has_attribute
+from nbgraph.look import shown as text_of
 from nbgraph.render.printable import printable
 from nbgraph.widgets.pages import COLUMNS, ROWS, is_table, reference
 from nbgraph.widgets.rich import html, picture
@@ -76,7 +78,7 @@ def _tree(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> Sh
 def is_container(value: Any) -> bool:
     if isinstance(value, Mapping | list | tuple | Set):
         return True
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and not hasattr(value, "dtype")
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and not has_attribute(value, "dtype")
 
 
 def _branch(value: Any, budget: _Budget, depth: int, above: tuple[int, ...], start: int = 0) -> Shown:
@@ -123,20 +125,20 @@ def _object(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> 
         return _table(value, budget)
     if (rich := _rich(value, budget)) is not None:
         return rich
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
+    if has_attribute(value, "dtype") and has_attribute(value, "shape"):
         head = f"{type(value).__name__} {value.dtype} {tuple(value.shape)}"
-        return {"kind": "object", "text": f"{head}: {printable(repr(value), 400)}"}
-    fields = getattr(value, "__dict__", None)
+        return {"kind": "object", "text": f"{head}: {printable(text_of(value), 400)}"}
+    fields = attribute(value, "__dict__")
     written: Any = type(value).__repr__
     if isinstance(fields, dict) and fields and written is object.__repr__:
         return {**_branch(fields, budget, depth, above), "text": name}
     if budget.redaction is not None:
         value = budget.redaction.value(value)
-    return _leaf("object", printable(budget.text(repr(value)), TEXT), budget)
+    return _leaf("object", printable(budget.text(text_of(value)), TEXT), budget)
 
 
 def _key(key: Any, budget: _Budget) -> str:
-    return printable(budget.text(repr(key)), 80)
+    return printable(budget.text(text_of(key)), 80)
 
 
 def _table(value: Any, budget: _Budget) -> Shown:
@@ -173,7 +175,7 @@ def _rich(value: Any, budget: _Budget) -> Shown | None:
         return {"kind": "image", "text": name, "type": kind, "data": base64.b64encode(data).decode()}
     text = budget.text(html(value))
     if text and budget.take(len(text)):
-        return {"kind": "page", "text": printable(budget.text(repr(value)), TEXT), "html": text}
+        return {"kind": "page", "text": printable(budget.text(text_of(value)), TEXT), "html": text}
     return None
 
 

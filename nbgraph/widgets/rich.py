@@ -6,6 +6,7 @@ import base64
 import io
 from typing import Any
 
+from nbgraph.look import attribute, has_attribute
 from nbgraph.widgets.pages import is_table
 
 PAGE = 40_000  # characters of HTML
@@ -20,7 +21,7 @@ def picture(value: Any) -> tuple[str, bytes] | None:
     >>> picture(Dot()), picture(1)
     (('image/svg+xml', b'<svg/>'), None)
     """
-    if type(value).__module__.partition(".")[0] == "matplotlib" and hasattr(value, "savefig"):
+    if type(value).__module__.partition(".")[0] == "matplotlib" and has_attribute(value, "savefig"):
         stream = io.BytesIO()
         value.savefig(stream, format="png", dpi=60)
         return "image/png", stream.getvalue()
@@ -45,7 +46,7 @@ def is_rich(value: Any) -> bool:
     if isinstance(value, type) or is_table(value):
         return False
     names = ("_repr_mimebundle_", "_ipython_display_", "_repr_html_", *TYPES)
-    return any(callable(getattr(type(value), name, None)) for name in names)
+    return any(callable(attribute(type(value), name)) for name in names)
 
 
 def rendered(value: Any) -> Any:
@@ -67,7 +68,7 @@ def rendered(value: Any) -> Any:
 
 def _made(value: Any, name: str) -> Any:
     """What the method gives, without the metadata; classes are not asked, only what is made from them."""
-    method = getattr(type(value), name, None)
+    method = attribute(type(value), name)
     if not callable(method) or isinstance(value, type):
         return None
     made = method(value)

@@ -428,3 +428,28 @@ def test_who_watches_hears_of_a_step_and_of_its_calls_once_while_it_is_gone_thro
         *deep,
         ("both", {"plus": 3, "times": 18}),
     ]
+
+
+class Loud:
+    def __repr__(self):
+        raise RuntimeError("not now")
+
+
+class Settings(dict):
+    __getattr__ = dict.__getitem__
+
+
+def test_a_value_whose_repr_raises_is_shown_as_such(tmp_path):
+    graph = Graph("loud")
+    graph.to(lambda body: {"a": Loud(), "b": body["b"]}, "make")
+    trace = graph.trace({"a": Loud(), "b": 1})
+    [frame] = trace.frames
+    marked = "<Loud: its repr failed: RuntimeError>"
+    texts = [repr(frame), repr(frame.diff()), trace.to_frame().to_string(), trace.save(tmp_path / "t.json").read_text()]
+    assert [marked in text for text in texts] == [True] * 4
+
+
+def test_objects_whose_missing_attributes_raise_are_kept():
+    graph = Graph("settings")
+    graph.to("(event)", "same")
+    assert graph.trace([Settings(a=1)]).frames[0].output == [Settings(a=1)]

@@ -1,0 +1,150 @@
+"""Look: at anybody's value without failing and without waking it: an attribute, its text, a preview of it."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass
+from typing import Any
+
+TEXT = 2_000  # characters of a preview
+WIDEST = 50  # items of a container in a preview
+
+
+def attribute(value: Any, name: str, default: Any = None) -> Any:
+    """An attribute that a value has by its class or of its own, else the default.
+
+    Never asks `__getattr__`, which may raise anything, or load what a proxy stands for.
+
+    >>> class Settings(dict):
+    ...     __getattr__ = dict.__getitem__
+    >>> attribute(Settings(a=1), "dtype"), attribute(Settings(a=1), "keys")()
+    (None, dict_keys(['a']))
+    """
+    if not any(name in vars(kind) for kind in type(value).__mro__) and name not in _own(value):
+        return default
+    try:
+        return getattr(value, name)
+    except Exception:  # a property that fails, a slot that is empty
+        return default
+
+
+def has_attribute(value: Any, name: str) -> bool:
+    """Whether `attribute` finds something.
+
+    >>> has_attribute([], "append"), has_attribute([], "dtype")
+    (True, False)
+    """
+    return attribute(value, name, _NOTHING) is not _NOTHING
+
+
+def shown(value: Any) -> str:
+    """Its repr; where that fails, what can be said of it.
+
+    >>> class Loud:
+    ...     def __repr__(self): raise RuntimeError
+    >>> shown([1, "a"]), shown([1, Loud()])
+    ("[1, 'a']", '[1, <Loud: its repr failed: RuntimeError>]')
+    """
+    try:
+        return repr(value)
+    except Exception:
+        return _careful(value, 1_000, 100_000)
+
+
+def beginning(value: Any, most: int = TEXT) -> str:
+    """The repr of as much of a value as will be shown, so that a huge one is not written out first.
+
+    >>> beginning("x" * 10_000_000, 5)
+    "'xxxx"
+    """
+    text = repr(value[:most]) if type(value) in (str, bytes) else _careful(value, WIDEST, most)
+    return text[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Stands for a value that is not here: its type, why, and the beginning of its text.
+
+    >>> preview("x" * 2_000_000, "too big").text[:5]
+    "'xxxx"
+    """
+
+    type: str
+    why: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"<not kept: {self.type}, {self.why}: {self.text}>"
+
+
+def preview(value: Any, why: str) -> Preview:
+    return Preview(type(value).__name__, why, beginning(value))
+
+
+def speakable(value: Any) -> Any:
+    """The value, with previews in the place of what has no text, for who asks for texts without care.
+
+    >>> class Loud:
+    ...     def __repr__(self): raise RuntimeError
+    >>> speakable({"a": [1, Loud()]})["a"][1].type
+    'Loud'
+    """
+    return _speakable(value, {})
+
+
+_NOTHING = object()
+
+
+def _speakable(value: Any, known: dict[int, Any]) -> Any:
+    """`known`: what was looked at already, or is just looked at, as a value that holds itself."""
+    kind = type(value)
+    if kind in (str, bytes, float, bool, type(None)):
+        return value
+    if kind not in (dict, list, tuple):
+        return value if _has_text(value) else preview(value, "its text can't be had")
+    if id(value) not in known:
+        known[id(value)] = value
+        items = [_speakable(item, known) for item in (value.values() if kind is dict else value)]
+        if any(new is not old for new, old in zip(items, value.values() if kind is dict else value, strict=True)):
+            known[id(value)] = dict(zip(value, items, strict=True)) if kind is dict else kind(items)
+    return known[id(value)]
+
+
+def _has_text(value: Any) -> bool:
+    try:
+        return bool(isinstance(str(value), str))
+    except Exception:
+        return False
+
+
+def _own(value: Any) -> Any:
+    """What a value holds by itself; of a class also what it inherits."""
+    if isinstance(value, type):
+        return {name for kind in value.__mro__ for name in vars(kind)}
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except Exception:  # it has slots, or a property of that name
+        return ()
+    return own if isinstance(own, dict) else ()
+
+
+class _Careful(reprlib.Repr):
+    """Writes containers item by item, so that one that fails is alone in it."""
+
+    def repr1(self, x: Any, level: int) -> str:
+        try:
+            return super().repr1(x, level)
+        except Exception as error:
+            return f"<{type(x).__name__}: its repr failed: {type(error).__name__}>"
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        text = repr(x)
+        return text if len(text) <= self.maxother else f"{text[: self.maxother - 3]}..."
+
+
+def _careful(value: Any, items: int, most: int) -> str:
+    careful = _Careful()
+    careful.maxlist = careful.maxtuple = careful.maxdict = careful.maxset = careful.maxfrozenset = items
+    careful.maxdeque = careful.maxarray = items
+    careful.maxstring = careful.maxother = careful.maxlong = most
+    return careful.repr(value)
