@@ -119,7 +119,20 @@ class _Copy:
             self._spend(8 * len(value))
             return tuple([self.of(item, depth + 1) for item in value])
         self._spend(_Measure(self._left).of(value))
-        return copy.deepcopy(value, self._made)
+        try:
+            return copy.deepcopy(value, self._made)
+        except Exception:
+            if not isinstance(value, dict) or not _fails_at_getattr(kind):
+                raise
+        return self._mapping(value, depth)
+
+    def _mapping(self, value: dict[Any, Any], depth: int) -> Any:
+        """A dict whose items are its attributes: `deepcopy` asks it for methods, and gets a KeyError."""
+        made = self._made[id(value)] = type(value).__new__(type(value))
+        dict.update(made, {key: self.of(item, depth + 1) for key, item in dict.items(value)})
+        own = {name: self.of(item, depth + 1) for name, item in attribute(value, "__dict__", {}).items()}
+        attribute(made, "__dict__", {}).update(own)
+        return made
 
     def _dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
         self._spend(64 * len(value))
@@ -138,6 +151,11 @@ class _Copy:
         self._left -= amount
         if self._left < 0:
             raise TooBigError
+
+
+def _fails_at_getattr(kind: type) -> bool:
+    """Whether a class answers for attributes that it does not have, and not for how it is copied."""
+    return has_attribute(kind, "__getattr__") and not has_attribute(kind, "__deepcopy__")
 
 
 def own_size(value: Any) -> int:
