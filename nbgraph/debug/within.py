@@ -20,6 +20,7 @@ from nbgraph.debug.frame import Frame, is_same
 from nbgraph.debug.recorder import Recorder
 from nbgraph.engine.pending import Departure
 from nbgraph.engine.walk import Walk
+from nbgraph.fault import Halt
 from nbgraph.inside import Instead, Left
 
 Key = tuple[str, int]  # a call's path below the step, and the how many-th of that path it is
@@ -27,8 +28,8 @@ Key = tuple[str, int]  # a call's path below the step, and the how many-th of th
 Told = tuple[Left | Instead, list[Frame], int]
 
 
-class Standing(BaseException):
-    """Before a call that was not allowed yet; no Exception, so that no step takes it for an error of its own."""
+class Standing(Halt):
+    """Before a call that was not allowed yet."""
 
     def __init__(self, key: Key, input: Any) -> None:
         self.key, self.input = key, input

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from nbgraph.fault import ANY, Kinds, own
 from nbgraph.graph.step import StepOptions
 
 FIRST_PAUSE = 0.1  # seconds before the first retry; doubled for each further one
@@ -19,7 +20,6 @@ LONGEST_PAUSE = 10.0
 _END: Any = object()
 
 Function = Callable[[Any], Any]
-Retried = tuple[type[BaseException], ...]
 
 
 def attempts(function: Function, options: StepOptions, *, is_async: bool, is_generator: bool) -> Function:
@@ -30,7 +30,8 @@ def attempts(function: Function, options: StepOptions, *, is_async: bool, is_gen
     if options.timeout is not None:
         function = _LIMITED[is_async, is_generator](function, options.timeout)
     if options.retries:
-        function = _RETRIED[is_async, is_generator](function, options.retries, options.retry_on)
+        kinds = ANY if options.retry_on == (Exception,) else options.retry_on  # unless told: on whatever it raises
+        function = _RETRIED[is_async, is_generator](function, options.retries, kinds)
     return function
 
 
@@ -43,40 +44,40 @@ def pause(attempt: int) -> float:
     return min(FIRST_PAUSE * 2.0 ** min(attempt, 20), LONGEST_PAUSE) * random.uniform(0.5, 1)
 
 
-def _retried(function: Function, retries: int, retry_on: Retried) -> Function:
+def _retried(function: Function, retries: int, retry_on: Kinds) -> Function:
     @functools.wraps(function, updated=())
     def retry(body: Any) -> Any:
         for attempt in range(retries):
             try:
                 return function(body)
-            except retry_on:
+            except own(retry_on):
                 time.sleep(pause(attempt))
         return function(body)
 
     return retry
 
 
-def _retried_async(function: Function, retries: int, retry_on: Retried) -> Function:
+def _retried_async(function: Function, retries: int, retry_on: Kinds) -> Function:
     @functools.wraps(function, updated=())
     async def retry(body: Any) -> Any:
         for attempt in range(retries):
             try:
                 return await function(body)
-            except retry_on:
+            except own(retry_on):
                 await asyncio.sleep(pause(attempt))
         return await function(body)
 
     return retry
 
 
-def _retried_chunks(function: Function, retries: int, retry_on: Retried) -> Function:
+def _retried_chunks(function: Function, retries: int, retry_on: Kinds) -> Function:
     @functools.wraps(function, updated=())
     def retry(body: Any) -> Iterator[Any]:
         for attempt in range(retries):
             chunks = function(body)
             try:
                 first = next(chunks, _END)
-            except retry_on:
+            except own(retry_on):
                 time.sleep(pause(attempt))
                 continue
             if first is not _END:
@@ -88,14 +89,14 @@ def _retried_chunks(function: Function, retries: int, retry_on: Retried) -> Func
     return retry
 
 
-def _retried_async_chunks(function: Function, retries: int, retry_on: Retried) -> Function:
+def _retried_async_chunks(function: Function, retries: int, retry_on: Kinds) -> Function:
     @functools.wraps(function, updated=())
     async def retry(body: Any) -> AsyncIterator[Any]:
         for attempt in range(retries):
             chunks = function(body)
             try:
                 first = await anext(chunks, _END)
-            except retry_on:
+            except own(retry_on):
                 await asyncio.sleep(pause(attempt))
                 continue
             if first is not _END:

@@ -6,6 +6,8 @@ import copy
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from nbgraph.fault import own
+
 
 class Chunks:
     """Results drawn one by one and, while somebody may go back, remembered."""
@@ -14,7 +16,7 @@ class Chunks:
         self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step
         self._iterator = results if isinstance(results, AsyncIterator) else iter(results)
         self._kept: list[Any] | None = [] if is_kept else None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     async def at(self, index: int) -> Any:
         """The result of that index; StopAsyncIteration after the last."""
@@ -32,7 +34,7 @@ class Chunks:
             await self.at(index)
         except StopAsyncIteration:
             return True
-        except Exception as error:
+        except own() as error:
             self._error = error
         return False
 

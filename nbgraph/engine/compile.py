@@ -15,6 +15,7 @@ from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.report import reporter
 from nbgraph.engine.watch import watch
 from nbgraph.errors import GraphError
+from nbgraph.fault import own
 from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
@@ -33,7 +34,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
             event = strip(event)
             event = upper(event)
             return event
-        except Exception as error:
+        except own() as error:
             raise failed(error, locals())
     """
     flat = _sound(graph)
@@ -92,7 +93,7 @@ def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
             calls[name] = call_of(owned.graph, owned.step, earlier.call if earlier else None)
         except GraphError as error:
             faults += error.problems
-        except Exception as error:
+        except own() as error:
             fault = GraphError(f'Step "{name}" can\'t be built: {type(error).__name__}: {error}')
             raise fault from error  # the user's own constructor failed: its traceback is worth more than a list
     if faults:

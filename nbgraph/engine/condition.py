@@ -9,6 +9,7 @@ from typing import Any
 
 from nbgraph.engine.bind import is_self_contained, named, predicate_of
 from nbgraph.errors import GraphError
+from nbgraph.fault import ANY
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
@@ -52,7 +53,7 @@ def bound(edge: Edge, graph: Graph) -> Edge:
 
 def exceptions_of(edge: Edge) -> tuple[type[BaseException], ...]:
     """The exceptions that an error edge takes: all, unless it names some."""
-    return edge.when.types if isinstance(edge.when, Caught) else (Exception,)
+    return edge.when.types if isinstance(edge.when, Caught) else ANY
 
 
 def _test(edge: Edge, graph: Graph) -> Test:

@@ -22,6 +22,7 @@ from nbgraph.engine.ticket import Ticket
 from nbgraph.engine.walk import Walk
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.fault import own
 
 WAITING = 1000  # events that may wait for one before them, beside those in stages
 
@@ -91,7 +92,7 @@ class Conductor:
         try:
             try:
                 result = flight.result()
-            except Exception as error:
+            except own() as error:
                 ticket.walk.failed(departure, error, flight.seconds)
             else:
                 await ticket.walk.arrive(departure, result, flight.seconds)
@@ -127,8 +128,8 @@ class Conductor:
                 await outcome
         except StepError as error:
             self._fail(ticket, error)
-        for step, parked, own in ticket.parked:
-            self._take_off(self._stages[step], Flight(ticket, parked, own))
+        for step, body, event in ticket.parked:
+            self._take_off(self._stages[step], Flight(ticket, body, event))
         ticket.parked.clear()
         self._end(ticket)
 

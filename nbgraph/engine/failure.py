@@ -29,12 +29,12 @@ class Failure:
         self._filename, self._calls, self._steps = filename, calls, steps
         self.handlers: dict[str, Callable[..., Any]] = {}
 
-    def failed(self, error: Exception, variables: Mapping[str, Any]) -> Exception:
+    def failed(self, error: BaseException, variables: Mapping[str, Any]) -> BaseException:
         """The error to raise: a StepError, or the exception itself where an inner function has made one already."""
         line = self._line_of(error)
         return error if line is None else StepError(line.step, self._event(variables, line), error)
 
-    def handled(self, error: Exception, variables: Mapping[str, Any]) -> tuple[Callable[..., Any], Any, Event]:
+    def handled(self, error: BaseException, variables: Mapping[str, Any]) -> tuple[Callable[..., Any], Any, Event]:
         """The function of the step's error handler with its body and event; raises where the step has none."""
         line = self._line_of(error)
         handler = self._steps[line.step].handler_of(error) if line else None
@@ -44,7 +44,7 @@ class Failure:
         event.error, event.origin = error, line.step
         return self.handlers[handler], event.body, event
 
-    def _line_of(self, error: Exception) -> Line | None:
+    def _line_of(self, error: BaseException) -> Line | None:
         traceback = error.__traceback__
         if traceback is None or traceback.tb_frame.f_code.co_filename != self._filename:
             return None

@@ -173,14 +173,28 @@ def _workers(depth: int) -> ThreadPoolExecutor:
 
 async def on_pool(workers: Executor, function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on one of the workers, in the caller's context variables."""
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(workers, partial(context.run, function, *arguments))
+    work = partial(contextvars.copy_context().run, _outcome, function, *arguments)
+    is_result, value = await asyncio.get_running_loop().run_in_executor(workers, work)
+    try:
+        if not is_result:
+            raise value
+        return value  # type: ignore[no-any-return]
+    finally:
+        del value  # else the error would hold this frame, which holds the error
 
 
 async def on_thread(function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on a worker thread."""
     depth = _depth.get()
     return await on_pool(_workers(depth), _deeper, depth, function, *arguments)
+
+
+def _outcome(function: Callable[..., T], *arguments: Any) -> tuple[bool, Any]:
+    """The result, or what was raised, as a value: not every exception passes a future as what it is."""
+    try:
+        return True, function(*arguments)
+    except BaseException as error:
+        return False, error
 
 
 def _deeper(depth: int, function: Callable[..., T], *arguments: Any) -> T:

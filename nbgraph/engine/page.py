@@ -14,6 +14,7 @@ from nbgraph.engine.paths import part, put
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.engine.words import Words
 from nbgraph.event import RAW, Event
+from nbgraph.fault import own
 from nbgraph.graph.entry import entering
 from nbgraph.types import Shape
 
@@ -51,6 +52,7 @@ class Page:
         self.entry = self.words.entry(graph)
         self.globals: dict[str, Any] = {
             "part": part, "put": put, "passed": passed, "every": every, "RAW": RAW, "body_of": body_of,
+            "own": own,
         }  # fmt: skip
         for name, step in layout.steps.items():
             self.globals[self.words.step(name)] = step.call.function

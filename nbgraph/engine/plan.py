@@ -11,6 +11,7 @@ from nbgraph.engine.call import Call
 from nbgraph.engine.observer import Observer
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.fault import ANY, Kinds
 from nbgraph.types import Shape
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Handling:
     """The step that handles errors of certain types."""
 
     target: str
-    types: tuple[type[BaseException], ...] = (Exception,)
+    types: Kinds = ANY
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from nbgraph.engine import loop
 from nbgraph.engine.bind import named, value_of
 from nbgraph.errors import GraphError, StepError, text_of
+from nbgraph.fault import own
 from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
 from nbgraph.handler import Handler
@@ -61,7 +62,7 @@ def reporter(graph: Graph) -> Report | None:
             sent = write(record_of(error))
             if inspect.isawaitable(sent):
                 loop.submit(_waited(sent))
-        except Exception:  # the stream's own failure must not hide the error, nor touch the next event
+        except own():  # the stream's own failure must not hide the error, nor touch the next event
             _logger.exception('The error stream of graph "%s" failed', graph.name)
 
     return report

@@ -17,6 +17,7 @@ from nbgraph.engine.pending import Departure
 from nbgraph.engine.plan import PlanStep
 from nbgraph.engine.ticket import Ticket
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.inside import Entered, Watched
 from nbgraph.types import Shape
 
@@ -24,12 +25,13 @@ from nbgraph.types import Shape
 class Flight:
     """A call under way: whose, with what, and the task; `departure` where a walk has made it."""
 
-    __slots__ = ("body", "context", "departure", "event", "seconds", "task", "ticket")
+    __slots__ = ("body", "context", "departure", "error", "event", "seconds", "task", "ticket")
 
     def __init__(self, ticket: Ticket, body: Any, event: Event, departure: Departure | None = None) -> None:
         self.ticket, self.body, self.event, self.departure = ticket, body, event, departure
         self.context = contextvars.copy_context()  # whichever call's end lets it begin, it is made in the event's own
         self.seconds = 0.0
+        self.error: BaseException | None = None  # what the step raised
         self.task: asyncio.Future[Any] | None = None  # None as long as it waits for its turn
 
     @property
@@ -38,6 +40,8 @@ class Flight:
 
     def result(self) -> Any:
         """What the call came to, or raises what it raised."""
+        if self.error is not None:
+            raise self.error
         assert self.task is not None
         return self.task.result()
 
@@ -118,27 +122,31 @@ class Stage:
 
     def _call(self, flight: Flight) -> Coroutine[Any, Any, Any]:
         if flight.departure is None:
-            return self._made(flight.body, flight.event)
+            return self._made(flight)
         return self._watched(flight, flight.departure.move.listeners)
 
     async def _watched(self, flight: Flight, listeners: tuple[Entered, ...]) -> Any:
         began = time.perf_counter()
         try:
             with Watched(listeners):
-                return await self._made(flight.body, flight.event)
+                return await self._made(flight)
         finally:
             flight.seconds = time.perf_counter() - began
 
-    async def _made(self, body: Any, event: Event) -> Any:
+    async def _made(self, flight: Flight) -> Any:
+        """What it comes to; an error is kept beside, since a task that some exceptions leave is cancelled by them."""
         call = self.step.call
-        if call.shape in (Shape.EVENT, Shape.EVENTS):
-            event.body = body
-            given: Any = event
-        else:
-            given = part(body, call.input_path) if call.input_path else body
-        if call.is_async:
-            return await call.function(given)
-        return await on_pool(self._threads, call.function, given)
+        try:
+            if call.shape in (Shape.EVENT, Shape.EVENTS):
+                flight.event.body = flight.body
+                given: Any = flight.event
+            else:
+                given = part(flight.body, call.input_path) if call.input_path else flight.body
+            if call.is_async:
+                return await call.function(given)
+            return await on_pool(self._threads, call.function, given)
+        except own() as error:
+            flight.error = error
 
 
 def _break_off(flight: Flight) -> None:

@@ -21,6 +21,7 @@ from nbgraph.engine.pending import Departure, Pending
 from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.inside import Entered, Watched
 from nbgraph.types import Shape
 
@@ -111,7 +112,7 @@ class Walk:
     ) -> Move:
         """Make a call that is due and go on with what it comes to; `before` are the seconds that it had cost already.
 
-        What a listener raises that is no Exception ends the call alone: it is still due.
+        What a listener raises as a `Halt` ends the call alone: it is still due.
         """
         call = departure.step.call
         began = time.perf_counter() - before
@@ -124,7 +125,7 @@ class Walk:
                 result = call.function(given)
                 if call.awaits:
                     result = await result
-        except Exception as error:
+        except own() as error:
             return self.failed(departure, error, time.perf_counter() - began)
         return await self.arrive(departure, result, time.perf_counter() - began)
 
@@ -142,7 +143,7 @@ class Walk:
             self._failing = move.input
             try:
                 self._go_on(step, event, skip.value, move)
-            except Exception as error:
+            except own() as error:
                 move.error = error
             self._done(step, move)
         return Departure(step, move, skip is not None or move.error is not None)
@@ -169,12 +170,12 @@ class Walk:
                     move.seconds += time.perf_counter() - began
             else:
                 self._apply(step, move.event, result, move)
-        except Exception as error:
+        except own() as error:
             move.error = error
         self._done(step, move)
         return move
 
-    def failed(self, departure: Departure, error: Exception, seconds: float = 0.0) -> Move:
+    def failed(self, departure: Departure, error: BaseException, seconds: float = 0.0) -> Move:
         """Go on with the exception that a call raised."""
         move = departure.move
         move.error, move.seconds, self._failing = error, seconds, move.input
@@ -240,7 +241,7 @@ class Walk:
             self._go_on_chunk(step, pending.event, chunk, move)
         except StopAsyncIteration:
             return None
-        except Exception as error:
+        except own() as error:
             move.error = error
         if pending.chunks.is_ready and move.error is None:
             return None

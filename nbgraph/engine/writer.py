@@ -89,7 +89,7 @@ class Writer:
         self._page.add(0, f"{word} {name}(event, {item}{answers}{more}):")
         self._page.add(1, "try:")
         write(Place(2, "return None" if self._form is Form.LINE else "return"))
-        self._page.add(1, "except Exception as error:")
+        self._page.add(1, "except own() as error:")
         self._except(Place(2, ""))
 
     def _except(self, place: Place) -> None:
@@ -110,7 +110,7 @@ class Writer:
         self._steps_from(self._layout.starts[0], Place(3, "continue"))
         if not any(line.lstrip().startswith("yield") for line in self._page.lines):
             self._page.add(2, "yield from ()")  # every step holds back: still a generator
-        self._page.add(1, "except Exception as error:")
+        self._page.add(1, "except own() as error:")
         self._page.add(2, "raise failed(error, locals())")
 
     # --- steps ---

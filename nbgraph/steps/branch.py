@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError, text_of
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.inside import is_watched, told
 from nbgraph.steps.asked import Asked
 from nbgraph.steps.repository import Described
@@ -83,7 +84,7 @@ class Branch:
             return await self.take(event)
         except RequestError:
             raise
-        except Exception as error:
+        except own() as error:
             raise RouteError(self.name, error) from error
 
     def asked(self, event: Event, wanted: Asked) -> Event:

@@ -10,6 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from nbgraph.errors import GraphError
+from nbgraph.fault import own
 from nbgraph.handler import Handler
 from nbgraph.steps.flight import PerLoop, pause
 from nbgraph.steps.processes import Processes
@@ -79,7 +80,7 @@ class Concurrent(Handler):
             for attempt in range(self._retries):
                 try:
                     return await self._once(body)
-                except Exception:
+                except own():
                     await asyncio.sleep(pause(attempt, self._backoff))
             return await self._once(body)
 

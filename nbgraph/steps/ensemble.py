@@ -8,6 +8,7 @@ from typing import Any
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.inside import is_watched
 from nbgraph.steps.asked import Asked
 from nbgraph.steps.branch import RouteError
@@ -145,7 +146,7 @@ class VotingEnsemble(Router):
             return _column(model.name, outputs)
         except RequestError:
             raise
-        except Exception as error:
+        except own() as error:
             raise RouteError(model.name, error) from error
 
     async def _answered(self, event: Event, wanted: Asked, inference: Inference) -> list[list[Any]]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.inside import Call
 from nbgraph.steps.branch import Branch, RouteError, completed
 from nbgraph.steps.processes import Processes
@@ -83,7 +84,7 @@ class Fan:
             if isinstance(run, Future):
                 return await asyncio.wrap_future(run) if self.is_async else run.result()
             return await run
-        except Exception as error:
+        except own() as error:
             return error if isinstance(error, RouteError | RequestError) else RouteError(branch.name, error)
 
     async def _landed(self, run: Future[Any]) -> Any:

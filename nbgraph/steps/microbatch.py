@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbgraph.errors import NbgraphError
+from nbgraph.fault import own
 
 Predict = Callable[[dict[str, Any]], Any]
 
@@ -94,7 +95,7 @@ class MicroBatch:
         rows = [row for waiting in batch for row in waiting.rows]
         try:
             outputs = self._together(rows)
-        except Exception:
+        except own():
             for waiting in batch:
                 self._alone(waiting)
             return
@@ -114,7 +115,7 @@ class MicroBatch:
         try:
             waiting.future.set_result(self._predict(waiting.request))
             self.sizes = [*self.sizes[-99:], len(waiting.rows)]
-        except Exception as error:
+        except own() as error:
             waiting.future.set_exception(error)
 
 

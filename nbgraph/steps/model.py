@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.handler import Handler
 from nbgraph.steps.asked import Asked, asked
 from nbgraph.steps.branch import completed
@@ -239,7 +240,7 @@ class ModelServer(Handler):
             names = [output["name"] for output in self.outputs]
             response = inference.response(self.name, outputs, self.version, names)
             response = await self._call("postprocess", response)
-        except Exception as error:
+        except own() as error:
             self._tracked(inference, None, operation, began, error)
             raise
         self._tracked(inference, response, operation, began)
@@ -307,7 +308,7 @@ class ModelServer(Handler):
                 return
             try:
                 self.load()
-            except Exception as error:
+            except own() as error:
                 self._failure = error
             self._loaded.set()
 

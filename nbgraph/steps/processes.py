@@ -10,6 +10,8 @@ from typing import Any
 
 import cloudpickle
 
+from nbgraph.fault import own
+
 
 class Processes:
     """A pool of processes that all run one function, also one that was defined in a cell.
@@ -47,7 +49,7 @@ def _work(function: bytes, body: bytes) -> bytes:
     """Runs in the process: exceptions travel as values, since one of a cell's own class would not travel by itself."""
     try:
         return bytes(cloudpickle.dumps((True, _loaded(function)(cloudpickle.loads(body)))))
-    except Exception as error:
+    except own() as error:
         return bytes(cloudpickle.dumps((False, error)))
 
 

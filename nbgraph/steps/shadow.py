@@ -11,6 +11,7 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.steps.asked import Asked
 from nbgraph.steps.branch import Branch, completed
 from nbgraph.steps.share import lot
@@ -76,7 +77,7 @@ class Shadows:
             body = _waited(branch, event)
             if self._context is not None:
                 self._context.metric(f"{branch.name}_agrees", float(_outputs(body) == _outputs(answer)))
-        except Exception as error:
+        except own() as error:
             self._log_once(branch.name, f"{type(error).__name__}: {error}")
         finally:
             self._waiting -= 1

@@ -203,7 +203,7 @@ def test_a_step_that_calls_exit_leaves_the_loop_to_others():
 
     graph = Graph("g")
     graph.to(leave)
-    with pytest.raises(SystemExit):
+    with pytest.raises(StepError, match="SystemExit: 3"):
         graph.run(1)
     other = Graph("o")
     other.to(adivide)

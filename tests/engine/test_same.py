@@ -3,6 +3,7 @@
 The long mode: NBGRAPH_EXAMPLES=1000 pytest tests/engine/test_same.py.
 """
 
+import asyncio
 import os
 
 from hypothesis import HealthCheck, given, settings
@@ -39,6 +40,39 @@ def chunks(body):
         yield body + number
 
 
+class Stop(BaseException):
+    """No Exception, but a step's own."""
+
+
+ENDS = [SystemExit, GeneratorExit, asyncio.CancelledError, Stop]
+
+
+def leave(body):
+    if body % 4 == 3:
+        raise ENDS[body % 5 % 4](body)
+    return body + 2
+
+
+def chunks_that_leave(body):
+    for number in range(body % 4):
+        if number == 2:
+            raise ENDS[body % 3](body)
+        yield body + number
+
+
+async def wait_and_leave(body):
+    if body % 3 == 1:
+        inner = asyncio.ensure_future(asyncio.sleep(9))
+        inner.cancel()
+        await inner
+    return leave(body)
+
+
+async def wait_chunks_that_leave(body):
+    for chunk in chunks_that_leave(body):
+        yield chunk
+
+
 async def wait_and_add(body):
     return body + 10
 
@@ -71,13 +105,15 @@ def caught(event):
     return event
 
 
-SYNC = [add, double, fail_on_odd, chunks, "(event - 3)", Filter("event % 3"), FlatMap("[event, event + 1]"),
-        ForEach("event"), FlatMap(lambda body: [])]  # fmt: skip
-ASYNC = [wait_and_add, wait_chunks]
+SYNC = [add, double, fail_on_odd, chunks, leave, chunks_that_leave, "(event - 3)", Filter("event % 3"),
+        FlatMap("[event, event + 1]"), ForEach("event"), FlatMap(lambda body: [])]  # fmt: skip
+ASYNC = [wait_and_add, wait_chunks, wait_and_leave, wait_chunks_that_leave]
 CONDITIONS = ["event > 2", "event % 2 == 0", "1 // (event % 5)"]
 
 
 def is_small(body):
+    if body == 31:
+        raise SystemExit(31)
     return body < 50
 
 
@@ -96,7 +132,7 @@ def add_up(state, body):
     return state + total(body)
 
 
-NAMED = [add, double, fail_on_odd, chunks, "(event - 3)"]
+NAMED = [add, double, fail_on_odd, chunks, leave, chunks_that_leave, "(event - 3)"]
 HOLDING = [
     lambda: Batch(2), lambda: Batch(3), lambda: MapWithState(0, count_on), lambda: Reduce(0, add_up),
     lambda: SampleWindow(2), lambda: SampleWindow(3, "last", emit_before_termination=True),

@@ -147,6 +147,29 @@ def test_a_failing_step_is_named_without_a_trace() -> None:
     assert (kept["event"]["body"], kept["step"], kept["error"]) == (0, "only", "ZeroDivisionError: division by zero")
 
 
+ENDS = [SystemExit, GeneratorExit, asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("kind", ENDS)
+def test_what_a_step_raises_that_is_no_exception_is_its_error(kind: type[BaseException], is_async: bool) -> None:
+    def leave(body: Any) -> None:
+        raise kind(3)
+
+    async def leave_later(body: Any) -> None:
+        leave(body)
+
+    gateway = gateway_of(graph_of(leave_later if is_async else leave))
+    status, answer = post(gateway, json=0)
+    (kept,) = json.loads(kept_by(gateway))
+    assert (status, answer, kept["step"], kept["error"]) == (
+        500,
+        {"error": f'Step "only" failed: {kind.__name__}: 3', "step": "only", "event": kept["event"]["id"]},
+        "only",
+        f"{kind.__name__}: 3",
+    )
+
+
 def test_a_failed_event_is_kept_as_it_came_in() -> None:
     def change(body: dict[str, int]) -> None:
         body["x"] += 1

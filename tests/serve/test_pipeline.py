@@ -66,6 +66,25 @@ def test_an_error_on_the_far_side_is_the_callers_at_once_and_a_dead_letter(conne
     assert found == [-0.1, 'inverse: Step "inverse" failed: ZeroDivisionError: division by zero']
 
 
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_what_a_step_raises_that_is_no_exception_is_a_dead_letter_at_once(kind, connect):
+    calls = []
+
+    def leave(body):
+        calls.append(body)
+        raise kind(3)
+
+    async def leave_later(body):
+        leave(body)
+
+    for step in (leave, leave_later):
+        graph = flow(f"{kind.__name__}-{step.__name__}")
+        graph.step("times").to(step, "leave").respond()
+        found = loop.complete(answers(graph, [1], connect, seconds=60))
+        assert found == [f'leave: Step "leave" failed: {kind.__name__}: 3']
+    assert calls == [20, 20]
+
+
 def test_what_can_not_travel_fails_once_and_at_once(connect):
     graph = flow("odd")
     graph.step("times").to(lambda body: object(), "thing").to("(1 / event)", "inverse").respond()

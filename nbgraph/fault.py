@@ -1,0 +1,66 @@
+"""Fault: which exceptions are a step's own, told as its StepError, and which end whoever runs the step."""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType
+
+Kinds = tuple[type[BaseException], ...]
+ANY: Kinds = (BaseException,)
+SUSPENDED = 0x80 | 0x200  # CO_COROUTINE, CO_ASYNC_GENERATOR
+
+
+class Halt(BaseException):
+    """Ends a run from outside; no step takes it for an error of its own."""
+
+
+def own(kinds: Kinds = ANY) -> Kinds:
+    """For an `except` clause: `kinds` where the exception at hand is a step's own; else nothing, and it goes its way.
+
+    It is asked only once something was raised. A step's own is also a `SystemExit` (`sys.exit` in a parser of
+    arguments), a `CancelledError` of something that it awaits, a `GeneratorExit`; not its own are Ctrl-C, and what
+    breaks off whoever runs it.
+
+    >>> import asyncio
+    >>> async def told(step):
+    ...     try:
+    ...         await step
+    ...     except own() as error:
+    ...         return repr(error)
+    >>> async def parse():
+    ...     sys.exit(3)
+    >>> async def main():
+    ...     inner = asyncio.ensure_future(asyncio.sleep(9))
+    ...     inner.cancel()
+    ...     return await told(parse()), await told(inner)
+    >>> asyncio.run(main())
+    ('SystemExit(3)', 'CancelledError()')
+    """
+    error = sys.exception()
+    return kinds if error is None or isinstance(error, Exception) or _is_own(error) else ()
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether an exception that is no `Exception` was raised by a step, not thrown into it."""
+    import asyncio
+
+    if isinstance(error, KeyboardInterrupt | Halt):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None  # no loop runs here: nothing can be cancelled
+    if isinstance(error, asyncio.CancelledError):
+        return task is None or not task.cancelling()
+    # A coroutine that nobody goes on with is closed where it stands, outside of any task.
+    is_closed = isinstance(error, GeneratorExit) and task is None and _innermost(error).co_flags & SUSPENDED
+    return not is_closed
+
+
+def _innermost(error: BaseException) -> CodeType:
+    """The code that it was raised in."""
+    traceback = error.__traceback__
+    assert traceback is not None
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_code
