@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
 from nbgraph.steps.router import ModelRouter
 from nbgraph.steps.table import table_of
+from nbgraph.values import is_missing
 
 STATISTICS: dict[str, Callable[[list[Any]], Any]] = {
     "$mean": statistics.fmean, "$median": statistics.median, "$min": min, "$max": max, "$mode": statistics.mode,
@@ -87,7 +87,7 @@ class EnrichmentRouter(ModelRouter):
             raise RequestError(f'"{self.name}" finds no row of key {key!r} in its table.', 404)
         row = found or {}
         return {
-            feature: self._defaults.get(feature) if _is_missing(row.get(feature)) else row[feature]
+            feature: self._defaults.get(feature) if is_missing(row.get(feature)) else row[feature]
             for feature in self.features
         }
 
@@ -97,11 +97,7 @@ class EnrichmentRouter(ModelRouter):
         if policy not in STATISTICS:
             raise GraphError(f'"{self.name}" imputes {feature} by {policy!r}; known are {", ".join(STATISTICS)}.')
         values = [row.get(feature) for row in self._table.values()]
-        known = [value for value in values if not _is_missing(value)]
+        known = [value for value in values if not is_missing(value)]
         if not known:
             raise GraphError(f'"{self.name}" imputes {feature} by {policy}, but the table has no value of it.')
         return STATISTICS[policy](known)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.steps.features_fields import Each, FieldsStep, Function, is_missing, mapping_of
+from nbgraph.steps.features_fields import Each, FieldsStep, Function, mapping_of
+from nbgraph.values import is_missing
 
 RANGES = "ranges"
 Range = tuple[Any, float, float]  # what a range is mapped to, from, and up to but not including

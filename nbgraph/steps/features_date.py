@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.steps.features_fields import Each, FieldsStep, Function, is_missing
+from nbgraph.steps.features_fields import Each, FieldsStep, Function
+from nbgraph.values import is_missing, moment_of
 
 
 def _is_last(time: datetime) -> bool:
-    return (time + timedelta(days=1)).month != time.month
+    return time.day == calendar.monthrange(time.year, time.month)[1]
 
 
 PARTS: dict[str, Callable[[datetime], Any]] = {
@@ -52,8 +53,8 @@ class DateExtractor(FieldsStep):
     >>> graph.run({"at": "2026-11-23T09:30"})
     {'at': '2026-11-23T09:30', 'at_hour': 9, 'at_day_of_week': 0}
 
-    A time is a datetime, an ISO 8601 text, or a number of seconds since 1970 (UTC); of one with a time zone the parts
-    are those of that zone. A missing time has missing parts. Without `timestamp_col` the field is "timestamp".
+    A time is a datetime, a date, an ISO 8601 text, or a number of seconds since 1970 (UTC); of one with a time zone the
+    parts are those of that zone. A missing time has missing parts. Without `timestamp_col` the field is "timestamp".
     """
 
     def __init__(self, parts: Iterable[str], timestamp_col: str | None = None) -> None:
@@ -69,15 +70,10 @@ class DateExtractor(FieldsStep):
                 f'DateExtractor takes "{self._field}" from the body, which has '
                 f"{', '.join(map(str, fields)) or 'nothing'}; correct timestamp_col, or add the field before this step."
             )
-        time = fields[self._field]
-        return {**fields, **{f"{self._field}_{part}": each(_of(PARTS[part]), time) for part in self._parts}}
+        field = self._field
+        parts = {f"{field}_{part}": each(_of(PARTS[part], field), fields[field]) for part in self._parts}
+        return {**fields, **parts}
 
 
-def _of(part: Function) -> Function:
-    return lambda value: None if is_missing(value) else part(_time(value))
-
-
-def _time(value: Any) -> datetime:
-    if isinstance(value, str):
-        return datetime.fromisoformat(value)
-    return value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
+def _of(part: Function, field: str) -> Function:
+    return lambda value: None if is_missing(value) else part(moment_of(value, field))

@@ -45,20 +45,6 @@ def on_column(function: Function, column: Any) -> Any:
     return pd.Series(results.to_numpy()[codes], column.index)
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, NaT or pandas' NA.
-
-    >>> is_missing(None), is_missing(float("nan")), is_missing(0), is_missing([])
-    (True, True, False, False)
-    """
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except (TypeError, ValueError):
-        return type(value).__name__ == "NAType"  # neither equal nor unequal to itself; arrays are there
-
-
 def mapping_of(given: Any, step: str, example: str) -> dict[Any, Any]:
     """The argument, once it is clear that it is a dict."""
     if not isinstance(given, Mapping):

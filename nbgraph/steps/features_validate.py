@@ -8,9 +8,10 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
-from nbgraph.steps.features_fields import is_missing, mapping_of
+from nbgraph.steps.features_fields import mapping_of
 from nbgraph.steps.windows_code import is_frame
 from nbgraph.types import Shape
+from nbgraph.values import is_missing
 
 ACTIONS = ("mark", "drop", "raise")
 Check = Callable[[Any], str | None]  # what is wrong with a value, in words

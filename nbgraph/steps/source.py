@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.types import Shape
+from nbgraph.values import moment_of
 
 Row = dict[str, Any]
 Fields = str | Sequence[str] | None
@@ -85,11 +84,12 @@ class RowSource(Source):
         return rows if is_plain else map(self._event, rows)  # plain rows cost no Event
 
     def _event(self, row: Row) -> Event:
+        field = self._time_field
         return Event(
             row,
             key=self._key(row) if self._key else None,
             id=str(row[self._id_field]) if self._id_field else None,
-            time=moment(row[self._time_field], self._timestamp_format) if self._time_field else None,
+            time=moment_of(row[field], field, self._timestamp_format) if field else None,
         )
 
 
@@ -105,22 +105,3 @@ def key_function(fields: Fields) -> Callable[[Mapping[str, Any]], Any] | None:
         return lambda row: row[fields]
     names = tuple(fields)
     return lambda row: tuple(row[name] for name in names)
-
-
-def moment(value: Any, form: str | None = None) -> datetime:
-    """A time from what a row may hold: a datetime, ISO text or text in the given form, seconds since 1970.
-
-    >>> moment("2013-01-01T05:00"), moment(0).year, moment("1/2/13", "%d/%m/%y").month
-    (datetime.datetime(2013, 1, 1, 5, 0, tzinfo=datetime.timezone.utc), 1970, 2)
-
-    A time without a zone is taken for UTC.
-    """
-    if isinstance(value, str):
-        value = datetime.strptime(value, form) if form else datetime.fromisoformat(value)
-    elif isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
-    elif callable(getattr(value, "to_pydatetime", None)):  # a pandas Timestamp
-        value = value.to_pydatetime(warn=False)
-    if not isinstance(value, datetime):
-        raise GraphError(f"{value!r} is not a time; expected a datetime, ISO text, or seconds since 1970.")
-    return value if value.tzinfo else value.replace(tzinfo=UTC)

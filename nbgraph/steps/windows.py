@@ -30,23 +30,6 @@ def duration(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
-def seconds_of(time: Any) -> float:
-    """A point in time as seconds since 1970 in UTC: from a datetime, an ISO 8601 text, or such a number itself.
-
-    >>> seconds_of("1970-01-01T01:00"), seconds_of(datetime(1970, 1, 1, 1, tzinfo=UTC)), seconds_of(5)
-    (3600.0, 3600.0, 5)
-    """
-    if isinstance(time, str):
-        time = datetime.fromisoformat(time)
-    if isinstance(time, datetime):
-        if time.tzinfo is None:  # taken as UTC, so that results do not depend on the machine they are made on
-            return (time - EPOCH).total_seconds()
-        return time.timestamp()
-    if hasattr(time, "astype"):  # numpy.datetime64
-        return float(time.astype("datetime64[us]").astype(int)) / 1e6
-    return time  # type: ignore[no-any-return]
-
-
 def time_like(seconds: float, example: Any) -> Any:
     """The point in time in the form that the example has.
 

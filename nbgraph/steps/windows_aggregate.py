@@ -12,13 +12,14 @@ from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.context import StepContext, clock_of
 from nbgraph.steps.table import table_of
-from nbgraph.steps.windows import FieldAggregator, duration, seconds_of, time_like
-from nbgraph.steps.windows_code import Part, WindowCode, is_frame, reader
+from nbgraph.steps.windows import FieldAggregator, duration, time_like
+from nbgraph.steps.windows_code import Part, WindowCode, is_frame, named, reader
 from nbgraph.steps.windows_emit import EmitPolicy, EveryEvent, policy_of
 from nbgraph.steps.windows_held import Policy, policy_at_work
 from nbgraph.steps.windows_series import Series, series_of
 from nbgraph.steps.windows_store import WindowStore, described
 from nbgraph.types import Clock, Shape
+from nbgraph.values import seconds_of
 
 
 class AggregateByKey(Handler):
@@ -135,7 +136,7 @@ class AggregateByKey(Handler):
             time = event.time if self._read_time is None else self._read_time(event.body)
         except (KeyError, TypeError) as error:
             raise self.missing(error, event.body) from error
-        return key, seconds_of(time), time
+        return key, seconds_of(time, named(self._time_field)), time
 
     def _with_columns(self, event: Event, key: Any, seconds: float, time: Any) -> dict[str, Any]:
         body = {**event.body, **self.update(key, seconds, event.body)}

@@ -11,13 +11,13 @@ import linecache
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate, count
 from operator import itemgetter
 from typing import Any, Protocol
 
 from nbgraph.steps.operators import callable_of
-from nbgraph.steps.windows import FieldAggregator, seconds_of
+from nbgraph.steps.windows import FieldAggregator
 from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2
 from nbgraph.steps.windows_text import (
     added_lines,
@@ -30,6 +30,7 @@ from nbgraph.steps.windows_text import (
     value_text,
     whole_text,
 )
+from nbgraph.values import seconds_of
 
 Part = (
     str | Sequence[str] | Callable[[Any], Any] | None
@@ -77,6 +78,11 @@ def reader(part: Part) -> Callable[[Any], Any] | None:
     return itemgetter(part) if isinstance(part, str) else lambda body: tuple(body[field] for field in part)
 
 
+def named(part: Part) -> str | None:
+    """The field that a key or a time is read from, for errors."""
+    return part if isinstance(part, str) else None
+
+
 def is_frame(body: Any) -> bool:
     """Whether a body is a pandas DataFrame, without loading pandas to find out."""
     kind = type(body)
@@ -102,7 +108,7 @@ class WindowCode:
         self.aggregators, self.layouts = aggregators, layouts
         self.names: dict[str, Any] = {
             "nan": NAN, "inf": math.inf, "sqrt": math.sqrt, "merged_m2": merged_m2, "accumulate": accumulate,
-            "bisect_right": bisect_right, "raise_no_number": _raise_no_number,
+            "bisect_right": bisect_right, "seconds_of": seconds_of,
         }  # fmt: skip
         for number, aggregator in enumerate(aggregators):
             if callable(aggregator.field):
@@ -159,11 +165,12 @@ class WindowCode:
             *lines,
             f"return {{**body, {items}}}",
         ]
+        self.names["seconds_of"] = partial(seconds_of, field=named(time))
         return self._of_step("do", ["def do(body):", *indented(body)], step)
 
     def _of_step(self, function: str, lines: Sequence[str], step: Keeper) -> Callable[..., Any]:
         rarer = {"new": step.new, "late": step.late, "other": step.other, "missing": step.missing}
-        return self.made(function, lines, step=step, seconds_of=seconds_of, **rarer)
+        return self.made(function, lines, step=step, **rarer)
 
     def take(self, number: int, series: list[Any], time: float, body: Any) -> bool:
         """Take an event of any time into one series; False where it comes too late to count."""
@@ -241,8 +248,6 @@ class WindowCode:
         layout = self.layouts[number]
         raws = range(layout.size)
         lines = [
-            "if b != b:",
-            "    raise_no_number()",
             *(f"r{at} = a[{at + 1}]" for at in raws),
             "newest = a[0]",
             "a[0] = b",
@@ -322,6 +327,8 @@ class WindowCode:
                 f"if b != a{number}[0]:",
                 f"    if b < a{number}[0]:",
                 f"        {late}",
+                "    if b != b:",  # the time is infinite, or NaN
+                "        seconds_of(time)",
                 f"    advance{number}(a{number}, b)",
             ]
         return lines
@@ -362,7 +369,3 @@ class WindowCode:
             values = {operation: f"value_{operation}_{suffix}" for operation in texts}
             texts = {operation: f"({limit!r} if {name} > {limit!r} else {name})" for operation, name in values.items()}
         return lines, texts
-
-
-def _raise_no_number() -> None:
-    raise ValueError("the event's time is not a number; an event needs a time to be put into a window")

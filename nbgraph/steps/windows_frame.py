@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from nbgraph.steps.operators import callable_of
-from nbgraph.steps.windows import FieldAggregator, seconds_of
+from nbgraph.steps.windows import FieldAggregator
 from nbgraph.steps.windows_arrays import Array, merged, over_last, running, taken, values_of
 from nbgraph.steps.windows_code import Part, reader
 from nbgraph.steps.windows_series import Series, Slots
+from nbgraph.values import seconds_of
 
 EXACT = 2.0**62  # sums of squares of whole numbers below it stay within 64 bits
 Columns = dict[str, Array]
@@ -195,19 +196,22 @@ def times_of(part: Part, frame: pd.DataFrame, own: Any) -> Array:
     if part is None:
         return np.full(len(frame), seconds_of(own))
     if isinstance(part, str):
-        given = frame[part]
-        if given.isna().any():
-            raise ValueError(f'the time "{part}" is missing in {given.isna().sum()} rows; an event needs a time')
-        if isinstance(given.dtype, pd.DatetimeTZDtype):
-            given = given.dt.tz_convert("UTC").dt.tz_localize(None)
-        if given.dtype.kind == "M":
-            return given.to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6
-        if given.dtype.kind in "iuf":
-            return given.to_numpy(float)
-        return np.array([seconds_of(each) for each in given], float)
+        return _seconds(frame[part], part)
     read = reader(part)
     assert read is not None
     return np.array([seconds_of(read(row)) for row in frame.to_dict("records")], float)
+
+
+def _seconds(given: pd.Series[Any], field: str) -> Array:
+    """A column's times; one whose kind tells that all are times, and that has all of them, is read as a whole."""
+    kind = given.dtype.kind
+    if given.isna().any() or kind not in "Miuf" or (kind == "f" and not np.isfinite(given).all()):
+        return np.array([seconds_of(each, field) for each in given.tolist()], float)
+    if kind != "M":
+        return given.to_numpy(float)
+    if isinstance(given.dtype, pd.DatetimeTZDtype):
+        given = given.dt.tz_convert("UTC").dt.tz_localize(None)
+    return given.to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6
 
 
 def _objects(keys: Sequence[Any]) -> Array:

@@ -9,11 +9,11 @@ from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.table import table_of
-from nbgraph.steps.windows import seconds_of
-from nbgraph.steps.windows_code import Part, WindowCode, is_frame, reader
+from nbgraph.steps.windows_code import Part, WindowCode, is_frame, named, reader
 from nbgraph.steps.windows_series import Series
 from nbgraph.steps.windows_store import FIELD, WindowStore, reader_of
 from nbgraph.types import Shape
+from nbgraph.values import seconds_of
 
 FIXED = ("current", "last_closed")
 
@@ -57,7 +57,7 @@ class QueryByKey(Handler):
             raise GraphError(f"QueryByKey got fixed_window_type={fixed_window_type!r}; expected {' or '.join(FIXED)}.")
         self._features, self._aliases = list(features), dict(aliases or {})
         self._table = table_of(table)
-        self._read_key, self._read_time = reader(key), reader(time_field)
+        self._read_key, self._read_time, self._time_name = reader(key), reader(time_field), named(time_field)
         self._is_closed = fixed_window_type == "last_closed"
         self._known: tuple[WindowStore, Sequence[Series], WindowCode] | None = None
 
@@ -70,7 +70,8 @@ class QueryByKey(Handler):
 
     def _with_features(self, body: Any, event: Event) -> dict[str, Any]:
         key = event.key if self._read_key is None else self._read_key(body)
-        seconds = seconds_of(event.time if self._read_time is None else self._read_time(body))
+        time = event.time if self._read_time is None else self._read_time(body)
+        seconds = seconds_of(time, self._time_name)
         found = {**(self._table.get(key) or {}), **self._columns(key, seconds)}
         wanted = {self._aliases.get(name, name): found[name] for name in self._features if name in found}
         return {**body, **wanted}
