@@ -27,6 +27,9 @@ Module = Annotated[
 Allow = Annotated[
     list[str] | None, typer.Option(help="a module that the graph may take handlers from, as json; one for each")
 ]
+NoIo = Annotated[
+    bool, typer.Option("--no-io", help="refuse steps that work with files, networks, databases or model files")
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Name = Annotated[str, typer.Argument(help="a deployment's name, or its graph's")]
 Replicas = Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")]
@@ -41,10 +44,11 @@ def run(
     body: Annotated[str, typer.Argument(help="the event's body as JSON or text; - reads lines from standard input")],
     module: Module = None,
     allow: Allow = None,
+    no_io: NoIo = False,
     as_json: Json = True,
 ) -> None:
     """Run one event, or one a line, and print each answer as JSON."""
-    loaded = load(graph, module, allow)
+    loaded = load(graph, module, allow, io=not no_io)
     if body != "-":
         print(json.dumps(loaded.run(body), default=str))
         return
@@ -67,10 +71,11 @@ def draw(
     ] = None,
     module: Module = None,
     allow: Allow = None,
+    no_io: NoIo = False,
     as_json: Json = False,
 ) -> None:
     """Draw a graph."""
-    loaded = load(graph, module, allow)
+    loaded = load(graph, module, allow, io=not no_io)
     if to is None:
         from nbgraph.render.text import outline
 
@@ -96,10 +101,11 @@ def export(
     registry: Annotated[str | None, typer.Option(help="where the images are pushed to and pulled from")] = None,
     module: Module = None,
     allow: Allow = None,
+    no_io: NoIo = False,
     as_json: Json = False,
 ) -> None:
     """Write a graph as a project that builds and runs by itself."""
-    written = load(graph, module, allow).export(
+    written = load(graph, module, allow, io=not no_io).export(
         folder, target, replicas=_counts(replicas), autoscale=_rules(autoscale), registry=registry
     )
     told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
@@ -125,6 +131,7 @@ def deploy(
     timeout: Annotated[float, typer.Option(help="seconds until all has to be ready")] = 180,
     module: Module = None,
     allow: Allow = None,
+    no_io: NoIo = False,
     as_json: Json = False,
 ) -> None:
     """Host a graph; processes live as long as this command, containers on their own."""
@@ -132,7 +139,7 @@ def deploy(
     rules = _rules(autoscale)
     if rules and target != "process":
         raise NbgraphError("--autoscale needs somebody who stays and watches; it goes with --target process.")
-    deployment = load(graph, module, allow).deploy(
+    deployment = load(graph, module, allow, io=not no_io).deploy(
         target, name=name, port=port, host=host, api_key=key, replicas=_counts(replicas), autoscale=rules,
         requirements=requirement, base_image=base_image, durability=durability, registry=registry, timeout=timeout,
         progress=not as_json,
@@ -189,6 +196,7 @@ def serve(
     key_file: Annotated[Path | None, typer.Option(help="a file with the API key of callers")] = None,
     module: Module = None,
     allow: Allow = None,
+    no_io: NoIo = False,
     as_json: Json = False,
 ) -> None:
     """Serve a saved graph here, all of its functions; or one exported function, as its container would.
@@ -199,7 +207,7 @@ def serve(
         if context.args:
             raise NbgraphError(f"{' '.join(context.args)}: known only where one exported function is served.")
         deploy(graph, "process", port=port or None, host=host, key_file=key_file, module=module, allow=allow,
-               as_json=as_json)  # fmt: skip
+               no_io=no_io, as_json=as_json)  # fmt: skip
         return
     from nbgraph.serve.__main__ import main as serving
 
@@ -218,16 +226,18 @@ def _stay(deployment: Deployment) -> None:
     deployment.stop()
 
 
-def load(path: Path, module: Path | None = None, allow: Sequence[str] | None = None) -> Graph:
+def load(path: Path, module: Path | None = None, allow: Sequence[str] | None = None, *, io: bool = True) -> Graph:
     """The graph of a file or a project's folder, its names bound in the Python file beside it."""
     if path.is_dir():
+        if not io:
+            raise NbgraphError(f"{path} is a project, whose own Python runs; --no-io goes with a saved graph.")
         from nbgraph.serve.project import load_project
 
         return load_project(path)
     module = module or path.with_name("handlers.py")
     if allow:
         sys.path.insert(0, str(path.parent.absolute()))  # modules that lie beside the graph
-    return Graph.load(path, namespace=_names(module) if module.is_file() else {}, allow=allow or ())
+    return Graph.load(path, namespace=_names(module) if module.is_file() else {}, allow=allow or (), io=io)
 
 
 def _names(module: Path) -> dict[str, Any]:

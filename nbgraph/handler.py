@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 from nbgraph.event import Event
 from nbgraph.types import Shape
+
+
+def expressions_of(kind: Any) -> dict[str, tuple[str, ...]]:
+    """What a class declares of the arguments whose texts become code; a subclass adds to what it inherits.
+
+    >>> expressions_of(int)
+    {}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for base in reversed(kind.__mro__):
+        declared = vars(base).get("expressions")
+        found |= declared if isinstance(declared, dict) else {}
+    return found
 
 
 class _ConstructorSignature:
@@ -35,12 +48,21 @@ class Handler:
     which names the next steps; and, when it holds events back, `release()` and `due()`. What it remembers from one
     event to the next stands in `state`, set by its constructor, as plain data: a debugger can then step back over it,
     and a worker keeps it where the next one finds it. A constructor that names `context` or `name` gets them.
+
+    `expressions` names the arguments whose texts it makes code of (`nbgraph.steps.operators.callable_of`), as
+    `{"fn": ("event",)}`; `"parts.fn"` leads into the dicts of a list. No other text may become code. `io` says what it
+    works with outside of the graph; `Graph.load(..., io=False)` refuses such steps.
     """
 
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
     state: Any = None
     state_form: Any = None  # what the form of the state depends on; a state of another form is not taken up
     __signature__: Any = _ConstructorSignature()
+    # Facts about the class, which the reader of a loaded graph goes by:
+    expressions: ClassVar[
+        Mapping[str, tuple[str, ...]]
+    ] = {}  # arguments whose texts become code, and what that is over
+    io: ClassVar[str] = ""  # what it reads or writes outside of the graph, such as "files"
     concurrency: int | None = None  # events it takes at once, where the step's own option does not say
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 

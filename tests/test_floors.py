@@ -38,6 +38,7 @@ DOORS = {
     "png": "render.svg",
     "view": "widgets.graph",
     "deployment_view": "widgets.deployment",
+    "library": "steps",
     "_repr_mimebundle_": "render.svg",
     "export": "deploy.export",
     "deploy": "deploy.deploy",

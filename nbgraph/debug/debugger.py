@@ -163,7 +163,7 @@ class Debugger(Stepper):
             raise GraphError(f'The breakpoint at "{step}" has hits={hits!r}; expected a whole number of at least 1.')
         if isinstance(when, str):
             _require_expression(step, when)
-        condition = predicate_of(when, self.graph.scope) if when is not None else None
+        condition = predicate_of(when, self.graph.scope.as_own()) if when is not None else None
         text = when if isinstance(when, str) else getattr(when, "__name__", "")
         self.breakpoints[step] = Breakpoint(step, condition, hits, On.of(on), text)
         return self.breakpoints[step]

@@ -12,14 +12,16 @@ from typing import Any
 
 from nbgraph import steps
 from nbgraph.errors import GraphError
+from nbgraph.graph.admission import Admission
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
+from nbgraph.graph.formula import SAFE_BUILTINS, steps_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Step
 
 # What a loaded document may call by a bare name; a notebook's own graph may call any builtin.
-SAFE_BUILTINS = frozenset(
+SAFE_HANDLERS = frozenset(
     [
         "abs", "all", "any", "ascii", "bin", "bool", "bytes", "chr", "dict", "divmod", "float", "format",
         "frozenset", "hash", "hex", "int", "len", "list", "max", "min", "oct", "ord", "pow", "range",
@@ -60,23 +62,27 @@ def resolve(graph: Graph, step: Step) -> Any:
     handler = step.handler
     if not isinstance(handler, str):
         return handler
+    where = f'Step "{step.name}"'
     if is_expression(handler):
+        Admission(graph.scope).handler(handler, where)  # also where it came another way than the document's handlers
         return function_of(handler, graph.scope)
     try:
-        return named(handler, graph.scope)
+        found = named(handler, graph.scope)
     except UnboundError as error:
-        raise UnboundError(f'Step "{step.name}": {error}') from None
+        raise UnboundError(f"{where}: {error}") from None
+    Admission(graph.scope).inside(found, handler, where)
+    return found
 
 
 def named(name: str, scope: Scope, *, exceptions: bool = False) -> Any:
     """What a bare or dotted name means: the notebook's object, else a built-in step, a builtin, an allowed module's."""
     if "." in name:
         return _dotted(name, scope)
-    if name in scope.namespace:
+    if scope.gives(name):
         return scope.namespace[name]
     if name in steps.catalogue():
         return steps.catalogue()[name]
-    if hasattr(builtins, name) and (exceptions or not scope.is_document or name in SAFE_BUILTINS):
+    if hasattr(builtins, name) and (exceptions or not scope.is_document or name in SAFE_HANDLERS):
         return getattr(builtins, name)
     known = [key for key in (*scope.namespace, *steps.catalogue()) if not key.startswith("_")]
     close = get_close_matches(name, known, n=1)
@@ -92,8 +98,9 @@ def _dotted(name: str, scope: Scope) -> Any:
     if f"{getattr(given, '__module__', '')}.{getattr(given, '__qualname__', '')}" == name:
         return given
     root, *rest = name.split(".")
-    found = scope.namespace.get(root)
-    if found is not None and not (scope.is_document and isinstance(found, types.ModuleType)):
+    found = scope.namespace.get(root) if scope.gives(root) else None
+    is_closed = scope.is_document and (isinstance(found, types.ModuleType) or any(part[:1] == "_" for part in rest))
+    if found is not None and not is_closed:
         return _attribute(name, found, rest)
     if not scope.allows(module_name):
         raise UnboundError(
@@ -132,7 +139,8 @@ def value_of(argument: Any, scope: Scope, where: str) -> Any:
     What has no `Code` in it stays the object that was given, since a step may be meant to share it.
     """
     if isinstance(argument, Code):
-        return evaluate(argument.text, scope, where)
+        admitted = Admission(scope).code(argument.text, where) if scope.is_document else argument
+        return evaluate(admitted.text, scope, where) if isinstance(admitted, Code) else admitted
     if type(argument) is dict:
         values = {key: value_of(value, scope, where) for key, value in argument.items()}
         return argument if all(values[key] is value for key, value in argument.items()) else values
@@ -145,11 +153,33 @@ def value_of(argument: Any, scope: Scope, where: str) -> Any:
 
 def evaluate(text: str, scope: Scope, where: str) -> Any:
     """The value of an expression in the notebook."""
-    namespace = scope.namespace if isinstance(scope.namespace, dict) else dict(scope.namespace)
+    namespace = _globals(text, scope)
     try:
-        return eval(compile(text.strip(), f"<{where}>", "eval"), namespace, Names(namespace))
+        with steps_of(is_document=scope.is_document):
+            return eval(compile(text.strip(), f"<{where}>", "eval"), namespace, Names(namespace))
     except Exception as error:
         raise GraphError(f"{where}: {text!r} can't be evaluated: {type(error).__name__}: {error}") from error
+
+
+def _globals(text: str, scope: Scope) -> dict[str, Any]:
+    """Where an expression finds its names: for a document's, those it mentions, and no builtin that does more."""
+    if not scope.is_document:
+        return scope.namespace if isinstance(scope.namespace, dict) else dict(scope.namespace)
+    given = {name: scope.namespace[name] for name in names_in(text) if scope.gives(name)}
+    return {"__builtins__": SAFE_BUILTINS, **given}
+
+
+def names_in(text: str) -> set[str]:
+    """The names that an expression mentions.
+
+    >>> sorted(names_in("event > limit"))
+    ['event', 'limit']
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError:
+        return set()
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def function_of(text: str, scope: Scope) -> Callable[[Any], Any]:
@@ -179,8 +209,9 @@ def is_self_contained(text: str, scope: Scope) -> bool:
     tree = ast.parse(text.strip(), mode="eval")
     names = {node for node in ast.walk(tree) if isinstance(node, ast.Name)}
     binds = any(isinstance(node, ast.Lambda | ast.comprehension | ast.NamedExpr) for node in ast.walk(tree))
-    known = all(name.id == "event" or (hasattr(builtins, name.id) and name.id not in scope.namespace) for name in names)
-    return known and not binds and "\n" not in text
+    built_in = SAFE_BUILTINS if scope.is_document else vars(builtins)
+    known = all(name.id == "event" or (name.id in built_in and name.id not in scope.namespace) for name in names)
+    return known and not binds and not any(mark in text for mark in "\n#")
 
 
 def binding_problems(graph: Graph) -> list[str]:

@@ -19,6 +19,7 @@ from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.engine.state import has_state
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
+from nbgraph.graph.formula import steps_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
@@ -101,7 +102,8 @@ def _built(
         graph.name, step.name, step.function, clock=clock, report=graph.report_metric or ignore_metric,
         incoming=partial(_incoming, graph, step.name),
     )  # fmt: skip
-    target = build(resolved, arguments, step, context)
+    with steps_of(is_document=graph.scope.is_document):
+        target = build(resolved, arguments, step, context)
     anew = partial(_anew, graph, step, resolved, arguments, values)
     return _look_at(target, step, resolved, values, context, anew)
 

@@ -10,6 +10,7 @@ from typing import Any
 from nbgraph.engine.bind import is_self_contained, named, predicate_of
 from nbgraph.errors import GraphError
 from nbgraph.fault import ANY
+from nbgraph.graph.admission import Admission
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
@@ -61,6 +62,8 @@ def _test(edge: Edge, graph: Graph) -> Test:
     assert when is not None
     if isinstance(when, str) and _names_predicate(when, graph):
         when = f"{when.strip()}(event)"  # `if is_large`: a function itself would always be true
+    if isinstance(when, str):
+        Admission(graph.scope).condition(when, f'The condition "{when}"')
     function = predicate_of(when, graph.scope)
     if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
         raise GraphError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import keyword
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
 from typing import Any
 
-from nbgraph.engine.bind import is_expression
+from nbgraph.engine.bind import is_expression, names_in
 from nbgraph.engine.flatten import Flat
 from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
@@ -62,8 +61,12 @@ def _names_in_graph(graph: Graph) -> set[str]:
     found = _first_names([graph.error_stream] if isinstance(graph.error_stream, str) else [])
     for step in graph.steps:
         found |= _names_in(step)
+        if graph.scope.is_document and is_expression(step.handler):  # its names were looked up once
+            found |= names_in(str(step.handler))
     for edge in graph.edges:
         found |= _names_of(edge.when)
+        if graph.scope.is_document and isinstance(edge.when, str) and not edge.is_error:
+            found |= names_in(edge.when)
         if edge.is_error and isinstance(edge.when, str):
             found |= _first_names(part.strip() for part in edge.when.split("|"))
     return found
@@ -86,11 +89,7 @@ def _first_names(texts: Iterable[str]) -> set[str]:
 
 def _names_of(value: Any) -> set[str]:
     if isinstance(value, Code):
-        try:
-            tree = ast.parse(value.text.strip(), mode="eval")
-        except SyntaxError:
-            return set()
-        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        return names_in(value.text)
     if isinstance(value, Step):  # a router's route
         return _names_in(value)
     if isinstance(value, dict):

@@ -7,14 +7,14 @@ import builtins
 import importlib
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
-from nbgraph.graph.evaluated import NAMES, check_arguments, check_calls
+from nbgraph.graph.evaluated import check_arguments, check_calls
 from nbgraph.graph.expression import SAFE_FUNCTIONS, check_safe, parsed
 from nbgraph.graph.naming import is_dotted, name_of
 from nbgraph.graph.scope import Scope
@@ -40,6 +40,8 @@ class Admission:
         if text.lstrip().startswith("("):
             self._check(text, where)
             return text
+        if not self.scope.io:
+            self._stay_inside(self._kind(text), text, where)
         if "." not in text or not is_dotted(text):
             return text
         found: Handled | None = self._known(text)
@@ -56,7 +58,8 @@ class Admission:
         if self.scope.is_document:
             self._refuse_builtins(text, where)
             check_safe(text, self._names(), where, is_code=True)
-            check_calls(text, where, self._check_evaluated)
+            check_calls(text, self._kind, where, self._check_evaluated)
+            self._refuse_io(text, where)
         return Code(text)
 
     def condition(self, text: str, where: str) -> Condition:
@@ -66,7 +69,7 @@ class Admission:
         call = _PREDICATE.fullmatch(text)
         if call and "." in call[1]:
             return self._imported(call[1], where)  # type: ignore[no-any-return]
-        if call and (call[1] in self.scope.namespace or not hasattr(builtins, call[1])) and call[1][0] != "_":
+        if call and (self.scope.gives(call[1]) or not hasattr(builtins, call[1])) and call[1][0] != "_":
             return text
         self._check(text, where)
         return text
@@ -74,8 +77,9 @@ class Admission:
     def arguments(self, handler: Any, arguments: Mapping[str, Any], where: str) -> None:
         """Look at the texts among the arguments that the step will evaluate."""
         if self.scope.is_document:
-            known = self.scope.namespace.get(handler) if isinstance(handler, str) else handler
-            check_arguments(known if isinstance(known, type) else handler, arguments, where, self._check_evaluated)
+            kind = self._kind(handler) if isinstance(handler, str) else handler
+            if isinstance(kind, type):
+                check_arguments(kind, arguments, where, self._check_evaluated)
 
     def caught(self, text: str, where: str) -> str:
         """The names of exceptions on the arrow to an error handler, `ValueError | KeyError`."""
@@ -103,8 +107,31 @@ class Admission:
         if self.scope.is_document:
             check_safe(text, self._names() | {"event"}, where)
 
-    def _check_evaluated(self, text: str, where: str) -> None:
-        check_safe(text, self._names() | NAMES, where)
+    def inside(self, found: Any, text: str, where: str) -> None:
+        """Refuse a step that reads or writes outside of a graph that was loaded with io=False."""
+        if self.scope.is_document and not self.scope.io:
+            self._stay_inside(found if isinstance(found, type) else type(found), text, where)
+
+    def _stay_inside(self, kind: type | None, text: str, where: str) -> None:
+        touched = getattr(kind, "io", "")
+        if isinstance(touched, str) and touched:
+            raise GraphError(
+                f'{where}: "{text}" works with {touched}, and the graph is loaded without that (io=False, --no-io).'
+            )
+
+    def _refuse_io(self, text: str, where: str) -> None:
+        if not self.scope.io:
+            for node in ast.walk(parsed(text, where)):
+                if isinstance(node, ast.Name):
+                    self._stay_inside(self._kind(node.id), node.id, where)
+
+    def _kind(self, name: str) -> type | None:
+        """The class that a handler's name stands for, where it is known by now."""
+        found = self.scope.known(name if "." not in name else name.rpartition(".")[2])
+        return found if isinstance(found, type) else None
+
+    def _check_evaluated(self, text: str, names: Collection[str], where: str) -> None:
+        check_safe(text, names, where)
 
     def _names(self) -> set[str]:
         return set(self.scope.namespace) if self.scope.is_given else set()
@@ -122,7 +149,8 @@ class Admission:
         root, *parts = text.split(".")
         found = self.scope.namespace.get(root)
         is_open = not isinstance(found, types.ModuleType) or not self.scope.is_document
-        return found is not None and is_open and not any(part.startswith("_") for part in parts)
+        is_private = any(part.startswith("_") for part in parts) or root.startswith("__")
+        return found is not None and is_open and not (is_private and self.scope.is_document)
 
     def _dotted_code(self, text: str, where: str) -> Any:
         if not self.scope.is_document:

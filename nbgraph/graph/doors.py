@@ -270,6 +270,13 @@ class Doors:
         )  # fmt: skip
 
 
+def library() -> Mapping[str, Any]:
+    """The built-in steps, by the names that a document has for them."""
+    from nbgraph.steps import catalogue
+
+    return catalogue()
+
+
 def deployment_view(deployment: Deployment) -> DeploymentView:
     """The live widget of a deployment, which stands beside `deploy/` and not below it."""
     from nbgraph.widgets.deployment import DeploymentView

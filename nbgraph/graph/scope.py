@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -13,12 +14,15 @@ class Scope:
 
     `is_document` is True for a graph that was loaded (YAML, JSON, `Graph.parse`): its expressions are limited to
     the safe subset and its dotted names to `allow`. `is_given` is True when the loader named the namespace itself.
+    `library` has the steps that stand behind the namespace. Without `io` a document's steps stay inside the graph.
     """
 
     namespace: Mapping[str, Any] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
     is_document: bool = False
     is_given: bool = False
+    io: bool = True
+    library: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def allows(self, module: str) -> bool:
         """Whether a document may import the module: it, or a package above it, is in `allow`.
@@ -29,3 +33,22 @@ class Scope:
         False
         """
         return not self.is_document or any(module == name or module.startswith(f"{name}.") for name in self.allow)
+
+    def gives(self, name: str) -> bool:
+        """Whether the namespace means something of its own by a name; what Python or the shell put there is none.
+
+        >>> Scope({"open": open}, is_document=True).gives("open"), Scope({"open": open}).gives("open")
+        (False, True)
+        """
+        if name not in self.namespace or not self.is_document:
+            return name in self.namespace
+        own = getattr(self.namespace[name], "__module__", None) == self.namespace.get("__name__")
+        return not name.startswith("__") and (self.is_given or own or not hasattr(builtins, name))
+
+    def known(self, name: str) -> Any:
+        """What a bare name stands for by now: the namespace's object, else a step of the library."""
+        return self.namespace[name] if self.gives(name) else self.library.get(name)
+
+    def as_own(self) -> Scope:
+        """The same names, for what a user writes himself about a loaded graph."""
+        return replace(self, is_document=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbgraph.graph.doors import library
 from nbgraph.graph.scope import Scope
 
 if TYPE_CHECKING:
@@ -47,33 +48,44 @@ class Texts:
 
     @classmethod
     def from_dict(
-        cls, document: Mapping[str, Any], *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+        cls,
+        document: Mapping[str, Any],
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+        io: bool = True,
     ) -> Graph:
-        """The graph of a document that `to_dict` wrote."""
+        """The graph of a document that `to_dict` wrote; `io=False` refuses steps that work with what is outside."""
         from nbgraph.graph.document import from_dict
 
-        return from_dict(document, _scope(namespace, allow))
+        return from_dict(document, _scope(namespace, allow, io))
 
     @classmethod
-    def from_yaml(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
+    def from_yaml(
+        cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = (), io: bool = True
+    ) -> Graph:
         """The graph of a text that `to_yaml` wrote."""
         from nbgraph.graph.document import from_yaml
 
-        return from_yaml(text, _scope(namespace, allow))
+        return from_yaml(text, _scope(namespace, allow, io))
 
     @classmethod
-    def load(cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
+    def load(
+        cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = (), io: bool = True
+    ) -> Graph:
         """The graph of a file that `save` wrote."""
         from nbgraph.graph.document import load
 
-        return load(Path(path), _scope(namespace, allow))
+        return load(Path(path), _scope(namespace, allow, io))
 
     @classmethod
-    def parse(cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Graph:
+    def parse(
+        cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = (), io: bool = True
+    ) -> Graph:
         """The graph of a text in the language of the `%%graph` cell, the `%%graph NAME` line included."""
         from nbgraph.graph.language import parse
 
-        return parse(text, _scope(namespace, allow))
+        return parse(text, _scope(namespace, allow, io))
 
     @classmethod
     def from_mlrun(
@@ -82,15 +94,16 @@ class Texts:
         *,
         namespace: Mapping[str, Any] | None = None,
         allow: Sequence[str] = (),
+        io: bool = True,
     ) -> Graph:
         """The graph of an MLRun serving spec (a dict or YAML)."""
         from nbgraph.graph.mlrun import from_mlrun
 
-        return from_mlrun(spec, _scope(namespace, allow))
+        return from_mlrun(spec, _scope(namespace, allow, io))
 
 
-def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str]) -> Scope:
+def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str], io: bool) -> Scope:
     """Where a loaded graph finds its names: the namespace given, else that of whoever called the classmethod."""
-    if namespace is not None:
-        return Scope(namespace, tuple(allow), is_document=True, is_given=True)
-    return Scope(sys._getframe(2).f_globals, tuple(allow), is_document=True)
+    is_given = namespace is not None
+    names = sys._getframe(2).f_globals if namespace is None else namespace
+    return Scope(names, tuple(allow), is_document=True, is_given=is_given, io=io, library=library())

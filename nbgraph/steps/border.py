@@ -29,6 +29,7 @@ class QueueWriter(Handler):
     True
     """
 
+    io = "a message broker"
     shape = Shape.EVENT
 
     def __init__(self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
@@ -53,6 +54,8 @@ class QueueReader(Handler):
     >>> QueueReader("scored").do({"p": 0.9})
     {'p': 0.9}
     """
+
+    io = "a message broker"
 
     def __init__(self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
         self.spec = QueueSpec(queue, shards, max_size, is_keyed=key is not None)

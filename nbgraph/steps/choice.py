@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
-from nbgraph.steps.operators import Function, callable_of
+from nbgraph.steps.operators import BODY, Function, callable_of
 from nbgraph.types import Shape
 
 
@@ -25,10 +25,11 @@ class Choice(Handler):
     """
 
     shape = Shape.EACH
+    expressions: ClassVar = {"fn": BODY}
 
     def __init__(self, fn: Function | None = None) -> None:
         if fn is not None:
-            self._choose = callable_of(fn, "Choice")
+            self._choose = callable_of(fn, type(self), "fn")
         elif type(self).select_outlets is Choice.select_outlets:
             raise GraphError("Choice needs a function of the body, or a subclass with select_outlets(body).")
 
@@ -83,8 +84,10 @@ class Partition(Handler):
     [Partitioned(left=None, right=3), Partitioned(left=30, right=None)]
     """
 
+    expressions: ClassVar = {"predicate": BODY}
+
     def __init__(self, predicate: Function) -> None:
-        self._predicate = callable_of(predicate, "Partition")
+        self._predicate = callable_of(predicate, type(self), "predicate")
 
     def do(self, body: Any) -> Partitioned:
         return Partitioned(body, None) if self._predicate(body) else Partitioned(None, body)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
-from nbgraph.steps.operators import Function, callable_of
+from nbgraph.steps.operators import BODY, Function, callable_of
 from nbgraph.types import Shape
 
 Body = Mapping[str, Any]
@@ -26,10 +26,12 @@ class Extend(Handler):
     {'price': 5, 'count': 2, 'total': 10}
     """
 
+    expressions: ClassVar = {"fn": BODY}
+
     do: Callable[[Body], Any]
 
     def __init__(self, fn: Function) -> None:
-        function = callable_of(fn, "Extend")
+        function = callable_of(fn, type(self), "fn")
         if iscoroutinefunction(function):
 
             async def extend_async(body: Body) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgraph.event import Event
 from nbgraph.handler import Handler
@@ -26,12 +26,13 @@ class Reduce(Handler):
     """
 
     shape = Shape.HOLD
+    expressions: ClassVar = {"fn": ("state", "event")}
 
     do: Callable[[Any], None]
 
     def __init__(self, initial_value: Any, fn: Folding) -> None:
         self._initial_value = initial_value
-        fold = callable_of(fn, "Reduce", "state", "event")
+        fold = callable_of(fn, type(self), "fn")
         state = copy.deepcopy(initial_value)
 
         def do(body: Any) -> None:
@@ -73,10 +74,12 @@ class MapWithState(Handler):
     `Table`, where states are found and kept.
     """
 
+    expressions: ClassVar = {"fn": ("event", "state")}
+
     do: Callable[[Any], Any]
 
     def __init__(self, initial_state: Any, fn: Folding, group_by_key: bool = False) -> None:
-        self._fn = callable_of(fn, "MapWithState", "event", "state")
+        self._fn = callable_of(fn, type(self), "fn")
         self._initial_state = initial_state
         self.shape = Shape.EVENT if group_by_key else Shape.MAP
         is_table = isinstance(initial_state, Table)

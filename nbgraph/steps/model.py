@@ -48,6 +48,7 @@ class ModelServer(Handler):
     every request, made from `logged_results`. Further arguments are kept for `get_param`.
     """
 
+    io = "model files"
     shape = Shape.EVENT
     platform = "python"
 

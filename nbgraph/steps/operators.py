@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
-from nbgraph.handler import Handler
+from nbgraph.graph.formula import formula
+from nbgraph.handler import Handler, expressions_of
 from nbgraph.types import Shape
 
 Function = Callable[[Any], Any] | str  # a function of the body, or an expression over `event`
 Folding = Callable[[Any, Any], Any] | str
+BODY = ("event",)  # what most expressions are over
 
 
-def callable_of(fn: Callable[..., Any] | str, step: str, *names: str) -> Callable[..., Any]:
-    """The function itself, or the one that an expression over `event` (or over the given names) means.
+def callable_of(fn: Callable[..., Any] | str, owner: type[Any], argument: str) -> Callable[..., Any]:
+    """The function itself, or the one that an expression means; its owner has declared the argument as one.
 
-    >>> callable_of("event['x'] > 3", "Filter")({"x": 4})
+    >>> callable_of("event['x'] > 3", Filter, "fn")({"x": 4})
     True
-    >>> callable_of("state + event", "Reduce", "state", "event")(1, 2)
-    3
     """
     if callable(fn):
         return fn
-    names = names or ("event",)
+    names = expressions_of(owner)[argument]
     if isinstance(fn, str):
-        try:
-            return eval(f"lambda {', '.join(names)}: ({fn}\n)", {})  # type: ignore[no-any-return]
-        except SyntaxError as error:
-            raise GraphError(f"{step} got {fn!r}, which is not an expression: {error.msg}.") from None
+        return formula(fn, names, owner.__name__)
     wanted = " and ".join(f"`{name}`" for name in names)
-    raise GraphError(f"{step} got {fn!r}; expected a function, or an expression over {wanted}.")
+    raise GraphError(f"{owner.__name__} got {fn!r}; expected a function, or an expression over {wanted}.")
 
 
 class _OfFunction(Handler):
     """A step around one function: the engine calls the function itself, with nothing in between."""
 
+    expressions: ClassVar = {"fn": BODY}
+
     do: Callable[[Any], Any]
 
     def __init__(self, fn: Function) -> None:
-        self.do = callable_of(fn, type(self).__name__)
+        self.do = callable_of(fn, type(self), "fn")
 
 
 class Map(_OfFunction):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
-from nbgraph.steps.operators import Function, callable_of
+from nbgraph.steps.operators import BODY, Function, callable_of
 from nbgraph.steps.request import HttpRequest, HttpResponse, Sender
 from nbgraph.types import Shape
 
@@ -18,6 +18,9 @@ CALLERS_PATH = "$path"
 
 class _Remote(Handler):
     """What the remote steps share: how a request is made of a body."""
+
+    io = "the network"
+    expressions: ClassVar = {"url_expression": BODY, "body_expression": BODY, "headers_expression": BODY}
 
     do: Callable[[Any], Awaitable[Any]]
     default_in_flight: int | None = None
@@ -38,12 +41,17 @@ class _Remote(Handler):
         backoff_factor: float = 1,
         timeout: float | None = 30,
     ) -> None:
-        step = type(self).__name__
+        own = type(self)
         if (url is None) == (url_expression is None):
-            raise GraphError(f"{step} needs a url or a url_expression, and not both.")
-        self._url = callable_of(url_expression, step) if url_expression is not None else lambda body: url
-        self._body = callable_of(body_expression, step) if body_expression is not None else None
-        self._more_headers = callable_of(headers_expression, step) if headers_expression is not None else None
+            raise GraphError(f"{own.__name__} needs a url or a url_expression, and not both.")
+        self._url = (
+            callable_of(url_expression, own, "url_expression") if url_expression is not None else lambda body: url
+        )
+        self._body = self._more_headers = None
+        if body_expression is not None:
+            self._body = callable_of(body_expression, own, "body_expression")
+        if headers_expression is not None:
+            self._more_headers = callable_of(headers_expression, own, "headers_expression")
         self._method, self._subpath, self._headers = method, subpath, dict(headers or {})
         self._returns_json = return_json
         self._sender = Sender(timeout, retries, backoff_factor, max_in_flight or self.default_in_flight)
@@ -125,6 +133,8 @@ class SendToHttp(Handler):
 
     Without `join_from_response` the response's body replaces the event's. Retries are as RemoteStep's.
     """
+
+    io = "the network"
 
     def __init__(
         self,

@@ -32,6 +32,8 @@ class CSVSource(RowSource):
     None.
     """
 
+    io = "files"
+
     def __init__(
         self,
         paths: str | Path | Sequence[str | Path],

@@ -22,6 +22,8 @@ class HttpSource(RowSource):
     seconds, `max_polls` times or without end.
     """
 
+    io = "the network"
+
     def __init__(
         self,
         url: str,

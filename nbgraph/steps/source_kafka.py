@@ -29,6 +29,8 @@ class KafkaSource(Source):
     source ends when no message came for `idle_seconds`; without them it goes on. `consumer_options` are librdkafka's.
     """
 
+    io = "the network"
+
     def __init__(
         self,
         brokers: str | Sequence[str],

@@ -25,6 +25,8 @@ class NatsSource(Source):
     source ends when no message came for `idle_seconds`; without them it goes on.
     """
 
+    io = "the network"
+
     def __init__(
         self,
         servers: str | Sequence[str],

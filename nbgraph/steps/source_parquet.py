@@ -22,6 +22,8 @@ class ParquetSource(RowSource):
     Only `columns` are read, and of a folder only the partitions that `filters` may find something in.
     """
 
+    io = "files"
+
     def __init__(
         self,
         paths: str | Path | Sequence[str | Path],

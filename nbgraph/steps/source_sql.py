@@ -19,6 +19,8 @@ class SQLSource(RowSource):
     `values` are those of the query's `:names`; `db_path` is SQLAlchemy's URL of the database.
     """
 
+    io = "databases"
+
     def __init__(
         self,
         db_path: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ class RedisDriver:
     >>> driver.prefix
     'customers:'
     """
+
+    io: ClassVar[str] = "databases"
 
     url: str = "redis://127.0.0.1:6379/0"
     prefix: str = "nbgraph:"

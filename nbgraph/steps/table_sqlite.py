@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ class SqliteDriver:
     ...     print(table["card-7"], list(table))
     {'country': 'PT'} ['card-7']
     """
+
+    io: ClassVar[str] = "databases"
 
     path: str | Path
     table: str = "rows"

@@ -31,6 +31,8 @@ class CSVTarget(RowTarget):
     Without `columns` the first row's fields are the columns. For those of `columns` see `RowTarget`.
     """
 
+    io = "files"
+
     def __init__(
         self,
         path: str | Path,

@@ -20,6 +20,8 @@ class HttpTarget(Target):
     tried `retries` more times.
     """
 
+    io = "the network"
+
     def __init__(
         self,
         url: str,

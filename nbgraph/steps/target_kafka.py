@@ -25,6 +25,7 @@ class KafkaTarget(Target):
     without it Kafka does, by the key. `producer_options` are librdkafka's.
     """
 
+    io = "the network"
     shape = Shape.EVENT
 
     def __init__(

@@ -24,6 +24,7 @@ class NatsTarget(Target):
     A write has happened when the server has acknowledged it. `stream` is made, with this subject, when it is not there.
     """
 
+    io = "the network"
     shape = Shape.EVENT
 
     def __init__(

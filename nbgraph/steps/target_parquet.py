@@ -27,6 +27,8 @@ class ParquetTarget(RowTarget):
     added to the folder; none is ever changed.
     """
 
+    io = "files"
+
     def __init__(
         self,
         path: str | Path,

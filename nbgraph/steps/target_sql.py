@@ -29,6 +29,8 @@ class SQLTarget(RowTarget):
     event that comes twice is there once. Each write is one transaction.
     """
 
+    io = "databases"
+
     def __init__(
         self,
         db_path: str,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from nbgraph.errors import GraphError
+from nbgraph.steps.operators import BODY, callable_of
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 OPERATIONS = ("count", "sum", "sqr", "avg", "min", "max", "first", "last", "stddev", "stdvar")
@@ -138,6 +139,8 @@ class FieldAggregator:
     `max_value` is given as `max_value`.
     """
 
+    expressions: ClassVar[Mapping[str, tuple[str, ...]]] = {"aggr_filter": BODY}
+
     name: str
     field: str | Callable[[Any], Any] | None
     aggr: Sequence[str]
@@ -181,6 +184,12 @@ class FieldAggregator:
                 f"AggregateByKey got {given!r} as an aggregate; expected a FieldAggregator, or a dict with "
                 "name, column, operations, windows and, for sliding ones, period."
             ) from error
+
+    def ready(self) -> FieldAggregator:
+        """The same with its filter as a function."""
+        if self.aggr_filter is None:
+            return self
+        return replace(self, aggr_filter=callable_of(self.aggr_filter, FieldAggregator, "aggr_filter"))
 
     def columns(self) -> list[str]:
         return [f"{self.name}_{operation}_{window}" for operation in self.aggr for window in self.windows.windows]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.context import StepContext, clock_of
+from nbgraph.steps.operators import BODY
 from nbgraph.steps.table import table_of
 from nbgraph.steps.windows import FieldAggregator, duration, time_like
 from nbgraph.steps.windows_code import Part, WindowCode, is_frame, named, reader
@@ -60,6 +61,8 @@ class AggregateByKey(Handler):
     AfterMaxEvent, AfterPeriod, AfterWindow, AfterDelay. With a `table` each key's windows are written there too, at
     every event, where a restarted step and QueryByKey find them.
     """
+
+    expressions: ClassVar = {"aggregates.aggregation_filter": BODY}
 
     do: Callable[[Any], Any]
 
@@ -208,7 +211,7 @@ class AggregateByKey(Handler):
 def _checked(aggregates: Sequence[FieldAggregator | Mapping[str, Any]]) -> list[FieldAggregator]:
     if isinstance(aggregates, FieldAggregator | Mapping) or not aggregates:
         raise GraphError(f"AggregateByKey got {aggregates!r}; expected a list of FieldAggregators.")
-    aggregators = [FieldAggregator.of(each) for each in aggregates]
+    aggregators = [FieldAggregator.of(each).ready() for each in aggregates]
     columns = [column for aggregator in aggregators for column in aggregator.columns()]
     for column in columns:
         if columns.count(column) > 1:

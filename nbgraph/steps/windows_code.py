@@ -16,7 +16,6 @@ from itertools import accumulate, count
 from operator import itemgetter
 from typing import Any, Protocol
 
-from nbgraph.steps.operators import callable_of
 from nbgraph.steps.windows import FieldAggregator
 from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2
 from nbgraph.steps.windows_text import (
@@ -114,7 +113,7 @@ class WindowCode:
             if callable(aggregator.field):
                 self.names[f"field{number}"] = aggregator.field
             if aggregator.aggr_filter is not None:
-                self.names[f"filter{number}"] = callable_of(aggregator.aggr_filter, "FieldAggregator")
+                self.names[f"filter{number}"] = aggregator.aggr_filter
         for number, layout in enumerate(layouts):
             self.names[f"prune{number}"] = layout.prune
             self.names[f"advance{number}"] = self.made(f"advance{number}", self._advance(number))

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from nbgraph.steps.operators import callable_of
 from nbgraph.steps.windows import FieldAggregator
 from nbgraph.steps.windows_arrays import Array, merged, over_last, running, taken, values_of
 from nbgraph.steps.windows_code import Part, reader
@@ -231,8 +230,8 @@ class _Values:
     def of(cls, aggregator: FieldAggregator, frame: pd.DataFrame, order: Array) -> _Values:
         series = _field(aggregator, frame)
         valid = series.notna().to_numpy()
-        if aggregator.aggr_filter is not None:
-            is_wanted = callable_of(aggregator.aggr_filter, "FieldAggregator")
+        is_wanted = aggregator.aggr_filter
+        if callable(is_wanted):
             rows = frame.to_dict("records")
             valid = valid & np.array([ok and bool(is_wanted(row)) for ok, row in zip(valid, rows, strict=True)], bool)
         is_numeric = bool(pd.api.types.is_numeric_dtype(series.dtype)) and series.dtype.kind != "c"

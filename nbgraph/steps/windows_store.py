@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nbgraph.errors import GraphError
@@ -79,7 +80,8 @@ def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], Window
     known = table.get(FIELD)
     if known is None:
         return None
-    aggregators = [FieldAggregator.of(each) for each in known["aggregates"]]
+    # what a table holds is data, of which no code is made
+    aggregators = [replace(FieldAggregator.of(each), aggr_filter=None) for each in known["aggregates"]]
     layouts = series_of(aggregators, known["lateness"], known["delay"])
     return aggregators, layouts, WindowCode(aggregators, layouts)
 

@@ -105,7 +105,7 @@ def evil(**step: Any) -> dict[str, Any]:
         evil(handler="Map", arguments={"fn": {"$code": "'__imp' + 'ort__(1)'"}}),
         evil(handler="Reduce", arguments={"*": [0, "__import__('os')"]}),
         evil(handler="RemoteStep", arguments={"url_expression": "__import__('os')"}),
-        evil(handler="AggregateByKey", arguments={"aggregates": [{"aggr_filter": "__import__('os')"}]}),
+        evil(handler="AggregateByKey", arguments={"aggregates": [{"aggregation_filter": "__import__('os')"}]}),
         evil(handler="AggregateByKey", arguments={"x": {"$code": "FieldAggregator(aggr_filter='exit()')"}}),
         evil(handler="ModelRouter", arguments={"routes": {"m": {"handler": "os.system"}}}),
         evil(handler="X", arguments={"x": {"$code": "Map('exit()')"}}),
