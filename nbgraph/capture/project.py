@@ -93,7 +93,7 @@ class _Portable:
 
     def graph(self) -> Graph:
         given = self._given
-        written = Graph(given.name, given.max_iterations, given.error_stream)
+        written = Graph(given.name, given.max_iterations, given.error_stream, given.copy)
         for step in given.steps:
             written.place(self._step(step))
         for edge in given.edges:

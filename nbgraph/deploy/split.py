@@ -162,7 +162,7 @@ class _Cut:
 
     def part(self, function: str) -> Graph:
         """The graph of one function: its steps, and the sides of the borders that are its own."""
-        part = Graph(self._graph.name, self._graph.max_iterations, self._graph.error_stream)
+        part = Graph(self._graph.name, self._graph.max_iterations, self._graph.error_stream, self._graph.copy)
         part.scope = self._graph.scope
         for step in self._graph.steps:
             if self._owners[step.name] == function and self._is_read_elsewhere(step.name):

@@ -55,6 +55,7 @@ class Call:
     due: Callable[[], float | None] | None  # when it wants to release something although no event comes
     overdue: Callable[[], Iterable[Any]] | None
     gathered: Callable[[Event], Iterable[Event]] | None  # what it has of an event whose way is at its end
+    hands_over: bool  # what goes on is a value of its own, as behind a border
     nests: bool  # it starts an event loop of its own
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
     has_state: bool  # the object behind it has a `state` that it changes
@@ -100,7 +101,7 @@ def _built(
 ) -> Call:
     context = Context(
         graph.name, step.name, step.function, clock=clock, report=graph.report_metric or ignore_metric,
-        incoming=partial(_incoming, graph, step.name),
+        incoming=partial(_incoming, graph, step.name), copied=partial(_copied, graph),
     )  # fmt: skip
     with steps_of(is_document=graph.scope.is_document):
         target = build(resolved, arguments, step, context)
@@ -125,6 +126,10 @@ def beside_loop(call: Call) -> Call:
 
 def _incoming(graph: Graph, name: str) -> int:
     return sum(edge.target == name and edge.carries_events for edge in graph.edges)
+
+
+def _copied(graph: Graph, body: Any) -> Any:
+    return graph.copier(body) if graph.copy else body
 
 
 def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Context) -> Any:
@@ -246,6 +251,7 @@ def _look_at(
         due=target.due if _overrides(target, "due") else None,
         overdue=target.overdue if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
+        hands_over=isinstance(target, Handler) and target.hands_over,
         nests=starts_loop(plain),
         values=values, has_state=has_state(target), anew=anew,
     )  # fmt: skip

@@ -48,15 +48,16 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     is_async = any(step.call.is_async for step in steps.values())
     report = reporter(graph)
     nests = any(step.call.nests for step in steps.values())
+    copier = graph.copier if graph.copy else None
     functions = generate(
         graph.name, steps, starts, is_line_wanted=not (confirms or report or nests), uses_events=uses_events,
-        is_async=is_async,
+        is_async=is_async, copier=copier,
     )  # fmt: skip
     return Plan(
         name=graph.name, steps=steps, starts=starts, confirms=confirms, uses_events=uses_events, is_async=is_async,
         observers=graph.observers, report=report, watch=watch(graph, flat), source=functions.source,
         line=functions.line, tree=functions.tree, fused=functions.fused, after=functions.after, staged=functions.staged,
-        takes=functions.takes, nests=nests,
+        takes=functions.takes, nests=nests, copier=copier,
         holders=tuple(name for name in topology.order(steps, flat.edges) if steps[name].call.release is not None),
         gatherers=tuple(name for name, step in steps.items() if step.call.gathered is not None),
         is_staged=any(step.is_stage for step in steps.values()),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbgraph.body import Copier
 from nbgraph.errors import NbgraphError
 from nbgraph.types import Clock
 
@@ -40,6 +41,7 @@ class Context:
     params: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = time.monotonic
     report: Callable[[str, str, float], None] = ignore_metric
+    copied: Callable[[Any], Any] = field(default_factory=Copier)  # a body for one of several that get it
     incoming: Callable[[], int] = no_arrow  # how many arrows lead to the step, asked anew since a graph may grow
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbgraph.body import Copier
 from nbgraph.engine.layout import Layout
 from nbgraph.engine.page import Form
 from nbgraph.engine.plan import Fused, Line, PlanStep
@@ -41,6 +42,7 @@ def generate(
     is_line_wanted: bool,
     uses_events: bool,
     is_async: bool,
+    copier: Copier | None,
 ) -> Functions:
     """All forms that the plan allows; none for a plan with a cycle, which is walked."""
     if any(step.limit is not None or step.call.gathered is not None for step in steps.values()):
@@ -48,28 +50,28 @@ def generate(
     shape = Layout(steps, starts)
     if shape.longest > LONGEST:
         return Functions()
-    tree = Writer(graph, shape, Form.TREE, uses_events, is_async)
+    tree = Writer(graph, shape, Form.TREE, uses_events, is_async, copier)
     tree_made, after = tree.made()
     line_made: Line | None = None
     fused: Fused | None = None
     source = tree.source
     takes_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) for step in steps.values())
     if not is_async and is_line_wanted and not takes_events and shape.is_line():
-        line = Writer(graph, shape, Form.LINE, uses_events, is_async)
+        line = Writer(graph, shape, Form.LINE, uses_events, is_async, copier)
         line_made, source = line.made()[0], line.source
     if not is_async and not uses_events and not shape.functions and not shape.has_late_answers():
-        fused = Writer(graph, shape, Form.FUSED, uses_events, is_async).made()[0]
-    staged, takes = _staged(graph, steps, starts, uses_events)
+        fused = Writer(graph, shape, Form.FUSED, uses_events, is_async, copier).made()[0]
+    staged, takes = _staged(graph, steps, starts, uses_events, copier)
     return Functions(source, line_made, tree_made, fused, after, staged, takes)
 
 
 def _staged(
-    graph: str, steps: Mapping[str, PlanStep], starts: Sequence[str], uses_events: bool
+    graph: str, steps: Mapping[str, PlanStep], starts: Sequence[str], uses_events: bool, copier: Copier | None
 ) -> tuple[Callable[..., Any] | None, Mapping[str, Callable[..., Any]]]:
     """The tree that parks events at concurrent steps; it waits only for the async steps that are not concurrent."""
     stages = {name for name, step in steps.items() if step.is_stage}
     if not stages:
         return None, {}
     is_async = any(step.call.is_async for name, step in steps.items() if name not in stages)
-    writer = Writer(graph, Layout(steps, starts, stages), Form.STAGED, uses_events, is_async)
+    writer = Writer(graph, Layout(steps, starts, stages), Form.STAGED, uses_events, is_async, copier)
     return writer.made()[0], writer.takes()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from nbgraph.body import IMMUTABLE, Copier
 from nbgraph.engine.choose import by_outlets, raise_unless_event
 from nbgraph.engine.failure import Line
 from nbgraph.engine.layout import Layout
@@ -43,8 +44,11 @@ class Place:
 class Page:
     """Lines, which of them calls which step, and the objects that their names mean."""
 
-    def __init__(self, graph: str, layout: Layout, form: Form, uses_events: bool, is_async: bool) -> None:
+    def __init__(
+        self, graph: str, layout: Layout, form: Form, uses_events: bool, is_async: bool, copier: Copier | None
+    ) -> None:
         self.layout, self.form = layout, form
+        self.copies = copier is not None
         self.uses_events, self.is_async = uses_events, is_async
         self.lines: list[str] = []
         self.calls: dict[int, Line] = {}
@@ -53,6 +57,7 @@ class Page:
         self.globals: dict[str, Any] = {
             "part": part, "put": put, "passed": passed, "every": every, "RAW": RAW, "body_of": body_of,
             "own": own,
+            "copied": copier, "IMMUTABLE": IMMUTABLE,
         }  # fmt: skip
         for name, step in layout.steps.items():
             self.globals[self.words.step(name)] = step.call.function
@@ -95,6 +100,17 @@ class Page:
 
     def after(self, step: str) -> str:
         return self.words.before("after", step)
+
+    @property
+    def copied(self) -> str:
+        """The body of a branch of its own."""
+        return "copied(event)" if self.copies else "event"
+
+    def body_beside(self, when: str | None) -> str:
+        """The body of a branch beside another, which there is `when` that holds: "" always, None never."""
+        if when is None or not self.copies:
+            return "event"
+        return f"copied(event) if {when} else event" if when else "copied(event)"
 
     @property
     def answers(self) -> str:

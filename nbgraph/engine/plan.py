@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbgraph.body import Copier
 from nbgraph.engine import loop, nesting
 from nbgraph.engine.call import Call
 from nbgraph.engine.observer import Observer
@@ -123,6 +124,7 @@ class Plan:
     gatherers: tuple[str, ...]  # steps that gather what comes of one event until its end
     is_staged: bool  # a step may have several calls under way
     nests: bool  # a synchronous step starts an event loop of its own
+    copier: Copier | None  # makes a branch's own body; None where branches share one (`copy=False`)
 
     def is_current(self) -> bool:
         """Whether every name still means the object it was compiled from."""

@@ -158,6 +158,8 @@ class Section:
         step = item.step or ""
         if step not in regions.queues:
             return self._course.park(self._region, item)
+        if regions.plan.copier is not None:  # while it waits, who gave it may change what it kept of it
+            item.event = item.event.with_body(regions.plan.copier(item.event.body))
         self._needs(step)
         self._course.put(step, item)
         return True

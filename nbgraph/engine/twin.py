@@ -25,7 +25,13 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
     """
     steps = {name: replace(step, call=calls.get(name, step.call)) for name, step in plan.steps.items()}
     made = generate(
-        plan.name, steps, plan.starts, is_line_wanted=False, uses_events=plan.uses_events, is_async=plan.is_async
+        plan.name,
+        steps,
+        plan.starts,
+        is_line_wanted=False,
+        uses_events=plan.uses_events,
+        is_async=plan.is_async,
+        copier=plan.copier,
     )
     return replace(
         plan, steps=steps, source=made.source, line=None, tree=made.tree, fused=None, after=made.after,

@@ -37,6 +37,7 @@ class Walk:
         self, plan: Plan, event: Event, observers: Sequence[Observer] = (), *, keeps_chunks: bool = False
     ) -> None:
         self.plan = plan
+        self._copied = plan.copier if plan.copier is not None else _shared
         self.event = event
         self.observers = observers
         self.answers = Answers()
@@ -218,11 +219,11 @@ class Walk:
         elif call.shape is Shape.HOLD:
             move.dropped, move.reason = True, "the step holds it back"
         elif call.shape is Shape.EACH:
-            self._go_on(step, event, event.body, move)
+            self._go_on(step, event, self._copied(event.body) if call.hands_over else event.body, move)
         else:
             raise_unless_event(result)
             changed = result if result is not None else event
-            self._go_on(step, changed, changed.body, move)
+            self._go_on(step, changed, self._copied(changed.body) if call.hands_over else changed.body, move)
 
     async def _draw(self, pending: Pending) -> Move | None:
         """The next result of a step that makes several.
@@ -252,16 +253,16 @@ class Walk:
         if step.call.shape is Shape.EVENTS:
             raise_unless_event(chunk)
             changed = chunk if chunk is not None else event
-            self._go_on(step, changed, changed.body, move)
+            self._go_on(step, changed, self._copied(changed.body), move)
             return
-        path = step.call.result_path
+        path, chunk = step.call.result_path, self._copied(chunk)  # the step may keep what it gave, and give it again
         self._go_on(step, event, put(event.body, path, chunk) if path else chunk, move)
 
     def _go_on(self, step: PlanStep, event: Event, body: Any, move: Move) -> None:
         """The step's result answers, and goes on along the arrows that carry it."""
         self._failing = body  # should a condition fail now, its error handler gets the result
         if step.answers:
-            self.answers.append(body)
+            self.answers.append(self._copied(body) if step.arrows else body)
         elif step.rescues:
             self.answers.late.append(body)
         chosen, reason = choose(step, self.plan, body)
@@ -287,15 +288,19 @@ class Walk:
             raise StepError(step.name, move.event.with_body(self._failing), move.error, answer) from move.error
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
-        """Each branch travels in an Event of its own around the same body; the first target runs first."""
-        if len(targets) == 1:
-            self.waiting.append(Pending(targets[0], event))
-            return
-        events = [event, *(event.with_body(event.body) for _ in targets[1:])]
-        self.waiting += [Pending(target, event) for target, event in zip(targets, events, strict=False)][::-1]
+        """Each branch has an Event and a body of its own; the first target runs first, the last keeps the body."""
+        *others, last = targets
+        self.waiting.append(Pending(last, event))
+        for target in reversed(others):
+            self.waiting.append(Pending(target, event.with_body(self._copied(event.body))))
 
     def _before(self, move: Move) -> Skip | None:
         found: Skip | None = None
         for observer in self.observers:
             found = observer.before(move) or found
         return found
+
+
+def _shared(body: Any) -> Any:
+    """Branches of a graph with `copy=False` share one body."""
+    return body

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from nbgraph.body import Copier
 from nbgraph.engine.failure import Failure
 from nbgraph.engine.layout import Layout, is_choice
 from nbgraph.engine.page import Form, Page, Place
@@ -17,8 +18,10 @@ from nbgraph.types import Shape
 class Writer:
     """Writes the functions of one form, and remembers which line calls which step."""
 
-    def __init__(self, graph: str, layout: Layout, form: Form, uses_events: bool, is_async: bool) -> None:
-        self._page = Page(graph, layout, form, uses_events, is_async)
+    def __init__(
+        self, graph: str, layout: Layout, form: Form, uses_events: bool, is_async: bool, copier: Copier | None
+    ) -> None:
+        self._page = Page(graph, layout, form, uses_events, is_async, copier)
         self._layout, self._form, self._graph = layout, form, graph
         self._taken: str | None = None  # the stage whose step is written behind its call
         self._write()
@@ -69,7 +72,7 @@ class Writer:
     def _enter(self, place: Place) -> None:
         *others, last = self._layout.starts
         for name in others:
-            self._call_function(name, place, is_last=False)
+            self._call_function(name, place, is_last=False, body=self._page.copied)
         self._steps_from(last, place)
 
     def _after_step(self, step: PlanStep, place: Place) -> None:
@@ -148,6 +151,8 @@ class Writer:
             self._page.add_call(step, place, f"event = put(event, {step.call.result_path!r}, {call})")
         else:
             self._page.add_call(step, place, f"event = {call}")
+        if step.call.hands_over and self._page.copies:
+            self._page.add(place.depth, f"event = {self._page.copied}")
 
     def _loop(self, step: PlanStep, place: Place) -> None:
         """A step that makes several results: what follows runs for each before the next is drawn."""
@@ -167,7 +172,10 @@ class Writer:
         self._page.add_call(step, place, f"{word} {variable} in {call}:", whole, kept)
         if by_event:
             self._page.add(place.depth + 1, "event = item.body")
-        elif self._page.uses_events:
+        if self._page.copies:  # the step may keep what it gave, and give it again
+            self._page.add(place.depth + 1, "if type(event) not in IMMUTABLE:")
+            self._page.add(place.depth + 2, f"event = {self._page.copied}")
+        if not by_event and self._page.uses_events:
             self._page.add(place.depth + 1, f"item = {item}.with_body(event)")
         if step.call.result_path and not by_event:
             self._page.add_call(
@@ -182,9 +190,9 @@ class Writer:
     def _go_on(self, step: PlanStep, place: Place, *, is_chained: bool = False) -> str | None:
         """What happens with a step's result; the name of the next step where the caller writes it itself."""
         if step.answers:
-            self._answer(place)
+            self._answer(place, self._page.copied if step.arrows else "event")
         elif step.rescues:
-            self._answer(place, is_late=True)
+            self._answer(place, "event", is_late=True)
         if step.call.outlets is not None:
             self._outlets(step, place)
             return None
@@ -197,8 +205,9 @@ class Writer:
             self._choice(step, place)
             return None
         held = self._conditions(step, place)
-        for arrow in arrows[:-1]:
-            self._arrow(arrow, held, place, is_last=False)
+        for number, arrow in enumerate(arrows[:-1]):
+            body = self._page.body_beside(self._later(arrow, arrows[number + 1 :], held))
+            self._arrow(arrow, held, place, is_last=False, body=body)
         last = arrows[-1]
         if last.target in self._layout.functions or last in held:
             self._arrow(last, held, place, is_last=True)
@@ -227,23 +236,32 @@ class Writer:
         none_held = f"not ({' or '.join(held.values())})"
         return held | {arrow: none_held for arrow in step.arrows if arrow.otherwise}
 
-    def _arrow(self, arrow: Arrow, held: Mapping[Arrow, str], place: Place, *, is_last: bool) -> None:
+    def _later(self, arrow: Arrow, later: Sequence[Arrow], held: Mapping[Arrow, str]) -> str | None:
+        """When an event that this arrow carries goes on along a later one as well: "" always, None never."""
+        if any(one not in held for one in later):
+            return ""
+        words = [held[one] for one in later if not (one.otherwise or arrow.otherwise)]
+        return " or ".join(words) or None
+
+    def _arrow(
+        self, arrow: Arrow, held: Mapping[Arrow, str], place: Place, *, is_last: bool, body: str = "event"
+    ) -> None:
         if arrow in held:
             self._page.add(place.depth, f"if {held[arrow]}:")
             place = place.inner()
-        self._target(arrow.target, place, is_last=is_last)
+        self._target(arrow.target, place, is_last=is_last, body=body)
 
-    def _target(self, name: str, place: Place, *, is_last: bool = True) -> None:
+    def _target(self, name: str, place: Place, *, is_last: bool = True, body: str = "event") -> None:
         if name in self._layout.functions:
-            self._call_function(name, place, is_last=is_last)
+            self._call_function(name, place, is_last=is_last, body=body)
         else:
             self._steps_from(name, place)
 
-    def _call_function(self, name: str, place: Place, *, is_last: bool) -> None:
+    def _call_function(self, name: str, place: Place, *, is_last: bool, body: str = "event") -> None:
         item = "item" if is_last or not self._page.uses_events else "item.with_body(event)"
         word = "return " if self._form is Form.LINE else ""
         self._page.add(
-            place.depth, f"{word}{self._page.wait}{self._page.function(name)}(event, {item}{self._page.answers})"
+            place.depth, f"{word}{self._page.wait}{self._page.function(name)}({body}, {item}{self._page.answers})"
         )
 
     def _outlets(self, step: PlanStep, place: Place) -> None:
@@ -253,7 +271,8 @@ class Writer:
         for arrow in step.arrows:
             is_last = arrow is step.arrows[-1]
             self._page.add(place.depth, f"if {arrow.target!r} in {chosen}:")
-            self._target(arrow.target, place.inner(), is_last=is_last)
+            body = "event" if is_last else self._page.body_beside(f"len({chosen}) > 1")
+            self._target(arrow.target, place.inner(), is_last=is_last, body=body)
         if not step.arrows:
             self._page.add(place.depth, "pass")
 
@@ -263,7 +282,7 @@ class Writer:
         self._taken = None  # a second way to the same step parks again
         return "result()"
 
-    def _answer(self, place: Place, *, is_late: bool = False) -> None:
-        words = {Form.LINE: "return event", Form.FUSED: "yield event"}
-        appended = "answers.late.append(event)" if is_late else "answers.append(event)"
+    def _answer(self, place: Place, body: str, *, is_late: bool = False) -> None:
+        words = {Form.LINE: f"return {body}", Form.FUSED: f"yield {body}"}
+        appended = f"answers.late.append({body})" if is_late else f"answers.append({body})"
         self._page.add(place.depth, words.get(self._form, appended))

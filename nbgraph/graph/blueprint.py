@@ -20,19 +20,20 @@ PREVIOUS = "$prev"  # `add_step(after="$prev")`: the step added last
 class Blueprint:
     """Refuses what one change can know to be wrong; the rest is left to `check`.
 
-    >>> plan = Blueprint("shout", 100, None, Scope({}))
+    >>> plan = Blueprint("shout", 100, None, True, Scope({}))
     >>> plan.place(step(str.strip)), plan.place(step(str.upper), after=["strip"])
     ('strip', 'upper')
     >>> plan.edges
     (Edge(source='strip', target='upper', when=None, otherwise=False, kind=<EdgeKind.FLOW: 'flow'>),)
     """
 
-    def __init__(self, name: str, max_iterations: int, error_stream: Any, scope: Scope) -> None:
+    def __init__(self, name: str, max_iterations: int, error_stream: Any, copy: bool, scope: Scope) -> None:
         if not isinstance(name, str) or not name:
             raise GraphError(f"A graph's name is {name!r}; expected a text that is not empty.")
         self.name = name
         self.max_iterations = max_iterations
         self.error_stream = error_stream
+        self.copy = copy  # whether branches have bodies of their own
         self.responder: str | None = None
         self.scope = scope
         self._steps: dict[str, Step] = {}
@@ -176,7 +177,7 @@ class Blueprint:
     def become(self, other: Self) -> None:
         """Take over the spec of another graph; whoever holds or views this one sees the new steps."""
         self.name, self.max_iterations, self.error_stream = other.name, other.max_iterations, other.error_stream
-        self.responder, self.scope, self._last = other.responder, other.scope, other._last
+        self.copy, self.responder, self.scope, self._last = other.copy, other.responder, other.scope, other._last
         self._steps, self._edges = dict(other._steps), list(other._edges)
         self._changed()
 

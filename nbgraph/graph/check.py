@@ -21,6 +21,20 @@ def problems(steps: Sequence[Step], edges: Sequence[Edge]) -> list[str]:
     return [*_unknown(names, edges), *_loops(names, edges), *_lonely_otherwise(edges), *_graph_handlers(edges)]
 
 
+def shared(types: Iterable[str]) -> list[str]:
+    """What runs have met that branches could not have of their own, by the names of its types.
+
+    >>> shared(["_io.TextIOWrapper"])
+    ["Bodies hold values of type _io.TextIOWrapper, which can't be copied: the branches of this graph share them. \
+Make them in the step that uses them, or say copy=False where sharing is meant."]
+    """
+    names = ", ".join(types)
+    return [
+        f"Bodies hold values of type {names}, which can't be copied: the branches of this graph share them. "
+        "Make them in the step that uses them, or say copy=False where sharing is meant."
+    ] if names else []  # fmt: skip
+
+
 def unknown_step(name: str, known: Iterable[str], what: str) -> str:
     """The sentence for a name that no step has, with the likeliest slip."""
     known = list(known)

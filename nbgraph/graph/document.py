@@ -116,6 +116,8 @@ def _graph(graph: Graph, write: Write) -> dict[str, Any]:
         document["error_stream"] = write(
             argument.stream(graph.error_stream), f'The error_stream of graph "{graph.name}"'
         )
+    if not graph.copy:
+        document["copy"] = False
     document["steps"] = {step.name: _step(step, write, f'Step "{step.name}"') for step in graph.steps}
     if graph.edges:
         document["edges"] = [_edge(edge, write) for edge in graph.edges]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, overload
 
+from nbgraph.body import Copier
 from nbgraph.errors import StepError
 from nbgraph.event import RAW
 from nbgraph.graph.entry import entering
@@ -46,6 +47,7 @@ class Doors:
         self.report_metric: Callable[[str, str, float], None] | None = (
             None  # where context.metric goes: step, name, value
         )
+        self.copier = Copier()  # of the bodies of this graph's branches
         self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
         self.redacted: set[str] = set()  # fields that frames and views show as dots; runs see them as they are
         self.written = ""  # the text that a person wrote for the graph, if so: a builder keeps its comments

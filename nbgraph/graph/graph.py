@@ -20,6 +20,9 @@ from nbgraph.graph.texts import Texts
 class Graph(Blueprint, Doors, Texts):
     """A graph of steps. It is plain data: it holds no socket, loop or colour, and runs by being compiled.
 
+    Each branch has a body of its own: what a step changes in place no other branch sees. With `copy=False` they share
+    one body, which saves the copies where no step changes its body.
+
     >>> graph = Graph("shout")
     >>> graph.to(str.strip).to(str.upper).respond()
     <step 'upper' of graph 'shout'>
@@ -27,9 +30,11 @@ class Graph(Blueprint, Doors, Texts):
     'HELLO'
     """
 
-    def __init__(self, name: str = "graph", max_iterations: int = 100, error_stream: Any = None) -> None:
+    def __init__(
+        self, name: str = "graph", max_iterations: int = 100, error_stream: Any = None, copy: bool = True
+    ) -> None:
         # names are looked up where the graph was made
-        Blueprint.__init__(self, name, max_iterations, error_stream, Scope(sys._getframe(1).f_globals))
+        Blueprint.__init__(self, name, max_iterations, error_stream, copy, Scope(sys._getframe(1).f_globals))
         Doors.__init__(self)
 
     @classmethod
@@ -43,9 +48,10 @@ class Graph(Blueprint, Doors, Texts):
         responder: str | None = None,
         max_iterations: int = 100,
         error_stream: Any = None,
+        copy: bool = True,
     ) -> Graph:
         """A graph of parts that were looked at already: what the readers of texts end with."""
-        graph = cls(name, max_iterations, error_stream)
+        graph = cls(name, max_iterations, error_stream, copy)
         graph._steps = {step.name: step for step in steps}
         graph._edges = list(dict.fromkeys(edges))
         graph._last = next(reversed(graph._steps), None)
@@ -121,7 +127,7 @@ class Graph(Blueprint, Doors, Texts):
 
     def check(self) -> list[str]:
         """All faults of the graph, one sentence each; an empty list for a sound graph."""
-        return check.problems(self.steps, self.edges) or self._binding_problems()
+        return check.problems(self.steps, self.edges) or [*self._binding_problems(), *check.shared(self.copier.shared)]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and self._spec_document() == other._spec_document()

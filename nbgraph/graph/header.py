@@ -26,11 +26,12 @@ class Header:
     name: str
     max_iterations: int = MOST
     error_stream: Any = None
+    copy: bool = True
 
 
 class _Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise GraphError(f"{message}; expected `%%graph NAME [--max-iterations N] [--error-stream X]`.")
+        raise GraphError(f"{message}; expected `%%graph NAME [--max-iterations N] [--error-stream X] [--no-copy]`.")
 
 
 def read_header(rest: str, calls: Calls) -> Header:
@@ -39,27 +40,28 @@ def read_header(rest: str, calls: Calls) -> Header:
     >>> from nbgraph.graph.admission import Admission
     >>> from nbgraph.graph.scope import Scope
     >>> read_header("fraud --max-iterations 3", Calls(Admission(Scope()), parse=None))
-    Header(name='fraud', max_iterations=3, error_stream=None)
+    Header(name='fraud', max_iterations=3, error_stream=None, copy=True)
     """
     parser = _Options(add_help=False, allow_abbrev=False)
     parser.add_argument("name")
     parser.add_argument("--max-iterations", type=int, default=MOST)
     parser.add_argument("--error-stream")
+    parser.add_argument("--no-copy", action="store_true")
     try:
         given = parser.parse_args(shlex.split(rest, comments=True))
     except ValueError as error:
         raise GraphError(f"{error} in the `%%graph` line.") from None
-    return header_of(given.name, given.max_iterations, given.error_stream, calls)
+    return header_of(given.name, given.max_iterations, given.error_stream, calls, copy=not given.no_copy)
 
 
-def header_of(name: str, max_iterations: int, stream: str | None, calls: Calls) -> Header:
+def header_of(name: str, max_iterations: int, stream: str | None, calls: Calls, *, copy: bool = True) -> Header:
     """The header of options that are read already."""
     if max_iterations < 1:
         raise GraphError(f"--max-iterations is {max_iterations}; expected a whole number of at least 1.")
     name = _text(name)
     if not name:
         raise GraphError("the name of the graph is empty; expected `%%graph NAME`.")
-    return Header(name, max_iterations, _stream(stream, calls))
+    return Header(name, max_iterations, _stream(stream, calls), copy)
 
 
 def header_text(graph: Graph) -> str:
@@ -73,6 +75,8 @@ def header_text(graph: Graph) -> str:
         parts.append(f"--max-iterations {graph.max_iterations}")
     if graph.error_stream is not None:
         parts.append(f"--error-stream {_stream_text(graph)}")
+    if not graph.copy:
+        parts.append("--no-copy")
     return " ".join(parts)
 
 

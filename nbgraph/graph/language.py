@@ -63,6 +63,7 @@ def build(
         responder=wiring.responder,
         max_iterations=header.max_iterations,
         error_stream=header.error_stream,
+        copy=header.copy,
     )
 
 

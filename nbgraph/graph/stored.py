@@ -21,7 +21,7 @@ from nbgraph.types import EdgeKind
 
 VERSION = 1
 _OPTIONS = tuple(field.name for field in dataclasses.fields(StepOptions))
-_GRAPH_FIELDS = ("version", "name", "max_iterations", "error_stream", "steps", "edges", "responder")
+_GRAPH_FIELDS = ("version", "name", "max_iterations", "error_stream", "copy", "steps", "edges", "responder")
 _STEP_FIELDS = ("name", "handler", "graph", "arguments", "function", *_OPTIONS)
 _EDGE_FIELDS = ("source", "target", "when", "otherwise", "kind")
 _TYPES = {
@@ -51,6 +51,7 @@ def read_graph(document: Any, scope: Scope, where: str = "") -> Graph:
         responder=_responder(fields, steps, prefix),
         max_iterations=_max_iterations(fields, prefix),
         error_stream=_stream(fields.get("error_stream"), admission, f"{prefix}error_stream"),
+        copy=_copy(fields, prefix),
     )
 
 
@@ -66,6 +67,13 @@ def _max_iterations(fields: Mapping[str, Any], prefix: str) -> int:
     if type(limit) is not int or limit < 1:
         raise GraphError(f"{prefix}max_iterations: found {limit!r}; expected a whole number of at least 1.")
     return limit
+
+
+def _copy(fields: Mapping[str, Any], prefix: str) -> bool:
+    copy = fields.get("copy", True)
+    if type(copy) is not bool:
+        raise GraphError(f"{prefix}copy: found {copy!r}; expected true or false.")
+    return copy
 
 
 def _responder(fields: Mapping[str, Any], steps: Collection[str], prefix: str) -> str | None:

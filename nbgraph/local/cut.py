@@ -48,7 +48,9 @@ def parts_of(graph: Graph, plan: Plan) -> list[Part]:
     """
     numbers = _Regions(graph, plan).numbers()
     steps = [replace(step, function=f"part-{numbers[step.name]}") for step in graph.steps]
-    numbered = Graph.assemble(graph.name, steps, graph.edges, scope=graph.scope, responder=graph.responder)
+    numbered = Graph.assemble(
+        graph.name, steps, graph.edges, scope=graph.scope, responder=graph.responder, copy=graph.copy
+    )
     return [_part(graph, plan, function) for function in split(numbered)]
 
 
@@ -60,7 +62,7 @@ def _part(graph: Graph, plan: Plan, function: Function) -> Part:
     part = Graph.assemble(
         graph.name, [*borders, *own], function.graph.edges, scope=graph.scope,
         responder=graph.responder if has_responder else None,
-        max_iterations=graph.max_iterations, error_stream=graph.error_stream,
+        max_iterations=graph.max_iterations, error_stream=graph.error_stream, copy=graph.copy,
     )  # fmt: skip
     part.observers, part.report_metric = graph.observers, graph.report_metric
     return Part(compile(part, plan), function.reads, graph.responder is None or has_responder)

@@ -13,7 +13,9 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
 
 IDENTIFIER = "nbgraph"
-OPTIONS = ("--run", "--debug", "--deploy", "--export", "--hide", "--build", "--max-iterations", "--error-stream")
+OPTIONS = (
+    "--run", "--debug", "--deploy", "--export", "--hide", "--build", "--max-iterations", "--error-stream", "--no-copy",
+)  # fmt: skip
 TARGETS = ("process", "docker", "swarm")
 ENDINGS = ("if", "else", "on error", "max")
 _STEP = re.compile(r"(?:->|\[|,)\s*(?P<token>\w*)$")  # in an arrow line: where a step is expected

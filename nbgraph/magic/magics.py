@@ -72,6 +72,7 @@ class GraphMagic:
             self.parser.add_argument(name, metavar=metavar, help=about)
         self.parser.add_argument("name", nargs="?", help="the graph: the notebook's variable that holds it")
         self.parser.add_argument("--hide", action="store_true", help="show no picture")
+        self.parser.add_argument("--no-copy", action="store_true", help="branches share one body")
         self.parser.add_argument("--build", action="store_true", help="change it by hand: palette, picture and text")
         about = "how often a step on a cycle may run for one event"
         self.parser.add_argument("--max-iterations", metavar="N", type=int, help=about)
@@ -97,7 +98,7 @@ class GraphMagic:
         if not is_bare(given.name):
             raise UsageError(f"%%graph: {given.name!r} can't name a variable; a notebook holds a graph by its name.")
         most = MOST if given.max_iterations is None else given.max_iterations
-        header = header_of(given.name, most, given.error_stream, calls_of(Scope(namespace)))
+        header = header_of(given.name, most, given.error_stream, calls_of(Scope(namespace)), copy=not given.no_copy)
         new = define(self.shell, header, line, cell)
         graph = namespace.get(given.name)
         new.written = without_python(header_text(new), cell)
@@ -115,8 +116,9 @@ class GraphMagic:
             close = get_close_matches(given.name, known, n=1)
             hint = f' Did you mean "{close[0]}"?' if close else ""
             raise UsageError(f'%graph: there is no graph "{given.name}". Graphs: {", ".join(known) or "none"}.{hint}')
-        if given.max_iterations is not None or given.error_stream is not None:
-            raise UsageError("%graph: --max-iterations and --error-stream belong to the cell that defines the graph.")
+        if given.max_iterations is not None or given.error_stream is not None or given.no_copy:
+            options = "--max-iterations, --error-stream and --no-copy"
+            raise UsageError(f"%graph: {options} belong to the cell that defines the graph.")
         return graph
 
     def _graphs(self) -> dict[str, Graph]:

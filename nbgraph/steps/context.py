@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from nbgraph.body import Copier
 from nbgraph.types import Clock
 
 
@@ -21,6 +22,8 @@ class StepContext(Protocol):
     def incoming(self) -> Callable[[], int]: ...
     @property
     def params(self) -> Any: ...
+    @property
+    def copied(self) -> Callable[[Any], Any]: ...
 
 
 def clock_of(context: StepContext | None) -> Clock:
@@ -30,3 +33,8 @@ def clock_of(context: StepContext | None) -> Clock:
     True
     """
     return time.monotonic if context is None else context.clock
+
+
+def copier_of(context: StepContext | None) -> Callable[[Any], Any]:
+    """What makes the body of one of several that get it; the graph's, which knows whether they share one."""
+    return Copier() if context is None else context.copied

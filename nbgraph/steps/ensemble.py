@@ -12,6 +12,7 @@ from nbgraph.fault import own
 from nbgraph.inside import is_watched
 from nbgraph.steps.asked import Asked
 from nbgraph.steps.branch import RouteError
+from nbgraph.steps.context import copier_of
 from nbgraph.steps.fan import Fan, executor_of
 from nbgraph.steps.inference import Form, Inference, array_of_rows, inference_of, plain
 from nbgraph.steps.model import ModelServer
@@ -63,7 +64,7 @@ class VotingEnsemble(Router):
         self._weights = [shares[name] for name in self.routes]
         self._all = list(self.branches.values())
         self._executor = executor_of(self.name, executor_type)
-        self._fan = Fan(self._all, dict.fromkeys(self.branches, self._executor))
+        self._fan = Fan(self._all, dict.fromkeys(self.branches, self._executor), copier_of(context))
         self._bare: list[ModelServer] = []  # all models, where nothing stands before or after their `predict`
         self._by_array: list[ModelServer] = []  # the same, where each takes rows as an array
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Literal
@@ -25,13 +25,16 @@ Taken = tuple[Branch, Event]
 
 
 class Fan:
-    """Calls branches, each with an event; results come in the order of the branches.
+    """Calls branches, each with an event and a body of its own; results come in the order of the branches.
 
     Async branches run at once. The others run one after another ("array"), each on a thread, or each in a process of
     its own, which is started at the first event.
     """
 
-    def __init__(self, branches: Sequence[Branch], executors: Mapping[str, Executor]) -> None:
+    def __init__(
+        self, branches: Sequence[Branch], executors: Mapping[str, Executor], copied: Callable[[Any], Any]
+    ) -> None:
+        self._copied = copied
         self.is_async = any(branch.is_async for branch in branches)
         kinds = {branch.name: executors[branch.name] for branch in branches if not branch.is_async}
         self._on_threads = {name for name, kind in kinds.items() if kind == "thread"}
@@ -44,7 +47,7 @@ class Fan:
     async def results(self, taken: Sequence[Taken]) -> list[Any]:
         """The bodies that the branches make; the first error of a branch, once all are done."""
         if self._is_plain:
-            return [await branch.tried(event) for branch, event in taken]
+            return [await branch.tried(event) for branch, event in self.separated(taken)]
         found = await self.outcomes(taken)
         for result in found:
             if isinstance(result, Exception):
@@ -55,12 +58,21 @@ class Fan:
         """As `results`, with exceptions in the places of the branches that failed."""
         begun: list[Any] = []
         try:
+            taken = self.separated(taken)
             for branch, event in taken:
                 begun.append(self._begin(branch, event))
             return [await self._end(branch, event, run) for (branch, event), run in zip(taken, begun, strict=True)]
         except BaseException:  # whoever watches ends it all
             _ended(begun)
             raise
+
+    def separated(self, taken: Sequence[Taken]) -> list[Taken]:
+        """The events with bodies that no other branch sees changed; the last branch keeps the body."""
+        return [(branch, self._own(branch, event)) for branch, event in taken[:-1]] + list(taken[-1:])
+
+    def _own(self, branch: Branch, event: Event) -> Event:
+        is_untouched = branch.is_bare or branch.name in self._processes
+        return event if is_untouched else event.with_body(self._copied(event.body))
 
     def _begin(self, branch: Branch, event: Event) -> Any:
         if branch.is_async:

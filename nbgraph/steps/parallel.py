@@ -8,6 +8,7 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.steps.asked import Asked
+from nbgraph.steps.context import copier_of
 from nbgraph.steps.fan import Fan, executor_of
 from nbgraph.steps.router import Router
 
@@ -37,9 +38,9 @@ class ParallelRun(Router):
     ) -> None:
         super().__init__(routes, name=name, context=context)
         self.extend_event, self.executor_type = extend_event, executor_type
-        self._fan = Fan(
-            list(self.branches.values()), dict.fromkeys(self.branches, executor_of(self.name, executor_type))
-        )
+        executors = dict.fromkeys(self.branches, executor_of(self.name, executor_type))
+        self._copied = copier_of(context)
+        self._fan = Fan(list(self.branches.values()), executors, self._copied)
 
     def merger(self, body: dict[str, Any], results: dict[str, Any]) -> Any:
         """The merged body; `body` is a dict of its own, empty or with the event's fields."""
@@ -48,10 +49,11 @@ class ParallelRun(Router):
         return body
 
     async def routed(self, event: Event, wanted: Asked) -> Any:
+        body = self._copied(event.body) if self.extend_event else event.body  # the answer has it as it came
         taken = [(branch, branch.asked(event, wanted)) for branch in self.branches.values()]
         results = dict(zip(self.branches, await self._fan.results(taken), strict=True))
         if self.extend_event and not isinstance(event.body, Mapping):
             raise GraphError(
                 f'"{self.name}" has extend_event, which needs a body that is a dict; found {type(event.body).__name__}.'
             )
-        return self.merger(dict(event.body) if self.extend_event else {}, results)
+        return self.merger(dict(body) if self.extend_event else {}, results)

@@ -26,6 +26,7 @@ class Queue(Handler):
     """
 
     do: Callable[[Any], None]
+    hands_over = True
 
     def __init__(self, name: str = "queue", key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
         if shards < 1 or max_size < 1:

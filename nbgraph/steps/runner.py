@@ -9,6 +9,7 @@ from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
 from nbgraph.steps.asked import Asked
 from nbgraph.steps.branch import RouteError
+from nbgraph.steps.context import copier_of
 from nbgraph.steps.fan import Fan, executor_of
 from nbgraph.steps.router import Router
 
@@ -54,7 +55,7 @@ class ModelRunner(Router):
             raise GraphError(f'"{self.name}" has an execution mechanism for {", ".join(strange)}, which are no routes.')
         kinds = {name: given.get(name) if isinstance(given, Mapping) else given for name in self.routes}
         executors = {name: executor_of(self.name, kind) for name, kind in kinds.items()}
-        self._fan = Fan(list(self.branches.values()), executors)
+        self._fan = Fan(list(self.branches.values()), executors, copier_of(context))
 
     async def routed(self, event: Event, wanted: Asked) -> Any:
         names = self._chosen(event, wanted)

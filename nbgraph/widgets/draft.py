@@ -158,6 +158,7 @@ def _assembled(like: Graph, steps: Iterable[Step], edges: Iterable[Edge], respon
     return Graph.assemble(
         like.name, steps, edges, scope=like.scope, responder=responder, max_iterations=like.max_iterations,
         error_stream=like.error_stream,
+        copy=like.copy,
     )  # fmt: skip
 
 
