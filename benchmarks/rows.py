@@ -112,6 +112,7 @@ STREAM_GOALS = (
 )
 RECORD_GOALS = (Goal("nbgraph", "by hand", at_most=1.8), Goal("Bytewax", "nbgraph", at_least=1))
 TRACED = "nbgraph, traced"
+SHARED = "nbgraph, copy=False"
 
 ROWS: dict[str, Row] = {
     "chain3": chain(3, 3.0),
@@ -129,6 +130,12 @@ ROWS: dict[str, Row] = {
         "records",
         ("by hand", "nbgraph", "Bytewax"),
         RECORD_GOALS,
+        20_000,
+    ),
+    "broadcast": Row(
+        "20,000 records of ten fields, each to three steps: with a body for each branch, and with one for all",
+        (Entry(SHARED, "nbgraph", "broadcast shared"), Entry("nbgraph", "nbgraph", "broadcast")),
+        (Goal("nbgraph", SHARED, at_most=1.5),),
         20_000,
     ),
     "fetch": of_same_work(

@@ -20,6 +20,14 @@ IMMUTABLE: frozenset[type] = frozenset({
     type, enum.EnumType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType,
 })  # fmt: skip
 
+SCALARS = (
+    int,
+    str,
+    float,
+    bool,
+    type(None),
+    bytes,
+)  # the most common; a tuple is looked through faster
 ARROW = frozenset({"Table", "RecordBatch", "Array", "ChunkedArray", "Schema", "Scalar", "Buffer"})
 
 
@@ -49,7 +57,7 @@ class Copier:
         return self._copied(body, {})
 
     def _copied(self, value: Any, known: dict[int, Any]) -> Any:
-        """The copy of a value; `known` holds those made so far by the ids of their originals, as a deepcopy memo does."""
+        """The copy of a value; `known` holds those made so far by their originals' ids, as a deepcopy memo does."""
         kind = type(value)
         if kind in IMMUTABLE:
             return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from functools import partial
 
 import work
 from protocol import Run, one_by_one, serve
@@ -38,6 +39,16 @@ def records() -> Run:
     derive = graph.to(work.enrich).to(work.derive)
     derive.to(work.review, when=work.is_large)
     derive.to(work.book, otherwise=True)
+    return lambda events: work.summary(list(graph.stream(orders[:events])))
+
+
+def broadcast(*, copy: bool = True) -> Run:
+    """Each record to three steps, of which the last keeps it."""
+    orders = work.records(20_000)
+    graph = Graph("broadcast", copy=copy)
+    derive = graph.to(work.enrich).to(work.derive)
+    for number in range(3):
+        derive.to(work.book, f"book{number}")
     return lambda events: work.summary(list(graph.stream(orders[:events])))
 
 
@@ -145,6 +156,8 @@ serve(
         "chain 100": lambda: chain(100),
         "stream": stream,
         "records": records,
+        "broadcast": broadcast,
+        "broadcast shared": partial(broadcast, copy=False),
         "fetch": fetching,
         "vote usual": lambda: voting("usual"),
         "vote quick": lambda: voting("quick"),

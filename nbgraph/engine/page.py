@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from nbgraph.body import IMMUTABLE, Copier
+from nbgraph.body import SCALARS, Copier
 from nbgraph.engine.choose import by_outlets, raise_unless_event
 from nbgraph.engine.failure import Line
 from nbgraph.engine.layout import Layout
@@ -57,7 +57,7 @@ class Page:
         self.globals: dict[str, Any] = {
             "part": part, "put": put, "passed": passed, "every": every, "RAW": RAW, "body_of": body_of,
             "own": own,
-            "copied": copier, "IMMUTABLE": IMMUTABLE,
+            "copied": copier, "SCALARS": SCALARS,
         }  # fmt: skip
         for name, step in layout.steps.items():
             self.globals[self.words.step(name)] = step.call.function

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 RESERVED = frozenset(
     [
         "event", "item", "answers", "error", "events", "failed", "part", "put", "passed", "every", "handle",
-        "handler", "result", "locals", "bool", "Exception", "type", "RAW", "body_of", "own", "copied", "IMMUTABLE", "len",
+        "handler", "result", "locals", "bool", "Exception", "type", "RAW", "body_of", "own", "copied", "SCALARS", "len",
     ]
 )  # fmt: skip
 

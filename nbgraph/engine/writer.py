@@ -173,7 +173,7 @@ class Writer:
         if by_event:
             self._page.add(place.depth + 1, "event = item.body")
         if self._page.copies:  # the step may keep what it gave, and give it again
-            self._page.add(place.depth + 1, "if type(event) not in IMMUTABLE:")
+            self._page.add(place.depth + 1, "if type(event) not in SCALARS:")
             self._page.add(place.depth + 2, f"event = {self._page.copied}")
         if not by_event and self._page.uses_events:
             self._page.add(place.depth + 1, f"item = {item}.with_body(event)")
