@@ -91,13 +91,13 @@ def moment_of(value: Any, field: str | None = None, form: str | None = None) -> 
         raise ValueError(f"{_named(field)} is {value!r}, which no calendar has: {error}.") from None
 
 
-def seconds_of(value: Any, field: str | None = None) -> float:
+def seconds_of(value: Any, field: str | None = None, form: str | None = None) -> float:
     """A point in time as seconds since 1970 in UTC; what is taken for one is told at `moment_of`.
 
     >>> seconds_of("1970-01-01T01:00"), seconds_of(datetime(1970, 1, 1, 1, tzinfo=UTC)), seconds_of(5)
     (3600.0, 3600.0, 5)
     """
-    found = _time_of(value, field, None)
+    found = _time_of(value, field, form)
     if not isinstance(found, datetime):
         return found
     # without a zone it is taken as UTC, so that results do not depend on the machine they are made on

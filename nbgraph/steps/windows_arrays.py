@@ -88,7 +88,8 @@ def merged(older: Raws, newer: Raws) -> Raws:
 def _merged_m2(older: Raws, newer: Raws) -> Array:
     one, other = older["count"], newer["count"]
     distance = older["sum"] / np.maximum(one, 1) - newer["sum"] / np.maximum(other, 1)
-    between = distance * distance * one * other / np.maximum(one + other, 1)
+    square = distance * distance + (distance - distance)  # of an infinite distance NaN
+    between = square * one * other / np.maximum(one + other, 1)
     return older["m2"] + newer["m2"] + np.where((one > 0) & (other > 0), between, 0.0)
 
 

@@ -11,13 +11,14 @@ import linecache
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import cached_property, partial
 from itertools import accumulate, count
 from operator import itemgetter
 from typing import Any, Protocol
 
 from nbgraph.steps.windows import FieldAggregator
-from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2
+from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2, root
 from nbgraph.steps.windows_text import (
     added_lines,
     empty_lines,
@@ -29,7 +30,7 @@ from nbgraph.steps.windows_text import (
     value_text,
     whole_text,
 )
-from nbgraph.values import seconds_of
+from nbgraph.values import counted, normal_key, number_of, seconds_of
 
 Part = (
     str | Sequence[str] | Callable[[Any], Any] | None
@@ -50,8 +51,11 @@ _TIME = [
 _ENTRY = [
     "keys = step.state['keys']",
     "series = keys.get(key)",
-    "if series is None:",
-    "    series = keys[key] = new(key)",
+    "if series is None:",  # in its normal form it may be there
+    "    key = normal_key(key)",
+    "    series = keys.get(key)",
+    "    if series is None:",
+    "        series = keys[key] = new(key)",
 ]
 
 
@@ -107,11 +111,14 @@ class WindowCode:
         self.aggregators, self.layouts = aggregators, layouts
         self.names: dict[str, Any] = {
             "nan": NAN, "inf": math.inf, "sqrt": math.sqrt, "merged_m2": merged_m2, "accumulate": accumulate,
-            "bisect_right": bisect_right, "seconds_of": seconds_of,
+            "bisect_right": bisect_right, "seconds_of": seconds_of, "counted": counted, "normal_key": normal_key,
+            "root": root, "Decimal": Decimal,
         }  # fmt: skip
         for number, aggregator in enumerate(aggregators):
             if callable(aggregator.field):
                 self.names[f"field{number}"] = aggregator.field
+            if aggregator.max_value is not None:
+                self.names[f"limit{number}"] = number_of(aggregator.max_value)
             if aggregator.aggr_filter is not None:
                 self.names[f"filter{number}"] = aggregator.aggr_filter
         for number, layout in enumerate(layouts):
@@ -236,7 +243,9 @@ class WindowCode:
         lines: list[str] = []
         if field is not None:
             lines = [f"x = field{index}(body)" if callable(field) else f"x = body.get({field!r})"]
-            conditions = ["x is not None and x == x", *conditions]  # NaN is not equal to itself: a missing value
+            lines.append("kind = type(x)")
+            is_there = "((kind is float and x == x) or kind is int or (x := counted(x)) is not None)"
+            conditions = [is_there, *conditions]
         added = [line for name, slots in places for line in added_lines(name, slots.at)]
         return [*lines, f"if {' and '.join(conditions)}:", *indented(added)] if conditions else [*lines, *added]
 
@@ -362,9 +371,9 @@ class WindowCode:
             if raw not in ("first_time", "last_time")
         ]
         texts = {operation: value_text(operation, names) for operation in aggregator.aggr}
-        limit = aggregator.max_value
-        if limit is not None:
+        if aggregator.max_value is not None:
+            limit = f"limit{slots.aggregator}"
             lines += [f"value_{operation}_{suffix} = {text}" for operation, text in texts.items()]
             values = {operation: f"value_{operation}_{suffix}" for operation in texts}
-            texts = {operation: f"({limit!r} if {name} > {limit!r} else {name})" for operation, name in values.items()}
+            texts = {operation: f"({limit} if {name} > {limit} else {name})" for operation, name in values.items()}
         return lines, texts

@@ -19,9 +19,12 @@ from nbgraph.steps.windows import FieldAggregator
 from nbgraph.steps.windows_arrays import Array, merged, over_last, running, taken, values_of
 from nbgraph.steps.windows_code import Part, reader
 from nbgraph.steps.windows_series import Series, Slots
-from nbgraph.values import seconds_of
+from nbgraph.values import normal_key, seconds_of
 
 EXACT = 2.0**62  # sums of squares of whole numbers below it stay within 64 bits
+LARGEST = 2**53  # whole numbers up to it are floats too
+HUGE = 1e100  # squares of floats below it, and their sums, are floats too
+OF_NUMBERS = {"count", "sum", "sqr", "avg", "stddev", "stdvar"}  # what is made of truths is numbers, but for the others
 Columns = dict[str, Array]
 
 
@@ -42,13 +45,13 @@ class Aggregation(Protocol):
 
 def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], times: Array) -> pd.DataFrame:
     """The frame with its columns added; the step then knows its rows as if they had come one by one."""
-    codes, known = pd.factorize(_objects(keys), use_na_sentinel=False)
+    codes, known = _codes(keys)
     order = np.argsort(codes, kind="stable")
     values = [_Values.of(each, frame, order) for each in step.aggregators]
-    rows = _Rows(codes[order], list(known), times[order])
+    rows = _Rows(codes[order], known, times[order])
     alone = np.ones(len(frame), bool)
     if all(each.is_numeric for each in values):
-        alone = rows.out_of_order(step)
+        alone = rows.apart(step)
     columns = _with_arrays(step, rows.part(~alone), [each.part(~alone) for each in values])
     found = {name: np.empty(len(frame), object if alone.any() else some.dtype) for name, some in columns.items()}
     for name, of_rows in columns.items():
@@ -57,6 +60,14 @@ def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], ti
     back = np.argsort(order, kind="stable")
     added = {name: pd.Series(of_rows[back], frame.index).infer_objects() for name, of_rows in found.items()}
     return frame.assign(**added)
+
+
+def _codes(keys: Sequence[Any]) -> tuple[Array, list[Any]]:
+    """The rows' keys as numbers, and the keys that these mean, in their normal form."""
+    codes, found = pd.factorize(_objects(keys), use_na_sentinel=False)
+    normal = [normal_key(key) for key in found]
+    places = {key: place for place, key in enumerate(dict.fromkeys(normal))}
+    return np.array([places[key] for key in normal], np.int64)[codes], list(places)
 
 
 def _one_by_one(step: Aggregation, frame: pd.DataFrame, rows: _Rows, places: Array, found: Columns) -> None:
@@ -94,10 +105,10 @@ class _Rows:
     def part(self, chosen: Array) -> _Rows:
         return _Rows(self.codes[chosen], self.known, self.times[chosen])
 
-    def out_of_order(self, step: Aggregation) -> Array:
-        """Whether a row's key has an event that is in an earlier period than one before it."""
-        is_late = np.zeros(len(self.known), bool)
+    def apart(self, step: Aggregation) -> Array:
+        """Whether a row's key has an event that is in an earlier period than one before it, or odd numbers already."""
         keys = step.state["keys"]
+        is_late = np.array([key in keys and not _is_plain(step, keys[key]) for key in self.known], bool)
         for number, layout in enumerate(step.layouts):
             buckets = self.times // layout.spans.period
             newest = np.array([keys[key][number][0] if key in keys else -np.inf for key in self.known])
@@ -106,6 +117,18 @@ class _Rows:
             before[starts] = newest[self.codes[starts]]
             is_late[self.codes[~(buckets >= before)]] = True
         return is_late[self.codes]
+
+
+def _is_plain(step: Aggregation, series: Sequence[list[Any]]) -> bool:
+    """Whether arrays hold the numbers of a key as they are: no Decimal, no large integer."""
+    for layout, each in zip(step.layouts, series, strict=True):
+        for column in (each[: layout.numbers], *each[layout.numbers : layout.base(0)]):
+            kinds = set(map(type, column))
+            if not kinds <= {int, float}:
+                return False
+            if int in kinds and any(type(value) is int and abs(value) > LARGEST for value in column):
+                return False
+    return True
 
 
 class _Segments:
@@ -234,17 +257,30 @@ class _Values:
         if callable(is_wanted):
             rows = frame.to_dict("records")
             valid = valid & np.array([ok and bool(is_wanted(row)) for ok, row in zip(valid, rows, strict=True)], bool)
-        is_numeric = bool(pd.api.types.is_numeric_dtype(series.dtype)) and series.dtype.kind != "c"
-        if not is_numeric:
+        values = _numbers(series, set(aggregator.aggr))
+        if values is None:
             return cls(series.to_numpy(object)[order], valid[order], False)
-        values = series.to_numpy(float, na_value=np.nan) if series.hasnans else series.to_numpy()
-        values = values.astype(np.int64) if values.dtype.kind == "b" else values
-        is_exact = values.dtype.kind == "f" or float(abs(values).max()) ** 2 * len(values) < EXACT
-        return cls(values[order], valid[order], bool(is_exact))
+        return cls(values[order], valid[order], True)
 
     def part(self, chosen: Array) -> _Values:
         values = self.values[chosen] if self.is_numeric else np.zeros(0)  # what is no number goes one by one
         return _Values(values, self.valid[chosen], self.is_numeric)
+
+
+def _numbers(series: pd.Series[Any], operations: set[str]) -> Array | None:
+    """A column as integers or floats of 64 bits; None where these would not add up to what its values do."""
+    kind = series.dtype.kind
+    if kind not in "biuf" or not pd.api.types.is_numeric_dtype(series.dtype):
+        return None
+    floats = series.to_numpy(float, na_value=np.nan)
+    largest = float(np.nanmax(np.abs(floats), initial=0.0))
+    if kind == "f":
+        return floats if largest < HUGE else None
+    if kind == "b" and not operations <= OF_NUMBERS:
+        return None
+    if series.hasnans:
+        return floats if largest * largest * len(floats) < LARGEST else None
+    return series.to_numpy().astype(np.int64) if largest * largest * len(floats) < EXACT else None
 
 
 def _field(aggregator: FieldAggregator, frame: pd.DataFrame) -> pd.Series[Any]:

@@ -20,6 +20,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -43,7 +44,7 @@ RAWS = {
 }
 # The order in which a value is taken in: first what fails for a value that is no number, so that it leaves no trace.
 EMPTY = {
-    "sum": 0, "sqr": 0, "min": math.inf, "max": -math.inf, "count": 0, "m2": 0.0,
+    "sum": 0, "sqr": 0, "min": math.inf, "max": -math.inf, "count": 0, "m2": 0,
     "first_time": math.inf, "first": NAN, "last_time": -math.inf, "last": NAN,
 }  # fmt: skip
 
@@ -191,8 +192,16 @@ def merged_m2(count: int, total: float, m2: float, other_count: int, other_total
         return other_m2
     if not other_count:
         return m2
+    if isinstance(total, Decimal) or isinstance(other_total, Decimal):  # which mix with integers, not with floats
+        total, m2, other_total, other_m2 = map(Decimal, (total, m2, other_total, other_m2))
     distance = total / count - other_total / other_count
-    return m2 + other_m2 + distance * distance * count * other_count / (count + other_count)
+    square = distance * distance + (distance - distance)  # of an infinite distance NaN
+    return m2 + other_m2 + square * count * other_count / (count + other_count)
+
+
+def root(value: Any) -> Any:
+    """The square root of a number that is no float: of a Decimal a Decimal."""
+    return value.sqrt() if isinstance(value, Decimal) else math.sqrt(value)
 
 
 def series_of(aggregators: Sequence[FieldAggregator], lateness: int | None, delay: float = 0) -> list[Series]:

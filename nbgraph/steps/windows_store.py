@@ -12,6 +12,7 @@ from nbgraph.steps.table import Table
 from nbgraph.steps.windows import FieldAggregator, FixedWindows
 from nbgraph.steps.windows_code import WindowCode
 from nbgraph.steps.windows_series import Series, series_of
+from nbgraph.values import number_of
 
 FIELD = "$windows"  # the field of a row that has its key's windows, and the key of the row that says what they are
 _FLOAT = "$float"
@@ -27,7 +28,7 @@ def described(aggregators: Sequence[FieldAggregator], lateness: int | None, dela
                 "operations": list(each.aggr),
                 "windows": list(each.windows.windows),
                 "period": None if isinstance(each.windows, FixedWindows) else f"{each.spans()[0].period}s",
-                "max_value": each.max_value,
+                "max_value": number_of(each.max_value),
             }
             for each in aggregators
         ],

@@ -14,7 +14,15 @@ def added_lines(name: str, at: dict[str, int]) -> list[str]:
         "count": ["{count} += 1"],
         "sum": ["{sum} += x"],
         "sqr": ["{sqr} += x * x"],
-        "m2": ["n = {count}", "if n > 1:", "    {m2} += (n * x - {sum}) ** 2 / (n * (n - 1))"],
+        "m2": [  # of an infinite distance NaN, as in pandas; what integers gave is a float, and Decimals may follow
+            "n = {count}",
+            "if n > 1:",
+            "    d = n * x - {sum}",
+            "    try:",
+            "        {m2} += (d * d + (d - d)) / (n * (n - 1))",
+            "    except TypeError:",
+            "        {m2} = Decimal({m2}) + d * d / (n * (n - 1))",
+        ],
         "min": ["if x < {min}:", "    {min} = x"],
         "max": ["if x > {max}:", "    {max} = x"],
         "first": ["if time < {first_time}:", "    {first_time} = time", "    {first} = x"],
@@ -93,7 +101,7 @@ def value_text(operation: str, names: dict[str, str]) -> str:
         "min": "({min} if {count} else nan)",
         "max": "({max} if {count} else nan)",
         "stdvar": "({m2} / ({count} - 1) if {count} > 1 else nan)",
-        "stddev": "(sqrt({m2} / ({count} - 1)) if {count} > 1 else nan)",
+        "stddev": "((sqrt(v) if type(v := {m2} / ({count} - 1)) is float else root(v)) if {count} > 1 else nan)",
     }
     return texts.get(operation, "{" + operation + "}").format(**names)
 

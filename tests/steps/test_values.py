@@ -6,14 +6,18 @@ import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nbgraph import Graph, StepError
-from nbgraph.steps import AggregateByKey, DateExtractor, FieldAggregator, FixedWindows
+from nbgraph.steps import AggregateByKey, DateExtractor, FieldAggregator, FixedWindows, SlidingWindows
+from nbgraph.values import is_missing
 
 Body = dict[str, Any]
 Run = Callable[[Any, list[Body]], list[Body]]
@@ -64,3 +68,173 @@ def test_a_time_that_is_none_is_named(run: Run, time: Any) -> None:
 def test_the_end_of_all_months() -> None:
     step = DateExtractor(["is_month_end", "is_year_end", "is_quarter_end"], "t")
     assert list(by_events(step, [{"t": date(9999, 12, 31)}])[0].values())[1:] == [True] * 3
+
+
+# --- events and frames of all kinds of values, against plain Python ---
+
+NUMBERS: dict[str, list[Any]] = {
+    "floats": [
+        *(np.dtype(kind).type(100) for kind in ("int8", "uint8", "int16", "int64", "float16", "float32", "longdouble")),
+        1, -2, 0.5, True, False, np.bool_(True), Fraction(1, 4), 2**40, 1e6, np.array(7),
+    ],
+    "decimals": [Decimal("1.10"), Decimal("-3"), Decimal("0.25"), 7, np.int16(30000), True, np.uint8(200)],
+    "infinite": [math.inf, -math.inf, np.float32("inf"), 1, 2.5, 1e200],
+}  # fmt: skip
+NOTHING = [None, math.nan, np.float32("nan"), pd.NaT, pd.NA, Decimal("NaN")]
+KEYS: list[list[Any]] = [
+    NOTHING,
+    [7, 7.0, np.int64(7), Decimal(7)],
+    ["7", np.str_("7")],
+    [1, True, np.bool_(True), 1.0],
+    [0.1, np.float64(0.1)],
+    [("a", None), ("a", math.nan), ("a", pd.NA)],
+]
+OPERATIONS = ["count", "sum", "sqr", "avg", "min", "max", "first", "last", "stddev", "stdvar"]
+PERIODS = {"1h": (3600, 1), "3h": (3600, 3)}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Body], list[int]]:
+    """Rows of many kinds of values, keys and times; and which key each of them has."""
+    values = st.sampled_from(NUMBERS[draw(st.sampled_from(sorted(NUMBERS)))])
+    rows, keys = [], []
+    for _ in range(draw(st.integers(1, 12))):
+        keys.append(draw(st.integers(0, len(KEYS) - 1)))
+        seconds = draw(st.integers(0, 5 * 3600))
+        written = draw(st.sampled_from([
+            int, float, Decimal, Fraction, np.int32, np.float64, lambda at: datetime.fromtimestamp(at, UTC),
+            lambda at: datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(),
+            lambda at: pd.Timestamp(at, unit="s"), lambda at: np.datetime64(at, "s"),
+        ]))  # fmt: skip
+        value = draw(st.one_of(values, values, values, st.sampled_from(NOTHING)))
+        rows.append({"k": draw(st.sampled_from(KEYS[keys[-1]])), "t": written(seconds), "v": value, "at": seconds})
+    return rows, keys
+
+
+def plainly(rows: list[Body], keys: list[int]) -> list[Body]:
+    """The columns of each row by the words of AggregateByKey's docstring, over floats."""
+    found = []
+    for index, row in enumerate(rows):
+        columns = {}
+        for window, (period, length) in PERIODS.items():
+            newest = row["at"] // period
+            seen = [
+                (each["at"], as_float(each["v"]))
+                for each, key in zip(rows[: index + 1], keys, strict=False)
+                if key == keys[index] and newest - length < each["at"] // period <= newest
+            ]
+            known = sorted((one for one in seen if one[1] is not None), key=lambda one: one[0])
+            of_window = computed([value for _, value in known])
+            columns |= {f"x_{operation}_{window}": of_window[operation] for operation in OPERATIONS}
+        found.append(columns)
+    return found
+
+
+def as_float(value: Any) -> float | None:
+    if any(value is one for one in NOTHING):
+        return None
+    return float(value)
+
+
+def computed(values: list[float]) -> dict[str, float]:
+    mean = sum(values) / len(values) if values else math.nan
+    spread = (
+        sum((value - mean) * (value - mean) for value in values) / (len(values) - 1) if len(values) > 1 else math.nan
+    )
+    return {
+        "count": len(values), "sum": sum(values), "sqr": sum(value * value for value in values), "avg": mean,
+        "min": min(values, default=math.nan), "max": max(values, default=math.nan),
+        "first": values[0] if values else math.nan, "last": values[-1] if values else math.nan,
+        "stdvar": spread, "stddev": math.sqrt(spread),
+    }  # fmt: skip
+
+
+def of_window() -> AggregateByKey:
+    windows = [FieldAggregator("x", "v", OPERATIONS, SlidingWindows([*PERIODS], "1h"))]
+    return AggregateByKey(windows, key="k", time_field="t", lateness="1d")
+
+
+def wrong_among(found: list[Body], expected: list[Body]) -> list[Any]:
+    return [
+        (place, name, row[name], value)
+        for place, (row, right) in enumerate(zip(found, expected, strict=True))
+        for name, value in right.items()
+        if not (row[name] != row[name] and value != value)
+        and not math.isclose(float(row[name]), value, rel_tol=1e-6, abs_tol=1e-6)
+    ]
+
+
+def foreign_among(found: list[Body]) -> list[Any]:
+    """What is not Python's own number."""
+    kinds = (int, float, bool, Decimal, Fraction)
+    return [value for row in found for name, value in row.items() if name.startswith("x_") and type(value) not in kinds]
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), st.integers(0, 12))
+def test_events_and_frames_of_all_kinds_give_what_plain_python_gives(history: Any, cut: int) -> None:
+    rows, keys = history
+    expected = plainly(rows, keys)
+    answers = by_events(of_window(), rows)
+    assert (wrong_among(answers, expected), foreign_among(answers)) == ([], [])
+    graph = Graph("frames")
+    graph.to(of_window())
+    parts = [pd.DataFrame(part, dtype=object) for part in (rows[:cut], rows[cut:]) if part]
+    assert wrong_among([row for part in parts for row in graph.run(part).to_dict("records")], expected) == []
+
+
+TYPES = ["int8", "uint8", "int16", "float16", "float32", "float64", "bool", "Int8", "Float32", "boolean", "object"]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_a_column_of_any_type_gives_what_its_rows_give(kind: str, has_gaps: bool) -> None:
+    has_gaps = has_gaps and (kind[0].isupper() or kind.startswith(("float", "obj")))  # others have none
+    values = pd.Series([True, False, True] if kind.startswith("bool") else [100, 3, 100], dtype=kind)
+    values[1] = (pd.NA if kind in ("Int8", "Float32", "boolean") else math.nan) if has_gaps else values[1]
+    frame = pd.DataFrame({"k": 1, "t": [0, 1, 2], "v": values})
+    rows: list[Body] = [{"k": 1, "t": place, "v": value, "at": place} for place, value in enumerate(values)]
+    found = by_events(of_window(), [dict(row) for row in rows])
+    expected = plainly([row | {"v": None if is_missing(row["v"]) else row["v"]} for row in rows], [1, 1, 1])
+    graph = Graph("frame")
+    graph.to(of_window())
+    answers = [*found, *graph.run(frame).to_dict("records")]
+    assert (wrong_among(answers, expected * 2), foreign_among(found)) == ([], [])
+
+
+def test_small_types_do_not_overflow() -> None:
+    rows = [{"k": 1, "t": place, "v": np.int8(100)} for place in range(3)]
+    found = by_events(hour("sum", "sqr", "last"), rows)
+    assert [(row["x_sum_1h"], row["x_sqr_1h"], type(row["x_last_1h"])) for row in found] == [
+        (100, 10000, int), (200, 20000, int), (300, 30000, int),
+    ]  # fmt: skip
+
+
+def test_the_state_holds_pythons_own() -> None:
+    step = hour("sum", "first", "stddev")
+    for place in range(3):
+        step.do({"k": np.int64(1), "t": np.int64(place), "v": np.float32(place)})
+    held = [value for series in step.state["keys"][1] for value in series if not isinstance(value, list)]
+    assert [type(value).__module__ for value in [*held, *step.state["keys"]]] == ["builtins"] * (len(held) + 1)
+
+
+def test_decimals_have_a_deviation_of_their_kind() -> None:
+    rows = [{"k": 1, "t": place, "v": Decimal(value)} for place, value in enumerate(("1.10", "1.30"))]
+    found = by_events(hour("avg", "stdvar"), rows)[-1]
+    assert (found["x_avg_1h"], found["x_stdvar_1h"]) == (Decimal("1.20"), Decimal("0.02"))
+    assert by_events(hour("stddev"), rows)[-1]["x_stddev_1h"] == Decimal("0.02").sqrt()
+
+
+@pytest.mark.parametrize("values", [[math.inf, 2.0], [2.0, math.inf], [math.inf, -math.inf]])
+def test_nothing_is_told_of_how_infinite_values_deviate(values: list[float]) -> None:
+    rows = [{"k": 1, "t": 3600 * place, "v": value} for place, value in enumerate(values)]
+    apart = [row | {"t": 60 * place} for place, row in enumerate(rows)]
+    found = [by_events(of_window(), each)[-1]["x_stddev_3h"] for each in (rows, apart)]
+    assert [math.isnan(value) for value in found] == [True, True]
+
+
+def test_a_limit_of_any_kind() -> None:
+    for limit in (np.float32(5), Decimal(5), Fraction(5), 5):
+        aggregator = FieldAggregator("x", "v", ["max"], FixedWindows(["1h"]), max_value=limit)  # type: ignore[arg-type]
+        step = AggregateByKey([aggregator], key="k", time_field="t")
+        assert by_events(step, [{"k": 1, "t": 0, "v": 9}])[0]["x_max_1h"] == 5
