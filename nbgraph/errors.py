@@ -79,6 +79,17 @@ class BodyError(NbgraphError):
     """A body declared as JSON does not parse (HTTP 400)."""
 
 
+class RowError(NbgraphError):
+    """A row can't become an event: `source` is the class of the source, `event` has what was read as its body.
+
+    A source gives it in the row's place, and the row goes the way of errors; those behind it follow.
+    """
+
+    def __init__(self, source: str, event: Event, message: str) -> None:
+        super().__init__(message)
+        self.source, self.event = source, event
+
+
 class PathError(NbgraphError):
     """An `input_path` or `result_path` does not fit the body; the message lists the keys that exist."""
 

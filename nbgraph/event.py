@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.errors import BodyError
+from nbgraph.errors import BodyError, RowError
 from nbgraph.look import shown
 
 _process = os.urandom(8).hex()
@@ -120,7 +120,8 @@ class Event:
         return f"Event({shown(self.body)}, key={shown(self.key)}, id={self.id!r}, path={self.path!r})"
 
 
-RAW = frozenset({str, bytes, bytearray, Event})  # what is looked at before it enters a graph; the rest is a body
+# what is looked at before it enters a graph; the rest is a body
+RAW = frozenset({str, bytes, bytearray, Event, RowError})
 
 
 def is_json(content_type: str | None) -> bool:

@@ -20,7 +20,7 @@ from nbgraph.engine.plan import Plan
 from nbgraph.engine.stage import Flight, Stage
 from nbgraph.engine.ticket import Ticket
 from nbgraph.engine.walk import Walk
-from nbgraph.errors import StepError
+from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
 from nbgraph.fault import own
 
@@ -45,7 +45,10 @@ class Conductor:
         return all(map(Stage.has_room, self._stages.values()))
 
     async def begin(self, ticket: Ticket) -> None:
-        """Let an event enter and run to its stages."""
+        """Let an event enter and run to its stages; a row that can't become one goes the way of errors."""
+        if isinstance(ticket.error, RowError):
+            await self._refuse(ticket, ticket.error)
+            return
         if ticket.walk is not None:
             await self._walk_on(ticket)
             return
@@ -54,6 +57,15 @@ class Conductor:
             return
         ticket.walk = Walk(self._plan, ticket.event, self._plan.observers)
         ticket.walk.begun()
+        await self._walk_on(ticket)
+
+    async def _refuse(self, ticket: Ticket, error: RowError) -> None:
+        ticket.walk, ticket.error = Walk(self._plan, error.event, self._plan.observers), None
+        ticket.walk.begun()
+        try:
+            ticket.walk.refuse(error)
+        except StepError as failed:
+            self._fail(ticket, failed)
         await self._walk_on(ticket)
 
     async def progress(self) -> None:
@@ -179,7 +191,7 @@ async def conducted(plan: Plan, inlet: Inlet, enter: Callable[[Any], Ticket]) ->
                 is_open = item is not END
                 if is_open:
                     waiting.append(enter(item))
-                    if waiting[-1].error is None:
+                    if waiting[-1].error is None or isinstance(waiting[-1].error, RowError):
                         await conductor.begin(waiting[-1])
                 if is_open and not waiting[-1].open and (done := _done(waiting, conductor.is_ordered)):
                     yield done

@@ -10,7 +10,7 @@ from nbgraph.body import Copier
 from nbgraph.engine import loop, nesting
 from nbgraph.engine.call import Call
 from nbgraph.engine.observer import Observer
-from nbgraph.errors import StepError
+from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
 from nbgraph.fault import ANY, Kinds
 from nbgraph.types import Shape
@@ -186,6 +186,18 @@ class Plan:
         except StepError as error:
             raise self.told(error, answers) from error.__cause__
         return answers
+
+    async def arefused(self, error: RowError) -> Answers:
+        """All answers to a row that can't become an event: what its error handler comes to, where there is one."""
+        walk = self.walk(error.event, self.observers)
+        try:
+            with walk:
+                walk.refuse(error)
+                while walk.has_more():
+                    await walk.advance()
+            return walk.answers
+        except StepError as failed:
+            raise self.told(failed, walk.answers) from failed.__cause__
 
     def walk(self, event: Event, observers: Sequence[Observer] = ()) -> Walk:
         """The event's run, move by move."""

@@ -13,12 +13,13 @@ from nbgraph.engine.inlet import END, Inlet, LoopInlet, ThreadInlet
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.settle import Settling, settling
 from nbgraph.engine.ticket import Ticket
-from nbgraph.errors import NbgraphError, StepError
+from nbgraph.errors import NbgraphError, RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.entry import entering
+from nbgraph.steps.source import Source
+from nbgraph.steps.source_frame import rows_of_frame
 
 Key = str | Callable[[Any], Any] | None
-ROWS = 1000  # rows of a DataFrame that become dicts at a time
 PLAIN = (list, tuple, range, dict, set, frozenset, deque)  # reading these runs no code that could wait
 
 
@@ -104,11 +105,16 @@ def _answers(
     *,
     is_lazy: bool,
 ) -> Iterator[Any]:
-    if plan.fused is not None and not plan.observers:
-        yield from plan.fused(rows)
-    else:
-        for row in rows:
-            yield from _one(plan, event_of_row(row, key), is_lazy=is_lazy)
+    while True:
+        try:
+            if plan.fused is not None and not plan.observers:
+                yield from plan.fused(rows)
+            else:
+                for row in rows:
+                    yield from _one(plan, event_of_row(row, key), is_lazy=is_lazy)
+            break
+        except RowError as error:  # that row is told of; those behind it follow
+            yield from loop.without_waiting(plan.arefused(error)).all()
     for name, chunk in ends:
         yield from plan.resume(name, chunk).all()
     if settled is not None:
@@ -223,9 +229,12 @@ def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[list[Ticket],
 async def _one_by_one(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[list[Ticket], None]:
     while (row := await inlet.next()) is not END:
         ticket = _entered(row, key)
-        if ticket.error is None:
+        refused = ticket.error if isinstance(ticket.error, RowError) else None
+        if ticket.error is refused:
             try:
-                ticket.extend((await plan.aanswers(ticket.event)).all())
+                run = plan.aanswers(ticket.event) if refused is None else plan.arefused(refused)
+                ticket.extend((await run).all())
+                ticket.error = None
             except StepError as error:
                 ticket.error = error
         yield [ticket]
@@ -266,16 +275,13 @@ def is_frame(source: Any) -> bool:
 def rows_of(source: Any) -> Iterable[Any]:
     """The bodies of a source: the rows of a DataFrame (pandas or polars) as dicts, the items of any other iterable."""
     kind = type(source)
+    if isinstance(source, Source):
+        return source.entries()
     if is_frame(source):
-        return _pandas_rows(source) if kind.__module__.startswith("pandas") else source.iter_rows(named=True)
+        return rows_of_frame(source)
     if isinstance(source, str | bytes | dict) or not isinstance(source, Iterable):
         raise NbgraphError(
             f"A stream's source is {kind.__name__}; expected an iterable of bodies or Events, a DataFrame or a Source. "
             "For one event use graph.run(body)."
         )
     return source
-
-
-def _pandas_rows(frame: Any) -> Iterator[dict[str, Any]]:
-    for start in range(0, len(frame), ROWS):
-        yield from frame.iloc[start : start + ROWS].to_dict("records")

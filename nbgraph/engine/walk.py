@@ -19,7 +19,7 @@ from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.engine.paths import part, put
 from nbgraph.engine.pending import Departure, Pending
 from nbgraph.engine.plan import Answers, Plan, PlanStep
-from nbgraph.errors import NbgraphError, StepError
+from nbgraph.errors import NbgraphError, RowError, StepError
 from nbgraph.event import Event
 from nbgraph.fault import own
 from nbgraph.inside import Entered, Watched
@@ -186,6 +186,16 @@ class Walk:
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
         """Instead of entering by the start, let what a step held back go on from it."""
         self.waiting = [Pending(step, event, 1, Chunks([chunk], self._keeps_chunks))]
+
+    def refuse(self, error: RowError) -> None:
+        """Instead of entering by the start, go the way of errors that the start's own would go."""
+        handler = self.plan.steps[self.plan.starts[0]].handler_of(error)
+        if handler is None:
+            self.waiting = []
+            raise StepError(error.source, error.event, error)
+        event = error.event.with_body(error.event.body)
+        event.error, event.origin = error, error.source
+        self.waiting = [Pending(handler, event)]
 
     def stand_before(self, step: str, body: Any) -> None:
         """Instead of entering by the start, come to a step with a body that was recorded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbgraph.errors import RowError
 from nbgraph.event import RAW, Event, decode
 
 
@@ -28,6 +29,8 @@ def entering(
     else:
         event = Event(body, key, id, path, method, headers, content_type)
     if type(event.body) in RAW:
+        if isinstance(event.body, RowError):
+            raise event.body
         event.body = decode(event.body, event.content_type)
     return event
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Answers, Plan
-from nbgraph.errors import NbgraphError
+from nbgraph.errors import NbgraphError, RowError
 from nbgraph.event import Event
 from nbgraph.local.asked import Asked, Branch
 from nbgraph.local.cut import Part
@@ -92,6 +92,13 @@ class Session:
         asked = Asked(event, told)
         asked.begun()
         self._begin(self._run(0, asked, asked.root, event, partial(_entered, self._parts[0].plan, event)))
+        return asked
+
+    def refuse(self, error: RowError, told: Callable[[Asked], None]) -> Asked:
+        """Let a row that can't become an event go the way of errors in the first part."""
+        asked = Asked(error.event, told)
+        asked.begun()
+        self._begin(self._run(0, asked, asked.root, None, partial(self._parts[0].plan.arefused, error)))
         return asked
 
     async def release(self, plan: Plan) -> AsyncGenerator[Asked, None]:

@@ -13,6 +13,7 @@ from nbgraph.engine.inlet import END, NOT_YET, Inlet, LoopInlet, ThreadInlet
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.settle import settling
 from nbgraph.engine.stream import Key, Stream, event_of_row, rows_of
+from nbgraph.errors import RowError
 from nbgraph.event import Event
 from nbgraph.local.asked import Asked
 from nbgraph.local.session import Session
@@ -100,7 +101,9 @@ class _Flow:
     def _entered(self, session: Session, row: Any) -> Asked:
         try:
             event = event_of_row(row, self._key)
-        except Exception as error:  # a row that can't become an event
+        except RowError as error:
+            return session.refuse(error, lambda _: self._inlet.happened.set())
+        except Exception as error:  # a row that can't become an event, though its source gave it as one
             refused = Asked(row if isinstance(row, Event) else Event(row))
             refused.refuse(error)
             return refused

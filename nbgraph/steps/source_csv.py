@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
-import glob
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from nbgraph.errors import GraphError
-from nbgraph.steps.source import Fields, Row, RowSource
+from nbgraph.errors import GraphError, RowError
+from nbgraph.event import Event
+from nbgraph.steps.csv_column import MISSING, Read, inferred, number, text, told
+from nbgraph.steps.files import Paths, files_of, open_text
+from nbgraph.steps.names import Names, names_of
+from nbgraph.steps.source import Field, Fields, RowSource, listed
 
 SAMPLE = 1000  # rows that decide what type a column has
-Reader = Callable[[str], Any]
+_EMPTY = frozenset([""])
+LONGEST = 2**31 - 1  # characters of a cell
+Record = tuple[int, list[str] | csv.Error]  # the line it begins in, and its cells
 
 
 class CSVSource(RowSource):
@@ -22,104 +27,228 @@ class CSVSource(RowSource):
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp(), "flights.csv")
-    >>> _ = path.write_text("carrier,delay\\nUA,4\\nDL,\\n")
+    >>> _ = path.write_text("carrier,delay\\nUA,4\\nDL,NA\\n")
     >>> list(CSVSource(path))
     [{'carrier': 'UA', 'delay': 4}, {'carrier': 'DL', 'delay': None}]
 
-    `paths` may hold `*`. Columns of whole numbers, numbers and true/false are found out from the first rows (text
-    with leading zeros stays text; so does a later cell that does not fit); `types` says it outright:
-    `{"zip": str}`. `parse_dates` names the columns of ISO times, or of times in `timestamp_format`. Empty cells are
-    None.
+    `paths` may hold `*`; files that end in gz, bz2, xz or zip are unpacked. Columns of whole numbers, numbers and
+    true/false are found out from the first rows (text with leading zeros stays text; so does a later cell that does
+    not fit); `types` says it outright: `{"zip": str}`. `parse_dates` names the columns of ISO times, or of times in
+    `timestamp_format`; `time_field` is one of them unless it holds numbers. Empty cells are None, and so are those of
+    `na_values` (NA, N/A, NULL, null, None, nan and their like) where a column else holds numbers, truths or times; a
+    dict tells them by column, texts included.
+
+    Without a first line of names, `header` has them: `["carrier", "delay"]`; or it is False, and rows are lists whose
+    fields are told by their place, `key_field=0`. A row with more cells than names, and a cell that is not of the type
+    it was told to be, go the way of errors, with file and line.
     """
 
     io = "files"
 
     def __init__(
         self,
-        paths: str | Path | Sequence[str | Path],
+        paths: Paths,
         key_field: Fields = None,
-        time_field: str | None = None,
+        time_field: Field | None = None,
         timestamp_format: str | None = None,
-        id_field: str | None = None,
+        id_field: Field | None = None,
         type_inference: bool = True,
-        parse_dates: str | Sequence[str] | None = None,
-        types: Mapping[str, Reader] | None = None,
+        parse_dates: Fields = None,
+        types: Mapping[Any, Any] | None = None,
         progress: bool = False,
+        *,
+        header: bool | Sequence[str] = True,
+        encoding: str = "utf-8-sig",
+        delimiter: str = ",",
+        quotechar: str | None = '"',
+        decimal: str = ".",
+        na_values: Names | Mapping[Any, Names] | None = None,
+        bad_rows: str = "error",
     ) -> None:
-        super().__init__(key_field, time_field, timestamp_format, id_field, progress)
-        self._paths = [paths] if isinstance(paths, str | Path) else list(paths)
-        self._infers = type_inference
-        dates = [parse_dates] if isinstance(parse_dates, str) else parse_dates or []
-        self._types: dict[str, Reader] = {**dict.fromkeys(dates, self._date), **(types or {})}
+        super().__init__(key_field, time_field, timestamp_format, id_field, progress, bad_rows)
+        self._paths = paths
+        self._infers, self._decimal = type_inference, decimal
+        self._dates = [parse_dates] if isinstance(parse_dates, str | int) else list(parse_dates or ())
+        self._types = dict(types or {})
+        self._header = header if isinstance(header, bool) else names_of(header, "CSVSource", "header")
+        self._encoding = encoding
+        self._format: dict[str, Any] = {"delimiter": delimiter, "strict": True}  # a quote that never ends is told
+        self._format |= {"quotechar": quotechar} if quotechar else {"quoting": csv.QUOTE_NONE}
+        by_column = na_values if isinstance(na_values, Mapping) else {}
+        self._missing = _with_empty(MISSING if na_values is None or isinstance(na_values, Mapping) else na_values)
+        self._missing_of = {name: _with_empty(values) for name, values in by_column.items()}
 
-    def rows(self) -> Iterator[Row]:
-        return chain.from_iterable(map(self._rows_of, self._files()))
+    def rows(self) -> Iterator[Any]:
+        return self._read(is_placed=False)
 
-    def _files(self) -> list[Path]:
-        found = [Path(name) for path in self._paths for name in sorted(glob.glob(str(path))) or [str(path)]]
-        missing = [path for path in found if not path.is_file()]
-        if missing:
-            raise GraphError(f"CSVSource finds no file {missing[0]}; its folder is {missing[0].absolute().parent}.")
-        return found
+    def placed(self) -> Iterator[tuple[Any, Any]]:
+        return self._read(is_placed=True)
 
-    def _rows_of(self, path: Path) -> Iterator[Row]:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            names = next(reader, [])
-            sample = list(islice(reader, SAMPLE))
-            columns = [
-                self._reader(name, [row[at] for row in sample if at < len(row)]) for at, name in enumerate(names)
-            ]
-            for cells in chain(sample, reader):
-                if cells:
-                    yield {name: read(cell) for name, read, cell in zip(names, columns, cells, strict=False)}
+    def place(self, place: Any) -> str:
+        path, line = place
+        return f"{path}, line {line}"
 
-    def _reader(self, name: str, cells: Sequence[str]) -> Reader:
+    def _read(self, *, is_placed: bool) -> Iterator[Any]:
+        files = files_of("CSVSource", self._paths)
+        return chain.from_iterable(self._rows_of(path, is_placed=is_placed) for path in files)
+
+    def _rows_of(self, path: Path, *, is_placed: bool) -> Iterator[Any]:
+        if path.is_dir():
+            raise GraphError(f"CSVSource reads files, and {path} is a folder; name what is in it: {path}/*.csv")
+        csv.field_size_limit(LONGEST)
+        try:
+            with open_text(path, "r", self._encoding) as file:
+                yield from self._rows_in(path, _records(csv.reader(file, **self._format)), is_placed)
+        except UnicodeError as error:
+            raise GraphError(
+                f"{path}{_line_that_is_not(path, self._encoding)} is not {self._encoding}: {error}; name the encoding "
+                'that it has: encoding="cp1252".'
+            ) from error
+
+    def _rows_in(self, path: Path, records: Iterator[Record], is_placed: bool) -> Iterator[Any]:
+        sample = list(islice(records, SAMPLE + 1))
+        names = self._names(path, sample)
+        if names is None:
+            return
+        readers = self._readers(path, names, sample)
+        width, is_dict = len(names), self._header is not False
+        for line, found in chain(sample, records):
+            cells = found if type(found) is list and len(found) == width else self._even((path, line), names, found)
+            row: Any = cells
+            if type(cells) is list:
+                try:
+                    row = {name: read(cell) for name, read, cell in zip(names, readers, cells, strict=True)}
+                except Exception:
+                    row = self._unread((path, line), names, readers, cells)
+                else:
+                    row = row if is_dict else list(row.values())
+            yield ((path, line), row) if is_placed else row
+
+    def _even(self, place: Any, names: list[Any], found: list[str] | csv.Error) -> list[str] | RowError:
+        """A row that is too short is filled; one that is too long is refused, unless what is too much is empty."""
+        if isinstance(found, csv.Error):
+            return self._refused(place, None, f"{found}.")
+        width = len(names)
+        if not any(found[width:]):
+            return [*found[:width], *[""] * (width - len(found))]
+        more = f"it has {len(found)} cells, and there are {width} columns: {listed(names)}."
+        return self._refused(place, found, more)
+
+    def _names(self, path: Path, sample: list[Record]) -> list[Any] | None:
+        """The names of the columns, once it is clear that each is there once and none is missed; None in no lines."""
+        if not sample:
+            return None
+        line, first = sample[0]
+        if isinstance(first, csv.Error):
+            raise GraphError(f"{path}, line {line}: {first}.")
+        if self._header is True:
+            del sample[0]
+        names: list[Any] = list(range(len(first))) if self._header is False else first
+        names = self._header if isinstance(self._header, list) else names
+        twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+        if twice is not None:
+            raise GraphError(
+                f'{path}, line {line}: two columns are named "{twice}"; give each a name of its own, there or, where '
+                "the first line is a row, with header=[...]."
+            )
+        self.expect(names, str(path), {"parse_dates": self._dates, "types": self._types, "na_values": self._missing_of})
+        return names
+
+    # --- what the cells mean ---
+
+    def _readers(self, path: Path, names: list[Any], sample: list[Record]) -> list[Read]:
+        found = {name: self._reader(name, _column(sample, at)) for at, name in enumerate(names)}
+        if len(sample) >= SAMPLE and (unknown := [name for name in names if found[name] is None]):
+            found |= self._found_later(path, names, unknown)
+        return [found[name] or _but(self._missing_of.get(name, _EMPTY), text) for name in names]
+
+    def _reader(self, name: Any, cells: list[str]) -> Read | None:
+        """How to read the column; None where nothing in it tells."""
+        own = self._missing_of.get(name)
+        missing = self._missing if own is None else own
         if name in self._types:
-            read = self._types[name]
-            return lambda cell: read(cell) if cell else None
-        return inferred(cells) if self._infers else _text
+            read: Read | None = told(self._types[name], missing, self._decimal)
+        elif name in self._dates or (name == self._time_field and not self._are_seconds(cells, missing)):
+            read = _but(missing, self._date)
+        elif self._infers or name == self._time_field:
+            read = inferred(cells, missing, self._decimal)
+        else:
+            read = text
+        return _but(own, read) if own is not None and read is not None else read
+
+    def _are_seconds(self, cells: list[str], missing: frozenset[str]) -> bool:
+        """Whether times are told as numbers of seconds since 1970."""
+        filled = [cell for cell in cells if cell not in missing]
+        return self._timestamp_format is None and bool(filled) and all(number(cell) is not cell for cell in filled)
+
+    def _found_later(self, path: Path, names: list[Any], unknown: list[Any]) -> dict[Any, Read | None]:
+        """The readers of columns that are missing in all of the first rows, by the first rows where they are not."""
+        found: dict[Any, Read | None] = {}
+        with open_text(path, "r", self._encoding) as file:
+            records = _records(csv.reader(file, **self._format))
+            next(islice(records, SAMPLE, SAMPLE), None)
+            while len(found) < len(unknown) and (block := list(islice(records, SAMPLE))):
+                for name in unknown:
+                    if name not in found and (read := self._reader(name, _column(block, names.index(name)))):
+                        found[name] = read
+        return found
 
     def _date(self, cell: str) -> datetime:
         form = self._timestamp_format
         return datetime.strptime(cell, form) if form else datetime.fromisoformat(cell)
 
+    # --- what can't be read ---
 
-def inferred(cells: Sequence[str]) -> Reader:
-    """How to read the cells of a column that has these.
+    def _refused(self, place: Any, body: Any, why: str) -> RowError:
+        return RowError("CSVSource", Event(body), f"{self.place(place)}: {why}")
 
-    >>> inferred(["1", ""])("2"), inferred(["1", "2.5"])("2"), inferred(["007"])("1"), inferred(["true"])("false")
-    (2, 2.0, '1', False)
-    """
-    filled = [cell for cell in cells if cell]
-    for read in (_whole, _number, _truth):
-        if filled and all(read(cell) is not cell for cell in filled):
-            return read
-    return _text
-
-
-def _text(cell: str) -> Any:
-    return cell or None
-
-
-def _whole(cell: str) -> Any:
-    """The cell itself where it is no whole number, or has leading zeros that a number would lose."""
-    if not cell:
-        return None
-    digits = cell.removeprefix("-")
-    is_plain = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
-    return int(cell) if is_plain else cell
+    def _unread(self, place: Any, names: list[Any], readers: list[Read], cells: list[str]) -> RowError:
+        """The first cell that is not what its column holds."""
+        raw = dict(zip(names, cells, strict=True))
+        for (name, cell), read in zip(raw.items(), readers, strict=True):
+            try:
+                read(cell)
+            except Exception as error:
+                fault = self._refused(place, raw, f'the column "{name}" has {cell!r:.60}: {error}')
+                fault.__cause__ = error
+                return fault
+        return self._refused(place, raw, "its cells can't be read twice alike.")
 
 
-def _number(cell: str) -> Any:
-    if not cell:
-        return None
-    has_leading_zero = len(cell) > 1 and cell[0] == "0" and cell[1].isdigit()
-    try:
-        return cell if has_leading_zero or "_" in cell else float(cell)
-    except ValueError:
-        return cell
+def _records(reader: Any) -> Iterator[Record]:
+    """The records with the lines they begin in; an error in the place of one that is no CSV. Empty lines are none."""
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, error
+        else:
+            if cells:
+                yield line, cells
+        line = reader.line_num + 1
 
 
-def _truth(cell: str) -> Any:
-    return {"": None, "true": True, "false": False}.get(cell.lower(), cell)
+def _column(records: Iterable[Record], at: int) -> list[str]:
+    return [cells[at] for _, cells in records if isinstance(cells, list) and at < len(cells)]
+
+
+def _with_empty(values: Names) -> frozenset[str]:
+    return frozenset(["", *names_of(values, "CSVSource", "na_values")])
+
+
+def _but(missing: frozenset[str], read: Read) -> Read:
+    return lambda cell: None if cell in missing else read(cell)
+
+
+def _line_that_is_not(path: Path, encoding: str) -> str:
+    """The line that is not in an encoding, where lines can be told without knowing it."""
+    with open_text(path, "r", "latin-1") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.encode("latin-1").decode(encoding)
+            except UnicodeError:
+                return f", line {number},"
+    return ""

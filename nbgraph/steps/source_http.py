@@ -36,8 +36,10 @@ class HttpSource(RowSource):
         id_field: str | None = None,
         timeout: float = 30,
         progress: bool = False,
+        *,
+        bad_rows: str = "error",
     ) -> None:
-        super().__init__(key_field, time_field, None, id_field, progress)
+        super().__init__(key_field, time_field, None, id_field, progress, bad_rows)
         self._url, self._items, self._headers, self._timeout = url, items, dict(headers or {}), timeout
         self._interval = interval
         self._polls = max_polls if interval is not None else 1

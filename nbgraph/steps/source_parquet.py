@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from nbgraph.steps.files import files_of
 from nbgraph.steps.package import package
 from nbgraph.steps.source import Fields, Row, RowSource
 
@@ -53,5 +54,5 @@ class ParquetSource(RowSource):
         parquet = package("pyarrow.parquet", "ParquetSource", "pyarrow")
         is_list = isinstance(self._filters, list)
         condition = parquet.filters_to_expression(self._filters) if is_list else self._filters
-        for path in self._paths:
+        for path in files_of("ParquetSource", self._paths):
             yield arrow.dataset(path, format="parquet", partitioning="hive"), condition

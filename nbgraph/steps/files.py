@@ -1,0 +1,69 @@
+"""Files: those that a source is to read, and how text is read from and written to one."""
+
+from __future__ import annotations
+
+import glob
+import io
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, TextIO, cast
+
+from nbgraph.errors import GraphError
+
+Paths = str | Path | Sequence[str | Path]
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # the end of a file's name, and the module that knows it
+MANY = 12  # names of a folder that an error lists
+
+
+def files_of(source: str, paths: Paths) -> list[Path]:
+    """The files, or folders, that paths with `*` stand for, in the order of their names.
+
+    >>> files_of("CSVSource", "/none/*.csv")
+    Traceback (most recent call last):
+    nbgraph.errors.GraphError: CSVSource finds no file /none/*.csv; there is no folder /none.
+    """
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    return [file for path in given for file in _files_of(source, Path(path))]
+
+
+def _files_of(source: str, path: Path) -> list[Path]:
+    found = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    if not found:
+        raise missing(source, path)
+    return found
+
+
+def missing(source: str, path: Path) -> GraphError:
+    """The one way to say that there is no such file."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return GraphError(f"{source} finds no file {path}; there is no folder {folder}.")
+    names = sorted(file.name for file in folder.iterdir())
+    listed = ", ".join([*names[:MANY], *(["..."] if len(names) > MANY else [])])
+    return GraphError(f"{source} finds no file {path}; the folder {folder} has: {listed or 'nothing'}.")
+
+
+def open_text(path: Path, mode: str, encoding: str) -> TextIO:
+    """A file as text with the line ends that it has; compressed where its name says so (gz, bz2, xz, zip)."""
+    if path.suffix == ".zip":
+        return io.TextIOWrapper(_only_member(path, mode), encoding, newline="")
+    module = COMPRESSED.get(path.suffix)
+    opener = import_module(module).open if module else open
+    try:
+        return cast(TextIO, opener(path, f"{mode}t", encoding=encoding, newline=""))
+    except LookupError as error:
+        raise GraphError(f'encoding="{encoding}" is none that Python knows, such as "utf-8" or "cp1252".') from error
+
+
+def _only_member(path: Path, mode: str) -> IO[bytes]:
+    """The one file that a zip holds."""
+    from zipfile import ZipFile
+
+    if mode != "r":
+        raise GraphError(f"{path} is to be written, and a zip can only be read here; name it .gz.")
+    archive: Any = ZipFile(path)
+    names = [name for name in archive.namelist() if not name.endswith("/")]
+    if len(names) != 1:
+        raise GraphError(f"{path} holds {len(names)} files; expected one: {', '.join(names[:MANY])}.")
+    return cast(IO[bytes], archive.open(names[0]))
