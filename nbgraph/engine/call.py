@@ -16,6 +16,7 @@ from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context, ignore_metric
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
+from nbgraph.engine.share import shared
 from nbgraph.engine.state import has_state
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
@@ -42,6 +43,7 @@ class Call:
 
     step: Step
     resolved: Any
+    options: StepOptions  # the step's own, without what its constructor was given of them
     target: Any
     function: Callable[[Any], Any]
     shape: Shape
@@ -89,36 +91,39 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
         for name, value in step.arguments.items()
     }
     values = tuple(arguments.values())
+    options, arguments = shared(resolved, step, arguments)
     if before is not None and before.is_built_from(step, resolved, values):
         return before
     if isinstance(arguments.get(ROUTES), Mapping):
         arguments[ROUTES] = {name: call_of(graph, declare(route, name)) for name, route in arguments[ROUTES].items()}
-    return _built(graph, step, resolved, arguments, values, time.monotonic)
+    return _built(graph, step, resolved, options, arguments, values, time.monotonic)
 
 
 def _built(
-    graph: Graph, step: Step, resolved: Any, arguments: dict[str, Any], values: tuple[Any, ...], clock: Clock
-) -> Call:
+    graph: Graph, step: Step, resolved: Any, options: StepOptions, arguments: dict[str, Any], values: tuple[Any, ...],
+    clock: Clock,
+) -> Call:  # fmt: skip
     context = Context(
         graph.name, step.name, step.function, clock=clock, report=graph.report_metric or ignore_metric,
         incoming=partial(_incoming, graph, step.name), copied=partial(_copied, graph),
     )  # fmt: skip
     with steps_of(is_document=graph.scope.is_document):
         target = build(resolved, arguments, step, context)
-    anew = partial(_anew, graph, step, resolved, arguments, values)
-    return _look_at(target, step, resolved, values, context, anew)
+    anew = partial(_anew, graph, step, resolved, options, arguments, values)
+    return _look_at(target, step, resolved, options, values, context, anew)
 
 
 def _anew(
-    graph: Graph, step: Step, resolved: Any, arguments: dict[str, Any], values: tuple[Any, ...], clock: Clock
-) -> Call:
+    graph: Graph, step: Step, resolved: Any, options: StepOptions, arguments: dict[str, Any], values: tuple[Any, ...],
+    clock: Clock,
+) -> Call:  # fmt: skip
     is_object = not (inspect.isclass(resolved) or inspect.isroutine(resolved) or isinstance(resolved, Step))
-    return _built(graph, step, copy.copy(resolved) if is_object else resolved, arguments, values, clock)
+    return _built(graph, step, copy.copy(resolved) if is_object else resolved, options, arguments, values, clock)
 
 
 def beside_loop(call: Call) -> Call:
     """The call for a plan that runs on the loop thread: while a retry or a time limit waits, others go on."""
-    options = call.step.options
+    options = call.options
     if call.is_async or not (options.retries or options.timeout):
         return call
     return replace(call, function=partial(loop.on_thread, call.function), is_async=True)
@@ -219,12 +224,13 @@ def _look_at(
     target: Any,
     step: Step,
     resolved: Any,
+    options: StepOptions,
     values: tuple[Any, ...],
     context: Context,
     anew: Callable[[Clock], Call],
 ) -> Call:
     """Decide, once, everything about how the target is called."""
-    function, shape = _entry(target, step.options)
+    function, shape = _entry(target, options)
     given = function.keywords if isinstance(function, partial) else {}
     injected = _injected(function, given, step, context, skip=1)
     plain = _unwrapped(function)
@@ -237,14 +243,14 @@ def _look_at(
     is_async = draws_async or inspect.iscoroutinefunction(plain)
     if is_async and not draws_async and not _is_coroutine_function(function):
         function = _awaited(function)
-    input_path, result_path = path_of(step.options.input_path), path_of(step.options.result_path)
+    input_path, result_path = path_of(options.input_path), path_of(options.result_path)
     if shape is Shape.EVENT and (input_path or result_path):
         function = on_part(function, input_path, result_path, is_async=is_async)
-    function = attempts(function, step.options, is_async=is_async, is_generator=is_generator)
+    function = attempts(function, options, is_async=is_async, is_generator=is_generator)
     outlets = getattr(target, "select_outlets", None)
     return Call(
-        step=step, resolved=resolved, target=target, function=function, shape=shape, is_async=is_async,
-        draws_async=draws_async, concurrency=_concurrency(target, step.options),
+        step=step, resolved=resolved, options=options, target=target, function=function, shape=shape, is_async=is_async,
+        draws_async=draws_async, concurrency=_concurrency(target, options),
         input_path=input_path, result_path=result_path,
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
         release=target.release if _overrides(target, "release") else None,

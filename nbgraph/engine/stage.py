@@ -57,7 +57,7 @@ class Stage:
     def __init__(self, step: PlanStep, happened: Callable[[], None]) -> None:
         self.step = step
         self.limit = step.call.concurrency or 1
-        self.is_ordered = step.call.step.options.ordered
+        self.is_ordered = step.call.options.ordered
         self.flights: deque[Flight] = deque()
         self._queued: deque[Flight] = deque()
         self._under_way = 0

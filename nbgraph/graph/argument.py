@@ -17,7 +17,7 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import NotLiteralError
 from nbgraph.graph.naming import BUILT_IN, handler_text, is_dotted, name_of
 from nbgraph.graph.spelling import spelling
-from nbgraph.graph.step import DEFAULTS, Step, StepOptions, step
+from nbgraph.graph.step import DEFAULTS, OPTIONS, Step, StepOptions, step
 from nbgraph.handler import Handler
 
 _WORD = re.compile(r"\w+")
@@ -153,9 +153,9 @@ def options_of(options: StepOptions) -> dict[str, Any]:
     if options is DEFAULTS:
         return {}
     given = {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(options)
-        if getattr(options, field.name) != field.default
+        name: getattr(options, name)
+        for name in OPTIONS
+        if name in options.said or getattr(options, name) != getattr(DEFAULTS, name)
     }
     if "retry_on" in given:
         given["retry_on"] = [name_of(kind) or kind.__name__ for kind in options.retry_on]

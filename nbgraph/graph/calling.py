@@ -15,9 +15,8 @@ from nbgraph.graph.argument import POSITIONAL, STEP, named_first
 from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.spelling import dotted, spelling
-from nbgraph.graph.step import Step, StepOptions, step
+from nbgraph.graph.step import OPTIONS, Step, step
 
-_OPTIONS = frozenset(field.name for field in dataclasses.fields(StepOptions))
 Parse = Callable[[str], Graph]
 
 
@@ -57,7 +56,7 @@ class Calls:
         given = dict(self._named(call, source))
         if len(call.args) == 2:
             given["name"] = self._argument("name", call.args[1], source)
-        options = {name: self._literal(name, given.pop(name)) for name in _OPTIONS & set(given)}
+        options = {name: self._literal(name, given.pop(name)) for name in OPTIONS if name in given}
         name, function = (self._literal(key, given.pop(key, None)) for key in ("name", "function"))
         if not isinstance(name, str | None) or not isinstance(function, str | None):
             raise GraphError(f"found name={name!r}, function={function!r}; expected texts.")

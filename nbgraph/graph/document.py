@@ -82,7 +82,7 @@ def load(path: Path, scope: Scope) -> Graph:
     """The graph of a file that `save` wrote."""
     is_yaml = _is_yaml(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise GraphError(f"{path} can't be read: {error}") from error
     if is_yaml:

@@ -13,7 +13,7 @@ from nbgraph.graph.doors import Doors
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
 from nbgraph.graph.ref import StepRef
 from nbgraph.graph.scope import Scope
-from nbgraph.graph.step import Handled, Retried, Step, step
+from nbgraph.graph.step import UNSAID, Handled, Retried, Step, step
 from nbgraph.graph.texts import Texts
 
 
@@ -69,17 +69,17 @@ class Graph(Blueprint, Doors, Texts):
         name: str | None = None,
         *,
         function: str | None = None,
-        full_event: bool = False,
-        input_path: str | None = None,
-        result_path: str | None = None,
+        full_event: bool = UNSAID,
+        input_path: str | None = UNSAID,
+        result_path: str | None = UNSAID,
         when: Condition | None = None,
         otherwise: bool = False,
-        max_iterations: int | None = None,
-        concurrency: int | None = None,
-        ordered: bool = True,
-        retries: int = 0,
-        retry_on: Retried = (Exception,),
-        timeout: float | None = None,
+        max_iterations: int | None = UNSAID,
+        concurrency: int | None = UNSAID,
+        ordered: bool = UNSAID,
+        retries: int = UNSAID,
+        retry_on: Retried = UNSAID,
+        timeout: float | None = UNSAID,
         **arguments: Any,
     ) -> StepRef:
         """Add a step that events enter the graph by."""
@@ -125,6 +125,23 @@ class Graph(Blueprint, Doors, Texts):
         self.place_error_handler(WHOLE_GRAPH, step(handler, name, **options), on=on)
         return self
 
+    def __copy__(self) -> Graph:
+        """A graph of the same steps and arrows, which then goes its own way; what they name is shared."""
+        copied = Graph.assemble(
+            self.name, self.steps, self.edges, scope=self.scope, responder=self.responder,
+            max_iterations=self.max_iterations, error_stream=self.error_stream,
+        )  # fmt: skip
+        copied._last, copied.written, copied.redacted = self._last, self.written, set(self.redacted)
+        return copied
+
+    def __deepcopy__(self, memo: Any) -> Graph:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it says; runs, views and observers stay where they are."""
+        spec = (self.name, self.steps, self.edges, self.scope, self.responder, self.max_iterations, self.error_stream)
+        return _restored, (*spec, self._last, self.written, self.redacted)
+
     def check(self) -> list[str]:
         """All faults of the graph, one sentence each; an empty list for a sound graph."""
         return check.problems(self.steps, self.edges) or [*self._binding_problems(), *check.shared(self.copier.shared)]
@@ -140,3 +157,22 @@ class Graph(Blueprint, Doors, Texts):
     def _changed(self) -> None:
         self._before, self._plan = self._plan or self._before, None
         super()._changed()
+
+
+def _restored(
+    name: str,
+    steps: Iterable[Step],
+    edges: Iterable[Edge],
+    scope: Scope,
+    responder: str | None,
+    max_iterations: int,
+    error_stream: Any,
+    last: str | None,
+    written: str,
+    redacted: set[str],
+) -> Graph:
+    graph = Graph.assemble(
+        name, steps, edges, scope=scope, responder=responder, max_iterations=max_iterations, error_stream=error_stream
+    )
+    graph._last, graph.written, graph.redacted = last, written, redacted
+    return graph

@@ -18,6 +18,7 @@ from nbgraph.graph.wiring import Wiring
 from nbgraph.graph.writer import source
 
 __all__ = ["build", "calls_of", "parse", "source"]
+BOM = "\ufeff"  # what some editors put before a text
 _FIRST = re.compile(r"\s*^(?P<indent>[^\S\n]*)%%graph(?=\s|$)(?P<rest>[^\n]*)", re.MULTILINE)
 
 
@@ -30,6 +31,7 @@ def parse(text: str, scope: Scope) -> Graph:
 
     The text is a document, not a program: it holds arrow lines and declarations only.
     """
+    text = text.removeprefix(BOM)
     first = _FIRST.match(text)
     if first is None:
         line = text.strip().partition("\n")[0]

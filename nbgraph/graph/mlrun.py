@@ -125,13 +125,13 @@ class _Reader:
         return {key: self.step(key, _mapping(item, f"{where}.{key}"), f"{where}.{key}") for key, item in items}
 
     def _queue(self, name: str, fields: Mapping[str, Any], where: str) -> Step:
-        """A queue; where its stream lies is the deployment's matter, so its path is left out."""
+        """A queue; where its stream lies is the deployment's matter, so its path is left out; shards need a key."""
         options = {**_mapping(fields.get("options") or {}, f"{where}.options"), **fields}
-        arguments = {}
-        if (shards := options.get("shards") or 1) != 1:
-            arguments["shards"] = shards
-        if isinstance(options.get("sharding_func"), str):
+        arguments: dict[str, Any] = {}
+        if isinstance(options.get("sharding_func"), str):  # theirs spreads without a key, ours keeps the order of each
             arguments["key"] = options["sharding_func"]
+            if (shards := options.get("shards") or 1) != 1:
+                arguments["shards"] = shards
         return _step(name, "Queue", arguments, {}, where)
 
 

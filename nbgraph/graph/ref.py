@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.graph.edge import Caught, Condition
-from nbgraph.graph.step import Handled, Retried, Step, step
+from nbgraph.graph.step import UNSAID, Handled, Retried, Step, step
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
@@ -32,17 +32,17 @@ class StepRef:
         name: str | None = None,
         *,
         function: str | None = None,
-        full_event: bool = False,
-        input_path: str | None = None,
-        result_path: str | None = None,
+        full_event: bool = UNSAID,
+        input_path: str | None = UNSAID,
+        result_path: str | None = UNSAID,
         when: Condition | None = None,
         otherwise: bool = False,
-        max_iterations: int | None = None,
-        concurrency: int | None = None,
-        ordered: bool = True,
-        retries: int = 0,
-        retry_on: Retried = (Exception,),
-        timeout: float | None = None,
+        max_iterations: int | None = UNSAID,
+        concurrency: int | None = UNSAID,
+        ordered: bool = UNSAID,
+        retries: int = UNSAID,
+        retry_on: Retried = UNSAID,
+        timeout: float | None = UNSAID,
         **arguments: Any,
     ) -> StepRef:
         """Add a step that follows this one; a `StepRef` instead of a handler draws an arrow to a step that is there.

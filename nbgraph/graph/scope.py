@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +25,16 @@ class Scope:
     is_given: bool = False
     io: bool = True
     library: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __deepcopy__(self, memo: Any) -> Scope:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A module goes by its name, as pickle has functions; the names that a loader gave go along."""
+        name = self.namespace.get("__name__")
+        is_module = vars(sys.modules.get(name, object)) is self.namespace if isinstance(name, str) else False
+        given = name if is_module else dict(self.namespace)
+        return _restored, (given, self.allow, self.is_document, self.is_given, self.io, bool(self.library))
 
     def allows(self, module: str) -> bool:
         """Whether a document may import the module: it, or a package above it, is in `allow`.
@@ -52,3 +64,12 @@ class Scope:
     def as_own(self) -> Scope:
         """The same names, for what a user writes himself about a loaded graph."""
         return replace(self, is_document=False)
+
+
+def _restored(
+    given: str | dict[str, Any], allow: tuple[str, ...], is_document: bool, is_given: bool, io: bool, has_library: bool
+) -> Scope:
+    from nbgraph.graph.doors import library
+
+    names = vars(importlib.import_module(given)) if isinstance(given, str) else given
+    return Scope(names, allow, is_document, is_given, io, library() if has_library else {})

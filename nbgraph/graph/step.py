@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,8 @@ class StepOptions:
     """How a step treats the event around its call.
 
     `timeout` is in seconds for one attempt; `retries` counts attempts after the first; `concurrency` is the
-    number of events in flight; paths are dotted, `"a.b"`.
+    number of events in flight; paths are dotted, `"a.b"`. `said` has the names of those that were given the value
+    that they have anyway: where a class has an argument of that name, it was given that.
     """
 
     full_event: bool = False
@@ -31,10 +32,21 @@ class StepOptions:
     retries: int = 0
     retry_on: Retried = (Exception,)
     timeout: float | None = None
+    said: frozenset[str] = frozenset()
 
 
 DEFAULTS = StepOptions()
-_USUAL = astuple(DEFAULTS)
+OPTIONS = tuple(field.name for field in fields(StepOptions) if field.name != "said")
+
+
+class _Unsaid:
+    """What stands for an option that is not given."""
+
+    def __repr__(self) -> str:
+        return "as usual"
+
+
+UNSAID: Any = _Unsaid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,21 @@ class Step:
     function: str | None = None
     options: StepOptions = DEFAULTS
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.name, self.handler, dict(self.arguments), self.function, self.options)
+
+    def __deepcopy__(self, memo: Any) -> Step:
+        return self  # what it names is not the step's own
+
     def named(self, name: str) -> Step:
         # Spelled out, since every step of a graph passes here and `dataclasses.replace` costs ten times as much.
         return self if name == self.name else Step(name, self.handler, self.arguments, self.function, self.options)
+
+
+def _restored(
+    name: str, handler: Handled, arguments: dict[str, Any], function: str | None, options: StepOptions
+) -> Step:
+    return Step(name, handler, MappingProxyType(arguments), function, options)
 
 
 def step(
@@ -60,15 +84,15 @@ def step(
     name: str | None = None,
     *,
     function: str | None = None,
-    full_event: bool = False,
-    input_path: str | None = None,
-    result_path: str | None = None,
-    max_iterations: int | None = None,
-    concurrency: int | None = None,
-    ordered: bool = True,
-    retries: int = 0,
-    retry_on: Retried = (Exception,),
-    timeout: float | None = None,
+    full_event: bool = UNSAID,
+    input_path: str | None = UNSAID,
+    result_path: str | None = UNSAID,
+    max_iterations: int | None = UNSAID,
+    concurrency: int | None = UNSAID,
+    ordered: bool = UNSAID,
+    retries: int = UNSAID,
+    retry_on: Retried = UNSAID,
+    timeout: float | None = UNSAID,
     **arguments: Any,
 ) -> Step:
     """A step with options, to be named in a cell or added to a graph.
@@ -78,11 +102,11 @@ def step(
     ('text', 3, mappingproxy({}))
     """
     chosen = (
-        full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, _types(retry_on), timeout
+        full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, retry_on, timeout
     )  # fmt: skip
     options = DEFAULTS  # most steps: one object, which needs no check and is quickly known again
-    if chosen != _USUAL:
-        options = StepOptions(*chosen)
+    if any(value is not UNSAID for value in chosen):
+        options = _options(dict(zip(OPTIONS, chosen, strict=True)), handler)
         _check_options(options, name or "")
     if isinstance(handler, Step):
         return _redeclared(handler, name, function, options, arguments)
@@ -91,6 +115,16 @@ def step(
         handler, arguments = type(handler), {**given, **arguments}
     name, arguments = _name_among(handler, name, arguments)
     return Step(name or "", handler, MappingProxyType(arguments), function, options)
+
+
+def _options(chosen: Mapping[str, Any], handler: Handled) -> StepOptions:
+    given = {name: value for name, value in chosen.items() if value is not UNSAID}
+    if "retry_on" in given:
+        given["retry_on"] = _types(given["retry_on"])
+    is_built = isinstance(handler, type | str | Handler)  # a function has no constructor that could be meant
+    said = frozenset(name for name, value in given.items() if is_built and value == getattr(DEFAULTS, name))
+    options = StepOptions(**given, said=said)
+    return options if options != DEFAULTS else DEFAULTS
 
 
 def _redeclared(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -16,13 +15,12 @@ from nbgraph.graph.check import unknown_step
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.scope import Scope
-from nbgraph.graph.step import Step, StepOptions, step
+from nbgraph.graph.step import OPTIONS, Step, StepOptions, step
 from nbgraph.types import EdgeKind
 
 VERSION = 1
-_OPTIONS = tuple(field.name for field in dataclasses.fields(StepOptions))
 _GRAPH_FIELDS = ("version", "name", "max_iterations", "error_stream", "copy", "steps", "edges", "responder")
-_STEP_FIELDS = ("name", "handler", "graph", "arguments", "function", *_OPTIONS)
+_STEP_FIELDS = ("name", "handler", "graph", "arguments", "function", *OPTIONS)
 _EDGE_FIELDS = ("source", "target", "when", "otherwise", "kind")
 _TYPES = {
     "name": str, "handler": str, "function": str, "full_event": bool, "ordered": bool, "input_path": str,
@@ -138,7 +136,7 @@ def _step(name: str, document: Any, admission: Admission, where: str) -> Step:
 
 
 def _options(fields: Mapping[str, Any], admission: Admission, where: str) -> StepOptions:
-    given = {name: fields[name] for name in _OPTIONS if name in fields}
+    given = {name: fields[name] for name in OPTIONS if name in fields}
     if "retry_on" in given:
         names = [given["retry_on"]] if isinstance(given["retry_on"], str) else given["retry_on"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -38,6 +38,7 @@ def read_yaml(text: str) -> Any:
     Traceback (most recent call last):
     nbgraph.errors.GraphError: line 2: "a" stands twice in one mapping of the document; one of the two would be lost.
     """
+    text = text.removeprefix("\ufeff")
     loader = _Loader(text)
     try:
         _check_depth(text)

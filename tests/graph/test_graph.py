@@ -1,5 +1,9 @@
 """Building a graph: every way to add, wire, take out and refuse."""
 
+import copy
+import pickle
+from typing import Any
+
 import pytest
 
 from nbgraph import Graph, GraphError, step
@@ -142,3 +146,42 @@ def test_what_is_no_handler():
         graph = Graph("g")
         graph.to(handler, "x")
         says(lambda graph=graph: graph.run(1), words)
+
+
+def twice(body: int) -> int:
+    return body * 2
+
+
+def larger(body: list[int]) -> bool:
+    return body[0] > 4
+
+
+def cleaned() -> Graph:
+    graph = Graph("cleaned", max_iterations=7)
+    graph.to(twice).to("Batch", max_events=1).to("(event[0] + 1)", "more", when=larger).respond()
+    graph.redacted = {"card"}
+    return graph
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        cleaned,
+        lambda: Graph.from_yaml(cleaned().to_yaml(), namespace={"twice": twice, "larger": larger}),
+        lambda: Graph.from_yaml("{version: 1, name: g, steps: {a: {handler: str.upper}}}"),
+    ],
+)
+def test_a_copy_is_the_same_graph_and_goes_its_own_way(copied: Any, make: Any) -> None:
+    graph = make()
+    other = copied(graph)
+    same = other == graph, other.scope == graph.scope, other.redacted == graph.redacted
+    other.to("str", "stray")
+    assert (same, "stray" in graph) == ((True, True, True), False)
+
+
+def test_a_copied_graph_runs() -> None:
+    graph = cleaned()
+    graph.run(1)
+    copies = [copy.copy(graph), copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))]
+    assert [[each.run(3), each.redacted] for each in copies] == [[7, {"card"}]] * 3

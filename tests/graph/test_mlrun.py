@@ -32,7 +32,7 @@ def test_a_flow_keeps_its_steps_handlers_queue_and_responder() -> None:
         "final = step(json.dumps)\n"
         "-> [enrich, enrich_catch, global_catch]\n"
         "enrich -> enrich_catch on error\n"
-        'enrich -> Queue("q1", shards=2) -> ensemble@child -> flt@child -> final@child\n'
+        'enrich -> Queue("q1") -> ensemble@child -> flt@child -> final@child\n'
         "* -> global_catch on error\n"
         "final -> respond\n"
     )
@@ -107,3 +107,22 @@ def test_what_has_no_counterpart_is_told_with_its_path(steps: dict[str, Any], wo
     with pytest.raises(GraphError) as caught:
         Graph.from_mlrun({"steps": steps})
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("queue", "expected"),
+    [
+        ("path: '', shards: 2", {}),
+        ("path: '', options: {shards: 4}", {}),
+        ("path: '', shards: 2, sharding_func: card", {"key": "card", "shards": 2}),
+        ("path: '', shards: 1, sharding_func: card", {"key": "card"}),
+    ],
+)
+def test_a_queue_has_shards_where_it_has_a_key(queue: str, expected: dict[str, object]) -> None:
+    graph = Graph.from_mlrun(
+        "steps:\n  a: {kind: task, handler: (event)}\n"
+        f"  q: {{kind: queue, {queue}, after: [a]}}\n"
+        "  b: {kind: task, handler: double, after: [q], responder: true}\n",
+        namespace={"double": lambda body: body["card"] * 2},
+    )
+    assert (graph.check(), dict(graph.spec("q").arguments), graph.run({"card": 2})) == ([], expected, 4)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -199,3 +201,16 @@ def test_the_language_comes_back(graph: Graph) -> None:
     assert (again == graph, again.source()) == (True, text), text
     assert [one.name for one in again.steps] == [one.name for one in graph.steps], text
     assert again.to_dict().get("edges") == graph.to_dict().get("edges"), text
+
+
+@pytest.mark.parametrize("ending", ["json", "yaml"])
+def test_a_byte_order_mark_is_no_part_of_a_text(ending: str, tmp_path: Path) -> None:
+    graph = Graph.parse("\ufeff%%graph g\n-> upper\n", namespace={"upper": str.upper})
+    path = graph.save(tmp_path / f"g.{ending}")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    read = [
+        Graph.load(path, namespace={}),
+        Graph.from_yaml("\ufeff" + graph.to_yaml(), namespace={}),
+        Graph.from_mlrun("\ufeffsteps: {upper: {kind: task, handler: upper}}", namespace={}),
+    ]
+    assert [len(each.steps) for each in read] == [1, 1, 1]

@@ -1,0 +1,53 @@
+"""Share: a step's options that its constructor has too go there: `to(Ask, retries=1)` is `to(Ask(retries=1))`."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.graph.step import DEFAULTS, OPTIONS, Step, StepOptions
+
+_ENGINES = ("max_iterations",)  # arrows that go back say it too, so a constructor can't be meant for sure
+
+
+def shared(resolved: Any, step: Step, arguments: dict[str, Any]) -> tuple[StepOptions, dict[str, Any]]:
+    """The options that are the step's own, and the arguments with those that its constructor has by the same name.
+
+    >>> class Ask:
+    ...     def __init__(self, retries=6): ...
+    >>> options, arguments = shared(Ask, Step("a", Ask, {}, None, StepOptions(retries=1, concurrency=4)), {})
+    >>> options.retries, options.concurrency, arguments
+    (0, 4, {'retries': 1})
+
+    What the constructor is given by itself, `to(Ask(retries=3), retries=1)`, stays apart: the step tries twice.
+    """
+    if isinstance(resolved, Step):  # a declaration that landed in the notebook, with options of its own
+        declared = resolved.options if step.options is DEFAULTS else step.options
+        return shared(resolved.handler, replace(step, options=declared), arguments)
+    options = step.options
+    if options is DEFAULTS or not isinstance(resolved, type):
+        return options, arguments
+    chosen = [name for name in OPTIONS if name in options.said or getattr(options, name) != getattr(DEFAULTS, name)]
+    meant = [name for name in chosen if name in _free(resolved, arguments)]
+    for name in meant:
+        if name in _ENGINES:
+            raise GraphError(
+                f'Step "{step.name}" has {name}={getattr(options, name)!r}, and {resolved.__name__} has an argument of '
+                f"that name; say which is meant by building it: {resolved.__name__}({name}=...)."
+            )
+    kept = replace(options, said=options.said - set(meant), **{name: getattr(DEFAULTS, name) for name in meant})
+    return kept, {**arguments, **{name: getattr(options, name) for name in meant}}
+
+
+def _free(kind: type, arguments: dict[str, Any]) -> set[str]:
+    """The names of the constructor's arguments that nothing is given for."""
+    try:
+        signature = inspect.signature(kind)
+        named = {name: value for name, value in arguments.items() if name in signature.parameters}
+        given = signature.bind_partial(*arguments.get("*", ()), **named).arguments
+    except (TypeError, ValueError):
+        return set()  # what does not fit is told when the step is built
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name for name, one in signature.parameters.items() if one.kind in kinds and name not in given}
