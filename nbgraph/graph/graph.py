@@ -127,20 +127,22 @@ class Graph(Blueprint, Doors, Texts):
 
     def __copy__(self) -> Graph:
         """A graph of the same steps and arrows, which then goes its own way; what they name is shared."""
-        copied = Graph.assemble(
-            self.name, self.steps, self.edges, scope=self.scope, responder=self.responder,
-            max_iterations=self.max_iterations, error_stream=self.error_stream,
-        )  # fmt: skip
-        copied._last, copied.written, copied.redacted = self._last, self.written, set(self.redacted)
-        return copied
+        return _restored(*self._parts())
 
     def __deepcopy__(self, memo: Any) -> Graph:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it says; runs, views and observers stay where they are."""
-        spec = (self.name, self.steps, self.edges, self.scope, self.responder, self.max_iterations, self.error_stream)
-        return _restored, (*spec, self._last, self.written, self.redacted)
+        return _restored, self._parts()
+
+    def _parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What it is assembled of, and what is kept beside."""
+        made_of = {
+            "name": self.name, "steps": self.steps, "edges": self.edges, "scope": self.scope, "copy": self.copy,
+            "responder": self.responder, "max_iterations": self.max_iterations, "error_stream": self.error_stream,
+        }  # fmt: skip
+        return made_of, {"_last": self._last, "written": self.written, "redacted": set(self.redacted)}
 
     def check(self) -> list[str]:
         """All faults of the graph, one sentence each; an empty list for a sound graph."""
@@ -159,20 +161,7 @@ class Graph(Blueprint, Doors, Texts):
         super()._changed()
 
 
-def _restored(
-    name: str,
-    steps: Iterable[Step],
-    edges: Iterable[Edge],
-    scope: Scope,
-    responder: str | None,
-    max_iterations: int,
-    error_stream: Any,
-    last: str | None,
-    written: str,
-    redacted: set[str],
-) -> Graph:
-    graph = Graph.assemble(
-        name, steps, edges, scope=scope, responder=responder, max_iterations=max_iterations, error_stream=error_stream
-    )
-    graph._last, graph.written, graph.redacted = last, written, redacted
+def _restored(made_of: dict[str, Any], beside: dict[str, Any]) -> Graph:
+    graph = Graph.assemble(**made_of)
+    vars(graph).update(beside)
     return graph
