@@ -62,6 +62,7 @@ class Call:
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
     has_state: bool  # the object behind it has a `state` that it changes
     anew: Callable[[Clock], Call]  # the same step with a memory of its own, going by another clock
+    beside: Callable[[Any], Any] | None = None  # the synchronous function that `function` runs on a thread
 
     @property
     def remembers(self) -> bool:
@@ -126,7 +127,7 @@ def beside_loop(call: Call) -> Call:
     options = call.options
     if call.is_async or not (options.retries or options.timeout):
         return call
-    return replace(call, function=partial(loop.on_thread, call.function), is_async=True)
+    return replace(call, function=partial(loop.on_thread, call.function), is_async=True, beside=call.function)
 
 
 def _incoming(graph: Graph, name: str) -> int:

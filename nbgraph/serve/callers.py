@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.plan import Answers, Plan
+from nbgraph.engine.plan import Answers
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.serve.answer import Reply, error_of
@@ -20,6 +20,8 @@ from nbgraph.serve.outcome import ANSWER, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
 from nbgraph.serve.protocol import reply_to
 from nbgraph.serve.shelf import Shelf
+from nbgraph.serve.there import Back
+from nbgraph.serve.track import Track
 from nbgraph.streams import passage
 from nbgraph.streams.base import Broker, Inbox, Message
 from nbgraph.streams.passage import WHOLE, Passage, current
@@ -66,12 +68,13 @@ class _Asked:
 
 
 class Callers:
-    """Runs the first function's part of their events, and brings the answers; on nbgraph's loop thread."""
+    """Runs the first function's part of their events, and brings the answers; on the loop on which it is made."""
 
     def __init__(
-        self, plan: Plan, part: Part, broker: Broker, seconds: float, captures: Captures | None = None
+        self, track: Track, part: Part, broker: Broker, seconds: float, captures: Captures | None = None
     ) -> None:
-        self._plan, self._part, self._broker, self._seconds = plan, part, broker, seconds
+        self._track, self._part, self._broker, self._seconds = track, part, broker, seconds
+        self._way = Back(broker)
         self._captures = captures
         self._asked: dict[str, _Asked] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,7 +114,7 @@ class Callers:
             raise RemoteError("The broker is away, so that events can't be handed on; try again in a while.", 503)
         seconds = self._seconds if seconds is None else seconds
         way = Passage(
-            self._broker, pack, event.id, event.id, deadline=time.time() + seconds, is_kept=is_kept
+            self._way, pack, event.id, event.id, deadline=time.time() + seconds, is_kept=is_kept
         )  # fmt: skip
         asked = _Asked(asyncio.get_running_loop().create_future(), asyncio.current_task())
         if self._inbox is not None:
@@ -120,8 +123,8 @@ class Callers:
         current.set(way)
         try:
             async with asyncio.timeout(seconds):
-                plan = self._plan if self._captures is None else self._captures.plan(self._plan, event)
-                answers = await plan.aanswers(event)
+                plan = self._track.plan if self._captures is None else self._captures.plan(self._track.plan, event)
+                answers = await self._track.answers(event, plan)
                 if accepted is not None:
                     accepted()
                 return await self._answer(event, answers, asked, way)
@@ -151,14 +154,14 @@ class Callers:
     async def let_go(self, now: float | None, failed: Callable[[StepError], None]) -> None:
         """What steps of this function hold back goes on, also to the others; nobody waits for an answer."""
         id = Event(None).id
-        current.set(Passage(self._broker, pack, id, id, credit=0))
-        await let_go(self._plan, now, failed)
+        current.set(Passage(self._way, pack, id, id, credit=0))
+        await let_go(self._track, now, failed)
 
     async def _answer(self, event: Event, answers: Answers, asked: _Asked, way: Passage) -> Any:
         if self._part.confirms:
             return {"id": event.id}
         if self._inbox is None:
-            return self._plan.answer_of(event, answers)
+            return self._track.plan.answer_of(event, answers)
         if self._part.answers and answers:
             return answers[0]
         asked.late += answers.late

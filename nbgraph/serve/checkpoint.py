@@ -15,6 +15,7 @@ from nbgraph.engine.twin import twin
 from nbgraph.errors import NbgraphError
 from nbgraph.serve.pages import head_of
 from nbgraph.serve.shard import Bury, Shard
+from nbgraph.serve.track import Track
 from nbgraph.streams.base import Broker, Message, QueueSpec
 
 SWEEP = 2.0  # seconds between looks at the shards of others
@@ -50,11 +51,11 @@ class Checkpoint:
     """Finds the shard of a message, and lets go what is due. Only keyed queues: of others nobody has the next event."""
 
     def __init__(
-        self, plan: Plan, function: str, broker: Broker, reads: Mapping[str, QueueSpec], writes: list[QueueSpec]
+        self, track: Track, function: str, broker: Broker, reads: Mapping[str, QueueSpec], writes: list[QueueSpec]
     ) -> None:
-        self._plan, self._function, self._broker = plan, function, broker
+        self._track, self._plan, self._function, self._broker = track, track.plan, function, broker
         self._queues = {spec.name: spec for spec in writes}
-        self._groups = _groups(plan, {name: spec for name, spec in reads.items() if spec.is_keyed})
+        self._groups = _groups(track.plan, {name: spec for name, spec in reads.items() if spec.is_keyed})
         self._timers: dict[Shard, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._bury: Bury | None = None
@@ -94,7 +95,7 @@ class Checkpoint:
         if number not in group.shards:
             name = f"{self._function}/{group.name}/{number}"
             plan = twin(self._plan, clock)
-            group.shards[number] = Shard(plan, group.steps, self._broker, name, self._queues, clock)
+            group.shards[number] = Shard(self._track, plan, group.steps, self._broker, name, self._queues, clock)
         return group.shards[number]
 
     def _release(self, shard: Shard) -> None:

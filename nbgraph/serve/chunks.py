@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.plan import Plan
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.serve.track import Track
 from nbgraph.streams.wire import encode
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -28,20 +29,21 @@ def wanted(headers: MutableMapping[str, str]) -> str | None:
     return next((kind for kind in (EVENTS, LINES) if kind in accepted), None)
 
 
-async def send_all(plan: Plan, event: Event, kind: str, send: Send) -> StepError | None:
+async def send_all(track: Track, event: Event, kind: str, send: Send) -> StepError | None:
     """Send every answer; an error after the first answer is the last thing sent, as `{"error": ...}`.
 
     What fails before anything was answered rises, so that it gets a status of its own.
     """
-    answers = plan.answers(event)
-    answer = await loop.on_thread(next, answers, _END)
+    drawing = partial(next, track.plan.answers(event), _END)
+    draw = partial(loop.on_thread if track.plan.is_async else track.look, drawing)  # an async plan waits by itself
+    answer = await draw()
     headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     failed: StepError | None = None
     while answer is not _END:
         await _send(answer, kind, send)
         try:
-            answer = await loop.on_thread(next, answers, _END)
+            answer = await draw()
         except StepError as error:
             failed, answer = error, _END
             await _send({"error": str(error), "step": error.step}, kind, send)

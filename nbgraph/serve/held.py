@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from nbgraph.engine.call import Call
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import StepError
 from nbgraph.handler import Handler
+from nbgraph.serve.track import Track
 
 TICK = 0.2  # seconds between looks at what is due
 
@@ -17,7 +20,7 @@ def has_timers(plan: Plan) -> bool:
     return any(step.call.due is not None for step in plan.steps.values())
 
 
-async def let_go(plan: Plan, now: float | None, failed: Callable[[StepError], None]) -> None:
+async def let_go(track: Track, now: float | None, failed: Callable[[StepError], None]) -> None:
     """Let go what is due by now, or (None) all that is held; for each thing that fails, `failed` is told.
 
     >>> import asyncio
@@ -25,21 +28,22 @@ async def let_go(plan: Plan, now: float | None, failed: Callable[[StepError], No
     >>> graph = Graph("g")
     >>> _ = graph.to("Batch", max_events=9).to(print)
     >>> _ = graph.run("a")
-    >>> asyncio.run(let_go(graph.plan(), None, print))
+    >>> asyncio.run(let_go(Track(graph.plan()), None, print))
     ['a']
     """
-    for step, chunk in _held(plan, now):
-        try:
-            await plan.aresume(step, chunk)
-        except StepError as error:
-            failed(error)
+    plan = track.plan
+    for name in plan.holders if now is None else [name for name, step in plan.steps.items() if step.call.due]:
+        for chunk in await track.look(partial(_held, plan.steps[name].call, now)):
+            try:
+                await track.resume(plan, name, chunk)
+            except StepError as error:
+                failed(error)
 
 
-def _held(plan: Plan, now: float | None) -> Iterator[tuple[str, Any]]:
-    for name in plan.holders if now is None else plan.steps:
-        call = plan.steps[name].call
-        due = call.due() if call.due is not None and now is not None else None
-        if now is None and isinstance(call.target, Handler) and call.target.holding():
-            yield from ((name, chunk) for chunk in call.target.release())
-        elif now is not None and due is not None and due <= now and call.overdue is not None:
-            yield from ((name, chunk) for chunk in call.overdue())
+def _held(call: Call, now: float | None) -> list[Any]:
+    """What a step holds that is to go on."""
+    if now is None:
+        is_holding = isinstance(call.target, Handler) and call.target.holding()
+        return list(call.target.release()) if is_holding else []
+    due = call.due() if call.due is not None else None
+    return list(call.overdue()) if due is not None and due <= now and call.overdue is not None else []

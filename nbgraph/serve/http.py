@@ -46,7 +46,7 @@ class Gateway:
 
     def __init__(
         self, graph: Graph, metrics: Metrics, failures: Failures, keys: Keys, limits: Limits,
-        captures: Captures | None = None, spool: Spool | None = None,
+        captures: Captures | None = None, spool: Spool | None = None, threads: int = 1,
     ) -> None:  # fmt: skip
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
@@ -54,7 +54,7 @@ class Gateway:
         self._metrics, self._keys, self.limits = metrics, keys, limits
         self.tracing = Tracing(tracer())
         self.captures = captures or Captures(graph)
-        self.runner = Runner(graph, metrics.tally, failures, self.tracing, self.captures)
+        self.runner = Runner(graph, metrics.tally, failures, self.tracing, self.captures, threads)
         self.protocol = Protocol(self.runner.plan)
         self.requests = Requests()
         self._spool = spool or Spool(None)
@@ -128,7 +128,7 @@ class Gateway:
             body = await body_of(receive, headers, self.limits)
             given = headers.get("content-type") or None
             event = entering(body, scope["path"], scope["method"], headers, content_type=given)
-            await chunks.send_all(self.runner.plan, event, kind, send)
+            await chunks.send_all(self.runner.track, event, kind, send)
         except BodyError as error:
             return error_of(400, str(error))
         except StepError as error:

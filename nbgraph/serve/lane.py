@@ -1,63 +1,73 @@
-"""Lane: where the synchronous steps of a served graph run, one event at a time as in the notebook."""
+"""Lane: where the synchronous steps of a served graph run, as many at once as the function has threads for."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
 from asyncio import Future, events
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from nbgraph.serve.pace import Pace
+
 T = TypeVar("T")
-QUICK = 0.001  # seconds: on the loop, a call that takes less holds it up no longer than the hop to a thread costs it
-SLOW = 0.02  # seconds: a call that takes more belongs on the thread, wherever it was made
-PROBATION, LONGEST = 50, 10_000  # calls on the thread before the loop is tried; doubled each time it did not go well
-DOUBT, PATIENCE = 25, 100  # what a call that was not quick costs, and how much of that is borne
+
+
+class Late(BaseException):
+    """Nobody waits any more for what has now got its turn; no step may take it for an error of its own."""
 
 
 class Lane:
-    """Runs calls in their order: on a thread of its own, or right on the loop once they have proved quick.
+    """Turns, given in the order in which they were asked for, and the threads that calls run on.
 
-    A hop to a thread and back costs more than many a graph, while a slow call on the loop would keep health checks
-    waiting. So each call is timed. Calls begin on the thread, where the time says little (it has the interpreter's lock
-    to wait for), so anything short of slow lets the lane try the loop; there a call has to be quick.
+    A turn lasts as long as an event's steps follow each other without waiting, so that what a worker has in hand is
+    done one after the other as in the notebook, and the first one to come is the first one to be answered. Calls that
+    have proved quick run right on the loop (see `Pace`). Turns may be asked for from any loop.
 
     >>> async def demo():
-    ...     return await Lane().run(lambda: 6 * 7)
+    ...     return await Lane().run(lambda: 6 * 7, Pace())
     >>> asyncio.run(demo())
     42
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, threads: int = 1, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nbgraph-lane")
-        self._queued = 0
-        self._emptied = asyncio.Event()
-        self._trust, self._needed, self._doubt = 0, PROBATION, 0
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="nbgraph-lane")
+        self._lock = threading.Lock()
+        self._free = threads
+        self._waiting: deque[Future[None]] = deque()
 
     @property
-    def is_on_loop(self) -> bool:
-        """Whether the next call may run right here: those of late were quick, and none still runs on the thread."""
-        return self._trust >= self._needed and not self._queued
+    def is_free(self) -> bool:
+        """Whether a call may begin at once."""
+        return self._free > 0
 
-    async def run(self, call: Callable[[], T]) -> T:
-        """The call's result, from wherever its turn comes."""
-        while (
-            self._trust >= PROBATION and self._queued
-        ):  # let the thread run empty, or a busy lane would never leave it
-            await self._emptied.wait()
-        if self.is_on_loop:
-            return self.here(call)
-        self._queued += 1
-        self._emptied.clear()
+    async def run(self, call: Callable[[], T], pace: Pace, turn: Turn | None = None) -> T:
+        """The call's result, when its turn has come."""
+        turn = turn or Turn(self)
+        await turn.take()
+        try:
+            return await self.call(call, pace, turn)
+        finally:
+            turn.give()
+
+    async def call(self, call: Callable[[], T], pace: Pace, turn: Turn) -> T:
+        """The call's result; whoever calls has the turn, which lasts until the call ends, whatever becomes of him."""
+        if pace.is_quick:
+            return self.here(call, pace)
         context = contextvars.copy_context()  # the trace of the event, and whatever else belongs to it
-        future = asyncio.get_running_loop().run_in_executor(self._thread, context.run, self._on_thread, call)
-        future.add_done_callback(self._left)
-        return await future
+        future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._timed, call, pace)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            turn.outlast(future)
+            raise
 
-    def here(self, call: Callable[[], T]) -> T:
+    def here(self, call: Callable[[], T], pace: Pace) -> T:
         """The loop is hidden meanwhile, so that a step which calls `asyncio.run` works here as on a thread."""
         loop = asyncio.get_running_loop()
         events._set_running_loop(None)
@@ -66,28 +76,94 @@ class Lane:
             return call()
         finally:
             events._set_running_loop(loop)
-            self._judge(self._clock() - began)
+            pace.was_here(self._clock() - began)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _on_thread(self, call: Callable[[], T]) -> T:
+    async def enter(self) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            waiter: Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            with self._lock:
+                is_still_waiting = waiter in self._waiting
+                if is_still_waiting:
+                    self._waiting.remove(waiter)
+            if not is_still_waiting:  # the turn came in the same moment
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            waiter = self._waiting.popleft()
+        try:
+            waiter.get_loop().call_soon_threadsafe(_called, waiter)
+        except RuntimeError:  # whoever waited is gone with its loop
+            self.leave()
+
+    def _timed(self, call: Callable[[], T], pace: Pace) -> T:
         began = self._clock()
         try:
             return call()
         finally:
-            self._trust = self._trust + 1 if self._clock() - began < SLOW else 0
+            pace.was_on_thread(self._clock() - began)
 
-    def _judge(self, seconds: float) -> None:
-        """Stay on the loop, or go back to the thread for longer than the last time."""
-        if seconds < QUICK:
-            self._doubt = max(self._doubt - 1, 0)
+
+class Turn:
+    """One event's turns in a lane: taken before its first step, given up where it waits, taken again behind that.
+
+    `is_late` is asked when the first turn has come: whether it is of no use by now. `passed` is called when the first
+    turn is over, or not needed.
+    """
+
+    __slots__ = ("_is_held", "_lane", "_passed", "is_late")
+
+    def __init__(
+        self, lane: Lane, is_late: Callable[[], bool] | None = None, passed: Callable[[], object] | None = None
+    ) -> None:
+        self.is_late = is_late
+        self._lane, self._passed = lane, passed
+        self._is_held = False
+
+    async def take(self) -> None:
+        if self._is_held:
             return
-        self._doubt += DOUBT if seconds < SLOW else PATIENCE
-        if self._doubt >= PATIENCE:
-            self._trust, self._needed, self._doubt = 0, min(self._needed * 2, LONGEST), 0
+        await self._lane.enter()
+        self._is_held = True
+        is_late, self.is_late = self.is_late, None
+        if is_late is not None and is_late():
+            self.give()
+            raise Late
 
-    def _left(self, _: Future[T]) -> None:
-        self._queued -= 1
-        if not self._queued:
-            self._emptied.set()
+    def give(self) -> None:
+        passed, self._passed = self._passed, None
+        if self._is_held:
+            self._is_held = False
+            self._lane.leave()
+        if passed is not None:
+            passed()
+
+    def outlast(self, call: Future[T]) -> None:
+        """Whoever had the turn has gone, but what was begun in it still runs."""
+        if self._is_held:
+            self._is_held = False
+            call.add_done_callback(self._ended)
+
+    def _ended(self, call: Future[T]) -> None:
+        self._lane.leave()
+        if not call.cancelled():
+            call.exception()  # nobody is there to be told
+
+
+def _called(waiter: Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

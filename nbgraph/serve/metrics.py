@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
@@ -9,7 +10,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Pr
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from nbgraph.engine import loop
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.tally import Seconds, Tally
 from nbgraph.streams.base import Load
@@ -89,7 +89,7 @@ class _Queues(Collector):
 
     def _loads(self) -> dict[str, Load]:
         """Nothing where the broker is away: the rest is told all the same."""
-        reading = loop.submit(self._pipeline.loads())
+        reading = asyncio.run_coroutine_threadsafe(self._pipeline.loads(), self._pipeline.home)
         try:
             return reading.result(PATIENCE)
         except Exception:

@@ -18,29 +18,37 @@ from nbgraph.serve.callers import Callers
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.checkpoint import Checkpoint
 from nbgraph.serve.failures import frames_of
+from nbgraph.serve.lane import Late, Turn
 from nbgraph.serve.outcome import ANSWER, DONE, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
 from nbgraph.serve.suspects import ALONE, TOGETHER, Suspects
 from nbgraph.serve.tally import Seen, record
+from nbgraph.serve.there import Back
 from nbgraph.serve.tracing import Tracing
+from nbgraph.serve.track import Track
 from nbgraph.steps.border import QueueReader, QueueWriter, event_of
 from nbgraph.streams.base import Broker, Delivery, Load, Message, QueueSpec
 from nbgraph.streams.passage import Passage, current
 from nbgraph.streams.wire import UNFIT, pack, pack_answer, pack_or_show, unpack
 
 ENDS_WORKERS = f"it was delivered {TOGETHER + ALONE} times and never finished: it may end its worker"
+TOO_LATE = {"error": "The event's deadline passed while it waited."}, 504
 AGAIN = 1.0  # seconds until what could not be finished comes again
 GIVING_BACK = 2.0  # seconds in which what was fetched and not begun is given back
-IN_FLIGHT = 64  # events of unkeyed queues that are worked on at once
+IN_FLIGHT = 64  # events that are worked on at once, those that wait for something included
 log = logging.getLogger("nbgraph.serve")
 
 
 class Pipeline:
-    """Everything of it runs on nbgraph's loop thread, where the steps run too."""
+    """All of it runs on the loop on which it is made, which no step holds up.
+
+    An event is taken from its queue when the ones before it have left the lane, or wait for something: what a worker
+    can't begin with is left to others. What comes of it is told as soon as its steps are done.
+    """
 
     def __init__(
         self,
-        plan: Plan,
+        track: Track,
         part: Part,
         broker: Broker,
         *,
@@ -48,15 +56,16 @@ class Pipeline:
         captures: Captures | None = None,
         seconds: float = 60.0,
     ) -> None:
-        self._plan = plan
+        self.home = asyncio.get_running_loop()
+        self._track, self._plan = track, track.plan
         self._tracing, self._captures = tracing or Tracing(None), captures
-        self._part, self._broker = part, broker
-        self.callers = Callers(plan, part, broker, seconds, captures)
+        self._part, self._broker, self._way = part, broker, Back(broker)
+        self.callers = Callers(track, part, broker, seconds, captures)
         self._readers: list[asyncio.Task[None]] = []
         self._working: set[asyncio.Task[None]] = set()
-        self._gate = asyncio.Semaphore(IN_FLIGHT)
+        self._room, self._gate = asyncio.Semaphore(IN_FLIGHT), asyncio.Semaphore(track.threads)
         self._suspects = Suspects(broker)
-        self._checkpoint = Checkpoint(plan, part.function, broker, self.specs, self._written())
+        self._checkpoint = Checkpoint(track, part.function, broker, self.specs, self._written())
         self.counts = {"processed": 0, "failed": 0, "redelivered": 0, "dead": 0}
 
     async def open(self) -> None:
@@ -105,7 +114,8 @@ class Pipeline:
         async with contextlib.aclosing(self._broker.read(spec, keeps_leases=True)) as deliveries:
             async for delivery in deliveries:
                 await self._room_for(delivery)
-                task = loop.background(self._work(name, delivery))
+                turn = Turn(self._track.lane, passed=self._passed)
+                task = loop.background(self._work(name, delivery, turn))
                 self._working.add(task)
                 task.add_done_callback(self._worked)
 
@@ -113,21 +123,36 @@ class Pipeline:
         """Wait for a turn; a worker that drains meanwhile gives the message back at once, not when its lease ends."""
         try:
             await self._gate.acquire()
+            try:
+                await self._room.acquire()
+            except asyncio.CancelledError:
+                self._gate.release()
+                raise
         except asyncio.CancelledError:
             await delivery.nack()
             raise
 
+    def _passed(self) -> None:
+        """An event has left the lane, or waits: the next one may begin. Its steps may be on another loop."""
+        if asyncio.get_running_loop() is self.home:
+            self._gate.release()
+        else:
+            self.home.call_soon_threadsafe(self._gate.release)
+
     def _worked(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
-        self._gate.release()
+        self._room.release()
         if not task.cancelled() and task.exception() is not None:
             log.error("A delivery was not finished and will come again", exc_info=task.exception())
 
-    async def _work(self, name: str, delivery: Delivery) -> None:
+    async def _work(self, name: str, delivery: Delivery, turn: Turn) -> None:
         """Do what a message asks for; it is acknowledged when all of that is done, else it comes again."""
         try:
-            with self._tracing.taking(name, delivery.message.headers):
-                outcome = await self._outcome(name, delivery)
+            try:
+                with self._tracing.taking(name, delivery.message.headers):
+                    outcome = await self._outcome(name, delivery, turn)
+            finally:
+                turn.give()
             if outcome is None:  # another worker has it
                 await delivery.nack(AGAIN)
                 return
@@ -138,31 +163,37 @@ class Pipeline:
                 await delivery.nack(AGAIN)
             raise
 
-    async def _outcome(self, name: str, delivery: Delivery) -> Outcome | None:
+    async def _outcome(self, name: str, delivery: Delivery, turn: Turn) -> Outcome | None:
         self.counts["redelivered"] += delivery.attempt > 1
         shard = self._checkpoint.shard(name, delivery.message)
         if shard is None:
-            return await self._made(name, delivery, self._plan)
+            return await self._made(name, delivery, turn, self._plan)
         refuse = partial(self._refused, name, delivery)
-        outcome = await shard.process(name, delivery, partial(self._made, name, delivery), refuse)
+        outcome = await shard.process(name, delivery, partial(self._made, name, delivery, turn), refuse)
         self._checkpoint.used(shard)
         return outcome
 
     async def _made(
-        self, name: str, delivery: Delivery, plan: Plan, outbox: list[tuple[QueueSpec, Message]] | None = None
+        self,
+        name: str,
+        delivery: Delivery,
+        turn: Turn,
+        plan: Plan,
+        outbox: list[tuple[QueueSpec, Message]] | None = None,
     ) -> Outcome:
         """What comes of a message; with an outbox, what it sends on is laid there."""
-        passage = Passage.of_message(self._broker, pack, delivery.message)
+        passage = Passage.of_message(self._way, pack, delivery.message)
         passage.outbox = outbox
         if passage.is_expired:
-            outcome = self._told(FAILED, {"error": "The event's deadline passed while it waited."}, 504)
+            outcome = self._told(FAILED, *TOO_LATE)
         else:
-            run = partial(self._run, name, passage, delivery.message, plan)
+            turn.is_late = partial(getattr, passage, "is_expired")
+            run = partial(self._run, name, passage, delivery.message, turn, plan)
             tried = await self._suspects.tried(delivery, run)
             outcome = await self._bury(delivery.message, name, ENDS_WORKERS) if tried is None else tried
         return outcome.giving_back(passage.credit)
 
-    async def _run(self, name: str, passage: Passage, message: Message, plan: Plan) -> Outcome:
+    async def _run(self, name: str, passage: Passage, message: Message, turn: Turn, plan: Plan) -> Outcome:
         try:
             body = unpack(message.body)
         except Exception as error:  # whoever wrote it: it can't be read, and it comes to the same each time
@@ -173,7 +204,9 @@ class Pipeline:
         record.set(seen)
         try:
             plan = plan if self._captures is None else self._captures.plan(plan, event)
-            answers = await plan.aresume(name, event)
+            answers = await self._track.resume(plan, name, event, turn)
+        except Late:
+            return self._told(FAILED, *TOO_LATE)
         except StepError as error:
             if isinstance(error.__cause__, RequestError):  # the caller's own mistake, not an event to be mended
                 return self._told(FAILED, {"error": str(error.__cause__)}, error.__cause__.status)
@@ -197,7 +230,7 @@ class Pipeline:
 
     async def _refused(self, name: str, delivery: Delivery, error: Exception) -> Outcome:
         """What the message came to can't be remembered: it is put aside, and the state stays as it was."""
-        passage = Passage.of_message(self._broker, pack, delivery.message)
+        passage = Passage.of_message(self._way, pack, delivery.message)
         log.error("%s", error, extra={"event": delivery.message.id})
         return (await self._bury(delivery.message, name, str(error))).giving_back(passage.credit)
 

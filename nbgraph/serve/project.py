@@ -14,11 +14,11 @@ from nbgraph.serve.part import Part
 GRAPH, HANDLERS, FUNCTION = "graph.yaml", "handlers", "function.json"
 
 
-def load_part(folder: Path) -> Part | None:
-    """What the folder's function is in a graph of several; None where the graph is one function."""
+def load_part(folder: Path) -> Part:
+    """What the folder's function is in its graph, and how it runs."""
     path = folder / FUNCTION
     if not path.is_file():
-        return None
+        return Part()
     told = json.loads(path.read_text(encoding="utf-8"))
     return Part(**{**told, "reads": tuple(told["reads"])})
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from nbgraph.serve.answer import JSON, Reply, error_of
 from nbgraph.serve.limits import RefusedError
 from nbgraph.serve.shelf import KEPT_SECONDS, Known, Shelf
-from nbgraph.serve.there import there
 from nbgraph.streams.wire import encode
 
 PATH = "/requests/"
@@ -71,7 +70,7 @@ class Requests:
         if self.shelf is None:
             return
         try:
-            found = await there(self.shelf.claim(asked.id, asked.mark))
+            found = await self.shelf.claim(asked.id, asked.mark)
         except Exception as error:
             self._asked.pop(asked.id, None)
             log.warning("A request could not be kept: %s", error, extra={"event": asked.id})
@@ -92,7 +91,7 @@ class Requests:
         self._bytes += len(reply.body)
         if self.shelf is not None:
             try:
-                await there(self.shelf.settle(asked.id, reply))
+                await self.shelf.settle(asked.id, reply)
             except Exception as error:
                 log.warning("A reply is kept by this gateway only: %s", error, extra={"event": asked.id})
 
@@ -101,7 +100,7 @@ class Requests:
         pause = PAUSE
         while self.shelf is not None and not asked.replied.done():
             with contextlib.suppress(Exception):  # the broker is away: looked at again in a while
-                found = await there(self.shelf.find(asked.id))
+                found = await self.shelf.find(asked.id)
                 if found is not None:
                     self._learn(asked, found)
             await asyncio.sleep(pause)
@@ -113,7 +112,7 @@ class Requests:
         reply = asked.replied.result() if asked is not None and asked.replied.done() else None
         if reply is None and self.shelf is not None:
             try:
-                found = await there(self.shelf.find(id))
+                found = await self.shelf.find(id)
             except Exception as error:
                 log.warning("A request could not be looked up: %s", error, extra={"event": id})
                 return error_of(503, AWAY)

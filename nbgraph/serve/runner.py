@@ -9,40 +9,41 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.serve.callers import Callers
+from nbgraph.serve.callers import Callers, RemoteError
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.held import TICK, has_timers, let_go
-from nbgraph.serve.lane import Lane
+from nbgraph.serve.lane import Late, Turn
 from nbgraph.serve.tally import Seen, Tally, record
-from nbgraph.serve.there import there
 from nbgraph.serve.tracing import Tracing
+from nbgraph.serve.track import Track, bare
 from nbgraph.streams.wire import encode
 
 log = logging.getLogger("nbgraph.serve")
 
 
 class Runner:
-    """Runs the events of one graph: async ones together, sync ones in their lane."""
+    """Runs the events of one graph: async steps together, sync ones in their lane."""
 
-    def __init__(self, graph: Graph, tally: Tally, failures: Failures, tracing: Tracing, captures: Captures) -> None:
+    def __init__(
+        self, graph: Graph, tally: Tally, failures: Failures, tracing: Tracing, captures: Captures, threads: int = 1
+    ) -> None:
         self._tally, self._failures, self._captures = tally, failures, captures
         self._early: EarlyAnswers | None = None
         if graph.responder is not None and goes_on_after_answer(graph):
             self._early = EarlyAnswers(graph.responder)
             graph.observers.append(self._early)
-        self.plan: Plan = tally.watching(tracing.watching(graph.plan()))
-        self._lane = Lane()
+        self.track = Track(tally.watching(tracing.watching(bare(graph.plan()))), threads)
+        self.plan: Plan = self.track.plan
         self._callers: Callers | None = None
 
     def join(self, callers: Callers) -> None:
-        """From now on an event's answer may come from another function: callers bring it, on nbgraph's loop."""
+        """From now on an event's answer may come from another function: callers bring it."""
         self._callers = callers
 
     @property
@@ -68,11 +69,11 @@ class Runner:
     @property
     def is_quick(self) -> bool:
         """Whether the next event may run here and now, without keeping anyone waiting."""
-        return self._callers is None and not self.plan.is_async and self._lane.is_on_loop
+        return self._callers is None and self.track.is_quick
 
     def here(self, event: Event, body: bytes) -> Any:
         """The event's answer, at once."""
-        return self._lane.here(partial(self._answer, event, body))
+        return self.track.here(partial(self._answer, event, body))
 
     def begin(
         self,
@@ -83,15 +84,16 @@ class Runner:
         accepted: Callable[[], object] | None = None,
         is_kept: bool = False,
     ) -> tuple[asyncio.Future[Any], set[asyncio.Future[Any]]]:
-        """The run of an event, and what may answer before its end; see `Callers.ask`."""
+        """The run of an event, and what may answer before its end; see `Callers.ask`.
+
+        What has not begun after so many seconds does not begin.
+        """
         early = {self._early.of(event)} if self._early is not None else set()
         if self._callers is not None:
-            way = self._watched(event, body, self._asked(event, seconds, accepted, is_kept))
-        elif self.plan.is_async:
-            way = self._watched(event, body, self._captures.plan(self.plan, event).arun(event))
+            way = self._callers.ask(event, seconds, accepted=accepted, is_kept=is_kept)
         else:
-            way = self._lane.run(partial(self._answer, event, body))
-        run = asyncio.ensure_future(way)
+            way = self._alone(event, seconds)
+        run = asyncio.ensure_future(self._watched(event, body, way))
         run.add_done_callback(_noticed)
         return run, early
 
@@ -107,11 +109,9 @@ class Runner:
     async def let_go(self, now: float | None = None) -> None:
         """Let go what steps hold back and is due by now; without a time all of it, since the worker stops."""
         if self._callers is not None:
-            await there(self._callers.let_go(now, self._lost))
-        elif self.plan.is_async:
-            await there(let_go(self.plan, now, self._lost))
+            await self._callers.let_go(now, self._lost)
         else:
-            await self._lane.run(lambda: loop.without_waiting(let_go(self.plan, now, self._lost)))
+            await let_go(self.track, now, self._lost)
 
     def failed(self, event: Event, body: bytes, seen: list[Seen], error: StepError) -> None:
         """The traceback goes to the log, the event to the failures; a request that was wrong is neither's business."""
@@ -122,7 +122,7 @@ class Runner:
         log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": event.id, "step": error.step})
 
     def close(self) -> None:
-        self._lane.close()
+        self.track.close()
 
     def _lost(self, error: StepError) -> None:
         """What a step let go came to an error, and nobody waits for it."""
@@ -137,13 +137,13 @@ class Runner:
             self.failed(event, body, seen, error)
             raise
 
-    def _asked(
-        self, event: Event, seconds: float | None, accepted: Callable[[], object] | None, is_kept: bool
-    ) -> Coroutine[Any, Any, Any]:
-        assert self._callers is not None
-        home = asyncio.get_running_loop()
-        tell = partial(home.call_soon_threadsafe, accepted) if accepted is not None else None
-        return there(self._callers.ask(event, seconds, accepted=tell, is_kept=is_kept))
+    async def _alone(self, event: Event, seconds: float | None) -> Any:
+        deadline = time.monotonic() + seconds if seconds is not None else None
+        turn = Turn(self.track.lane, lambda: deadline is not None and time.monotonic() > deadline)
+        try:
+            return await self.track.answer(event, self._captures.plan(self.plan, event), turn)
+        except Late:
+            raise RemoteError(f"No answer within {seconds:g} seconds.", 504) from None
 
     async def _watched(self, event: Event, body: bytes, way: Coroutine[Any, Any, Any]) -> Any:
         seen: list[Seen] = []

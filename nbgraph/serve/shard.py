@@ -18,6 +18,8 @@ from nbgraph.errors import StepError
 from nbgraph.serve.memory import Memory, Path, StateError
 from nbgraph.serve.outcome import Outcome, Sent, plain_of, sent_of
 from nbgraph.serve.pages import Pages, sizes
+from nbgraph.serve.there import Back
+from nbgraph.serve.track import Track
 from nbgraph.streams.base import Broker, Delivery, QueueSpec, StaleError, TooLargeError
 from nbgraph.streams.freeze import UnfitError, freeze, thaw
 from nbgraph.streams.passage import Passage, current
@@ -34,6 +36,7 @@ class Shard:
 
     def __init__(
         self,
+        track: Track,
         plan: Plan,
         steps: Collection[str],
         broker: Broker,
@@ -41,18 +44,15 @@ class Shard:
         queues: Mapping[str, QueueSpec],
         clock: Clock,
     ) -> None:
-        self._plan, self._broker, self._queues, self._clock = plan, broker, queues, clock
+        self._track, self._plan, self._queues, self._clock = track, plan, queues, clock
+        self._broker, self._way = broker, Back(broker)
+        self.due: float | None = None  # as it was after the last event
         self._memories = {step: Memory(step, plan.steps[step].call.target) for step in steps}
         self._pages = Pages(broker, name)
         self._lock = asyncio.Lock()
         self._is_current = False
         self._turns: dict[str, int | None] = {}  # the last delivery of each queue that was done here
         self._doubted: set[str] = set()
-
-    @property
-    def due(self) -> float | None:
-        times = (self._plan.steps[step].due() for step in self._memories)
-        return min((time for time in times if time is not None), default=None)
 
     async def process(self, reader: str, delivery: Delivery, run: Run, refuse: Refuse) -> Outcome | None:
         """What the message came to, now or before; None where another worker has it by now."""
@@ -68,6 +68,7 @@ class Shard:
                 raise
             if outcome is not None:
                 await self._send(outcome.sent)
+            self.due = self._next()
             return outcome
 
     async def release(self, bury: Bury) -> None:
@@ -75,13 +76,19 @@ class Shard:
         async with self._lock:
             try:
                 await self._bring("", None)
-                if self.due is not None and self.due <= self._clock():
+                due = self._next()
+                if due is not None and due <= self._clock():
                     await self._let_go(bury)
+                self.due = self._next()
             except StaleError:
                 self._is_current = False
             except BaseException:
                 self._is_current = False
                 raise
+
+    def _next(self) -> float | None:
+        times = (self._plan.steps[step].due() for step in self._memories)
+        return min((time for time in times if time is not None), default=None)
 
     async def _bring(self, reader: str, turn: int | None) -> None:
         """Bring the state up to date; nothing to do where the last delivery of the shard was ours, and well done."""
@@ -143,10 +150,10 @@ class Shard:
     async def _let_go(self, bury: Bury) -> None:
         id, sent = f"{self._pages.name}@{self._pages.revision}", list[Sent]()
         for number, (step, chunk) in enumerate(self._overdue()):
-            passage = Passage(self._broker, pack, f"{id}.{number}", f"{id}.{number}", outbox=sent, credit=0)
+            passage = Passage(self._way, pack, f"{id}.{number}", f"{id}.{number}", outbox=sent, credit=0)
             current.set(passage)
             try:
-                await self._plan.aresume(step, chunk)
+                await self._track.resume(self._plan, step, chunk)
             except StepError as error:
                 await bury(passage.message, error)
         await self._write({**self._pages.head, "released": plain_of(tuple(sent))})
@@ -177,7 +184,7 @@ class Shard:
                 packed = freeze(path)
                 if self._pages.values.get(packed) != page:
                     changes[packed] = page
-        await self._pages.write(changes, {**head, "due": self.due})
+        await self._pages.write(changes, {**head, "due": self._next()})
 
     async def _send(self, sent: tuple[Sent, ...]) -> None:
         for queue, message in sent:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import uvicorn
 
-from nbgraph.engine import loop
 from nbgraph.errors import NbgraphError
 from nbgraph.serve import tracing
 from nbgraph.serve.captures import Captures
@@ -29,12 +28,12 @@ from nbgraph.serve.inspection import inspected
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.limits import Limits
 from nbgraph.serve.metrics import Metrics
+from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
 from nbgraph.serve.shelf import Shelf
 from nbgraph.serve.spool import Spool
 from nbgraph.serve.tether import Tether
-from nbgraph.serve.there import there
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -81,26 +80,23 @@ def run(settings: Settings) -> None:
     tracing.set_up(graph.name)
     keys, captures = Keys.of_file(settings.key_file), Captures.of_project(settings.project, graph)
     spool = Spool(_part(settings, "accepted"), is_safe=settings.is_data_safe)
-    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool)
+    part = load_part(settings.project)
+    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
     if settings.data is not None:
         gateway.requests.shelf = Shelf(FileStates(settings.data / "requests"))
-    pipeline = _joined(gateway, metrics, settings)
     watched = inspected(settings.metrics_host, settings.metrics_port, metrics, failures, gateway.captures)
     with watched as metrics_port:
-        asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, pipeline, tether))
+        asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, part, tether))
     gateway.close()
-    if pipeline is not None:
-        loop.submit(pipeline.close(1)).result()
 
 
 def _part(settings: Settings, name: str) -> Path | None:
     return settings.data / name if settings.data is not None else None
 
 
-def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline | None:
+async def _joined(gateway: Gateway, metrics: Metrics, settings: Settings, part: Part) -> Pipeline | None:
     """The way to the other functions of the graph, open; None where there are none."""
-    part = load_part(settings.project)
-    if part is None:
+    if not part.is_joined:
         return None
     if settings.broker is None:
         raise NbgraphError(
@@ -109,16 +105,16 @@ def _joined(gateway: Gateway, metrics: Metrics, settings: Settings) -> Pipeline 
     from nbgraph.streams.nats import NatsBroker  # in the images of several functions only
 
     token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
-    broker = loop.submit(NatsBroker.connect(settings.broker, token=token)).result()
+    broker = await NatsBroker.connect(settings.broker, token=token)
     pipeline = Pipeline(
-        gateway.runner.plan,
+        gateway.runner.track,
         part,
         broker,
         tracing=gateway.tracing,
         captures=gateway.captures,
         seconds=settings.limits.seconds,
     )
-    loop.submit(pipeline.open()).result()
+    await pipeline.open()
     if part.asks or part.confirms:
         gateway.join(pipeline.callers, models=part.models)
     metrics.join(pipeline)
@@ -131,9 +127,10 @@ async def _serve(
     metrics: Metrics,
     settings: Settings,
     metrics_port: int,
-    pipeline: Pipeline | None,
+    part: Part,
     tether: Tether | None,
 ) -> None:
+    pipeline = await _joined(gateway, metrics, settings, part)
     farewell = Farewell(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
     server = _Server(_configuration(farewell if has_heir else gateway))
@@ -159,10 +156,12 @@ async def _serve(
     if pipeline is None or not pipeline.specs:  # behind a queue what is held stays with the broker
         await gateway.runner.let_go()
     if pipeline is not None:
-        await there(pipeline.drain(settings.grace_seconds))
+        await pipeline.drain(settings.grace_seconds)
     server.should_exit = True
     await serving
     stopping.cancel()
+    if pipeline is not None:
+        await pipeline.close(1)
     log.info("stopped")
 
 

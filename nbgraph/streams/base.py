@@ -142,7 +142,17 @@ class States(Protocol):
         """The state of that name and lifetime, and its revision; None and 0 where there is none."""
 
 
-class Broker(States, Protocol):
+class Publishing(Protocol):
+    """Takes messages for queues."""
+
+    async def publish(self, queue: QueueSpec, message: Message) -> None:
+        """Returns once the message is kept; waits while the queue is full; a known id is taken as done.
+
+        `HeavyError` where the broker does not take as many bytes.
+        """
+
+
+class Broker(States, Publishing, Protocol):
     """Keeps queues, dead letters and small states; carries replies."""
 
     @property
@@ -151,12 +161,6 @@ class Broker(States, Protocol):
 
     async def declare(self, queue: QueueSpec) -> None:
         """Make the queue, or leave it as it is when it is there."""
-
-    async def publish(self, queue: QueueSpec, message: Message) -> None:
-        """Returns once the message is kept; waits while the queue is full; a known id is taken as done.
-
-        `HeavyError` where the broker does not take as many bytes.
-        """
 
     async def remove(self, queue: QueueSpec) -> None:
         """Drop the queue with all that it holds; nothing happens where it is not there."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -24,6 +25,7 @@ from nbgraph.streams.nats_names import consumer_name
 DEDUPE = "Nats-Msg-Id"
 TOLD = "Nbgraph"  # the header with all of ours, since each header costs as much as a small message
 EXPIRES = 5.0  # seconds until the server ends a request for messages
+BRISK = 0.02  # seconds: who comes back for the next message as soon gets more of them ahead
 PAUSE = 0.1  # seconds before a request that was refused is made again
 ACK, NACK, PROGRESS = b"+ACK", b"-NAK", b"+WPI"
 _encoder = msgspec.json.Encoder()
@@ -83,14 +85,19 @@ class Reader:
         self._ready: asyncio.Queue[NatsDelivery] = asyncio.Queue()
         self._left = [0] * queue.shards  # messages that were asked for and have not come
         self._asked = [0.0] * queue.shards
-        self._batch = 8 if queue.is_keyed else UNSHARDED // 2
+        self._most = 8 if queue.is_keyed else UNSHARDED // 2
+        self._ahead = 1  # messages to have in hand for the one who reads, as few as he is slow
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
         subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._heard)
         asking = asyncio.create_task(self._ask_again())
         try:
             while True:
-                yield await self._ready.get()
+                delivery = await self._ready.get()
+                began = time.monotonic()
+                yield delivery
+                is_brisk = time.monotonic() - began < BRISK
+                self._ahead = min(self._ahead * 2, self._most) if is_brisk else max(self._ahead // 2, 1)
                 await self._ask_more()
         finally:
             asking.cancel()
@@ -110,17 +117,17 @@ class Reader:
             await asyncio.sleep(1)
 
     async def _ask_more(self) -> None:
-        if self._ready.qsize() > UNSHARDED // 2:
+        if self._ready.qsize() >= self._ahead:
             return
         for shard, left in enumerate(self._left):
             if left <= 0:
                 await self._ask(shard)
 
     async def _ask(self, shard: int) -> None:
-        self._left[shard] = self._batch
+        self._left[shard] = self._ahead
         self._asked[shard] = asyncio.get_running_loop().time()
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer_name(shard)}"
-        wanted = b'{"batch": %d, "expires": %d}' % (self._batch, EXPIRES * 1e9)
+        wanted = b'{"batch": %d, "expires": %d}' % (self._ahead, EXPIRES * 1e9)
         with contextlib.suppress(nats.errors.Error):  # the server is away: asked again in a while
             await self._client.publish(subject, wanted, f"{self._inbox}.{shard}")
 

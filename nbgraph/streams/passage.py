@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from nbgraph.errors import NbgraphError
 from nbgraph.streams import traceparent
-from nbgraph.streams.base import Broker, Message, QueueSpec
+from nbgraph.streams.base import Message, Publishing, QueueSpec
 
 WHOLE = 1 << 200  # can be halved two hundred times: more branches in a row than any event takes
 FARTHEST = 1000  # queues that one event may pass, so that a cycle over functions ends
@@ -38,7 +38,7 @@ class Passage:
     whoever must keep something else first.
     """
 
-    broker: Broker
+    broker: Publishing
     pack: Callable[[Any], bytes]
     root: str
     message: str
@@ -52,7 +52,7 @@ class Passage:
     is_kept: bool = False  # whoever answers keeps the answer as well, for a caller who comes back for it
 
     @classmethod
-    def of_message(cls, broker: Broker, pack: Callable[[Any], bytes], message: Message) -> Self:
+    def of_message(cls, broker: Publishing, pack: Callable[[Any], bytes], message: Message) -> Self:
         """The passage that a message's headers tell of."""
         headers = message.headers
         deadline = headers.get(DEADLINE)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +13,7 @@ import uvicorn
 
 from nbgraph import Graph
 from nbgraph.deploy.split import split
-from nbgraph.engine import loop
+from nbgraph.engine.loop import LoopThread
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.keys import Keys
@@ -22,49 +21,68 @@ from nbgraph.serve.limits import Limits
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.spool import Spool
+from nbgraph.serve.track import Track
 from nbgraph.streams.base import Broker
 
 Connect = Callable[[], Coroutine[Any, Any, Broker]]
 
 
 @contextmanager
-def served(graph: Graph, connect: Connect | None = None, limits: Limits | None = None) -> Iterator[httpx.Client]:
+def served(
+    graph: Graph,
+    connect: Connect | None = None,
+    limits: Limits | None = None,
+    threads: Mapping[str, int] | None = None,
+    folder: Path | None = None,
+) -> Iterator[httpx.Client]:
     """A client of the graph; `connect` where it has several functions."""
+    home = LoopThread("served")
     functions = split(graph)
-    gateway = gateway_of(functions[0].graph, limits)
+    counts = threads or {}
+    gateway = gateway_of(functions[0].graph, limits, counts.get(functions[0].name, 1), folder)
     pipelines: list[Pipeline] = []
-    if connect is not None:
-        parts = [Part(f.name, f.reads, f.answers, f.asks, f.confirms) for f in functions]
-        plans = [gateway.runner.plan, *(gateway.tracing.watching(function.graph.plan()) for function in functions[1:])]
-        for plan, part in zip(plans, parts, strict=True):
-            broker = loop.submit(connect()).result(30)
-            pipelines.append(Pipeline(plan, part, broker, tracing=gateway.tracing, seconds=gateway.limits.seconds))
-            loop.submit(pipelines[-1].open()).result(30)
+
+    async def joined(connect: Connect) -> None:
+        for function in functions:
+            part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
+            plan = gateway.tracing.watching(function.graph.plan())
+            track = gateway.runner.track if not pipelines else Track(plan, counts.get(function.name, 1))
+            seconds = gateway.limits.seconds
+            pipelines.append(Pipeline(track, part, await connect(), tracing=gateway.tracing, seconds=seconds))
+            await pipelines[-1].open()
         gateway.join(pipelines[0].callers)
+
+    async def closed() -> None:
+        for pipeline in pipelines:
+            await pipeline.close(1)
+
     try:
-        with listening(gateway) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        if connect is not None:
+            home.submit(joined(connect)).result(30)
+        with listening(gateway, home) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             yield client
     finally:
         gateway.close()
-        for pipeline in pipelines:
-            loop.submit(pipeline.close(1)).result(30)  # a connection can't be closed from another loop
+        home.submit(closed()).result(30)
+        home.stop()
 
 
-def gateway_of(graph: Graph, limits: Limits | None = None) -> Gateway:
+def gateway_of(graph: Graph, limits: Limits | None = None, threads: int = 1, folder: Path | None = None) -> Gateway:
     metrics = Metrics(graph.name, [step.name for step in graph.steps])
-    return Gateway(graph, metrics, Failures(), Keys([]), limits or Limits())
+    spool = Spool(folder)
+    return Gateway(graph, metrics, Failures(), Keys([]), limits or Limits(), spool=spool, threads=threads)
 
 
 @contextmanager
-def listening(gateway: Gateway) -> Iterator[str]:
-    """The URL of the gateway behind uvicorn, on a thread of its own."""
+def listening(gateway: Gateway, home: LoopThread) -> Iterator[str]:
+    """The URL of the gateway behind uvicorn, on that loop."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(gateway, lifespan="off", log_config=None, ws="none"))
-    thread = threading.Thread(target=asyncio.run, args=(server.serve([listener]),), daemon=True)
-    thread.start()
+    serving = home.submit(server.serve([listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        serving.result(10)
         listener.close()

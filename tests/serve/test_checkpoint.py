@@ -12,6 +12,7 @@ from nbgraph.engine import loop
 from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.track import Track
 from nbgraph.steps import AggregateByKey, FieldAggregator, Queue, SlidingWindows
 from nbgraph.streams.nats import NatsBroker
 
@@ -38,7 +39,7 @@ class Fleet:
     async def more(self, name, broker=None):
         function = self.functions[name]
         part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
-        worker = Pipeline(function.graph.plan(), part, broker or await self.connect(), seconds=20)
+        worker = Pipeline(Track(function.graph.plan()), part, broker or await self.connect(), seconds=20)
         self.workers[name].append(worker)
         await worker.open()
 

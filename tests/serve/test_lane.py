@@ -1,12 +1,16 @@
-"""Where synchronous steps run."""
+"""Where synchronous steps run, how many at once, in which order."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterable
 
-from nbgraph.serve.lane import Lane
+import pytest
+
+from nbgraph.serve.lane import Lane, Late, Turn
+from nbgraph.serve.pace import Pace
 
 
 class Clock:
@@ -19,25 +23,17 @@ class Clock:
         return self.now
 
 
-def places(seconds: Iterable[float]) -> list[bool]:
-    """Whether the lane wanted each call on the loop, when the calls take that long."""
+def places(seconds: Iterable[float], *, is_prompt: bool = True) -> list[bool]:
+    """Whether each call ran on the loop, when the calls take that long."""
     clock = Clock()
-    lane = Lane(clock)
+    lane, pace = Lane(clock=clock), Pace(is_prompt=is_prompt)
 
-    def call(takes: float) -> str:
+    def call(takes: float) -> bool:
         clock.now += takes
-        return threading.current_thread().name
+        return threading.current_thread() is threading.main_thread()
 
     async def run() -> list[bool]:
-        found = []
-        for takes in seconds:
-            found.append(lane.is_on_loop)
-            if lane.is_on_loop:
-                assert lane.here(lambda takes=takes: call(takes)) == "MainThread"  # type: ignore[misc]
-            else:
-                name = await lane.run(lambda takes=takes: call(takes))  # type: ignore[misc]
-                assert name.startswith("nbgraph-lane")
-        return found
+        return [await lane.run(lambda takes=takes: call(takes), pace) for takes in seconds]  # type: ignore[misc]
 
     try:
         return asyncio.run(run())
@@ -47,6 +43,10 @@ def places(seconds: Iterable[float]) -> list[bool]:
 
 def test_quick_calls_earn_the_loop() -> None:
     assert places([0.0001] * 52) == [False] * 50 + [True] * 2
+
+
+def test_what_may_wait_never_does() -> None:
+    assert not any(places([0.0001] * 200, is_prompt=False))
 
 
 def test_a_slow_call_ends_it_at_once_and_for_longer_each_time() -> None:
@@ -62,14 +62,59 @@ def test_a_hiccup_is_forgiven() -> None:
     assert all(places([0.0001] * 100 + [0.005] + [0.0001] * 5)[50:])
 
 
-def test_a_lane_that_is_never_idle_still_gets_onto_the_loop() -> None:
-    lane = Lane(Clock())
+@pytest.mark.parametrize("threads", [1, 3])
+def test_so_many_at_once_and_in_order(threads: int) -> None:
+    lane, pace = Lane(threads), Pace()
+    begun: list[int] = []
+    running = [0, 0]
 
-    async def caller() -> list[str]:
-        return [await lane.run(lambda: threading.current_thread().name) for _ in range(100)]
+    def call(number: int) -> None:
+        begun.append(number)
+        running[0] += 1
+        running[1] = max(running)
+        time.sleep(0.02)
+        running[0] -= 1
 
-    async def crowd() -> list[list[str]]:
-        return await asyncio.gather(*(caller() for _ in range(8)))
+    async def crowd() -> None:
+        await asyncio.gather(*(lane.run(lambda number=number: call(number), pace) for number in range(9)))  # type: ignore[misc]
 
-    assert {names[-1] for names in asyncio.run(crowd())} == {"MainThread"}
+    asyncio.run(crowd())
     lane.close()
+    assert (running[1], sorted(begun)) == (threads, list(range(9)))
+    assert begun == list(range(9)) or threads > 1
+
+
+def test_who_goes_while_he_waits_is_passed_over_and_who_goes_while_he_runs_keeps_his_turn_until_the_end() -> None:
+    lane, pace, done = Lane(), Pace(), list[str]()
+
+    def slow() -> None:
+        time.sleep(0.1)
+        done.append("slow")
+
+    async def story() -> None:
+        runs = [asyncio.create_task(lane.run(slow, pace))]
+        runs += [asyncio.create_task(lane.run(lambda name=name: done.append(name), pace)) for name in "ab"]  # type: ignore[misc]
+        await asyncio.sleep(0.02)
+        runs[0].cancel()
+        runs[1].cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
+
+    asyncio.run(story())
+    lane.close()
+    assert done == ["slow", "b"]
+
+
+def test_a_turn_that_comes_too_late_runs_nothing() -> None:
+    lane, pace, ran = Lane(), Pace(), list[int]()
+
+    async def story() -> None:
+        first = asyncio.create_task(lane.run(lambda: time.sleep(0.05), pace))
+        await asyncio.sleep(0)
+        with pytest.raises(Late):
+            await lane.run(lambda: ran.append(1), pace, Turn(lane, lambda: True))
+        await first
+        await lane.run(lambda: ran.append(2), pace)
+
+    asyncio.run(story())
+    lane.close()
+    assert ran == [2]

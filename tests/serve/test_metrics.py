@@ -13,6 +13,7 @@ from nbgraph.engine import loop
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.track import Track
 from nbgraph.streams.memory import MemoryBroker
 
 
@@ -53,9 +54,9 @@ def test_queues_tell_what_waits_and_what_became_of_the_rest() -> None:
     broker, metrics = MemoryBroker(), Metrics("queued", ["jobs", "work"])
 
     async def story() -> None:
-        gateway = Pipeline(first.graph.plan(), Part(first.name, (), first.answers, first.asks), broker)
+        gateway = Pipeline(Track(first.graph.plan()), Part(first.name, (), first.answers, first.asks), broker)
         worker = Pipeline(
-            metrics.tally.watching(second.graph.plan()), Part(second.name, second.reads, second.answers), broker
+            Track(metrics.tally.watching(second.graph.plan())), Part(second.name, second.reads, second.answers), broker
         )
         metrics.join(worker)
         await gateway.open()

@@ -12,6 +12,7 @@ from nbgraph.serve.callers import RemoteError
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import IN_FLIGHT, Pipeline
 from nbgraph.serve.tally import Tally
+from nbgraph.serve.track import Track
 from nbgraph.streams.base import Message
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
@@ -23,7 +24,7 @@ async def answers(graph, bodies, connect, seconds=10.0):
     pipelines = []
     for function in split(graph):
         part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
-        pipelines.append(Pipeline(function.graph.plan(), part, await connect(), seconds=seconds))
+        pipelines.append(Pipeline(Track(function.graph.plan()), part, await connect(), seconds=seconds))
         await pipelines[-1].open()
     found = []
     try:
@@ -143,7 +144,7 @@ def test_dead_letters_have_the_frames_of_the_function_that_failed():
         tally = Tally("letters", [step.name for step in second.graph.steps])
         parts = [Part(each.name, each.reads, each.answers, each.asks) for each in (first, second)]
         plans = [first.graph.plan(), tally.watching(second.graph.plan())]
-        pipelines = [Pipeline(plan, part, broker) for plan, part in zip(plans, parts, strict=True)]
+        pipelines = [Pipeline(Track(plan), part, broker) for plan, part in zip(plans, parts, strict=True)]
         for pipeline in pipelines:
             await pipeline.open()
         with pytest.raises(RemoteError):
@@ -176,7 +177,9 @@ def test_who_drains_gives_back_what_was_not_begun(server):
 
     async def story():
         broker = await connect()
-        pipeline = Pipeline(worker.graph.plan(), Part(worker.name, worker.reads, worker.answers), await connect())
+        pipeline = Pipeline(
+            Track(worker.graph.plan()), Part(worker.name, worker.reads, worker.answers), await connect()
+        )
         await pipeline.open()
         [spec] = pipeline.specs.values()
         for number in range(IN_FLIGHT + 20):

@@ -8,6 +8,7 @@ from nbgraph import Event, Graph
 from nbgraph.engine.twin import twin
 from nbgraph.serve.outcome import DONE, Outcome
 from nbgraph.serve.shard import Shard
+from nbgraph.serve.track import Track
 from nbgraph.steps import Batch
 from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.memory import MemoryBroker
@@ -31,7 +32,7 @@ class Worker:
         self.broker = broker
         plan = twin(graph.plan(), time.monotonic)
         steps = [name for name, step in plan.steps.items() if step.call.remembers]
-        self.shard = Shard(plan, steps, broker, "shard", {"out": OUT}, time.monotonic)
+        self.shard = Shard(Track(plan), plan, steps, broker, "shard", {"out": OUT}, time.monotonic)
         self.runs = 0
 
     async def take(self, number, turn, meanwhile=None):

@@ -1,0 +1,167 @@
+"""Track: a plan as a worker runs it: no step, and nobody who waits, is held up by a synchronous step of another event.
+
+A synchronous plan runs in the lane as a whole. Of an async one each synchronous step does, the async ones on nbgraph's
+own loop; where none but the queues' writers is async, all of it stays on the loop that serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from nbgraph.engine.call import Call
+from nbgraph.engine.plan import Answers, Plan
+from nbgraph.engine.twin import with_calls
+from nbgraph.event import Event
+from nbgraph.serve.lane import Lane, Turn
+from nbgraph.serve.pace import Pace
+from nbgraph.serve.prompt import is_prompt, is_prompt_call, is_prompt_plan
+from nbgraph.serve.there import there
+from nbgraph.steps.border import QueueWriter
+from nbgraph.types import Clock, Shape
+
+T = TypeVar("T")
+current: ContextVar[Turn | None] = ContextVar("turn", default=None)
+_END = object()
+_thread = Pace()  # of what is not known to be quick
+
+
+class Track:
+    """`plan` is the one to run; `is_prompt` tells that its synchronous steps can't wait.
+
+    >>> import asyncio
+    >>> from nbgraph import Graph
+    >>> graph = Graph("double")
+    >>> _ = graph.to("(event * 2)")
+    >>> async def demo():
+    ...     return await Track(graph.plan()).answer(Event(21))
+    >>> asyncio.run(demo())
+    42
+    """
+
+    def __init__(self, plan: Plan, threads: int = 1) -> None:
+        plan = bare(plan)
+        self.lane = Lane(threads)
+        self.threads = threads
+        self.is_prompt = is_prompt_plan(plan)
+        self._pace = Pace(is_prompt=self.is_prompt)
+        self._stays = _stays(plan)
+        calls = {name: self._called(step.call) for name, step in plan.steps.items()} if plan.is_async else {}
+        self.plan = replace(with_calls(plan, calls), nests=False) if calls else plan
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the next event may run here and now, without keeping anyone waiting."""
+        return not self.plan.is_async and self._pace.is_quick and self.lane.is_free
+
+    def here(self, call: Callable[[], T]) -> T:
+        """The result of a call into the plan, at once."""
+        return self.lane.here(call, self._pace)
+
+    async def answer(self, event: Event, plan: Plan | None = None, turn: Turn | None = None) -> Any:
+        """What the caller gets."""
+        plan = plan or self.plan
+        return plan.answer_of(event, await self.answers(event, plan, turn))
+
+    async def answers(self, event: Event, plan: Plan, turn: Turn | None = None) -> Answers:
+        """All answers of an event that enters; `plan` is this one's, or watched."""
+        if not plan.is_async:
+            return await self.lane.run(partial(plan.handle, event), self._pace, turn)
+        return await self._among(plan.aanswers(event), turn)
+
+    async def resume(self, plan: Plan, step: str, chunk: Any, turn: Turn | None = None) -> Answers:
+        """All answers of what goes on from a step."""
+        if not plan.is_async:
+            return await self.lane.run(partial(plan.resume, step, chunk), self._pace, turn)
+        return await self._among(plan.aresume(step, chunk), turn)
+
+    async def look(self, call: Callable[[], T]) -> T:
+        """The result of a call that touches what the steps have, while none of them runs."""
+        return await self.lane.run(call, _thread)
+
+    def close(self) -> None:
+        self.lane.close()
+
+    async def _among(self, way: Coroutine[Any, Any, T], turn: Turn | None) -> T:
+        turn = turn or Turn(self.lane)
+        current.set(turn)
+        try:
+            return await (way if self._stays else there(way))
+        finally:
+            turn.give()
+
+    def _called(self, call: Call) -> Call:
+        """An async step gives up the event's turn in the lane; a synchronous one takes it."""
+
+        def anew(clock: Clock) -> Call:
+            return self._called(call.anew(clock))
+
+        if call.draws_async:
+            return replace(call, function=partial(_drawn_async, call.function), anew=anew)
+        if call.is_async:
+            return replace(call, function=partial(_awaited, call.function), anew=anew)
+        pace = Pace(is_prompt=is_prompt_call(call))
+        if call.shape in (Shape.FLAT, Shape.EVENTS):
+            return replace(
+                call, function=partial(_drawn, self.lane, pace, call.function), is_async=True, draws_async=True,
+                anew=anew,
+            )  # fmt: skip
+        return replace(call, function=partial(_in_lane, self.lane, pace, call.function), is_async=True, anew=anew)
+
+
+async def _awaited(function: Callable[[Any], Any], body: Any) -> Any:
+    _given()
+    return await function(body)
+
+
+async def _drawn_async(function: Callable[[Any], Any], body: Any) -> AsyncIterator[Any]:
+    _given()
+    async for chunk in function(body):
+        yield chunk
+        _given()  # what follows may have taken it
+
+
+def _given() -> None:
+    turn = current.get()
+    if turn is not None:
+        turn.give()
+
+
+async def _in_lane(lane: Lane, pace: Pace, function: Callable[[Any], Any], body: Any) -> Any:
+    turn = current.get()
+    if turn is None:  # nobody counts the turns of this event
+        return await lane.run(partial(function, body), pace)
+    await turn.take()
+    return await lane.call(partial(function, body), pace, turn)
+
+
+async def _drawn(lane: Lane, pace: Pace, function: Callable[[Any], Any], body: Any) -> AsyncIterator[Any]:
+    results = await _in_lane(lane, pace, function, body)
+    if isinstance(results, list | tuple):
+        for chunk in results:
+            yield chunk
+        return
+    drawing = partial(next, iter(results))
+    while (chunk := await _in_lane(lane, pace, drawing, _END)) is not _END:
+        yield chunk
+
+
+def bare(plan: Plan) -> Plan:
+    """The plan whose synchronous steps are called as such, whatever they wait for: the lane has threads for them."""
+    beside = {
+        name: replace(step.call, function=step.call.beside, is_async=False, beside=None)
+        for name, step in plan.steps.items()
+        if step.call.beside is not None
+    }
+    return with_calls(plan, beside) if beside else plan
+
+
+def _stays(plan: Plan) -> bool:
+    """Whether nothing of the user's runs on the loop itself."""
+    steps = plan.steps.values()
+    tests = [arrow.test for step in steps for arrow in step.arrows if arrow.test is not None]
+    are_ours = all(isinstance(step.call.target, QueueWriter) for step in steps if step.call.is_async)
+    return are_ours and all(step.call.outlets is None for step in steps) and all(map(is_prompt, tests))
