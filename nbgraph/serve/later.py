@@ -35,15 +35,16 @@ class Later:
         event.id = id_of(wish.key, event.path)
         mark = mark_of(body) if wish.key is not None else b""
         asked, is_new = await self._requests.ask(event.id, mark)
-        accepted = asyncio.get_running_loop().create_future()
+        safe: asyncio.Future[Any] | None = None
         if is_new:
-            if self._is_promised(wish):
+            is_promised = self._is_promised(wish)
+            if is_promised:
                 await self._keep(asked, Accepted.of(event, body, event.headers, mark))
-            self._begin(event, body, wish, asked, accepted, runs)
-        else:
-            accepted.set_result(None)
+            place = self._begin(event, body, wish, asked)
+            runs.append(place)
+            safe = None if is_promised else place
         if wish.is_async:
-            return await self._accepted(asked, accepted, wish.seconds or 0, runs)
+            return await self._accepted(asked, safe, wish.seconds or 0)
         seconds = self._limits.within(wish.seconds)
         await asyncio.wait({asked.replied}, timeout=seconds)
         if not asked.replied.done():
@@ -61,8 +62,7 @@ class Later:
         """Do what a gateway that is gone had accepted; whoever comes back finds the reply."""
         asked, is_new = await self._asked(accepted)
         if is_new:
-            self._begin(event, accepted.body, _TO_COME_BACK, asked, asyncio.get_running_loop().create_future(), [])
-            await asyncio.wait({asked.replied})
+            await asyncio.wait({self._begin(event, accepted.body, _TO_COME_BACK, asked)})
         else:
             self._spool.done(accepted.id)
 
@@ -76,41 +76,47 @@ class Later:
         return await self._requests.ask(accepted.id, accepted.mark or b"")
 
     def _is_promised(self, wish: Wish) -> bool:
-        """Whether the caller may be told something before the event is done, or kept by queues."""
-        return self._runner.answers_early or (wish.is_async and not self._runner.is_joined)
+        """Whether the caller may be told something before the event is done, or kept by queues.
 
-    def _begin(
-        self, event: Event, body: bytes, wish: Wish, asked: Asked, accepted: asyncio.Future[None], runs: Runs
-    ) -> None:
+        Where it is in queues as soon as it would be in a file, or there is no place for files, it is told then.
+        """
+        is_in_queues_first = self._runner.is_joined and (self._runner.is_prompt or not self._spool.is_there)
+        return self._runner.answers_early or (wish.is_async and not is_in_queues_first)
+
+    def _begin(self, event: Event, body: bytes, wish: Wish, asked: Asked) -> asyncio.Future[Any]:
+        """Begin the run; what is given is done when it needs no place here any more."""
+        in_queues = asyncio.get_running_loop().create_future()
+
+        def leave(_: object) -> None:
+            if not in_queues.done():
+                in_queues.set_result(None)
+
         def accept() -> None:
-            if not accepted.done():
-                accepted.set_result(None)
+            self._spool.done(event.id)
+            leave(None)
 
         seconds = self._limits.within(wish.seconds) if not wish.is_async else KEPT_SECONDS
         run, early = self._runner.begin(event, body, seconds, accepted=accept, is_kept=True)
-        runs.append(run)
-        if not self._runner.is_joined:
-            accept()  # the spool has it, where there is one
+        run.add_done_callback(leave)
         self._spawn(self._settled(event, asked, run, early))
         if asked.is_shared:
             self._spawn(self._requests.watch(asked))
         elif self._runner.is_joined:  # a reply that was sent while the broker came back has reached the shelf alone
             asyncio.get_running_loop().call_later(SOON, self._look_for, asked)
+        return in_queues if self._runner.is_joined and wish.is_async else run
 
     def _look_for(self, asked: Asked) -> None:
         if not asked.replied.done():
             self._spawn(self._requests.watch(asked))
 
-    async def _accepted(self, asked: Asked, accepted: asyncio.Future[None], seconds: float, runs: Runs) -> Reply:
+    async def _accepted(self, asked: Asked, safe: asyncio.Future[Any] | None, seconds: float) -> Reply:
         """202 once the event can't be lost any more; the reply itself where there is one within the seconds."""
-        first: set[asyncio.Future[Any]] = {accepted, asked.replied}
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if safe is not None:
+            await asyncio.wait({safe, asked.replied}, return_when=asyncio.FIRST_COMPLETED)
         if not asked.replied.done() and seconds:
             await asyncio.wait({asked.replied}, timeout=min(seconds, self._limits.seconds))
         if asked.replied.done():
             return asked.replied.result()
-        if self._runner.is_joined:
-            runs.clear()  # a queue has it, which is bounded by itself
         return pending(asked.id)
 
     async def _settled(

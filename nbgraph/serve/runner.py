@@ -67,6 +67,11 @@ class Runner:
         return next(iter(self.plan.steps))
 
     @property
+    def is_prompt(self) -> bool:
+        """Whether nothing here keeps an event from its queues for long."""
+        return self.track.is_prompt
+
+    @property
     def is_quick(self) -> bool:
         """Whether the next event may run here and now, without keeping anyone waiting."""
         return self._callers is None and self.track.is_quick

@@ -71,6 +71,11 @@ class Spool:
         if folder is not None:
             self._own, self._lock = _part(folder)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a folder."""
+        return self._own is not None
+
     async def accept(self, accepted: Accepted) -> None:
         """Returns when the event is kept; where it can't be, nothing is promised."""
         try:

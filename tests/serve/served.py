@@ -77,7 +77,9 @@ def gateway_of(graph: Graph, limits: Limits | None = None, threads: int = 1, fol
 @contextmanager
 def listening(gateway: Gateway, home: LoopThread) -> Iterator[str]:
     """The URL of the gateway behind uvicorn, on that loop."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # Named as TCP, or asyncio leaves it to wait 40 ms for acknowledgements.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(gateway, lifespan="off", log_config=None, ws="none"))
     serving = home.submit(server.serve([listener]))
     try:
