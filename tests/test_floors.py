@@ -26,7 +26,7 @@ SEES_ONLY = {"render": {"graph"}}  # besides the words of floor 0
 # The methods of a Graph that belong to upper floors, each with the one import inside it.
 DOORS = {
     "_compile": "engine.compile",
-    "_binding_problems": "engine.bind",
+    "_inspected": "engine.inspection",
     "stream": "engine.stream",
     "astream": "engine.stream",
     "start": "engine.run",

@@ -212,16 +212,3 @@ def is_self_contained(text: str, scope: Scope) -> bool:
     built_in = SAFE_BUILTINS if scope.is_document else vars(builtins)
     known = all(name.id == "event" or (name.id in built_in and name.id not in scope.namespace) for name in names)
     return known and not binds and not any(mark in text for mark in "\n#")
-
-
-def binding_problems(graph: Graph) -> list[str]:
-    """One sentence for every name in the graph that means nothing here."""
-    found = []
-    for step in graph.steps:
-        try:
-            resolve(graph, step)
-        except GraphError as error:
-            found += error.problems
-        except Exception as error:
-            found.append(f'Step "{step.name}": importing its handler failed: {type(error).__name__}: {error}')
-    return found

@@ -14,6 +14,7 @@ from nbgraph.engine import loop
 from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context, ignore_metric
+from nbgraph.engine.fit import INJECTED, makes_handlers, misfit, no_handler, signature_of
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.engine.share import shared
@@ -25,12 +26,10 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
 from nbgraph.handler import Handler
-from nbgraph.look import shown
 from nbgraph.types import Clock, Shape
 
 POSITIONAL = "*"  # the argument that holds what a cell wrote without names: `Batch(10)`
 ROUTES = "routes"  # a router's argument: its constructor gets each route as a Call
-INJECTED = ("context", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +143,10 @@ def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Cont
         return build(resolved.handler, {**resolved.arguments, **arguments}, step, context)
     positional = tuple(arguments.get(POSITIONAL, ()))
     named = {name: value for name, value in arguments.items() if name != POSITIONAL}
-    if inspect.isclass(resolved) and _makes_handlers(resolved):
+    if makes_handlers(resolved):
         return _construct(resolved, positional, named, step, context)
-    if not callable(resolved) and not _handles(type(resolved)):
-        raise GraphError(
-            f'Step "{step.name}" has {_described(resolved)} as its handler; expected a function, a class or object '
-            "with do(body), do_event(event) or __call__(body), or an expression in parentheses."
-        )
-    if inspect.isclass(resolved) and resolved.__module__ != "builtins":
-        raise GraphError(
-            f'Step "{step.name}": class {resolved.__name__} has none of do(body), do_event(event), __call__(body), '
-            "select_outlets(body); add one of them."
-        )
+    if (fault := no_handler(resolved)) is not None:
+        raise GraphError(f'Step "{step.name}" {fault}')
     if not (positional or named):
         return resolved
     return partial(_accepting(resolved, positional, named, step), **named)
@@ -163,14 +154,8 @@ def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Cont
 
 def _construct(resolved: type, positional: tuple[Any, ...], named: dict[str, Any], step: Step, context: Context) -> Any:
     given = {**_injected(resolved, named, step, context, skip=len(positional)), **named}
-    try:
-        inspect.signature(resolved).bind(*positional, **given)
-    except TypeError as error:
-        raise GraphError(
-            f'Step "{step.name}" can\'t be built: {resolved.__name__}{inspect.signature(resolved)}: {error}.'
-        ) from None
-    except ValueError:
-        pass  # a class of C code that does not tell its signature
+    if fault := misfit(resolved, positional, given, body=False):
+        raise GraphError(f'Step "{step.name}" can\'t be built: {fault}')
     target = resolved(*positional, **given)
     post_init = getattr(target, "post_init", None)
     if callable(post_init):
@@ -180,29 +165,14 @@ def _construct(resolved: type, positional: tuple[Any, ...], named: dict[str, Any
 
 def _accepting(function: Any, positional: tuple[Any, ...], named: dict[str, Any], step: Step) -> Any:
     """The function, once it is clear that it takes the arguments beside the body."""
-    signature = _signature(function)
-    try:
-        if signature is not None:
-            signature.bind(None, *positional, **named)
-    except TypeError as error:
-        raise GraphError(f'Step "{step.name}": {step.handler!r} does not take its arguments: {error}.') from None
+    if fault := misfit(function, positional, named, body=True):
+        raise GraphError(f'Step "{step.name}" can\'t be called: {fault}')
     return function if not positional else lambda body, **rest: function(body, *positional, **rest)
-
-
-def _makes_handlers(resolved: type) -> bool:
-    """Whether instances of the class handle events; a plain type (`int`) is itself a function of the body."""
-    return _handles(resolved) or callable(getattr(resolved, "select_outlets", None))
-
-
-def _handles(kind: type) -> bool:
-    methods = ("do", "do_event")
-    own_call = "__call__" in {name for base in kind.__mro__ for name in vars(base)}
-    return issubclass(kind, Handler) or own_call or any(callable(getattr(kind, name, None)) for name in methods)
 
 
 def _injected(function: Any, given: Mapping[str, Any], step: Step, context: Context, skip: int) -> dict[str, Any]:
     """`context` and `name` for a signature that names them; never for its first `skip` parameters, the body's."""
-    signature = _signature(function)
+    signature = signature_of(function)
     if signature is None:
         return {}
     wanted = [
@@ -212,13 +182,6 @@ def _injected(function: Any, given: Mapping[str, Any], step: Step, context: Cont
     ]
     values = {"context": context, "name": step.name}
     return {word: values[word] for word in INJECTED if word in wanted and word not in given}
-
-
-def _signature(function: Any) -> inspect.Signature | None:
-    try:
-        return inspect.signature(function)
-    except (TypeError, ValueError):
-        return None  # many builtins do not tell
 
 
 def _look_at(
@@ -322,8 +285,3 @@ def _overrides(target: Any, method: str) -> bool:
     """Whether a Handler has a method of its own, be it its class's or one that its constructor set."""
     inherited = getattr(Handler, method)
     return isinstance(target, Handler) and getattr(getattr(target, method), "__func__", None) is not inherited
-
-
-def _described(value: Any) -> str:
-    text = shown(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

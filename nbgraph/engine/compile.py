@@ -6,11 +6,11 @@ import threading
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
-from nbgraph.engine.bind import binding_problems
 from nbgraph.engine.call import Call, beside_loop, call_of
 from nbgraph.engine.condition import Test, exceptions_of
 from nbgraph.engine.flatten import Flat, flatten
 from nbgraph.engine.generate import generate
+from nbgraph.engine.inspection import findings
 from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.report import reporter
 from nbgraph.engine.watch import watch
@@ -18,6 +18,7 @@ from nbgraph.errors import GraphError
 from nbgraph.fault import own
 from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.steps.border import QueueReader
 from nbgraph.types import EdgeKind, Shape
@@ -76,29 +77,31 @@ def lock_of(graph: Graph) -> threading.RLock:
 
 def _sound(graph: Graph) -> Flat:
     """The graph without inner graphs, once its form has no fault; all faults are told at once."""
-    problems = check.problems(graph.steps, graph.edges)
+    problems = faults([*check.findings(graph.steps, graph.edges), *findings(graph, tries=False)])
+    if problems:  # nothing is built any more, so what building would tell is looked for as well
+        problems = faults(graph.findings())
     if not graph.steps:
         problems.append(f'Graph "{graph.name}" has no steps; add the first with graph.to(handler).')
     if problems:
-        raise GraphError.of_problems(graph.name, [*problems, *binding_problems(graph)])
+        raise GraphError.of_problems(graph.name, problems)
     return flatten(graph)
 
 
 def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
     """Every step's call; one error tells of all that can't be bound or built."""
     calls: dict[str, Call] = {}
-    faults: list[str] = []
+    wrong: list[str] = []
     for name, owned in flat.steps.items():
         earlier = before.steps.get(name) if before else None
         try:
             calls[name] = call_of(owned.graph, owned.step, earlier.call if earlier else None)
         except GraphError as error:
-            faults += error.problems
+            wrong += error.problems
         except own() as error:
             fault = GraphError(f'Step "{name}" can\'t be built: {type(error).__name__}: {error}')
             raise fault from error  # the user's own constructor failed: its traceback is worth more than a list
-    if faults:
-        raise GraphError.of_problems(graph, faults)
+    if wrong:
+        raise GraphError.of_problems(graph, wrong)
     if any(call.is_async for call in calls.values()):
         calls = {name: beside_loop(call) for name, call in calls.items()}
     return calls

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
 
-from nbgraph.engine.bind import is_self_contained, named, predicate_of
+from nbgraph.engine.bind import UnboundError, is_self_contained, named, predicate_of
 from nbgraph.errors import GraphError
 from nbgraph.fault import ANY
 from nbgraph.graph.admission import Admission
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
+from nbgraph.graph.finding import meant
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_dotted
 
@@ -48,7 +50,8 @@ def bound(edge: Edge, graph: Graph) -> Edge:
     try:
         when = _caught(edge, graph) if edge.is_error else _test(edge, graph)
     except (GraphError, SyntaxError) as error:
-        raise GraphError(f'The condition of "{edge.source}" -> "{edge.target}": {error}') from None
+        what = "arrow on error" if edge.is_error else "condition of"
+        raise GraphError(f'The {what} "{edge.source}" -> "{edge.target}": {error}') from None
     return replace(edge, when=when)
 
 
@@ -60,7 +63,7 @@ def exceptions_of(edge: Edge) -> tuple[type[BaseException], ...]:
 def _test(edge: Edge, graph: Graph) -> Test:
     when = edge.when
     assert when is not None
-    if isinstance(when, str) and _names_predicate(when, graph):
+    if isinstance(when, str) and names_predicate(when, graph):
         when = f"{when.strip()}(event)"  # `if is_large`: a function itself would always be true
     if isinstance(when, str):
         Admission(graph.scope).condition(when, f'The condition "{when}"')
@@ -78,7 +81,7 @@ def _test(edge: Edge, graph: Graph) -> Test:
     return Test(when, function, sees_all and is_self_contained(when, graph.scope))
 
 
-def _names_predicate(text: str, graph: Graph) -> bool:
+def names_predicate(text: str, graph: Graph) -> bool:
     """Whether a condition is nothing but the name of a function in the notebook."""
     text = text.strip()
     if text == "event" or not is_dotted(text) or text.partition(".")[0] not in graph.scope.namespace:
@@ -89,10 +92,21 @@ def _names_predicate(text: str, graph: Graph) -> bool:
         return False
 
 
+def _exception(name: str, graph: Graph) -> Any:
+    try:
+        return named(name, graph.scope, exceptions=True)
+    except UnboundError:
+        known = [key for key, value in vars(builtins).items() if isinstance(value, type)]
+        raise GraphError(
+            f'"{name}" is no exception that is known here; expected a builtin such as ValueError, or a class of the '
+            f"notebook.{meant(name, [*graph.scope.namespace, *known])}"
+        ) from None
+
+
 def _caught(edge: Edge, graph: Graph) -> Caught:
     """`"ValueError | KeyError"`: the exceptions of these names."""
     names = [name.strip() for name in str(edge.when).split("|")]
-    types = tuple(named(name, graph.scope, exceptions=True) for name in names)
+    types = tuple(_exception(name, graph) for name in names)
     for name, found in zip(names, types, strict=True):
         if not (isinstance(found, type) and issubclass(found, BaseException)):
             raise GraphError(f'"{name}" is not an exception but {found!r}; name exceptions, joined by "|".')

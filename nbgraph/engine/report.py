@@ -31,6 +31,16 @@ def record_of(error: StepError) -> dict[str, Any]:
     }
 
 
+def target_of(graph: Graph) -> Any:
+    """The error stream, where it is a name what that means."""
+    if not isinstance(graph.error_stream, str):
+        return graph.error_stream
+    try:
+        return named(graph.error_stream, graph.scope)
+    except GraphError as error:
+        raise GraphError(f'The error_stream of graph "{graph.name}": {error}') from None
+
+
 def reporter(graph: Graph) -> Report | None:
     """Sends a record of each unhandled error to the graph's `error_stream`; None where it has none.
 
@@ -43,11 +53,9 @@ def reporter(graph: Graph) -> Report | None:
     ...     records[0]["step"], records[0]["message"]
     ('inverse', 'division by zero')
     """
-    target = graph.error_stream
+    target = target_of(graph)
     if target is None:
         return None
-    if isinstance(target, str):
-        target = named(target, graph.scope)
     if isinstance(target, Code):  # `--error-stream 'Queue("errors")'`
         target = value_of(target, graph.scope, "error_stream")
     write = target.do if isinstance(target, Handler) else target  # type: ignore[attr-defined]

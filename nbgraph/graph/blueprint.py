@@ -39,6 +39,8 @@ class Blueprint:
         self._steps: dict[str, Step] = {}
         self._edges: list[Edge] = []
         self._last: str | None = None
+        self._cut_off: dict[str, str] = {}  # steps that no arrow leads to since another was removed
+        self.places: dict[tuple[str, str], tuple[int, int]] = {}  # steps and arrows: line and column in their cell
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -163,8 +165,10 @@ class Blueprint:
         """Take a step out, with its arrows and the error handlers that only it used."""
         self.spec(name)
         own = [edge.target for edge in self._edges if edge.is_error and edge.source == name]
+        following = [edge.target for edge in self._edges if edge.source == name and edge.carries_events]
         del self._steps[name]
         self._edges = [edge for edge in self._edges if name not in (edge.source, edge.target)]
+        self._cut_off |= dict.fromkeys(following, name)
         if self.responder == name:
             self.responder = None
         if self._last == name:
@@ -179,6 +183,7 @@ class Blueprint:
         self.name, self.max_iterations, self.error_stream = other.name, other.max_iterations, other.error_stream
         self.copy, self.responder, self.scope, self._last = other.copy, other.responder, other.scope, other._last
         self._steps, self._edges = dict(other._steps), list(other._edges)
+        self._cut_off, self.places = dict(other._cut_off), dict(other.places)
         self._changed()
 
     def on_change(self, listener: Callable[[], None]) -> Callable[[], None]:

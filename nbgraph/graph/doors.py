@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nbgraph.engine.observer import Observer
     from nbgraph.engine.plan import Plan
     from nbgraph.engine.run import Run
+    from nbgraph.graph.finding import Finding
     from nbgraph.graph.graph import Graph
     from nbgraph.local.joined import Joined
     from nbgraph.local.run import JoinedRun
@@ -69,10 +70,10 @@ class Doors:
                 self._before = None
             return plan
 
-    def _binding_problems(self: Graph) -> list[str]:
-        from nbgraph.engine.bind import binding_problems
+    def _inspected(self: Graph) -> list[Finding]:
+        from nbgraph.engine.inspection import findings
 
-        return binding_problems(self)
+        return findings(self)
 
     def ready(self: Graph) -> Graph:
         """Build all steps now: constructors and `post_init` run, models load."""

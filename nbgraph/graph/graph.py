@@ -11,6 +11,7 @@ from nbgraph.graph import check
 from nbgraph.graph.blueprint import PREVIOUS, Blueprint, names_of
 from nbgraph.graph.doors import Doors
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
+from nbgraph.graph.finding import Finding
 from nbgraph.graph.ref import StepRef
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import UNSAID, Handled, Retried, Step, step
@@ -142,11 +143,19 @@ class Graph(Blueprint, Doors, Texts):
             "name": self.name, "steps": self.steps, "edges": self.edges, "scope": self.scope, "copy": self.copy,
             "responder": self.responder, "max_iterations": self.max_iterations, "error_stream": self.error_stream,
         }  # fmt: skip
-        return made_of, {"_last": self._last, "written": self.written, "redacted": set(self.redacted)}
+        beside = {
+            "_last": self._last, "_cut_off": dict(self._cut_off), "written": self.written,
+            "redacted": set(self.redacted), "places": dict(self.places),
+        }  # fmt: skip
+        return made_of, beside
 
     def check(self) -> list[str]:
-        """All faults of the graph, one sentence each; an empty list for a sound graph."""
-        return check.problems(self.steps, self.edges) or [*self._binding_problems(), *check.shared(self.copier.shared)]
+        """All faults of the graph, and what looks like a slip, one sentence each; an empty list for a sound graph."""
+        return [*(finding.text for finding in self.findings()), *check.shared(self.copier.shared)]
+
+    def findings(self) -> list[Finding]:
+        """As `check`, each with the step or arrow that it is about, and whether it stops a run."""
+        return [*check.findings(self.steps, self.edges, self._cut_off), *self._inspected()]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and self._spec_document() == other._spec_document()

@@ -11,7 +11,8 @@ from typing import Any
 
 from nbgraph import steps
 from nbgraph.errors import GraphError
-from nbgraph.graph.check import problems
+from nbgraph.graph import check
+from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.header import Header
 from nbgraph.graph.language import build, calls_of
@@ -33,8 +34,8 @@ def define(shell: Any, header: Header, line: str, body: str) -> Graph:
     with _undone_on_failure(namespace):
         _run(shell, cell, declared, f"%%graph {line}\n{body}")
         graph = build(cell, header, Scope(namespace), declared, is_checked=True)
-        if faults := problems(graph.steps, graph.edges):
-            raise GraphError.of_problems(graph.name, faults)
+        if wrong := faults(check.findings(graph.steps, graph.edges)):
+            raise GraphError.of_problems(graph.name, wrong)
         for declaration in declared:
             spec = graph.spec(declaration.name)
             if handler_name(spec.handler) != declaration.name:  # `clean = step(clean, ...)` must leave the function

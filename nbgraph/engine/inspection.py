@@ -1,0 +1,289 @@
+"""Inspection: all that can be known to be wrong with what a graph's names mean, before anything is built or run."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from nbgraph import steps
+from nbgraph.engine.bind import is_expression, resolve
+from nbgraph.engine.condition import bound, names_predicate
+from nbgraph.engine.fit import INJECTED, makes_handlers, misfit, no_handler, signature_of
+from nbgraph.engine.report import target_of
+from nbgraph.engine.share import shared
+from nbgraph.errors import GraphError
+from nbgraph.graph import topology
+from nbgraph.graph.argument import POSITIONAL, routes_of
+from nbgraph.graph.code import Code
+from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.evaluated import check_arguments
+from nbgraph.graph.finding import Finding, meant
+from nbgraph.graph.formula import SAFE_BUILTINS, steps_of
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.scope import Scope
+from nbgraph.graph.step import Step
+from nbgraph.handler import Handler
+from nbgraph.types import EdgeKind, Shape
+
+
+def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) -> list[Finding]:
+    """What is found in the graph and those inside it; with `tries`, also by building steps that touch nothing.
+
+    >>> graph = Graph("g")
+    >>> _ = graph.to("(evnt + 1)", "more")
+    >>> [finding.text for finding in findings(graph)]
+    ['Step "more": "evnt" in `(evnt + 1)` is not defined here. Did you mean "event"?']
+    """
+    found = [each for step in graph.steps for each in _of_step(graph, step, around, tries)]
+    for edge in graph.edges:
+        if edge.when is not None:
+            found += [Finding(text, edge.source, edge.target) for text in _of_condition(graph, edge)]
+    found += [Finding(text) for text in _of_stream(graph)]
+    return found + list(_endless(graph))
+
+
+def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> Iterator[Finding]:
+    try:
+        resolved = resolve(graph, step)
+    except GraphError as error:
+        yield from (Finding(problem, step.name) for problem in error.problems)
+        return
+    except Exception as error:
+        text = f'Step "{step.name}": importing its handler failed: {type(error).__name__}: {error}'
+        yield Finding(text, step.name)
+        return
+    if isinstance(resolved, Graph):
+        if resolved is not graph and resolved not in around:
+            for inner in findings(resolved, (*around, graph), tries=tries):
+                yield Finding(f'In the graph "{step.name}": {inner.text}', step.name, is_fault=inner.is_fault)
+        return
+    where = f'Step "{step.name}"'
+    texts = [*_of_names(step, graph.scope), *_of_handler(resolved, step), *_of_routes(graph, step, around, tries)]
+    for text in texts:
+        yield Finding(text if text.startswith('Step "') else f"{where} {text}", step.name)
+    if tries and not texts:
+        yield from (Finding(f"{where}: {text}", step.name) for text in _of_building(resolved, step, graph.scope))
+
+
+# --- names ---
+
+
+def _of_names(step: Step, scope: Scope) -> Iterator[str]:
+    """Names that mean nothing here: in an expression as the handler, in arguments, in texts that become code."""
+    where = f'Step "{step.name}"'
+    if is_expression(step.handler):
+        yield from (f"{where}: {fault}" for fault in unknown(str(step.handler), ["event"], scope))
+    for name, value in step.arguments.items():
+        for code in _codes(value):
+            known = [*steps.catalogue().modules, "Code", "step", "Graph"]
+            yield from (f'{where}, argument "{name}": {fault}' for fault in unknown(code.text, known, scope))
+
+
+def unknown(text: str, known: Collection[str], scope: Scope) -> list[str]:
+    """The names in an expression that are not known, nor bound by the expression itself."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        return [f"`{text}` is not an expression: {getattr(error, 'msg', error)}."]
+    nodes = list(ast.walk(tree))
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    built_in = SAFE_BUILTINS if scope.is_document else vars(builtins)
+    names = dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name))
+    return [
+        f'"{name}" in `{text}` is not defined here.{meant(name, [*known, *scope.namespace, *built_in])}'
+        for name in names
+        if name not in own and name not in known and name not in scope.namespace and name not in built_in
+        and name not in steps.catalogue()
+    ]  # fmt: skip
+
+
+def _codes(value: Any) -> Iterator[Code]:
+    if isinstance(value, Code):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _codes(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _codes(item)
+
+
+# --- handlers and their arguments ---
+
+
+def _of_handler(resolved: Any, step: Step) -> Iterator[str]:
+    if isinstance(resolved, Step):  # a declaration in the notebook
+        merged = {**resolved.arguments, **step.arguments}
+        yield from _of_handler(resolved.handler, Step(step.name, resolved.handler, merged, None, step.options))
+        return
+    if (fault := no_handler(resolved)) is not None:
+        yield fault
+        return
+    try:
+        _, arguments = shared(resolved, step, dict(step.arguments))
+    except GraphError as error:
+        yield str(error)
+        return
+    positional = arguments.get(POSITIONAL, ())
+    named = [name for name in arguments if name != POSITIONAL]
+    if makes_handlers(resolved):
+        injected = [name for name in INJECTED if name in _parameters(resolved) and name not in named]
+        if fault := misfit(resolved, positional, [*named, *injected], body=False):
+            yield f"can't be built: {fault}"
+        yield from _of_method(resolved)
+    elif isinstance(resolved, type):
+        return  # `int`: a function of the body, whose arguments are C code's own matter
+    elif fault := _of_function(resolved, positional, named):
+        yield f"can't be called: {fault}"
+
+
+def _of_function(function: Any, positional: Sequence[Any], named: Sequence[str]) -> str | None:
+    if not callable(function):  # an object with `do` or `do_event`
+        method = getattr(function, "do_event", None) or getattr(function, "do", None)
+        return misfit(method, (), _injected(method), body=True) if callable(method) else None
+    if isinstance(function, Handler):
+        return None
+    is_object = not inspect.isroutine(function) and callable(getattr(type(function), "do", None))
+    return None if is_object else misfit(function, positional, [*named, *_injected(function, named)], body=True)
+
+
+def _injected(function: Any, named: Sequence[str] = ()) -> list[str]:
+    return [name for name in INJECTED if name in _parameters(function)[1:] and name not in named]
+
+
+def _of_method(kind: type) -> Iterator[str]:
+    """The method that takes events, where it is a plain function of the class."""
+    if issubclass(kind, Handler):
+        return
+    for name in ("do_event", "do", "__call__"):
+        method = inspect.getattr_static(kind, name, None)
+        if inspect.isfunction(method):
+            injected = [one for one in INJECTED if one in _parameters(method)[2:]]
+            if fault := misfit(method, (None,), injected, body=True):
+                yield f"can't be called: {kind.__name__}.{fault}"
+        if method is not None:
+            return
+
+
+def _parameters(function: Any) -> list[str]:
+    signature = signature_of(function)
+    return list(signature.parameters) if signature is not None else []
+
+
+def _of_routes(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> Iterator[str]:
+    routes = step.arguments.get("routes")
+    if not isinstance(routes, Mapping):
+        return
+    try:
+        declared = routes_of(routes)
+    except GraphError as error:
+        yield str(error)
+        return
+    for name, route in declared.items():
+        for finding in _of_step(graph, route, around, tries):
+            inner = finding.text.removeprefix(f'Step "{name}"').lstrip(": ")
+            yield f'Step "{step.name}", route "{name}": {inner}'
+
+
+def _of_building(resolved: Any, step: Step, scope: Scope) -> list[str]:
+    """What a built-in step says when it is built, where building it touches nothing."""
+    if not isinstance(resolved, type) or not issubclass(resolved, Handler) or not _is_built_in(resolved):
+        return []
+    try:
+        _look_at_expressions(resolved, step.arguments, scope)
+        has_code = any(True for value in step.arguments.values() for _ in _codes(value))
+        if not (has_code or resolved.io or "routes" in step.arguments):
+            _, arguments = shared(resolved, step, dict(step.arguments))
+            named = {name: value for name, value in arguments.items() if name != POSITIONAL}
+            if "name" in _parameters(resolved):
+                named.setdefault("name", step.name)
+            with steps_of(is_document=scope.is_document):
+                resolved(*arguments.get(POSITIONAL, ()), **named)
+    except GraphError as error:
+        return error.problems
+    except Exception:
+        return []  # its error belongs to the run, with its traceback
+    return []
+
+
+def _is_built_in(kind: type) -> bool:
+    return kind.__module__.startswith("nbgraph.steps.") and kind.__name__ in steps.catalogue().modules
+
+
+def _look_at_expressions(kind: type, arguments: Mapping[str, Any], scope: Scope) -> None:
+    faults: list[str] = []
+
+    def look(text: str, names: Sequence[str], where: str) -> None:
+        faults.extend(unknown(text, names, Scope(is_document=scope.is_document)))
+
+    try:
+        check_arguments(kind, arguments, "", look)
+    except GraphError:
+        return  # a text that the notebook puts together
+    if faults:
+        raise GraphError(faults[0], faults)
+
+
+# --- arrows ---
+
+
+def _of_condition(graph: Graph, edge: Edge) -> list[str]:
+    try:
+        bound(edge, graph)
+    except GraphError as error:
+        return [str(error)]
+    except Exception as error:
+        return [f'The condition of "{edge.source}" -> "{edge.target}": {type(error).__name__}: {error}']
+    when = edge.when
+    if edge.is_error or not isinstance(when, str | Code) or (isinstance(when, str) and names_predicate(when, graph)):
+        return []
+    text, known = (when.text, list(steps.catalogue().modules)) if isinstance(when, Code) else (when, ["event"])
+    return [f'The condition of "{edge.source}" -> "{edge.target}": {one}' for one in unknown(text, known, graph.scope)]
+
+
+def _of_stream(graph: Graph) -> list[str]:
+    if isinstance(graph.error_stream, Code):
+        faults = unknown(graph.error_stream.text, [], graph.scope)
+        return [f'The error_stream of graph "{graph.name}": {fault}' for fault in faults]
+    try:
+        target_of(graph)
+    except GraphError as error:
+        return [str(error)]
+    return []
+
+
+def _endless(graph: Graph) -> Iterator[Finding]:
+    """Cycles whose events have no way out: no arrow has a condition, no step can drop an event or end with an error."""
+    edges = [edge for edge in graph.edges if edge.target in graph and edge.source in graph]
+    names = [step.name for step in graph.steps]
+    following = topology.successors(names, edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
+    for group in topology.cycles(following):
+        inside = [edge for edge in graph.edges if edge.source in group and edge.carries_events]
+        has_way_out = any(edge.when is not None or edge.otherwise for edge in inside)
+        is_handled = any(edge.is_error and edge.source in (*group, WHOLE_GRAPH) for edge in graph.edges)
+        if not has_way_out and not is_handled and all(_passes_on(graph, name) for name in group):
+            way = " -> ".join(f'"{name}"' for name in [*reversed(group), group[-1]])
+            text = f"Nothing leaves the cycle {way}: give one of its arrows a condition, so that an event can go on."
+            yield Finding(text, group[0], group[-1], is_fault=False)
+
+
+def _passes_on(graph: Graph, name: str) -> bool:
+    """Whether a step surely gives one result for each event, and lets its arrows decide."""
+    step = graph.spec(name)
+    try:
+        resolved = resolve(graph, step)
+    except Exception:
+        return False
+    kind = resolved if isinstance(resolved, type) else type(resolved)
+    if step.options.full_event or isinstance(resolved, Graph | Step) or hasattr(kind, "select_outlets"):
+        return False
+    if issubclass(kind, Handler):
+        return kind.shape in (Shape.MAP, Shape.EACH)
+    function = (
+        resolved if inspect.isroutine(resolved) else getattr(kind, "do", inspect.getattr_static(kind, "__call__", None))
+    )
+    return not (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function))
