@@ -6,7 +6,7 @@ is imported for it: values of NumPy, pandas and others are known by what they ca
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -159,11 +159,11 @@ def normal_key(key: Any) -> Any:
         return tuple(map(normal_key, key))
     if is_missing(key):
         return None
-    if isinstance(key, datetime):
-        return _datetime_of(key)
+    if isinstance(key, datetime | timedelta):
+        return _without_nanoseconds(key)
     if isinstance(key, float | Decimal | Fraction):
         return _number_key(number_of(key))
-    if getattr(getattr(key, "dtype", None), "kind", "") == "M":
+    if getattr(getattr(key, "dtype", None), "kind", "") in ("M", "m"):
         return _python_time(key)
     for base in (str, int, bytes):
         if isinstance(key, base):  # of an enumeration, or of NumPy
@@ -186,19 +186,21 @@ def _number_key(key: Any) -> Any:
 
 
 def _python_time(key: Any) -> Any:
-    """The date or the datetime of a time of NumPy; one of parts of microseconds stays."""
+    """The date, the datetime or the span of a time of NumPy; one of parts of microseconds stays."""
     found = key.item()
-    if isinstance(found, date):
+    if isinstance(found, date | timedelta):
         return found
-    in_microseconds = key.astype("datetime64[us]")
+    in_microseconds = key.astype(f"{'datetime' if key.dtype.kind == 'M' else 'timedelta'}64[us]")
     found = in_microseconds.item()
-    return found if isinstance(found, date) and in_microseconds == key else key
+    return found if isinstance(found, date | timedelta) and in_microseconds == key else key
 
 
-def _datetime_of(key: Any) -> Any:
-    if not hasattr(key, "to_pydatetime"):
-        return key
-    return key if key.nanosecond else key.to_pydatetime()
+def _without_nanoseconds(key: Any) -> Any:
+    """Python's own datetime or timedelta for one of pandas, which may have nanoseconds."""
+    for python in ("to_pydatetime", "to_pytimedelta"):
+        if hasattr(key, python):
+            return key if getattr(key, "nanosecond", 0) or getattr(key, "nanoseconds", 0) else getattr(key, python)()
+    return key
 
 
 def same_for_equal(key: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import datetime
 
@@ -10,15 +11,19 @@ from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.key import Key, key_of
 from nbgraph.streams.base import QueueSpec
+from nbgraph.streams.freeze import freeze, thaw
 from nbgraph.streams.passage import current
 from nbgraph.types import Shape
+from nbgraph.values import normal_key
 
 HEADERS = "Event-Headers"
+KEY = "Event-Key"
 NOT_KEPT = {  # what is between the caller and the gateway: credentials, the transport, wishes for the answer
     "accept", "accept-encoding", "accept-language", "authorization", "connection", "content-length", "content-type",
     "cookie", "expect", "host", "idempotency-key", "origin", "prefer", "proxy-authorization", "referer", "te",
     "traceparent", "tracestate", "transfer-encoding", "upgrade", "user-agent", "x-request-timeout",
 }  # fmt: skip
+IN_JSON = (str, int, float, bool, type(None))
 METADATA = {"path": "Event-Path", "method": "Event-Method", "content_type": "Event-Content-Type"}
 
 
@@ -44,7 +49,8 @@ class QueueWriter(Handler):
                 "graph instead."
             )
         key = self._key(event)
-        stead = await passage.send(self.spec, event.body, event.key if key is None else key, metadata_of(event))
+        key, headers = told_key(event.key if key is None else key, metadata_of(event))
+        stead = await passage.send(self.spec, event.body, key, headers)
         return None if stead is None else event.with_body(stead)
 
 
@@ -66,6 +72,19 @@ class QueueReader(Handler):
     def release(self) -> tuple[()]:
         """It holds nothing itself: what it lets go comes from the broker, and enters the graph behind it."""
         return ()
+
+
+def told_key(key: object, headers: dict[str, str]) -> tuple[object, dict[str, str]]:
+    """A key as brokers take it, who know JSON, and the headers that tell what it was where that is something else.
+
+    >>> told_key(("a", 7.0), {}), told_key(b"x", {})
+    ((('a', 7), {}), ('xAF4', {'Event-Key': 'xAF4'}))
+    """
+    key = normal_key(key)
+    if all(type(part) in IN_JSON for part in (key if isinstance(key, tuple) else (key,))):
+        return key, headers
+    text = base64.b64encode(freeze(key)).decode()
+    return text, {**headers, KEY: text}
 
 
 def metadata_of(event: Event) -> dict[str, str]:
@@ -95,7 +114,7 @@ def event_of(body: object, key: object, headers: dict[str, str]) -> Event:
     {'x-tenant': 't1'}
     """
     time = headers.get("Event-Time")
-    key = tuple(key) if isinstance(key, list) else key  # on the way it was JSON
+    key = thaw(base64.b64decode(headers[KEY])) if KEY in headers else normal_key(key)  # on the way it was JSON
     return Event(
         body, key, headers.get("Event-Id"), headers.get(METADATA["path"], "/"), headers.get(METADATA["method"]),
         json.loads(headers[HEADERS]) if HEADERS in headers else None,

@@ -11,6 +11,7 @@ from nbgraph.handler import Handler
 from nbgraph.steps.operators import Folding, callable_of
 from nbgraph.steps.table import Table
 from nbgraph.types import Shape
+from nbgraph.values import normal_key
 
 
 class Reduce(Handler):
@@ -91,7 +92,7 @@ class MapWithState(Handler):
         return body
 
     def _by_key(self, event: Event) -> None:
-        key = event.key
+        key = normal_key(event.key)
         state = self.state[key] if key in self.state else copy.deepcopy(self._initial_state)
         event.body, self.state[key] = self._fn(event.body, state)
 

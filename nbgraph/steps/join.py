@@ -8,10 +8,12 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
-from nbgraph.steps.table import table_of
+from nbgraph.steps.key import field_of
+from nbgraph.steps.table import Memory, table_of
 from nbgraph.types import Shape
 
 JoinKey = str | Sequence[str] | Callable[[Any], Any]
+Joining = Callable[[Any, Any], Any]  # of the body and the row's fields
 
 
 class JoinWithTable(Handler):
@@ -26,57 +28,79 @@ class JoinWithTable(Handler):
 
     `key` is a field's name, a list of them (the table's keys are tuples then), "$key" for the event's own, or a
     function of the body. Without a row the body goes on as it is, or not at all with `inner_join`. Rows that
-    are plain values, `{"PT": 0.23}`, need one name in `attributes`.
+    are plain values, `{"PT": 0.23}`, need one name in `attributes`. `join_function(body, fields)` gives the new body in
+    another way than by adding the row's fields (those of `attributes`) to it.
     """
 
     do: Callable[[Any], Any]
 
     def __init__(
-        self, table: Any, key: JoinKey, attributes: str | Iterable[str] | None = None, inner_join: bool = False
+        self,
+        table: Any,
+        key: JoinKey,
+        attributes: str | Iterable[str] | None = None,
+        inner_join: bool = False,
+        join_function: Joining | None = None,
     ) -> None:
+        if join_function is not None and not callable(join_function):
+            raise GraphError(f"JoinWithTable got join_function={join_function!r}; expected a function: (body, fields).")
         self._table = table_of(table)
         self._find = self._table.get
+        self._is_quick = False  # looks for a key as it came, and only where that is not there for its normal form
         self._key = _key_function(key)
         self._attributes = [attributes] if isinstance(attributes, str) else list(attributes) if attributes else None
+        self._join = join_function or self._added
         self._is_inner = inner_join
         self.shape = Shape.EVENTS if key == "$key" else Shape.FLAT if inner_join else Shape.MAP
         self.do = self._by_event if key == "$key" else self._inner if inner_join else self._outer
 
     def post_init(self) -> None:
-        self._find = self._table.driver.get
+        driver = self._table.driver
+        if isinstance(driver, Memory):
+            self._find, self._is_quick = driver.get, True
 
     def _outer(self, body: Any) -> Any:
-        row = self._find(self._key(body))
-        return body if row is None else {**body, **self._fields(row)}
+        key = self._key(body)
+        row = self._find(key)
+        if row is None and self._is_quick:
+            row = self._table.get(key)
+        return body if row is None else self._join(body, self._fields(row))
 
     def _inner(self, body: Any) -> list[Any]:
-        row = self._find(self._key(body))
-        return [] if row is None else [{**body, **self._fields(row)}]
+        row = self._table.get(self._key(body))
+        return [] if row is None else [self._join(body, self._fields(row))]
 
     def _by_event(self, event: Event) -> list[Event]:
-        row = self._find(event.key)
+        row = self._table.get(event.key)
         if row is None:
             return [] if self._is_inner else [event]
-        event.body = {**event.body, **self._fields(row)}
+        event.body = self._join(event.body, self._fields(row))
         return [event]
 
-    def _fields(self, row: Any) -> Mapping[str, Any]:
+    def _added(self, body: Any, fields: Any) -> Any:
+        if isinstance(fields, Mapping):
+            return {**body, **fields}
+        raise GraphError(
+            f'JoinWithTable found {fields!r}, which has no fields; name the one it becomes: attributes="name".'
+        )
+
+    def _fields(self, row: Any) -> Any:
+        """What a row has of the attributes; all of it where none are named."""
         names = self._attributes
+        if names is None:
+            return row
         if isinstance(row, Mapping):
-            return row if names is None else {name: row[name] for name in names if name in row}
-        if names is not None and len(names) == 1:
+            return {name: row[name] for name in names if name in row}
+        if len(names) == 1:
             return {names[0]: row}
         raise GraphError(
-            f'JoinWithTable found {row!r}, which has no fields; name the one it becomes: attributes="name".'
+            f"JoinWithTable found {row!r}, which has no fields, for the attributes {', '.join(names)}; name one."
         )
 
 
 def _key_function(key: JoinKey) -> Callable[[Any], Any]:
     if callable(key):
         return key
-    if isinstance(key, str):
-        return lambda body: body[key]
     if isinstance(key, Sequence):
-        names = tuple(key)
-        return lambda body: tuple(body[name] for name in names)
+        return field_of(key, "JoinWithTable")
     raise GraphError(f'JoinWithTable got key={key!r}; expected a field\'s name, a list of them, "$key" or a function.')

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
+from nbgraph.values import normal_key
 
 Key = str | Callable[[Any], Any] | None  # a field's name, "$key" for the event's own, a function of the body
 
 
 def key_of(key: Key, step: str) -> Callable[[Event], Any]:
-    """The function that gives an event's key.
+    """The function that gives an event's key, in the normal form.
 
-    >>> event = Event({"card": 7}, key="k")
+    >>> event = Event({"card": 7.0}, key="k")
     >>> key_of("card", "Batch")(event), key_of("$key", "Batch")(event), key_of(len, "Batch")(event)
     (7, 'k', 1)
     """
     if key is None:
         return lambda event: None
     if key == "$key":
-        return lambda event: event.key
+        return lambda event: normal_key(event.key)
     if isinstance(key, str):
-        return partial(_field, key, step)
+        read = field_of(key, step)
+        return lambda event: normal_key(read(event.body))
     if callable(key):
-        return lambda event: key(event.body)
+        return lambda event: normal_key(key(event.body))
     raise GraphError(f'{step} got key={key!r}; expected the name of a field, "$key", or a function of the body.')
 
 
-def _field(name: str, step: str, event: Event) -> Any:
-    try:
-        return event.body[name]
-    except (KeyError, TypeError, IndexError):
-        body = event.body
-        there = ", ".join(map(str, body)) if isinstance(body, dict) else f"no fields: it is a {type(body).__name__}"
-        raise NbgraphError(f'{step} takes its key from the field "{name}"; the body has {there or "none"}.') from None
+def field_of(names: str | Sequence[str], step: str) -> Callable[[Any], Any]:
+    """The function that reads a key from a body: a field, or a tuple of several.
+
+    >>> field_of("card", "Batch")({"card": 7}), field_of(["shop", "card"], "Batch")({"shop": 1, "card": 7})
+    (7, (1, 7))
+    """
+    if not isinstance(names, str):
+        readers = [field_of(name, step) for name in names]
+        return lambda body: tuple([read(body) for read in readers])
+
+    def read(body: Any) -> Any:
+        try:
+            return body[names]
+        except (KeyError, TypeError, IndexError):
+            raise _missing(names, step, body) from None
+
+    return read
+
+
+def _missing(name: str, step: str, body: Any) -> NbgraphError:
+    has = ", ".join(map(str, body)) if isinstance(body, Mapping) else f"no fields: it is a {type(body).__name__}"
+    return NbgraphError(f'{step} takes its key from the field "{name}"; the body has {has or "none"}.')

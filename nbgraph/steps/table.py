@@ -9,6 +9,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
 from nbgraph.errors import GraphError
+from nbgraph.values import normal_key
+
+ABOUT = "$windows"  # the key of the row that says what windows the others have; it stays for as long as the table
 
 
 @runtime_checkable
@@ -24,17 +27,22 @@ class Driver(Protocol):
 
 
 class Memory:
-    """Rows in a dict, the very one that it is given."""
+    """Rows in a dict, the very one that it is given; what its keys mean is found."""
 
     def __init__(self, rows: MutableMapping[Any, Any]) -> None:
         self.rows = rows
-        self.get: Callable[..., Any] = rows.get  # a look-up costs what the dict's own does
+        self._own = _own_keys(rows)
+        # a look-up costs what the dict's own does
+        self.get: Callable[..., Any] = self._found if self._own else rows.get
+
+    def _found(self, key: Any, default: Any = None) -> Any:
+        return self.rows.get(self._own.get(key, key), default)
 
     def put(self, rows: Mapping[Any, Any]) -> None:
-        self.rows.update(rows)
+        self.rows.update({self._own.get(key, key): row for key, row in rows.items()} if self._own else rows)
 
     def delete(self, key: Any) -> bool:
-        return self.rows.pop(key, self) is not self
+        return self.rows.pop(self._own.get(key, key), self) is not self
 
     def keys(self) -> Iterator[Any]:
         return iter(list(self.rows))
@@ -54,6 +62,10 @@ class Table(MutableMapping[Any, Any]):
     >>> customers["card-9"] = {"country": "US"}
     >>> customers["card-9"], customers.get("card-1"), len(customers)
     ({'country': 'US'}, None, 2)
+
+    A key is anything that is a key of a dict: texts and numbers (7 and "7" are two; 7, 7.0 and a 7 of NumPy are one),
+    dates, tuples of such; what is missing (None, NaN, NaT, NA) is one key. Keys of a SqliteDriver or a RedisDriver are
+    such single values or tuples of them; a row comes back from them as what it was put as, or is refused.
 
     Leaving `with table:` writes what still waits and closes what is open.
     """
@@ -77,23 +89,23 @@ class Table(MutableMapping[Any, Any]):
         raise GraphError(f"A Table is made of {type(data).__name__}; expected a dict, a DataFrame, or a driver.")
 
     def get(self, key: Any, default: Any = None) -> Any:
-        return self.driver.get(key, default)
+        return self.driver.get(normal_key(key), default)
 
     def __getitem__(self, key: Any) -> Any:
-        row = self.driver.get(key, self)
+        row = self.driver.get(normal_key(key), self)
         if row is self:
             raise KeyError(key)
         return row
 
     def __setitem__(self, key: Any, row: Any) -> None:
-        self.driver.put({key: row})
+        self.driver.put({normal_key(key): row})
 
     def put(self, rows: Mapping[Any, Any]) -> None:
         """Set many rows in one go."""
-        self.driver.put(rows)
+        self.driver.put({normal_key(key): row for key, row in rows.items()})
 
     def __delitem__(self, key: Any) -> None:
-        if not self.driver.delete(key):
+        if not self.driver.delete(normal_key(key)):
             raise KeyError(key)
 
     def __iter__(self) -> Iterator[Any]:
@@ -123,6 +135,18 @@ class Table(MutableMapping[Any, Any]):
         self.close()
 
 
+def _own_keys(rows: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The keys of a dict that are not found by their normal form, by this."""
+    if set(map(type, rows)) <= {str, int, bool, bytes}:
+        return {}
+    forms = [(normal_key(key), key) for key in rows if key is not None]
+    return {form: key for form, key in forms if not _is_found_by(form, key)}
+
+
+def _is_found_by(form: Any, key: Any) -> bool:
+    return form is not None and type(form) is type(key) and hash(form) == hash(key) and bool(form == key)
+
+
 def table_of(data: Any) -> Table:
     """The table itself, or one around a dict, a DataFrame or a driver."""
     return data if isinstance(data, Table) else Table(data)
@@ -135,11 +159,11 @@ def _rows_of(frame: Any, key: str | Sequence[str] | None) -> dict[Any, Any]:
             raise GraphError('A polars DataFrame has no index; name the column that rows are found by: key="card".')
         rows = frame.rows_by_key(key, named=True)
         _refuse_twins([name for name, found in rows.items() if len(found) > 1])
-        return {name: found[0] for name, found in rows.items()}
+        return {normal_key(name): found[0] for name, found in rows.items()}
     if key is not None:
         frame = frame.set_index(key if isinstance(key, str) else list(key))
     _refuse_twins(frame.index[frame.index.duplicated()])
-    return frame.to_dict("index")  # type: ignore[no-any-return]
+    return {normal_key(name): row for name, row in frame.to_dict("index").items()}
 
 
 def _refuse_twins(keys: Sequence[Any]) -> None:

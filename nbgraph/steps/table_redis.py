@@ -6,19 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import msgspec
-
 from nbgraph.steps.package import package
-from nbgraph.steps.table_sqlite import key_from, key_text
+from nbgraph.steps.table import ABOUT
+from nbgraph.steps.table_codec import former_texts, key_from, key_text, row_bytes, row_from
 
 
 @dataclass(eq=False)
 class RedisDriver:
-    """Rows in Redis, as JSON under `<prefix><key>`; `expire_seconds` lets a row go so long after it was written.
+    """Rows in Redis under `<prefix><key>`; `expire_seconds` lets a row go so long after it was written.
 
     >>> driver = RedisDriver("redis://127.0.0.1:6379/0", prefix="customers:")
     >>> driver.prefix
     'customers:'
+
+    A row comes back as what it was put as, since it is written as queues write what they carry; keys are JSON, where
+    that can tell them apart. Rows that were written as JSON are read too.
     """
 
     io: ClassVar[str] = "databases"
@@ -29,17 +31,20 @@ class RedisDriver:
     _client: Any = field(default=None, init=False, repr=False)
 
     def get(self, key: Any, default: Any = None) -> Any:
-        found = self._open().get(self._name(key))
-        return default if found is None else msgspec.json.decode(found)
+        found = self._open().mget(self._names(key))
+        return next((row_from(row) for row in found if row is not None), default)
 
     def put(self, rows: Mapping[Any, Any]) -> None:
+        written = [(key, self._names(key), row_bytes(row, key, self)) for key, row in rows.items()]
         with self._open().pipeline(transaction=True) as pipeline:
-            for key, row in rows.items():
-                pipeline.set(self._name(key), msgspec.json.encode(row), ex=self.expire_seconds)
+            for key, (name, *formers), row in written:
+                pipeline.set(name, row, ex=None if key == ABOUT else self.expire_seconds)
+                if formers:
+                    pipeline.delete(*formers)
             pipeline.execute()
 
     def delete(self, key: Any) -> bool:
-        return bool(self._open().delete(self._name(key)))
+        return bool(self._open().delete(*self._names(key)))
 
     def keys(self) -> Iterator[Any]:
         escaped = "".join(f"\\{letter}" if letter in "*?[]^\\" else letter for letter in self.prefix)
@@ -54,8 +59,9 @@ class RedisDriver:
             self._client.close()
             self._client = None
 
-    def _name(self, key: Any) -> str:
-        return self.prefix + key_text(key)
+    def _names(self, key: Any) -> list[str]:
+        """Where a row of the key may stand; the first is where it is put."""
+        return [self.prefix + text for text in (key_text(key), *former_texts(key))]
 
     def _open(self) -> Any:
         """The client, made when it is first needed; it is safe to use from many threads."""

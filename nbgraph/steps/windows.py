@@ -14,6 +14,7 @@ from nbgraph.steps.operators import BODY, callable_of
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 OPERATIONS = ("count", "sum", "sqr", "avg", "min", "max", "first", "last", "stddev", "stdvar")
+DURATION = r"([1-9][0-9]*)([smhd])"
 EPOCH = datetime(1970, 1, 1)
 
 
@@ -23,12 +24,22 @@ def duration(text: str) -> int:
     >>> duration("10m"), duration("7d")
     (600, 604800)
     """
-    match = re.fullmatch(r"([1-9][0-9]*)([smhd])", text) if isinstance(text, str) else None
+    match = re.fullmatch(DURATION, text) if isinstance(text, str) else None
     if match is None:
         raise GraphError(
             f'{text!r} is not a duration; expected a number and one of s, m, h, d: "90s", "10m", "6h", "7d".'
         )
     return int(match[1]) * UNITS[match[2]]
+
+
+def is_column(name: str) -> bool:
+    """Whether a field is named as a windowed value is.
+
+    >>> is_column("paid_sum_1h"), is_column("sum_1h"), is_column("paid_sum_total")
+    (True, False, False)
+    """
+    _, operation, window = f"__{name}".rsplit("_", 2)
+    return name.count("_") > 1 and operation in OPERATIONS and re.fullmatch(DURATION, window) is not None
 
 
 def time_like(seconds: float, example: Any) -> Any:

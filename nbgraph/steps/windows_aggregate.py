@@ -20,7 +20,7 @@ from nbgraph.steps.windows_held import Policy, policy_at_work
 from nbgraph.steps.windows_series import Series, series_of
 from nbgraph.steps.windows_store import WindowStore, described
 from nbgraph.types import Clock, Shape
-from nbgraph.values import seconds_of
+from nbgraph.values import normal_key, seconds_of
 
 
 class AggregateByKey(Handler):
@@ -139,7 +139,7 @@ class AggregateByKey(Handler):
             time = event.time if self._read_time is None else self._read_time(event.body)
         except (KeyError, TypeError) as error:
             raise self.missing(error, event.body) from error
-        return key, seconds_of(time, named(self._time_field)), time
+        return normal_key(key), seconds_of(time, named(self._time_field)), time
 
     def _with_columns(self, event: Event, key: Any, seconds: float, time: Any) -> dict[str, Any]:
         body = {**event.body, **self.update(key, seconds, event.body)}
@@ -165,7 +165,7 @@ class AggregateByKey(Handler):
         times = times_of(self._time_field, frame, event.time if event and self._time_field is None else None)
         answer = with_columns(self, frame, keys, times)
         if self._store is not None:
-            for key in set(keys):
+            for key in dict.fromkeys(map(normal_key, set(keys))):
                 self._store.keep(key, self.state["keys"][key])
         return answer
 

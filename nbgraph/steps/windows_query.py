@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbgraph.errors import GraphError
+from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.table import table_of
+from nbgraph.steps.windows import is_column
 from nbgraph.steps.windows_code import Part, WindowCode, is_frame, named, reader
 from nbgraph.steps.windows_series import Series
 from nbgraph.steps.windows_store import FIELD, WindowStore, reader_of
@@ -35,7 +36,8 @@ class QueryByKey(Handler):
     >>> asking.run({"card": "card-7", "time": "2026-01-01T11:30"})["paid_sum_1h"]
     0
 
-    A key that the table does not have gets the values of empty windows, and none of the other fields. `aliases` gives
+    A key that the table does not have gets the values of empty windows, and none of the other fields. Windowed values
+    of a table that no AggregateByKey has written to are an error. `aliases` gives
     features other names. Of fixed windows it is the one that is open at the event's time; with
     `fixed_window_type="last_closed"` the one before. Key and time are read as in AggregateByKey.
     """
@@ -72,7 +74,10 @@ class QueryByKey(Handler):
         key = event.key if self._read_key is None else self._read_key(body)
         time = event.time if self._read_time is None else self._read_time(body)
         seconds = seconds_of(time, self._time_name)
-        found = {**(self._table.get(key) or {}), **self._columns(key, seconds)}
+        row = self._table.get(key) or {}
+        found = {**row, **self._columns(key, seconds)}
+        if self._known is None:
+            self._raise_if_windowed(key, row)
         wanted = {self._aliases.get(name, name): found[name] for name in self._features if name in found}
         return {**body, **wanted}
 
@@ -85,6 +90,15 @@ class QueryByKey(Handler):
         store, layouts, code = self._known
         series = store.load(key) or [layout.new() for layout in layouts]
         return code.columns_at(series, seconds, last_closed=self._is_closed)
+
+    def _raise_if_windowed(self, key: Any, row: Any) -> None:
+        """Windowed values must not be left out in silence because nobody said what windows the table has."""
+        for name in self._features:
+            if name not in row and (FIELD in row or is_column(name)):
+                raise NbgraphError(
+                    f'QueryByKey looks for "{name}" of {key!r}, and the table has no row "{FIELD}", which says what '
+                    "windows it keeps. Run the graph whose AggregateByKey keeps them in this table first."
+                )
 
     def _find(self) -> tuple[WindowStore, Sequence[Series], WindowCode] | None:
         known = reader_of(self._table)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.steps.table import Table
+from nbgraph.steps.table import ABOUT, Table
 from nbgraph.steps.windows import FieldAggregator, FixedWindows
 from nbgraph.steps.windows_code import WindowCode
 from nbgraph.steps.windows_series import Series, series_of
 from nbgraph.values import number_of
 
-FIELD = "$windows"  # the field of a row that has its key's windows, and the key of the row that says what they are
+FIELD = ABOUT  # the field of a row that has its key's windows is named as the row that says what they are
 _FLOAT = "$float"
 
 
@@ -51,8 +50,7 @@ class WindowStore:
                 "The table has windows of other aggregates, or of another lateness, than this AggregateByKey keeps: "
                 f'{known!r}. Use another table, or delete its rows, "{FIELD}" too.'
             )
-        if known is None:
-            self._table[FIELD] = description
+        self._table[FIELD] = description  # though it may be there: so that it stays, where it was written to expire
 
     def load(self, key: Any) -> list[list[Any]] | None:
         """The series of a key; None where it has none yet."""
@@ -72,7 +70,7 @@ class WindowStore:
         row = self._table.get(key) or {}
         if not isinstance(row, Mapping):
             raise TypeError(f"The table's row of {key!r} is {row!r}; expected a dict, to which windows can be added.")
-        stored = [_written(each[: layout.base(0)]) for layout, each in zip(self._layouts, series, strict=True)]
+        stored = [each[: layout.base(0)] for layout, each in zip(self._layouts, series, strict=True)]
         self._table[key] = {**row, FIELD: stored}
 
 
@@ -87,16 +85,8 @@ def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], Window
     return aggregators, layouts, WindowCode(aggregators, layouts)
 
 
-def _written(value: Any) -> Any:
-    """The value as JSON can hold it: drivers write rows as JSON, which has no infinity."""
-    if isinstance(value, list):
-        return [_written(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT: repr(value)}
-    return value
-
-
 def _read(value: Any) -> Any:
+    """A copy of what was kept; where that was JSON, as formerly, infinity is told by a dict."""
     if isinstance(value, list):
         return [_read(each) for each in value]
     return float(value[_FLOAT]) if isinstance(value, dict) else value

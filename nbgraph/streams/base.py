@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nbgraph.errors import NbgraphError
+from nbgraph.values import same_for_equal
 
 LOOK = 0.02  # seconds between two looks at a queue that is to run dry
 UNSHARDED = 64  # messages of an unkeyed queue that one reader may have at once
@@ -59,11 +60,13 @@ class QueueSpec:
     lease: float = 10.0
 
     def shard_of(self, key: Any) -> int:
-        """The shard of a key: the same in every process.
+        """The shard of a key: the same in every process, and for all keys that are equal.
 
         >>> QueueSpec("q", shards=16).shard_of("card-7") == QueueSpec("q", shards=16).shard_of("card-7")
         True
         """
+        if type(key) is not str:  # as nearly every one
+            key = same_for_equal(key)
         return zlib.crc32(repr(key).encode()) % self.shards if key is not None else 0
 
 

@@ -15,8 +15,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbgraph import Graph, StepError
-from nbgraph.steps import AggregateByKey, DateExtractor, FieldAggregator, FixedWindows, SlidingWindows
+from nbgraph import Event, Graph, StepError
+from nbgraph.steps import (
+    AggregateByKey,
+    Batch,
+    DateExtractor,
+    FieldAggregator,
+    FixedWindows,
+    JoinWithTable,
+    MapWithState,
+    Merge,
+    Queue,
+    ReifyMetadata,
+    SampleWindow,
+    SlidingWindows,
+)
+from nbgraph.streams.base import QueueSpec
 from nbgraph.values import is_missing
 
 Body = dict[str, Any]
@@ -238,3 +252,43 @@ def test_a_limit_of_any_kind() -> None:
         aggregator = FieldAggregator("x", "v", ["max"], FixedWindows(["1h"]), max_value=limit)  # type: ignore[arg-type]
         step = AggregateByKey([aggregator], key="k", time_field="t")
         assert by_events(step, [{"k": 1, "t": 0, "v": 9}])[0]["x_max_1h"] == 5
+
+
+# --- keys ---
+
+
+@pytest.mark.parametrize("keys", KEYS, ids=repr)
+def test_equal_keys_have_one_state_in_every_step(keys: list[Any]) -> None:
+    bodies = [{"k": keys[place % len(keys)], "i": place} for place in range(6)]
+    events = [Event(body, key=body["k"]) for body in bodies]
+
+    def numbered(body: Body, seen: int) -> tuple[int, int]:
+        return seen, seen + 1
+
+    assert [len(batch) for batch in by_events(Batch(6, key="k"), bodies)] == [6]
+    assert [body["i"] for body in by_events(SampleWindow(3, key="k"), bodies)] == [0, 3]
+    assert by_events(MapWithState(0, numbered, group_by_key=True), events) == [0, 1, 2, 3, 4, 5]
+    assert by_events(Merge(key="k", expected_num_events=6), bodies) == [bodies]
+    joined = by_events(JoinWithTable({keys[-1]: {"found": 1}}, "k"), bodies)
+    assert [body.get("found") for body in joined] == [1] * 6
+    assert len({QueueSpec("q", 64).shard_of(key) for key in keys}) == 1
+
+
+def test_keys_are_what_they_were_behind_a_queue() -> None:
+    def graph() -> Graph:
+        made = Graph("g")
+        queue = made.to(Queue("q", key="k", shards=4))
+        queue.to(MapWithState(0, lambda body, seen: ({**body, "seen": seen}, seen + 1), group_by_key=True)).to(
+            ReifyMetadata({"key": "key"})
+        )
+        return made
+
+    keys = [key for keys in KEYS for key in keys if key is not pd.NaT]
+    keys += [date(2026, 1, 1), b"x", Decimal("0.1"), (1, (2, date(2026, 1, 1))), datetime(2026, 1, 1)] * 2
+    bodies = [{"k": key, "place": place} for place, key in enumerate(keys)]
+
+    def found(**over: Any) -> list[Any]:
+        answers = sorted(graph().stream(bodies, **over), key=lambda body: body["place"])
+        return [(body["place"], body["seen"], type(body["key"]), body["key"]) for body in answers]
+
+    assert found(streams="nats") == found()

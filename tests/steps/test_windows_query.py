@@ -9,7 +9,17 @@ import pandas as pd
 import pytest
 
 from nbgraph import Graph, GraphError, StepError
-from nbgraph.steps import AggregateByKey, FieldAggregator, FixedWindows, QueryByKey, SlidingWindows, SqliteDriver, Table
+from nbgraph.steps import (
+    AggregateByKey,
+    FieldAggregator,
+    FixedWindows,
+    QueryByKey,
+    RedisDriver,
+    SlidingWindows,
+    SqliteDriver,
+    Table,
+)
+from tests.steps.redis_server import redis_server
 
 WINDOWS = [
     FieldAggregator("x", "x", ["sum", "min", "last", "stddev"], SlidingWindows(["1h", "6h"], "10m")),
@@ -78,9 +88,36 @@ def test_the_fixed_window_that_closed_last(table: Any) -> None:
 
 def test_a_key_that_is_not_there_has_empty_windows(table: Any) -> None:
     graph = asking(table, "x_sum_1h", "country")
-    assert graph.run({"key": "?", "time": 0}) == {"key": "?", "time": 0}  # nothing has been aggregated at all
+    with pytest.raises(StepError, match=r'"x_sum_1h" of \'[?]\', and the table has no row "[$]windows"'):
+        graph.run({"key": "?", "time": 0})  # nothing has been aggregated at all
     list(keeping(table).stream(EVENTS[:1]))
     assert graph.run({"key": "?", "time": 0}) == {"key": "?", "time": 0, "x_sum_1h": 0}
+
+
+def test_windows_that_nobody_describes_are_not_left_out_in_silence(table: Any) -> None:
+    list(keeping(table).stream(EVENTS))
+    del table["$windows"]
+    with pytest.raises(StepError, match="Run the graph whose AggregateByKey keeps them"):
+        asking(table, "x_sum_1h").run(EVENTS[0])
+    keeping(table).ready()
+    assert asking(table, "x_sum_1h", "country").run(EVENTS[-2])["x_sum_1h"] == 182
+
+
+def test_a_plain_field_that_is_named_as_a_windowed_value_is_that_field() -> None:
+    assert asking({"a": {"x_sum_1h": 3}}, "x_sum_1h").run({"key": "a", "time": 0})["x_sum_1h"] == 3
+
+
+def test_a_description_does_not_expire_before_its_windows() -> None:
+    pytest.importorskip("redis")
+    with redis_server() as url:
+        kept = Table(RedisDriver(url, prefix="w:", expire_seconds=1))
+        keeping(kept).run(EVENTS[2])
+        keeping(kept).ready()
+        ages = [kept.driver._open().ttl(f'w:"{key}"') for key in ("a", "$windows")]
+        del kept["a"]  # as if its time had come
+        keeping(kept).run(EVENTS[4])
+        assert (ages, asking(kept, "x_sum_1h").run(EVENTS[4])["x_sum_1h"]) == ([1, -1], 2)
+        kept.close()
 
 
 def test_what_does_not_fit_the_table() -> None:
