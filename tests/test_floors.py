@@ -40,6 +40,7 @@ DOORS = {
     "deployment_view": "widgets.deployment",
     "library": "steps",
     "_repr_mimebundle_": "render.svg",
+    "captured": "capture.captured",
     "export": "deploy.export",
     "deploy": "deploy.deploy",
 }

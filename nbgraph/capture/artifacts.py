@@ -1,9 +1,9 @@
 """Artifacts: values too big or too odd for Python text, each in a file whose hash is checked before it is read.
 
 Written at export, read when `handlers.py` is imported in the container. The plainest format that gives the value
-back exactly is taken: JSON, then Parquet, then NPY, then pickle. A pickle holds no code: functions and classes of
-the notebook are referred to by their name in `handlers.py`. It is only ever read from the project's own folder (the
-image's read-only part), never from a request or a queue.
+back exactly is taken: JSON, then Parquet, then NPY, then pickle. In a pickle functions and classes of the notebook are
+referred to by their name in `handlers.py`, or written by value (`pickles.py`). It is only ever read from the project's
+own folder (the image's read-only part), never from a request or a queue.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbgraph.capture import makers
+from nbgraph.capture.literal import is_entangled
 from nbgraph.errors import ExportError, NbgraphError
 
 MANIFEST = "artifacts.json"
 FOLDER = "artifacts"
+BIG = 2**20  # bytes
 MAX_BYTES = 2**30  # one artifact; a container that loads more than this wants a volume
 
 
@@ -36,32 +38,31 @@ class Artifact:
     type: str
     format: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""  # the version that code in it was made for
+
+    @property
+    def is_compared_by_hash(self) -> bool:
+        """Whether the file's hash tells enough of the value: tables, arrays, models, big data."""
+        return self.format in ("parquet", "polars", "npy") or (self.bytes >= BIG and not self.python)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A value as bytes: its format, the modules that reading it needs, the names it refers to in `handlers.py`."""
+    """A value as bytes: its format, and the modules that reading it needs."""
 
     format: str
     content: bytes
     modules: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    has_code: bool = False
 
 
-NameOf = Callable[[Any], str | None]  # what a notebook's function or class is called in handlers.py; None for others
+def store(value: Any) -> Stored | None:
+    """The value in the plainest format that gives it back exactly; None where only a pickle does.
 
-
-def store(value: Any, name_of: NameOf) -> Stored:
-    """The value in the plainest format that gives it back exactly.
-
-    >>> store([1, {"a": None}], lambda thing: None).format
+    >>> store([1, {"a": None}]).format
     'json'
     """
-    for attempt in (_json, _parquet, _npy):
-        stored = attempt(value)
-        if stored is not None:
-            return stored
-    return _pickle(value, name_of)
+    return next((stored for attempt in (_json, _parquet, _npy) if (stored := attempt(value)) is not None), None)
 
 
 def artifact_of(name: str, value: Any, stored: Stored, versions: Mapping[str, str]) -> Artifact:
@@ -74,7 +75,8 @@ def artifact_of(name: str, value: Any, stored: Stored, versions: Mapping[str, st
         )
     file = f"{FOLDER}/{name}.{SUFFIXES[stored.format]}"
     sha256 = hashlib.sha256(stored.content).hexdigest()
-    return Artifact(name, file, sha256, size, _type_name(value), stored.format, dict(sorted(versions.items())))
+    python = f"{sys.version_info.major}.{sys.version_info.minor}" if stored.has_code else ""
+    return Artifact(name, file, sha256, size, _type_name(value), stored.format, dict(sorted(versions.items())), python)
 
 
 def manifest(artifacts: list[Artifact]) -> str:
@@ -83,15 +85,40 @@ def manifest(artifacts: list[Artifact]) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
-def artifacts_of(module: dict[str, Any]) -> Callable[[str], Any]:
-    """What `handlers.py` reads its artifacts with: a function of their name."""
+class Artifacts:
+    """What `handlers.py` reads its artifacts with: called with a name, it gives the value."""
+
+    def __init__(self, folder: Path, rows: Mapping[str, Artifact], names: Mapping[str, Any]) -> None:
+        self._folder, self._rows, self._names = folder, rows, names
+        self._read: list[tuple[Artifact, Any]] = []
+
+    def __call__(self, name: str) -> Any:
+        row = self._rows[name]
+        value = load(row, self._folder, self._names)
+        if row.is_compared_by_hash:
+            self._read.append((row, value))
+        return value
+
+    def hashes(self) -> dict[int, str]:
+        """The hashes of files, by the ids of the values read from them, of those that are told by it."""
+        return {id(value): row.sha256 for row, value in self._read}
+
+
+def artifacts_of(module: dict[str, Any]) -> Artifacts:
+    """The artifacts beside a module, whose names they refer to."""
     folder = Path(module["__file__"]).parent
     rows = {row["name"]: Artifact(**row) for row in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))}
-    return lambda name: load(rows[name], folder, module)
+    return Artifacts(folder, rows, module)
 
 
 def load(artifact: Artifact, folder: Path, names: Mapping[str, Any]) -> Any:
     """The value of an artifact; an error, before anything is read into it, when the file is not the one exported."""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if artifact.python and artifact.python != here:
+        raise NbgraphError(
+            f"{artifact.file} has code for Python {artifact.python}, and this is {here}; take a base image of "
+            f"{artifact.python}."
+        )
     content = (folder / artifact.file).read_bytes()
     if hashlib.sha256(content).hexdigest() != artifact.sha256:
         raise NbgraphError(f"{artifact.file} is not the file that was exported (its SHA-256 differs); export again.")
@@ -99,7 +126,7 @@ def load(artifact: Artifact, folder: Path, names: Mapping[str, Any]) -> Any:
 
 
 def _json(value: Any) -> Stored | None:
-    if type(value) not in (dict, list):
+    if type(value) not in (dict, list) or is_entangled(value):
         return None
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -167,49 +194,13 @@ def _read_npy(content: bytes) -> Any:
     return numpy.load(io.BytesIO(content), allow_pickle=False)
 
 
-class _Pickler(pickle.Pickler):
-    """Writes functions and classes of the notebook as their names in handlers.py; notes the modules of the rest."""
-
-    def __init__(self, file: io.BytesIO, name_of: NameOf) -> None:
-        super().__init__(file, protocol=5)
-        self._name_of = name_of
-        self.modules: set[str] = set()
-        self.names: list[str] = []
-
-    def persistent_id(self, value: Any) -> str | None:
-        name = self._name_of(value)
-        if name is not None:
-            self.names.append(name)
-        elif isinstance(value, type) or callable(value):
-            module = getattr(value, "__module__", None)
-            if isinstance(module, str):
-                self.modules.add(module)
-        return name
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, names: Mapping[str, Any]) -> None:
-        super().__init__(file)
-        self._names = names
-
-    def persistent_load(self, name: str) -> Any:
-        return self._names[name]
-
-
-def _pickle(value: Any, name_of: NameOf) -> Stored:
-    buffer = io.BytesIO()
-    pickler = _Pickler(buffer, name_of)
-    pickler.dump(value)
-    return Stored("pickle", buffer.getvalue(), tuple(sorted(pickler.modules)), tuple(dict.fromkeys(pickler.names)))
-
-
 SUFFIXES = {"json": "json", "parquet": "parquet", "polars": "parquet", "npy": "npy", "pickle": "pickle"}
 READERS: dict[str, Callable[[bytes, Mapping[str, Any]], Any]] = {
     "json": lambda content, names: json.loads(content),
     "parquet": lambda content, names: _read_parquet(content),
     "polars": lambda content, names: _read_polars(content),
     "npy": lambda content, names: _read_npy(content),
-    "pickle": lambda content, names: _Unpickler(io.BytesIO(content), names).load(),
+    "pickle": makers.read,
 }
 
 

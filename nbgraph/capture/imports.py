@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib.util
 import sys
 import types
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.capture.source import parsed, written
+from nbgraph.look import attribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +119,35 @@ def home_of(value: Any) -> str | None:
     >>> home_of(textwrap.dedent), home_of(len), home_of(lambda: 1), home_of(3)
     ('textwrap', 'builtins', None, None)
     """
-    module, qualified = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    module, qualified = attribute(value, "__module__"), attribute(value, "__qualname__")
     if module is None and qualified is not None and isinstance(value, types.MethodDescriptorType):
         module = "builtins"
     if not isinstance(module, str) or not isinstance(qualified, str) or is_notebook(module):
         return None
     found: Any = builtins if module == "builtins" else sys.modules.get(module)
     for part in qualified.split("."):
-        found = getattr(found, part, _MISSING)
-    return module if found is value else None
+        found = attribute(found, part)
+    return module if found is value and value is not None else None
+
+
+@functools.lru_cache(maxsize=4096)
+def kind_name(kind: type) -> str | None:
+    """What `types` calls a type of Python's own that no other module has a name for: `NoneType`, `FunctionType`."""
+    return next((name for name, found in vars(types).items() if found is kind), None)
+
+
+def place_of(value: Any) -> tuple[str, str] | None:
+    """The module and the name of an object that the module of its class has one of: a sentinel, a registry.
+
+    >>> import dataclasses
+    >>> place_of(dataclasses.MISSING), place_of([])
+    (('dataclasses', 'MISSING'), None)
+    """
+    module = type(value).__module__
+    if module == "builtins" or is_notebook(module) or module not in sys.modules:
+        return None
+    name = next((name for name, found in list(vars(sys.modules[module]).items()) if found is value), None)
+    return None if name is None else (module, name)
 
 
 def is_notebook(module: str) -> bool:

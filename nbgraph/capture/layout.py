@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from nbgraph.capture.definition import Definition
 
-ARTIFACT = "artifact"  # the name of the reader in the module
 LONGEST = 110
 
 
@@ -28,17 +27,17 @@ class Layout:
 
     lines: Iterable[str]
     exported: Iterable[str]
-    has_artifacts: bool = False
+    artifacts: str = ""  # the statement that makes what reads them
     has_future_annotations: bool = False
 
     def text(self, title: str, definitions: Sequence[Definition]) -> str:
         """The whole module; `definitions` stand behind those that they need."""
-        data = sorted((definition for definition in definitions if definition.is_data), key=lambda found: found.name)
-        code = [definition for definition in definitions if not definition.is_data]
+        told = [definition for definition in definitions if definition.text]  # others are read together with one
+        data = sorted((definition for definition in told if definition.is_data), key=lambda found: found.name)
+        code = [definition for definition in told if not definition.is_data]
         future = "from __future__ import annotations\n\n" if self.has_future_annotations else ""
         blocks = [f'"""{title}"""\n', future + "".join(f"{line}\n" for line in self._head())]
-        if self.has_artifacts:
-            blocks.append(f"{ARTIFACT} = artifacts_of(globals())\n")
+        blocks.append(self.artifacts)
         blocks.append(_all(sorted(self.exported)))
         blocks.append("".join(f"{definition.text}\n" for definition in data))
         head = "\n".join(block for block in blocks if block)
@@ -46,11 +45,8 @@ class Layout:
 
     def _head(self) -> list[str]:
         """Imports in groups of one order, then names taken from what they bring."""
-        lines = set(self.lines)
-        if self.has_artifacts:
-            lines.add("from nbgraph.capture.artifacts import artifacts_of")
         return sorted(
-            lines, key=lambda line: (["import", "from"].index(line.split()[0]) if " = " not in line else 2, line)
+            self.lines, key=lambda line: (["import", "from"].index(line.split()[0]) if " = " not in line else 2, line)
         )
 
 

@@ -10,6 +10,8 @@ import math
 import pathlib
 import pprint
 import re
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 LIMIT = 2048  # bytes of text; what is longer reads better in a file of its own
@@ -24,10 +26,38 @@ def literal(value: Any) -> str | None:
     """
     if type(value) is float and not math.isfinite(value):
         return f'float("{value}")'
-    if not _is_plain(value, 0):
+    if not _is_plain(value, 0) or is_entangled(value):
         return None
     text = pprint.pformat(value, width=110, sort_dicts=False)
     return text if len(text.encode("utf-8", "surrogatepass")) <= LIMIT else None
+
+
+def mutable_parts(value: Any) -> Iterator[Any]:
+    """The lists, dicts and sets in a value of plain data, itself among them, each as often as it is held."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if type(found) in (list, dict, set):
+            yield found
+        if type(found) in (list, tuple):
+            waiting += found
+        elif type(found) is dict:
+            waiting += found.values()
+
+
+def is_entangled(value: Any) -> bool:
+    """Whether one list, dict or set is held twice in it, which a text would make two of.
+
+    >>> one = [1]
+    >>> is_entangled([one, one]), is_entangled([[1], [1]])
+    (True, False)
+    """
+    seen: set[int] = set()
+    for part in mutable_parts(value):
+        if id(part) in seen:
+            return True
+        seen.add(id(part))
+    return False
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -66,6 +96,8 @@ def constructed(value: Any) -> tuple[str, tuple[Any, ...]] | None:
         return f"{kind.__name__}.{value.name}", (kind,)
     if kind is logging.Logger:
         return f"getLogger({value.name!r})", (logging.getLogger,)
+    if kind is struct.Struct:
+        return f"struct.Struct({value.format!r})", (struct,)
     if kind in (range, slice):
         return repr(value), ()
     if kind in (set, frozenset) and not value:

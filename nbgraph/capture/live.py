@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nbgraph.capture.imports import is_notebook
-from nbgraph.capture.literal import literal
 from nbgraph.capture.source import source_of
+from nbgraph.look import attribute
 
-SOMETHING = object()  # stands for an attribute's text that is more than a literal
 _MISSING = object()
 
 
@@ -67,34 +66,20 @@ def decorated(value: Any, name: str) -> types.FunctionType | type | None:
 
 
 def _inside(value: Any) -> Iterator[Any]:
-    held = [getattr(value, "__wrapped__", None), getattr(value, "__func__", None)]
+    held = [attribute(value, "__wrapped__"), attribute(value, "__func__")]
     if isinstance(value, functools.partial):
         held.append(value.func)
     elif isinstance(value, types.FunctionType):
         held += [content for _, content in closure(value)]
     elif not isinstance(value, type) and callable(value):
-        held += list(getattr(value, "__dict__", {}).values())
+        held += list(attribute(value, "__dict__", {}).values())
     yield from (thing for thing in held if thing is not None and callable(thing))
 
 
 def _is_written_as(value: Any, name: str) -> bool:
-    if value.__qualname__ != name or not is_notebook(value.__module__):
+    # The code's own name, since a wrapper takes on the name of what it wraps.
+    own = value.__code__.co_qualname if isinstance(value, types.FunctionType) else value.__qualname__
+    if own != name or not is_notebook(value.__module__):
         return False
     source = source_of(value, {})
     return source is not None and bool(getattr(source.node, "decorator_list", ()))
-
-
-def written_in_class(node: ast.ClassDef, attribute: str) -> Any:
-    """The literal text an attribute has in the class; `SOMETHING` where it is more than a literal; else None."""
-    found: Any = None
-    for statement in node.body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-        names = {target.id for target in targets if isinstance(target, ast.Name)}
-        if attribute in names:
-            try:
-                found = literal(ast.literal_eval(statement.value))  # type: ignore[attr-defined]
-            except (ValueError, TypeError, AttributeError):
-                found = SOMETHING
-        elif getattr(statement, "name", None) == attribute:
-            found = SOMETHING
-    return found

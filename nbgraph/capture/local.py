@@ -5,17 +5,28 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from nbgraph.capture.requirements import distribution_of
 from nbgraph.errors import ExportError
 
+MAX_DATA = 5 * 2**20  # one file of a package that is no module
 MAX_BYTES = 10 * 2**20  # all local code together; more is data, or a package that wants to be installed
 
 
-def local_files(modules: set[str]) -> tuple[dict[str, bytes], set[str]]:
-    """The files of the local modules among those, by their path in the project; and all modules that are needed."""
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The files by their path in the project, all modules that are needed, and the files beside them that stay."""
+
+    files: Mapping[str, bytes]
+    modules: set[str]
+    left: tuple[str, ...] = ()
+
+
+def local_files(modules: set[str], include: Iterable[str] = ()) -> Local:
+    """The files of the local modules among those, with the data of their packages; `include` are paths of more."""
     files: dict[str, bytes] = {}
     seen: set[str] = set()
     waiting = sorted(modules)
@@ -28,13 +39,48 @@ def local_files(modules: set[str]) -> tuple[dict[str, bytes], set[str]]:
             if path not in files:
                 files[path] = content
                 waiting += sorted(_imported(content, path) - seen)
+    data, left = _data_of({path.partition("/")[0] for path in files if "/" in path})
+    files |= data | _included(include)
     size = sum(map(len, files.values()))
     if size > MAX_BYTES:
         raise ExportError(
             f"The local modules that the graph imports take {size / 2**20:.0f} MiB, more than {MAX_BYTES // 2**20}; "
             "make them a package and `pip install` it."
         )
-    return files, seen
+    return Local(files, seen, left)
+
+
+def _data_of(packages: Iterable[str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """What lies in the packages beside their modules; what is big is left, and told of."""
+    found: dict[str, bytes] = {}
+    left = []
+    for package in sorted(packages):
+        origin = _origin(package)
+        for place in sorted(origin.parent.rglob("*")) if origin is not None and origin.name == "__init__.py" else ():
+            path = f"{package}/{place.relative_to(origin.parent).as_posix()}" if origin is not None else ""
+            if not place.is_file() or any(part.startswith((".", "__pycache__")) for part in Path(path).parts):
+                continue
+            if place.suffix in (".py", ".pyc"):
+                continue
+            if place.stat().st_size > MAX_DATA:
+                left.append(path)
+            else:
+                found[path] = place.read_bytes()
+    return found, tuple(left)
+
+
+def _included(paths: Iterable[str]) -> dict[str, bytes]:
+    """Files and folders that the user names, relative to where the notebook is: at the same place in the project."""
+    found: dict[str, bytes] = {}
+    for name in paths:
+        given = Path(name)
+        if given.is_absolute() or ".." in given.parts:
+            raise ExportError(f'include="{name}" is outside of this folder; name a file or folder within it.')
+        if not given.exists():
+            raise ExportError(f'include="{name}" is not here ({Path.cwd()}); name a file or folder within it.')
+        places = sorted(given.rglob("*")) if given.is_dir() else [given]
+        found |= {place.as_posix(): place.read_bytes() for place in places if place.is_file()}
+    return found
 
 
 def is_local(module: str) -> bool:

@@ -11,24 +11,33 @@ import builtins
 import keyword
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nbgraph.capture.artifacts import Artifact, Stored, artifact_of, store
+from nbgraph.capture import statement
+from nbgraph.capture.choice import Choice
+from nbgraph.capture.code import attributes
 from nbgraph.capture.definition import Definition, ordered
-from nbgraph.capture.imports import Imports, home_of
-from nbgraph.capture.layout import ARTIFACT, Layout
+from nbgraph.capture.imports import Imports, home_of, is_notebook, kind_name, place_of
+from nbgraph.capture.layout import Layout
 from nbgraph.capture.literal import constructed, literal
-from nbgraph.capture.live import SOMETHING, closure, decorated, defaults, written_in_class
+from nbgraph.capture.live import closure, decorated, defaults
 from nbgraph.capture.local import imported_by
 from nbgraph.capture.names import Names, names_in
-from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, unknown
-from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, refused, secrets_in
-from nbgraph.capture.requirements import versions_of
-from nbgraph.capture.source import Source, Written, indented, source_of
+from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, refuse_waiting, unknown
+from nbgraph.capture.patch import Patches
+from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, secrets_in
+from nbgraph.capture.source import Source, Written, source_of
+from nbgraph.capture.stock import AgainError, Stock
 from nbgraph.errors import ExportError
+from nbgraph.look import attribute
 
 OF_EVERY_MODULE = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__annotations__", "__dict__"})
+IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice)
+
+
+class ClashError(ExportError):
+    """One name means two things."""
 
 
 class Module:
@@ -43,17 +52,21 @@ class Module:
     LIMIT = 3
     """
 
-    def __init__(self, namespace: Mapping[str, Any]) -> None:
+    def __init__(self, namespace: Mapping[str, Any], choice: Choice | None = None) -> None:
         self.namespace = namespace
-        self._notebook = Notebook(namespace)
+        self.choice = choice or Choice()
         self.modules: set[str] = set()  # that are imported, by the text or by what is in the artifacts
-        self.artifacts: dict[str, Artifact] = {}
-        self.contents: dict[str, bytes] = {}
+        self.stock = Stock(namespace, self.choice, self)
         self.exported: set[str] = set()  # what the graph itself names
+        self.arguments: list[Any] = []  # plain data that stands in the document
+        self._notebook = Notebook(namespace)
         self._imports = Imports(namespace)
         self._lines: set[str] = set()
         self._values: dict[str, Any] = {}
+        self._names: dict[int, str] = {}  # of what has an identity, by its id
+        self._texts: dict[str, Any] = {}  # plain data
         self._definitions: dict[str, Definition] = {}
+        self._patches = Patches(self)
         self._has_future_annotations = False
 
     # --- what the graph asks for ---
@@ -63,15 +76,20 @@ class Module:
         for name, known in self._values.items():
             if known is value and not name.startswith("_"):
                 return name
-        own = getattr(value, "__name__", None)
+        own = getattr(value, "__name__", None) if isinstance(value, type | types.FunctionType) else None
         given = [own] if isinstance(own, str) and self.namespace.get(own, MISSING) is value else []
-        given += [] if literal(value) is not None else [name for name, held in self._notebook.named() if held is value]
+        given += [] if literal(value) is not None and isinstance(value, IMMUTABLE) else self._held_as(value)
         name = next((name for name in given if _is_usable(name)), None) or self.free_name(preferred)
         return self.define(name, value, where)
+
+    def _held_as(self, value: Any) -> list[str]:
+        return [name for name, held in self._notebook.named() if held is value]
 
     def expression(self, name: str, text: str, where: Where) -> str:
         """A name for what an expression of the notebook gives, evaluated anew where the module is imported."""
         name = self.free_name(name)
+        if text.strip() in self.choice.evaluated:
+            return self.define(name, self.choice.evaluated[text.strip()], where)
         needs = names_in(f"{name} = ({text}\n)")
         self._need_all(needs, self._notebook.lookup, text, where)
         self._add(Definition(name, f"{name} = {_on_one_line(text)}", needs.now, needs.later), MISSING)
@@ -97,14 +115,26 @@ class Module:
             name = name if not name[0].isdigit() else f"step_{name}"
         else:
             name = preferred
-        taken = {*self._values, *self.namespace, *BUILTINS, *keyword.kwlist, ARTIFACT}
+        taken = {*self._values, *self.namespace, *BUILTINS, *keyword.kwlist}
         numbered = (f"{name}_{number}" for number in range(2, len(taken) + 3))
         return name if name not in taken else next(other for other in numbered if other not in taken)
 
+    def brought(self, name: str, value: Any, line: Callable[[str], str]) -> str:
+        """A name that the module needs for itself: the usual one, or another where the notebook has that for something.
+
+        `line` writes the statement that brings the value in under a name.
+        """
+        if self._values.get(name, self.namespace.get(name, value)) is not value:
+            name = self.free_name(name)
+        self._values[name] = value
+        self._lines.add(line(name))
+        return name
+
     def load_graph(self, name: str, graph: Any, file: str) -> str:
         """A graph of its own document; its names are looked up in the module, late."""
-        self._lines |= {"from pathlib import Path", "from nbgraph import Graph"}
-        text = f'{name} = Graph.load(Path(__file__).with_name("{file}"), namespace=globals())'
+        path = self.brought("Path", _path(), _from("pathlib", "Path"))
+        kind = self.brought("Graph", type(graph), _from("nbgraph", "Graph"))
+        text = f'{name} = {kind}.load({path}(__file__).with_name("{file}"), namespace=globals())'
         self._add(Definition(name, text), graph)
         return name
 
@@ -125,7 +155,7 @@ class Module:
         if known is not MISSING:
             if known is value or (literal(known) is not None and literal(known) == literal(value)):
                 return name
-            raise ExportError(
+            raise ClashError(
                 f'{where}: "{name}" means two different things in what the graph uses ({_described(known)} and '
                 f"{_described(value)}); rename one of them."
             )
@@ -133,11 +163,14 @@ class Module:
             raise_if_secret(name, value, where)
         raise_if_open(value, where)
         self._values[name] = value
-        if not self._import(name, value):
+        if not self._import(name, value) and not self._alias(name, value):
             self._write(name, value, where)
+        self._patch(name, value, where)
         return name
 
     def _import(self, name: str, value: Any) -> bool:
+        if self.choice.is_changed(value):
+            return False
         found = self._imports.of(name, value)
         if not found and isinstance(value, types.ModuleType):
             raise ExportError(f'The module "{name}" was made in the notebook and can\'t be imported elsewhere.')
@@ -146,23 +179,61 @@ class Module:
             self.modules.update(line.modules)
         return bool(found)
 
+    def _alias(self, name: str, value: Any) -> bool:
+        """Another name of what has one already."""
+        if isinstance(value, IMMUTABLE):
+            return False
+        other = self._names.setdefault(id(value), name)
+        if other == name:
+            return False
+        self._add(Definition(name, f"{name} = {other}", (other,)), value)
+        return True
+
     def _write(self, name: str, value: Any, where: Where) -> None:
+        if self.choice.is_by_value(value) and not isinstance(value, IMMUTABLE):
+            raise_if_secrets(value, where)
+            self._store(name, value, where)
+            return
         text = literal(value)
         if text is not None:
             raise_if_secrets(value, where)
+            self._texts[name] = value
             self._add(Definition(name, f"{name} = {text}", is_data=True), value)
-            return
-        call = constructed(value)
-        if call is not None:
-            text, named = call
-            needed = tuple(self.define(thing.__name__, thing, where.through(name)) for thing in named)
-            self._add(Definition(name, f"{name} = {text}", needed, is_data=not self._are_written(needed)), value)
-        elif not self._write_code(name, value, where):
+        elif not (self._write_call(name, value, where) or self._write_code(name, value, where)):
             raise_if_secrets(value, where)
-            self._write_artifact(name, value, where)
+            self._store(name, value, where)
 
-    def _are_written(self, names: tuple[str, ...]) -> bool:
-        return any(name in self._definitions for name in names)
+    def _write_call(self, name: str, value: Any, where: Where) -> bool:
+        """What a short call makes again: constants of the standard library, methods of something that has a name."""
+        if isinstance(value, types.MethodType | types.BuiltinMethodType) and _is_reached_by_name(value):
+            owner = self.name_of(value.__self__, f"{name}_object", where.through(name))
+            self._add(Definition(name, f"{name} = {owner}.{value.__name__}", (owner,)), value)
+            return True
+        if type(value) in (classmethod, staticmethod):
+            inner = self.name_of(value.__func__, f"{name}_function", where.through(name))
+            self._add(Definition(name, f"{name} = {type(value).__name__}({inner})", (inner,)), value)
+            return True
+        call = constructed(value)
+        if call is None:
+            return False
+        text, named = call
+        for thing in named:
+            text = self._with_name(text, thing, name, where)
+        needed = tuple(found for thing in named if (found := self._names.get(id(thing))) in self._definitions and found)
+        self._add(Definition(name, f"{name} = {text}", needed, is_data=not needed), value)
+        return True
+
+    def _with_name(self, text: str, thing: Any, name: str, where: Where) -> str:
+        """The text of a call with the name that the module has for what is called."""
+        own = thing.__name__
+        if isinstance(thing, types.ModuleType):
+            found = self.brought(own, thing, lambda name: f"import {own}" + (f" as {name}" if name != own else ""))
+        elif is_notebook(thing.__module__):
+            found = self.name_of(thing, own, where.through(name))
+        else:
+            found = self.brought(own, thing, _from(thing.__module__.replace("pathlib._local", "pathlib"), own))
+        self.modules.add(own if isinstance(thing, types.ModuleType) else thing.__module__)
+        return re.sub(rf"^{own}\b", found, text)
 
     def _add(self, definition: Definition, value: Any) -> None:
         for line in secrets_in(definition.text):
@@ -179,81 +250,83 @@ class Module:
     def _write_code(self, name: str, value: Any, where: Where) -> bool:
         """Functions and classes of the notebook, also behind decorators; False for all other values."""
         plain = value if isinstance(value, type | types.FunctionType) else decorated(value, name)
-        if plain is None:
+        if plain is None or self.choice.is_by_value(plain) or (plain is value and home_of(plain) is not None):
             return False
-        source = source_of(plain, self.namespace)
+        source = self._source_of(plain)
         if source is None:
-            raise ExportError(
-                f'{where}: the text of "{name}" is not found (it was made by exec, or its cell is gone); '
-                "run the cell that defines it again."
-            )
+            self.choice.take(value, "no text of it is left")
+            return False
         if plain is value and isinstance(value, types.FunctionType) and value.__closure__:
             inner = decorated(value, name)  # @decorator without functools.wraps: the name is on the function inside
             inner_source = source_of(inner, self.namespace) if inner is not None else None
             if inner is not None and inner_source is not None:
                 plain, source = inner, inner_source
-        self._write_statement(name, value, plain, source, where.through(name, source.line))
+        try:
+            self._write_statement(name, value, plain, source, where.through(name, source.line))
+        except SyntaxError:
+            self.choice.take(value, "its text can't stand alone")
+            raise AgainError from None
+        except ClashError:
+            if not self.choice.leave_apart(plain, self.namespace):
+                raise
+            raise AgainError from None
         return True
+
+    def _source_of(self, plain: Any) -> Source | None:
+        if self.choice.is_apart(plain, self.namespace):
+            return None
+        try:
+            return source_of(plain, self.namespace)
+        except Exception:  # a text that Python can't read again
+            return None
 
     def _write_statement(self, name: str, value: Any, plain: Any, source: Source, where: Where) -> None:
         node = source.node
-        if isinstance(plain, types.FunctionType) and plain.__code__.co_flags & _FUTURE_ANNOTATIONS:
-            self._has_future_annotations = True
+        is_future = bool(isinstance(plain, types.FunctionType) and plain.__code__.co_flags & _FUTURE_ANNOTATIONS)
+        self._has_future_annotations |= is_future
         enclosed = self._enclosed(plain, node, where)
         own = None if isinstance(node, ast.Lambda) else node.name
         if own is not None and own != name and not enclosed and self.namespace.get(own, MISSING) is value:
+            self._names.pop(id(value), None)
             self.define(own, value, where)
             self._add(Definition(name, f"{name} = {own}", (own,)), value)
             return
         self.modules |= imported_by(node)
-        statement = f"{name} = {source.text}" if own is None else source.text
-        needs = names_in(statement)
+        needs = statement.needs(name, own, source, enclosed, is_future=is_future)
         self._need_all(needs, self._notebook.of(plain), source, where, skip={name, *enclosed})
-        is_direct = not enclosed and own in (None, name)
-        text = statement if is_direct else self._factory(name, own, source.text, enclosed, where)
         outer = tuple(n for n in needs.now if n not in enclosed)
         later = tuple(n for n in needs.later if n not in enclosed)
-        now = (*outer, *later, *self._values_named(enclosed)) if not is_direct else outer
-        self._add(Definition(name, text + self._changed_since(name, value, source, where), now, later), value)
-
-    def _factory(self, name: str, own: str | None, text: str, enclosed: Mapping[str, str], where: Where) -> str:
-        """A function's enclosed values as the arguments of a function around it."""
-        factory = f"make_{name}"
-        inner = indented(text) + f"\n    return {own}" if own is not None else f"    return {text}"
-        arguments = ", ".join(f"{variable}={given}" for variable, given in enclosed.items())
-        return f"def {factory}({', '.join(enclosed)}):\n{inner}\n\n\n{name} = {factory}({arguments})"
+        if not enclosed and own in (None, name):
+            self._add(Definition(name, statement.plain(name, own, source.text), outer, later), value)
+            return
+        maker = self.free_name(f"make_{name}")
+        self._values[maker] = maker
+        now = (*outer, *later, *(text for text in enclosed.values() if text in self._values))
+        self._add(Definition(name, statement.factory(name, maker, own, source.text, enclosed), now, later), value)
 
     def _enclosed(self, plain: Any, node: Written, where: Where) -> dict[str, str]:
         """The values a function keeps of the place it was made in (its closure, its defaults), as Python text."""
         kept = dict(closure(plain))
         if isinstance(plain, types.FunctionType) and not isinstance(node, ast.ClassDef):
             kept |= defaults(plain, node.args, plain.__globals__)
-        return {variable: self._text_of(value, variable, where) for variable, value in sorted(kept.items())}
+        return {variable: self.text_of(value, variable, where) for variable, value in sorted(kept.items())}
 
-    def _text_of(self, value: Any, variable: str, where: Where) -> str:
-        text = literal(value)
-        if text is not None and "\n" not in text:
+    def text_of(self, value: Any, variable: str, where: Where) -> str:
+        """A value inside of a text: what is small as it is, all else by its name."""
+        text = literal(value) if isinstance(value, IMMUTABLE) or not self._held_as(value) else None
+        if text is not None and "\n" not in text and id(value) not in self._names:
             raise_if_secret(variable, value, where.through(variable))
+            self._texts[f"{where} {variable}"] = value
             return text
         preferred = f"{where.names[-1]}_{variable}" if where.names else variable
         return self.name_of(value, preferred, where.through(variable))
 
-    def _values_named(self, enclosed: Mapping[str, str]) -> tuple[str, ...]:
-        return tuple(text for text in enclosed.values() if text in self._values)
+    def knows(self, name: str) -> bool:
+        return name in self._values
 
-    def _changed_since(self, name: str, cls: Any, source: Source, where: Where) -> str:
-        """Attributes that were set on a class after it was written, since the live class is what counts."""
-        if not isinstance(cls, type) or not isinstance(source.node, ast.ClassDef):
-            return ""
-        lines = []
-        for attribute, value in sorted(vars(cls).items()):
-            written = written_in_class(source.node, attribute)
-            text = literal(value)
-            if attribute.startswith("__") or text is None or text == written or written is SOMETHING:
-                continue
-            raise_if_secret(attribute, value, where.through(attribute))
-            lines.append(f"{name}.{attribute} = {text}  # set after the class was written")
-        return "\n\n\n" + "\n".join(lines) if lines else ""
+    def _patch(self, name: str, value: Any, where: Where) -> None:
+        for patch in self._patches.of(name, value, where):
+            self._add(patch, MISSING)
 
     # --- names ---
 
@@ -263,61 +336,129 @@ class Module:
         for name in (*needs.now, *needs.later):
             if name in (skip or ()) or name in OF_EVERY_MODULE:
                 continue
-            value = lookup(name) if name not in NOTEBOOK_ONLY and name not in ("exit", "quit") else MISSING
             line = text.line_of(name) if isinstance(text, Source) else None
-            if value is not MISSING:
-                self.define(name, value, where.through(name, line))
-            elif name not in BUILTINS:
-                raise unknown(name, where.through(name, line))
+            if lookup(name) is not MISSING or not (isinstance(text, Source) and text.guards(name)):
+                self._need(name, lookup, where.through(name, line))
         for name in needs.perhaps:
             if name not in (skip or ()) and lookup(name) is not MISSING:
                 self.define(name, lookup(name), where.through(name))
+
+    def _need(self, name: str, lookup: Callable[[str], Any], where: Where) -> None:
+        value = lookup(name)
+        refuse_waiting(name, value, where)
+        if value is not MISSING:
+            self.define(name, value, where)
+        elif name not in BUILTINS:
+            raise unknown(name, where)
+
+    def need(self, names: Iterable[str], function: Any, where: Where) -> None:
+        """The names that a function looks up, which goes by value."""
+        lookup = self._notebook.of(function)
+        for name in names:
+            is_known = name in BUILTINS or name in NOTEBOOK_ONLY or lookup(name) is not MISSING
+            if name not in OF_EVERY_MODULE and is_known:
+                self._need(name, lookup, where.through(name))
+
+    def _need_subclasses(self) -> None:
+        """Classes that the code finds by asking their base for them."""
+        done: set[int] = set()
+        while self._looks_at_subclasses() and (fresh := [kind for kind in self._classes() if id(kind) not in done]):
+            for kind in fresh:
+                done.add(id(kind))
+                every: list[type] = type.__subclasses__(kind)
+                for below in every:
+                    self.name_of(below, below.__name__, Where(kind.__name__))
+
+    def _looks_at_subclasses(self) -> bool:
+        return any("__subclasses__" in definition.text for definition in self._definitions.values()) or any(
+            "__subclasses__" in attributes(function.__code__) for function in self.stock.functions()
+        )
+
+    def _classes(self) -> list[type]:
+        return [value for value in self._values.values() if isinstance(value, type) and _is_ours(value)]
+
+    def refer(self, part: Any, preferred: str, where: Where) -> str | None:
+        """The name by which a pickle refers to something; None where it is written into it."""
+        if isinstance(part, (types.ModuleType, *IMMUTABLE)):
+            return None
+        if id(part) in self._names:
+            return self._names[id(part)]
+        if not isinstance(part, type | types.FunctionType) or not _is_ours(part):
+            return None
+        return self.name_of(part, preferred, where) if any(map(_is_usable, self._held_as(part))) else None
+
+    # --- files ---
+
+    def _store(self, name: str, value: Any, where: Where) -> None:
+        place = place_of(value)
+        if place is not None and not self.choice.is_by_value(value):
+            self._lines.add(_from(*place)(name))
+            self.modules.add(place[0])
+            return
+        for base in value.__mro__[1:] if isinstance(value, type) else ():
+            if "__init_subclass__" in vars(base) and home_of(base) is None and not self.choice.is_by_value(base):
+                self.choice.take(base, "its __init_subclass__ must not run again")
+                raise AgainError
+        self._add(Definition(name, "", ()), value)
+        self.stock.take(name, value, where)
 
     # --- text ---
 
     def text(self, title: str) -> str:
         """The whole module."""
-        layout = Layout(self._lines, self.exported, bool(self.artifacts), self._has_future_annotations)
+        self._need_subclasses()
+        for holder, _ in list(self.choice.patches.values()):
+            if isinstance(holder, types.ModuleType):
+                self.name_of(holder, holder.__name__.replace(".", "_"), Where(holder.__name__))
+        call = ""
+        if self.stock:
+            call = self.brought("artifact", _Call, lambda name: "")
+            of = self.brought("artifacts_of", _Call, _from("nbgraph.capture.artifacts", "artifacts_of"))
+            for definition in self.stock.packed(self._definitions, self._texts, self.arguments, call):
+                self._definitions[definition.name] = definition
+            call = f"{call} = {of}(globals())\n"
+        else:
+            self.stock.packed({}, self._texts, self.arguments, "")
+        self._lines.discard("")
+        layout = Layout(self._lines, self.exported, call, self._has_future_annotations)
         return layout.text(title, ordered(self._definitions))
 
-    # --- files ---
 
-    def _write_artifact(self, name: str, value: Any, where: Where) -> None:
-        stored = self._stored(name, value, where)
-        self.modules.update(stored.modules)
-        artifact = artifact_of(name, value, stored, versions_of(stored.modules))
-        self.artifacts[name] = artifact
-        self.contents[artifact.file] = stored.content
-        is_data = not self._are_written(stored.names)
-        self._add(Definition(name, f'{name} = {ARTIFACT}("{name}")', stored.names, is_data=is_data), value)
+class _Call:
+    """Stands for what reads artifacts, among the values of the module."""
 
-    def _stored(self, name: str, value: Any, where: Where) -> Stored:
-        def name_in_pickle(part: Any) -> str | None:
-            if part is not value:
-                raise_if_open(part, where.through(f"a part of {name}"))
-            if isinstance(part, str):
-                raise_if_secret("", part, where.through(f"a part of {name}"))
-            is_ours = isinstance(part, type | types.FunctionType) and home_of(part) is None
-            return self.name_of(part, f"{name}_{_plain_name(part)}", where) if is_ours else None
 
-        try:
-            return store(value, name_in_pickle)
-        except ExportError:
-            raise
-        except Exception as error:  # whatever a class of the user's or a library's raises from __reduce__
-            what = f"a {_described(value)} that can't be written to a file ({type(error).__name__}: {error})"
-            raise refused(where, what, "make it in the step's constructor or post_init()") from error
+def _path() -> type:
+    import pathlib
+
+    return pathlib.Path
+
+
+def _from(module: str, attribute: str) -> Callable[[str], str]:
+    return lambda name: f"from {module} import {attribute}" + (f" as {name}" if name != attribute else "")
 
 
 _FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS
 
 
+def _is_ours(code: types.FunctionType | type) -> bool:
+    """Whether a function or class was made in the notebook, so that the module has to have it."""
+    if home_of(code) is not None:
+        return False
+    if isinstance(code, type):
+        return code.__module__ != "builtins" or kind_name(code) is None
+    return is_notebook(str(code.__globals__.get("__name__")))
+
+
+def _is_reached_by_name(method: Any) -> bool:
+    owner = method.__self__
+    if owner is None or isinstance(owner, types.ModuleType) or not method.__name__.isidentifier():
+        return False
+    return bool(attribute(owner, method.__name__) == method)
+
+
 def _is_usable(name: str) -> bool:
-    return name.isidentifier() and not name.startswith("_") and name not in BUILTINS and name != ARTIFACT
-
-
-def _plain_name(value: Any) -> str:
-    return re.sub(r"\W+", "_", str(getattr(value, "__name__", "part"))).strip("_")
+    return name.isidentifier() and not name.startswith("_") and name not in BUILTINS
 
 
 def _described(value: Any) -> str:

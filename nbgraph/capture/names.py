@@ -22,13 +22,16 @@ class Names:
     perhaps: tuple[str, ...]
 
 
-def names_in(text: str) -> Names:
+def names_in(text: str, *, is_future: bool = False) -> Names:
     """The global names that the text uses and does not bind itself.
+
+    `is_future`: annotations are not evaluated, as under `from __future__ import annotations`.
 
     >>> names_in("@cache\\ndef f(x, k=K):\\n    return [g(y) for y in x] + h(k)")
     Names(now=('K', 'cache'), later=('g', 'h'), perhaps=())
     """
-    table = symtable.symtable(text, "<captured>", "exec")
+    future = "from __future__ import annotations\n" if is_future else ""
+    table = symtable.symtable(future + text, "<captured>", "exec")
     now: set[str] = set()
     later: set[str] = set()
     bound = set()
@@ -41,7 +44,8 @@ def names_in(text: str) -> Names:
         _collect(child, now if _runs_now(child) else later, later)
     later -= now
     tree = ast.parse(text)
-    perhaps = set(_in_string_annotations(tree)) - now - later
+    perhaps = set(_in_annotations(tree, is_future)) - now - later
+    bound.discard("annotations")
     return Names(*(tuple(sorted(found - bound)) for found in (now, later, perhaps)))
 
 
@@ -57,12 +61,15 @@ def _collect(table: symtable.SymbolTable, here: set[str], later: set[str]) -> No
         _collect(child, here if _runs_now(child) else later, later)
 
 
-def _in_string_annotations(tree: ast.AST) -> Iterator[str]:
+def _in_annotations(tree: ast.AST, is_future: bool) -> Iterator[str]:
+    """Names in annotations that are texts, or that Python leaves as texts."""
     for node in ast.walk(tree):
         annotation = getattr(node, "returns", None) or getattr(node, "annotation", None)
         for part in ast.walk(annotation) if isinstance(annotation, ast.AST) else ():
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 yield from names_of_expression(part.value)
+            elif is_future and isinstance(part, ast.Name):
+                yield part.id
 
 
 def names_of_expression(text: str) -> list[str]:

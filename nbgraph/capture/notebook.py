@@ -14,6 +14,7 @@ from nbgraph.errors import ExportError
 
 NOTEBOOK_ONLY = frozenset({"display", "get_ipython", "In", "Out"})
 BUILTINS = (frozenset(dir(builtins)) | {"exit", "quit"}) - NOTEBOOK_ONLY  # IPython adds to them
+WAITING = frozenset({"input", "breakpoint"})
 MISSING = object()
 
 
@@ -45,6 +46,23 @@ class Notebook:
         for name, value in list(self._namespace.items()):
             if not name.startswith("_") and name not in ("In", "Out"):
                 yield name, value
+
+
+def refuse_waiting(name: str, value: Any, where: Where) -> None:
+    """Refuse what waits for somebody at a keyboard, where nobody is."""
+    if name in NOTEBOOK_ONLY:
+        raise unknown(name, where)
+    is_asking = name in WAITING and value is MISSING
+    if is_asking or (isinstance(value, types.FunctionType) and value.__module__ == "getpass"):
+        raise ExportError(f"{where} waits for somebody at the keyboard, and a worker has nobody there; {_move(name)}.")
+
+
+def _move(name: str) -> str:
+    if name == "breakpoint":
+        return "take it out: breakpoints of graph.debug() are set from outside"
+    if name == "input":
+        return "let the event bring what it asks for, or give it to the step as an argument"
+    return "take the secret from context.secret(name)"
 
 
 def unknown(name: str, where: Where) -> ExportError:

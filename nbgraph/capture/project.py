@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from nbgraph import steps
-from nbgraph.capture.artifacts import MANIFEST, manifest
+from nbgraph.capture.artifacts import MANIFEST, Artifact, manifest
+from nbgraph.capture.choice import Choice
 from nbgraph.capture.local import is_local, local_files
 from nbgraph.capture.module import Module
+from nbgraph.capture.proof import Proof, prove
 from nbgraph.capture.refusal import Where, raise_if_secret, raise_if_secrets
 from nbgraph.capture.requirements import Requirements, requirements_of
+from nbgraph.capture.stock import AgainError
 from nbgraph.engine.bind import is_expression, resolve
 from nbgraph.errors import ExportError, GraphError
 from nbgraph.graph.code import Code
@@ -35,16 +38,22 @@ class Project:
     handlers: str
     files: Mapping[str, bytes]
     requirements: Requirements
+    artifacts: tuple[Artifact, ...] = ()
+    left: tuple[str, ...] = ()  # files of the user's own packages that stayed behind
+    proof: Proof = field(default_factory=Proof)
 
     def contents(self) -> dict[str, bytes]:
         """All files of the project by their path, sorted."""
+        return {**self.code(), "requirements.txt": self.requirements.text().encode()}
+
+    def code(self) -> dict[str, bytes]:
+        """What a worker loads."""
         found = {GRAPH: self.document.encode(), f"{HANDLERS}.py": self.handlers.encode(), **self.files}
-        found["requirements.txt"] = self.requirements.text().encode()
         return dict(sorted(found.items()))
 
 
-def capture(graph: Graph, requirements: Iterable[str] = ()) -> Project:
-    """The project of a graph, taken from the live objects that its steps mean now.
+def capture(graph: Graph, requirements: Iterable[str] = (), include: Iterable[str] = ()) -> Project:
+    """The project of a graph, taken from the live objects that its steps mean now, and proven equal to them.
 
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.upper).respond()
@@ -55,20 +64,73 @@ def capture(graph: Graph, requirements: Iterable[str] = ()) -> Project:
     <BLANKLINE>
     __all__ = ["upper"]
     """
+    project = attempt(graph, requirements, include)
+    if not project.proof.is_equal:
+        raise unproven(graph, project.proof)
+    return project
+
+
+def attempt(graph: Graph, requirements: Iterable[str] = (), include: Iterable[str] = ()) -> Project:
+    """The project that comes nearest; its `proof` says whether it is equal.
+
+    The text is tried first. What a proof finds different goes with what was set on it afterwards, or by value, and that
+    is proven again; at last all goes by value.
+    """
     problems = graph.check()
     if problems:
         raise GraphError.of_problems(graph.name, problems)
-    module = Module(graph.scope.namespace)
-    inner: dict[str, bytes] = {}
-    document = _Portable(graph, module, inner).graph().to_yaml()
-    handlers = module.text(f'What the steps of the graph "{_harmless(graph.name)}" call, as it stood in the notebook.')
-    local, modules = local_files({name for name in module.modules if is_local(name)})
-    _refuse_clash(local)
-    files = {**inner, **module.contents, **local}
-    if module.artifacts:
-        files[MANIFEST] = manifest(list(module.artifacts.values())).encode()
-    return Project(
-        graph.name, document, handlers, MappingProxyType(files), requirements_of(module.modules | modules, requirements)
+    choice = Choice()
+    while True:
+        project = _written(graph, requirements, tuple(include), choice)
+        proof = project.proof
+        if proof.is_equal or not choice.learn(proof.differences, proof.things, proof.evaluated):
+            return project
+
+
+def _written(graph: Graph, requirements: Iterable[str], include: tuple[str, ...], choice: Choice) -> Project:
+    while True:
+        try:
+            return _Draft(graph, choice, include).project(tuple(requirements))
+        except AgainError:
+            continue
+
+
+class _Draft:
+    """One try: the graph written with what the choice knows by now."""
+
+    def __init__(self, graph: Graph, choice: Choice, include: tuple[str, ...]) -> None:
+        self._graph, self._include = graph, include
+        self._module = Module(graph.scope.namespace, choice)
+        self._inner: dict[str, bytes] = {}
+
+    def project(self, requirements: tuple[str, ...]) -> Project:
+        graph, module = self._graph, self._module
+        written = _Portable(graph, module, self._inner).graph()
+        title = f'What the steps of the graph "{_harmless(graph.name)}" call, as it stood in the notebook.'
+        handlers = module.text(title)
+        modules = module.modules | module.stock.modules
+        local = local_files({name for name in modules if is_local(name)}, self._include)
+        _refuse_clash(local.files)
+        files = {**self._inner, **module.stock.contents, **local.files}
+        artifacts = tuple(module.stock.artifacts.values())
+        if artifacts:
+            files[MANIFEST] = manifest(list(artifacts)).encode()
+        project = Project(
+            graph.name, written.to_yaml(), handlers, MappingProxyType(files),
+            requirements_of(modules | local.modules, requirements), artifacts, local.left,
+        )  # fmt: skip
+        own = {name for name in local.modules if is_local(name)}
+        return replace(project, proof=prove(graph, written, project.code(), own, module.stock.hashes()))
+
+
+def unproven(graph: Graph, proof: Proof) -> ExportError:
+    """The sentence for what can't be shown to be the same elsewhere."""
+    more = len(proof.sentences()) - 1
+    return ExportError(
+        f'The graph "{graph.name}" can\'t leave the notebook as it is: {proof.sentences()[0]}'
+        + (f" (and {more} more)" if more else "")
+        + ". Make that in a function or class of the notebook that builds it where it runs (a step's constructor or "
+        "post_init()), or put it into a module of your own."
     )
 
 
@@ -161,6 +223,10 @@ class _Portable:
             plain(value)
         except NotLiteralError:
             return Code(self._named(value, f"{step}_{name}", where))
+        choice = self._module.choice
+        if id(value) in choice.named or (choice.is_by_value(value) and type(value) in (list, dict, set)):
+            return Code(self._named(value, f"{step}_{name}", where))
+        self._module.arguments.append(value)
         return value
 
     def _code(self, preferred: str, code: Code, where: Where) -> Code:
@@ -177,9 +243,19 @@ class _Portable:
             return None
         if isinstance(edge.when, Code):
             return self._code(name, edge.when, where)
+        if edge.is_error:
+            return self._exceptions(edge.when, where)
         if isinstance(edge.when, str):
             return edge.when if _is_safe(edge.when) else Code(self._function(name, edge.when, where))
         return Code(self._named(edge.when, name, where))
+
+    def _exceptions(self, names: Any, where: Where) -> Any:
+        """The names of exceptions; the notebook's own are defined."""
+        for name in str(names).split("|"):
+            value = self._given.scope.namespace.get(name.strip())
+            if isinstance(value, type):
+                self._named(value, name.strip(), where)
+        return names
 
 
 def _is_deep(value: Any) -> bool:

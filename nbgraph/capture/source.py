@@ -35,6 +35,11 @@ class Source:
         places = [node.lineno for node in ast.walk(self.node) if isinstance(node, ast.Name) and node.id == name]
         return self.line + min(places, default=1) - 1
 
+    def guards(self, name: str) -> bool:
+        """Whether the text knows that the name may be missing: it sets it, or asks first."""
+        declared = {one for node in ast.walk(self.node) if isinstance(node, ast.Global) for one in node.names}
+        return name in declared or "NameError" in self.text or "globals()" in self.text
+
 
 def source_of(thing: Any, namespace: Mapping[str, Any]) -> Source | None:
     """Where a function or class stands; None where no text of it is left.

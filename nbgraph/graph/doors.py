@@ -18,6 +18,7 @@ from nbgraph.graph.entry import entering
 if TYPE_CHECKING:
     import graphviz
 
+    from nbgraph.capture.captured import Captured
     from nbgraph.debug.debugger import Debugger
     from nbgraph.debug.trace import Trace
     from nbgraph.deploy.deployment import Deployment
@@ -226,6 +227,12 @@ class Doors:
         return mimebundle(self)
 
     # --- leaving the notebook (deploy) ---
+
+    def captured(self: Graph) -> Captured:
+        """What would leave the notebook, proven: its source, artifacts and requirements, and what differs."""
+        from nbgraph.capture.captured import captured
+
+        return captured(self)
 
     def export(
         self: Graph,

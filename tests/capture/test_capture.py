@@ -221,6 +221,7 @@ def test_every_kind_of_handler_answers_the_same_elsewhere(notebook: Notebook, wr
     there = answers(written(project), *bodies)
     assert there == [graph.run(body) for body in bodies]
     assert complaints(project.handlers) == ""
+    notebook["counted"].calls = 0
     assert capture(graph).contents() == project.contents()
 
 
@@ -358,7 +359,9 @@ CODE = {
     "def use(body): return 'ghp_0123456789012345678901234567890123'": "looks like a secret in its text",
     "def use(body): display(body)": "exists in a notebook only",
     "def use(body): return nothing": 'use -> nothing (line 1): the name "nothing" is not defined',
-    "exec('def use(body): return 1')": 'the text of "use" is not found',
+    "def use(body): return input(body)": "use -> input (line 1) waits for somebody at the keyboard",
+    "def use(body):\n    breakpoint()": "use -> breakpoint (line 2) waits for somebody at the keyboard",
+    "from getpass import getpass\ndef use(body): return getpass()": "context.secret(name)",
 }
 
 
@@ -371,13 +374,13 @@ def test_code_that_would_fail_elsewhere_is_refused(notebook: Notebook, code: str
     assert CODE[code] in str(refused.value)
 
 
-def test_names_that_mean_two_things_are_said(notebook: Notebook) -> None:
+def test_names_that_mean_two_things_keep_their_meanings(notebook: Notebook, written: Written) -> None:
     notebook.cell("import types\nother = types.ModuleType('other')\nother.K = 2\nK = 1\ndef mine(body): return K")
     notebook.cell(
-        "theirs = types.FunctionType((lambda body: K).__code__, vars(other))\n_ = g.to(mine).to(theirs, 'theirs')"
+        "theirs = types.FunctionType((lambda body: [body, K]).__code__, vars(other))\n"
+        "_ = g.to(mine).to(theirs, 'theirs')"
     )
-    with pytest.raises(ExportError, match='"K" means two different things'):
-        capture(notebook["g"])
+    assert answers(written(capture(notebook["g"])), 0) == [[1, 2]]
 
 
 ARROWS = """%%graph g --run 1

@@ -1,0 +1,122 @@
+"""Choice: what goes as text, what is set right after its text has run, and what goes by value, because a proof said so.
+
+Everything begins as text, which people can read. Where the text was loaded and made something else, the next try knows
+of it. There are few tries: text; the objects that differed set right, or by value; everything by value.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbgraph.capture.fingerprint import Difference
+from nbgraph.capture.imports import is_notebook
+from nbgraph.capture.live import methods
+
+GLOBAL = " "  # what the label of a global name begins with
+HOLDERS = (types.FunctionType, type, types.ModuleType)
+CONTAINERS = (list, dict, set)
+
+
+@dataclass(slots=True)
+class Choice:
+    """What is known so far, by the ids of objects that are kept alive.
+
+    `values`: by value, with the reason; `patches`: labels of what is to be set on a function, class or module after its
+    text; `evaluated`: what expressions of the graph gave; `is_apart_too`: functions with other globals than
+    the notebook's go by value; `is_all`: everything does.
+    """
+
+    values: dict[int, tuple[Any, str]] = field(default_factory=dict)
+    patches: dict[int, tuple[Any, set[str]]] = field(default_factory=dict)
+    evaluated: dict[str, Any] = field(default_factory=dict)
+    named: set[int] = field(default_factory=set)  # arguments that get a name in the module
+    is_apart_too: bool = False
+    is_all: bool = False
+
+    def is_by_value(self, thing: Any) -> bool:
+        return self.is_all or id(thing) in self.values
+
+    def is_changed(self, thing: Any) -> bool:
+        """Whether a function or class of the user's own modules is not what an import of them gives."""
+        return id(thing) in self.values and isinstance(thing, types.FunctionType | type)
+
+    def is_apart(self, code: Any, namespace: Any) -> bool:
+        """Whether code goes by value since its globals are other ones than the notebook's."""
+        return self.is_apart_too and globals_of(code) is not namespace
+
+    def leave_apart(self, code: Any, namespace: Any) -> bool:
+        """Let what has globals of its own keep them; whether that is new."""
+        is_new, self.is_apart_too = not self.is_apart_too, True
+        return is_new
+
+    def reason(self, thing: Any) -> str:
+        return self.values[id(thing)][1] if id(thing) in self.values else "as it lives, together with what it shares"
+
+    def patches_of(self, thing: Any) -> set[str]:
+        return self.patches[id(thing)][1] if id(thing) in self.patches else set()
+
+    def take(self, thing: Any, reason: str) -> bool:
+        """Let it go by value; whether that is new."""
+        if id(thing) in self.values:
+            return False
+        self.values[id(thing)] = (thing, reason)
+        return True
+
+    def patch(self, holder: Any, label: str) -> bool:
+        """Let a part of it be set after its text; whether that is new."""
+        labels = self.patches.setdefault(id(holder), (holder, set()))[1]
+        if label in labels:
+            return False
+        labels.add(label)
+        return True
+
+    def learn(self, differences: list[Difference], things: list[Any], evaluated: Mapping[str, Any]) -> bool:
+        """Take the differences into account; whether that leads to another try."""
+        learned = [self._learn(difference, things) for difference in differences]
+        is_new = any(learned)
+        if any(difference.way[0][1].startswith("step") and len(difference.way) == 1 for difference in differences):
+            is_new |= any(text not in self.evaluated for text in evaluated)
+            self.evaluated |= evaluated
+        if is_new or self.is_all:
+            return is_new
+        self.is_all = True
+        return True
+
+    def _learn(self, difference: Difference, things: list[Any]) -> bool:
+        is_new = False
+        for number in difference.others:
+            is_new |= _is_shareable(things[number]) and self.take(things[number], "several things share it")
+        number, label = difference.way[-1]
+        holder = things[number]
+        if isinstance(holder, HOLDERS) and _is_patch(holder, label) and self.patch(holder, label):
+            return True
+        if isinstance(holder, types.FunctionType) and label.startswith(GLOBAL):
+            module = sys.modules.get(str(holder.__globals__.get("__name__")))
+            is_own = module is not None and vars(module) is holder.__globals__ and not is_notebook(module.__name__)
+            return (is_own and self.patch(module, f".{label[1:]}")) or is_new
+        for number, label in reversed(difference.way):
+            if number == 0 or label.startswith(GLOBAL):
+                break
+            if not isinstance(things[number], types.ModuleType | types.CellType | types.CodeType):
+                is_new |= self.take(things[number], "its text makes something else")
+        return is_new
+
+
+def _is_shareable(thing: Any) -> bool:
+    return not isinstance(thing, types.CellType | types.ModuleType)
+
+
+def _is_patch(holder: Any, label: str) -> bool:
+    if isinstance(holder, types.FunctionType):
+        return label.startswith((".", "default"))
+    return label.startswith(".") and not label.startswith(".__")
+
+
+def globals_of(code: Any) -> Any:
+    """The globals of a function, or of a class's methods; None where it has none."""
+    function = code if isinstance(code, types.FunctionType) else next(methods(code), None)
+    return function.__globals__ if function is not None else None
