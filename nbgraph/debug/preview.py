@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterable
-from types import ModuleType
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from nbgraph.look import attribute, has_attribute, preview
@@ -35,6 +35,11 @@ def snapshot(value: Any, budget: int = BUDGET) -> Any:
         return preview(value, f"it can't be copied ({type(error).__name__})")
 
 
+def copied(value: Any, budget: int, common: Mapping[int, Any]) -> Any:
+    """A copy in which what is `common`, by id, is itself; raises what copying raises, or a TooBigError."""
+    return _Copy(budget, common).of(value, 0)
+
+
 def size(value: Any, most: int = 20 * BUDGET) -> str:
     """The size of a value, roughly and quickly: its own word for it, else a count of what it holds, up to a point.
 
@@ -52,9 +57,13 @@ class TooBigError(Exception):
 
 
 class _Measure:
-    """Counts what a value holds, each object once, until there is more than the budget."""
+    """Counts what a value holds, each object once, until there is more than the budget.
+
+    `marks` are the bare objects in it, which say something only by being the same.
+    """
 
     def __init__(self, budget: int) -> None:
+        self.marks: list[object] = []
         self._left = budget
         self._budget = budget
 
@@ -73,6 +82,8 @@ class _Measure:
             elif isinstance(found, list | tuple | set | frozenset | deque):
                 self._spend(8 * len(found))
                 waiting += found
+            elif type(found) is object:
+                self.marks.append(found)
             else:
                 self._spend(own_size(found))
                 waiting += _parts(found)
@@ -99,9 +110,9 @@ class _Copy:
     What stands in two places of a value does so in the copy, and so does a value that contains itself.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, common: Mapping[int, Any] = MappingProxyType({})) -> None:
         self._left = budget
-        self._made: dict[int, Any] = {}  # by the id of what was copied; `deepcopy` keeps the same book
+        self._made: dict[int, Any] = dict(common)  # by the id of what was copied; `deepcopy` keeps the same book
 
     def of(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -118,7 +129,10 @@ class _Copy:
         if depth < DEEPEST and kind is tuple:
             self._spend(8 * len(value))
             return tuple([self.of(item, depth + 1) for item in value])
-        self._spend(_Measure(self._left).of(value))
+        measure = _Measure(self._left)
+        self._spend(measure.of(value))
+        for one in measure.marks:
+            self._made[id(one)] = one
         try:
             return copy.deepcopy(value, self._made)
         except Exception:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from nbgraph.engine.choose import choose, raise_unless_event
-from nbgraph.engine.chunks import Chunks
+from nbgraph.engine.chunks import Chunks, Copy
 from nbgraph.engine.loop import without_waiting
 from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.engine.paths import part, put
@@ -34,7 +34,7 @@ class Walk:
     """See the module's docstring. Within a `with`, who watches knows of the event's begin and end."""
 
     def __init__(
-        self, plan: Plan, event: Event, observers: Sequence[Observer] = (), *, keeps_chunks: bool = False
+        self, plan: Plan, event: Event, observers: Sequence[Observer] = (), *, copy: Copy | None = None
     ) -> None:
         self.plan = plan
         self._copied = plan.copier if plan.copier is not None else _shared
@@ -44,7 +44,7 @@ class Walk:
         self.visits: dict[str, int] = {}
         self.waiting: list[Pending] = []
         self.error: StepError | None = None
-        self._keeps_chunks = keeps_chunks
+        self._copy = copy  # of results, for who may go back
         self._failing: Any = None  # the body that an error of the running move would be about
         self._push(plan.starts, event)
 
@@ -85,7 +85,7 @@ class Walk:
             for name in self.plan.gatherers:
                 gathered = self.plan.steps[name].call.gathered
                 for event in gathered(self.event) if gathered is not None else ():
-                    self.waiting.append(Pending(name, event, 1, Chunks([event], self._keeps_chunks)))
+                    self.waiting.append(Pending(name, event, 1, Chunks([event], self._copy)))
         return bool(self.waiting)
 
     def begun(self) -> None:
@@ -156,7 +156,7 @@ class Walk:
         self._failing = move.input
         try:
             if step.call.shape is Shape.FLAT or step.call.shape is Shape.EVENTS:
-                chunks = Chunks(result, self._keeps_chunks)
+                chunks = Chunks(result, self._copy)
                 began = time.perf_counter()
                 try:
                     chunk = await chunks.at(0)
@@ -185,7 +185,7 @@ class Walk:
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
         """Instead of entering by the start, let what a step held back go on from it."""
-        self.waiting = [Pending(step, event, 1, Chunks([chunk], self._keeps_chunks))]
+        self.waiting = [Pending(step, event, 1, Chunks([chunk], self._copy))]
 
     def refuse(self, error: RowError) -> None:
         """Instead of entering by the start, go the way of errors that the start's own would go."""
