@@ -1,88 +1,138 @@
-"""A Checkpoint: the state of a walk before a move, good enough to go on from there again."""
+"""Checkpoints: how a walk stood before each move, good enough to go on from there again.
+
+They share what did not change: a body that waits is copied once, however many moves it waits, answers are kept once
+and counted. So all of them together hold what happened, and not its square.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
-from nbgraph.debug.preview import snapshot
-from nbgraph.engine.observer import Observer
+from nbgraph.debug.copies import Copies, UncopiedError, is_unchanged
 from nbgraph.engine.pending import Pending
-from nbgraph.engine.plan import Answers, Plan
+from nbgraph.engine.plan import Plan
 from nbgraph.engine.walk import Walk
-from nbgraph.errors import StepError
-from nbgraph.event import Event
-from nbgraph.look import Preview
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that waited, its body a copy, on top of all `below`.
+
+    `why` tells that there is no copy: the body is the one that ran.
+    """
+
+    pending: Pending
+    below: Waiting | None
+    why: str = ""
+
+    @property
+    def body(self) -> Any:
+        return self.pending.event.body
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What waited, was counted, was answered and was remembered by steps; `events` had not entered yet.
+    """The walk, what waited, how often the step that comes next had run, and how many answers there were."""
 
-    Bodies are kept as copies, once for each object, so that branches that share a body share it again. A body that
-    is too big or can't be copied is kept itself: going back then finds it as it is now.
-    """
-
+    walk: Walk
     plan: Plan
-    event: Event
-    waiting: tuple[Pending, ...]
-    bodies: dict[int, Any]
-    visits: dict[str, int]
-    answers: tuple[Any, ...]
-    late: tuple[Any, ...]
-    memory: dict[str, Any]
-    error: StepError | None
-    events: tuple[Event, ...]
+    top: Waiting
+    visits: int
+    answers: int
+    late: int
 
-    @classmethod
-    def of(cls, walk: Walk, error: StepError | None, events: Sequence[Event]) -> Self:
-        bodies = {id(pending.event.body): kept(pending.event.body) for pending in walk.waiting}
-        return cls(
-            plan=walk.plan,
-            event=walk.event,
-            waiting=tuple(replace(pending, event=_twin(pending.event)) for pending in walk.waiting),
-            bodies=bodies,
-            visits=dict(walk.visits),
-            answers=tuple(walk.answers),
-            late=tuple(walk.answers.late),
-            memory=_memory(walk.plan),
-            error=error,
-            events=tuple(events),
-        )
-
-    def restored(self, observers: Sequence[Observer]) -> tuple[Walk, StepError | None, list[Event]]:
-        """A walk in this state, with the error and the events that belonged to it."""
-        walk = Walk(self.plan, self.event, observers, keeps_chunks=True)
-        copies = {key: kept(body) for key, body in self.bodies.items()}
-        walk.waiting = [
-            replace(pending, event=pending.event.with_body(copies[id(pending.event.body)])) for pending in self.waiting
-        ]
-        walk.visits = dict(self.visits)
-        walk.answers = Answers()
-        walk.answers.extend(self.answers)
-        walk.answers.late.extend(self.late)
-        self.recall(self.memory)
-        return walk, self.error, list(self.events)
-
-    def recall(self, steps: Iterable[str]) -> None:
-        """Let these steps remember what they did then."""
-        for name in steps:
-            if name in self.memory:
-                self.plan.steps[name].call.target.state = kept(self.memory[name])
+    @property
+    def step(self) -> str:
+        return self.top.pending.step
 
 
-def kept(value: Any) -> Any:
-    """A copy, or the value itself where it can't be copied or is too big."""
-    copy = snapshot(value)
-    return value if isinstance(copy, Preview) else copy
+class Standings:
+    """Makes checkpoints of the walks of a run and puts them back into place."""
 
+    def __init__(self, copies: Copies) -> None:
+        self._copies = copies
+        self._stack: list[tuple[Pending, Waiting]] = []  # what waits, as the last checkpoint has it
+        self._answers: list[Any] = []  # copies, each of those that the walk has
+        self._late: list[Any] = []
+        self._walk: Walk | None = None
 
-def _twin(event: Event) -> Event:
-    """An Event of its own around the same body: handlers may change the one that runs."""
-    return event.with_body(event.body)
+    def of(self, walk: Walk) -> Checkpoint:
+        """How the walk stands; something waits."""
+        self._follow(walk)
+        top = self._stack[-1][1]
+        visits = walk.visits.get(top.pending.step, 0)
+        return Checkpoint(walk, walk.plan, top, visits, len(walk.answers), len(walk.answers.late))
 
+    def undo(self, checkpoint: Checkpoint) -> None:
+        """Take back what a move counted; the walk itself is put into place by `restore`, once."""
+        walk, step = checkpoint.walk, checkpoint.step
+        if checkpoint.visits:
+            walk.visits[step] = checkpoint.visits
+        else:
+            walk.visits.pop(step, None)
 
-def _memory(plan: Plan) -> dict[str, Any]:
-    """What steps remember between events."""
-    return {name: kept(step.call.target.state) for name, step in plan.steps.items() if step.call.has_state}
+    def restore(self, checkpoint: Checkpoint) -> Walk:
+        """The walk as it stood."""
+        walk, copies = checkpoint.walk, dict[int, Any]()
+        self._stack = []
+        found: Waiting | None = checkpoint.top
+        while found is not None:
+            body = found.body
+            if id(body) not in copies:  # branches that shared a body share it again
+                copies[id(body)] = body if found.why else self._copies.of(body)
+            event = found.pending.event.with_body(copies[id(body)])
+            self._stack.append((replace(found.pending, event=event), found))
+            found = found.below
+        self._stack.reverse()
+        walk.plan, walk.waiting = checkpoint.plan, [pending for pending, _ in self._stack]
+        self._restore_answers(walk, checkpoint)
+        return walk
+
+    def _follow(self, walk: Walk) -> None:
+        """Bring the stack up to what waits; what stayed as it was is kept."""
+        if self._walk is not walk:
+            self._walk, self._stack, self._answers, self._late = walk, [], [], []
+        known = self._same(walk.waiting)
+        del self._stack[known:]
+        bodies = {id(pending.event.body): waiting for pending, waiting in self._stack}
+        for pending in walk.waiting[known:]:
+            below = self._stack[-1][1] if self._stack else None
+            waiting = self._waiting(pending, below, bodies.get(id(pending.event.body)))
+            bodies[id(pending.event.body)] = waiting
+            self._stack.append((pending, waiting))
+        for kept, given in ((self._answers, walk.answers), (self._late, walk.answers.late)):
+            kept.extend(map(self._copies.or_itself, given[len(kept) :]))
+
+    def _same(self, pending: list[Pending]) -> int:
+        """How many from the bottom wait as they did, with the bodies that they had."""
+        count = 0
+        for now, (before, waiting) in zip(pending, self._stack, strict=False):
+            if now is not before or not (waiting.why or is_unchanged(waiting.body, now.event.body)):
+                break
+            count += 1
+        return count
+
+    def _waiting(self, pending: Pending, below: Waiting | None, sharing: Waiting | None) -> Waiting:
+        why = ""
+        if sharing is not None:
+            body, why = sharing.body, sharing.why
+        else:
+            try:
+                body = self._copies.of(pending.event.body)
+            except UncopiedError as error:
+                body, why = pending.event.body, str(error)
+        return Waiting(replace(pending, event=pending.event.with_body(body)), below, why)
+
+    def _restore_answers(self, walk: Walk, checkpoint: Checkpoint) -> None:
+        """Answers as they were given: a later step may have changed one in place."""
+        if self._walk is not walk:  # of an event that was over
+            self._walk, self._answers, self._late = walk, list(walk.answers), list(walk.answers.late)
+        for kept, given, count in (
+            (self._answers, walk.answers, checkpoint.answers), (self._late, walk.answers.late, checkpoint.late),
+        ):  # fmt: skip
+            del kept[count:]
+            for place, copy in enumerate(kept):
+                if not is_unchanged(copy, given[place]):
+                    given[place] = self._copies.or_itself(copy)
+            del given[count:]

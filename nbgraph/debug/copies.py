@@ -116,8 +116,8 @@ def _plain(function: Any) -> Any:
             function = function.__func__
         elif isinstance(function, partial):
             function = function.func
-        elif isinstance(function, FunctionType) and attribute(function, "__wrapped__") is not None:
-            function = function.__wrapped__
+        elif isinstance(function, FunctionType) and (wrapped := attribute(function, "__wrapped__")) is not None:
+            function = wrapped
         else:
             return function
 

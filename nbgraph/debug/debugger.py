@@ -221,7 +221,7 @@ class Debugger(Stepper):
         made = within.ended[0]
         self._halted = None
         self._fork(made.step, made.input)
-        within.remember()
+        within.remember(self._marks())
         within.replace(value)
         self._call(lambda key: False)
         return self.current

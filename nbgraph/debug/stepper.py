@@ -1,8 +1,9 @@
 """The Stepper: one run, made move by move, forward and back.
 
 It drives a `Walk` as any run does and looks at what waits on its stack. Before each move it keeps a checkpoint (what
-waited, what was answered, what steps remembered), so that going back is putting a checkpoint into place. A step that
-calls others, as a router its routes, may be gone into: see `Within`.
+waited, what was answered, what the step remembered), so that going back is putting a checkpoint into place. Behind the
+last of several events comes what steps hold back, as at the end of a stream. A step that calls others, as a router its
+routes, may be gone into: see `Within`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nbgraph.debug.breakpoint import Breakpoint, On
-from nbgraph.debug.checkpoint import Checkpoint
+from nbgraph.debug.checkpoint import Checkpoint, Standings
+from nbgraph.debug.coming import Coming
+from nbgraph.debug.copies import Copies, UncopiedError
 from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import Frame
+from nbgraph.debug.memory import Change, Memory
 from nbgraph.debug.opening import Opening
 from nbgraph.debug.pins import Pins
 from nbgraph.debug.preview import snapshot
@@ -23,20 +27,46 @@ from nbgraph.debug.recorder import Recorder
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.within import Key, Within
 from nbgraph.engine import loop
+from nbgraph.engine.plan import Plan
 from nbgraph.engine.walk import Walk
-from nbgraph.errors import GraphError, StepError
+from nbgraph.errors import GraphError, NbgraphError, StepError
 from nbgraph.event import Event
-from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """How often breakpoints had held, and whether that of the step it stands before has looked at it."""
+
+    seen: tuple[tuple[Breakpoint, int], ...]
+    is_counted: bool
+
+    def restore(self) -> None:
+        for breakpoint, count in self.seen:
+            breakpoint.seen = count
+
+
+@dataclass(frozen=True, slots=True)
 class _Past:
-    """What a move started from: the state of the walk, how often breakpoints had held, the step that was gone into."""
+    """What a move started from: the walk, the memory, how many frames there were, what was to come, the breakpoints.
+
+    `within` is the step that was gone into.
+    """
 
     checkpoint: Checkpoint
-    seen: dict[str, int]
+    changes: tuple[Change, ...]
+    frames: int
+    coming: Coming
+    marks: Marks
     within: Within | None = None
+
+    @property
+    def stuck(self) -> str:
+        """Why it can't be gone back to; empty where it can."""
+        held = [change.copy.why for change in self.changes if change.step == self.checkpoint.step]
+        what = "its input" if self.checkpoint.top.why else "what it remembers"
+        why = next(filter(None, (self.checkpoint.top.why, *held)), "")
+        return why and f"{what} can't be copied ({why})"
 
 
 class Stepper:
@@ -50,13 +80,15 @@ class Stepper:
         self.redaction = Redaction(graph)
         self._keep = self.redaction.keep
         self._recorder = Recorder(self.redaction)
-        self._done: list[_Past] = []  # one for each frame, and one for the step that it is within
+        self._copies = Copies(graph.plan())
+        self._standings, self._memory = Standings(self._copies), Memory(self._copies)
+        self._done: list[_Past] = []  # one for each move, and one for the step that it is within
         self._within: Within | None = None
         self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
         self._counted = False  # whether the breakpoint of the step it stands before has looked at it
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
-        self._events = _several(events)
-        self._walk = self._enter(self._events.pop(0))
+        first, self._coming = Coming.of(events)
+        self._walk = self._enter(first)
         self._open = Opening()
         weakref.finalize(self, self._open.close).atexit = False
         self._open.tell(self._walk)
@@ -108,16 +140,17 @@ class Stepper:
 
         Within a step (see `into`) that is the next of its calls.
         """
+        marks = self._marks()
         if not self._begin_move():
             return None
         if self._within is not None:
             at = self._within.now.at
-            self._within.remember()
+            self._within.remember(marks)
             return self._call(lambda key: at is not None and key == at.key)
         made = len(self._recorder.frames)
         self._carry_out(self._walk.advance())
         if len(self._recorder.frames) == made:  # a step had no further result: nothing ran
-            self._done.pop()
+            self._memory.forget(self._done.pop().changes)
             return self.next()
         return self._made(self._recorder.frames[made])
 
@@ -130,59 +163,80 @@ class Stepper:
         is_due = bool(self._walk.waiting) and self._walk.waiting[-1].chunks is None
         if self._halted is not None or not (is_due or self._within is not None):
             self.next()
-        elif self._begin_move() and self._within is not None:
-            self._within.remember()
+        elif self._within is not None:
+            marks = self._marks()
+            self._begin_move()
+            self._within.remember(marks)
             self._within.open()
             self._call(lambda key: False)
         else:
+            self._require_copy()
+            self._begin_move()
             self._done_with(self._carry_out(self._enter_step()))
         return self.current
 
     def back(self) -> Frame | None:
-        """Undo the last move; stands before that step again."""
-        if self._within is not None and self._within.back():
-            self._halted, self._counted = None, False
+        """Undo the last move; stands before that step again.
+
+        A move can't be undone whose step got, or remembers, what can't be copied: it would find that used up.
+        """
+        if self._within is not None and self._within.has_moved:
+            self._halted, marks = None, self._within.back()
+            self._go_by(marks)
             return self.current
         if not self._done:
             return self.current
-        past = self._undo()
+        [past] = self._undo(len(self._done) - 1)
         if past.within is not None:  # the last move was a call of this step
-            self._done.append(past)
+            changes = self._memory.look(past.checkpoint.plan, [past.checkpoint.step])
+            self._done.append(replace(past, checkpoint=self._standings.of(self._walk), changes=changes))
             past.within.begin(self._walk.depart())
-            past.within.back()
+            self._go_by(past.within.back())
             self._within = past.within
         return self.current
 
     def back_to(self, index: int) -> Frame | None:
         """Undo everything back to where the trace had so many frames; stands before the step of the next one."""
-        while len(self._done) > index:
-            self._undo()
+        count = len(self._done)
+        while count and (len(self._recorder.frames) if count == len(self._done) else self._done[count].frames) > index:
+            count -= 1
+        self._undo(count)
         return self.current
 
     # --- inside ---
 
     def _enter(self, event: Event) -> Walk:
         observers = [self._pins, self._recorder, *self.graph.observers]
-        return Walk(self.graph.plan(), event, observers, keeps_chunks=True)
+        return Walk(self.graph.plan(), event, observers, copy=self._copies.or_itself)
 
     def _begin_move(self) -> bool:
         """Come away from where it halted and remember how it stands; False at the end."""
         if self._halted is not None:
             self._halted = None
-            self._begin_next_event()
+            self._begin_next()
         pending = self._next()
         if pending is None:
             return False
-        seen = {name: one.seen for name, one in self.breakpoints.items()}
+        marks = self._marks()
         if not self._counted:  # it stands there already: that counts as a time, and is no reason to stop
             self._stops(*pending)
         self._counted, self.error = False, None
         if self._within is not None:
             return True
-        self._walk.plan = self.graph.plan()  # code that was changed in the meantime takes effect
+        self._walk.plan = plan = self.graph.plan()  # code that was changed in the meantime takes effect
         self._require_steps()
-        self._done.append(_Past(Checkpoint.of(self._walk, self.error, self._events), seen))
+        self._copies.look_at(plan)
+        changes = self._memory.look(plan, (pending[0], *plan.gatherers))
+        frames = len(self._recorder.frames)
+        self._done.append(_Past(self._standings.of(self._walk), changes, frames, self._coming, marks))
         return True
+
+    def _marks(self) -> Marks:
+        return Marks(tuple([(one, one.seen) for one in self.breakpoints.values()]), self._counted)
+
+    def _go_by(self, marks: Marks) -> None:
+        marks.restore()
+        self._counted = marks.is_counted
 
     def _next(self) -> tuple[str, Any] | None:
         """The name and the body of what it stands before."""
@@ -195,18 +249,31 @@ class Stepper:
         try:
             if self._complete(move) is False:
                 return False
-            self._complete(self._walk.settle())
         except StepError as error:
-            self.error = error
-            self._walk.waiting.clear()
+            self._fail(error)
+        else:
+            self._settle()
+            return True
         self._open.tell(self._walk, self.error)
         return True
+
+    def _settle(self) -> None:
+        """Let what runs next be on top; what is handed on for that may fail."""
+        try:
+            self._complete(self._walk.settle())
+        except StepError as error:
+            self._fail(error)
+        self._open.tell(self._walk, self.error if not self._walk.waiting else None)
+
+    def _fail(self, error: StepError) -> None:
+        self.error = error
+        self._walk.waiting.clear()
 
     async def _enter_step(self) -> bool:
         departure = self._walk.depart()
         if departure.is_made:
             return True
-        self._within = Within(departure, self._done[-1].checkpoint, self._recorder)
+        self._within = Within(departure, self._memory, self._copies, self._recorder)
         return await self._within.move(self._walk, lambda key: False)
 
     def _call(self, allowed: Callable[[Key], bool]) -> Frame | None:
@@ -232,27 +299,56 @@ class Stepper:
         del self._undone[:1]
         self._halt_at(*frames)
         if self._halted is None:
-            self._begin_next_event()
+            self._begin_next()
         return frames[-1]
 
-    def _undo(self) -> _Past:
-        """Put the state before the last frame, or before the step that it is within, into place."""
-        self._halted, self._counted = None, False
-        past = self._done.pop()
-        self._walk, self.error, self._events = past.checkpoint.restored(self._walk.observers)
-        for name, count in past.seen.items():
-            if name in self.breakpoints:
-                self.breakpoints[name].seen = count
-        if self._within is None:
-            self._undone.insert(0, self._recorder.frames.pop())
-        self._within = None
-        self._open.tell(self._walk)
-        return past
+    def _undo(self, count: int) -> list[_Past]:
+        """Put the state before a move into place, so that so many are left; what was undone, the last one first."""
+        undone = self._done[count:][::-1]
+        for past in undone:
+            if past.stuck:
+                step = past.checkpoint.step
+                raise NbgraphError(f'It can\'t be stepped back past this step: "{step}" has run, and {past.stuck}.')
+        self._halted = None
+        del self._done[count:]
+        for past in undone:
+            self._standings.undo(past.checkpoint)
+            self._memory.undo(past.changes)
+        if undone:
+            self._stand_as(undone[-1])
+        return undone
 
-    def _begin_next_event(self) -> None:
-        if self._within is None and not self._walk.waiting and self._events and self._halted is None:
-            self._walk = self._enter(self._events.pop(0))
+    def _stand_as(self, past: _Past) -> None:
+        self._memory.restore()
+        self._walk = self._standings.restore(past.checkpoint)
+        self.error, self._coming, self._within = None, past.coming, None
+        self._go_by(past.marks)
+        frames = self._recorder.frames
+        self._undone[:0] = frames[past.frames :]
+        del frames[past.frames :]
+        self._open.tell(self._walk)
+
+    def _begin_next(self) -> None:
+        """Let the next event enter, or what steps hold back go on behind the last one, where nothing waits."""
+        while self._within is None and self._halted is None and not self._walk.waiting:
+            plan = self.graph.plan()
+            self._look_at_holders(plan)
+            if (entering := self._coming.next(plan)) is None:
+                return
+            self._coming, entry = entering
+            self._walk = self._enter(entry.event)
+            if entry.step:
+                self._walk.resume_after(entry.step, entry.event, entry.chunk)
             self._open.tell(self._walk)
+            self._settle()
+
+    def _look_at_holders(self, plan: Plan) -> None:
+        """What steps hold is let go at the end of the last move, which is undone together with that."""
+        held = [name for name in plan.holders if self._coming.is_over and self._done]
+        known = {change.step for change in self._done[-1].changes} if held else set()
+        found = self._memory.look(plan, [name for name in held if name not in known])
+        if found:
+            self._done[-1] = replace(self._done[-1], changes=(*self._done[-1].changes, *found))
 
     def _stops(self, step: str, body: Any) -> bool:
         found = self.breakpoints.get(step)
@@ -272,6 +368,16 @@ class Stepper:
     def _complete(self, coroutine: Any) -> Any:
         return (loop.complete if self._walk.plan.is_async else loop.without_waiting)(coroutine)
 
+    def _require_copy(self) -> None:
+        """A step is called anew for each call that it makes, so its input must be there more than once."""
+        pending = self._walk.waiting[-1]
+        try:
+            self._copies.of(pending.event.body)
+        except UncopiedError as error:
+            raise NbgraphError(
+                f"\"{pending.step}\" can't be gone into: its input can't be copied ({error}); next() runs it as one."
+            ) from None
+
     def _require_steps(self) -> None:
         for pending in self._walk.waiting:
             if pending.step not in self._walk.plan.steps:
@@ -279,12 +385,3 @@ class Stepper:
                     f'Step "{pending.step}", which runs next, is no longer in graph "{self.graph.name}"; '
                     "step back() to before it, or start again with graph.debug()."
                 )
-
-
-def _several(events: Any) -> list[Event]:
-    """A list made of Events only is several events; anything else is the body of one, or one Event."""
-    if isinstance(events, Failure):
-        return [entering(events.event)]
-    if isinstance(events, list) and events and all(isinstance(event, Event) for event in events):
-        return [entering(event) for event in events]
-    return [entering(events)]

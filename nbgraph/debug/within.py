@@ -15,8 +15,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from nbgraph.debug.checkpoint import Checkpoint, kept
+from nbgraph.debug.copies import Copies
 from nbgraph.debug.frame import Frame, is_same
+from nbgraph.debug.memory import Memory
 from nbgraph.debug.recorder import Recorder
 from nbgraph.engine.pending import Departure
 from nbgraph.engine.walk import Walk
@@ -66,11 +67,12 @@ class Reached:
 class Within:
     """A step of a walk that was gone into; `move` makes calls until it stands before one that is not allowed."""
 
-    def __init__(self, departure: Departure, checkpoint: Checkpoint, recorder: Recorder) -> None:
+    def __init__(self, departure: Departure, memory: Memory, copies: Copies, recorder: Recorder) -> None:
         self.now = Reached()
-        self._history: list[Reached] = []
-        self._body = kept(departure.move.input)
-        self._recorder, self._checkpoint = recorder, checkpoint
+        self._history: list[tuple[Reached, Any]] = []
+        self._kept = copies.or_itself
+        self._body = self._kept(departure.move.input)
+        self._recorder, self._memory = recorder, memory
         self._allowed: Callable[[Key], bool] = lambda key: False
         self._counts: Counter[str] = Counter()
         self._making: set[Key] = set()
@@ -115,18 +117,16 @@ class Within:
         assert self.now.at is not None
         self.now.opened[self.now.at.key] = None
 
-    def remember(self) -> None:
-        """What comes now can be undone by `back`."""
-        self._history.append(self.now.copy())
+    def remember(self, marks: Any) -> None:
+        """What comes now can be undone by `back`, which gives these marks."""
+        self._history.append((self.now.copy(), marks))
 
-    def back(self) -> bool:
-        """Undo the last move; False where none was made."""
-        if not self._history:
-            return False
-        self.now = self._history.pop()
+    def back(self) -> Any:
+        """Undo the last move."""
+        self.now, marks = self._history.pop()
         self._recorder.inner[:] = self.now.places
         self.now.places = self._recorder.inner
-        return True
+        return marks
 
     def replace(self, value: Any) -> None:
         """Go on as if the call that was made last had given another value; those around it have not ended then."""
@@ -144,8 +144,8 @@ class Within:
         self._allowed, self.now.ended = allowed, {}
         self._counts.clear()
         self._making.clear()
-        self._checkpoint.recall([self.step])
-        event = self._departure.move.event.with_body(kept(self._body))
+        self._memory.recall(self.step)
+        event = self._departure.move.event.with_body(self._kept(self._body))
         before = sum(one.seconds for (name, _), one in self.now.outcomes.items() if "/" not in name)
         try:
             await walk.carry_out(self._departure, event, (self._entered,), before)
@@ -161,8 +161,8 @@ class Within:
             key = name, self._counts[name]
             done = self.now.outcomes.get(key)
             if done is not None:
-                _left_as(input, done.after)
-                return Instead(kept(done.value), done.error)
+                self._leave_as(input, done.after)
+                return Instead(self._kept(done.value), done.error)
             if key in self.now.opened:
                 return self._gone_into(key, input)
             is_part = any(name.startswith(f"{path}/") for path, _ in self._making)
@@ -209,7 +209,7 @@ class Within:
 
     def _keep(self, key: Key, input: Any, output: Any, error: BaseException | None, frame: Frame) -> None:
         with self._lock:
-            self.now.outcomes[key] = Outcome(kept(input), kept(output), error, frame.seconds)
+            self.now.outcomes[key] = Outcome(self._kept(input), self._kept(output), error, frame.seconds)
             self.now.ended[key] = frame
 
     def _forwarded(self, name: str, input: Any) -> Told:
@@ -227,13 +227,12 @@ class Within:
             left(instead.value, instead.error)
         return instead or left, self.now.places[index], index
 
-
-def _left_as(input: Any, after: Any) -> None:
-    """Let a call's input be as the call left it, which may have changed it in place."""
-    if is_same(input, after):
-        return
-    if isinstance(input, dict):
-        input.clear()
-        input.update(kept(after))
-    elif isinstance(input, list):
-        input[:] = kept(after)
+    def _leave_as(self, input: Any, after: Any) -> None:
+        """Let a call's input be as the call left it, which may have changed it in place."""
+        if is_same(input, after):
+            return
+        if isinstance(input, dict):
+            input.clear()
+            input.update(self._kept(after))
+        elif isinstance(input, list):
+            input[:] = self._kept(after)

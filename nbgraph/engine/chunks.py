@@ -11,7 +11,7 @@ Copy = Callable[[Any], Any]
 
 
 class Chunks:
-    """Results drawn one by one; where somebody may go back, they are remembered, and each is given as `copy` makes it."""
+    """Results drawn one by one; for who may go back they are remembered, and each is given as `copy` makes it."""
 
     def __init__(self, results: Any, copy: Copy | None) -> None:
         self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step

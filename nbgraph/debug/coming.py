@@ -1,0 +1,70 @@
+"""Coming: what enters a debugged run after the event that is under way: further events, then what steps hold back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from nbgraph.debug.failure import Failure
+from nbgraph.engine.plan import Plan
+from nbgraph.event import Event
+from nbgraph.graph.entry import entering
+from nbgraph.types import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event by the start, or a `chunk` that a `step` held back and that goes on from there."""
+
+    event: Event
+    step: str = ""
+    chunk: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """How far a list of events has come; `released` is what the holder before `holder` let go.
+
+    A list made of Events only is a stream: when it ends, steps give what they hold, those first that others follow.
+    Anything else is one event.
+    """
+
+    events: tuple[Event, ...] = ()
+    entered: int = 0
+    is_stream: bool = False
+    holder: int = 0
+    released: tuple[Any, ...] = ()
+    given: int = 0
+
+    @classmethod
+    def of(cls, events: Any) -> tuple[Event, Self]:
+        """The first event, and what comes behind it."""
+        if isinstance(events, list) and events and all(isinstance(event, Event) for event in events):
+            all_ = tuple(map(entering, events))
+            return all_[0], cls(all_, 1, is_stream=True)
+        event = entering(events.event if isinstance(events, Failure) else events)
+        return event, cls((event,), 1)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether steps are to let go what they hold, now that nothing else is left."""
+        return self.is_stream and self.entered == len(self.events) and self.given == len(self.released)
+
+    def next(self, plan: Plan) -> tuple[Self, Entry] | None:
+        """What enters next, and what comes behind it; None at the end."""
+        if self.entered < len(self.events):
+            return replace(self, entered=self.entered + 1), Entry(self.events[self.entered])
+        found = self
+        while found.given == len(found.released):
+            if not found.is_over or found.holder == len(plan.holders):
+                return None
+            release = plan.steps[plan.holders[found.holder]].call.release
+            chunks = tuple(release()) if release is not None else ()
+            found = replace(found, holder=found.holder + 1, released=chunks, given=0)
+        name = plan.holders[found.holder - 1]
+        return replace(found, given=found.given + 1), _entry(plan, name, found.released[found.given])
+
+
+def _entry(plan: Plan, step: str, chunk: Any) -> Entry:
+    event = chunk if isinstance(chunk, Event) else Event(chunk)
+    return Entry(event, step, event if plan.steps[step].call.shape is Shape.EVENTS else event.body)

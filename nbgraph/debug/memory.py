@@ -1,0 +1,229 @@
+"""Memory: what steps remember from event to event, so that it can be gone back to.
+
+Of each step's state there is one copy, which follows the state from move to move; each move keeps only what it found
+changed, to take that back. So what is kept grows with what changes, however much a step remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import compress
+from operator import is_, is_not
+from typing import Any
+
+from nbgraph.debug.copies import PLAIN, Copies, UncopiedError
+from nbgraph.engine.plan import Plan
+
+Undo = Callable[[], None]
+_COPYING = {"__deepcopy__", "__getstate__", "__setstate__", "__slots__", "__reduce__", "__reduce_ex__", "__getattr__"}
+
+
+@dataclass(slots=True)
+class Copy:
+    """The copy of the state of a step's object; `why` tells that there is none."""
+
+    target: Any
+    state: Any = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Change:
+    """What a look at a step's state found: how its copy becomes again what it was before."""
+
+    step: str
+    copy: Copy
+    before: Copy | None  # where this is not the same copy
+    undos: list[Undo] = field(default_factory=list)
+
+
+class Memory:
+    """The copies of a plan's states, and how they change."""
+
+    def __init__(self, copies: Copies) -> None:
+        self._copies = copies
+        self._kept: dict[str, Copy] = {}
+        self._undone: dict[str, Change] = {}
+
+    def look(self, plan: Plan, steps: Iterable[str]) -> tuple[Change, ...]:
+        """What these steps remember now."""
+        there = (name for name in dict.fromkeys(steps) if name in plan.steps and plan.steps[name].call.has_state)
+        return tuple([self._change(name, plan.steps[name].call.target) for name in there])
+
+    def recall(self, step: str) -> None:
+        """Let a step remember what it did at the last look."""
+        copy = self._kept.get(step)
+        if copy is not None and not copy.why:
+            copy.target.state = self._copies.of(copy.state)
+
+    def undo(self, changes: Iterable[Change]) -> None:
+        """Go back to before these looks; the steps themselves do so at `restore`, once."""
+        for change in changes:
+            later = self._undone.get(change.step)
+            if later is not None:
+                self._revert(later)
+            self._undone[change.step] = change
+
+    def restore(self) -> None:
+        """Let steps remember what they did at the looks that were undone."""
+        for change in self._undone.values():
+            self.recall(change.step)
+            self._revert(change)
+        self._undone.clear()
+
+    def forget(self, changes: Iterable[Change]) -> None:
+        """Of a move that was none."""
+        for change in changes:
+            self._revert(change)
+
+    def _change(self, step: str, target: Any) -> Change:
+        before = self._kept.get(step)
+        if before is None or before.target is not target or before.why:
+            self._kept[step] = copy = Copy(target)
+            try:
+                copy.state = self._copies.of(target.state)
+            except UncopiedError as error:
+                copy.why = str(error)
+            return Change(step, copy, before)
+        following = Following(self._copies)
+        state = before.state
+        try:
+            before.state = following.brought_to(state, target.state)
+        except UncopiedError as error:
+            self._kept[step] = Copy(target, why=str(error))
+            return Change(step, self._kept[step], before, following.undos)
+        if before.state is not state:
+            following.undos.append(lambda: setattr(before, "state", state))
+        return Change(step, before, None, following.undos)
+
+    def _revert(self, change: Change) -> None:
+        for undo in reversed(change.undos):
+            undo()
+        if change.before is not None:
+            self._kept[change.step] = change.before
+
+
+class Following:
+    """Brings a copy to what its original has become, and notes how to take that back."""
+
+    def __init__(self, copies: Copies) -> None:
+        self.undos: list[Undo] = []
+        self._copies = copies
+        self._pairs: dict[int, Any] = {}  # original -> its copy
+        self._taken: set[int] = set()
+
+    def brought_to(self, copy: Any, value: Any) -> Any:
+        """The copy, changed in place, or another one in its place."""
+        kind = type(value)
+        if kind in PLAIN or copy is value:
+            return value
+        if id(value) in self._pairs:
+            return self._pairs[id(value)]
+        is_followed = type(copy) is kind and (kind in (dict, list, tuple) or _is_bare(kind))
+        if not is_followed or id(copy) in self._taken:
+            found = self._pairs[id(value)] = copy if _is_equal(copy, value) else self._copies.of(value)
+            return found
+        self._pairs[id(value)] = copy
+        self._taken.add(id(copy))
+        if kind is dict:
+            self._dict(copy, value)
+        elif kind is list:
+            self._list(copy, value)
+        elif kind is tuple:
+            return self._tuple(copy, value)
+        else:
+            self._dict(vars(copy), vars(value))
+        return copy
+
+    def _dict(self, copy: dict[Any, Any], value: dict[Any, Any]) -> None:
+        if len(copy) != len(value) or not all(map(is_, copy, value)):
+            self._keys(copy, value)
+        for key in list(compress(copy, map(is_not, copy.values(), value.values()))):
+            old = copy[key]
+            new = self.brought_to(old, value[key])
+            if new is not old:
+                self.undos.append(_putter(copy, key, old))
+                copy[key] = new
+
+    def _keys(self, copy: dict[Any, Any], value: dict[Any, Any]) -> None:
+        """Let it have the same keys in the same order."""
+        gone = [(place, key) for place, key in enumerate(copy) if key not in value]
+        for place, key in reversed(gone):
+            self.undos.append(_inserter(copy, place, key, copy.pop(key)))
+        if all(map(is_, copy, value)):
+            added = list(value)[len(copy) :]
+            self.undos.append(lambda: _drop(copy, added))
+            copy.update((key, self._copies.of(value[key])) for key in added)
+            return
+        before = dict(copy)
+        self.undos.append(lambda: _refill(copy, before))
+        _refill(copy, {key: before[key] if key in before else self._copies.of(value[key]) for key in value})
+
+    def _list(self, copy: list[Any], value: list[Any]) -> None:
+        common = min(len(copy), len(value))
+        if len(copy) > common:
+            end = copy[common:]
+            self.undos.append(lambda: copy.extend(end))
+            del copy[common:]
+        for place in list(compress(range(common), map(is_not, copy, value))):
+            old = copy[place]
+            new = self.brought_to(old, value[place])
+            if new is not old:
+                self.undos.append(_putter(copy, place, old))
+                copy[place] = new
+        if len(value) > common:
+            self.undos.append(lambda: copy.__delitem__(slice(common, None)))
+            copy.extend([self._copies.of(item) for item in value[common:]])
+
+    def _tuple(self, copy: tuple[Any, ...], value: tuple[Any, ...]) -> Any:
+        if len(copy) != len(value):
+            return self._replaced(value)
+        items = [self.brought_to(old, new) for old, new in zip(copy, value, strict=True)]
+        return copy if all(map(is_, items, copy)) else self._paired(value, tuple(items))
+
+    def _replaced(self, value: Any) -> Any:
+        return self._paired(value, self._copies.of(value))
+
+    def _paired(self, value: Any, copy: Any) -> Any:
+        self._pairs[id(value)] = copy
+        return copy
+
+
+def _putter(copy: Any, place: Any, old: Any) -> Undo:
+    return lambda: copy.__setitem__(place, old)
+
+
+def _inserter(copy: dict[Any, Any], place: int, key: Any, old: Any) -> Undo:
+    """Put a key back to where it stood."""
+
+    def insert() -> None:
+        items = list(copy.items())
+        items.insert(place, (key, old))
+        _refill(copy, dict(items))
+
+    return insert
+
+
+def _refill(copy: dict[Any, Any], items: dict[Any, Any]) -> None:
+    copy.clear()
+    copy.update(items)
+
+
+def _drop(copy: dict[Any, Any], keys: list[Any]) -> None:
+    for key in keys:
+        del copy[key]
+
+
+def _is_bare(kind: type) -> bool:
+    """Whether its objects are what their attributes are, and copied as that."""
+    own = vars(kind)
+    return "__dict__" in own and kind.__mro__[1:] == (object,) and not _COPYING & set(own)
+
+
+def _is_equal(copy: Any, value: Any) -> bool:
+    """Whether a set of plain values is what it was; of others nobody can tell."""
+    kind = type(value)
+    if type(copy) is not kind or kind not in (set, frozenset) or len(copy) != len(value):
+        return False
+    return {*map(id, copy)} == {*map(id, value)}
