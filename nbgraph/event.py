@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 from collections.abc import Mapping
@@ -88,18 +89,21 @@ class Event:
         >>> chunk.body, chunk.id == event.id
         (2, True)
         """
-        copy = Event.__new__(Event)
-        copy.body = body
-        copy.key = self.key
-        copy._id = self.id
-        copy.path = self.path
-        copy.method = self.method
-        copy.headers = dict(self.headers)
-        copy.content_type = self.content_type
-        copy._time = self.time
-        copy.error = self.error
-        copy.origin = self.origin
-        return copy
+        twin = Event.__new__(Event)
+        twin.body = body
+        twin.key = self.key
+        twin._id = self.id
+        twin.path = self.path
+        twin.method = self.method
+        twin.headers = dict(self.headers)
+        twin.content_type = self.content_type
+        twin._time = self.time
+        twin.error = self.error
+        twin.origin = self.origin
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Event:
+        return self.with_body(copy.deepcopy(self.body, memo))  # of the same id, which may not have been asked for yet
 
     def describe(
         self,
