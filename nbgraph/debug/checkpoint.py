@@ -6,17 +6,18 @@ and counted. So all of them together hold what happened, and not its square.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from nbgraph.debug.copies import Copies, UncopiedError, is_unchanged
 from nbgraph.engine.pending import Pending
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.walk import Walk
+from nbgraph.event import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """Something that waited, its body a copy, on top of all `below`.
 
     `why` tells that there is no copy: the body is the one that ran.
@@ -31,8 +32,7 @@ class Waiting:
         return self.pending.event.body
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     """The walk, what waited, how often the step that comes next had run, and how many answers there were."""
 
     walk: Walk
@@ -82,7 +82,7 @@ class Standings:
             if id(body) not in copies:  # branches that shared a body share it again
                 copies[id(body)] = body if found.why else self._copies.of(body)
             event = found.pending.event.with_body(copies[id(body)])
-            self._stack.append((replace(found.pending, event=event), found))
+            self._stack.append((_around(event, found.pending), found))
             found = found.below
         self._stack.reverse()
         walk.plan, walk.waiting = checkpoint.plan, [pending for pending, _ in self._stack]
@@ -93,7 +93,7 @@ class Standings:
         """Bring the stack up to what waits; what stayed as it was is kept."""
         if self._walk is not walk:
             self._walk, self._stack, self._answers, self._late = walk, [], [], []
-        known = self._same(walk.waiting)
+        known = self._same(walk.waiting) if self._stack else 0
         del self._stack[known:]
         bodies = {id(pending.event.body): waiting for pending, waiting in self._stack}
         for pending in walk.waiting[known:]:
@@ -101,8 +101,11 @@ class Standings:
             waiting = self._waiting(pending, below, bodies.get(id(pending.event.body)))
             bodies[id(pending.event.body)] = waiting
             self._stack.append((pending, waiting))
-        for kept, given in ((self._answers, walk.answers), (self._late, walk.answers.late)):
-            kept.extend(map(self._copies.or_itself, given[len(kept) :]))
+        answers, late = walk.answers, walk.answers.late
+        if len(answers) > len(self._answers):
+            self._answers.extend(map(self._copies.or_itself, answers[len(self._answers) :]))
+        if len(late) > len(self._late):
+            self._late.extend(map(self._copies.or_itself, late[len(self._late) :]))
 
     def _same(self, pending: list[Pending]) -> int:
         """How many from the bottom wait as they did, with the bodies that they had."""
@@ -122,7 +125,7 @@ class Standings:
                 body = self._copies.of(pending.event.body)
             except UncopiedError as error:
                 body, why = pending.event.body, str(error)
-        return Waiting(replace(pending, event=pending.event.with_body(body)), below, why)
+        return Waiting(_around(pending.event.with_body(body), pending), below, why)
 
     def _restore_answers(self, walk: Walk, checkpoint: Checkpoint) -> None:
         """Answers as they were given: a later step may have changed one in place."""
@@ -136,3 +139,7 @@ class Standings:
                 if not is_unchanged(copy, given[place]):
                     given[place] = self._copies.or_itself(copy)
             del given[count:]
+
+
+def _around(event: Event, pending: Pending) -> Pending:
+    return Pending(pending.step, event, pending.visit, pending.chunks, pending.index)

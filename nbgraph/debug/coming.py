@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Self
+
+import msgspec
+from msgspec.structs import replace
 
 from nbgraph.debug.failure import Failure
 from nbgraph.engine.plan import Plan
@@ -12,8 +14,7 @@ from nbgraph.graph.entry import entering
 from nbgraph.types import Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """An event by the start, or a `chunk` that a `step` held back and that goes on from there."""
 
     event: Event
@@ -21,8 +22,7 @@ class Entry:
     chunk: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
+class Coming(msgspec.Struct, frozen=True, gc=False):
     """How far a list of events has come; `released` is what the holder before `holder` let go.
 
     A list made of Events only is a stream: when it ends, steps give what they hold, those first that others follow.

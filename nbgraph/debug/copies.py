@@ -41,7 +41,9 @@ class Copies:
         """Go by the code of this plan from now on."""
         if is_new or plan is not self._plan:
             self._plan = plan
-            self._common = {id(one): one for step in plan.steps.values() for one in held_by(step.call.target)}
+            held = (one for step in plan.steps.values() for one in held_by(step.call.target))
+            # what is used up by reading is no mark, whoever has it in hand
+            self._common = {id(one): one for one in held if not issubclass(type(one), (*PLAIN, Iterator))}
 
     def of(self, value: Any) -> Any:
         """A copy; raises where that can't be had."""
@@ -100,13 +102,13 @@ def held_by(target: Any) -> Iterator[Any]:
         if isinstance(function, FunctionType):
             names = set(_names(function.__code__))
             found = list(_values(function, names))
-            yield from (one for value in found for one in _with_parts(value, names) if type(one) not in PLAIN)
+            yield from (one for value in found for one in _with_parts(value, names))
             waiting += [value for value in found if _is_own(value, function)]
         elif isinstance(function, type) or not isinstance(function, ModuleType):
             kind = function if isinstance(function, type) else type(function)
             waiting += [one for base in kind.__mro__[:-1] for one in vars(base).values() if callable(one)]
             own = attribute(function, "__dict__", {}).items() if not isinstance(function, type) else ()
-            yield from (one for name, one in own if name != "state" and type(one) not in PLAIN)
+            yield from (one for name, one in own if name != "state")
 
 
 def _plain(function: Any) -> Any:

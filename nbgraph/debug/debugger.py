@@ -206,7 +206,7 @@ class Debugger(Stepper):
 
     def _forward(self, aim: str) -> bool:
         """A move; into a step that has a breakpoint inside, or the aim. False at the end."""
-        pending = self._next() if self._halted is None else None
+        pending = self._next() if self._halted is None and (aim or self.breakpoints) else None
         if pending is not None and any(is_in(name, pending[0]) for name in (aim, *self.breakpoints)):
             self.into()
             return True

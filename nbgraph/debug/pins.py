@@ -16,6 +16,8 @@ class Pins(Observer):
         self.values: dict[str, Any] = {}
 
     def before(self, move: Move) -> Skip | None:
+        if not self.values:
+            return None
         if any(name.startswith(f"{move.step}/") for name in self.values):
             move.listen(lambda name, input: self._entered(f"{move.step}/{name}"))
         return Skip(snapshot(self.values[move.step])) if move.step in self.values else None

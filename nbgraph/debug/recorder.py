@@ -28,12 +28,14 @@ class Recorder(Observer):
         self.answer: Any = None
         self.error: StepError | None = None
         self._redaction, self.keep = redaction, redaction.keep
+        self._moving: Move | None = None  # the call that was begun last, and what it got
         self._input: Any = None
         self.inner: list[list[Frame]] = []  # a place for each call that the running step makes itself
         self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
 
     def before(self, move: Move) -> Skip | None:
         output, copy = self._last
+        self._moving = move
         self._input = copy if output is not None and output is move.input else self.keep(move.input)
         inner: list[list[Frame]] = []
         self.inner = inner
@@ -56,13 +58,23 @@ class Recorder(Observer):
     def after(self, move: Move) -> None:
         output = self.keep(move.output)
         self._last = (move.output, output)
-        error = self._redaction.error(move.error)
+        is_begun = move is self._moving
+        input = self._input if is_begun else self._given(move)
+        inner = tuple([frame for (frame,) in self.inner]) if is_begun else ()
+        error, reason = self._redaction.error(move.error), self._redaction.text(move.reason)
         self.frames.append(
             Frame(
-                move.event.id, move.step, move.visit, self._input, output, error, move.seconds, move.edges,
-                self._redaction.text(move.reason), move.dropped, tuple([frame for (frame,) in self.inner]),
+                move.event.id, move.step, move.visit, input, output, error, move.seconds, move.edges, reason,
+                move.dropped, inner,
             )
         )  # fmt: skip
+
+    def _given(self, move: Move) -> Any:
+        """What a step got that goes on giving its results: the input of the call that began."""
+        what = move.step, move.visit, move.event.id
+        calls = (one for one in reversed(self.frames) if (one.step, one.visit, one.event_id) == what)
+        begun = next(calls, None)
+        return self.keep(move.input) if begun is None else begun.input
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         self.answer, self.error = (answers[0] if answers else None), error

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from nbgraph.debug.breakpoint import Breakpoint, On
 from nbgraph.debug.checkpoint import Checkpoint, Standings
@@ -34,8 +36,7 @@ from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(msgspec.Struct, frozen=True, gc=False):
     """How often breakpoints had held, and whether that of the step it stands before has looked at it."""
 
     seen: tuple[tuple[Breakpoint, int], ...]
@@ -46,8 +47,10 @@ class Marks:
             breakpoint.seen = count
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
+FRESH, COUNTED = Marks((), False), Marks((), True)
+
+
+class _Past(msgspec.Struct, frozen=True):  # one for each move
     """What a move started from: the walk, the memory, how many frames there were, what was to come, the breakpoints.
 
     `within` is the step that was gone into.
@@ -140,7 +143,7 @@ class Stepper:
 
         Within a step (see `into`) that is the next of its calls.
         """
-        marks = self._marks()
+        marks = self._marks() if self._within is not None else FRESH
         if not self._begin_move():
             return None
         if self._within is not None:
@@ -232,6 +235,8 @@ class Stepper:
         return True
 
     def _marks(self) -> Marks:
+        if not self.breakpoints:
+            return COUNTED if self._counted else FRESH
         return Marks(tuple([(one, one.seen) for one in self.breakpoints.values()]), self._counted)
 
     def _go_by(self, marks: Marks) -> None:
@@ -259,10 +264,12 @@ class Stepper:
 
     def _settle(self) -> None:
         """Let what runs next be on top; what is handed on for that may fail."""
-        try:
-            self._complete(self._walk.settle())
-        except StepError as error:
-            self._fail(error)
+        waiting = self._walk.waiting
+        if not waiting or waiting[-1].chunks is not None:
+            try:
+                self._complete(self._walk.settle())
+            except StepError as error:
+                self._fail(error)
         self._open.tell(self._walk, self.error if not self._walk.waiting else None)
 
     def _fail(self, error: StepError) -> None:

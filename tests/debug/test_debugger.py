@@ -1,5 +1,6 @@
 """The debugger and traces, as design 5.3 tells them."""
 
+import enum
 import gc
 import threading
 
@@ -453,3 +454,121 @@ def test_objects_whose_missing_attributes_raise_are_kept():
     graph = Graph("settings")
     graph.to("(event)", "same")
     assert graph.trace([Settings(a=1)]).frames[0].output == [Settings(a=1)]
+
+
+def test_hits_count_once_after_back_on_a_cycle_and_within_a_router():
+    graph = Graph("cycle", max_iterations=10)
+    graph.to("(event + 1)", "inc").cycle_to("inc")
+    debugger = graph.debug(0)
+    debugger.break_at("inc", hits=3)
+    stood = [debugger.resume(), debugger.current.input]
+    debugger.back()
+    debugger.back()
+    assert (stood, debugger.resume(), debugger.current.input) == ([None, 2], None, 2)
+    votes, _ = routed()
+    inner = votes.debug({"n": 2})
+    inner.break_at("both/deep", hits=2)
+    inner.run_to("both")
+    inner.into()
+    for _ in range(3):
+        inner.next()
+        inner.back()
+    assert (inner.resume(), [one.seen for one in inner.breakpoints.values()]) == (["plus", "times"][::1], [1])
+
+
+MISSING_MARK = object()
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+SETTINGS = {"limit": 5, "nested": [1]}
+
+
+def test_back_keeps_what_is_one_object_one_object():
+    def make(body):
+        return {**body, "m": MISSING_MARK, "c": Colour.RED, "k": Colour, "f": make, "s": SETTINGS, "n": object}
+
+    def look(body):
+        return [
+            body["m"] is MISSING_MARK, body["c"] is Colour.RED, body["k"] is Colour, body["f"] is make,
+            body["s"] is SETTINGS, body["n"] is object, body["list"],
+        ]  # fmt: skip
+
+    def change(body):
+        body["list"].append(1)
+        return body
+
+    graph = Graph("identity")
+    graph.to(make, "make").to(change, "change").to(look, "look")
+    debugger = graph.debug({"list": []})
+    debugger.resume()
+    debugger.back_to(1)
+    assert (debugger.next().output["list"], debugger.resume()) == ([1], [True] * 6 + [[1]])
+
+
+def test_a_mark_that_a_generator_gives_stays_the_same():
+    def chunks(body):
+        yield MISSING_MARK
+
+    graph = Graph("mark")
+    graph.to(chunks).to(lambda body: body is MISSING_MARK, "same")
+    debugger = graph.debug(1)
+    debugger.resume()
+    debugger.back()
+    assert (debugger.resume(), graph.run(1)) == (True, True)
+
+
+def test_what_cant_be_copied_is_not_stepped_back_past():
+    with open(__file__, encoding="utf-8") as file:
+        for made in (file, (line for line in ["a"])):
+            graph = Graph("file")
+            graph.to(lambda body, made=made: made, "open").to(lambda lines: len(next(iter(lines))) > 0, "read").to(
+                "(event)", "end"
+            )
+            debugger = graph.debug(1)
+            debugger.resume()
+            assert debugger.back().step == "end"
+            with pytest.raises(NbgraphError, match='stepped back past this step: "read" has run, and its input'):
+                debugger.back()
+            with pytest.raises(NbgraphError, match='"read" has run'):
+                debugger.back_to(0)
+            assert (debugger.current.step, debugger.resume(), len(debugger.trace)) == ("end", True, 3)
+
+
+def test_what_a_step_got_that_gives_several_results_stays_its_input():
+    def chunks(body):
+        yield from range(body)
+
+    graph = Graph("inputs")
+    graph.to(chunks).to("(event * 10)", "ten")
+    assert [frame.input for frame in graph.trace(2).by_step("chunks")] == [2, 2]
+
+
+def test_forgetting_grows_with_what_changes_and_not_with_its_square():
+    import tracemalloc
+
+    from nbgraph.steps import MapWithState
+
+    def chunks(body):
+        yield from range(body)
+
+    def count(body, state):
+        state[body % 1000] += 1
+        return body, state
+
+    def kept(count):
+        fan, states = Graph("fan"), Graph("states")
+        fan.to(chunks).to("(event)", "end")
+        states.to(MapWithState(dict.fromkeys(range(1000), 0), count_in), "count")
+        debuggers = [fan.debug(count), states.debug([Event(number) for number in range(count)])]
+        tracemalloc.start()
+        for debugger in debuggers:
+            debugger.resume()
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return size
+
+    count_in = count
+    assert kept(1200) < 2.5 * kept(600)
