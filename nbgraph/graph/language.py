@@ -14,6 +14,7 @@ from nbgraph.graph.header import Header, read_header
 from nbgraph.graph.phrase import language_error
 from nbgraph.graph.reader import Cell, Declaration, read_cell
 from nbgraph.graph.scope import Scope
+from nbgraph.graph.slip import slip_of
 from nbgraph.graph.wiring import Wiring
 from nbgraph.graph.writer import source
 
@@ -57,7 +58,7 @@ def build(
         wiring.draw(phrase)
     if is_checked:
         wiring.check()
-    return Graph.assemble(
+    graph = Graph.assemble(
         header.name,
         wiring.steps.values(),
         wiring.edges,
@@ -67,6 +68,8 @@ def build(
         error_stream=header.error_stream,
         copy=header.copy,
     )
+    graph.places = wiring.places
+    return graph
 
 
 def calls_of(scope: Scope) -> Calls:
@@ -77,6 +80,8 @@ def calls_of(scope: Scope) -> Calls:
 def _refuse_python(cell: Cell) -> None:
     if cell.python:
         line = cell.python[0]
+        if (slip := slip_of(line)) is not None:
+            raise language_error(cell.text, slip.offset, slip.message)
         written = cell.text.line_text(line.start).strip()
         message = (
             f"found `{written}`; expected an arrow line (`a -> b`) or a declaration (`a = Step(...)`). "

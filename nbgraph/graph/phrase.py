@@ -13,6 +13,7 @@ from nbgraph.graph.lexer import Line, Text, Token
 from nbgraph.types import EdgeKind
 
 RESPOND = "respond"
+JOINT = "(event)"  # what the step does in which several meet before `respond`
 
 
 class Kind(Enum):
@@ -24,6 +25,9 @@ class Kind(Enum):
     EXPRESSION = "expression"  # (event + 1)
     GRAPH = "graph"  # *
     RESPOND = "respond"
+
+
+JOINT = "(event)"  # what the step does in which several meet before `respond`
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class _Reader:
             condition, condition_offset = self._condition()
         limit = self._limit()
         if self.at < len(self.tokens):
-            raise self._error("an arrow, `if`, `else`, `on error`, `max` or the end of the line")
+            raise self._error("an arrow `->`, `if`, `else`, `on error`, `max` or the end of the line")
         return Phrase(tuple(groups), offset, condition, condition_offset, otherwise, kind, limit)
 
     def _group(self) -> tuple[Item, ...]:

@@ -11,7 +11,7 @@ from nbgraph.errors import GraphError, LanguageError
 from nbgraph.graph.calling import Calls
 from nbgraph.graph.edge import WHOLE_GRAPH, Condition, Edge
 from nbgraph.graph.lexer import Text
-from nbgraph.graph.phrase import Item, Kind, Phrase, language_error
+from nbgraph.graph.phrase import JOINT, RESPOND, Item, Kind, Phrase, language_error
 from nbgraph.graph.reader import Declaration
 from nbgraph.graph.step import Step, handler_name, step
 from nbgraph.graph.ways import Ways
@@ -25,6 +25,7 @@ class Wiring:
         self.steps: dict[str, Step] = {}
         self.edges: dict[Edge, int] = {}  # and where in the text each is drawn
         self.responder: str | None = None
+        self._offsets: dict[str, int] = {}  # where each step is made
         self._text, self._calls, self._admission = text, calls, calls.admission
         self._declared: dict[str, Step] = {}
         self._ways = Ways()
@@ -37,6 +38,7 @@ class Wiring:
             message = f'"{declaration.name}" is declared twice; expected one declaration of a name.'
             raise language_error(self._text, declaration.offset, message)
         named = _without_own_name(declared.named(declared.name or declaration.name))
+        self._offsets[named.name] = declaration.offset
         self._declared[declaration.name] = named
         return named
 
@@ -56,6 +58,12 @@ class Wiring:
         if phrase.limit is not None:
             self._limit(phrase, groups)
 
+    @property
+    def places(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Line and column of the steps, `(name, "")`, and of the arrows, by where they lead to."""
+        steps = {(name, ""): self._text.place(offset) for name, offset in self._offsets.items()}
+        return steps | {(edge.source, edge.target): self._text.place(offset) for edge, offset in self.edges.items()}
+
     def check(self) -> None:
         """Refuse an `else` that stands beside no condition, at its place."""
         conditional = {edge.source for edge in self.edges if edge.when is not None and not edge.is_error}
@@ -67,6 +75,9 @@ class Wiring:
     def _check_ends(self, phrase: Phrase) -> None:
         if any(item.kind is Kind.RESPOND for item in phrase.groups[0]):
             message = "found `respond` before an arrow; expected it at the end: `save -> respond`."
+            raise language_error(self._text, phrase.offset, message)
+        if not phrase.groups[0] and len(phrase.groups) > 2:
+            message = "found nothing before the first arrow; expected the step that it leaves."
             raise language_error(self._text, phrase.offset, message)
         has_arrow = len(phrase.groups[-2]) > 0
         if not has_arrow and (_has_ending(phrase) or phrase.items[-1].kind in (Kind.RESPOND, Kind.GRAPH)):
@@ -81,6 +92,7 @@ class Wiring:
             meant = self._meant(item)
         if meant.name not in self.steps:
             self.steps[meant.name] = meant
+            self._offsets.setdefault(meant.name, item.offset)
         if item.function is not None:
             self._set_function(item, meant.name)
         return meant.name
@@ -147,6 +159,12 @@ class Wiring:
 
     def _connect(self, item: Item, source: str, aim: Item, target: str, phrase: Phrase | None) -> None:
         kind = phrase.kind if phrase else None
+        if source == target and source and self._text.row(aim.offset) > self._text.row(item.offset):
+            message = (
+                f'"{source}" would follow itself: the line above ends in an arrow, and this one begins with the same '
+                "step; expected another step here, or no arrow there."
+            )
+            raise language_error(self._text, aim.offset, message)
         if target == WHOLE_GRAPH or (source == WHOLE_GRAPH and kind is not EdgeKind.ERROR):
             expected = "`* -> handler on error`: `*` stands for every step of the graph and has an error handler only."
             raise language_error(self._text, (aim if target == WHOLE_GRAPH else item).offset, f"expected {expected}")
@@ -179,12 +197,26 @@ class Wiring:
         if not is_last or len(after) > 1 or _has_ending(phrase):
             message = "found more behind `respond`; expected the end of the line: it only says who answers the caller."
             raise language_error(self._text, offset, message)
-        if len(sources) != 1 or self.responder not in (None, sources[0]):
-            names = " and ".join(f'"{name}"' for name in dict.fromkeys([*filter(None, [self.responder]), *sources]))
-            raise language_error(self._text, offset, f"{names} would both answer; a graph has one responder.")
-        if sources[0] == WHOLE_GRAPH:
+        if WHOLE_GRAPH in sources:
             raise language_error(self._text, items[0].offset, "found `*`; expected the step that answers.")
-        self.responder = sources[0]
+        answering = list(dict.fromkeys([*filter(None, [self.responder]), *sources]))
+        if self.responder is not None and len(answering) > 1:
+            names = " and ".join(f'"{name}"' for name in answering)
+            message = (
+                f"{names} would {'both' if len(answering) == 2 else 'all'} answer; a graph has one responder. Let them "
+                f"meet in one line: `[{', '.join(answering)}] -> respond`."
+            )
+            raise language_error(self._text, offset, message)
+        self.responder = answering[0] if len(answering) == 1 else self._joined(items, sources, after[0])
+
+    def _joined(self, items: tuple[Item, ...], sources: list[str], aim: Item) -> str:
+        """The step in which several meet, which hands on what it gets, and answers."""
+        joint = Step(self._free(RESPOND), JOINT)
+        self.steps[joint.name] = joint
+        self._offsets[joint.name] = aim.offset
+        for item, source in zip(items, sources, strict=False):
+            self._connect(item, source, aim, joint.name, None)
+        return joint.name
 
     def _limit(self, phrase: Phrase, groups: list[list[str]]) -> None:
         if phrase.kind is EdgeKind.ERROR:

@@ -16,7 +16,7 @@ from nbgraph.graph.header import header_text
 from nbgraph.graph.lexer import Text, lines
 from nbgraph.graph.literal import NotLiteralError, quoted
 from nbgraph.graph.naming import handler_text, is_dotted
-from nbgraph.graph.phrase import RESPOND, Kind, Phrase, read_phrase
+from nbgraph.graph.phrase import JOINT, RESPOND, Kind, Phrase, read_phrase
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.ways import Ways
 from nbgraph.types import EdgeKind
@@ -102,14 +102,24 @@ class _Writer:
         if responder is None:
             return
         if chains and chains[-1].groups[-1] == [responder] and not chains[-1].ending:
+            if self._is_joint(responder, chains[-1].groups):
+                chains[-1].groups.pop()
             chains[-1].groups.append([""])
         else:
             chains.append(Chain([[responder], [""]]))
 
+    def _is_joint(self, name: str, groups: list[list[str]]) -> bool:
+        """Whether `[a, b] -> respond` alone says it: the last step, in which these and no others meet."""
+        leading = [edge.source for edge in self._graph.edges if edge.target == name]
+        is_end = all(edge.source != name for edge in self._graph.edges)
+        is_last = next(reversed(self._steps)) == name == RESPOND
+        is_plain = self._steps[name] == Step(name, JOINT)
+        return is_last and is_end and is_plain and len(leading) > 1 and leading == groups[-2]
+
     def _order(self, chains: Iterable[Chain]) -> Iterator[str]:
         """A line that mentions steps first, where the arrows alone would give another order."""
-        names = list(self._steps)
         natural = dict.fromkeys(name for chain in chains for group in chain.groups for name in group)
+        names = [name for name in self._steps if name in natural or name != self._graph.responder]
         place = {name: number for number, name in enumerate(natural)}
         begin, before = len(names), len(place)
         while begin and place.get(names[begin - 1], before) < before:

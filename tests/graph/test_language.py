@@ -157,7 +157,7 @@ def test_the_header_carries_the_graphs_own_options() -> None:
 @pytest.mark.parametrize(
     ("body", "line", "column", "words"),
     [
-        ("a -> b iff x", 2, 8, "found `iff`; expected an arrow, `if`"),
+        ("a -> b iff x", 2, 8, "found `iff`; expected an arrow `->`, `if`"),
         ("\n\na -> ", 4, 5, "the line ends here; expected a step"),
         ("a -> -> b", 2, 6, "found `->`; expected a step"),
         ("a -> b if", 2, 10, "expected a condition"),
@@ -182,7 +182,6 @@ def test_the_header_carries_the_graphs_own_options() -> None:
         ("a -> respond -> b", 2, 6, "found more behind `respond`"),
         ("respond -> b", 2, 1, "found `respond` before an arrow"),
         ("a -> b -> respond\na -> respond", 3, 6, '"b" and "a" would both answer'),
-        ("[a, b] -> respond", 2, 11, "would both answer"),
         ("-> a if x", 2, 1, "found nothing before the arrow"),
         ("import os", 2, 1, "found `import os`; expected an arrow line"),
         ("a -> b\nx = 1", 3, 1, "found `x = 1`"),
@@ -218,3 +217,71 @@ def test_names_of_the_notebook_are_bound_late() -> None:
     graph = Graph.parse("%%graph g\ndouble -> respond", namespace=namespace)
     namespace["double"] = lambda body: body * 2
     assert graph.run(4) == 8
+
+
+SEVERAL = [
+    "[a, b] -> respond",
+    "a -> [b, c]\n[b, c] -> respond",
+    "start -> [a, b] -> c -> [d, e, f] -> respond",
+    "a -> b if event > 3\na -> c else\n[b, c] -> respond",
+    "start -> a -> d\nstart -> b\n[d, b, a] -> respond",
+    '[a, b] -> respond\nb -> "respond" on error',
+    'a -> "respond" -> [b, c] -> respond',
+    '[a, b] -> respond\n"respond" -> c',
+    '[a, b] -> respond\nc -> "respond"',
+]
+
+
+@pytest.mark.parametrize("body", SEVERAL)
+def test_several_before_respond_meet_in_one_step(body: str) -> None:
+    graph = Graph.parse(f"%%graph g\n{body}\n", namespace={})
+    read = [
+        Graph.parse(graph.source(), namespace={}),
+        Graph.from_dict(graph.to_dict(), namespace={}),
+        Graph.from_yaml(graph.to_yaml(), namespace={}),
+    ]
+    assert ([each == graph for each in read], read[0].source()) == ([True] * 3, graph.source())
+
+
+@pytest.mark.parametrize("body", SEVERAL[:3])
+def test_they_are_written_as_they_were(body: str) -> None:
+    assert Graph.parse(f"%%graph g\n{body}\n", namespace={}).source().split("\n")[-2].endswith("] -> respond")
+
+
+def test_the_step_where_they_meet_answers_is_drawn_and_traced() -> None:
+    graph = Graph.parse("%%graph g\nstart -> [a, b] -> respond\n", namespace={
+        "start": lambda body: body, "a": lambda body: body + 1, "b": lambda body: body * 10})  # fmt: skip
+    trace = graph.trace(2)
+    seen = graph.run(2), list(graph.answers(2)), [frame.step for frame in trace], graph.svg().count(">respond<")
+    assert seen == (3, [3, 20], ["start", "a", "respond", "b", "respond"], 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column", "message"),
+    [
+        ("clean -> score ->\nscore -> respond", 3, 1, '"score" would follow itself: the line above ends in an arrow'),
+        ("clean -> score ->\n  score", 3, 3, '"score" would follow itself'),
+        ("clean -> score\n  -> score -> save", 3, 6, '"score" would follow itself'),
+        ("-> score -> save", 2, 1, "found nothing before the first arrow; expected the step that it leaves."),
+        ("a -> respond\nb -> respond\nc -> respond", 3, 6, "both answer; a graph has one responder. Let them meet"),
+        ("a -> respond\n[b, c] -> respond", 3, 11, '"a" and "b" and "c" would all answer'),
+        ("a >> b", 2, 3, "found `>>`; arrows are `->`: `a -> b` and not `a >> b`."),
+        ("a | b | c", 2, 3, "found `|`; arrows are `->`: `a -> b -> c`"),
+        ("a → b", 2, 3, "found `→`; arrows are `->`"),
+        ("a <- b", 2, 3, "found `<-`; arrows are `->`"),
+        ("a => b", 2, 3, "found `=>`; arrows are `->`"),
+        ("a - b", 2, 3, "found `-`; arrows are `->`"),
+        ("clean >> Batch(10) >> save.it", 2, 7, "`clean -> Batch -> save.it`"),
+        ("a -> b >> c", 2, 8, "expected an arrow `->`"),
+        ("a --> b", 2, 3, "expected an arrow `->`"),
+    ],
+)
+def test_stray_and_foreign_arrows(body: str, line: int, column: int, message: str) -> None:
+    with pytest.raises(LanguageError) as raised:
+        Graph.parse(f"%%graph g\n{body}\n", namespace={})
+    assert (raised.value.line, raised.value.column, message in str(raised.value)) == (line, column, True), raised.value
+
+
+def test_a_line_may_go_on_after_an_arrow_and_a_step_may_repeat_itself() -> None:
+    graph = Graph.parse("%%graph g\na ->\n  b\n  -> c\nc -> c max 3\n", namespace={})
+    assert [(edge.source, edge.target) for edge in graph.edges] == [("a", "b"), ("b", "c"), ("c", "c")]
