@@ -25,7 +25,7 @@ from nbgraph.serve.captures import Captures
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.keys import Keys
 from nbgraph.serve.later import Later
-from nbgraph.serve.limits import Headers, Limits, Receive, RefusedError, body_of
+from nbgraph.serve.limits import Arriving, Headers, Limits, Receive, RefusedError, body_of
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.protocol import Protocol, refusal, request_of
 from nbgraph.serve.recovery import Recovery
@@ -51,6 +51,7 @@ class Gateway:
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
         self.in_flight = 0
+        self._arriving = Arriving(limits)
         self._metrics, self._keys, self.limits = metrics, keys, limits
         self.tracing = Tracing(tracer())
         self.captures = captures or Captures(graph)
@@ -123,9 +124,9 @@ class Gateway:
 
     async def _chunks(self, scope: Scope, headers: Headers, receive: Receive, send: Send, kind: str) -> Reply | None:
         """Send every answer as it comes; the reply instead, where it came to an error before the first."""
+        body = await self._body(headers, receive)
         self._admit()
         try:
-            body = await body_of(receive, headers, self.limits)
             given = headers.get("content-type") or None
             event = entering(body, scope["path"], scope["method"], headers, content_type=given)
             await chunks.send_all(self.runner.track, event, kind, send)
@@ -137,19 +138,27 @@ class Gateway:
             self.in_flight -= 1
         return None
 
-    def _admit(self) -> None:
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        """The body; a request has a place among those in flight only once it is there."""
+        self._refuse_when_draining()
+        return await body_of(receive, headers, self.limits, self._arriving)
+
+    def _refuse_when_draining(self) -> None:
         if self.is_draining:
             raise RefusedError(503, "This deployment is being stopped and takes no new events.")
+
+    def _admit(self) -> None:
+        self._refuse_when_draining()
         if self.in_flight >= self.limits.in_flight:
             raise RefusedError(429, f"{self.in_flight} requests are being worked on, the most that are taken.")
         self.in_flight += 1
 
     async def _event(self, scope: Scope, headers: Headers, receive: Receive) -> Reply:
+        wanted = wish_of(headers)
+        body = await self._body(headers, receive)
         self._admit()
         runs: list[asyncio.Future[Any]] = []  # what keeps this request's place
         try:
-            wanted = wish_of(headers)
-            body = await body_of(receive, headers, self.limits)
             given = request_of(body, headers) if scope["method"] == "POST" else None
             kind = (headers.get("content-type") or None) if given is body else None
             event = entering(given, scope["path"], scope["method"], headers, content_type=kind)

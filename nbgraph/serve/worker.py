@@ -20,9 +20,10 @@ import uvicorn
 from nbgraph.errors import NbgraphError
 from nbgraph.serve import tracing
 from nbgraph.serve.captures import Captures
+from nbgraph.serve.connection import configuration
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.file_states import FileStates
-from nbgraph.serve.handover import App, Farewell, inherited, leave
+from nbgraph.serve.handover import Farewell, inherited, leave
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.inspection import inspected
 from nbgraph.serve.keys import Keys
@@ -133,7 +134,7 @@ async def _serve(
     pipeline = await _joined(gateway, metrics, settings, part)
     farewell = Farewell(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
-    server = _Server(_configuration(farewell if has_heir else gateway))
+    server = _Server(configuration(farewell if has_heir else gateway, settings.limits))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -189,13 +190,6 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _configuration(app: App) -> uvicorn.Config:
-    return uvicorn.Config(
-        app, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
-        timeout_keep_alive=30, timeout_graceful_shutdown=2,
-    )  # fmt: skip
 
 
 def _bound(host: str, port: int) -> socket.socket:

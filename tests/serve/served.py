@@ -14,6 +14,7 @@ import uvicorn
 from nbgraph import Graph
 from nbgraph.deploy.split import split
 from nbgraph.engine.loop import LoopThread
+from nbgraph.serve.connection import configuration
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.keys import Keys
@@ -80,7 +81,7 @@ def listening(gateway: Gateway, home: LoopThread) -> Iterator[str]:
     # Named as TCP, or asyncio leaves it to wait 40 ms for acknowledgements.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(gateway, lifespan="off", log_config=None, ws="none"))
+    server = uvicorn.Server(configuration(gateway, gateway.limits))
     serving = home.submit(server.serve([listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
