@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -68,8 +69,11 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_lingering:
-            return  # answered already; what comes now is read for the socket's sake
+        if self._is_lingering:  # refused already; a little more is read for the socket's sake, not what never ends
+            self._head_bytes += len(data)
+            if self._head_bytes > 4 * self._limits.header_bytes:
+                self.transport.pause_reading()
+            return
         if self._is_in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -205,12 +209,13 @@ class Closing:
             setattr(self, name, getattr(transport, name))  # once, so that a write costs what it did
 
 
-def configuration(app: Any, limits: Limits, **more: Any) -> uvicorn.Config:
-    """How uvicorn serves the gateway."""
+def configuration(app: Any, limits: Limits, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
+    """How uvicorn serves the gateway; over TLS where it has a certificate (PEM, with the chain) and its key."""
     protocol: Any = partial(Connection, limits)  # uvicorn calls it as it would call the class
     return uvicorn.Config(
         app, http=protocol, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
-        timeout_keep_alive=30, timeout_graceful_shutdown=2, **more,
+        timeout_keep_alive=30, timeout_graceful_shutdown=2,
+        ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
 
 

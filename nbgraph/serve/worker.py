@@ -21,6 +21,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.serve import tracing
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.connection import configuration
+from nbgraph.serve.cors import sharing
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.file_states import FileStates
 from nbgraph.serve.handover import Farewell, inherited, leave
@@ -47,6 +48,7 @@ class Settings:
     `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
     `listen_fd`: a socket that the parent opened, taken instead of `host` and `port`; the parent keeps it for the next
     gateway. `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
+    `cors`: the origins whose pages may call. `certificate_file`, `certificate_key_file`: HTTPS instead of HTTP.
     `broker`: the URL of the NATS server that joins the functions of a graph. `data`: a folder for what callers were
     promised, which the next worker of its place finds; with `is_data_safe` that is on the disk before it is promised.
     """
@@ -58,6 +60,9 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9090
     key_file: Path | None = None
+    cors: tuple[str, ...] = ()
+    certificate_file: Path | None = None
+    certificate_key_file: Path | None = None
     ready_file: Path | None = None
     is_until_eof: bool = False
     drain_seconds: float = 0
@@ -79,7 +84,7 @@ def run(settings: Settings) -> None:
     failures = Failures(_part(settings, "failures"))
     graph.report_metric = metrics.metric
     tracing.set_up(graph.name)
-    keys, captures = Keys.of_file(settings.key_file), Captures.of_project(settings.project, graph)
+    keys, captures = Keys.of_file(settings.key_file, settings.cors), Captures.of_project(settings.project, graph)
     spool = Spool(_part(settings, "accepted"), is_safe=settings.is_data_safe)
     part = load_part(settings.project)
     gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
@@ -134,7 +139,8 @@ async def _serve(
     pipeline = await _joined(gateway, metrics, settings, part)
     farewell = Farewell(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
-    server = _Server(configuration(farewell if has_heir else gateway, settings.limits))
+    app = sharing(farewell if has_heir else gateway, settings.cors)
+    server = _Server(configuration(app, settings.limits, settings.certificate_file, settings.certificate_key_file))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

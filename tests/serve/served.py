@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from nbgraph import Graph
 from nbgraph.deploy.split import split
 from nbgraph.engine.loop import LoopThread
 from nbgraph.serve.connection import configuration
+from nbgraph.serve.cors import sharing
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.keys import Keys
@@ -69,22 +70,45 @@ def served(
         home.stop()
 
 
-def gateway_of(graph: Graph, limits: Limits | None = None, threads: int = 1, folder: Path | None = None) -> Gateway:
+def gateway_of(
+    graph: Graph,
+    limits: Limits | None = None,
+    threads: int = 1,
+    folder: Path | None = None,
+    keys: Keys | None = None,
+) -> Gateway:
     metrics = Metrics(graph.name, [step.name for step in graph.steps])
     spool = Spool(folder)
-    return Gateway(graph, metrics, Failures(), Keys([]), limits or Limits(), spool=spool, threads=threads)
+    return Gateway(graph, metrics, Failures(), keys or Keys([]), limits or Limits(), spool=spool, threads=threads)
 
 
 @contextmanager
-def listening(gateway: Gateway, home: LoopThread) -> Iterator[str]:
+def hosted(gateway: Gateway, **how: Any) -> Iterator[str]:
+    """As `listening`, on a loop of its own."""
+    home = LoopThread("hosted")
+    try:
+        with listening(gateway, home, **how) as url:
+            yield url
+    finally:
+        gateway.close()
+        home.stop()
+
+
+@contextmanager
+def listening(
+    gateway: Gateway,
+    home: LoopThread,
+    cors: Sequence[str] = (),
+    certificate: tuple[Path, Path] | None = None,
+) -> Iterator[str]:
     """The URL of the gateway behind uvicorn, on that loop."""
     # Named as TCP, or asyncio leaves it to wait 40 ms for acknowledgements.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(configuration(gateway, gateway.limits))
+    server = uvicorn.Server(configuration(sharing(gateway, cors), gateway.limits, *(certificate or ())))
     serving = home.submit(server.serve([listener]))
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         serving.result(10)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nbgraph import Graph
 from nbgraph.serve.limits import Limits
-from tests.serve.served import gateway_of, listening
+from tests.serve.served import gateway_of, hosted
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 EVENT = HEAD + b"Connection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -27,11 +27,8 @@ def running(limits: Limits = LIMITS) -> Iterator[int]:
     graph = Graph("g")
     graph.to("(event)").respond()
     gateway = gateway_of(graph, limits)
-    try:
-        with listening(gateway) as url:
-            yield int(url.rpartition(":")[2])
-    finally:
-        gateway.close()
+    with hosted(gateway) as url:
+        yield int(url.rpartition(":")[2])
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,25 @@
+"""CORS: which web pages' scripts may call the gateway and read its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+ASKED = ["authorization", "content-type", "idempotency-key", "prefer", "traceparent", "x-request-timeout"]
+TOLD = ["location", "preference-applied", "retry-after", "traceparent"]
+LASTS = 600  # seconds that a browser may go by an answer to its preflight
+
+
+def sharing(app: Any, origins: Sequence[str]) -> Any:
+    """The application, which pages of these origins may call; as it is where there are none.
+
+    A browser asks first (OPTIONS), without the key: that is answered here, and reaches no graph.
+    """
+    if not origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(
+        app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=ASKED, expose_headers=TOLD,
+        max_age=LASTS,
+    )  # fmt: skip
