@@ -105,6 +105,7 @@ def listening(
     # Named as TCP, or asyncio leaves it to wait 40 ms for acknowledgements.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # whoever comes before the server is up waits
     server = uvicorn.Server(configuration(sharing(gateway, cors), gateway.limits, *(certificate or ())))
     serving = home.submit(server.serve([listener]))
     try:
