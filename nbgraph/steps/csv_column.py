@@ -1,14 +1,20 @@
-"""Column: what the cells of a column of a CSV file mean."""
+"""Column: what the cells of a column of a CSV file mean, and what is written into them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
+from uuid import UUID
+
+from nbgraph.streams.wire import encode
+from nbgraph.values import is_missing, number_of
 
 Read = Callable[[str], Any]
 MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None", "nan", "NaN", "NaT")
+_WRITTEN = (int, float, complex, Decimal, Fraction, date, time, timedelta, UUID)
 _FIRST = frozenset("123456789")  # what begins so, and is a number to Python, is one to us
 _TRUTHS = {"true": True, "false": False}
 
@@ -130,3 +136,27 @@ def number(cell: str) -> Any:
 def truth(cell: str) -> Any:
     """True or False; the cell itself where it is neither."""
     return _TRUTHS.get(cell.strip().lower(), cell)
+
+
+def cell_of(value: Any) -> Any:
+    """What stands in a cell for a value: nothing where it is missing, JSON of lists and dicts, else its text.
+
+    >>> cell_of(None), cell_of("a"), cell_of([1, None]), cell_of(date(2013, 1, 2))
+    ('', 'a', '[1,null]', '2013-01-02')
+    >>> cell_of(b"a")
+    Traceback (most recent call last):
+    TypeError: bytes
+    """
+    kind = type(value)
+    if kind is str or kind is int or kind is bool:
+        return value
+    value = number_of(value)
+    if is_missing(value):
+        return ""
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enumeration
+    if isinstance(value, list | dict | tuple):
+        return encode(value).decode()
+    if isinstance(value, _WRITTEN) or type(value).__module__ == "numpy":
+        return str(value)
+    raise TypeError(kind.__name__)

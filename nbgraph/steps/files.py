@@ -56,6 +56,15 @@ def open_text(path: Path, mode: str, encoding: str) -> TextIO:
         raise GraphError(f'encoding="{encoding}" is none that Python knows, such as "utf-8" or "cp1252".') from error
 
 
+def ends_with_line(path: Path) -> bool:
+    """Whether what is added to a file begins a line of its own; of a compressed one that is taken for granted."""
+    if path.suffix in COMPRESSED:
+        return True
+    with path.open("rb") as file:
+        file.seek(-1, io.SEEK_END)
+        return file.read() in (b"\n", b"\r")
+
+
 def _only_member(path: Path, mode: str) -> IO[bytes]:
     """The one file that a zip holds."""
     from zipfile import ZipFile

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.context import StepContext, clock_of
+from nbgraph.steps.names import Names, names_of
 from nbgraph.types import Shape
+from nbgraph.values import moment_of
 
 Row = dict[str, Any]
-MOMENTS = ("year", "month", "day", "hour", "minute")
+MOMENTS = ("date", "year", "month", "day", "hour", "minute", "second")
+OF_EVENT = ("key", "id", "time", *MOMENTS, "path", "method", "content_type")
 WHOLE_BODY = "*"  # the column that stands for all fields of the body
 
 
@@ -111,56 +115,86 @@ class RowTarget(Target):
     {'degrees': 21, 'sensor': 'a'}
     {'degrees': 21, 'note': ''}
 
-    A column is a field's name, `"new=field"`, `"*"` for all fields, or the event's own: `"$key"`, `"$id"`, `"$time"`,
-    `"$year"` and so on down to `"$minute"`; `"at=$time"` gives it a name.
+    A column is a field's name, `"new=field"`, `"*"` for all other fields, or the event's own: `"$key"`, `"$id"`,
+    `"$time"`, `"$date"`, `"$year"` and so on down to `"$second"`; `"at=$time"` gives it a name. The columns stand in
+    the order in which they are named. With `time_field` the time is that of this field.
     """
 
     def __init__(
         self,
-        columns: Sequence[str] | None = None,
+        columns: Names | None = None,
         max_events: int = 1,
         flush_after_seconds: float | None = None,
         *,
+        time_field: str | None = None,
         context: StepContext | None = None,
     ) -> None:
-        self._columns = [_column(text) for text in columns] if columns is not None else None
+        step = type(self).__name__
+        named = names_of(columns, step, "columns") if columns is not None else None
+        self._columns = [_column(text, step) for text in named] if named is not None else None
+        self._time_field = time_field
         if any(source.startswith("$") for _, source in self._columns or ()):
             self.shape = Shape.EVENT
+        self._named = {name for name, source in self._columns or () if source != WHOLE_BODY}
         super().__init__(max_events, flush_after_seconds, context=context)
 
     def items(self, body: Any, event: Event | None) -> list[Row]:
-        bodies = body if isinstance(body, list) else [body]
-        for one in bodies:
+        step = type(self).__name__
+        if not isinstance(body, list):
+            if not isinstance(body, Mapping):
+                kind = type(body).__name__
+                raise GraphError(f"{step} writes bodies that are dicts, and got a {kind}: {body!r:.60}.")
+            return [self._row(body, event)]
+        for one in body:
             if not isinstance(one, Mapping):
                 kind = type(one).__name__
-                raise GraphError(f"{type(self).__name__} writes bodies that are dicts, and got a {kind}: {one!r:.60}.")
-        return [self._row(one, event) for one in bodies]
+                raise GraphError(
+                    f"{step} writes bodies that are dicts, or lists of dicts, and got a list that holds a {kind}: "
+                    f"{body!r:.60}. Make a dict of it before this step: dict(zip(names, body))."
+                )
+        return [self._row(one, event) for one in body]
 
     def _row(self, body: Mapping[str, Any], event: Event | None) -> Row:
         if self._columns is None:
             return dict(body)
-        row: Row = dict(body) if (WHOLE_BODY, WHOLE_BODY) in self._columns else {}
+        row: Row = {}
         for name, source in self._columns:
-            if source != WHOLE_BODY:
-                row[name] = _value(source, body, event)
+            if source == WHOLE_BODY:
+                row |= {field: value for field, value in body.items() if field not in self._named}
+            else:
+                row[name] = self._value(source, body, event)
         return row
 
+    def _value(self, source: str, body: Mapping[str, Any], event: Event | None) -> Any:
+        if not source.startswith("$") or event is None:
+            return body.get(source)
+        name = source[1:]
+        if name not in MOMENTS and name != "time":
+            return getattr(event, name)
+        time = self._time(body, event)
+        return time if name == "time" else time.date() if name == "date" else getattr(time, name)
 
-def _column(text: str) -> tuple[str, str]:
+    def _time(self, body: Mapping[str, Any], event: Event) -> datetime:
+        field = self._time_field
+        return event.time if field is None else moment_of(body.get(field), field)
+
+
+def _column(text: str, step: str) -> tuple[str, str]:
     """A column's name and where it comes from.
 
-    >>> _column("a"), _column("b=a"), _column("$key"), _column("at=$time")
-    (('a', 'a'), ('b', 'a'), ('key', '$key'), ('at', '$time'))
+    >>> _column("a", "CSVTarget"), _column("b=a", "CSVTarget"), _column("$key", "CSVTarget")
+    (('a', 'a'), ('b', 'a'), ('key', '$key'))
+    >>> _column("$week", "CSVTarget")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    nbgraph.errors.GraphError: CSVTarget got the column "$week"; an event has: $key, $id, ...
     """
     name, is_renamed, source = text.partition("=")
-    return (name, source) if is_renamed else (text.removeprefix("$"), text)
-
-
-def _value(source: str, body: Mapping[str, Any], event: Event | None) -> Any:
-    if not source.startswith("$") or event is None:
-        return body.get(source)
-    name = source[1:]
-    return getattr(event.time, name) if name in MOMENTS else getattr(event, name)
+    if not is_renamed:
+        name, source = text.removeprefix("$"), text
+    if source.startswith("$") and source[1:] not in OF_EVENT:
+        known = ", ".join(f"${own}" for own in OF_EVENT)
+        raise GraphError(f'{step} got the column "{text}"; an event has: {known}.')
+    return name, source
 
 
 def union_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:

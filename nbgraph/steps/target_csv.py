@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from nbgraph.errors import GraphError
+from nbgraph.look import shown
 from nbgraph.steps.context import StepContext
+from nbgraph.steps.csv_column import cell_of
+from nbgraph.steps.files import ends_with_line, open_text
+from nbgraph.steps.names import Names
 from nbgraph.steps.target import WHOLE_BODY, Row, RowTarget, union_of
 
 
@@ -27,8 +30,10 @@ class CSVTarget(RowTarget):
     UA,4
     DL,0
 
-    The file is begun anew when the graph is made ready, then added to; `append=True` adds to one that is there.
-    Without `columns` the first row's fields are the columns. For those of `columns` see `RowTarget`.
+    The file is begun anew when the graph is made ready, then added to; `append=True` adds to one that is there, in the
+    order of its own first line. Without `columns` the first row's fields are the columns. For those of `columns` see
+    `RowTarget`. What is missing is an empty cell, lists and dicts are JSON; what has no text form is an error. A name
+    that ends in gz, bz2 or xz is compressed so.
     """
 
     io = "files"
@@ -36,41 +41,84 @@ class CSVTarget(RowTarget):
     def __init__(
         self,
         path: str | Path,
-        columns: Sequence[str] | None = None,
+        columns: Names | None = None,
         header: bool = True,
         append: bool = False,
         max_events: int = 1,
         flush_after_seconds: float | None = None,
         *,
+        encoding: str = "utf-8",
+        delimiter: str = ",",
+        time_field: str | None = None,
         context: StepContext | None = None,
     ) -> None:
-        super().__init__(columns, max_events, flush_after_seconds, context=context)
+        super().__init__(columns, max_events, flush_after_seconds, time_field=time_field, context=context)
         self._path, self._header, self._append = Path(path), header, append
+        self._encoding, self._delimiter = encoding, delimiter
         named = [name for name, _ in self._columns or ()]
         self._names = named if named and WHOLE_BODY not in named else None  # else the first rows' fields
         self._file: TextIO | None = None
         self._writer: Any = None
 
     def write(self, items: list[Row]) -> None:
-        names = self._names = self._names or union_of(items)
-        extra = [name for name in union_of(items) if name not in names]
-        if extra:
-            raise GraphError(
-                f'CSVTarget has no column "{extra[0]}" in {self._path}, which has: {", ".join(names)}; '
-                "name all columns with columns=[...]."
-            )
+        names = self._names_for(items)
+        lines = [[self._cell(name, row.get(name)) for name in names] for row in items]
         file = self._file or self._opened(names)
-        self._writer.writerows(items)
+        self._writer.writerows(lines)
         file.flush()
+
+    def _names_for(self, items: list[Row]) -> list[str]:
+        """The columns of the file, once it is clear that all fields have one."""
+        there = union_of(items)
+        if self._file is None and self._append and self._header:
+            self._names = self._names_there() or self._names
+        names = self._names or there
+        extra = next((name for name in there if name not in names), None)
+        if extra is not None:
+            raise GraphError(
+                f'CSVTarget has no column "{extra}" in {self._path}, which has: {", ".join(names)}; name all columns '
+                "with columns=[...]."
+            )
+        if not all(isinstance(name, str) for name in names):
+            raise GraphError(f"CSVTarget writes fields whose names are texts, and got: {names!r:.80}.")
+        self._names = names
+        return names
+
+    def _cell(self, name: str, value: Any) -> Any:
+        try:
+            cell = cell_of(value)
+            if type(cell) is str and not cell.isascii():
+                cell.encode(self._encoding)
+        except (TypeError, UnicodeError) as error:
+            kind = type(value).__name__
+            why = f"has no character for: {error}" if isinstance(error, UnicodeError) else "has no text form in CSV"
+            raise GraphError(
+                f'CSVTarget, column "{name}" of {self._path}: got a {kind} that {why}: {shown(value)}. Make a text of '
+                "it before this step."
+            ) from error
+        return cell
+
+    def _names_there(self) -> list[str] | None:
+        """The first line of a file that is there."""
+        if not self._has_begun():
+            return None
+        with open_text(self._path, "r", "utf-8-sig" if self._encoding == "utf-8" else self._encoding) as file:
+            return next(csv.reader(file, delimiter=self._delimiter), None)
+
+    def _has_begun(self) -> bool:
+        return self._path.exists() and self._path.stat().st_size > 0
 
     def _opened(self, names: list[str]) -> TextIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not self._append or not self._path.exists() or not self._path.stat().st_size
-        file = self._path.open("a" if self._append else "w", newline="", encoding="utf-8")
+        goes_on = self._append and self._has_begun()
+        is_cut = goes_on and not ends_with_line(self._path)
+        file = open_text(self._path, "a" if self._append else "w", self._encoding)
         weakref.finalize(self, file.close)
-        self._writer = csv.DictWriter(file, names, lineterminator="\n")
-        if is_new and self._header:
-            self._writer.writeheader()
+        if is_cut:
+            file.write("\n")
+        self._writer = csv.writer(_Lines(file), delimiter=self._delimiter)
+        if self._header and not goes_on:
+            self._writer.writerow(names)
         self._file, self._append = file, True  # whoever opens it again goes on where this one ends
         return file
 
@@ -80,3 +128,13 @@ class CSVTarget(RowTarget):
             self._file.close()
             self._file = None
         return ()
+
+
+class _Lines:
+    """A file whose lines end in \\n. The writer ends them in \\r\\n, since only so does it quote cells with either."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        self._file.write(line[:-2] + "\n")
