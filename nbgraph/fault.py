@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import CodeType
 
 Kinds = tuple[type[BaseException], ...]
 ANY: Kinds = (BaseException,)
-SUSPENDED = 0x80 | 0x200  # CO_COROUTINE, CO_ASYNC_GENERATOR
+GENERATOR, COROUTINE = 0x20, 0x80 | 0x200  # CO_GENERATOR; CO_COROUTINE, CO_ASYNC_GENERATOR
 
 
 class Halt(BaseException):
@@ -52,15 +51,14 @@ def _is_own(error: BaseException) -> bool:
         task = None  # no loop runs here: nothing can be cancelled
     if isinstance(error, asyncio.CancelledError):
         return task is None or not task.cancelling()
-    # A coroutine that nobody goes on with is closed where it stands, outside of any task.
-    is_closed = isinstance(error, GeneratorExit) and task is None and _innermost(error).co_flags & SUSPENDED
-    return not is_closed
+    return not (isinstance(error, GeneratorExit) and _closes(error, is_in_task=task is not None))
 
 
-def _innermost(error: BaseException) -> CodeType:
-    """The code that it was raised in."""
-    traceback = error.__traceback__
-    assert traceback is not None
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback.tb_frame.f_code
+def _closes(error: GeneratorExit, *, is_in_task: bool) -> bool:
+    """Whether it was thrown into what nobody goes on with: a generator of ours, a coroutine outside of any task."""
+    first = last = error.__traceback__
+    assert last is not None
+    while last.tb_next is not None:
+        last = last.tb_next
+    flags = last.tb_frame.f_code.co_flags
+    return bool((first is last and flags & GENERATOR) or (not is_in_task and flags & COROUTINE))

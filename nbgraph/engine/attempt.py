@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -74,16 +75,16 @@ def _retried_chunks(function: Function, retries: int, retry_on: Kinds) -> Functi
     @functools.wraps(function, updated=())
     def retry(body: Any) -> Iterator[Any]:
         for attempt in range(retries):
-            chunks = function(body)
-            try:
-                first = next(chunks, _END)
-            except own(retry_on):
-                time.sleep(pause(attempt))
-                continue
-            if first is not _END:
-                yield first
-                yield from chunks
-            return
+            with closing(function(body)) as chunks:
+                try:
+                    first = next(chunks, _END)
+                except own(retry_on):
+                    time.sleep(pause(attempt))
+                    continue
+                if first is not _END:
+                    yield first
+                    yield from chunks
+                return
         yield from function(body)
 
     return retry
@@ -93,19 +94,20 @@ def _retried_async_chunks(function: Function, retries: int, retry_on: Kinds) -> 
     @functools.wraps(function, updated=())
     async def retry(body: Any) -> AsyncIterator[Any]:
         for attempt in range(retries):
-            chunks = function(body)
-            try:
-                first = await anext(chunks, _END)
-            except own(retry_on):
-                await asyncio.sleep(pause(attempt))
-                continue
-            if first is not _END:
-                yield first
-                async for chunk in chunks:
-                    yield chunk
-            return
-        async for chunk in function(body):
-            yield chunk
+            async with aclosing(function(body)) as chunks:
+                try:
+                    first = await anext(chunks, _END)
+                except own(retry_on):
+                    await asyncio.sleep(pause(attempt))
+                    continue
+                if first is not _END:
+                    yield first
+                    async for chunk in chunks:
+                        yield chunk
+                return
+        async with aclosing(function(body)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     return retry
 
@@ -153,9 +155,9 @@ def _limited_chunks(function: Function, seconds: float) -> Function:
 def _limited_async_chunks(function: Function, seconds: float) -> Function:
     @functools.wraps(function, updated=())
     async def limit(body: Any) -> AsyncIterator[Any]:
-        chunks = function(body)
-        while (chunk := await _in_time(anext(chunks, _END), seconds)) is not _END:
-            yield chunk
+        async with aclosing(function(body)) as chunks:
+            while (chunk := await _in_time(anext(chunks, _END), seconds)) is not _END:
+                yield chunk
 
     return limit
 

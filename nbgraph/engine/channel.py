@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from nbgraph.engine import loop
 
 T = TypeVar("T")
 AHEAD = 64  # items that may wait in a channel before the next ones are asked for
+PATIENCE = 1.0  # seconds that the source has to be closed when the reader leaves
 
 
 class _End:
@@ -33,28 +36,28 @@ def iterate(source: AsyncGenerator[list[T], None]) -> Iterator[T]:
     """The items that an async iterator on the loop thread gives in lists, about `AHEAD` of them ahead of the reader."""
     channel = _ThreadChannel()
     thread = loop.responsive()
-    pumping = thread.submit(channel.pump(source))
+    thread.submit(channel.pump(source))
     try:
         while not isinstance(parcel := channel.get(), _End):
             yield from parcel
         parcel.tell()
     finally:
-        pumping.cancel()
+        channel.leave()
         loop.release(thread)
 
 
-async def aiterate(source: AsyncGenerator[list[T], None]) -> AsyncIterator[T]:
+async def aiterate(source: AsyncGenerator[list[T], None]) -> AsyncGenerator[T, None]:
     """As `iterate`, for a reader that is itself on an event loop."""
     channel = _LoopChannel()
     thread = await loop.on_thread(loop.responsive)
-    pumping = thread.submit(channel.pump(source))
+    thread.submit(channel.pump(source))
     try:
         while not isinstance(parcel := await channel.get(), _End):
             for item in parcel:
                 yield item
         parcel.tell()
     finally:
-        pumping.cancel()
+        await channel.leave()
         loop.release(thread)
 
 
@@ -66,22 +69,38 @@ class _Channel:
         self._sent = self._taken = 0
         self._sender: asyncio.AbstractEventLoop | None = None
         self._has_room: asyncio.Event | None = None  # while the sender waits for room
+        self._pumping: asyncio.Task[Any] | None = None
+        self._is_left = self._is_over = False
 
     async def pump(self, source: AsyncGenerator[list[Any], None]) -> None:
-        self._sender = asyncio.get_running_loop()
+        self._sender, self._pumping = asyncio.get_running_loop(), asyncio.current_task()
         end = _End()
         try:
             async with aclosing(source):
-                async for items in source:
-                    await self._room()
-                    self._pack(items)
+                try:
+                    while not self._is_left and (items := await anext(source, None)) is not None:
+                        await self._room()
+                        self._pack(items)
+                finally:
+                    self._pumping = None  # from here on it closes, which nobody breaks off
         except BaseException as error:
             end = _End(error)
-            if not isinstance(error, Exception):
+            if not isinstance(error, Exception | asyncio.CancelledError):
                 raise
         finally:
             self._send()
             self._deliver(end)
+
+    def _break_off(self) -> None:
+        """The reader wants no more."""
+        self._is_left = True
+        if self._sender is not None:  # else it sees that nobody reads when it begins
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                self._sender.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._pumping is not None:
+            self._pumping.cancel()
 
     def _pack(self, items: list[Any]) -> None:
         assert self._sender is not None
@@ -110,6 +129,7 @@ class _Channel:
     def _took(self, parcel: _Parcel) -> None:
         """Told by the reader; the sender goes on, if it waits."""
         if isinstance(parcel, _End):
+            self._is_over = True
             return
         self._taken += len(parcel)
         waiting, self._has_room = self._has_room, None
@@ -129,8 +149,27 @@ class _ThreadChannel(_Channel):
         self._took(parcel)
         return parcel
 
+    def leave(self) -> None:
+        """Read no more; returns when the source is closed, unless what is under way takes too long."""
+        if self._is_over:
+            return
+        self._break_off()
+        if _running() is self._sender:  # the garbage collector came by on the sender's own thread
+            return
+        deadline = time.monotonic() + PATIENCE
+        with contextlib.suppress(Empty):
+            while not isinstance(self._parcels.get(timeout=max(deadline - time.monotonic(), 0)), _End):
+                pass
+
     def _deliver(self, parcel: _Parcel) -> None:
         self._parcels.put(parcel)
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class _LoopChannel(_Channel):
@@ -142,6 +181,15 @@ class _LoopChannel(_Channel):
         self._reader = asyncio.get_running_loop()
         self._came = asyncio.Event()
         self._is_waiting = False
+
+    async def leave(self) -> None:
+        if self._is_over:
+            return
+        self._break_off()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while not isinstance(await self.get(), _End):
+                    pass
 
     async def get(self) -> _Parcel:
         while not self._parcels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 from nbgraph.fault import own
@@ -36,6 +36,13 @@ class Chunks:
         except own() as error:
             self._error = error
         return False
+
+    async def close(self) -> None:
+        """Nobody wants the rest: the generator behind it comes to its end, and to its `finally`."""
+        if isinstance(self._iterator, AsyncGenerator):
+            await self._iterator.aclose()
+        elif isinstance(self._iterator, Generator):
+            self._iterator.close()
 
     async def _remember(self, index: int) -> None:
         if index == len(self._kept):

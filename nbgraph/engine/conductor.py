@@ -65,7 +65,7 @@ class Conductor:
         try:
             ticket.walk.refuse(error)
         except StepError as failed:
-            self._fail(ticket, failed)
+            await self._fail(ticket, failed)
         await self._walk_on(ticket)
 
     async def progress(self) -> None:
@@ -109,7 +109,7 @@ class Conductor:
             else:
                 await ticket.walk.arrive(departure, result, flight.seconds)
         except StepError as error:
-            self._fail(ticket, error)
+            await self._fail(ticket, error)
         await self._walk_on(ticket)
 
     async def _walk_on(self, ticket: Ticket) -> None:
@@ -129,7 +129,7 @@ class Conductor:
                     event = departure.move.event
                     self._take_off(stage, Flight(ticket, event.body, event, departure))
         except StepError as error:
-            self._fail(ticket, error)
+            await self._fail(ticket, error)
         self._end(ticket)
 
     async def _go(self, ticket: Ticket, function: Callable[..., Any], body: Any, event: Event, *more: Any) -> None:
@@ -139,17 +139,17 @@ class Conductor:
             if outcome is not None:
                 await outcome
         except StepError as error:
-            self._fail(ticket, error)
+            await self._fail(ticket, error)
         for step, body, event in ticket.parked:
             self._take_off(self._stages[step], Flight(ticket, body, event))
         ticket.parked.clear()
         self._end(ticket)
 
-    def _fail(self, ticket: Ticket, error: StepError) -> None:
+    async def _fail(self, ticket: Ticket, error: StepError) -> None:
         """Nothing more of the event runs."""
         ticket.parked.clear()
         if ticket.walk is not None:
-            ticket.walk.waiting.clear()
+            await ticket.walk.leave()
         for stage in self._stages.values():
             stage.cancel(ticket)
         ticket.error = self._plan.told(error, ticket if ticket.walk is None else ticket.walk.answers)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
 
 NOT_YET: Any = object()
 END: Any = object()
 AHEAD = 64  # items that are read before anybody asks for them
+PATIENCE = 0.5  # seconds that a source has to come to its end
+_logger = logging.getLogger("nbgraph.run")
 
 
 class Inlet:
@@ -43,8 +47,8 @@ class Inlet:
             self.happened.clear()
         return item
 
-    def close(self) -> None:
-        """Read no further."""
+    async def close(self) -> None:
+        """Read no further; the source is closed where it is a generator, as soon as nobody reads it."""
 
 
 class _Buffered(Inlet):
@@ -53,8 +57,9 @@ class _Buffered(Inlet):
     def __init__(self) -> None:
         self.happened = asyncio.Event()
         self._items: deque[tuple[Any, BaseException | None]] = deque()
-        self._is_waiting = self._is_closed = False
+        self._is_waiting = self._is_closed = self._is_over = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
 
     def open(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -71,13 +76,34 @@ class _Buffered(Inlet):
             raise error
         return item
 
+    async def close(self) -> None:
+        self._is_closed = True
+        self._stop()
+        if self._is_over:
+            return
+        with contextlib.suppress(TimeoutError):  # a source that is busy is closed when it has given what it is at
+            await asyncio.wait_for(self._ended.wait(), PATIENCE)
+
+    def _stop(self) -> None:
+        """Let whoever reads know that nobody wants more."""
+
+    def _end(self) -> None:
+        """Nobody reads any more, and the source is closed."""
+        self._is_over = True
+        self._tell(self._ended)
+
     def _taken(self) -> None:
         """There is room for one more."""
 
     def _put(self, item: Any, error: BaseException | None = None) -> None:
         self._items.append((item, error))
-        if self._is_waiting and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.happened.set)
+        if self._is_waiting:
+            self._tell(self.happened)
+
+    def _tell(self, event: asyncio.Event) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(event.set)
 
 
 class ThreadInlet(_Buffered):
@@ -92,8 +118,7 @@ class ThreadInlet(_Buffered):
         super().open()
         threading.Thread(target=self._read, daemon=True, name="nbgraph-source").start()
 
-    def close(self) -> None:
-        self._is_closed = True
+    def _stop(self) -> None:
         self._room.release()
 
     def _taken(self) -> None:
@@ -108,6 +133,18 @@ class ThreadInlet(_Buffered):
                     return
         except BaseException as error:
             self._put(END, error)
+        finally:
+            self._shut()
+
+    def _shut(self) -> None:
+        """Closed on the thread that reads it: nowhere else may a generator be closed while it runs."""
+        try:
+            if isinstance(self._source, Generator):
+                self._source.close()
+        except Exception:
+            _logger.exception("A stream's source failed when it was closed")
+        finally:
+            self._end()
 
 
 class LoopInlet(_Buffered):
@@ -120,9 +157,11 @@ class LoopInlet(_Buffered):
         self._home = asyncio.get_running_loop()
         self._reading = self._home.create_task(self._read())
 
-    def close(self) -> None:
-        if not self._home.is_closed():
+    def _stop(self) -> None:
+        try:
             self._home.call_soon_threadsafe(self._reading.cancel)
+        except RuntimeError:  # the caller's loop is closed
+            self._end()
 
     def _taken(self) -> None:
         if not self._home.is_closed():
@@ -136,3 +175,11 @@ class LoopInlet(_Buffered):
             self._put(END)
         except Exception as error:
             self._put(END, error)
+        finally:
+            try:
+                if isinstance(self._items_there, AsyncGenerator):
+                    await self._items_there.aclose()
+            except Exception:
+                _logger.exception("A stream's source failed when it was closed")
+            finally:
+                self._end()

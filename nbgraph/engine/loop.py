@@ -173,28 +173,36 @@ def _workers(depth: int) -> ThreadPoolExecutor:
 
 async def on_pool(workers: Executor, function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on one of the workers, in the caller's context variables."""
-    work = partial(contextvars.copy_context().run, _outcome, function, *arguments)
-    is_result, value = await asyncio.get_running_loop().run_in_executor(workers, work)
+    work = partial(contextvars.copy_context().run, outcome_of, function, *arguments)
+    return result_of(await asyncio.get_running_loop().run_in_executor(workers, work))  # type: ignore[no-any-return]
+
+
+Outcome = tuple[bool, Any]
+
+
+def outcome_of(function: Callable[..., Any], *arguments: Any) -> Outcome:
+    """The result, or what was raised, as a value: not every exception passes a future as what it is."""
+    try:
+        return True, function(*arguments)
+    except BaseException as error:
+        return False, error
+
+
+def result_of(outcome: Outcome) -> Any:
+    """The result, or what was raised rises here."""
+    is_result, value = outcome
     try:
         if not is_result:
             raise value
-        return value  # type: ignore[no-any-return]
+        return value
     finally:
-        del value  # else the error would hold this frame, which holds the error
+        del outcome, value  # else the error would hold this frame, which holds the error
 
 
 async def on_thread(function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on a worker thread."""
     depth = _depth.get()
     return await on_pool(_workers(depth), _deeper, depth, function, *arguments)
-
-
-def _outcome(function: Callable[..., T], *arguments: Any) -> tuple[bool, Any]:
-    """The result, or what was raised, as a value: not every exception passes a future as what it is."""
-    try:
-        return True, function(*arguments)
-    except BaseException as error:
-        return False, error
 
 
 def _deeper(depth: int, function: Callable[..., T], *arguments: Any) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -144,5 +145,6 @@ def every(results: Any, event: Event) -> Any:
 
 
 async def _every_async(results: Any, event: Event) -> Any:
-    async for result in results:
-        yield passed(result, event)
+    async with aclosing(results):
+        async for result in results:
+            yield passed(result, event)

@@ -138,14 +138,17 @@ class Section:
 
     async def _moves(self, plan: Plan, regions: Regions, stops: Stops) -> None:
         walk = stops.walk
-        while walk.waiting or (stops.is_last and walk.has_more()):
-            if stops.has_parked():
-                continue
-            if walk.waiting[-1].step in regions.shared:
-                async with self._turns.at(walk.waiting[-1].step, plan):
+        try:
+            while walk.waiting or (stops.is_last and walk.has_more()):
+                if stops.has_parked():
+                    continue
+                if walk.waiting[-1].step in regions.shared:
+                    async with self._turns.at(walk.waiting[-1].step, plan):
+                        await walk.advance()
+                else:
                     await walk.advance()
-            else:
-                await walk.advance()
+        finally:
+            await walk.leave()
 
     def _stops(self, plan: Plan, regions: Regions, item: Item) -> Stops:
         if not item.has_begun:

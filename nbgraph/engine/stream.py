@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager, closing
 from typing import Any
 
 from nbgraph.engine import loop
@@ -20,6 +22,7 @@ from nbgraph.steps.source import Source
 from nbgraph.steps.source_frame import rows_of_frame
 
 Key = str | Callable[[Any], Any] | None
+Running = Callable[[Callable[[], Any]], Awaitable[Any]]
 PLAIN = (list, tuple, range, dict, set, frozenset, deque)  # reading these runs no code that could wait
 
 
@@ -77,23 +80,73 @@ def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -
     return Stream(lambda: _answers(plan, rows, key, ends, settled, is_lazy=not is_whole), rows)
 
 
-async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncIterator[Any]:
+async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncGenerator[Any, None]:
     """As `stream`, for `async for`; the source may be async too."""
     if plan.is_async or plan.is_staged:
-        async for outcome in aiterate(_async_outcomes(plan, source, key)):
+        async with aclosing(_told(_async_outcomes(plan, source, key))) as answers:
+            async for answer in answers:
+                yield answer
+        return
+    if hasattr(source, "__aiter__"):
+        async with _closing(source):
+            async for item in source:
+                found: list[Any] = await loop.on_thread(list, stream(plan, [item], key=key, is_whole=False))
+                for answer in found:
+                    yield answer
+        source = ()
+    async with aclosing(_on_threads(stream(plan, source, key=key))) as answers:
+        async for answer in answers:
+            yield answer
+
+
+async def answers_of(plan: Plan, event: Event, run: Running = loop.on_thread) -> AsyncGenerator[Any, None]:
+    """Every answer to one event, as its steps give them; closing it closes the steps that are giving.
+
+    `run` makes the calls of a synchronous plan, somewhere else.
+    """
+    if plan.is_async or plan.is_staged:
+        given = _told(_outcomes(plan, lambda: Inlet(iter([event])), None, False, None))
+    else:
+        given = _on_threads(stream(plan, [event], is_whole=False), run)
+    async with aclosing(given) as answers:
+        async for answer in answers:
+            yield answer
+
+
+async def _told(outcomes: AsyncGenerator[list[Any], None]) -> AsyncGenerator[Any, None]:
+    async with aclosing(aiterate(outcomes)) as found:
+        async for outcome in found:
             if isinstance(outcome, _Failed):
                 raise outcome.error
             yield outcome
-        return
-    if hasattr(source, "__aiter__"):
-        async for item in source:
-            found: list[Any] = await loop.on_thread(list, stream(plan, [item], key=key, is_whole=False))
-            for answer in found:
-                yield answer
-        source = ()
-    answers = stream(plan, source, key=key)
-    while (answer := await loop.on_thread(next, answers, END)) is not END:
-        yield answer
+
+
+async def _on_threads(answers: Stream, run: Running = loop.on_thread) -> AsyncGenerator[Any, None]:
+    """The answers of a synchronous plan, each made on a worker thread; it is closed when none is being made."""
+    turn = threading.Lock()
+
+    def made() -> Any:
+        with turn:
+            return next(answers, END)
+
+    def closed() -> None:
+        with turn:
+            answers.close()
+
+    try:
+        while (answer := await run(made)) is not END:
+            yield answer
+    finally:
+        await run(closed)
+
+
+@asynccontextmanager
+async def _closing(source: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 def _answers(
@@ -129,9 +182,10 @@ def _one(plan: Plan, event: Event, *, is_lazy: bool) -> Iterator[Any]:
     walk = plan.walk(event, plan.observers)
     given = 0
     try:
-        for _ in walk.moves():
-            yield from walk.answers[given:]
-            given = len(walk.answers)
+        with closing(walk.moves()) as moves:
+            for _ in moves:
+                yield from walk.answers[given:]
+                given = len(walk.answers)
     except StepError as error:
         raise plan.told(error, walk.answers) from error.__cause__
     if not given:
@@ -184,16 +238,18 @@ async def _outcomes(
     inlet.open()
     try:
         if not is_whole and not plan.is_staged:
-            async for outcome in _given(plan, inlet, key):
-                yield [outcome]
+            async with aclosing(_given(plan, inlet, key)) as given:
+                async for outcome in given:
+                    yield [outcome]
             return
-        async for tickets in _tickets(plan, inlet, key):
-            yield [outcome for ticket in tickets for outcome in _of_ticket(ticket)]
-            if settled is not None:
-                for ticket in tickets:
-                    await loop.on_thread(settled.through, ticket.event)
+        async with aclosing(_tickets(plan, inlet, key)) as done:
+            async for tickets in done:
+                yield [outcome for ticket in tickets for outcome in _of_ticket(ticket)]
+                if settled is not None:
+                    for ticket in tickets:
+                        await loop.on_thread(settled.through, ticket.event)
     finally:
-        inlet.close()
+        await inlet.close()
     released: Iterator[tuple[str, Any]] = _released(plan) if is_whole else iter(())
     for name, chunk in released:
         try:
@@ -209,8 +265,9 @@ async def _given(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Any, None
     while (row := await inlet.next()) is not END:
         walk = plan.walk(event_of_row(row, key), plan.observers)
         try:
-            async for answer in walk.given():
-                yield answer
+            async with aclosing(walk.given()) as given:
+                async for answer in given:
+                    yield answer
         except StepError as error:
             yield _Failed(plan.told(error, walk.answers))
 

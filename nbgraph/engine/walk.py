@@ -7,8 +7,9 @@ makes several results, the rest of them. The generated functions of `generate.py
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,8 @@ from nbgraph.event import Event
 from nbgraph.fault import own
 from nbgraph.inside import Entered, Watched
 from nbgraph.types import Shape
+
+_logger = logging.getLogger("nbgraph.run")
 
 
 class LimitError(NbgraphError):
@@ -56,28 +59,47 @@ class Walk:
 
     async def finish(self) -> Answers:
         """Make all moves; the answers, or the error that nobody handled."""
-        with self:
-            while self.has_more():
-                await self.advance()
+        try:
+            with self:
+                while self.has_more():
+                    await self.advance()
+        finally:
+            await self.leave()
         return self.answers
 
-    def moves(self) -> Iterator[Move | None]:
+    def moves(self) -> Generator[Move | None, None, None]:
         """The moves of a synchronous plan, made as they are asked for."""
-        with self:
-            while self.has_more():
-                yield without_waiting(self.advance())
+        try:
+            with self:
+                while self.has_more():
+                    yield without_waiting(self.advance())
+        finally:
+            without_waiting(self.leave())
 
     async def given(self) -> AsyncGenerator[Any, None]:
         """The answers, as the moves that give them are made."""
         told = 0
-        with self:
-            while self.has_more():
-                await self.advance()
-                for answer in self.answers[told:]:
-                    yield answer
-                told = len(self.answers)
+        try:
+            with self:
+                while self.has_more():
+                    await self.advance()
+                    for answer in self.answers[told:]:
+                        yield answer
+                    told = len(self.answers)
+        finally:
+            await self.leave()
         for answer in self.answers.late if not told else ():
             yield answer
+
+    async def leave(self) -> None:
+        """Nobody wants what is left: steps that are giving their results are closed, the one that gave last first."""
+        while self.waiting:
+            pending = self.waiting.pop()
+            try:
+                if pending.chunks is not None:
+                    await pending.chunks.close()
+            except own():
+                _logger.exception('Step "%s" of graph "%s" failed when it was closed', pending.step, self.plan.name)
 
     def has_more(self) -> bool:
         """Whether something waits; at the end of the event's way, what steps gathered of it goes on from them."""

@@ -66,7 +66,7 @@ class _Flow:
                 async for asked in self._all(session):
                     yield _outcomes(asked)
         finally:
-            self._inlet.close()
+            await self._inlet.close()
 
     async def _all(self, session: Session) -> AsyncGenerator[Asked, None]:
         while self._is_open or self._waiting:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
 from typing import Any
 
-from nbgraph.engine import loop
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.serve.limits import Receive
 from nbgraph.serve.track import Track
 from nbgraph.streams.wire import encode
 
@@ -29,29 +30,50 @@ def wanted(headers: MutableMapping[str, str]) -> str | None:
     return next((kind for kind in (EVENTS, LINES) if kind in accepted), None)
 
 
-async def send_all(track: Track, event: Event, kind: str, send: Send) -> StepError | None:
+async def send_all(track: Track, event: Event, kind: str, receive: Receive, send: Send) -> StepError | None:
     """Send every answer; an error after the first answer is the last thing sent, as `{"error": ...}`.
 
-    What fails before anything was answered rises, so that it gets a status of its own.
+    What fails before anything was answered rises, so that it gets a status of its own. When the caller goes, the steps
+    that are giving answers are closed.
     """
-    drawing = partial(next, track.plan.answers(event), _END)
-    draw = partial(loop.on_thread if track.plan.is_async else track.look, drawing)  # an async plan waits by itself
-    answer = await draw()
-    headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    failed: StepError | None = None
-    while answer is not _END:
-        await _send(answer, kind, send)
-        try:
-            answer = await draw()
-        except StepError as error:
-            failed, answer = error, _END
-            await _send({"error": str(error), "step": error.step}, kind, send)
+    sending, gone = asyncio.ensure_future(_sent(track, event, kind, send)), asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return sending.result() if sending.done() else None
+    finally:
+        sending.cancel()
+        gone.cancel()
+        await asyncio.wait({sending, gone})
+
+
+async def _sent(track: Track, event: Event, kind: str, send: Send) -> StepError | None:
+    async with aclosing(track.given(event)) as answers:
+        line = await _next(answers, kind)
+        headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        failed: StepError | None = None
+        while line is not None:
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+            try:
+                line = await _next(answers, kind)
+            except StepError as error:
+                failed, line = error, None
+                last = _line({"error": str(error), "step": error.step, "event": event.id}, kind)
+                await send({"type": "http.response.body", "body": last, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
     return failed
 
 
-async def _send(answer: Any, kind: str, send: Send) -> None:
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _next(answers: AsyncGenerator[Any, None], kind: str) -> bytes | None:
+    answer = await anext(answers, _END)
+    return None if answer is _END else _line(answer, kind)
+
+
+def _line(answer: Any, kind: str) -> bytes:
     text = encode(answer)
-    line = b"data: " + text + b"\n\n" if kind == EVENTS else text + b"\n"
-    await send({"type": "http.response.body", "body": line, "more_body": True})
+    return b"data: " + text + b"\n\n" if kind == EVENTS else text + b"\n"

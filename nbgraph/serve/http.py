@@ -129,7 +129,8 @@ class Gateway:
         try:
             given = headers.get("content-type") or None
             event = entering(body, scope["path"], scope["method"], headers, content_type=given)
-            await chunks.send_all(self.runner.track, event, kind, send)
+            sending = chunks.send_all(self.runner.track, event, kind, receive, send)
+            await self.runner.telling(event, body, sending)
         except BodyError as error:
             return error_of(400, str(error))
         except StepError as error:

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from nbgraph.engine.loop import Outcome, outcome_of, result_of
+from nbgraph.fault import Halt
 from nbgraph.serve.pace import Pace
 
 T = TypeVar("T")
 
 
-class Late(BaseException):
-    """Nobody waits any more for what has now got its turn; no step may take it for an error of its own."""
+class Late(Halt):
+    """Nobody waits any more for what has now got its turn."""
 
 
 class Lane:
@@ -62,10 +64,11 @@ class Lane:
         context = contextvars.copy_context()  # the trace of the event, and whatever else belongs to it
         future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._timed, call, pace)
         try:
-            return await asyncio.shield(future)
+            outcome = await asyncio.shield(future)
         except asyncio.CancelledError:
             turn.outlast(future)
             raise
+        return result_of(outcome)  # type: ignore[no-any-return]
 
     def here(self, call: Callable[[], T], pace: Pace) -> T:
         """The loop is hidden meanwhile, so that a step which calls `asyncio.run` works here as on a thread."""
@@ -110,12 +113,11 @@ class Lane:
         except RuntimeError:  # whoever waited is gone with its loop
             self.leave()
 
-    def _timed(self, call: Callable[[], T], pace: Pace) -> T:
+    def _timed(self, call: Callable[[], T], pace: Pace) -> Outcome:
         began = self._clock()
-        try:
-            return call()
-        finally:
-            pace.was_on_thread(self._clock() - began)
+        outcome = outcome_of(call)
+        pace.was_on_thread(self._clock() - began)
+        return outcome
 
 
 class Turn:

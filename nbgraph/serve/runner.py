@@ -126,6 +126,18 @@ class Runner:
         self._failures.keep(event, body, seen, error)
         log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": event.id, "step": error.step})
 
+    async def telling(self, event: Event, body: bytes, sending: Coroutine[Any, Any, StepError | None]) -> None:
+        """Answers are sent as they come; the error that was the last of them is kept as any other."""
+        seen: list[Seen] = []
+        record.set(seen)
+        try:
+            failed = await sending
+        except StepError as error:
+            self.failed(event, body, seen, error)
+            raise
+        if failed is not None:
+            self.failed(event, body, seen, failed)
+
     def close(self) -> None:
         self.track.close()
 

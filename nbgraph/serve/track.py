@@ -6,7 +6,9 @@ own loop; where none but the queues' writers is async, all of it stays on the lo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 
 from nbgraph.engine.call import Call
 from nbgraph.engine.plan import Answers, Plan
+from nbgraph.engine.stream import answers_of
 from nbgraph.engine.twin import with_calls
 from nbgraph.event import Event
 from nbgraph.serve.lane import Lane, Turn
@@ -78,6 +81,10 @@ class Track:
             return await self.lane.run(partial(plan.resume, step, chunk), self._pace, turn)
         return await self._among(plan.aresume(step, chunk), turn)
 
+    def given(self, event: Event) -> AsyncGenerator[Any, None]:
+        """Every answer to an event, as it comes; closing it closes the steps that are giving."""
+        return answers_of(self.plan, event, self.look)
+
     async def look(self, call: Callable[[], T]) -> T:
         """The result of a call that touches what the steps have, while none of them runs."""
         return await self.lane.run(call, _thread)
@@ -119,9 +126,10 @@ async def _awaited(function: Callable[[Any], Any], body: Any) -> Any:
 
 async def _drawn_async(function: Callable[[Any], Any], body: Any) -> AsyncIterator[Any]:
     _given()
-    async for chunk in function(body):
-        yield chunk
-        _given()  # what follows may have taken it
+    async with aclosing(function(body)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+            _given()  # what follows may have taken it
 
 
 def _given() -> None:
@@ -144,9 +152,22 @@ async def _drawn(lane: Lane, pace: Pace, function: Callable[[Any], Any], body: A
         for chunk in results:
             yield chunk
         return
-    drawing = partial(next, iter(results))
-    while (chunk := await _in_lane(lane, pace, drawing, _END)) is not _END:
-        yield chunk
+    chunks, busy = iter(results), threading.Lock()
+
+    def drawn(end: Any) -> Any:
+        with busy:
+            return next(chunks, end)
+
+    def closed(_: Any) -> None:
+        if isinstance(chunks, Generator):
+            with busy:  # whoever left may have left it at work
+                chunks.close()
+
+    try:
+        while (chunk := await _in_lane(lane, pace, drawn, _END)) is not _END:
+            yield chunk
+    finally:
+        await _in_lane(lane, pace, closed, None)
 
 
 def bare(plan: Plan) -> Plan:

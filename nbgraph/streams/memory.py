@@ -13,7 +13,7 @@ from typing import Any
 
 from nbgraph.streams.base import UNSHARDED, Broker, Delivery, Inbox, Load, Message, QueueSpec, StaleError
 
-REMEMBERED = 100_000  # message ids by which duplicates are recognised
+REMEMBERED = 100_000  # message ids of a queue by which duplicates are recognised
 LETTERS = 10_000
 
 
@@ -87,6 +87,7 @@ class _Queue:
         self.spec = spec
         self.kept: dict[_Kept, None] = {}  # all that is not done, the oldest first
         self.shards = [_Shard(self) for _ in range(spec.shards)]
+        self._seen: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Condition()
         self._turn = itertools.cycle(range(spec.shards))
 
@@ -99,7 +100,12 @@ class _Queue:
 
     async def put(self, message: Message) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self.kept) < self.spec.max_size)
+            await self._changed.wait_for(lambda: len(self.kept) < self.spec.max_size or message.id in self._seen)
+            if message.id in self._seen:
+                return
+            self._seen[message.id] = None  # a known id means that it is kept, not that somebody wanted to
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
             kept = _Kept(message)
             self.kept[kept] = None
             self.shards[self.spec.shard_of(message.key)].waiting.append(kept)
@@ -149,7 +155,6 @@ class MemoryBroker(Broker):
 
     def __init__(self) -> None:
         self._queues: dict[str, _Queue] = {}
-        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._letters: deque[dict[str, Any]] = deque(maxlen=LETTERS)
         self._states: dict[float | None, OrderedDict[str, tuple[bytes, int, float]]] = {}  # by their lifetime
         self._inboxes: dict[str, _MemoryInbox] = {}
@@ -166,12 +171,6 @@ class MemoryBroker(Broker):
         self._queues.pop(queue.name, None)
 
     async def publish(self, queue: QueueSpec, message: Message) -> None:
-        seen = (queue.name, message.id)
-        if seen in self._seen:
-            return
-        self._seen[seen] = None
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
         await self._queues[queue.name].put(message)
 
     async def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:

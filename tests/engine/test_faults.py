@@ -43,9 +43,9 @@ async def waits(body):
 
 
 def graph_of(*handlers, **options):
-    graph = Graph("g")
+    graph = end = Graph("g")
     for number, handler in enumerate(handlers):
-        graph.to(handler, f"s{number}", **options)
+        end = end.to(handler, f"s{number}", **options)
     return graph
 
 

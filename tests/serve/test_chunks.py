@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import httpx
+import pytest
 
 from nbgraph import Graph
-from tests.serve.test_gateway import ask, gateway_of
+from tests.serve.served import served
+from tests.serve.test_gateway import ask, gateway_of, kept_by
 
 
 def count(body):
@@ -45,7 +48,11 @@ def test_server_sent_events_of_an_async_generator():
 
 def test_an_error_on_the_way_is_the_last_line():
     last = json.loads(asked(count, 5, "application/x-ndjson").text.splitlines()[-1])
-    assert last == {"error": 'Step "count" failed: ValueError: no further than three', "step": "count"}
+    event = last.pop("event")
+    assert (event != "", last) == (
+        True,
+        {"error": 'Step "count" failed: ValueError: no further than three', "step": "count"},
+    )
 
 
 def test_an_error_before_the_first_answer_has_a_status():
@@ -55,3 +62,53 @@ def test_an_error_before_the_first_answer_has_a_status():
 
 def test_others_get_the_first_answer_as_in_the_notebook():
     assert asked(count, 2, "application/json").json() == {"number": 0}
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/x-ndjson"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_caller_who_leaves_closes_what_he_started(kind, is_async):
+    ended = []
+
+    def numbers(body):
+        try:
+            for number in range(1000):
+                time.sleep(0.005)
+                yield number
+        finally:
+            ended.append("numbers")
+
+    async def numbers_later(body):
+        try:
+            for number in range(1000):
+                await asyncio.sleep(0.005)
+                yield number
+        finally:
+            ended.append("numbers")
+
+    def twice(body):
+        try:
+            yield body
+            yield body
+        finally:
+            ended.append("twice") if len(ended) == 0 else None
+
+    graph = Graph("left")
+    graph.to(numbers_later if is_async else numbers, "numbers").to(twice, "twice").respond()
+    with served(graph) as client:
+        with client.stream("POST", "/", json=1, headers={"Accept": kind}) as response:
+            for number, _ in enumerate(response.iter_lines()):
+                if number == 6:
+                    break
+        deadline = time.monotonic() + 2
+        while "numbers" not in ended and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert ended == ["twice", "numbers"]
+
+
+def test_an_error_of_a_caller_who_wants_all_answers_is_kept():
+    graph = Graph("counted")
+    graph.to(count, "count").respond()
+    gateway = gateway_of(graph)
+    ask(gateway, lambda caller: caller.post("/", json=5, headers={"Accept": "application/x-ndjson"}))
+    (kept,) = json.loads(kept_by(gateway))
+    assert (kept["step"], kept["error"]) == ("count", "ValueError: no further than three")

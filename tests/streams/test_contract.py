@@ -190,6 +190,25 @@ def test_a_full_queue_makes_the_publisher_wait(play, request):
     assert play(story) == (True, 2)
 
 
+def test_what_a_publisher_gave_up_can_be_published_again(play, request):
+    spec = queue(request, max_size=1)
+
+    async def story(broker):
+        await broker.declare(spec)
+        await broker.publish(spec, Message("1", b"a"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(broker.publish(spec, Message("2", b"b")), 0.2)
+        deliveries, found = broker.read(spec), []
+        for _ in range(2):
+            found.append(await anext(deliveries))
+            await found[-1].ack()
+            if len(found) == 1:
+                await broker.publish(spec, Message("2", b"b"))
+        return [delivery.message.body for delivery in found]
+
+    assert play(story) == [b"a", b"b"]
+
+
 def test_each_key_keeps_its_order_over_several_readers(play, request):
     spec = queue(request, shards=4, is_keyed=True)
     seen = {}
