@@ -60,10 +60,12 @@ MODULES = {
     "target_nats": "NatsTarget",
     "target_parquet": "ParquetTarget",
     "target_sql": "SQLTarget",
+    "target_table": "TableTarget",
     "windows": "FieldAggregator FixedWindows SlidingWindows",
     "windows_aggregate": "AggregateByKey",
     "windows_query": "QueryByKey",
-    "windows_emit": "AfterDelay AfterMaxEvent AfterPeriod AfterWindow EveryEvent",
+    "windows_emit": "AfterDelay AfterMaxEvent AfterPeriod AfterWindow EmitAfterDelay EmitAfterMaxEvent EmitAfterPeriod "
+    "EmitAfterWindow EmitEveryEvent EveryEvent",
 }
 
 _library = Library({name: module for module, names in MODULES.items() for name in names.split()})

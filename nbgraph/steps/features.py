@@ -112,15 +112,24 @@ class OneHotEncoder(FieldsStep):
     >>> graph.run({"kind": "food", "amount": 3})
     {'kind_food': 1, 'kind_health_care': 0, 'amount': 3}
 
-    Of a value that is not a category, or missing, all are 0.
+    Of a value that is not a category, or missing, all are 0. Categories whose fields would have one name are refused,
+    and a body that has a field of such a name already is an error.
     """
 
     def __init__(self, mapping: Mapping[str, Sequence[str | int]]) -> None:
         given = mapping_of(mapping, "OneHotEncoder", '{"kind": ["food", "health"]}')
         self._columns = {field: _columns(field, categories) for field, categories in given.items()}
+        made = [name for columns in self._columns.values() for name in columns]
+        if twice := [name for name in made if made.count(name) > 1]:
+            raise GraphError(f'OneHotEncoder would make "{twice[0]}" of two fields; rename one of them before.')
+        self._made = frozenset(made)
 
     def change(self, fields: Mapping[str, Any], each: Each) -> dict[str, Any]:
         encoded: dict[str, Any] = {}
+        if met := [name for name in fields if name in self._made and name not in self._columns]:
+            raise ValueError(
+                f'OneHotEncoder makes a field "{met[0]}", and the body has one of that name; rename or drop it before.'
+            )
         for name, value in fields.items():
             if name not in self._columns:
                 encoded[name] = value
@@ -136,7 +145,16 @@ def _columns(field: str, categories: Any) -> dict[str, Function]:
         raise GraphError(
             f'OneHotEncoder, field "{field}": got {categories!r}; expected a list of texts or whole numbers.'
         )
-    return {f"{field}_{_as_name(category)}": _is(category) for category in categories}
+    columns: dict[str, Function] = {}
+    for category in categories:
+        name = f"{field}_{_as_name(category)}"
+        if name in columns:
+            raise GraphError(
+                f'OneHotEncoder, field "{field}": {category!r} would be the field "{name}", as another category is; '
+                "name each once, and map those that differ in a space or a dash to others first (MapValues)."
+            )
+        columns[name] = _is(category)
+    return columns
 
 
 def _as_name(category: str | int) -> str:

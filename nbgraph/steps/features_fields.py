@@ -7,7 +7,7 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
-from nbgraph.steps.windows_code import is_frame
+from nbgraph.steps.frame import is_frame, is_polars
 
 Function = Callable[[Any], Any]
 Each = Callable[[Function, Any], Any]  # calls a function with a field's value, or with every value of a column
@@ -22,8 +22,8 @@ class FieldsStep(Handler):
 
     def do(self, body: Any) -> Any:
         if is_frame(body):
-            changed = self.change({name: body[name] for name in body}, on_column)
-            return type(body)(changed, index=body.index)
+            changed = self.change({name: body[name] for name in body.columns}, on_column)
+            return type(body)(changed) if is_polars(body) else type(body)(changed, index=body.index)
         if not isinstance(body, Mapping):
             name = type(self).__name__
             raise TypeError(f"{name} got {type(body).__name__} as a body; expected a dict or a DataFrame.")
@@ -36,6 +36,8 @@ def on_value(function: Function, value: Any) -> Any:
 
 def on_column(function: Function, column: Any) -> Any:
     """A column of the results; a value that stands there many times is worked out once."""
+    if is_polars(column):
+        return type(column)(column.name, [function(value) for value in column.to_list()], strict=False)
     import pandas as pd
 
     if column.dtype.kind in "Of":  # an object column may hold 1 and True, which only look alike

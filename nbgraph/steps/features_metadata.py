@@ -9,7 +9,7 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
-from nbgraph.steps.windows_code import is_frame
+from nbgraph.steps.frame import is_frame, is_polars
 from nbgraph.types import Shape
 
 
@@ -60,7 +60,8 @@ def _at(path: str, body: Any) -> Any:
 
 
 def _common(column: str, frame: Any) -> Any:
-    values = frame[column].unique().tolist()
+    found = frame[column].unique()
+    values = found.to_list() if is_polars(found) else found.tolist()
     if len(values) != 1:
         raise ValueError(
             f'SetEventMetadata: the frame has {len(values)} different values of "{column}"; an event has one. '

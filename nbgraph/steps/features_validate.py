@@ -9,7 +9,7 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
 from nbgraph.steps.features_fields import mapping_of
-from nbgraph.steps.windows_code import is_frame
+from nbgraph.steps.frame import is_frame, is_polars, rows_of
 from nbgraph.types import Shape
 from nbgraph.values import is_missing
 
@@ -57,21 +57,31 @@ class Validate(Handler):
         return [problem for problem in found if problem is not None]
 
     def _on_frame(self, frame: Any) -> Any:
-        import pandas as pd
-
-        fields = [field for field in self._checks if field in frame]
-        found = [self._problems(row) for row in frame[fields].to_dict("records")]
+        fields = [field for field in self._checks if field in frame.columns]
+        found = [self._problems(row) for row in rows_of(frame[fields])] if fields else [self._problems({})] * len(frame)
         if self._action == "mark":
-            return frame.assign(**{self._mark: pd.Series(found, frame.index, dtype=object)})
+            return _marked(frame, self._mark, found)
         if self._action == "drop":
-            return [frame[[not problems for problems in found]]]
-        wrong = [(place, problems) for place, problems in zip(frame.index, found, strict=True) if problems]
+            is_right = [not problems for problems in found]
+            return [frame.filter(is_right) if is_polars(frame) else frame[is_right]]
+        places = range(len(frame)) if is_polars(frame) else frame.index
+        wrong = [(place, problems) for place, problems in zip(places, found, strict=True) if problems]
         if wrong:
             place, problems = wrong[0]
             raise ValueError(
                 f"{len(wrong)} of {len(frame)} rows break rules, first row {place!r}: {'; '.join(problems)}"
             )
         return frame
+
+
+def _marked(frame: Any, name: str, found: list[list[str]]) -> Any:
+    if is_polars(frame):
+        import polars as pl
+
+        return frame.with_columns(pl.Series(name, found, dtype=pl.List(pl.String)))
+    import pandas as pd
+
+    return frame.assign(**{name: pd.Series(found, frame.index, dtype=object)})
 
 
 def _checks(field: str, rules: Any) -> list[Check]:

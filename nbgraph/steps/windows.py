@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from nbgraph.errors import GraphError
@@ -42,17 +42,21 @@ def is_column(name: str) -> bool:
     return name.count("_") > 1 and operation in OPERATIONS and re.fullmatch(DURATION, window) is not None
 
 
-def time_like(seconds: float, example: Any) -> Any:
-    """The point in time in the form that the example has.
+def time_like(seconds: float, example: Any, form: str | None = None) -> Any:
+    """The point in time in the form that the example has, which may be text of a form of its own.
 
     >>> time_like(3600.0, 5), time_like(3600.0, "1970-01-01")
     (3600.0, '1970-01-01T01:00:00')
     """
+    if isinstance(example, str) and form is not None:
+        return time_like(seconds, datetime.strptime(example, form)).strftime(form)
     if isinstance(example, str):
         return time_like(seconds, datetime.fromisoformat(example)).isoformat()
     if isinstance(example, datetime):
         moment = EPOCH + timedelta(seconds=seconds)
         return moment if example.tzinfo is None else moment.replace(tzinfo=UTC).astimezone(example.tzinfo)
+    if isinstance(example, date):
+        return EPOCH + timedelta(seconds=seconds)
     return seconds
 
 

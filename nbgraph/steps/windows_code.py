@@ -68,6 +68,9 @@ class Keeper(Protocol):
     def late(self, series: Sequence[list[Any]], time: float, body: Any) -> dict[str, Any]: ...
     def other(self, body: Any) -> Any: ...
     def missing(self, error: Exception, body: Any) -> Exception: ...
+    def living(self, key: Any, series: list[list[Any]], time: float) -> list[list[Any]]: ...
+    @property
+    def is_forgetful(self) -> bool: ...
 
 
 def reader(part: Part) -> Callable[[Any], Any] | None:
@@ -86,10 +89,9 @@ def named(part: Part) -> str | None:
     return part if isinstance(part, str) else None
 
 
-def is_frame(body: Any) -> bool:
-    """Whether a body is a pandas DataFrame, without loading pandas to find out."""
-    kind = type(body)
-    return kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas")
+def _entry(step: Keeper) -> list[str]:
+    """Lines that find the series of a key."""
+    return [*_ENTRY, "series = living(key, series, time)"] if step.is_forgetful else _ENTRY
 
 
 def _read(part: Part, name: str) -> str:
@@ -149,7 +151,7 @@ class WindowCode:
         """`update(key, time, body)`: take an event, give its columns."""
         lines, items = self._columns()
         body = [
-            *_ENTRY,
+            *_entry(step),
             *self._advances("return late(series, time, body)"),
             *self._adds(),
             *lines,
@@ -157,7 +159,7 @@ class WindowCode:
         ]
         return self._of_step("update", ["def update(key, time, body):", *indented(body)], step)
 
-    def do(self, step: Keeper, key: Part, time: Part) -> Callable[[Any], Any]:
+    def do(self, step: Keeper, key: Part, time: Part, time_format: str | None) -> Callable[[Any], Any]:
         """`do(body)` of a step whose key and time stand in the body: the same with nothing in between."""
         lines, items = self._columns()
         self.names |= {"key_of": key, "time_of": time}
@@ -165,17 +167,18 @@ class WindowCode:
             *_HEAD,
             *indented([f"key = {_read(key, 'key_of')}", f"time = {_read(time, 'time_of')}"]),
             *_TIME,
-            *_ENTRY,
+            *_entry(step),
             *self._advances("return {**body, **late(series, time, body)}"),
             *self._adds(),
             *lines,
             f"return {{**body, {items}}}",
         ]
-        self.names["seconds_of"] = partial(seconds_of, field=named(time))
+        self.names["seconds_of"] = partial(seconds_of, field=named(time), form=time_format)
         return self._of_step("do", ["def do(body):", *indented(body)], step)
 
     def _of_step(self, function: str, lines: Sequence[str], step: Keeper) -> Callable[..., Any]:
         rarer = {"new": step.new, "late": step.late, "other": step.other, "missing": step.missing}
+        rarer["living"] = step.living
         return self.made(function, lines, step=step, **rarer)
 
     def take(self, number: int, series: list[Any], time: float, body: Any) -> bool:

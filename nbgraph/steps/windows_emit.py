@@ -50,6 +50,10 @@ class AfterDelay:
     delay_in_seconds: float
 
 
+# As Storey calls them.
+EmitEveryEvent, EmitAfterMaxEvent, EmitAfterPeriod = EveryEvent, AfterMaxEvent, AfterPeriod
+EmitAfterWindow, EmitAfterDelay = AfterWindow, AfterDelay
+
 EmitPolicy = EveryEvent | AfterMaxEvent | AfterPeriod | AfterWindow | AfterDelay
 KINDS = (EveryEvent, AfterMaxEvent, AfterPeriod, AfterWindow, AfterDelay)
 

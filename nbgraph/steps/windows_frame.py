@@ -40,17 +40,21 @@ class Aggregation(Protocol):
     @property
     def update(self) -> Callable[[Any, float, Any], dict[str, Any]]: ...
 
+    @property
+    def is_forgetful(self) -> bool: ...
+
     def new(self, key: Any) -> list[list[Any]]: ...
 
 
 def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], times: Array) -> pd.DataFrame:
     """The frame with its columns added; the step then knows its rows as if they had come one by one."""
     codes, known = _codes(keys)
-    order = np.argsort(codes, kind="stable")
+    # a step that forgets keys has to see the rows in the order in which they came
+    order = np.arange(len(codes)) if step.is_forgetful else np.argsort(codes, kind="stable")
     values = [_Values.of(each, frame, order) for each in step.aggregators]
     rows = _Rows(codes[order], known, times[order])
     alone = np.ones(len(frame), bool)
-    if all(each.is_numeric for each in values):
+    if all(each.is_numeric for each in values) and not step.is_forgetful:
         alone = rows.apart(step)
     columns = _with_arrays(step, rows.part(~alone), [each.part(~alone) for each in values])
     found = {name: np.empty(len(frame), object if alone.any() else some.dtype) for name, some in columns.items()}
@@ -213,22 +217,22 @@ def keys_of(part: Part, frame: pd.DataFrame, own: Any) -> Sequence[Any]:
     return list(zip(*(frame[field].tolist() for field in part), strict=True))
 
 
-def times_of(part: Part, frame: pd.DataFrame, own: Any) -> Array:
+def times_of(part: Part, frame: pd.DataFrame, own: Any, form: str | None = None) -> Array:
     """The time of every row, in seconds."""
     if part is None:
         return np.full(len(frame), seconds_of(own))
     if isinstance(part, str):
-        return _seconds(frame[part], part)
+        return _seconds(frame[part], part, form)
     read = reader(part)
     assert read is not None
-    return np.array([seconds_of(read(row)) for row in frame.to_dict("records")], float)
+    return np.array([seconds_of(read(row), None, form) for row in frame.to_dict("records")], float)
 
 
-def _seconds(given: pd.Series[Any], field: str) -> Array:
+def _seconds(given: pd.Series[Any], field: str, form: str | None) -> Array:
     """A column's times; one whose kind tells that all are times, and that has all of them, is read as a whole."""
     kind = given.dtype.kind
     if given.isna().any() or kind not in "Miuf" or (kind == "f" and not np.isfinite(given).all()):
-        return np.array([seconds_of(each, field) for each in given.tolist()], float)
+        return np.array([seconds_of(each, field, form) for each in given.tolist()], float)
     if kind != "M":
         return given.to_numpy(float)
     if isinstance(given.dtype, pd.DatetimeTZDtype):

@@ -8,9 +8,10 @@ from typing import Any
 from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
+from nbgraph.steps.frame import is_frame, is_polars, of_rows, rows_of
 from nbgraph.steps.table import table_of
 from nbgraph.steps.windows import is_column
-from nbgraph.steps.windows_code import Part, WindowCode, is_frame, named, reader
+from nbgraph.steps.windows_code import Part, WindowCode, named, reader
 from nbgraph.steps.windows_series import Series
 from nbgraph.steps.windows_store import FIELD, WindowStore, reader_of
 from nbgraph.types import Shape
@@ -65,8 +66,8 @@ class QueryByKey(Handler):
 
     def do(self, event: Event) -> None:
         if is_frame(event.body):
-            rows = [self._with_features(row, event) for row in event.body.to_dict("records")]
-            event.body = type(event.body)(rows, index=event.body.index)
+            rows = [self._with_features(row, event) for row in rows_of(event.body)]
+            event.body = of_rows(rows, event.body, index=None if is_polars(event.body) else event.body.index)
         else:
             event.body = self._with_features(event.body, event)
 

@@ -11,25 +11,34 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbgraph import Event, Graph, StepError
+from nbgraph import Event, Graph, GraphError, StepError, steps
 from nbgraph.steps import (
+    AfterMaxEvent,
+    AfterWindow,
     AggregateByKey,
     Batch,
     DateExtractor,
     FieldAggregator,
     FixedWindows,
+    Imputer,
     JoinWithTable,
     MapWithState,
     Merge,
+    OneHotEncoder,
     Queue,
     ReifyMetadata,
     SampleWindow,
     SlidingWindows,
-)
+    Table,
+    TableTarget,
+    Validate,
+)  # fmt: skip
+from nbgraph.steps.windows_emit import KINDS
 from nbgraph.streams.base import QueueSpec
 from nbgraph.values import is_missing
 
@@ -292,3 +301,155 @@ def test_keys_are_what_they_were_behind_a_queue() -> None:
         return [(body["place"], body["seen"], type(body["key"]), body["key"]) for body in answers]
 
     assert found(streams="nats") == found()
+
+
+# --- frames of polars ---
+
+
+POLARS: dict[str, Any] = {
+    "ints": pl.Series([3, None, 100], dtype=pl.Int8),
+    "floats": pl.Series([1.5, math.nan, 2.5], dtype=pl.Float32),
+    "decimals": pl.Series([Decimal("1.10"), Decimal("2.20"), None]),
+    "bools": pl.Series([True, False, True]),
+}
+
+
+@pytest.mark.parametrize("values", POLARS.values(), ids=POLARS)
+@pytest.mark.parametrize("more", [{}, {"emit_policy": AfterMaxEvent(2)}])
+def test_a_frame_of_polars_gives_what_its_rows_give(values: pl.Series, more: Any) -> None:
+    times = [datetime(2026, 1, 1, 0, minute, tzinfo=UTC) for minute in range(3)]
+    frame = pl.DataFrame({"k": pl.Series([1, None, 1]), "t": times, "v": values})
+    graph = Graph("frame")
+    graph.to(hour("sum", "last", "stddev", **more))
+    answer = next(iter(graph.stream([frame])))
+    rows = answer.to_dicts()
+    assert type(answer) is pl.DataFrame
+    expected = by_events(hour("sum", "last", "stddev", **more), frame.to_dicts())[: len(rows)]
+    assert wrong_among(rows, [{n: v for n, v in row.items() if n.startswith("x_")} for row in expected]) == []
+
+
+def test_steps_of_features_take_frames_of_polars() -> None:
+    frame = pl.DataFrame({"at": ["2026-11-23T09:30", None], "kind": ["a", "b"], "n": [1, None]})
+    graph = Graph("g")
+    graph.to(DateExtractor(["hour"], "at")).to(OneHotEncoder({"kind": ["a"]})).to(
+        Imputer(mapping={"n": 0, "land": "PT"})
+    ).to(Validate({"n": {"min": 1}}, "drop"))
+    rows = [{"at": "2026-11-23T09:30", "kind_a": 1, "n": 1, "at_hour": 9, "land": "PT"}]
+    assert graph.run(frame).to_dicts() == rows
+
+
+# --- keys that never come again, other names ---
+
+
+def days(*when: tuple[Any, float]) -> list[Body]:
+    return [{"k": key, "t": day * 86400.0, "v": 1} for key, day in when]
+
+
+def test_a_key_that_came_long_ago_is_forgotten() -> None:
+    rows = days(("a", 0), ("b", 1), ("a", 3), ("b", 3.5), ("c", 20), ("a", 3.01), ("b", 20))
+    step = FieldAggregator("x", "v", ["sum"], SlidingWindows(["2d"], "1d"))
+    for run in (by_events, by_pandas):
+        found = [
+            [row["x_sum_2d"] for row in run(AggregateByKey([step], "k", "t", lateness="90d", expire=expire), rows)]
+            for expire in (None, "2d")
+        ]
+        assert found == [[1, 1, 1, 1, 1, 2, 1], [1, 1, 1, 1, 1, 1, 1]]
+
+
+def test_memory_holds_the_keys_of_the_time_that_is_asked_for() -> None:
+    step = hour("sum", expire="1d")
+    for number in range(5000):
+        step.do({"k": number, "t": 600 * number, "v": 1})  # 144 keys a day
+    assert len(step.state["keys"]) <= 2 * 150
+
+
+@pytest.mark.parametrize("run", [by_events, by_pandas])
+def test_names_and_fields_of_the_table(run: Run) -> None:
+    table = Table({1: {"land": "PT", "other": 0}})
+    step = hour("sum", "count", table=table, enrich_with=["land"], aliases={"x_sum_1h": "v", "land": "country"})
+    rows = run(step, [{"k": 1, "t": place, "v": 2} for place in range(2)])
+    added = [{"v": 2, "x_count_1h": 1, "country": "PT"}, {"v": 4, "x_count_1h": 2, "country": "PT"}]
+    assert rows == [{"k": 1, "t": place, **more} for place, more in enumerate(added)]
+
+
+@pytest.mark.parametrize("run", [by_events, by_pandas])
+def test_times_as_they_are_written(run: Run) -> None:
+    rows = run(hour("sum", time_format="%d/%m/%Y %H:%M"), [{"k": 1, "t": "15/02/2020 10:30", "v": 2}] * 2)
+    assert [row["x_sum_1h"] for row in rows] == [2, 4]
+    step = hour("sum", time_format="%d/%m/%Y %H:%M", emit_policy=AfterWindow())
+    ends = by_events(step, [{"k": 1, "t": "15/02/2020 10:30", "v": 2}])
+    assert ends == [{"k": 1, "t": "15/02/2020 11:00", "x_sum_1h": 2}]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: hour("sum", expire="30m"), 'its windows of "1h" need at least that'),
+        (lambda: hour("sum", enrich_with=["land"]), "no table to take them from"),
+        (lambda: hour("sum", aliases={"x_sum_2h": "s"}), 'an alias of "x_sum_2h" and adds only: x_sum_1h'),
+        (lambda: hour("sum", "avg", aliases={"x_sum_1h": "s", "x_avg_1h": "s"}), 'would write "s" twice'),
+        (lambda: OneHotEncoder({"x": ["a b", "a_b"]}), '\'a_b\' would be the field "x_a_b", as another'),
+        (lambda: OneHotEncoder({"x": [1, "1"]}), '\'1\' would be the field "x_1", as another'),
+        (lambda: OneHotEncoder({"x": ["y_a"], "x_y": ["a"]}), 'would make "x_y_a" of two fields'),
+        (lambda: JoinWithTable({}, "k", join_function="f"), r"expected a function: \(body, fields\)"),
+        (lambda: TableTarget({}, key=7), "expected a field's name"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_when_it_is_built(make: Any, says: str) -> None:
+    with pytest.raises(GraphError, match=says):
+        make()
+
+
+@pytest.mark.parametrize("run", [by_events, by_pandas])
+def test_a_field_named_like_one_that_is_made_is_an_error(run: Run) -> None:
+    with pytest.raises(StepError, match='makes a field "x_a", and the body has one'):
+        run(OneHotEncoder({"x": ["a"]}), [{"x": "a", "x_a": 7}])
+    assert run(OneHotEncoder({"x": ["a"], "x_a": ["b"]}), [{"x": "a", "x_a": "b"}]) == [{"x_a": 1, "x_a_b": 1}]
+
+
+# --- tables: a join of one's own, a target, a state that is closed ---
+
+
+def test_a_join_of_ones_own() -> None:
+    table = {"a": {"n": 1, "m": 2}}
+    step = JoinWithTable(table, "k", ["n"], join_function=lambda body, fields: (body["k"], fields))
+    assert by_events(step, [{"k": "a"}, {"k": "b"}]) == [("a", {"n": 1}), {"k": "b"}]
+    plain = JoinWithTable({"a": 5}, "$key", inner_join=True, join_function=lambda body, row: body["v"] * row)
+    assert by_events(plain, [Event({"v": 2}, key="a"), Event({"v": 2}, key="b")]) == [10]
+
+
+@pytest.mark.parametrize("key", ["k", ["k", "l"]])
+def test_a_join_without_its_key_says_what_there_is(key: Any) -> None:
+    with pytest.raises(StepError, match='JoinWithTable takes its key from the field "k"; the body has a, b'):
+        by_events(JoinWithTable({}, key), [{"a": 1, "b": 2}])
+
+
+def test_bodies_are_added_to_the_rows_of_their_keys() -> None:
+    table = Table({"a": {"land": "PT"}})
+    events = [Event({"v": place, "k": "b"}, key="a") for place in range(3)]
+    assert by_events(TableTarget(table, max_events=2), events) == [event.body for event in events]
+    by_events(TableTarget(table, ["w=v", "id=$id"], ["k", "v"]), [Event({"k": 7.0, "v": 1}, id="e1")])
+    assert dict(table) == {"a": {"land": "PT", "v": 2, "k": "b"}, (7, 1): {"w": 1, "id": "e1"}}
+    with pytest.raises(StepError, match="TableTarget writes by the event's own key, and that is None"):
+        by_events(TableTarget(table), [{"v": 1}])
+
+
+class Closing:
+    closed = 0
+
+    def close(self) -> None:
+        Closing.closed += 1
+
+
+@pytest.mark.parametrize(("group_by_key", "expected"), [(False, 1), (True, 2)])
+def test_a_state_that_can_be_closed_is(group_by_key: bool, expected: int) -> None:
+    Closing.closed = 0
+    step = MapWithState(Closing(), lambda body, state: (Closing.closed, state), group_by_key=group_by_key)
+    assert by_events(step, [Event(1, key="a"), Event(2, key="b"), Event(3, key="a")]) == [0, 0, 0]
+    assert Closing.closed == expected
+
+
+def test_storeys_names_of_emit_policies() -> None:
+    assert [getattr(steps, f"Emit{each.__name__}") for each in KINDS] == [*KINDS]
+    step = hour("count", emit_policy=steps.EmitAfterMaxEvent(2))
+    assert [row["x_count_1h"] for row in by_events(step, days(("a", 0), ("a", 0), ("a", 0)))] == [2, 3]

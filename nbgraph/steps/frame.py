@@ -1,0 +1,51 @@
+"""Frame: a DataFrame of pandas or polars as a body, without loading either to find out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def is_frame(body: Any) -> bool:
+    """Whether a body is a DataFrame of pandas or polars.
+
+    >>> import pandas, polars
+    >>> is_frame(pandas.DataFrame()), is_frame(polars.DataFrame()), is_frame({})
+    (True, True, False)
+    """
+    kind = type(body)
+    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] in ("pandas", "polars")
+
+
+def is_polars(body: Any) -> bool:
+    """Whether a body is a frame, or a column, of polars."""
+    return type(body).__module__.startswith("polars")
+
+
+def rows_of(frame: Any) -> list[dict[str, Any]]:
+    """The rows as dicts."""
+    return frame.to_dicts() if is_polars(frame) else frame.to_dict("records")  # type: ignore[no-any-return]
+
+
+def of_rows(rows: Sequence[dict[str, Any]], like: Any, *, index: Any = None) -> Any:
+    """A frame of the rows, of the same library as another."""
+    if is_polars(like):
+        return type(like)(rows, infer_schema_length=None, strict=False)
+    return type(like)(rows, index=index)
+
+
+def in_pandas(frame: Any) -> Any:
+    """A frame of polars as one of pandas; columns with gaps, or of other things than numbers, as objects."""
+    import pandas as pd
+
+    columns = {}
+    for column in frame:
+        kind = column.dtype
+        is_plain = not column.null_count() and (kind.is_numeric() or str(kind) == "Boolean") and not kind.is_decimal()
+        columns[column.name] = column.to_numpy() if is_plain else pd.Series(column.to_list(), dtype=object)
+    return pd.DataFrame(columns)
+
+
+def with_columns(frame: Any, made: Any, names: Sequence[str]) -> Any:
+    """A frame of polars with columns added that a frame of pandas has."""
+    return frame.with_columns(type(frame)({name: made[name].tolist() for name in names}, strict=False))
