@@ -36,6 +36,27 @@ Replicas = Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one f
 Autoscale = Annotated[
     list[str] | None, typer.Option(help="FUNCTION=LEAST:MOST:TARGET, as score=1:8:100; one for each function")
 ]
+Env = Annotated[
+    list[str] | None, typer.Option(help="NAME=VALUE, or NAME to take it from here; FUNCTION/NAME=... for one function")
+]
+EnvFile = Annotated[Path | None, typer.Option(help="a file of lines NAME=VALUE")]
+Secret = Annotated[
+    list[str] | None, typer.Option(help="NAME to take it from the environment, NAME=FILE from a file; FUNCTION/NAME...")
+]
+SecretsFile = Annotated[Path | None, typer.Option(help="a file of lines NAME=VALUE, which are secrets")]
+Resource = Annotated[
+    list[str] | None, typer.Option("--resources", help="[FUNCTION/]cpus=1.5,memory=512m,gpus=1,tmp=64m")
+]
+Volume = Annotated[list[str] | None, typer.Option(help="[FUNCTION/]FOLDER-OR-NAME:PATH[:ro]")]
+Requirement = Annotated[list[str] | None, typer.Option(help="a package to install as well; one for each")]
+Requirements = Annotated[
+    list[Path] | None, typer.Option("--requirements", "-r", help="a file of packages to install as well")
+]
+BaseImage = Annotated[
+    list[str] | None, typer.Option(help="what the images are made from; FUNCTION=IMAGE for one function")
+]
+Durability = Annotated[str | None, typer.Option(help="sync or fast")]
+Capture = Annotated[float, typer.Option(help="the part of all events that is recorded, as 0.01")]
 
 
 @app.command()
@@ -99,15 +120,36 @@ def export(
     replicas: Replicas = None,
     autoscale: Autoscale = None,
     registry: Annotated[str | None, typer.Option(help="where the images are pushed to and pulled from")] = None,
+    name: Annotated[str | None, typer.Option(help="what the project is called; default: the graph's name")] = None,
+    port: Annotated[int | None, typer.Option(help="where Compose listens; default: 8080")] = None,
+    host: Annotated[str, typer.Option(help="others than this machine need a key: --api-key")] = "127.0.0.1",
+    api_key: Annotated[bool, typer.Option("--api-key", help="callers need a key, which secrets.sh makes")] = False,
+    env: Env = None,
+    env_file: EnvFile = None,
+    secret: Secret = None,
+    secrets_file: SecretsFile = None,
+    resources: Resource = None,
+    volume: Volume = None,
+    requirement: Requirement = None,
+    requirements: Requirements = None,
+    base_image: BaseImage = None,
+    durability: Durability = None,
+    capture: Capture = 0.0,
     module: Module = None,
     allow: Allow = None,
     no_io: NoIo = False,
     as_json: Json = False,
 ) -> None:
     """Write a graph as a project that builds and runs by itself."""
+    from nbgraph.deploy import words
+
     written = load(graph, module, allow, io=not no_io).export(
-        folder, target, replicas=_counts(replicas), autoscale=_rules(autoscale), registry=registry
-    )
+        folder, target, replicas=words.counts(replicas), autoscale=words.rules(autoscale), registry=registry, name=name,
+        port=port, host=host, api_key=api_key or None, env=words.variables(env, env_file),
+        secrets=words.secrets(secret, secrets_file), resources=words.resources(resources),
+        volumes=words.volumes(volume), requirements=words.requirements(requirement, requirements),
+        base_image=words.images(base_image), durability=durability, capture=capture,
+    )  # fmt: skip
     told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
     print(json.dumps(told) if as_json else written)
 
@@ -124,9 +166,17 @@ def deploy(
     autoscale: Annotated[
         list[str] | None, typer.Option(help="FUNCTION=LEAST:MOST:TARGET, as score=1:8:100; of processes")
     ] = None,
-    requirement: Annotated[list[str] | None, typer.Option(help="a package to install as well; one for each")] = None,
-    base_image: Annotated[str | None, typer.Option(help="what the images are made from")] = None,
-    durability: Annotated[str | None, typer.Option(help="sync or fast")] = None,
+    env: Env = None,
+    env_file: EnvFile = None,
+    secret: Secret = None,
+    secrets_file: SecretsFile = None,
+    resources: Resource = None,
+    volume: Volume = None,
+    requirement: Requirement = None,
+    requirements: Requirements = None,
+    base_image: BaseImage = None,
+    durability: Durability = None,
+    capture: Capture = 0.0,
     registry: Annotated[str | None, typer.Option(help="where the nodes of a Swarm pull the images from")] = None,
     timeout: Annotated[float, typer.Option(help="seconds until all has to be ready")] = 180,
     module: Module = None,
@@ -135,14 +185,18 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Host a graph; processes live as long as this command, containers on their own."""
+    from nbgraph.deploy import words
+
     key = key_file.read_text().strip() if key_file is not None else None
-    rules = _rules(autoscale)
+    rules = words.rules(autoscale)
     if rules and target != "process":
         raise NbgraphError("--autoscale needs somebody who stays and watches; it goes with --target process.")
     deployment = load(graph, module, allow, io=not no_io).deploy(
-        target, name=name, port=port, host=host, api_key=key, replicas=_counts(replicas), autoscale=rules,
-        requirements=requirement, base_image=base_image, durability=durability, registry=registry, timeout=timeout,
-        progress=not as_json,
+        target, name=name, port=port, host=host, api_key=key, replicas=words.counts(replicas), autoscale=rules,
+        env=words.variables(env, env_file), secrets=words.secrets(secret, secrets_file),
+        resources=words.resources(resources), volumes=words.volumes(volume),
+        requirements=words.requirements(requirement, requirements), base_image=words.images(base_image),
+        durability=durability, registry=registry, capture=capture, timeout=timeout, progress=not as_json,
     )  # fmt: skip
     told = {"name": deployment.name, "url": deployment.url, "functions": deployment.functions}
     print(json.dumps(told) if as_json else f"{deployment.name} answers at {deployment.url}", flush=True)
@@ -247,38 +301,6 @@ def _names(module: Path) -> dict[str, Any]:
     loaded = importlib.util.module_from_spec(found)
     found.loader.exec_module(loaded)
     return vars(loaded)
-
-
-def _counts(texts: Sequence[str] | None) -> dict[str, int] | None:
-    """
-    >>> _counts(["score=3"]), _counts(None)
-    ({'score': 3}, None)
-    """
-    found = {}
-    for text in texts or ():
-        name, _, number = text.partition("=")
-        if not number.isdigit():
-            raise NbgraphError(f"--replicas {text}: expected FUNCTION=NUMBER, such as --replicas score=3.")
-        found[name] = int(number)
-    return found or None
-
-
-def _rules(texts: Sequence[str] | None) -> dict[str, tuple[int, int, float]] | None:
-    """
-    >>> _rules(["score=1:8:100"])
-    {'score': (1, 8, 100.0)}
-    """
-    found = {}
-    for text in texts or ():
-        name, _, rule = text.partition("=")
-        try:
-            least, most, target = rule.split(":")
-            found[name] = (int(least), int(most), float(target))
-        except ValueError:
-            raise NbgraphError(
-                f"--autoscale {text}: expected FUNCTION=LEAST:MOST:TARGET, such as --autoscale score=1:8:100."
-            ) from None
-    return found or None
 
 
 def _attached(name: str) -> Deployment:

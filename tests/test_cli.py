@@ -7,6 +7,7 @@ import time
 
 import httpx
 import pytest
+import yaml
 
 from nbgraph import Graph
 
@@ -136,3 +137,42 @@ def test_serve_runs_all_functions_of_a_saved_graph(tmp_path):
         scaled = json.loads(nbgraph("scale", "shared", "other", 2, "--json").stdout)
         serving.terminate()
     assert (told["functions"], answer, scaled["replicas"], serving.returncode) == (["shared", "other"], 42, 2, 0)
+
+
+def test_export_takes_what_deploy_takes(saved, tmp_path):
+    (tmp_path / "prod.env").write_text("LEVEL=info\nREGION=eu\n")
+    words = [
+        "--env",
+        "REGION=us",
+        "--env-file",
+        tmp_path / "prod.env",
+        "--secret",
+        "db",
+        "--capture",
+        "0.5",
+        "--api-key",
+    ]
+    words += ["--resources", "doubled/cpus=0.5,memory=256m", "--volume", "models:/models:ro", "--name", "twice"]
+    done = nbgraph("export", saved, tmp_path / "x", *words, "--port", "8001")
+    service = yaml.safe_load((tmp_path / "x" / "compose.yaml").read_text())["services"]["doubled"]
+    keys = ("environment", "secrets", "cpus", "mem_limit", "ports")
+    assert (done.returncode, *(service[key] for key in keys), service["volumes"][1]["source"]) == (
+        0,
+        {"LEVEL": "info", "REGION": "us"},
+        ["api_key", "db"],
+        0.5,
+        "256m",
+        ["127.0.0.1:8001:8080"],
+        "models",
+    )
+
+
+def test_deploy_tells_what_a_step_is_not_given(tmp_path):
+    graph = Graph("asking")
+    graph.to("ask").respond()
+    (tmp_path / "handlers.py").write_text("def ask(body, context):\n    return context.secret('shop_key')\n")
+    done = nbgraph("deploy", graph.save(tmp_path / "graph.yaml"), "--target", "process")
+    assert (done.returncode, done.stderr.partition(", which")[0]) == (
+        1,
+        'nbgraph: Step "ask" asks for context.secret("shop_key")',
+    )

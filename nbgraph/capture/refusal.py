@@ -103,13 +103,21 @@ def raise_if_secret(name: str, value: Any, where: Where) -> None:
     """Refuse a text that looks like a key or password, by its name or by its own form."""
     if not isinstance(value, str | bytes) or not value:
         return
-    text = value.decode("latin-1") if isinstance(value, bytes) else value
-    by_name = SECRET_NAME.search(name.lower()) or (TOKEN_NAME.search(name.lower()) and TOKEN.fullmatch(text))
-    if by_name or SECRET_TEXT.search(text):
+    if is_secret(name, value.decode("latin-1") if isinstance(value, bytes) else value):
         raise ExportError(
             f"{where} looks like a secret, and secrets must not be written into files or images: take it at run time "
             f'from context.secret("{name.lower()}") in a constructor or handler that names `context`.'
         )
+
+
+def is_secret(name: str, text: str) -> bool:
+    """Whether a text looks like a key or password, by its name or by its own form.
+
+    >>> is_secret("DB_PASSWORD", "hunter2"), is_secret("token", "<eos>"), is_secret("limit", "3")
+    (True, False, False)
+    """
+    is_named = SECRET_NAME.search(name.lower()) or (TOKEN_NAME.search(name.lower()) and TOKEN.fullmatch(text))
+    return bool(is_named or SECRET_TEXT.search(text))
 
 
 def raise_if_secrets(value: Any, where: Where) -> None:

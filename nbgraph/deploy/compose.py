@@ -8,7 +8,7 @@ from typing import Any
 from nbgraph.deploy.dockerfile import asking
 from nbgraph.deploy.order import Order
 from nbgraph.deploy.plain_yaml import plain_yaml
-from nbgraph.deploy.profile import GRACE_SECONDS, LOCKED, LOG, PORT, PROMISED, TMP, labels
+from nbgraph.deploy.profile import GRACE_SECONDS, LOCKED, LOG, PORT, PROMISED, labels
 from nbgraph.deploy.readme import readme
 from nbgraph.deploy.secret_files import HOME, SCRIPT, secrets_script
 from nbgraph.deploy.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, KEY, MONITOR_PORT, Service, promising
@@ -17,15 +17,20 @@ DATA_VOLUME, VOLUME = "data", "promised"  # of the broker, of the gateway
 PRIVATE = "queues"  # the network of the broker, which leads nowhere else
 _HEAD = """\
 # {secrets}docker compose up --build --wait
+"""
+_CLOSED = """\
 # Reachable from this machine only. To open it to others, run `sh {script}`, give the service "{gateway}" the secret
 # "{key}", and drop "127.0.0.1:"; callers then need a key of that file.
+"""
+_GUARDED = """\
+# Callers need a key of the file "{key}", which `sh {script}` makes.
 """
 _RUN = """\
 Build and start it, ask it something, stop it:
 
 ```
 {secrets}docker compose up --build --wait
-curl -H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
+curl {key}-H 'Content-Type: application/json' -d '{{}}' http://127.0.0.1:{port}/
 docker compose down
 ```
 """
@@ -42,6 +47,7 @@ def compose_files(order: Order) -> dict[str, bytes]:
     """The folder: a project for each function, or one at the top; how they run together; how to begin."""
     files = dict(order.projects[0][1]) if order.broker is None else order.folders()
     files["compose.yaml"] = compose(order).encode()
+    files[".env"] = f"COMPOSE_PROJECT_NAME={order.name}\n".encode()  # docker-compose 1 takes no `name:` in the file
     files[SCRIPT] = secrets_script(order)
     files["README.md"] = readme(order, _run(order), files).encode()
     return files
@@ -50,19 +56,24 @@ def compose_files(order: Order) -> dict[str, bytes]:
 def compose(order: Order) -> str:
     """The text of compose.yaml."""
     services = {service.name: _service(order, service) for service in order.services}
-    document: dict[str, Any] = {"name": order.name, "services": services, "secrets": _secrets(order)}
+    document: dict[str, Any] = {"services": services, "secrets": _secrets(order)}
     if order.broker is not None:
         document |= {"networks": {PRIVATE: {"internal": True}}}
-    document["volumes"] = {VOLUME: {}, **({DATA_VOLUME: {}} if order.broker is not None else {})}
-    first = f"sh {SCRIPT} && " if order.broker is not None else ""
-    head = _HEAD.format(secrets=first, script=SCRIPT, gateway=order.functions[0].name, key=KEY)
+    own = {volume.key: {"name": volume.source} for service in order.services for volume in service.given.volumes
+           if not volume.is_folder}  # fmt: skip
+    document["volumes"] = {VOLUME: {}, **({DATA_VOLUME: {}} if order.broker is not None else {}), **own}
+    first = f"sh {SCRIPT} && " if order.has_secrets else ""
+    head = _HEAD.format(secrets=first) + (_GUARDED if order.is_guarded else _CLOSED).format(
+        script=SCRIPT, gateway=order.functions[0].name, key=KEY
+    )
     return head + plain_yaml(document)
 
 
 def _run(order: Order) -> str:
-    if order.broker is None:
-        return (_RUN + _ALONE).format(port=PORT, secrets="")
-    return _RUN.format(port=PORT, secrets=f"sh {SCRIPT}\n")
+    key = f'-H "Authorization: Bearer $(cat "$(sh {SCRIPT})/{KEY}")" ' if order.is_guarded else ""
+    secrets = f"sh {SCRIPT}\n" if order.has_secrets else ""
+    text = _RUN if order.broker is not None else _RUN + _ALONE
+    return text.format(port=order.port, secrets=secrets, key=key)
 
 
 def _secrets(order: Order) -> dict[str, Any]:
@@ -72,15 +83,17 @@ def _secrets(order: Order) -> dict[str, Any]:
 
 
 def _service(order: Order, service: Service) -> dict[str, Any]:
-    wanted = [name for name in service.secrets if name != KEY]
+    wanted = [name for name in service.secrets if name != KEY or order.is_guarded]
     return {
         "build": "." if order.broker is None else f"./{service.folder}",
         "image": service.image,
-        **({"command": list(options)} if (options := promising(service)) else {}),
+        **({"command": list(options)} if (options := promising(service, is_safe=order.is_safe)) else {}),
+        **({"environment": _escaped(service.given.env)} if service.given.env else {}),
         **(_broker() if service.function is None else _worker(order, service)),
         **({"secrets": wanted} if wanted else {}),
         **LOCKED,
-        "tmpfs": [f"/tmp:{TMP}"],
+        "tmpfs": [f"/tmp:{service.profile.tmpfs}"],
+        **({"cpus": service.profile.cpus} if service.profile.cpus is not None else {}),
         "mem_limit": service.profile.megabytes,
         "memswap_limit": service.profile.megabytes,
         "restart": "unless-stopped",
@@ -106,15 +119,37 @@ def _worker(order: Order, service: Service) -> dict[str, Any]:
     """Its image knows how to ask it for its health; steps may call out by the other network."""
     joined = {"networks": ["default", PRIVATE], "depends_on": {BROKER: {"condition": "service_healthy"}}}
     return {
-        **(_gateway() if service.is_gateway else {}),
-        **({"deploy": {"replicas": service.replicas}} if not service.is_gateway else {}),
+        **({"ports": [_published(order)]} if service.is_gateway else {}),
+        **({"volumes": volumes} if (volumes := _volumes(service)) else {}),
+        **({"deploy": deployed} if (deployed := _deployed(service)) else {}),
         **(joined if order.broker is not None else {}),
     }
 
 
-def _gateway() -> dict[str, Any]:
-    """What callers were promised outlives its container."""
-    return {"ports": [f"127.0.0.1:{PORT}:{PORT}"], "volumes": [f"{VOLUME}:{PROMISED}"]}
+def _deployed(service: Service) -> dict[str, Any]:
+    """How many there are, and the devices of each."""
+    gpus = {"capabilities": ["gpu"], "count": service.profile.gpus}
+    return {
+        **({"replicas": service.replicas} if not service.is_gateway else {}),
+        **({"resources": {"reservations": {"devices": [gpus]}}} if service.profile.gpus else {}),
+    }
+
+
+def _volumes(service: Service) -> list[Any]:
+    """What callers were promised outlives its container; then a person's own."""
+    own: list[Any] = [
+        {
+            "type": volume.kind, "source": volume.key, "target": volume.path,
+            **({"read_only": True} if volume.is_read_only else {}),
+        }
+        for volume in service.given.volumes
+    ]  # fmt: skip
+    return [*([f"{VOLUME}:{PROMISED}"] if service.is_gateway else []), *own]
+
+
+def _published(order: Order) -> str:
+    host = f"[{order.host}]" if ":" in order.host else order.host
+    return f"{host}:{order.port}:{PORT}"
 
 
 def _escaped(labels: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from nbgraph.deploy.broker import Reach
 from nbgraph.deploy.duty import Duty, check_queues
 from nbgraph.deploy.hosted import Request, State, alone
+from nbgraph.deploy.provision import Provision
 from nbgraph.errors import DeployError
 
 M = TypeVar("M")
@@ -62,6 +63,10 @@ class Crew(ABC, Generic[M]):
             raise DeployError(f'There is no function "{function}" any more; send the event again.')
         reach.resubmit(id, duty.queues, body)
 
+    def provisions(self) -> dict[str, Provision]:
+        """What the workers of each function are given."""
+        return {name: duty.given for name, duty in self._duties.items()}
+
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function; those that are too many finish what they have first."""
         with self._turn:
@@ -82,7 +87,7 @@ class Crew(ABC, Generic[M]):
         with self._turn:
             self._look()
             check_queues(self._duties.values(), duties)
-            changed = [duty for duty in duties if self._source(duty.name) != duty.source]
+            changed = [duty for duty in duties if self._duties.get(duty.name) != duty]
             is_first = not self._duties
             together = [duty for duty in changed if is_first or not duty.is_gateway]
             fresh = self._begun([(duty, self._count(duty, replicas)) for duty in together])
@@ -186,10 +191,6 @@ class Crew(ABC, Generic[M]):
 
     def _count(self, duty: Duty, replicas: Mapping[str, int]) -> int:
         return replicas.get(duty.name) or min(duty.most, self.replicas(duty.name) or 1)
-
-    def _source(self, function: str) -> str | None:
-        duty = self._duties.get(function)
-        return duty.source if duty is not None else None
 
     def _check(self, function: str, n: int) -> None:
         duty = self._duties[function]

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbgraph.deploy.asked import check_secrets
 from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.docker import connect
 from nbgraph.deploy.fleet import Fleet
-from nbgraph.deploy.given import check_here, check_image, check_numbers, check_place, requirements_of
+from nbgraph.deploy.given import (
+    base_images_of,
+    check_durability,
+    check_here,
+    check_numbers,
+    check_place,
+    checked_name,
+    requirements_of,
+)
 from nbgraph.deploy.hosted import Hosted, Request, listening
 from nbgraph.deploy.progress import Say, told
+from nbgraph.deploy.provision import Provision, provisions_of
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
+from nbgraph.deploy.rlimit import check_process
 from nbgraph.deploy.services import Projects
-from nbgraph.deploy.split import split
+from nbgraph.deploy.split import Function, split
 from nbgraph.deploy.stack import Stack
 from nbgraph.deploy.swarm import Swarm
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.naming import slug
 
 TARGETS = ("process", "docker", "swarm")
-DURABILITIES = (None, "sync", "fast")
 
 
 def deploy(
@@ -36,8 +45,12 @@ def deploy(
     port: int | None,
     host: str,
     api_key: str | None,
-    base_image: str | None,
-    requirements: Sequence[str] | Mapping[str, Sequence[str]] | None,
+    base_image: str | Mapping[str, str] | None,
+    requirements: Any,
+    env: Any,
+    secrets: Any,
+    resources: Any,
+    volumes: Any,
     autoscale: Mapping[str, tuple[int, int, float]] | None,
     durability: str | None,
     registry: str | None,
@@ -52,11 +65,14 @@ def deploy(
     wanted = replicas_of(functions, replicas, has_one_door=target != "swarm")
     rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
     check_numbers(timeout, capture)
-    check_image(base_image)
-    more = requirements_of(requirements, [function.name for function in functions])
+    names = [function.name for function in functions]
+    bases = base_images_of(base_image, names)
+    more = requirements_of(requirements, names)
     check_place(host, port, api_key)
-    recipe = Recipe(base_image, more, capture, tuple(sorted(graph.redacted)))
-    if name is not None and (running := _running(_checked(name), target, port, host, api_key)) is not None:
+    given = provisions_of(names, env, secrets, resources, volumes)
+    check_given(target, functions, given)
+    recipe = Recipe(bases, more, given, capture, tuple(sorted(graph.redacted)))
+    if name is not None and (running := _running(checked_name(name), target, port, host, api_key)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)
         running.autoscale(rules)
@@ -64,13 +80,21 @@ def deploy(
     if port is not None:
         listening(host, port).close()
     first = functions[0].name
-    request = Request(name or f"{first}-{secrets.token_hex(2)}", graph.name, first, host, port, api_key, timeout)
+    request = Request(name or f"{first}-{os.urandom(2).hex()}", graph.name, first, host, port, api_key, timeout)
     with told(progress) as say:
         say("Capturing what the steps use")
         hosted = _started(target, request, recipe.projects(functions), wanted, durability, registry, say)
     deployment = Deployment(hosted, graph, recipe=recipe)
     deployment.autoscale(rules)
     return deployment
+
+
+def check_given(target: str, functions: Sequence[Function], given: Mapping[str, Provision]) -> None:
+    """Refuse what a target can't give, and steps that ask for secrets which they are not given."""
+    if target == "process":
+        for function in functions:
+            check_process(function.name, given[function.name].resources, given[function.name].volumes)
+    check_secrets(functions, given, here=os.environ if target == "process" else None)
 
 
 def _started(
@@ -107,16 +131,9 @@ def _running(name: str, target: str, port: int | None, host: str, api_key: str |
     return found
 
 
-def _checked(name: str) -> str:
-    if slug(name) != name:
-        raise DeployError(f'name="{name}" can\'t name a deployment; as small letters, digits and "-": "{slug(name)}".')
-    return name
-
-
 def _check_target(target: str, durability: str | None, registry: str | None) -> None:
     if target not in TARGETS:
         raise DeployError(f'There is no target "{target}"; targets: {", ".join(TARGETS)}.')
-    if durability not in DURABILITIES:
-        raise DeployError(f'durability={durability!r} is unknown; expected "sync" or "fast".')
+    check_durability(durability)
     if registry is not None and target != "swarm":
         raise DeployError(f'Target "{target}" runs on one machine and asks no registry; leave `registry` out.')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ import httpx
 
 from nbgraph.debug.failure import Failure
 from nbgraph.debug.trace import Trace
+from nbgraph.deploy.asked import check_secrets
 from nbgraph.deploy.autoscale import Autoscaler, Rule
 from nbgraph.deploy.caller import Caller
 from nbgraph.deploy.caller import InvokeError as InvokeError
@@ -24,6 +26,7 @@ from nbgraph.deploy.given import whole
 from nbgraph.deploy.hosted import Hosted, State, readable, several
 from nbgraph.deploy.parity import compared
 from nbgraph.deploy.progress import told
+from nbgraph.deploy.provision import EVERYWHERE
 from nbgraph.deploy.pulse import FunctionPulse, Meter
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
@@ -51,7 +54,7 @@ class Deployment:
     def __init__(self, hosted: Hosted, graph: Graph | None = None, *, recipe: Recipe | None = None) -> None:
         self._hosted = hosted
         self._scaler: Autoscaler | None = None
-        self.graph, self.recipe = graph, recipe or Recipe()
+        self.graph, self.recipe = graph, recipe or Recipe(given=hosted.provisions())
         self.request = hosted.request
         self.name = hosted.request.name
         self.url = hosted.url
@@ -219,7 +222,9 @@ class Deployment:
         has_one_door = self._hosted.target != "swarm"
         wanted = replicas_of(functions, replicas, has_one_door=has_one_door) if replicas is not None else {}
         if base_image is not None:
-            self.recipe = replace(self.recipe, base_image=base_image)
+            self.recipe = replace(self.recipe, base_images={EVERYWHERE: base_image})
+        here = os.environ if self._hosted.target == "process" else None
+        check_secrets(functions, {each.name: self.recipe.provision(each.name) for each in functions}, here)
         with told(progress) as say:
             say("Capturing what the steps use")
             projects = self.recipe.projects(functions)

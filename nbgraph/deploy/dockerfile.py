@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 
@@ -14,6 +15,7 @@ PATH = "/runtime"
 LIVE, READY = "/health/live", "/health/ready"
 WHEELS_NOTE = b"Wheels in this folder are taken before those of an index.\n"  # so that the folder is there without any
 STAGE = "nbgraph.stage=packages"  # by this the leftovers of builds are found
+_TAG = re.compile(r"(?:^|/)python:(\d+)\.(\d+)(?!\d)")
 _PIP = f"pip --python {PYTHON} --disable-pip-version-check install --no-cache-dir --no-warn-script-location"
 _TEXT = """\
 # The graph {graph} as an image. `docker compose up --build` in this folder builds and starts it.
@@ -38,7 +40,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={path}
 COPY --from=packages /packages /packages
 COPY --from=packages {path} {path}
 COPY --from=packages --chown={user} {promised} {promised}
-WORKDIR /graph
+{owned}WORKDIR /graph
 {copies}
 USER {user}
 EXPOSE {port} {metrics_port}
@@ -52,8 +54,18 @@ def default_base() -> str:
     return f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 
 
-def dockerfile(graph: str, base: str, paths: Iterable[str]) -> str:
-    """The Dockerfile for the project files at the given paths."""
+def python_of(base: str) -> tuple[int, int] | None:
+    """The Python that the name of an image tells of.
+
+    >>> python_of("python:3.12-slim"), python_of("registry.example.com/python:3.9.1@sha256:ab"), python_of("ours:1")
+    ((3, 12), (3, 9), None)
+    """
+    found = _TAG.search(base)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def dockerfile(graph: str, base: str, paths: Iterable[str], owned: Iterable[str] = ()) -> str:
+    """The Dockerfile for the project files at the given paths; `owned`: folders that belong to the worker's user."""
     if not base or any(character.isspace() or not character.isprintable() for character in base):
         raise ExportError(
             f'The base image {base!r} is no name of an image; expected something like "{default_base()}".'
@@ -62,6 +74,7 @@ def dockerfile(graph: str, base: str, paths: Iterable[str]) -> str:
         graph=json.dumps(graph), base=base, pip=_PIP, path=PATH, stage=STAGE, copies=_copies(sorted(paths)), user=USER,
         port=PORT, metrics_port=METRICS_PORT, promised=PROMISED, health=json.dumps(asking(PYTHON, PORT, LIVE)),
         entrypoint=json.dumps(entrypoint()),
+        owned="".join(_owned(path) for path in sorted(owned)),
     )  # fmt: skip
 
 
@@ -82,6 +95,11 @@ def asking(python: str, port: int, path: str) -> list[str]:
     """
     ask = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}{path}', timeout=4)"
     return [python, "-I", "-c", ask]
+
+
+def _owned(path: str) -> str:
+    """An empty folder of the worker's user, as which Docker makes a new volume that is mounted there."""
+    return f"COPY --from=packages --chown={USER} {json.dumps([PROMISED, path])}\n"
 
 
 def _copies(paths: list[str]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from nbgraph.deploy.profile import Profile
+from nbgraph.deploy.provision import Provision
 from nbgraph.deploy.split import Function
 from nbgraph.errors import DeployError
 from nbgraph.streams.base import QueueSpec
@@ -16,7 +18,8 @@ MOST = 64  # workers of a function that are of use on queues without keys
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """A function's name, where its project is (a folder or an image's tag), the queues that it reads.
+    """A function's name, where its project is (a folder or an image's tag), the queues that it reads, what its workers
+    may use and are given.
 
     >>> keyed = QueueSpec("fees", shards=4, is_keyed=True)
     >>> duty = Duty("rating", "nbgraph/rating:1", (keyed,))
@@ -28,20 +31,21 @@ class Duty:
     source: str
     queues: tuple[QueueSpec, ...] = ()
     is_gateway: bool = False
-    memory: int = 0
+    profile: Profile = field(default_factory=Profile)
+    given: Provision = field(default_factory=Provision)
 
     @classmethod
-    def of(cls, function: Function, source: str, *, is_gateway: bool, memory: int = 0) -> Duty:
+    def of(cls, function: Function, source: str, *, is_gateway: bool, profile: Profile, given: Provision) -> Duty:
         queues = tuple(_queue(function.graph.spec(name).arguments) for name in function.reads)
-        return cls(function.name, source, queues, is_gateway, memory)
+        return cls(function.name, source, queues, is_gateway, profile, given)
 
     @classmethod
     def of_text(cls, text: str) -> Duty:
         return msgspec.json.decode(text, type=cls)
 
     def text(self) -> str:
-        """The duty as JSON."""
-        return msgspec.json.encode(self).decode()
+        """The duty as JSON, which anyone may read: without the values of secrets."""
+        return msgspec.json.encode(replace(self, given=self.given.public)).decode()
 
     @property
     def most(self) -> int:

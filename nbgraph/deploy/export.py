@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
 from nbgraph.deploy import kubernetes, nuclio
+from nbgraph.deploy.asked import asked_in
 from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.compose import compose_files
 from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
+from nbgraph.deploy.given import (
+    base_images_of,
+    check_durability,
+    check_numbers,
+    check_place,
+    checked_name,
+    requirements_of,
+)
 from nbgraph.deploy.kubernetes import kubernetes_files
 from nbgraph.deploy.nuclio import nuclio_files
 from nbgraph.deploy.order import Order
-from nbgraph.deploy.project import digest, project_files
+from nbgraph.deploy.profile import PORT
+from nbgraph.deploy.project import digest
+from nbgraph.deploy.provision import Provision, provisions_of
+from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import check_most, replicas_of
 from nbgraph.deploy.services import services_of
-from nbgraph.deploy.split import split
+from nbgraph.deploy.split import Function, split
 from nbgraph.deploy.swarm_export import swarm_files
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
@@ -52,39 +65,83 @@ def export(
     folder: Path,
     target: str = "compose",
     *,
+    name: str | None = None,
     replicas: Any = None,
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    api_key: Any = None,
+    base_image: str | Mapping[str, str] | None = None,
+    requirements: Any = None,
+    env: Any = None,
+    secrets: Any = None,
+    resources: Any = None,
+    volumes: Any = None,
     autoscale: Mapping[str, tuple[int, int, float]] | None = None,
+    durability: str | None = None,
     registry: str | None = None,
+    capture: float = 0.0,
 ) -> Export:
-    """Write the project of a graph; the same graph gives the same bytes."""
+    """See `Graph.export`."""
     if target not in TARGETS:
         raise ExportError(f'There is no target "{target}" for an export; targets: {", ".join(TARGETS)}.')
     folder = folder.expanduser().resolve()
     before = owned(folder)
-    order = _order(graph, target, replicas, autoscale or {}, registry)
+    functions = split(graph)
+    names = [function.name for function in functions]
+    check_numbers(1, capture)
+    _check_place(target, host, port, api_key)
+    check_durability(durability)
+    given = provisions_of(names, env, secrets, resources, volumes, are_values_needed=False)
+    _check_values(secrets)
+    recipe = Recipe(
+        base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
+        tuple(sorted(graph.redacted)),
+    )  # fmt: skip
+    has_one_door = target in ONE_DOOR
+    wanted = replicas_of(functions, replicas, has_one_door=has_one_door)
+    if autoscale and has_one_door:
+        raise ExportError(f'Target "{target}" does not scale by itself; say how many there are: replicas=...')
+    rules = rules_of(autoscale or {}, names)
+    for function in functions:
+        check_most(function, rules[function.name].most if function.name in rules else 1)
+    projects = recipe.projects(functions)
+    order = Order(
+        graph.name, checked_name(name) if name is not None else slug(graph.name), projects,
+        tuple(services_of(projects, wanted, registry=registry)), rules, is_pushed=registry is not None,
+        is_guarded=bool(api_key), is_safe=durability != "fast", host=host, port=PORT if port is None else port,
+    )  # fmt: skip
     files = TARGETS[target](order)
-    told = {"graph": graph.name, "target": target, "functions": [function.name for function, _ in order.projects]}
+    told = {"graph": graph.name, "target": target, "functions": names}
     files[MANIFEST] = manifest(told, files)
     files = dict(sorted(files.items()))
     replace(folder, files, before)
     return Export(folder, hashes(files), digest(files), NOTES.get(target, ""))
 
 
-def _order(
-    graph: Graph,
-    target: str,
-    replicas: Any,
-    autoscale: Mapping[str, tuple[int, int, float]],
-    registry: str | None,
-) -> Order:
-    functions = split(graph)
-    has_one_door = target in ONE_DOOR
-    wanted = replicas_of(functions, replicas, has_one_door=has_one_door)
-    if autoscale and has_one_door:
-        raise ExportError(f'Target "{target}" does not scale by itself; say how many there are: replicas=...')
-    rules = rules_of(autoscale, [function.name for function in functions])
+def _completed(functions: Sequence[Function], given: Mapping[str, Provision]) -> dict[str, Provision]:
+    """What steps ask for as well: an export names secrets and holds none, so whoever runs it is asked for them."""
+    found = dict(given)
     for function in functions:
-        check_most(function, rules[function.name].most if function.name in rules else 1)
-    projects = [(function, project_files(function)) for function in functions]
-    services = services_of(projects, wanted, registry=registry)
-    return Order(graph.name, slug(graph.name), projects, tuple(services), rules, is_pushed=registry is not None)
+        one = given[function.name]
+        asked = {name for _, name in asked_in(function.graph)} - set(one.env)
+        found[function.name] = replaced(one, secrets=dict.fromkeys(sorted({*one.secrets, *asked}), ""))
+    return found
+
+
+def _check_place(target: str, host: str, port: int | None, api_key: Any) -> None:
+    """Refuse a place that the target has no word for."""
+    check_place(host, port, "a key" if api_key is True else api_key)
+    if target != "compose" and (port is not None or host != "127.0.0.1"):
+        raise ExportError(f'Where callers reach target "{target}" is its own matter; leave `host` and `port` out.')
+
+
+def _check_values(given: Any) -> None:
+    """Refuse two values under one name: an export has a file for each name, and asks for it when it is started."""
+    found: dict[str, Any] = {}
+    for its in given.values() if isinstance(given, Mapping) else ():
+        for name, value in its.items() if isinstance(its, Mapping) else ():
+            if value is not None and found.setdefault(name, value) != value:
+                raise ExportError(
+                    f'secrets gives "{name}" to two functions with two values, and an export asks for one of each '
+                    "name; give them two names."
+                )

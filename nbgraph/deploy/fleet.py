@@ -29,9 +29,8 @@ from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening
 from nbgraph.deploy.member import Member
 from nbgraph.deploy.progress import Say
-from nbgraph.deploy.project import digest, write
-from nbgraph.deploy.services import Projects
-from nbgraph.deploy.split import Function
+from nbgraph.deploy.project import digest, profile_of, write
+from nbgraph.deploy.services import Part, Projects
 from nbgraph.streams.server import NatsServer
 
 PREFIX = "nbgraph-"
@@ -78,7 +77,7 @@ class Fleet(Crew[Member]):
                 self._start_broker()
             say("Starting the workers")
             try:
-                duties = [self._placed(*project, is_gateway=not index) for index, project in enumerate(projects)]
+                duties = [self._placed(part, is_gateway=not index) for index, part in enumerate(projects)]
                 return self.take_over(duties, replicas)
             finally:
                 self._tidy()
@@ -119,12 +118,13 @@ class Fleet(Crew[Member]):
             options += ["--broker", self._server.url, "--broker-token-file", str(self._folder / TOKEN)]
         if duty.is_gateway and self.request.api_key is not None:
             options += ["--key-file", str(self._folder / KEY)]
-        number = next(self._numbers)
+        number, given = next(self._numbers), duty.given
+        variables, memory = {**given.env, **given.secrets}, given.resources.memory
         home = self._folder / duty.name / str(number)
         if duty.is_gateway:
             options += ["--data", str(self._folder / PROMISED), *(["--data-sync"] if self._is_safe else [])]
-            return Member(duty.name, number, home, options, self._listener.fileno())
-        return Member(duty.name, number, home, [*options, "--port", "0"], None)
+            return Member(duty.name, number, home, options, self._listener.fileno(), variables, memory)
+        return Member(duty.name, number, home, [*options, "--port", "0"], None, variables, memory)
 
     def _await(self, duty: Duty, member: Member, deadline: float) -> None:
         member.wait(deadline, self.request.timeout)
@@ -164,12 +164,14 @@ class Fleet(Crew[Member]):
     def _all(self) -> list[Member]:
         return [member for members in self._members.values() for member in members]
 
-    def _placed(self, function: Function, files: Mapping[str, bytes], *, is_gateway: bool) -> Duty:
+    def _placed(self, part: Part, *, is_gateway: bool) -> Duty:
+        function, files, given, _ = part
         running = {path: text for path, text in files.items() if not path.endswith(".whl")}
         source = self._folder / function.name / f"project-{digest(running)[:16]}"
         if not source.exists():
             write(source, running)
-        return Duty.of(function, str(source), is_gateway=is_gateway)
+        profile = profile_of(files, given.resources)
+        return Duty.of(function, str(source), is_gateway=is_gateway, profile=profile, given=given)
 
     def _tidy(self) -> None:
         """Take projects away that nobody works in any more."""

@@ -20,6 +20,7 @@ from nbgraph.deploy.hosted import Request, State, callable_at, several
 from nbgraph.deploy.member import LOG, READY, metrics_url
 from nbgraph.deploy.profile import GRACE_SECONDS
 from nbgraph.deploy.progress import Say
+from nbgraph.deploy.provision import Provision
 from nbgraph.deploy.services import Projects
 from nbgraph.errors import DeployError
 
@@ -80,6 +81,9 @@ class ForeignFleet:
         names = [queue.name for duty in self._duties() if duty.name == function for queue in duty.queues]
         reach = self._reached()
         return reach.backlog(names) if reach is not None and names else 0
+
+    def provisions(self) -> dict[str, Provision]:
+        return {duty.name: duty.given for duty in self._duties()}
 
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         reach = self._reached()

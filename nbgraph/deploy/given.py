@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.deploy.profile import is_public
+from nbgraph.deploy.provision import EVERYWHERE
 from nbgraph.errors import DeployError
+from nbgraph.graph.naming import slug
 
-EVERYWHERE = ""  # in the place of a function's name: for all of them
+DURABILITIES = (None, "sync", "fast")
 WORKER = "nbgraph.serve.__main__"
 
 
@@ -46,9 +48,31 @@ def check_numbers(timeout: Any, capture: Any) -> None:
         raise DeployError(f"capture={capture!r} is no part of all events; expected 0 to 1, such as 0.01.")
 
 
-def check_image(base_image: Any) -> None:
-    if base_image is not None and not (isinstance(base_image, str) and base_image):
-        raise DeployError(f'base_image={base_image!r} is no name of an image, such as "python:3.11-slim".')
+def check_durability(durability: Any) -> None:
+    if durability not in DURABILITIES:
+        raise DeployError(f'durability={durability!r} is unknown; expected "sync" or "fast".')
+
+
+def checked_name(name: str) -> str:
+    """The name, where hosts and labels take it."""
+    if slug(name) != name:
+        raise DeployError(f'name="{name}" can\'t name a deployment; as small letters, digits and "-": "{slug(name)}".')
+    return name
+
+
+def base_images_of(given: Any, functions: Sequence[str]) -> dict[str, str]:
+    """What the images are made from, by function, where it is not the usual one.
+
+    >>> base_images_of("python:3.11", ["a", "b"]), base_images_of({"b": "python:3.12-slim"}, ["a", "b"])
+    ({'': 'python:3.11'}, {'b': 'python:3.12-slim'})
+    """
+    told = given if isinstance(given, Mapping) else {EVERYWHERE: given} if given is not None else {}
+    for name, image in told.items():
+        if name not in functions and name != EVERYWHERE:
+            raise DeployError(f'base_image names "{name}"; functions: {", ".join(functions)}.')
+        if not (isinstance(image, str) and image):
+            raise DeployError(f'base_image={image!r} is no name of an image, such as "python:3.11-slim".')
+    return dict(told)
 
 
 def requirements_of(given: Any, functions: Sequence[str]) -> dict[str, tuple[str, ...]]:

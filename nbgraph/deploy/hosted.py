@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nbgraph.deploy.progress import Say
+from nbgraph.deploy.provision import Provision
 from nbgraph.deploy.services import Projects
 from nbgraph.errors import DeployError
 
@@ -72,6 +73,9 @@ class Hosted(Protocol):
 
     def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
         """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
+
+    def provisions(self) -> Mapping[str, Provision]:
+        """What the workers of each function are given."""
 
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """Dead letters of the broker, the newest first; none where there is no broker."""

@@ -40,7 +40,7 @@ curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{{}
   names; steps that call out of the namespace need a rule there (an example stands at its end).
 - `kubectl -n {name} get deployment,hpa,pdb,networkpolicy` shows what there is; `scale.yaml` says what scales by itself.
 - The number of processes in a pod is limited by the kubelet (`podPidsLimit`), not by a manifest.
-- {disk} of disk keep what is on its way between the functions; deleting the namespace deletes it.
+{claims}- {disk} of disk keep what is on its way between the functions; deleting the namespace deletes it.
 """
 
 
@@ -70,8 +70,18 @@ def manifests(order: Order) -> dict[str, bytes]:
 def _run(order: Order) -> str:
     return _RUN.format(
         note=NOTE, builds=order.builds(), folder=FOLDER, name=order.name, secret=SECRET, script=SCRIPT,
-        gateway=GATEWAY, port=PORT, key=KEY, disk=DISK,
+        gateway=GATEWAY, port=PORT, key=KEY, disk=DISK, claims=_claims(order),
     )  # fmt: skip
+
+
+def _claims(order: Order) -> str:
+    names = sorted({volume.source for service in order.functions for volume in service.given.volumes})
+    told = ", ".join(f"`{name}`" for name in names)
+    return (
+        f"- The PersistentVolumeClaims {told} are yours to make, in this namespace, before the start.\n"
+        if names
+        else ""
+    )
 
 
 def _kustomization(files: list[str]) -> Object:

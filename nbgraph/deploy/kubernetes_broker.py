@@ -26,7 +26,7 @@ def broker_objects(order: Order, service: Service) -> list[Object]:
     ports = [{"name": "nats", "port": BROKER_PORT}, {"name": "monitor", "port": MONITOR_PORT}]
     address = {"clusterIP": "None", "selector": labelled(order, BROKER), "ports": ports}
     return [
-        made(order, "v1", "ConfigMap", BROKER, {"data": {CONFIG: broker_config()}}),
+        made(order, "v1", "ConfigMap", BROKER, {"data": {CONFIG: broker_config(is_safe=order.is_safe)}}),
         made(order, "v1", "Service", BROKER, {"spec": address}),
         _server(order, service),
     ]
@@ -45,7 +45,8 @@ def _server(order: Order, service: Service) -> Object:
         ],
     }
     volumes = [{"name": "config", "configMap": {"name": BROKER}}]
-    stamp = {"nbgraph.config": hashlib.sha256(broker_config().encode()).hexdigest()[:16]}  # another one, another pod
+    config = broker_config(is_safe=order.is_safe).encode()
+    stamp = {"nbgraph.config": hashlib.sha256(config).hexdigest()[:16]}  # another one, another pod
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": DISK}}}
     spec = {
         "serviceName": BROKER,

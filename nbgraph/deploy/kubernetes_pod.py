@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.deploy.order import Order
-from nbgraph.deploy.profile import SECRETS, TMP_MEGABYTES, USER
+from nbgraph.deploy.profile import SECRETS, USER, Profile
 from nbgraph.deploy.services import Service
+from nbgraph.errors import ExportError
 
 SECRET = "nbgraph"  # the Secret that `secrets.sh` makes the content of
 PART_OF, NAME = "app.kubernetes.io/part-of", "app.kubernetes.io/name"
 Object = dict[str, Any]
-REQUESTED = {"cpu": "250m", "memory": "256Mi"}  # what a node must have free for it
+REQUESTED_CPU, REQUESTED_MEMORY = 250, 256 * 2**20  # what a node must have free: thousandths, bytes
+GPU = "nvidia.com/gpu"
 
 
 def labelled(order: Order, service: str) -> dict[str, str]:
@@ -73,7 +75,7 @@ def asked(path: str, port: str, *, every: int, failures: int) -> Object:
 
 
 def _container(service: Service, given: Mapping[str, Any]) -> Object:
-    mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}]
+    mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}, *own_mounts(service)]
     if service.secrets:
         mounts.append({"name": "secrets", "mountPath": SECRETS, "readOnly": True})
     return {
@@ -81,7 +83,8 @@ def _container(service: Service, given: Mapping[str, Any]) -> Object:
         "image": service.image,
         "imagePullPolicy": "IfNotPresent",  # a tag is the content's hash, and never means anything else
         **given,
-        "resources": {"requests": dict(REQUESTED), "limits": {"memory": f"{service.profile.memory // 2**20}Mi"}},
+        **({"env": env} if (env := variables(service)) else {}),
+        "resources": resources(service.profile),
         "securityContext": {
             "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
         },
@@ -90,8 +93,56 @@ def _container(service: Service, given: Mapping[str, Any]) -> Object:
 
 
 def _own_volumes(service: Service) -> list[Object]:
-    volumes: list[Object] = [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": f"{TMP_MEGABYTES}Mi"}}]
+    size = quantity(service.profile.tmp)
+    volumes: list[Object] = [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": size}}, *own_claims(service)]
     return [*volumes, secret_volume(service)] if service.secrets else volumes
+
+
+def variables(service: Service) -> list[Object]:
+    """The environment; Kubernetes takes $(NAME) for another variable's text."""
+    return [{"name": name, "value": text.replace("$(", "$$(")} for name, text in service.given.env.items()]
+
+
+def resources(profile: Profile) -> Object:
+    """What a container may take, and what a node must have free for it: no more than that."""
+    limits: Object = {"memory": quantity(profile.memory)}
+    requests: Object = {"memory": quantity(min(profile.memory, REQUESTED_MEMORY))}
+    if profile.cpus is not None:
+        limits["cpu"] = f"{round(profile.cpus * 1000)}m"
+    requests["cpu"] = f"{min(REQUESTED_CPU, round((profile.cpus or 1) * 1000))}m"
+    if profile.gpus:
+        limits[GPU] = profile.gpus
+    return {"requests": dict(sorted(requests.items())), "limits": limits}
+
+
+def quantity(size: int) -> str:
+    """Bytes in the words of Kubernetes.
+
+    >>> quantity(512 * 2**20), quantity(1000)
+    ('512Mi', '1000')
+    """
+    return f"{size // 2**20}Mi" if size % 2**20 == 0 else str(size)
+
+
+def own_claims(service: Service) -> list[Object]:
+    """A person's own volumes, which are claims here: pods of such a namespace are let into no folder of a node."""
+    claims = []
+    for number, volume in enumerate(service.given.volumes):
+        if volume.is_folder or volume.source != volume.source.lower() or "_" in volume.source:
+            raise ExportError(
+                f'"{service.name}" is given the volume {volume.source}, and on Kubernetes a volume is a '
+                "PersistentVolumeClaim, which no folder of a node is: give its name, in small letters, digits, - and ."
+            )
+        claims.append({"name": f"own-{number}", "persistentVolumeClaim": {"claimName": volume.source}})
+    return claims
+
+
+def own_mounts(service: Service) -> list[Object]:
+    """Where those volumes are found."""
+    return [
+        {"name": f"own-{number}", "mountPath": volume.path, **({"readOnly": True} if volume.is_read_only else {})}
+        for number, volume in enumerate(service.given.volumes)
+    ]
 
 
 def secret_volume(service: Service, secret: str = SECRET) -> Object:

@@ -23,7 +23,7 @@ def worker_objects(order: Order, service: Service) -> list[Object]:
 
 def _deployment(order: Order, service: Service) -> Object:
     container = {
-        "args": ["--drain-seconds", str(NOTICED), *promising(service)],
+        "args": ["--drain-seconds", str(NOTICED), *promising(service, is_safe=order.is_safe)],
         "ports": [{"name": "http", "containerPort": PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
         "startupProbe": asked(LIVE, "http", every=2, failures=150),  # models may take minutes to load
         "livenessProbe": asked(LIVE, "http", every=10, failures=3),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from nbgraph.deploy.hosted import State, failed_start
 from nbgraph.deploy.profile import GRACE_SECONDS
+from nbgraph.deploy.rlimit import limit
 
 READY, LOG = "ready.json", "log"
 CALM = 10.0  # seconds after which an end is no sign of a worker that can't live
@@ -20,12 +22,18 @@ PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before one that keeps ending is trie
 
 
 class Member:
-    """A worker that is started, and started again when it ends without having been asked to."""
+    """A worker that is started, and started again when it ends without having been asked to.
 
-    def __init__(self, function: str, number: int, folder: Path, options: Sequence[str], handed: int | None) -> None:
+    `variables` are added to the environment that it inherits; `memory`: bytes of data that it may have.
+    """
+
+    def __init__(
+        self, function: str, number: int, folder: Path, options: Sequence[str], handed: int | None,
+        variables: Mapping[str, str], memory: int | None,
+    ) -> None:  # fmt: skip
         self.function, self.number, self.folder = function, number, folder
         self.restarts = 0
-        self._handed = handed
+        self._handed, self._variables, self._memory = handed, variables, memory
         self._command = [
             sys.executable, "-P", "-m", "nbgraph.serve", "--metrics-port", "0",
             "--ready-file", str(folder / READY), "--until-eof", *options,
@@ -110,7 +118,10 @@ class Member:
             self._worker = subprocess.Popen(
                 [*self._command, *handed], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder,
                 start_new_session=True, pass_fds=() if self._handed is None else (self._handed,),
+                env={**os.environ, **self._variables},
             )  # fmt: skip
+        if self._memory is not None:
+            limit(self._worker.pid, self._memory)
         self.began = datetime.now(UTC).isoformat(timespec="seconds")
         self._since, self._again_at = time.monotonic(), 0.0
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import replace
 
-from nbgraph.deploy.dockerfile import default_base
+from nbgraph.deploy.dockerfile import python_of
 from nbgraph.deploy.kubernetes_broker import broker_objects
-from nbgraph.deploy.kubernetes_pod import REQUESTED, SECRET, Object, namespace, secret_volume
+from nbgraph.deploy.kubernetes_pod import (
+    SECRET,
+    Object,
+    namespace,
+    own_claims,
+    own_mounts,
+    resources,
+    secret_volume,
+    variables,
+)
 from nbgraph.deploy.kubernetes_scale import rule_of
 from nbgraph.deploy.order import Order
 from nbgraph.deploy.plain_yaml import plain_yaml
@@ -88,25 +98,37 @@ def _function(order: Order, service: Service) -> Object:
     """Each wants a key, since in Nuclio everyone reaches every function."""
     user, group = map(int, USER.split(":"))
     gates = GATES if service.is_gateway else 1
-    memory = service.profile.memory // 2**20 + gates * GATE_MEGABYTES
+    room = resources(replace(service.profile, memory=service.profile.memory + gates * GATE_MEGABYTES * 2**20))
     labels = {"nuclio.io/project-name": order.name}
     guarded = replace(service, secrets=(KEY, *(name for name in service.secrets if name != KEY)))
     mount = {"name": "secrets", "mountPath": SECRETS}
+    pairs = zip(own_claims(service), own_mounts(service), strict=True)
+    own = [{"volume": claim, "volumeMount": place} for claim, place in pairs]
     spec = {
         "description": f"The function {service.name} of the graph {order.graph}",
-        "runtime": default_base().removesuffix("-slim"),
+        "runtime": _runtime(order.base(service)),
         "handler": f"{HANDLER}:handler",
-        "env": [{"name": "NBGRAPH_OPTIONS", "value": shlex.join(_options(order, service))}],
+        "env": [{"name": "NBGRAPH_OPTIONS", "value": shlex.join(_options(order, service))}, *variables(service)],
         **_replicas(order, service),
         "triggers": {"http": {"kind": "http", "numWorkers": gates}},
-        "resources": {"requests": dict(REQUESTED), "limits": {"memory": f"{memory}Mi"}},
+        "resources": room,
         "securityContext": {"runAsUser": user, "runAsGroup": group, "fsGroup": group},
         "readinessTimeoutSeconds": 300,
-        "volumes": [{"volume": secret_volume(guarded, _secret(order)), "volumeMount": mount}],
-        "build": {"baseImage": default_base(), "commands": ["@nuclio.postCopy", _install()]},
+        "volumes": [{"volume": secret_volume(guarded, _secret(order)), "volumeMount": mount}, *own],
+        "build": {"baseImage": order.base(service), "commands": ["@nuclio.postCopy", _install()]},
     }
     metadata = {"name": _name(order, service), "namespace": "nuclio", "labels": labels}
     return {"apiVersion": "nuclio.io/v1", "kind": "NuclioFunction", "metadata": metadata, "spec": spec}
+
+
+def _runtime(base: str) -> str:
+    """Nuclio's word for the Python of an image; the one that is here, where its name tells none.
+
+    >>> _runtime("python:3.12-slim"), _runtime("ours") == _runtime("theirs")
+    ('python:3.12', True)
+    """
+    version = python_of(base) or sys.version_info[:2]
+    return f"python:{version[0]}.{version[1]}"
 
 
 def _options(order: Order, service: Service) -> list[str]:

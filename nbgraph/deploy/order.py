@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nbgraph.deploy.autoscale import Rule
-from nbgraph.deploy.services import BROKER, Projects, Service, broker_folder
+from nbgraph.deploy.profile import PORT
+from nbgraph.deploy.services import BROKER, KEY, TOKEN, Projects, Service, broker_folder
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Order:
     """What there is, and how many of each.
 
     `name`: the graph's, as hosts and labels allow it. `rules`: for the functions that scale by themselves.
-    `is_pushed`: the images belong to a registry.
+    `is_pushed`: the images belong to a registry. `is_guarded`: callers need a key, where the target lets them do
+    without. `host`, `port`: where Compose listens. `is_safe`: what is acknowledged is on the disk.
     """
 
     graph: str
@@ -23,6 +25,10 @@ class Order:
     services: tuple[Service, ...]
     rules: Mapping[str, Rule] = field(default_factory=dict)
     is_pushed: bool = False
+    is_guarded: bool = False
+    is_safe: bool = True
+    host: str = "127.0.0.1"
+    port: int = PORT
 
     @property
     def functions(self) -> list[Service]:
@@ -34,11 +40,26 @@ class Order:
         """What joins the functions, where there are several."""
         return next((service for service in self.services if service.function is None), None)
 
+    @property
+    def given_secrets(self) -> list[str]:
+        """The names of those that a person has to give."""
+        names = {name for service in self.functions for name in service.secrets}
+        return sorted(names - {KEY, TOKEN})
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether there is something to make before it can start."""
+        return self.broker is not None or self.is_guarded or bool(self.given_secrets)
+
+    def base(self, service: Service) -> str:
+        """What the image of a function is made from."""
+        return next(part.base for part in self.projects if part.function is service.function)
+
     def folders(self) -> dict[str, bytes]:
         """What the images are built from, each in a folder of its own."""
-        files = {f"{function.name}/{path}": text for function, its in self.projects for path, text in its.items()}
+        files = {f"{function.name}/{path}": text for function, its, *_ in self.projects for path, text in its.items()}
         if self.broker is not None:
-            files |= {f"{BROKER}/{path}": text for path, text in broker_folder().items()}
+            files |= {f"{BROKER}/{path}": text for path, text in broker_folder(is_safe=self.is_safe).items()}
         return files
 
     def builds(self) -> str:

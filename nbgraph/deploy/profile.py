@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.deploy.resources import Resources
+
 USER = "10001:10001"
 PORT, METRICS_PORT = 8080, 9090
-TMP_MEGABYTES = 64
-TMP = f"noexec,nosuid,nodev,size={TMP_MEGABYTES}m"
+TMP_SIZE = 64 * 2**20
 LOG = {"max-size": "10m", "max-file": "2"}  # 20 MiB at most
 GRACE_SECONDS = 30  # between SIGTERM and SIGKILL; the worker itself gives up a little earlier
 PIDS = 256
@@ -28,35 +29,54 @@ KEY_FILE = f"{SECRETS}/api_key"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The part that differs from graph to graph.
+    """The part that differs from graph to graph; `cpus`: None for all there are; sizes in bytes.
 
-    >>> Profile.of_artifacts(500 * 2**20).memory // 2**20
-    3524
+    >>> Profile.of(500 * 2**20).memory // 2**20, Profile.of(500 * 2**20, Resources(memory=2**30)).megabytes
+    (3524, '1024m')
     """
 
     memory: int = LEAST_MEMORY
+    cpus: float | None = None
+    gpus: int = 0
+    tmp: int = TMP_SIZE
 
     @classmethod
-    def of_artifacts(cls, size: int) -> Profile:
-        """Room for the interpreter with its libraries, and for artifacts several times their size on disk."""
-        return cls(LEAST_MEMORY + 5 * size)
+    def of(cls, artifacts: int, given: Resources | None = None) -> Profile:
+        """What was asked for; else room for the interpreter with its libraries, and for artifacts several times their
+        size on disk.
+        """
+        given = given or Resources()
+        memory = given.memory or LEAST_MEMORY + 5 * artifacts // 2**20 * 2**20
+        return cls(memory, given.cpus, given.gpus, given.tmp or TMP_SIZE)
 
     @property
     def megabytes(self) -> str:
-        return f"{self.memory // 2**20}m"
+        return f"{self.memory // 2**20}m" if self.memory % 2**20 == 0 else f"{self.memory}b"
+
+    @property
+    def tmpfs(self) -> str:
+        """How /tmp is mounted, in the words of Docker and Compose."""
+        size = f"{self.tmp // 2**20}m" if self.tmp % 2**20 == 0 else f"{self.tmp}"
+        return f"noexec,nosuid,nodev,size={size}"
 
 
 def hardened(profile: Profile) -> dict[str, Any]:
     """How Docker's `containers.create` is told to let a container do as little as possible."""
-    from docker.types import LogConfig
+    from docker.types import DeviceRequest, LogConfig
 
+    room: dict[str, Any] = {}
+    if profile.cpus is not None:
+        room["nano_cpus"] = round(profile.cpus * 10**9)
+    if profile.gpus:
+        room["device_requests"] = [DeviceRequest(count=profile.gpus, capabilities=[["gpu"]])]
     return {
         **LOCKED,
-        "tmpfs": {"/tmp": TMP},
+        "tmpfs": {"/tmp": profile.tmpfs},
         "mem_limit": profile.memory,
         "memswap_limit": profile.memory,
         "restart_policy": {"Name": "unless-stopped"},
         "log_config": LogConfig(type="json-file", config=LOG),
+        **room,
     }
 
 

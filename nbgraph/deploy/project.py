@@ -10,10 +10,11 @@ from nbgraph.capture.project import Project, capture
 from nbgraph.capture.requirements import runtime_requirements
 from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base, dockerfile
 from nbgraph.deploy.profile import Profile
+from nbgraph.deploy.resources import Resources
 from nbgraph.deploy.split import Function
 from nbgraph.deploy.wheel import own_wheel, wheel_of
 
-IGNORED = b"README.md\ncompose.yaml\nnbgraph.json\nsecrets.sh\napi_key\n.git\n"
+IGNORED = b"README.md\n.env\ncompose.yaml\nnbgraph.json\nsecrets.sh\napi_key\n.git\n"
 
 
 def project_files(
@@ -21,8 +22,11 @@ def project_files(
     base_image: str | None = None,
     requirements: Sequence[str] = (),
     more: Mapping[str, bytes] | None = None,
+    owned: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """All files of the project of one function, and `more` that its worker reads; where it runs is not among them.
+
+    `owned`: folders of the image that belong to the worker's user, as does a new volume that is mounted there.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
@@ -40,14 +44,15 @@ def project_files(
     if function.is_part:
         running["function.json"] = files["function.json"] = function.document().encode()
     copied = [path for path in running if path != "requirements.txt"]
-    files["Dockerfile"] = dockerfile(function.graph.name, base_image or default_base(), copied).encode()
+    files["Dockerfile"] = dockerfile(function.graph.name, base_image or default_base(), copied, owned).encode()
     files[".dockerignore"] = IGNORED
     return dict(sorted(files.items()))
 
 
-def profile_of(files: Mapping[str, bytes]) -> Profile:
+def profile_of(files: Mapping[str, bytes], given: Resources | None = None) -> Profile:
     """What a container of the project may use."""
-    return Profile.of_artifacts(sum(len(content) for path, content in files.items() if path.startswith("artifacts/")))
+    artifacts = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))
+    return Profile.of(artifacts, given)
 
 
 def digest(files: Mapping[str, bytes]) -> str:

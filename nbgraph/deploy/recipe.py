@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from nbgraph.deploy.given import EVERYWHERE
+from nbgraph.deploy.dockerfile import default_base
 from nbgraph.deploy.project import project_files
-from nbgraph.deploy.services import Projects
+from nbgraph.deploy.provision import EVERYWHERE, Provision
+from nbgraph.deploy.services import Part, Projects
 from nbgraph.deploy.split import Function
 
 CAPTURE = "capture.json"  # what a worker finds its sample in
@@ -16,20 +17,36 @@ CAPTURE = "capture.json"  # what a worker finds its sample in
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The base of the images, where it is not the usual one, and what is to be installed beside what was found.
+    """By function, or for all: the base of the images, where it is not the usual one; what is to be installed beside
+    what was found; what the workers are given.
 
     `capture`: the part of all events that the workers record, with dots for the fields that are `redacted`.
     """
 
-    base_image: str | None = None
-    requirements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by function
+    base_images: Mapping[str, str] = field(default_factory=dict)
+    requirements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    given: Mapping[str, Provision] = field(default_factory=dict)
     capture: float = 0.0
     redacted: tuple[str, ...] = ()
 
     def projects(self, functions: Iterable[Function]) -> Projects:
         """Each function with the files that it becomes."""
         more = {CAPTURE: self._capture()} if self.capture else {}
-        return [(each, project_files(each, self.base_image, self._required(each.name), more)) for each in functions]
+        return [self._part(each, more) for each in functions]
+
+    def provision(self, function: str) -> Provision:
+        """What the workers of a function are given."""
+        return self.given.get(function) or self.given.get(EVERYWHERE) or Provision()
+
+    def base(self, function: str) -> str:
+        """What the image of a function is made from."""
+        return self.base_images.get(function) or self.base_images.get(EVERYWHERE) or default_base()
+
+    def _part(self, function: Function, more: Mapping[str, bytes]) -> Part:
+        base = self.base(function.name)
+        given = self.provision(function.name)
+        owned = [volume.path for volume in given.volumes if not volume.is_read_only]
+        return Part(function, project_files(function, base, self._required(function.name), more, owned), given, base)
 
     def _required(self, function: str) -> list[str]:
         return [*self.requirements.get(EVERYWHERE, ()), *self.requirements.get(function, ())]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nbgraph.deploy.broker import broker_files, broker_tag
 from nbgraph.deploy.image import tag_of
 from nbgraph.deploy.profile import PROMISED, SECRETS, Profile
 from nbgraph.deploy.project import digest, profile_of
+from nbgraph.deploy.provision import Provision
 from nbgraph.deploy.split import Function
 from nbgraph.errors import ExportError
 from nbgraph.streams.server import server_config
@@ -19,7 +21,18 @@ CONFIG, CONFIG_FOLDER = "server.conf", "/etc/nats"
 KEY, TOKEN = "api_key", "broker_token"  # what workers read: the keys of callers, the broker's token
 TOKEN_LINE = "broker_auth"  # what the broker reads: the same token, in the words of its configuration
 TAKEN = {BROKER: "the name of the service that joins the functions", "manifests": "the folder of an export's own files"}
-Projects = Sequence[tuple[Function, Mapping[str, bytes]]]
+
+
+class Part(NamedTuple):
+    """A function, the files of its project, what its workers are given, what its image is made from."""
+
+    function: Function
+    files: Mapping[str, bytes]
+    given: Provision
+    base: str
+
+
+Projects = Sequence[Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +40,7 @@ class Service:
     """Containers of one image, all alike; `function` is None for the broker.
 
     `folder`: what the image is built from. `options`: what is added to the image's own command. `secrets`: the files
-    that it finds in /run/secrets. `is_gateway`: callers come to it.
+    that it finds in /run/secrets. `is_gateway`: callers come to it. `given`: what a person gave to its function.
     """
 
     name: str
@@ -39,13 +52,14 @@ class Service:
     replicas: int = 1
     function: Function | None = None
     is_gateway: bool = False
+    given: Provision = field(default_factory=Provision)
 
 
 def services_of(
     projects: Projects, replicas: Mapping[str, int], *, registry: str | None = None, base_image: str | None = None
 ) -> list[Service]:
     """The gateway, the other functions, and last the broker where there is one."""
-    found = [_service(function, files, replicas, registry) for function, files in projects]
+    found = [_service(part, replicas, registry) for part in projects]
     if len(found) == 1:
         return found
     for service in found:
@@ -65,9 +79,9 @@ def broker_service(registry: str | None = None, base_image: str | None = None) -
     return Service(BROKER, image, BROKER, options, (TOKEN_LINE,), BROKER_MEMORY)
 
 
-def broker_folder(base_image: str | None = None) -> dict[str, bytes]:
+def broker_folder(base_image: str | None = None, *, is_safe: bool = True) -> dict[str, bytes]:
     """What stands in the broker's folder: what its image is built from, and its configuration."""
-    return {**broker_files(base_image), CONFIG: broker_config().encode()}
+    return {**broker_files(base_image), CONFIG: broker_config(is_safe=is_safe).encode()}
 
 
 def broker_config(*, is_safe: bool = True) -> str:
@@ -87,9 +101,10 @@ def broker_config(*, is_safe: bool = True) -> str:
     )
 
 
-def promising(service: Service) -> tuple[str, ...]:
+def promising(service: Service, *, is_safe: bool = True) -> tuple[str, ...]:
     """How a gateway is told to keep what callers are promised, where its folder outlives its container."""
-    return (*service.options, "--data", PROMISED, "--data-sync") if service.is_gateway else service.options
+    kept = ("--data", PROMISED, *(("--data-sync",) if is_safe else ()))
+    return (*service.options, *kept) if service.is_gateway else service.options
 
 
 def worker_options(function: Function, broker: str = BROKER) -> tuple[str, ...]:
@@ -108,12 +123,11 @@ def placed(image: str, registry: str | None) -> str:
     return f"{registry.rstrip('/')}/{image}" if registry else image
 
 
-def _service(
-    function: Function, files: Mapping[str, bytes], replicas: Mapping[str, int], registry: str | None
-) -> Service:
+def _service(part: Part, replicas: Mapping[str, int], registry: str | None) -> Service:
+    function, files, given, _ = part
     is_gateway = not function.is_part or function.asks or function.confirms
-    secrets = (*((KEY,) if is_gateway else ()), *((TOKEN,) if function.is_part else ()))
+    secrets = (*((KEY,) if is_gateway else ()), *((TOKEN,) if function.is_part else ()), *given.secrets)
     return Service(
         function.name, placed(tag_of(function.name, digest(files)), registry), function.name, worker_options(function),
-        secrets, profile_of(files), replicas.get(function.name, 1), function, is_gateway,
+        secrets, profile_of(files, given.resources), replicas.get(function.name, 1), function, is_gateway, given,
     )  # fmt: skip

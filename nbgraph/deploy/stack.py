@@ -32,7 +32,7 @@ from nbgraph.deploy.docker import (
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening, several
 from nbgraph.deploy.image import image_of
-from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED, SECRETS, Profile, labels
+from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED, SECRETS, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project import profile_of
 from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, Projects
@@ -96,10 +96,10 @@ class Stack(Crew["Container"]):
         import docker
 
         duties: list[Duty] = []
-        for function, files in projects:
+        for function, files, given, _ in projects:
             image = image_of(self._client, function.name, files, say)
-            memory = profile_of(files).memory
-            duties.append(Duty.of(function, image, is_gateway=not duties, memory=memory))
+            profile = profile_of(files, given.resources)
+            duties.append(Duty.of(function, image, is_gateway=not duties, profile=profile, given=given))
         try:
             with self._turn:
                 self._join(is_several=len(projects) > 1, say=say)
@@ -153,8 +153,9 @@ class Stack(Crew["Container"]):
 
     def _prepared(self, duty: Duty) -> Container:
         """A container of the function that is only to be started."""
-        ports: dict[str, Any] = {f"{METRICS_PORT}/tcp": ("127.0.0.1", None)}  # numbers are for this machine alone
-        given: dict[str, str] = {}
+        numbers = _free_port("127.0.0.1")  # for this machine alone; the same after a restart
+        ports: dict[str, Any] = {f"{METRICS_PORT}/tcp": ("127.0.0.1", numbers)}
+        given = dict(duty.given.secrets)
         command: list[str] = []
         if duty.is_gateway:
             ports[f"{PORT}/tcp"] = (self.request.host, self.request.port)
@@ -168,8 +169,10 @@ class Stack(Crew["Container"]):
         name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
         kept = {"promised": PROMISED} if duty.is_gateway else {}  # for the gateway that comes after this one as well
-        profile = Profile(duty.memory)
-        return self._yard.make(name, duty.source, marks, profile, given, ports=ports, command=command, kept=kept)
+        return self._yard.make(
+            name, duty.source, marks, duty.profile, given, ports=ports, command=command, kept=kept, env=duty.given.env,
+            volumes=duty.given.volumes,
+        )  # fmt: skip
 
     def _await(self, duty: Duty, member: Container, deadline: float) -> None:
         wait(member, PORT if duty.is_gateway else METRICS_PORT, deadline, self.request.timeout)
@@ -239,9 +242,18 @@ class Stack(Crew["Container"]):
         chosen = [f"{DEPLOYMENT}={self.request.name}", DUTY]
         found = self._client.containers.list(all=True, filters={"label": chosen}, ignore_removed=True)
         every = sorted(found, key=lambda container: str(container.attrs["Created"]))
-        duties = {duty.name: duty for duty in (Duty.of_text(container.labels[DUTY]) for container in every)}
+        duties = {duty.name: duty for duty in map(self._duty, every)}
         self._duties = dict(sorted(duties.items(), key=lambda item: not item[1].is_gateway))
         self._members = {name: [one for one in every if one.labels[FUNCTION] == name] for name in self._duties}
+
+    def _duty(self, container: Container) -> Duty:
+        """What its label tells; the values of its secrets stand in the container alone."""
+        known = self._duties.get(container.labels[FUNCTION])
+        if known is not None and known.text() == container.labels[DUTY]:
+            return known
+        told = Duty.of_text(container.labels[DUTY])
+        secrets = {name: secret_of(container, name) or "" for name in told.given.secrets}
+        return replace(told, given=replace(told.given, secrets=secrets))
 
     def _glanced(self) -> None:
         """As `_look`, unless a change is going on, which knows better."""

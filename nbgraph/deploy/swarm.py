@@ -25,6 +25,7 @@ from nbgraph.deploy.hosted import Request, State, failed_start, several
 from nbgraph.deploy.image import image_of
 from nbgraph.deploy.profile import is_public, labels
 from nbgraph.deploy.progress import Say
+from nbgraph.deploy.provision import Provision
 from nbgraph.deploy.services import KEY, TOKEN, Projects, Service, services_of
 from nbgraph.deploy.swarm_engine import check_manager, check_place, pushed, put_away
 from nbgraph.deploy.swarm_files import SwarmFiles
@@ -153,6 +154,10 @@ class Swarm:
         names = [queue.name for queue in self._duties[function].queues]
         return self._reached().backlog(names) if names else 0
 
+    def provisions(self) -> dict[str, Provision]:
+        """What the workers of each function are given; what their secrets hold only the Swarm knows."""
+        return {name: duty.given for name, duty in self._duties.items()}
+
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """The dead letters, the newest first."""
         return self._reached().letters(limit) if len(self._duties) > 1 else []
@@ -195,7 +200,7 @@ class Swarm:
     def _services(self, projects: Projects, say: Say) -> list[Service]:
         """The services, and the images that they are made of."""
         services = services_of(projects, {}, registry=self._registry)
-        for (function, files), service in zip(projects, services, strict=False):
+        for (function, files, *_), service in zip(projects, services, strict=False):
             image = image_of(self._client, function.name, files, say)
             if self._registry is not None:
                 say(f"Pushing {service.image}")
@@ -212,7 +217,8 @@ class Swarm:
         network = self._network()
         self._tunnel = self._tunnel or self._dug(services)
         files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN) or "")
-        given = files.made(api_key=self.request.api_key, has_broker=len(duties) > 1, is_safe=self._is_safe)
+        own = {duty.name: duty.given.secrets for duty in duties.values()}
+        given = files.made(api_key=self.request.api_key, has_broker=len(duties) > 1, is_safe=self._is_safe, given=own)
         rollout = self._rollout(duty.source for duty in duties.values())
         move = Move(self._client, self.request, rollout, network=network, files=given)
         try:

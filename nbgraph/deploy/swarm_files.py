@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Any
 from nbgraph.deploy.docker import DEPLOYMENT
 from nbgraph.deploy.services import CONFIG, KEY, TOKEN, TOKEN_LINE, broker_config
 from nbgraph.deploy.swarm_service import NAMESPACE, short
+from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+MARK = 8  # digits
+
+
+def own_file(function: str, name: str) -> str:
+    """What a secret of a function's own is found under; a function's name has no dot.
+
+    >>> own_file("score", "db_password")
+    'score.db_password'
+    """
+    return f"{function}.{name}"
 
 
 class SwarmFiles:
@@ -24,13 +36,22 @@ class SwarmFiles:
         self._labels = {**labels, NAMESPACE: stack}
         self._chosen = {"label": f"{DEPLOYMENT}={labels[DEPLOYMENT]}"}
 
-    def made(self, *, api_key: str | None, has_broker: bool, is_safe: bool) -> dict[str, tuple[str, str]]:
-        """The name and the id of each file that is needed."""
+    def made(
+        self, *, api_key: str | None, has_broker: bool, is_safe: bool, given: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, tuple[str, str]]:
+        """The name and the id of each file that is needed; `given`: the secrets of functions, found under `own_file`.
+
+        A secret without a text is one that the Swarm has already, and tells nobody.
+        """
         told = {KEY: api_key} if api_key is not None else {}
         if has_broker:
             told |= {TOKEN: self._token, TOKEN_LINE: f'token: "{self._token}"\n'}
         api: Any = self._client.api
-        made = self._put(told, api.secrets(self._chosen), api.create_secret)
+        every = {own_file(function, name): text for function, its in given.items() for name, text in its.items()}
+        before = api.secrets(self._chosen)
+        kept = {file: self._kept(file, before) for file, text in every.items() if not text}
+        told |= {file: text for file, text in every.items() if text}
+        made = self._put(told, before, api.create_secret) | kept
         if has_broker:
             made |= self._put({CONFIG: broker_config(is_safe=is_safe)}, api.configs(self._chosen), api.create_config)
         return made
@@ -46,6 +67,17 @@ class SwarmFiles:
                 with contextlib.suppress(docker.errors.APIError):  # a service that went back to it still holds it
                     found.remove()
 
+    def _kept(self, file: str, before: Iterable[Any]) -> tuple[str, str]:
+        stem = short(f"{self._stack}-{file}-{'0' * MARK}")[:-MARK]
+        found = [one for one in before if one["Spec"]["Name"].startswith(stem)]
+        if not found:
+            name = file.partition(".")[2]
+            raise DeployError(
+                f'The Swarm has no secret "{name}" any more; deploy again with secrets={{"{name}": None}}.'
+            )
+        newest = max(found, key=lambda one: str(one["CreatedAt"]))
+        return str(newest["Spec"]["Name"]), str(newest["ID"])
+
     def _put(self, told: Mapping[str, str], before: Iterable[Any], create: Any) -> dict[str, tuple[str, str]]:
         there = {found["Spec"]["Name"]: found["ID"] for found in before}
         names = {file: self._name(file, text) for file, text in told.items()}
@@ -56,5 +88,5 @@ class SwarmFiles:
 
     def _name(self, file: str, text: str) -> str:
         # A plain hash of a short API key could be guessed from its name.
-        mark = hmac.new(self._token.encode(), text.encode(), hashlib.sha256).hexdigest()[:8]
+        mark = hmac.new(self._token.encode(), text.encode(), hashlib.sha256).hexdigest()[:MARK]
         return short(f"{self._stack}-{file}-{mark}")

@@ -15,6 +15,7 @@ from nbgraph.deploy.hosted import Request
 from nbgraph.deploy.profile import PORT, is_public, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.services import Service
+from nbgraph.deploy.swarm_files import own_file
 from nbgraph.deploy.swarm_rollout import Rollout
 from nbgraph.deploy.swarm_service import IMAGE, SwarmService, repeated, short, specification
 from nbgraph.errors import DeployError
@@ -80,7 +81,9 @@ class Move:
     def _put(self, name: str, service: Service, replicas: int | None) -> None:
         before = self._before[name]
         count = replicas or (before["Mode"]["Replicated"]["Replicas"] if before else service.replicas)
-        given = tuple(file for file in service.secrets if file in self._files)
+        own = {name: self._files[own_file(service.name, name)] for name in service.given.secrets}
+        files = {**self._files, **own}
+        given = tuple(file for file in service.secrets if file in files)
         one = SwarmService(
             replace(service, image=self._image(service.image), secrets=given, replicas=count),
             labels=labels(self._request.graph, service.name, self._request.name) | {IMAGE: service.image},
@@ -88,7 +91,7 @@ class Move:
             port=(self._request.port or PORT) if service.is_gateway and is_public(self._request.host) else None,
             node=f"node.id=={self._client.info()['Swarm']['NodeID']}" if service.function is None else None,
         )
-        told = specification(one, self._stack, self._network, self._files, f"{self._stack}-data")
+        told = specification(one, self._stack, self._network, files, f"{self._stack}-data")
         if before is None:
             self._api.create_service(**told)
         else:
@@ -113,7 +116,9 @@ def duty_of(service: Service) -> Duty | None:
     """What a function's service does; None for the broker."""
     if service.function is None:
         return None
-    return Duty.of(service.function, service.image, is_gateway=service.is_gateway, memory=service.profile.memory)
+    return Duty.of(
+        service.function, service.image, is_gateway=service.is_gateway, profile=service.profile, given=service.given
+    )
 
 
 def _rank(service: Service) -> int:

@@ -10,13 +10,13 @@ from typing import Any
 from nbgraph.deploy.docker import DUTY
 from nbgraph.deploy.dockerfile import PYTHON
 from nbgraph.deploy.duty import Duty
-from nbgraph.deploy.profile import GRACE_SECONDS, LOG, PIDS, PORT, USER
+from nbgraph.deploy.profile import GRACE_SECONDS, LOG, PIDS, PORT, USER, Profile
 from nbgraph.deploy.services import BROKER_PORT, CONFIG, CONFIG_FOLDER, DATA, Service
 
 LONGEST = 63  # characters of a name that Swarm and DNS take
 NAMESPACE = "com.docker.stack.namespace"  # by this label `docker stack ls` and `docker stack rm` know a stack
 IMAGE = "nbgraph.image"  # the label with the image's name in people's words
-TMP_SIZE = 64 * 2**20
+GPU = "NVIDIA-GPU"  # what a node calls them: "node-generic-resources" in its daemon.json
 DRAIN_SECONDS = 2  # in which callers of a task that goes learn that there is another
 SECOND = 10**9
 HEALTH = {"interval": 3, "timeout": 4, "start_period": 60}  # seconds
@@ -76,7 +76,7 @@ def specification(
         "labels": {**one.labels, **({DUTY: one.duty.text()} if one.duty else {}), NAMESPACE: stack},
         "task_template": {
             "ContainerSpec": _container(one, files, volume),
-            "Resources": {"Limits": {"MemoryBytes": one.service.profile.memory, "Pids": PIDS}},
+            "Resources": _resources(one.service.profile),
             "RestartPolicy": {"Condition": "any", "Delay": SECOND},
             "Placement": {"Constraints": [one.node] if one.node else []},
             "Networks": [{"Target": network, "Aliases": [one.service.name]}],
@@ -108,16 +108,32 @@ def short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def _resources(profile: Profile) -> dict[str, Any]:
+    cpus = {"NanoCPUs": round(profile.cpus * 10**9)} if profile.cpus is not None else {}
+    gpus = [{"DiscreteResourceSpec": {"Kind": GPU, "Value": profile.gpus}}]
+    return {
+        "Limits": {"MemoryBytes": profile.memory, "Pids": PIDS, **cpus},
+        **({"Reservations": {"GenericResources": gpus}} if profile.gpus else {}),
+    }
+
+
 def _container(one: SwarmService, files: Mapping[str, tuple[str, str]], volume: str) -> dict[str, Any]:
-    mounts: list[dict[str, Any]] = [{"Type": "tmpfs", "Target": "/tmp", "TmpfsOptions": {"SizeBytes": TMP_SIZE}}]
+    mounts: list[dict[str, Any]] = [
+        {"Type": "tmpfs", "Target": "/tmp", "TmpfsOptions": {"SizeBytes": one.service.profile.tmp}}
+    ]
     if one.is_broker:
         options = {"Labels": dict(one.labels)}
         mounts.append({"Type": "volume", "Source": volume, "Target": DATA, "VolumeOptions": options})
+    mounts += [
+        {"Type": own.kind, "Source": own.source, "Target": own.path, "ReadOnly": own.is_read_only}
+        for own in one.service.given.volumes
+    ]
     health = {"Interval": HEALTH["interval"], "Timeout": HEALTH["timeout"], "StartPeriod": HEALTH["start_period"]}
     return {
         "Image": one.service.image, "Args": one.options, "User": USER, "ReadOnly": True, "Init": True,
         "CapabilityDrop": ["ALL"], "Privileges": {"NoNewPrivileges": True},  # the latter from engine 25 on
         "StopGracePeriod": GRACE_SECONDS * SECOND, "Labels": dict(one.labels), "Mounts": mounts,
+        "Env": [f"{name}={text}" for name, text in one.service.given.env.items()],
         "Secrets": [_given(file, file, *files[file], "Secret") for file in one.service.secrets],
         "Configs": [_given(CONFIG, f"{CONFIG_FOLDER}/{CONFIG}", *files[CONFIG], "Config")] if one.is_broker else [],
         "Healthcheck": {

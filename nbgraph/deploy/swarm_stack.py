@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from nbgraph.deploy.profile import GRACE_SECONDS, LOG, PIDS, PORT, USER, labels
+from nbgraph.deploy.profile import GRACE_SECONDS, LOG, PIDS, PORT, USER, Profile, labels
 from nbgraph.deploy.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, Service
-from nbgraph.deploy.swarm_service import HEALTH, RETRIES, TMP_SIZE, SwarmService
+from nbgraph.deploy.swarm_service import GPU, HEALTH, RETRIES, SwarmService
 
 BROKER_LABEL = "nbgraph.broker"  # of the node that keeps the broker's data
 _HEAD = """\
@@ -46,9 +46,11 @@ def stack_file(name: str, graph: str, services: Sequence[Service], *, secrets: s
         "networks": {"default": {"driver": "overlay", "driver_opts": {"encrypted": "true"}}},
         "secrets": {file: {"file": f"{secrets}/{file}"} for one in found for file in one.service.secrets},
     }
+    own = {own.key: {"name": own.source} for service in services for own in service.given.volumes if not own.is_folder}
     if has_broker:
         document["configs"] = {CONFIG: {"file": f"./{BROKER}/{CONFIG}"}}
-        document["volumes"] = {"data": {}}
+    if has_broker or own:
+        document["volumes"] = {**({"data": {}} if has_broker else {}), **own}
     head = _HEAD.format(label=BROKER_LABEL, name=name)
     return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
@@ -57,8 +59,14 @@ def _in_stack(one: SwarmService) -> dict[str, Any]:
     user, _, group = USER.partition(":")
     owned = {"uid": user, "gid": group, "mode": 0o400}
     told = {name: text.replace("$", "$$") for name, text in one.labels.items()}
-    mounts: list[dict[str, Any]] = [{"type": "tmpfs", "target": "/tmp", "tmpfs": {"size": TMP_SIZE}}]
+    mounts: list[dict[str, Any]] = [{"type": "tmpfs", "target": "/tmp", "tmpfs": {"size": one.service.profile.tmp}}]
+    mounts += [
+        {"type": own.kind, "source": own.key, "target": own.path, "read_only": own.is_read_only}
+        for own in one.service.given.volumes
+    ]
     kept: dict[str, Any] = {}
+    if one.service.given.env:
+        kept["environment"] = {name: text.replace("$", "$$") for name, text in one.service.given.env.items()}
     if one.is_broker:
         mounts.append({"type": "volume", "source": "data", "target": DATA})
         kept["configs"] = [{"source": CONFIG, "target": f"{CONFIG_FOLDER}/{CONFIG}", **owned}]
@@ -86,13 +94,22 @@ def _in_stack(one: SwarmService) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _resources(profile: Profile) -> dict[str, Any]:
+    gpus = [{"discrete_resource_spec": {"kind": GPU, "value": profile.gpus}}]
+    cpus = {"cpus": str(profile.cpus)} if profile.cpus is not None else {}
+    return {
+        "limits": {"memory": str(profile.memory), "pids": PIDS, **cpus},
+        **({"reservations": {"generic_resources": gpus}} if profile.gpus else {}),
+    }
+
+
 def _deployed(one: SwarmService, told: Mapping[str, str]) -> dict[str, Any]:
     update = {"parallelism": 1, "monitor": "2s", "failure_action": "rollback", "order": one.order}
     return {
         "replicas": one.service.replicas,
         "endpoint_mode": "dnsrr",
         "labels": dict(told),
-        "resources": {"limits": {"memory": str(one.service.profile.memory), "pids": PIDS}},
+        "resources": _resources(one.service.profile),
         "restart_policy": {"condition": "any", "delay": "1s"},
         "update_config": update,
         "rollback_config": {**update, "failure_action": "pause"},

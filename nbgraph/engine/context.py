@@ -15,6 +15,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.types import Clock
 
 SECRETS = Path("/run/secrets")  # where Docker and Kubernetes put secrets as files
+RESERVED = ("api_key", "broker_token", "broker_auth", "server.conf")  # what else lies there: nbgraph's own
 
 
 def ignore_metric(step: str, name: str, value: float) -> None:

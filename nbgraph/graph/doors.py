@@ -239,14 +239,35 @@ class Doors:
         folder: str | Path,
         target: str = "compose",
         *,
+        name: str | None = None,
         replicas: Any = None,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        api_key: str | bool | None = None,
+        base_image: str | Mapping[str, str] | None = None,
+        requirements: Any = None,
+        env: Any = None,
+        secrets: Any = None,
+        resources: Any = None,
+        volumes: Any = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
+        durability: str | None = None,
         registry: str | None = None,
+        capture: float = 0.0,
     ) -> Export:
-        """Write the graph as a readable project that runs without this notebook."""
+        """Write the graph as a readable project that runs without this notebook.
+
+        The options are those of `deploy`. No secret is written: `secrets` gives names, and `secrets.sh` beside the
+        project asks whoever runs it for their values; with an `api_key` (a text, or True) callers need a key, which
+        that script makes.
+        """
         from nbgraph.deploy.export import export
 
-        return export(self, Path(folder), target, replicas=replicas, autoscale=autoscale, registry=registry)
+        return export(
+            self, Path(folder), target, name=name, replicas=replicas, port=port, host=host, api_key=api_key,
+            base_image=base_image, requirements=requirements, env=env, secrets=secrets, resources=resources,
+            volumes=volumes, autoscale=autoscale, durability=durability, registry=registry, capture=capture,
+        )  # fmt: skip
 
     def deploy(
         self: Graph,
@@ -257,8 +278,12 @@ class Doors:
         port: int | None = None,
         host: str = "127.0.0.1",
         api_key: str | None = None,
-        base_image: str | None = None,
-        requirements: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        base_image: str | Mapping[str, str] | None = None,
+        requirements: Any = None,
+        env: Any = None,
+        secrets: Any = None,
+        resources: Any = None,
+        volumes: Any = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
@@ -268,14 +293,32 @@ class Doors:
     ) -> Deployment:
         """Host the graph in processes or containers; returns once it is ready to answer.
 
-        With a `name` there is one deployment of that name: where it runs, it goes on with this graph. `requirements`:
-        for all functions, or by function. `registry`: where the nodes of a Swarm pull the images from.
+        With a `name` there is one deployment of that name: where it runs, it goes on with this graph.
+
+        Parameters
+        ----------
+        base_image, requirements
+            For all functions, or by function: `{"score": "python:3.12-slim"}`, `{"score": ["scipy>=1.11"]}`.
+            Requirements are lines as pip reads them, or the path of a file of such lines.
+        env
+            Variables for all functions, by function, or the path of a file: `{"LEVEL": "info"}`,
+            `{"score": {"LEVEL": None}}` (None: taken from here), `"prod.env"`.
+        secrets
+            As `env`, or a list of names; a `Path` is a file that holds one. They stand in no image, label or log, and
+            steps get them from `context.secret(name)`.
+        resources
+            `{"score": {"cpus": 1.5, "memory": "512m", "gpus": 1, "tmp": "64m"}}`.
+        volumes
+            `{"/data/models": "/models:ro"}`: a folder of the host or the name of a volume, and its place in containers.
+        registry
+            Where the nodes of a Swarm pull the images from.
         """
         from nbgraph.deploy.deploy import deploy
 
         return deploy(
             self, target, name=name, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
-            requirements=requirements, autoscale=autoscale, durability=durability, registry=registry, capture=capture,
+            requirements=requirements, env=env, secrets=secrets, resources=resources, volumes=volumes,
+            autoscale=autoscale, durability=durability, registry=registry, capture=capture,
             timeout=timeout, progress=progress,
         )  # fmt: skip
 

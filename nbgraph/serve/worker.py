@@ -33,6 +33,7 @@ from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
+from nbgraph.serve.secret_variables import set_variables
 from nbgraph.serve.shelf import Shelf
 from nbgraph.serve.spool import Spool
 from nbgraph.serve.tether import Tether
@@ -76,6 +77,7 @@ class Settings:
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; events in flight are finished first."""
+    set_variables()
     tether = Tether() if settings.is_until_eof else None
     fd = settings.listen_fd
     listener = _bound(settings.host, settings.port) if fd is None else inherited(fd)

@@ -56,7 +56,7 @@ def test_the_project_is_whole_and_the_same_again(graph: Graph, tmp_path: Path) -
     assert (export.digest, export.files) == (again.digest, again.files)
     (wheel,) = (export.folder / "runtime").glob("nbgraph-*.whl")
     assert sorted(export.files) == sorted([
-        ".dockerignore", "Dockerfile", "README.md", "artifacts.json", "artifacts/LIMITS.json", "compose.yaml",
+        ".dockerignore", ".env", "Dockerfile", "README.md", "artifacts.json", "artifacts/LIMITS.json", "compose.yaml",
         "graph.yaml", "handlers.py", "nbgraph.json", "requirements.txt", f"runtime/{wheel.name}",
         "runtime/requirements.txt", "secrets.sh", "wheels/README.txt",
     ])  # fmt: skip

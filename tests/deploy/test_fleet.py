@@ -156,7 +156,9 @@ def test_what_is_too_large_for_a_queue_is_refused_as_too_large(deployment):
 
 def test_packages_are_for_all_functions_or_for_one():
     with rated().deploy("process", progress=False, requirements={"rating": ["scipy>=1.11"]}) as running:
-        files = {function.name: its["requirements.txt"] for function, its in running.recipe.projects(split(rated()))}
+        files = {
+            function.name: its["requirements.txt"] for function, its, *_ in running.recipe.projects(split(rated()))
+        }
     assert {name: b"scipy" in text for name, text in files.items()} == {"orders": False, "rating": True}
 
 
