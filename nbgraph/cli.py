@@ -52,6 +52,9 @@ Requirement = Annotated[list[str] | None, typer.Option(help="a package to instal
 Requirements = Annotated[
     list[Path] | None, typer.Option("--requirements", "-r", help="a file of packages to install as well")
 ]
+IndexUrl = Annotated[
+    str | None, typer.Option(envvar="NBGRAPH_INDEX_URL", help="the index that packages are taken from")
+]
 BaseImage = Annotated[
     list[str] | None, typer.Option(help="what the images are made from; FUNCTION=IMAGE for one function")
 ]
@@ -132,6 +135,7 @@ def export(
     volume: Volume = None,
     requirement: Requirement = None,
     requirements: Requirements = None,
+    index_url: IndexUrl = None,
     base_image: BaseImage = None,
     durability: Durability = None,
     capture: Capture = 0.0,
@@ -148,7 +152,7 @@ def export(
         port=port, host=host, api_key=api_key or None, env=words.variables(env, env_file),
         secrets=words.secrets(secret, secrets_file), resources=words.resources(resources),
         volumes=words.volumes(volume), requirements=words.requirements(requirement, requirements),
-        base_image=words.images(base_image), durability=durability, capture=capture,
+        index_url=index_url, base_image=words.images(base_image), durability=durability, capture=capture,
     )  # fmt: skip
     told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
     print(json.dumps(told) if as_json else written)
@@ -174,6 +178,7 @@ def deploy(
     volume: Volume = None,
     requirement: Requirement = None,
     requirements: Requirements = None,
+    index_url: IndexUrl = None,
     base_image: BaseImage = None,
     durability: Durability = None,
     capture: Capture = 0.0,
@@ -195,7 +200,8 @@ def deploy(
         target, name=name, port=port, host=host, api_key=key, replicas=words.counts(replicas), autoscale=rules,
         env=words.variables(env, env_file), secrets=words.secrets(secret, secrets_file),
         resources=words.resources(resources), volumes=words.volumes(volume),
-        requirements=words.requirements(requirement, requirements), base_image=words.images(base_image),
+        requirements=words.requirements(requirement, requirements), index_url=index_url,
+        base_image=words.images(base_image),
         durability=durability, registry=registry, capture=capture, timeout=timeout, progress=not as_json,
     )  # fmt: skip
     told = {"name": deployment.name, "url": deployment.url, "functions": deployment.functions}

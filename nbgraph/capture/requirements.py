@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -16,16 +17,27 @@ from nbgraph.errors import ExportError
 
 # What the worker itself needs.
 RUNTIME = ("msgspec", "PyYAML", "starlette", "uvicorn", "httptools", "httpx", "prometheus-client", "nest-asyncio2")
+LOCAL = "installed here: "  # a remark of a version that no index has under its whole name
 OWN = "nbgraph"  # the wheel of the nbgraph that is running goes along, so it is never pinned
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One line of requirements.txt; `via` are those that need it, empty for what the code itself imports."""
+    """One line of requirements.txt; `via` are those that need it, empty for what the code itself imports.
+
+    `here`: the version that is installed, where an index has it under another name.
+    """
 
     name: str
     line: str
     via: tuple[str, ...] = ()
+    here: str = ""
+
+    @property
+    def remark(self) -> str:
+        """What stands behind the line."""
+        words = [f"{LOCAL}{self.here}"] if self.here else []
+        return "; ".join([*words, *([f"via {', '.join(self.via)}"] if self.via else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,7 @@ class Requirements:
         >>> print(Requirements((Pin("numpy", "numpy==2.1", ("pandas",)),)).text(), end="")
         numpy==2.1  # via pandas
         """
-        return "".join(pin.line + (f"  # via {', '.join(pin.via)}" if pin.via else "") + "\n" for pin in self.pins)
+        return "".join(pin.line + (f"  # {pin.remark}" if pin.remark else "") + "\n" for pin in self.pins)
 
     def lines(self) -> list[str]:
         return [pin.line for pin in self.pins]
@@ -60,18 +72,21 @@ def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> Requir
 
     `extra` are requirement lines of the user's own: they are added, or replace the pin of the same name.
     """
-    given = {str(canonicalize_name(requirement.name)): requirement for requirement in map(_parsed, extra)}
+    given = {
+        str(canonicalize_name(requirement.name)): (requirement, hashes) for requirement, hashes in map(_parsed, extra)
+    }
     wanted = {name for module in modules if (name := distribution_of(module)) not in (None, OWN)}
-    found = _closure([*(str(name) for name in wanted), *(str(requirement) for requirement in given.values())])
+    found = _closure([*(str(name) for name in wanted), *(str(requirement) for requirement, _ in given.values())])
     bundled = tuple(name for name in sorted(found) if name not in given and is_off_index(name))
-    rows = [_pin(name, found.get(name), given.get(name)) for name in sorted({*found, *given})]
-    return Requirements(tuple(rows), bundled)
+    rows = [_pin(name, found[name], is_bundled=name in bundled) for name in sorted(found) if name not in given]
+    rows += [Pin(name, " ".join([str(requirement), *hashes])) for name, (requirement, hashes) in given.items()]
+    return Requirements(tuple(sorted(rows, key=lambda pin: pin.name)), bundled)
 
 
 def runtime_requirements(*, is_part: bool = False) -> Requirements:
     """What the worker in the container needs, nbgraph itself apart; a part of several functions needs the broker's."""
     found = _closure((*RUNTIME, "nats-py") if is_part else RUNTIME)
-    return Requirements(tuple(_pin(name, found[name], None) for name in sorted(found)))
+    return Requirements(tuple(_pin(name, found[name], is_bundled=False) for name in sorted(found)))
 
 
 def distribution_of(module: str) -> str | None:
@@ -83,7 +98,7 @@ def distribution_of(module: str) -> str | None:
     root = module.partition(".")[0]
     if root in sys.stdlib_module_names:
         return None
-    owners = sorted({canonicalize_name(name) for name in _owners().get(root, ())})
+    owners = sorted({canonicalize_name(name) for name in _owners(_stamp()).get(root, ())})
     if len(owners) > 1:  # a namespace package: whoever installed this very module
         path = module.replace(".", "/")
         owners = [name for name in owners if _has_file(name, path)] or owners
@@ -100,19 +115,26 @@ def direct_url(name: str) -> Mapping[str, object] | None:
     return json.loads(text) if text else None
 
 
-@cache
-def _owners() -> Mapping[str, list[str]]:
+@lru_cache(maxsize=1)
+def _owners(stamp: tuple[int, ...]) -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
+
+
+def _stamp() -> tuple[int, ...]:
+    """When the folders of packages have changed last: something may be installed while this process runs."""
+    return tuple(os.stat(place).st_mtime_ns for place in sys.path if os.path.isdir(place))
 
 
 def _has_file(name: str, path: str) -> bool:
     files = importlib.metadata.distribution(name).files or ()
-    return any(str(file) in (f"{path}.py", f"{path}/__init__.py") for file in files)
+    return any(str(file).startswith((f"{path}.", f"{path}/")) for file in files)
 
 
-def _parsed(line: str) -> Requirement:
+def _parsed(line: str) -> tuple[Requirement, list[str]]:
+    """A line, and the hashes behind it."""
+    words, *hashes = line.split(" --hash=")
     try:
-        return Requirement(line)
+        return Requirement(words), [f"--hash={one.strip()}" for one in hashes]
     except InvalidRequirement as error:
         raise ExportError(f'Requirement "{line}" can\'t be read: {error}. Write it as pip does: "name==1.2".') from None
 
@@ -154,11 +176,16 @@ def _installed(name: str) -> importlib.metadata.Distribution | None:
         return None
 
 
-def _pin(name: str, found: _Found | None, given: Requirement | None) -> Pin:
-    if given is not None or found is None:
-        return Pin(name, str(given))
+def _pin(name: str, found: _Found, *, is_bundled: bool) -> Pin:
+    """The version that is here; of one with a local suffix (`2.3.0+cpu`) an index has the part before it.
+
+    `==2.3.0` takes `2.3.0+cpu` as well, where the index has that.
+    """
     distribution = importlib.metadata.distribution(name)
-    return Pin(name, f"{distribution.metadata['Name']}=={distribution.version}", tuple(sorted(found.via)))
+    version = distribution.version
+    public = version if is_bundled else version.partition("+")[0]
+    here = version if public != version else ""
+    return Pin(name, f"{distribution.metadata['Name']}=={public}", tuple(sorted(found.via)), here)
 
 
 def versions_of(modules: Iterable[str]) -> dict[str, str]:

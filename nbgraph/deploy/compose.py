@@ -45,7 +45,7 @@ python -m nbgraph.serve --project . --port {port}
 
 def compose_files(order: Order) -> dict[str, bytes]:
     """The folder: a project for each function, or one at the top; how they run together; how to begin."""
-    files = dict(order.projects[0][1]) if order.broker is None else order.folders()
+    files = dict(order.projects[0].files) if order.broker is None else order.folders()
     files["compose.yaml"] = compose(order).encode()
     files[".env"] = f"COMPOSE_PROJECT_NAME={order.name}\n".encode()  # docker-compose 1 takes no `name:` in the file
     files[SCRIPT] = secrets_script(order)

@@ -15,18 +15,19 @@ from nbgraph.deploy.given import (
     base_images_of,
     check_durability,
     check_here,
+    check_index,
     check_numbers,
     check_place,
     checked_name,
     requirements_of,
 )
 from nbgraph.deploy.hosted import Hosted, Request, listening
+from nbgraph.deploy.part import Projects
 from nbgraph.deploy.progress import Say, told
 from nbgraph.deploy.provision import Provision, provisions_of
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.rlimit import check_process
-from nbgraph.deploy.services import Projects
 from nbgraph.deploy.split import Function, split
 from nbgraph.deploy.stack import Stack
 from nbgraph.deploy.swarm import Swarm
@@ -47,6 +48,7 @@ def deploy(
     api_key: str | None,
     base_image: str | Mapping[str, str] | None,
     requirements: Any,
+    index_url: str | None,
     env: Any,
     secrets: Any,
     resources: Any,
@@ -68,10 +70,11 @@ def deploy(
     names = [function.name for function in functions]
     bases = base_images_of(base_image, names)
     more = requirements_of(requirements, names)
+    check_index(index_url)
     check_place(host, port, api_key)
     given = provisions_of(names, env, secrets, resources, volumes)
     check_given(target, functions, given)
-    recipe = Recipe(bases, more, given, capture, tuple(sorted(graph.redacted)))
+    recipe = Recipe(bases, more, given, capture, tuple(sorted(graph.redacted)), index_url)
     if name is not None and (running := _running(checked_name(name), target, port, host, api_key)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)

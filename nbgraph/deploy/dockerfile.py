@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from nbgraph.deploy.profile import KEY_FILE, METRICS_PORT, PORT, PROMISED, USER
 from nbgraph.errors import ExportError
@@ -17,6 +18,10 @@ WHEELS_NOTE = b"Wheels in this folder are taken before those of an index.\n"  # 
 STAGE = "nbgraph.stage=packages"  # by this the leftovers of builds are found
 _TAG = re.compile(r"(?:^|/)python:(\d+)\.(\d+)(?!\d)")
 _PIP = f"pip --python {PYTHON} --disable-pip-version-check install --no-cache-dir --no-warn-script-location"
+_GIT = (
+    'RUN if grep -q "@ git+" requirements.txt; then apt-get update && '
+    "apt-get install -y --no-install-recommends git; fi\n"
+)
 _TEXT = """\
 # The graph {graph} as an image. `docker compose up --build` in this folder builds and starts it.
 ARG BASE={base}
@@ -24,12 +29,12 @@ FROM ${{BASE}} AS packages
 LABEL {stage}
 # PIP_NO_INDEX=1 takes every package from wheels/; otherwise pip asks its index for what is not there.
 ARG PIP_NO_INDEX
-WORKDIR /build
+{index}WORKDIR /build
 RUN ["python3", "-m", "venv", "--without-pip", "--system-site-packages", "/packages"]
 COPY wheels/ wheels/
 COPY ["runtime/requirements.txt", "runtime.txt"]
 COPY ["requirements.txt", "./"]
-RUN {pip} --find-links wheels -r runtime.txt -r requirements.txt
+{install}
 # nbgraph in a place of its own, so that another version of it leaves the packages' layer as it is.
 COPY runtime/ runtime/
 RUN {pip} --no-index --no-deps --target {path} runtime/*.whl
@@ -64,14 +69,26 @@ def python_of(base: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def dockerfile(graph: str, base: str, paths: Iterable[str], owned: Iterable[str] = ()) -> str:
-    """The Dockerfile for the project files at the given paths; `owned`: folders that belong to the worker's user."""
+def dockerfile(
+    graph: str,
+    base: str,
+    paths: Iterable[str],
+    owned: Iterable[str] = (),
+    requirements: str = "",
+    index_url: str | None = None,
+) -> str:
+    """The Dockerfile for the project files at the given paths.
+
+    `owned`: folders that belong to the worker's user. `requirements`: the code's, by which pip is told how to
+    read them. `index_url`: where pip asks, written without a login.
+    """
     if not base or any(character.isspace() or not character.isprintable() for character in base):
         raise ExportError(
             f'The base image {base!r} is no name of an image; expected something like "{default_base()}".'
         )
     return _TEXT.format(
-        graph=json.dumps(graph), base=base, pip=_PIP, path=PATH, stage=STAGE, copies=_copies(sorted(paths)), user=USER,
+        graph=json.dumps(graph), base=base, install=_install(requirements), index=_index(index_url), pip=_PIP,
+        path=PATH, stage=STAGE, copies=_copies(sorted(paths)), user=USER,
         port=PORT, metrics_port=METRICS_PORT, promised=PROMISED, health=json.dumps(asking(PYTHON, PORT, LIVE)),
         entrypoint=json.dumps(entrypoint()),
         owned="".join(_owned(path) for path in sorted(owned)),
@@ -95,6 +112,28 @@ def asking(python: str, port: int, path: str) -> list[str]:
     """
     ask = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}{path}', timeout=4)"
     return [python, "-I", "-c", ask]
+
+
+def _install(requirements: str) -> str:
+    """How pip is called: where one package has a hash it wants one of each, and the worker's own have none."""
+    git = _GIT if "@ git+" in requirements else ""
+    if " --hash" not in requirements:
+        return f"{git}RUN {_PIP} --find-links wheels -r runtime.txt -r requirements.txt"
+    return (
+        f"RUN {_PIP} --find-links wheels -r runtime.txt\n"
+        f"RUN {_PIP} --find-links wheels --require-hashes -r requirements.txt"
+    )
+
+
+def _index(url: str | None) -> str:
+    """
+    >>> _index("https://me:secret@example.com:8443/simple"), _index(None)
+    ('ARG PIP_INDEX_URL=https://example.com:8443/simple\\n', '')
+    """
+    if url is None:
+        return ""
+    parts = urlsplit(url)
+    return f"ARG PIP_INDEX_URL={parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()}\n"
 
 
 def _owned(path: str) -> str:

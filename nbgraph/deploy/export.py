@@ -16,6 +16,7 @@ from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
 from nbgraph.deploy.given import (
     base_images_of,
     check_durability,
+    check_index,
     check_numbers,
     check_place,
     checked_name,
@@ -24,11 +25,13 @@ from nbgraph.deploy.given import (
 from nbgraph.deploy.kubernetes import kubernetes_files
 from nbgraph.deploy.nuclio import nuclio_files
 from nbgraph.deploy.order import Order
+from nbgraph.deploy.part import Projects
 from nbgraph.deploy.profile import PORT
 from nbgraph.deploy.project import digest
 from nbgraph.deploy.provision import Provision, provisions_of
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import check_most, replicas_of
+from nbgraph.deploy.requirement_lines import remarks_in
 from nbgraph.deploy.services import services_of
 from nbgraph.deploy.split import Function, split
 from nbgraph.deploy.swarm_export import swarm_files
@@ -72,6 +75,7 @@ def export(
     api_key: Any = None,
     base_image: str | Mapping[str, str] | None = None,
     requirements: Any = None,
+    index_url: str | None = None,
     env: Any = None,
     secrets: Any = None,
     resources: Any = None,
@@ -91,11 +95,12 @@ def export(
     check_numbers(1, capture)
     _check_place(target, host, port, api_key)
     check_durability(durability)
+    check_index(index_url)
     given = provisions_of(names, env, secrets, resources, volumes, are_values_needed=False)
     _check_values(secrets)
     recipe = Recipe(
         base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
-        tuple(sorted(graph.redacted)),
+        tuple(sorted(graph.redacted)), index_url,
     )  # fmt: skip
     has_one_door = target in ONE_DOOR
     wanted = replicas_of(functions, replicas, has_one_door=has_one_door)
@@ -115,7 +120,13 @@ def export(
     files[MANIFEST] = manifest(told, files)
     files = dict(sorted(files.items()))
     replace(folder, files, before)
-    return Export(folder, hashes(files), digest(files), NOTES.get(target, ""))
+    return Export(folder, hashes(files), digest(files), _note(target, projects))
+
+
+def _note(target: str, projects: Projects) -> str:
+    """What is to be said of an export: of its target, and of packages that are here in another way."""
+    said = [remark for part in projects for remark in remarks_in(part.files["requirements.txt"].decode())]
+    return "\n".join([*([NOTES[target]] if target in NOTES else []), *dict.fromkeys(said)])
 
 
 def _completed(functions: Sequence[Function], given: Mapping[str, Provision]) -> dict[str, Provision]:

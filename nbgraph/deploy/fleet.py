@@ -28,9 +28,9 @@ from nbgraph.deploy.crew import Crew
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening
 from nbgraph.deploy.member import Member
+from nbgraph.deploy.part import Part, Projects
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project import digest, profile_of, write
-from nbgraph.deploy.services import Part, Projects
 from nbgraph.streams.server import NatsServer
 
 PREFIX = "nbgraph-"
@@ -165,7 +165,7 @@ class Fleet(Crew[Member]):
         return [member for members in self._members.values() for member in members]
 
     def _placed(self, part: Part, *, is_gateway: bool) -> Duty:
-        function, files, given, _ = part
+        function, files, given = part.function, part.files, part.given
         running = {path: text for path, text in files.items() if not path.endswith(".whl")}
         source = self._folder / function.name / f"project-{digest(running)[:16]}"
         if not source.exists():

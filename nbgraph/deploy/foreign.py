@@ -18,10 +18,10 @@ from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.fleet import KEY, PREFIX, STATE, TOKEN
 from nbgraph.deploy.hosted import Request, State, callable_at, several
 from nbgraph.deploy.member import LOG, READY, metrics_url
+from nbgraph.deploy.part import Projects
 from nbgraph.deploy.profile import GRACE_SECONDS
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.provision import Provision
-from nbgraph.deploy.services import Projects
 from nbgraph.errors import DeployError
 
 PATIENCE = 180.0  # seconds that the owner may take for what it is asked

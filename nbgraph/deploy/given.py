@@ -6,9 +6,11 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from nbgraph.deploy.profile import is_public
 from nbgraph.deploy.provision import EVERYWHERE
+from nbgraph.deploy.requirement_lines import lines_of
 from nbgraph.errors import DeployError
 from nbgraph.graph.naming import slug
 
@@ -82,15 +84,16 @@ def requirements_of(given: Any, functions: Sequence[str]) -> dict[str, tuple[str
     ({'': ('six',)}, {'b': ('six',)})
     """
     told = given if isinstance(given, Mapping) else {EVERYWHERE: given or ()}
-    for name, its in told.items():
+    for name in told:
         if name not in functions and name != EVERYWHERE:
             raise DeployError(f'requirements names "{name}"; functions: {", ".join(functions)}.')
-        if not isinstance(its, list | tuple | set) or not all(isinstance(one, str) for one in its):
-            raise DeployError(
-                f'requirements={given!r} is no list; expected ["scipy>=1.11"] for all functions, or '
-                '{"score": ["scipy>=1.11"]}.'
-            )
-    return {name: tuple(its) for name, its in told.items()}
+    return {name: lines_of(its, "requirements") for name, its in told.items()}
+
+
+def check_index(index_url: Any) -> None:
+    """Refuse what is no address of an index; it is not told, since a login may stand in it."""
+    if index_url is not None and not (isinstance(index_url, str) and urlsplit(index_url).scheme in ("http", "https")):
+        raise DeployError('index_url is no address of an index; expected "https://HOST/simple".')
 
 
 def whole(n: Any, what: str) -> int:

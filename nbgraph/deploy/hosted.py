@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nbgraph.deploy.part import Projects
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.provision import Provision
-from nbgraph.deploy.services import Projects
 from nbgraph.errors import DeployError
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from nbgraph.deploy.dockerfile import STAGE
-from nbgraph.deploy.project import digest
+from nbgraph.deploy.dockerfile import STAGE, default_base, python_of
+from nbgraph.deploy.part import Part, Projects
+from nbgraph.deploy.project import check_python, digest
+from nbgraph.deploy.requirement_lines import without_urls
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
+LINES = "requirements.txt"
 LAST_LINES = 12
 DIGITS = 16  # of a content's SHA-256, which are the tag
 KEPT_STAGES = 5  # they are what makes the next build quick
@@ -53,17 +57,60 @@ def built(
     return tag
 
 
-def image_of(client: DockerClient, function: str, files: Mapping[str, bytes], say: Say) -> str:
-    """The tag of the image of a function's project, built if there is none yet; older ones that nobody uses go."""
-    from nbgraph.deploy.wheelhouse import can_fetch, fetched
+def bases_there(client: DockerClient, projects: Projects, say: Say) -> None:
+    """Have all bases at the daemon, the broker's among them, before anything else is done for one."""
+    every = [part.base for part in projects] + ([default_base()] if len(projects) > 1 else [])
+    for base in dict.fromkeys(every):
+        base_there(client, base, say)
 
+
+def image_of(client: DockerClient, part: Part, say: Say) -> str:
+    """The tag of the image of a function's project, built if there is none yet; older ones that nobody uses go."""
+    from nbgraph.deploy.wheelhouse import can_fetch, check_login, fetched_for
+
+    function, files = part.function.name, part.files
     repository, wheels = f"nbgraph/{function}", []
+    version = python_in(client, part.base)
+    check_python(function, files, part.base, version)
     if can_fetch(client.version()["Arch"]):
         say("Fetching packages")
-        wheels = fetched(_lines(files), _bundled(files))
-    image = built(client, files, wheels, repository, digest(files), say)
+        wheels = fetched_for(files, version, part.index_url)
+        packed = {**files, LINES: without_urls(files[LINES].decode()).encode()}
+    else:
+        check_login(part.index_url)
+        packed = dict(files)
+    image = built(client, packed, wheels, repository, digest(files), say)
     pruned(client, repository, image)
     return image
+
+
+def base_there(client: DockerClient, base: str, say: Say) -> None:
+    """Have the base of an image at the daemon before anything else is done for it."""
+    import docker
+
+    try:
+        client.images.get(base)
+        return
+    except docker.errors.ImageNotFound:
+        say(f"Pulling {base}")
+    except docker.errors.APIError as error:
+        raise DeployError(f"The base image {base!r} can't be asked for: {error.explanation or error}") from None
+    try:
+        name, at, mark = base.partition("@")
+        client.images.pull(f"{name}{at}{mark}" if at or ":" in name.rpartition("/")[2] else f"{name}:latest")
+    except docker.errors.APIError as error:
+        raise DeployError(
+            f'The base image "{base}" is not here and can\'t be pulled ({error.explanation or error}); name another: '
+            "base_image=..."
+        ) from None
+
+
+def python_in(client: DockerClient, base: str) -> tuple[int, int]:
+    """The Python of an image: what its name says, or it says itself; else the one that is here."""
+    told = dict(text.partition("=")[::2] for text in client.images.get(base).attrs["Config"].get("Env") or ())
+    found = re.match(r"(\d+)\.(\d+)", told.get("PYTHON_VERSION", ""))
+    here = (sys.version_info.major, sys.version_info.minor)
+    return (int(found[1]), int(found[2])) if found else python_of(base) or here
 
 
 def pruned(client: DockerClient, repository: str, image: str) -> None:
@@ -122,14 +169,3 @@ def _follow(stream: Any, say: Say) -> None:
         told = "\n".join([*lines, str(error).strip()])
         hint = "\nThe base image is not here and can't be pulled; name another: base_image=..."
         raise DeployError(f"The image could not be built:\n{told}" + (hint if doing.startswith("FROM") else ""))
-
-
-def _bundled(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The wheels of the project's own, by file name."""
-    return {path.removeprefix("wheels/"): files[path] for path in files if path.startswith("wheels/") and "whl" in path}
-
-
-def _lines(files: Mapping[str, bytes]) -> list[str]:
-    """Requirement lines of the project, the worker's and the code's."""
-    text = files["requirements.txt"] + files["runtime/requirements.txt"]
-    return sorted({line.partition("  #")[0] for line in text.decode().splitlines() if line})

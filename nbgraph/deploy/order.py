@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nbgraph.deploy.autoscale import Rule
+from nbgraph.deploy.part import Projects
 from nbgraph.deploy.profile import PORT
-from nbgraph.deploy.services import BROKER, KEY, TOKEN, Projects, Service, broker_folder
+from nbgraph.deploy.services import BROKER, KEY, TOKEN, Service, broker_folder
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Order:
 
     def folders(self) -> dict[str, bytes]:
         """What the images are built from, each in a folder of its own."""
-        files = {f"{function.name}/{path}": text for function, its, *_ in self.projects for path, text in its.items()}
+        files = {f"{part.function.name}/{path}": text for part in self.projects for path, text in part.files.items()}
         if self.broker is not None:
             files |= {f"{BROKER}/{path}": text for path, text in broker_folder(is_safe=self.is_safe).items()}
         return files

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nbgraph.capture.project import Project, capture
+from nbgraph.capture.artifacts import MANIFEST
+from nbgraph.capture.project import capture
 from nbgraph.capture.requirements import runtime_requirements
-from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base, dockerfile
+from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base, dockerfile, python_of
 from nbgraph.deploy.profile import Profile
+from nbgraph.deploy.requirement_lines import hashed, wanted_of
 from nbgraph.deploy.resources import Resources
 from nbgraph.deploy.split import Function
 from nbgraph.deploy.wheel import own_wheel, wheel_of
+from nbgraph.errors import ExportError
 
+LEAST = (3, 11)  # of `requires-python`
+UNBOUND = ("json", "parquet", "polars", "npy", "pickle")  # formats of artifacts that every Python of ours reads
 IGNORED = b"README.md\n.env\ncompose.yaml\nnbgraph.json\nsecrets.sh\napi_key\n.git\n"
 
 
@@ -23,10 +31,12 @@ def project_files(
     requirements: Sequence[str] = (),
     more: Mapping[str, bytes] | None = None,
     owned: Sequence[str] = (),
+    index_url: str | None = None,
 ) -> dict[str, bytes]:
     """All files of the project of one function, and `more` that its worker reads; where it runs is not among them.
 
     `owned`: folders of the image that belong to the worker's user, as does a new volume that is mounted there.
+    `index_url`: where pip asks for packages; a login in it is not written.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
@@ -34,19 +44,49 @@ def project_files(
     >>> [path for path in project_files(Function("shout", graph)) if "/" not in path]
     ['.dockerignore', 'Dockerfile', 'graph.yaml', 'handlers.py', 'requirements.txt']
     """
-    project = capture(function.graph, requirements)
-    running = {**project.contents(), **(more or {})}
+    wanted = wanted_of(requirements)
+    project = capture(function.graph, wanted.lines)
+    wheels = {**wanted.wheels, **dict(map(wheel_of, project.requirements.bundled))}
+    lines = hashed(project.requirements.text(), wheels)
+    running = {**project.contents(), **(more or {}), "requirements.txt": lines.encode()}
+    own, content = own_wheel()
     files = {
         **running,
         "runtime/requirements.txt": runtime_requirements(is_part=function.is_part).text().encode(),
-        **dict(_wheels(project)),
+        f"runtime/{own}": content,
+        "wheels/README.txt": WHEELS_NOTE,
+        **{f"wheels/{name}": content for name, content in wheels.items()},
     }
     if function.is_part:
         running["function.json"] = files["function.json"] = function.document().encode()
     copied = [path for path in running if path != "requirements.txt"]
-    files["Dockerfile"] = dockerfile(function.graph.name, base_image or default_base(), copied, owned).encode()
+    base = base_image or default_base()
+    check_python(function.name, files, base, python_of(base))
+    files["Dockerfile"] = dockerfile(function.graph.name, base, copied, owned, lines, index_url).encode()
     files[".dockerignore"] = IGNORED
     return dict(sorted(files.items()))
+
+
+def check_python(function: str, files: Mapping[str, bytes], base: str, version: tuple[int, int] | None) -> None:
+    """Refuse an image with another Python than the one here, where that would not run or read the same."""
+    here = (sys.version_info.major, sys.version_info.minor)
+    if version is None or version == here:
+        return
+    words, told = ".".join(map(str, version)), f'"{function}" is to run on {base}'
+    if version < LEAST:
+        raise ExportError(f"{told}, whose Python is {words}, and nbgraph needs {'.'.join(map(str, LEAST))} at least.")
+    listed = json.loads(files[MANIFEST]) if MANIFEST in files else []
+    bound = [one["name"] for one in listed if one["format"] not in UNBOUND]
+    if bound:
+        raise ExportError(
+            f"{told}, whose Python is {words}, but {', '.join(bound)} hold code of Python {here[0]}.{here[1]}, which "
+            "alone can read it; write what they are in a module of your own, or take a base image of this Python."
+        )
+    for path in (path for path in files if path.endswith(".py")):
+        try:
+            ast.parse(files[path], feature_version=version)
+        except SyntaxError as error:
+            raise ExportError(f"{told}, whose Python {words} can't read {path}, line {error.lineno}.") from None
 
 
 def profile_of(files: Mapping[str, bytes], given: Resources | None = None) -> Profile:
@@ -69,14 +109,3 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
-
-
-def _wheels(project: Project) -> list[tuple[str, bytes]]:
-    """nbgraph itself, then packages that no index has."""
-    own, content = own_wheel()
-    bundled = [wheel_of(name) for name in project.requirements.bundled]
-    return [
-        (f"runtime/{own}", content),
-        ("wheels/README.txt", WHEELS_NOTE),
-        *((f"wheels/{name}", content) for name, content in bundled),
-    ]

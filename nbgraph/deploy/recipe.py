@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nbgraph.deploy.dockerfile import default_base
+from nbgraph.deploy.part import Part, Projects
 from nbgraph.deploy.project import project_files
 from nbgraph.deploy.provision import EVERYWHERE, Provision
-from nbgraph.deploy.services import Part, Projects
 from nbgraph.deploy.split import Function
 
 CAPTURE = "capture.json"  # what a worker finds its sample in
@@ -28,6 +28,7 @@ class Recipe:
     given: Mapping[str, Provision] = field(default_factory=dict)
     capture: float = 0.0
     redacted: tuple[str, ...] = ()
+    index_url: str | None = field(default=None, repr=False)
 
     def projects(self, functions: Iterable[Function]) -> Projects:
         """Each function with the files that it becomes."""
@@ -46,7 +47,8 @@ class Recipe:
         base = self.base(function.name)
         given = self.provision(function.name)
         owned = [volume.path for volume in given.volumes if not volume.is_read_only]
-        return Part(function, project_files(function, base, self._required(function.name), more, owned), given, base)
+        files = project_files(function, base, self._required(function.name), more, owned, self.index_url)
+        return Part(function, files, given, base, self.index_url)
 
     def _required(self, function: str) -> list[str]:
         return [*self.requirements.get(EVERYWHERE, ()), *self.requirements.get(function, ())]

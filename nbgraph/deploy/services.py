@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from nbgraph.deploy.broker import broker_files, broker_tag
 from nbgraph.deploy.image import tag_of
+from nbgraph.deploy.part import Part, Projects
 from nbgraph.deploy.profile import PROMISED, SECRETS, Profile
 from nbgraph.deploy.project import digest, profile_of
 from nbgraph.deploy.provision import Provision
@@ -21,18 +21,6 @@ CONFIG, CONFIG_FOLDER = "server.conf", "/etc/nats"
 KEY, TOKEN = "api_key", "broker_token"  # what workers read: the keys of callers, the broker's token
 TOKEN_LINE = "broker_auth"  # what the broker reads: the same token, in the words of its configuration
 TAKEN = {BROKER: "the name of the service that joins the functions", "manifests": "the folder of an export's own files"}
-
-
-class Part(NamedTuple):
-    """A function, the files of its project, what its workers are given, what its image is made from."""
-
-    function: Function
-    files: Mapping[str, bytes]
-    given: Provision
-    base: str
-
-
-Projects = Sequence[Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +112,7 @@ def placed(image: str, registry: str | None) -> str:
 
 
 def _service(part: Part, replicas: Mapping[str, int], registry: str | None) -> Service:
-    function, files, given, _ = part
+    function, files, given = part.function, part.files, part.given
     is_gateway = not function.is_part or function.asks or function.confirms
     secrets = (*((KEY,) if is_gateway else ()), *((TOKEN,) if function.is_part else ()), *given.secrets)
     return Service(

@@ -31,11 +31,12 @@ from nbgraph.deploy.docker import (
 )  # fmt: skip
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening, several
-from nbgraph.deploy.image import image_of
+from nbgraph.deploy.image import bases_there, image_of
+from nbgraph.deploy.part import Projects
 from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED, SECRETS, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project import profile_of
-from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, Projects
+from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN
 from nbgraph.deploy.yard import Yard
 from nbgraph.streams.server import server_config
 
@@ -96,10 +97,11 @@ class Stack(Crew["Container"]):
         import docker
 
         duties: list[Duty] = []
-        for function, files, given, _ in projects:
-            image = image_of(self._client, function.name, files, say)
-            profile = profile_of(files, given.resources)
-            duties.append(Duty.of(function, image, is_gateway=not duties, profile=profile, given=given))
+        bases_there(self._client, projects, say)
+        for part in projects:
+            image = image_of(self._client, part, say)
+            profile = profile_of(part.files, part.given.resources)
+            duties.append(Duty.of(part.function, image, is_gateway=not duties, profile=profile, given=part.given))
         try:
             with self._turn:
                 self._join(is_several=len(projects) > 1, say=say)

@@ -22,11 +22,12 @@ from nbgraph.deploy.broker import Reach, broker_image
 from nbgraph.deploy.docker import DEPLOYMENT, DUTY, GRAPH, explained, named
 from nbgraph.deploy.duty import MOST, Duty, check_queues
 from nbgraph.deploy.hosted import Request, State, failed_start, several
-from nbgraph.deploy.image import image_of
+from nbgraph.deploy.image import bases_there, image_of
+from nbgraph.deploy.part import Projects
 from nbgraph.deploy.profile import is_public, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.provision import Provision
-from nbgraph.deploy.services import KEY, TOKEN, Projects, Service, services_of
+from nbgraph.deploy.services import KEY, TOKEN, Service, services_of
 from nbgraph.deploy.swarm_engine import check_manager, check_place, pushed, put_away
 from nbgraph.deploy.swarm_files import SwarmFiles
 from nbgraph.deploy.swarm_move import Move, duty_of
@@ -200,8 +201,9 @@ class Swarm:
     def _services(self, projects: Projects, say: Say) -> list[Service]:
         """The services, and the images that they are made of."""
         services = services_of(projects, {}, registry=self._registry)
-        for (function, files, *_), service in zip(projects, services, strict=False):
-            image = image_of(self._client, function.name, files, say)
+        bases_there(self._client, projects, say)
+        for part, service in zip(projects, services, strict=False):
+            image = image_of(self._client, part, say)
             if self._registry is not None:
                 say(f"Pushing {service.image}")
                 pushed(self._client, image, service.image)

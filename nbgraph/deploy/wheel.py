@@ -6,14 +6,20 @@ import base64
 import hashlib
 import importlib.metadata
 import io
+import json
 import re
+import subprocess
+import sys
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from email.parser import Parser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from nbgraph.errors import ExportError
+from nbgraph.errors import DeployError, ExportError
 
+LAST_LINES = 12
 MIDNIGHT = (1980, 1, 1, 0, 0, 0)  # the earliest moment a zip file can hold
 PURE = "Wheel-Version: 1.0\nGenerator: nbgraph\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
@@ -37,6 +43,9 @@ def own_wheel() -> tuple[str, bytes]:
 def wheel_of(name: str) -> tuple[str, bytes]:
     """An installed distribution as a wheel: for those that no index has."""
     distribution = importlib.metadata.distribution(name)
+    source = _edited(distribution)
+    if source is not None:
+        return built_wheel(source)
     files = {}
     for file in distribution.files or ():
         path = Path(str(distribution.locate_file(file)))
@@ -51,8 +60,37 @@ def wheel_of(name: str) -> tuple[str, bytes]:
     return _packed(distribution, files, distribution.read_text("WHEEL") or PURE)
 
 
+def built_wheel(folder: Path) -> tuple[str, bytes]:
+    """The wheel that pip builds of a folder, with the same bytes every time."""
+    with tempfile.TemporaryDirectory(prefix="nbgraph-build-") as room:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--wheel-dir",
+            room,
+        ]
+        ran = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+        found = list(Path(room).glob("*.whl"))
+        if ran.returncode or not found:
+            told = "\n".join((ran.stderr.strip() or ran.stdout.strip()).splitlines()[-LAST_LINES:])
+            raise DeployError(f"No wheel can be built of {folder}; pip says:\n{told}")
+        with zipfile.ZipFile(found[0]) as archive:
+            return found[0].name, _zipped({name: archive.read(name) for name in archive.namelist() if name[-1] != "/"})
+
+
 def _is_metadata(folder: str) -> bool:
     return folder.endswith((".dist-info", ".egg-info"))
+
+
+def _edited(distribution: importlib.metadata.Distribution) -> Path | None:
+    """The folder that a distribution is installed from editable: its files stand there, not where packages do."""
+    told = json.loads(distribution.read_text("direct_url.json") or "{}")
+    is_editable = told.get("dir_info", {}).get("editable", False)
+    return Path(unquote(urlsplit(told["url"]).path)) if is_editable else None
 
 
 def _packed(distribution: importlib.metadata.Distribution, files: Mapping[str, bytes], tags: str) -> tuple[str, bytes]:

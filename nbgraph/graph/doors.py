@@ -246,6 +246,7 @@ class Doors:
         api_key: str | bool | None = None,
         base_image: str | Mapping[str, str] | None = None,
         requirements: Any = None,
+        index_url: str | None = None,
         env: Any = None,
         secrets: Any = None,
         resources: Any = None,
@@ -265,8 +266,9 @@ class Doors:
 
         return export(
             self, Path(folder), target, name=name, replicas=replicas, port=port, host=host, api_key=api_key,
-            base_image=base_image, requirements=requirements, env=env, secrets=secrets, resources=resources,
-            volumes=volumes, autoscale=autoscale, durability=durability, registry=registry, capture=capture,
+            base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
+            resources=resources, volumes=volumes, autoscale=autoscale, durability=durability, registry=registry,
+            capture=capture,
         )  # fmt: skip
 
     def deploy(
@@ -280,6 +282,7 @@ class Doors:
         api_key: str | None = None,
         base_image: str | Mapping[str, str] | None = None,
         requirements: Any = None,
+        index_url: str | None = None,
         env: Any = None,
         secrets: Any = None,
         resources: Any = None,
@@ -299,7 +302,10 @@ class Doors:
         ----------
         base_image, requirements
             For all functions, or by function: `{"score": "python:3.12-slim"}`, `{"score": ["scipy>=1.11"]}`.
-            Requirements are lines as pip reads them, or the path of a file of such lines.
+            Requirements are lines as pip reads them (hashes, folders, wheels and repositories too), or the path of a
+            file of such lines.
+        index_url
+            The index that packages are taken from; a login in it stands in no file and no image.
         env
             Variables for all functions, by function, or the path of a file: `{"LEVEL": "info"}`,
             `{"score": {"LEVEL": None}}` (None: taken from here), `"prod.env"`.
@@ -317,8 +323,8 @@ class Doors:
 
         return deploy(
             self, target, name=name, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
-            requirements=requirements, env=env, secrets=secrets, resources=resources, volumes=volumes,
-            autoscale=autoscale, durability=durability, registry=registry, capture=capture,
+            requirements=requirements, index_url=index_url, env=env, secrets=secrets, resources=resources,
+            volumes=volumes,            autoscale=autoscale, durability=durability, registry=registry, capture=capture,
             timeout=timeout, progress=progress,
         )  # fmt: skip
 

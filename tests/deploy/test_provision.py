@@ -81,7 +81,8 @@ CELLS = {
     "in a constructor": "class Step:\n    def __init__(self, context):\n        self.db = context.secret('db')\n"
     "    def do(self, body):\n        return body",
     "in post_init": "class Step:\n    def __init__(self, context):\n        self.context = context\n"
-    "    def post_init(self):\n        self.db = self.context.secret('db')\n    def do(self, body):\n        return body",
+    "    def post_init(self):\n        self.db = self.context.secret('db')\n"
+    "    def do(self, body):\n        return body",
     "in a handler": "def Step(body, context):\n    return context.secret('db')",
     "by keyword": "def Step(body, context):\n    return context.secret(name='db')",
     "as a constant": "NAME = 'db'\ndef Step(body, context):\n    return context.secret(NAME)",
@@ -194,7 +195,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         target: shop()
         .export(
-            room / target, target, env={"LEVEL": "in$fo"}, secrets={"other_key": CANARY}, resources=RESOURCES,
+            room / target, target, env={"LEVEL": "in$fo"}, secrets={"ALSO_KEY": CANARY}, resources=RESOURCES,
             volumes=VOLUMES, api_key=CANARY, capture=0.5, durability="fast", requirements=["six==1.16.0"],
             name="corner",
         )
@@ -215,7 +216,7 @@ def test_compose_gives_a_service_what_its_function_is_given(exports: dict[str, P
     words = ["environment", "secrets", "cpus", "mem_limit", "memswap_limit", "tmpfs", "volumes", "deploy"]
     assert {word: tail[word] for word in words} == {
         "environment": {"LEVEL": "in$$fo"},
-        "secrets": ["broker_token", "other_key", "SHOP_KEY"],
+        "secrets": ["broker_token", "ALSO_KEY", "SHOP_KEY"],
         "cpus": 1.5,
         "mem_limit": "512m",
         "memswap_limit": "512m",
@@ -231,7 +232,7 @@ def test_compose_gives_a_service_what_its_function_is_given(exports: dict[str, P
     }
     assert (document["volumes"]["models"], document["services"]["shop"]["secrets"]) == (
         {"name": "models"},
-        ["api_key", "broker_token", "other_key"],
+        ["api_key", "broker_token", "ALSO_KEY"],
     )
 
 
@@ -262,7 +263,7 @@ def test_kubernetes_gives_a_pod_what_its_function_is_given(exports: dict[str, Pa
             "requests": {"cpu": "250m", "memory": "256Mi"},
             "limits": {"memory": "512Mi", "cpu": "1500m", "nvidia.com/gpu": 1},
         },
-        ["broker_token", "other_key", "SHOP_KEY"],
+        ["broker_token", "ALSO_KEY", "SHOP_KEY"],
         [
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "128Mi"}},
             {"name": "own-0", "persistentVolumeClaim": {"claimName": "models"}},
@@ -294,20 +295,20 @@ def test_an_export_takes_the_options_of_a_deployment(exports: dict[str, Path]) -
 
 
 def test_the_secrets_of_an_export_are_asked_of_whoever_runs_it(exports: dict[str, Path], tmp_path: Path) -> None:
-    clean = {name: text for name, text in os.environ.items() if name not in ("SHOP_KEY", "other_key")}
+    clean = {name: text for name, text in os.environ.items() if name not in ("SHOP_KEY", "ALSO_KEY")}
     home = {**clean, "NBGRAPH_SECRETS": str(tmp_path)}
     script = ["sh", str(exports["compose"] / "secrets.sh")]
     without = subprocess.run(script, env=home, capture_output=True, text=True, check=False)
-    given = {**home, "SHOP_KEY": CANARY, "other_key": "$(touch x) 'q\"\nline"}
+    given = {**home, "SHOP_KEY": CANARY, "ALSO_KEY": "$(touch x) 'q\"\nline"}
     done = subprocess.run(script, env=given, capture_output=True, text=True, check=True)
     again = subprocess.run(script, env=home, capture_output=True, text=True, check=True)
     folder = Path(done.stdout.strip())
     assert (without.returncode, without.stderr) == (
         1,
-        f"The secret other_key is missing: set the variable other_key, or write it into {folder}/other_key, and run "
+        f"The secret ALSO_KEY is missing: set the variable ALSO_KEY, or write it into {folder}/ALSO_KEY, and run "
         "this again.\n",
     )
-    assert ((folder / "SHOP_KEY").read_text(), (folder / "other_key").read_text(), again.returncode) == (
+    assert ((folder / "SHOP_KEY").read_text(), (folder / "ALSO_KEY").read_text(), again.returncode) == (
         CANARY,
         "$(touch x) 'q\"\nline",
         0,

@@ -1,0 +1,26 @@
+"""Part: a function of a graph on its way to where it will run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nbgraph.deploy.provision import Provision
+from nbgraph.deploy.split import Function
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A function, the files of its project, what its workers are given, what its image is made from.
+
+    `index_url`: where packages come from that this machine fetches.
+    """
+
+    function: Function
+    files: Mapping[str, bytes]
+    given: Provision
+    base: str
+    index_url: str | None = field(default=None, repr=False)
+
+
+Projects = Sequence[Part]

@@ -1,0 +1,71 @@
+"""Packages of every kind, installed in the image of a real Docker daemon; a base image that is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbgraph import Graph
+from nbgraph.deploy.wheelhouse import fetched
+from nbgraph.errors import DeployError
+from tests.deploy.test_requirements import package
+from tests.lab import needs
+
+pytestmark = needs.needs_docker()
+
+
+class Versions:
+    """Tells what is installed where it runs."""
+
+    def do(self, body: list[str]) -> list[str]:
+        return [importlib.metadata.version(name) for name in body]
+
+
+def graph() -> Graph:
+    made = Graph("versions")
+    made.to(Versions).respond()
+    return made
+
+
+def repository(folder: Path) -> str:
+    """A repository of git with a package in it."""
+    root = package(folder, "fromgit", "0.7")
+    me = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "."], [*me, "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
+    return f"fromgit @ git+{root.as_uri()}"
+
+
+def test_a_folder_and_a_repository_are_installed(tmp_path: Path) -> None:
+    given = [f"{package(tmp_path)}", repository(tmp_path)]
+    with graph().deploy("docker", requirements=given, progress=False) as deployment:
+        assert deployment.invoke(["mypack", "fromgit"]) == ["1.2", "0.7"]
+
+
+def test_what_has_a_hash_is_held_to_it(tmp_path: Path) -> None:
+    (six,) = fetched(["six==1.16.0"], {})
+    right = hashlib.sha256(six.read_bytes()).hexdigest()
+    with graph().deploy("docker", requirements=[f"six==1.16.0 --hash=sha256:{right}"], progress=False) as deployment:
+        answer = deployment.invoke(["six"])
+    with pytest.raises(DeployError, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
+        graph().deploy("docker", requirements=[f"six==1.16.0 --hash=sha256:{'0' * 64}"], progress=False)
+    assert answer == ["1.16.0"]
+
+
+def test_a_base_image_that_is_not_there_is_told_before_packages_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbgraph.deploy import wheelhouse
+
+    def fetching(*words: Any, **options: Any) -> list[Path]:
+        raise AssertionError("fetched first")
+
+    monkeypatch.setattr(wheelhouse, "fetched_for", fetching)
+    began = time.monotonic()
+    with pytest.raises(DeployError, match=r'The base image "localhost:1/none:1" is not here and can\'t be pulled'):
+        graph().deploy("docker", base_image="localhost:1/none:1", progress=False)
+    assert time.monotonic() - began < 60
