@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import subprocess
 import time
 from pathlib import Path
@@ -16,20 +15,18 @@ from nbgraph.deploy.wheelhouse import fetched
 from nbgraph.errors import DeployError
 from tests.deploy.test_requirements import package
 from tests.lab import needs
+from tests.lab.notebook import Notebook
 
 pytestmark = needs.needs_docker()
 
 
-class Versions:
-    """Tells what is installed where it runs."""
-
-    def do(self, body: list[str]) -> list[str]:
-        return [importlib.metadata.version(name) for name in body]
-
-
 def graph() -> Graph:
-    made = Graph("versions")
-    made.to(Versions).respond()
+    """Tells what is installed where it runs; of a notebook, so that this file and its packages do not go along."""
+    notebook = Notebook()
+    notebook.cell("from importlib.metadata import version\nfrom nbgraph import Graph")
+    notebook.cell("def versions(body):\n    return [version(name) for name in body]")
+    notebook.cell("g = Graph('versions')\n_ = g.to(versions).respond()")
+    made: Graph = notebook["g"]
     return made
 
 
@@ -39,7 +36,7 @@ def repository(folder: Path) -> str:
     me = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q"], ["add", "."], [*me, "commit", "-qm", "all"]):
         subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
-    return f"fromgit @ git+{root.as_uri()}"
+    return f"fromgit @ git+file://localhost{root}"  # pip wants a host
 
 
 def test_a_folder_and_a_repository_are_installed(tmp_path: Path) -> None:
