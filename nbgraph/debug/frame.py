@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from nbgraph.debug.marks import told
 from nbgraph.errors import RecordedError, text_of
 from nbgraph.look import attribute, shown
 
@@ -52,13 +53,13 @@ class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trac
         return Differences(_differences(self.input, self.output, ""))
 
     def to_dict(self) -> dict[str, Any]:
-        """The frame as plain data; the error as its type and message."""
+        """The frame as plain data, its values as `marks` tells them; the error as its type and message."""
         return {
             "event_id": self.event_id,
             "step": self.step,
             "visit": self.visit,
-            "input": self.input,
-            "output": self.output,
+            "input": told(self.input),
+            "output": told(self.output),
             "error": error_document(self.error),
             "seconds": self.seconds,
             "edges": list(self.edges),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nbgraph.debug.difference import difference
 from nbgraph.debug.frame import Frame, error_document
+from nbgraph.debug.marks import told, untold
 from nbgraph.debug.recorder import trace as traced
-from nbgraph.debug.trace import Trace, as_text
+from nbgraph.debug.trace import Trace
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
+from nbgraph.look import attribute, shown
+from nbgraph.streams import arrays, tables
 
 if TYPE_CHECKING:
     import pandas
@@ -35,13 +39,14 @@ def replay(trace: Trace, graph: Graph | None = None) -> pandas.DataFrame:
     if graph is None:
         raise NbgraphError("The trace does not know its graph; trace.replay(graph).")
     event = _event_of(trace)
+    plain = _kept if trace.is_marked else _unmarked
     before = _calls(trace.frames, graph)
     now = _calls(traced(graph, event).frames, graph)
     rows = []
     for call in [*before, *(call for call in now if call not in before)]:
-        told = _told(before.get(call)), _told(now.get(call))
-        found = difference(*told, names=RECORDED)
-        rows.append((*call, *told, found is None, found or ""))
+        pair = _told(before.get(call), plain), _told(now.get(call), plain)
+        found = difference(*pair, names=RECORDED)
+        rows.append((*call, *pair, found is None, found or ""))
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 
@@ -55,16 +60,41 @@ def _calls(frames: list[Frame], graph: Graph) -> dict[tuple[str, int], Frame]:
     return {(frame.step, frame.visit): frame for frame in frames if frame.step in graph}
 
 
-def _told(frame: Frame | None) -> Any:
+def _told(frame: Frame | None, plain: Callable[[Any], Any]) -> Any:
     """What a call gave, in plain data: its output, or its error."""
     if frame is None:
         return "(did not run)"
-    return _plain(frame.output) if frame.error is None else {"error": error_document(frame.error)}
+    return plain(frame.output) if frame.error is None else {"error": error_document(frame.error)}
 
 
-def _plain(value: Any) -> Any:
-    """The value as a saved trace would have it."""
+def _kept(value: Any) -> Any:
+    """The value as a saved trace keeps it; arrays and tables as what they hold."""
+    kind = type(value)
+    if kind in (list, tuple):
+        return kind([_kept(item) for item in value])
+    if kind is dict:
+        return {key: _kept(item) for key, item in value.items()}
+    if arrays.plain(value) is not None:
+        return _kept(value.tolist())
+    document = told(value)
+    return untold(document) if tables.plain(value) is None and not isinstance(value, Event) else document
+
+
+def _unmarked(value: Any) -> Any:
+    """The value as traces were saved that did not mark them."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(value, enc_hook=as_text))
+        return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_as_text))
     except (TypeError, ValueError, RecursionError):
-        return repr(value)
+        return shown(value)
+
+
+def _as_text(value: Any) -> Any:
+    """A value JSON does not know: arrays and numbers of numpy as what they hold, everything else as its repr."""
+    for method in ("item", "tolist"):
+        convert = attribute(value, method)
+        if callable(convert):
+            try:
+                return convert()
+            except (ValueError, TypeError):
+                continue
+    return shown(value)

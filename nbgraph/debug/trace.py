@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbgraph.debug.frame import Frame, error_document
+from nbgraph.debug.marks import told, untold
+from nbgraph.debug.spec import outlined, unbound
 from nbgraph.errors import NbgraphError, RecordedError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.look import shown, speakable
+from nbgraph.graph.scope import Scope
+from nbgraph.look import speakable
 
 if TYPE_CHECKING:
     import pandas
 
-VERSION = 1
+VERSION = 2
+UNMARKED = 1  # the version of files whose values were only what JSON has words for
+Read = Callable[[Any], Any]
 _OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time")  # headers may hold credentials
 
 
@@ -40,9 +45,13 @@ class Trace:
         answer: Any = None,
         error: BaseException | None = None,
         event: Event | None = None,
+        spec: Mapping[str, Any] | None = None,
+        is_marked: bool = True,
     ) -> None:
         self.frames = list(frames)
         self.graph, self.answer, self.error, self.event = graph, answer, error, event
+        self.is_marked = is_marked  # False where it was read from a file that could not tell values apart
+        self._spec = spec
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -64,19 +73,23 @@ class Trace:
         return pandas.DataFrame(rows, columns=list(Frame.__struct_fields__))
 
     def to_dict(self) -> dict[str, Any]:
-        """The trace as plain data."""
+        """The trace as plain data: values that JSON has no words for are marked, see `marks`.
+
+        Of the graph that has no text (a lambda as an argument) is told as such.
+        """
+        spec = outlined(self.graph) if self._spec is None and self.graph is not None else self._spec
         return {
-            "version": VERSION,
-            "graph": self.graph.to_dict() if self.graph is not None else None,
-            "answer": self.answer,
+            "version": VERSION if self.is_marked else UNMARKED,
+            "graph": spec,
+            "answer": told(self.answer),
             "error": error_document(self.error),
-            "event": {name: getattr(self.event, name) for name in _OF_EVENT} if self.event is not None else None,
+            "event": _event_document(self.event) if self.event is not None else None,
             "frames": [frame.to_dict() for frame in self.frames],
         }
 
     def to_json(self) -> bytes:
-        """The trace as JSON; values that JSON does not know are kept as their text."""
-        return msgspec.json.encode(self.to_dict(), enc_hook=as_text)
+        """The trace as JSON."""
+        return msgspec.json.encode(self.to_dict())
 
     def save(self, path: str | Path) -> Path:
         """Write the trace as JSON."""
@@ -100,22 +113,30 @@ class Trace:
 
     @classmethod
     def load(cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Trace:
-        """The trace of a file that `save` wrote."""
+        """The trace of a file that `save` wrote.
+
+        Nothing is imported for it: a handler that the namespace does not have, and no module in `allow`, stays a name.
+        """
         try:
             data = msgspec.json.decode(Path(path).read_bytes())
         except msgspec.DecodeError as error:
             raise NbgraphError(f"{path} is not a saved trace: {error}.") from error
-        if not isinstance(data, dict) or data.get("version") != VERSION:
+        if not isinstance(data, dict) or data.get("version") not in (UNMARKED, VERSION):
             raise NbgraphError(f"{path} is not a trace of version {VERSION}; save it again with this nbgraph.")
-        graph = Graph.from_dict(data["graph"], namespace=namespace or {}, allow=allow) if data["graph"] else None
-        return cls.from_dict(data, graph)
+        scope = Scope(namespace or {}, tuple(allow), is_document=True, is_given=namespace is not None)
+        return cls.from_dict(data, unbound(data["graph"], scope) if data["graph"] else None)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], graph: Graph | None = None) -> Trace:
         """The trace that `to_dict` told of, of that graph."""
-        frames = [_frame(row) for row in data["frames"]]
-        event = _event(data["event"]) if data.get("event") is not None else None
-        return cls(frames, graph=graph, answer=data["answer"], error=_recorded(data["error"]), event=event)
+        is_marked = data.get("version", VERSION) != UNMARKED
+        read = untold if is_marked else _itself
+        frames = [_frame(row, read) for row in data["frames"]]
+        event = _event(data["event"], read) if data.get("event") is not None else None
+        answer, error = read(data["answer"]), _recorded(data["error"])
+        return cls(
+            frames, graph=graph, answer=answer, error=error, event=event, spec=data.get("graph"), is_marked=is_marked
+        )
 
     def __repr__(self) -> str:
         steps = " -> ".join(frame.step for frame in self.frames[:12])
@@ -124,26 +145,25 @@ class Trace:
         return f"<Trace of {len(self.frames)} frames: {steps}{more}{error}>"
 
 
-def _event(told: Mapping[str, Any]) -> Event:
-    return Event(**{**told, "time": datetime.fromisoformat(told["time"])})
+def _event_document(event: Event) -> dict[str, Any]:
+    fields = {name: getattr(event, name) for name in _OF_EVENT}
+    return {**fields, "body": told(event.body), "key": told(event.key), "time": event.time.isoformat()}
+
+
+def _event(document: Mapping[str, Any], read: Read) -> Event:
+    values = {"body": read(document["body"]), "key": read(document["key"])}
+    return Event(**{**document, **values, "time": datetime.fromisoformat(document["time"])})
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _recorded(error: Mapping[str, str] | None) -> RecordedError | None:
     return None if error is None else RecordedError(error["type"], error["message"])
 
 
-def _frame(row: Mapping[str, Any]) -> Frame:
-    inner = tuple(map(_frame, row.get("inner", ())))
-    return Frame(**{**row, "edges": tuple(row["edges"]), "error": _recorded(row["error"]), "inner": inner})
-
-
-def as_text(value: Any) -> Any:
-    """A value JSON does not know: arrays and numbers of numpy as what they hold, everything else as its repr."""
-    for method in ("item", "tolist"):
-        convert = getattr(value, method, None)
-        if callable(convert):
-            try:
-                return convert()
-            except (ValueError, TypeError):
-                continue
-    return shown(value)
+def _frame(row: Mapping[str, Any], read: Read) -> Frame:
+    inner = tuple([_frame(one, read) for one in row.get("inner", ())])
+    values = {name: read(row[name]) for name in ("input", "output") if name in row}
+    return Frame(**{**row, **values, "edges": tuple(row["edges"]), "error": _recorded(row["error"]), "inner": inner})

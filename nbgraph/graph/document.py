@@ -12,6 +12,7 @@ from nbgraph.graph import argument, topology
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition, Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.literal import NotLiteralError
 from nbgraph.graph.naming import handler_text, name_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Step
@@ -31,6 +32,24 @@ def to_dict(graph: Graph) -> dict[str, Any]:
     {'strip': {'handler': 'str.strip'}, 'upper': {'handler': 'str.upper'}}
     """
     return _graph(graph, argument.exact)
+
+
+def outline(graph: Graph) -> dict[str, Any]:
+    """As `to_dict`, for who only looks at it: a value that has no text form is told as such.
+
+    >>> graph = Graph("positive")
+    >>> _ = graph.to("Filter", "filter", fn=lambda event: event > 0)
+    >>> outline(graph)["steps"]["filter"]["arguments"]
+    {'fn': '<function, which has no text form>'}
+    """
+    return _graph(graph, _or_told)
+
+
+def _or_told(value: Any, where: str) -> Any:
+    try:
+        return argument.plain(value)
+    except NotLiteralError as error:
+        return f"<{error}, which has no text form>"
 
 
 def spec_document(graph: Graph) -> dict[str, Any]:

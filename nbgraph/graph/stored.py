@@ -28,7 +28,7 @@ _TYPES = {
 }  # fmt: skip
 
 
-def read_graph(document: Any, scope: Scope, where: str = "") -> Graph:
+def read_graph(document: Any, scope: Scope, where: str = "", *, admit: type[Admission] = Admission) -> Graph:
     """The graph of a document.
 
     >>> read_graph({"version": 1, "name": "g", "steps": ["a"]}, Scope(is_document=True))
@@ -39,7 +39,7 @@ def read_graph(document: Any, scope: Scope, where: str = "") -> Graph:
     if fields.get("version") != VERSION:
         found = repr(fields["version"]) if "version" in fields else "no version"
         raise GraphError(f"{prefix}version: found {found}; this nbgraph reads version {VERSION}.")
-    admission = Admission(scope)
+    admission = admit(scope)
     steps = dict(_steps(fields.get("steps", {}), admission, f"{prefix}steps"))
     return Graph.assemble(
         _name(fields, prefix),
@@ -127,7 +127,7 @@ def _step(name: str, document: Any, admission: Admission, where: str) -> Step:
     if "graph" in fields and "handler" in fields:
         raise GraphError(f'{where}: has both a "handler" and a "graph"; expected one of them.')
     if "graph" in fields:
-        handler: Any = read_graph(fields["graph"], admission.scope, f"{where}.graph")
+        handler: Any = read_graph(fields["graph"], admission.scope, f"{where}.graph", admit=type(admission))
     else:
         handler = admission.handler(fields.get("handler", name), f"{where}.handler")
     arguments = _arguments(fields.get("arguments", {}), admission, f"{where}.arguments")

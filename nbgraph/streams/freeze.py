@@ -120,7 +120,7 @@ def _marked_odd(value: Any) -> Any:
 
 
 def _mark(kind: type, value: Any, simpler: Simpler | None, is_odd: bool) -> Any:
-    for code, (known, plain, _) in _KINDS.items():
+    for code, (known, plain, _) in KINDS.items():
         if kind is known:
             return Ext(code, freeze(plain(value), simpler))
     if simpler is not None:
@@ -156,7 +156,7 @@ def _unmarked(code: int, data: memoryview) -> Any:
             raise UnfitError(f"there is a {name!r} in it, which is no table that is known here")
         import_module(name.partition(".")[0])  # first, since what is missing is told by its name
         return tables.value(name, thaw(content))
-    return _KINDS[code][2](plain)
+    return KINDS[code][2](plain)
 
 
 def _event(fields: list[Any]) -> Event:
@@ -189,7 +189,7 @@ def _of_defaultdict(value: defaultdict[Any, Any]) -> list[Any]:
 _FACTORIES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, str, list, dict, set, tuple, bool)}
 _INT, _ARRAY, _PAIRS, _TABLE, _TEXT, _SAME = 1, 2, 14, 15, 16, 17
 _Kind = tuple[type, Callable[[Any], Any], Callable[[Any], Any]]  # the type, its plain form, and back
-_KINDS: dict[int, _Kind] = {
+KINDS: dict[int, _Kind] = {
     3: (tuple, list, tuple),
     4: (set, list, set),
     5: (frozenset, list, frozenset),
