@@ -21,6 +21,7 @@ from nbgraph.capture.imports import is_notebook
 from nbgraph.capture.roots import Roots
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
+from nbgraph.look import attribute
 
 LOADER = "nbgraph.serve.fingerprint"
 PATIENCE = 300.0  # seconds in which the modules of a project must have been imported
@@ -78,6 +79,11 @@ def prove(
     graph: Graph, written: Graph, files: Mapping[str, bytes], local: Iterable[str], known: Mapping[int, str]
 ) -> Proof:
     """Load the files in a process of its own, and compare; `known` are the hashes of live objects in artifacts."""
+    if attribute(attribute(sys.modules["__main__"], "__spec__"), "name") == LOADER:
+        raise ExportError(
+            "A module that a step imports exports or deploys a graph as it is imported, which would go on without an "
+            'end; put that below `if __name__ == "__main__":`.'
+        )
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="nbgraph-proof-") as name:
         folder = Path(name)

@@ -13,14 +13,15 @@ from nbgraph.deploy.provision import EVERYWHERE
 from nbgraph.deploy.requirement_lines import lines_of
 from nbgraph.errors import DeployError
 from nbgraph.graph.naming import slug
+from nbgraph.look import attribute
 
 DURABILITIES = (None, "sync", "fast")
-WORKER = "nbgraph.serve.__main__"
+WORKERS = ("nbgraph.serve.__main__", "nbgraph.serve.fingerprint")
 
 
 def check_here() -> None:
     """Refuse to deploy from a worker, whose workers would deploy again, without an end."""
-    if getattr(sys.modules["__main__"].__spec__, "name", None) == WORKER:
+    if attribute(attribute(sys.modules["__main__"], "__spec__"), "name") in WORKERS:
         raise DeployError(
             "A worker can't deploy. A module that a step imports calls graph.deploy as it is imported; put that below "
             '`if __name__ == "__main__":`.'

@@ -1,4 +1,4 @@
-"""Whether a step remembers, found out without building those that do not."""
+"""Whether a step remembers: it is built and looked at, but for those that can't."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from nbgraph.engine.bind import resolve
 from nbgraph.engine.call import call_of
 from nbgraph.engine.flatten import inner_graph
+from nbgraph.engine.state import may_have_state
 from nbgraph.errors import GraphError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
-from nbgraph.handler import Handler
 
 
 def remembers(graph: Graph, step: Step) -> bool:
@@ -26,17 +26,13 @@ def remembers(graph: Graph, step: Step) -> bool:
     if inner is not None:
         return any(remembers(inner, one) for one in inner.steps)
     try:
-        return _names_state(resolve(graph, step)) and call_of(graph, step).remembers
+        return _may(resolve(graph, step)) and call_of(graph, step).remembers
     except GraphError:
         return False  # whoever compiles the graph is told of it
 
 
-def _names_state(handler: Any) -> bool:
-    """Whether the code of a class names `state` where objects are made: a model is not loaded to know that."""
+def _may(handler: Any) -> bool:
+    """Whether the step has to be looked at as it is when it is built."""
     if isinstance(handler, Step):
-        return _names_state(handler.handler)
-    if not inspect.isclass(handler):
-        return not inspect.isroutine(handler)
-    kinds = [kind for kind in handler.__mro__ if kind not in (Handler, object)]
-    codes = [getattr(vars(kind).get("__init__"), "__code__", None) for kind in kinds]
-    return any("state" in vars(kind) for kind in kinds) or any("state" in code.co_names for code in codes if code)
+        return _may(handler.handler)
+    return may_have_state(handler) if inspect.isclass(handler) else not inspect.isroutine(handler)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dis
 import inspect
+import types
+from collections.abc import Iterator
 from typing import Any
 
 from nbgraph.handler import Handler
 
 FIXED = (str, bytes, int, float, tuple, frozenset, type(None))  # what only another value can take the place of
-MADE_IN = ("__init__", "post_init")
+MADE_IN = ("__init__", "__new__", "post_init")
+STATE = "state"
+SETS = ("STORE_ATTR", "DELETE_ATTR")
 
 
 def has_state(target: Any) -> bool:
-    """Whether a step's object has a `state`, set by its constructor or a property, that may be another at each event.
+    """Whether a step's object has a `state`, set while it was made or by a property, that may be another at each event.
 
     >>> class Tax:
     ...     def __init__(self, state):
@@ -29,21 +33,96 @@ def has_state(target: Any) -> bool:
     """
     if inspect.isroutine(target) or inspect.isclass(target):
         return False
-    kinds = [kind for kind in type(target).__mro__ if kind is not Handler]
-    made = [vars(kind)["state"] for kind in kinds if "state" in vars(kind)]
+    kinds = _kinds(type(target))
+    made = [vars(kind)[STATE] for kind in kinds if STATE in vars(kind)]
     if made and isinstance(made[0], property):
         return made[0].fset is not None
-    if not made and "state" not in getattr(target, "__dict__", {}):
-        return False
-    return not isinstance(target.state, FIXED) or any(map(_sets_state, kinds))
+    if not made and STATE not in getattr(target, "__dict__", {}):
+        return _is_set_by(type(target), "post_init")  # it has none yet
+    return not isinstance(target.state, FIXED) or any(map(_sets_state, _codes(type(target), without=MADE_IN)))
 
 
-def _sets_state(kind: type) -> bool:
-    """Whether a method of a class, other than those that make an object, gives it another state."""
-    codes = [getattr(member, "__code__", None) for name, member in vars(kind).items() if name not in MADE_IN]
-    return any(
-        instruction.opname == "STORE_ATTR" and instruction.argval == "state"
-        for code in codes
-        if code is not None and "state" in code.co_names
-        for instruction in dis.get_instructions(code)
+def may_have_state(kind: type) -> bool:
+    """Whether objects of a class could have a `state`, so that one must be built to know: a model is not, for others.
+
+    >>> class Total:
+    ...     def __init__(self):
+    ...         self.reset()
+    ...     def reset(self):
+    ...         self.state = 0
+    >>> may_have_state(Total), may_have_state(type("Plain", (), {"do": lambda self, body: body}))
+    (True, False)
+    """
+    return any(STATE in vars(one) for one in _kinds(kind)) or any(map(_names_state, _codes(kind)))
+
+
+def _kinds(kind: type) -> list[type]:
+    return [one for one in kind.__mro__ if one not in (Handler, object)]
+
+
+def _codes(kind: type, without: tuple[str, ...] = ()) -> Iterator[types.CodeType]:
+    """The code of a class's methods, and of the functions that they call by name, as far as it is Python's."""
+    functions = [
+        function
+        for one in _kinds(kind)
+        for name, member in vars(one).items()
+        if name not in without
+        for function in _functions(member)
+    ]
+    yield from _reached(functions)
+
+
+def _is_set_by(kind: type, name: str) -> bool:
+    functions = [function for one in _kinds(kind) for function in _functions(vars(one).get(name))]
+    return any(map(_sets_state, _reached(functions)))
+
+
+def _functions(member: Any) -> Iterator[types.FunctionType]:
+    if isinstance(member, property):
+        yield from (one for one in (member.fget, member.fset) if isinstance(one, types.FunctionType))
+    found = inspect.unwrap(getattr(member, "__func__", member)) if callable(member) else None
+    found = getattr(member, "__func__", found)
+    if isinstance(found, types.FunctionType):
+        yield found
+
+
+def _reached(functions: list[types.FunctionType]) -> Iterator[types.CodeType]:
+    seen: set[types.CodeType] = set()
+    waiting = list(functions)
+    while waiting:
+        function = waiting.pop()
+        if function.__code__ in seen or _is_of_nbgraph(function):
+            continue
+        seen.add(function.__code__)
+        yield from _inside(function.__code__)
+        called = (function.__globals__.get(name) for name in function.__code__.co_names)
+        waiting += [
+            one
+            for one in called
+            if isinstance(one, types.FunctionType) and one.__globals__ is function.__globals__  # not into libraries
+        ]
+
+
+def _is_of_nbgraph(function: types.FunctionType) -> bool:
+    """The base of the built-in steps, which only looks at `state`."""
+    return function.__module__ == Handler.__module__
+
+
+def _inside(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _inside(constant)
+
+
+def _names_state(code: types.CodeType) -> bool:
+    return STATE in code.co_names or STATE in code.co_consts  # the latter for setattr
+
+
+def _sets_state(code: types.CodeType) -> bool:
+    """Whether the code gives an object another state."""
+    if STATE in code.co_consts and "setattr" in code.co_names:
+        return True
+    return STATE in code.co_names and any(
+        instruction.opname in SETS and instruction.argval == STATE for instruction in dis.get_instructions(code)
     )

@@ -36,7 +36,7 @@ from nbgraph.serve.project import load_part, load_project
 from nbgraph.serve.secret_variables import set_variables
 from nbgraph.serve.shelf import Shelf
 from nbgraph.serve.spool import Spool
-from nbgraph.serve.tether import Tether
+from nbgraph.serve.tether import Tether, nobody_there
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -78,7 +78,8 @@ class Settings:
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; events in flight are finished first."""
     set_variables()
-    tether = Tether() if settings.is_until_eof else None
+    file = nobody_there()
+    tether = Tether(file) if settings.is_until_eof else None
     fd = settings.listen_fd
     listener = _bound(settings.host, settings.port) if fd is None else inherited(fd)
     graph = load_project(settings.project)

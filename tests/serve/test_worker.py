@@ -100,6 +100,26 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path, ended_at_last:
     assert worker.ended()[0] == 0
 
 
+ASKING = """
+def slow(body):
+    breakpoint()
+    return input("who is there? ")
+"""
+
+
+def test_a_step_that_asks_at_a_keyboard_hears_at_once_that_nobody_is_there(
+    tmp_path: Path, ended_at_last: list[Worker]
+) -> None:
+    (tmp_path / "handlers.py").write_text(ASKING)
+    worker = Worker(tmp_path, "--until-eof")
+    ended_at_last.append(worker)
+    answers = [httpx.post(worker.url, json=body, timeout=20) for body in (1, 2)]
+    assert [(answer.status_code, "EOF" in answer.text) for answer in answers] == [(500, True), (500, True)]
+    assert worker.process.poll() is None
+    worker.process.send_signal(signal.SIGTERM)
+    assert "breakpoint() at" in worker.ended()[1]
+
+
 def test_it_also_ends_while_it_is_still_building_its_steps(tmp_path: Path) -> None:
     (tmp_path / "graph.yaml").write_text("version: 1\nname: g\nsteps:\n  Slow: {}\nresponder: Slow\n")
     (tmp_path / "handlers.py").write_text(
