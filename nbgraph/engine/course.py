@@ -42,6 +42,7 @@ class Course:
         self.under_way = 0  # events that were pushed and are not settled
         self.is_paused = False
         self.is_closed = False
+        self.is_left = False  # whoever pushed is gone: what would wait is cancelled
         self._regions: Regions | None = None
 
     def regions(self, plan: Plan) -> Regions:
@@ -61,6 +62,21 @@ class Course:
             self.is_closed = True
             self.changed.notify_all()
 
+    def leave(self) -> None:
+        """Cancel what waits, now and from now on; returns when what is in hand has come to its end."""
+        with self.changed:
+            self.is_left = True
+            waiting = [item for inbox in self.inboxes.values() for item in inbox]
+            waiting += [item for held in self.held.values() for _, item in held.parked]
+            for inbox in self.inboxes.values():
+                inbox.clear()
+            self.held.clear()
+            self.changed.notify_all()
+        for item in waiting:
+            item.released.set_result([]) if isinstance(item, Flush) else item.cancel()
+        with self.changed:
+            self.changed.wait_for(lambda: not self.under_way)
+
     def pause(self, *, is_paused: bool) -> None:
         """Whether events that were pushed wait instead of entering."""
         with self.changed:
@@ -76,7 +92,10 @@ class Course:
     def put(self, region: str, item: Item | Flush) -> None:
         """Let an item wait; whoever fills a queue has looked for room before it took up the event."""
         with self.changed:
-            self._append(self.inboxes[region], item)
+            if not self.is_left:
+                self._append(self.inboxes[region], item)
+                return
+        item.released.set_result([]) if isinstance(item, Flush) else item.cancel()
 
     def push(self, item: Item) -> None:
         """Let an event enter, as soon as there is room."""
@@ -85,7 +104,7 @@ class Course:
             if len(inbox) >= WAITING:
                 self.changed.wait_for(lambda: len(inbox) < WAITING)
             self.under_way += 1
-            self._append(inbox, item)
+        self.put(ENTRY, item)
 
     def ended(self) -> None:
         """An event is settled."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,14 @@ class Journey:
         """Nobody wants the answer, and nothing has run."""
         self._ended()
 
+    def drop(self) -> None:
+        """A part of the way goes no further; the future is cancelled."""
+        if self._plan is not None or not self.future.cancel():
+            self.land(error=CancelledError())
+            return
+        self.future.set_running_or_notify_cancel()
+        self._ended()
+
     def _settle(self) -> None:
         if self._plan is not None:
             told = self.error if isinstance(self.error, StepError) else None
@@ -95,6 +103,10 @@ class Item:
     def has_begun(self) -> bool:
         """Whether something of the event has run already."""
         return self.step is not None or self.walk is not None
+
+    def cancel(self) -> None:
+        """It goes no further."""
+        self.journey.drop()
 
     def walked(self, plan: Plan) -> tuple[Walk, Pending | None]:
         """Its walk, and the call that it stood before and that must not park it again."""

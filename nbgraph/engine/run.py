@@ -45,6 +45,8 @@ def running(graph: Graph) -> list[Run]:
 class Run:
     """Push events, get futures of their answers; pause, resume, flush; leaving the block drains.
 
+    Left by an exception, Ctrl-C above all, it stops after what is in hand, and what waits is cancelled.
+
     >>> from nbgraph import Graph
     >>> graph = Graph("twice")
     >>> _ = graph.to(lambda body: body * 2)
@@ -141,13 +143,25 @@ class Run:
             for section in list(self._sections.values()):
                 section.join()
 
+    def stop(self) -> None:
+        """End after what is in hand; what waits is cancelled, and steps keep what they hold."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._course.leave()
+        finally:
+            self._course.close()
+        for section in list(self._sections.values()):
+            section.join()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self.close() if kind is None else self.stop()
 
     def _flush(self) -> list[Any]:
         if not self._course.drained():

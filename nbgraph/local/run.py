@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Coroutine, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -33,7 +33,7 @@ _Item = tuple[Event, "Future[Any]"]
 class JoinedRun:
     """Push events, get futures of their answers; pause, resume, flush; leaving the block drains.
 
-    As a run without `streams`, but that no single step can be held.
+    As a run without `streams`, but that no single step can be held. Left by an exception, what waits is cancelled.
     """
 
     def __init__(self, joined: Joined) -> None:
@@ -90,13 +90,24 @@ class JoinedRun:
             self._call(self._course.end())
             loop.release(self._thread)
 
+    def stop(self) -> None:
+        """End after what is in hand; what waits is cancelled, and the queues are gone."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._call(self._course.leave())
+        finally:
+            self._call(self._course.end())
+            loop.release(self._thread)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self.close() if kind is None else self.stop()
 
     def _pause(self, *, is_paused: bool) -> None:
         self._is_paused = is_paused
@@ -119,6 +130,7 @@ class _Course:
         self._may_go.set()
         self._stack = AsyncExitStack()
         self._plan: Plan | None = None
+        self._is_left = False
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -144,6 +156,14 @@ class _Course:
         assert self._plan is not None
         return [answer async for asked in self._session.release(self._plan) for answer in asked.answers().all()]
 
+    async def leave(self) -> None:
+        """What waits is cancelled; returns when what is in hand has come to its end."""
+        self._is_left = True
+        self._may_go.set()
+        self._session.leave()
+        await self._items.join()
+        await self._quiet()
+
     async def end(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -162,6 +182,8 @@ class _Course:
             event, future = await self._items.get()
             await self._may_go.wait()
             self._room.release()
+            if self._is_left:
+                future.cancel()
             if future.set_running_or_notify_cancel():
                 try:
                     await self._enter(event, future)
@@ -176,6 +198,8 @@ class _Course:
             await self._open()
         async with self._happened:
             await self._happened.wait_for(lambda: len(self._under_way) < self._session.window)
+        if self._is_left:
+            raise CancelledError
         self._under_way.add(self._session.enter(event, lambda asked: self._landed(asked, future)))
 
     async def _quiet(self) -> None:

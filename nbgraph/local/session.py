@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -63,6 +64,7 @@ class Session:
         self._numbers = itertools.count()
         self._out: dict[str, tuple[Asked, Branch]] = {}  # what is in queues, by the id of its message
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_left = False
         # Where the ways of an event meet again, events stay in order only if the next waits for the one before.
         self.window = 1 if any(len(part.reads) > 1 for part in parts) else IN_FLIGHT
 
@@ -129,6 +131,10 @@ class Session:
         await asked.done.wait()
         return asked
 
+    def leave(self) -> None:
+        """What waits, in a queue or for its turn, goes no further."""
+        self._is_left = True
+
     async def send(self, queue: str, message: Message, asked: Asked, branch: Branch) -> None:
         """Put a message into a queue; waits while that is full."""
         id = f"{next(self._numbers):x}"
@@ -155,13 +161,18 @@ class Session:
         answers = Answers()
         try:
             if asked.error is None and lane.is_concurrent and entering is not None:
-                answers = await lane.among(ride, entering)
+                answers = await self._unless_left(partial(lane.among, ride, entering))
             elif asked.error is None:
-                answers = await lane.alone(ride, run)
+                answers = await lane.alone(ride, partial(self._unless_left, run))
         except Exception as error:
             asked.fail(error)
         branch.ended(answers, ride.sent_branches, is_answering=self._parts[number].answers)
         asked.ended()
+
+    async def _unless_left(self, run: Callable[[], Awaitable[Answers]]) -> Answers:
+        if self._is_left:
+            raise CancelledError
+        return await run()
 
     async def _read(self, number: int, queue: str) -> None:
         lane = self._lanes[number]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from nbgraph.engine import loop
@@ -31,10 +31,11 @@ def stream(plan: Plan, open: Opening, source: Any, *, key: Key = None, is_whole:
 
 async def astream(plan: Plan, open: Opening, source: Any, *, key: Key = None) -> AsyncIterator[Any]:
     """As `stream`, for `async for`; the source may be async too."""
-    async for answer, error in aiterate(_Flow(plan, open, source, key, is_whole=True).outcomes()):
-        if error is not None:
-            raise error
-        yield answer
+    async with aclosing(aiterate(_Flow(plan, open, source, key, is_whole=True).outcomes())) as outcomes:
+        async for answer, error in outcomes:
+            if error is not None:
+                raise error
+            yield answer
 
 
 def _raised(outcomes: Iterator[Outcome]) -> Iterator[Any]:
@@ -62,8 +63,8 @@ class _Flow:
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         self._inlet.open()
         try:
-            async with self._open() as session:
-                async for asked in self._all(session):
+            async with self._open() as session, aclosing(self._all(session)) as done:
+                async for asked in done:
                     yield _outcomes(asked)
         finally:
             await self._inlet.close()

@@ -5,7 +5,7 @@ import contextvars
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
@@ -347,3 +347,65 @@ def test_a_step_that_may_wait_for_a_retry_keeps_off_the_loop():
     graph = Graph("g")
     graph.to(wait, "x").to(shaky, retries=5, retry_on=OSError)
     assert (graph.run(1), len(threads), "nbgraph-loop" in threads) == (2, 2, False)
+
+
+def told(future):
+    try:
+        return future.result(5)
+    except CancelledError:
+        return "cancelled"
+
+
+@pytest.mark.parametrize("options", [{}, {"concurrency": 2}])
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("queue", [False, True])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])
+def test_left_by_an_exception_a_run_stops_after_what_is_in_hand(kind, queue, is_async, options):
+    begun, go, done = threading.Event(), threading.Event(), []
+
+    def work(body):
+        begun.set()
+        go.wait(5)
+        done.append(body)
+        return body
+
+    async def work_later(body):
+        return await asyncio.to_thread(work, body)
+
+    graph = Graph("g")
+    first = graph.to(work_later if is_async else work, "work", **options)
+    if queue:
+        first.to("Queue", "q", max_size=1).to(str, "text")
+    futures = []
+
+    def story(run):
+        with run:
+            futures.extend(run.push(number) for number in range(50))
+            begun.wait(5)
+            threading.Timer(0.05, go.set).start()
+            raise kind
+
+    run = graph.start()
+    with pytest.raises(kind):
+        story(run)
+    found = [told(future) for future in futures]
+    assert ("cancelled" in found, found[-1], len(done) < 15, found.index("cancelled") <= len(done)) == (
+        True, "cancelled", True, True,
+    )  # fmt: skip
+    with pytest.raises(NbgraphError, match="is closed"):
+        run.push(1)
+    run.close()
+
+
+def test_stopped_while_it_is_held_or_paused():
+    graph = Graph("g")
+    graph.to(str, "a").to(str, "b")
+    run = graph.start()
+    run.hold("b")
+    held = run.push(1)
+    while run.waiting() != {"b": 1}:
+        time.sleep(0.001)
+    run.pause()
+    paused = run.push(2)
+    run.stop()
+    assert (told(held), told(paused), run.waiting()) == ("cancelled", "cancelled", {})

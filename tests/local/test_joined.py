@@ -3,7 +3,10 @@
 import asyncio
 import itertools
 import logging
+import threading
 import time
+from concurrent.futures import CancelledError
+from contextlib import aclosing
 
 import nats
 import pytest
@@ -290,3 +293,54 @@ def test_nothing_is_left_of_a_stream_that_was_closed_early():
     while asyncio.run(queues()) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert (during, asyncio.run(queues())) == (2, 0)
+
+
+def test_left_by_an_exception_a_run_stops_after_what_is_in_hand():
+    begun, done, futures = threading.Event(), [], []
+
+    def work(body):
+        begun.set()
+        time.sleep(0.05)
+        done.append(body)
+        return body
+
+    def story():
+        with graph.start(streams="nats") as run:
+            futures.extend(run.push(number) for number in range(50))
+            begun.wait(5)
+            raise KeyboardInterrupt
+
+    graph = Graph("stopped")
+    graph.to(work, "work").to("Queue", "q").to(str, "text")
+    with pytest.raises(KeyboardInterrupt):
+        story()
+    ends = [type(future.exception(5)) for future in futures[-30:]]
+    assert (len(done) < 20, ends) == (True, [CancelledError] * 30)
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_stream_left_early_closes_its_source(wait):
+    ended = []
+
+    def rows():
+        try:
+            yield from range(1000)
+        finally:
+            ended.append("source")
+
+    async def later(body):
+        await asyncio.sleep(0)
+        return body
+
+    async def broken_off():
+        async with aclosing(graph.astream(rows(), streams="nats")) as answers:
+            async for _ in answers:
+                break
+
+    graph = Graph("left")
+    graph.to(later if wait else "(event)", "first").to("Queue", "q").to(str, "text")
+    answers = graph.stream(rows(), streams="nats")
+    next(answers)
+    answers.close()
+    asyncio.run(broken_off())
+    assert ended == ["source", "source"]
