@@ -47,10 +47,10 @@ def through(value, path):
 PLAIN = [
     (1, (2, [3])), {1: "a", (1, 2): "b", None: 0}, {2, 3}, frozenset({"a"}), Decimal("1.10"), b"\xff", bytearray(b"x"),
     date(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")),
-    time(3), timedelta(1, 2, 3), UUID(int=7), 10**30, -(2**63) - 1, "\ud800", float("inf"), -0.0, 1 + 2j, Fraction(1, 3),
-    range(3), OrderedDict(a=1), Counter("aab"), defaultdict(list, a=[1]), deque([1, 2], 5), Path("a/b"), {"$": 1},
-    {"$": "tuple", "value": [1]}, np.int8(3), np.float32(0.1), np.datetime64("2026-01-01"), pd.Timestamp("2026-01-01", tz="UTC"),
-    pd.NaT, pd.NA,
+    time(3), timedelta(1, 2, 3), UUID(int=7), 10**30, -(2**63) - 1, "\ud800", float("inf"), -0.0, 1 + 2j,
+    Fraction(1, 3), range(3), OrderedDict(a=1), Counter("aab"), defaultdict(list, a=[1]), deque([1, 2], 5),
+    Path("a/b"), {"$": 1}, {"$": "tuple", "value": [1]}, np.int8(3), np.float32(0.1), np.datetime64("2026-01-01"),
+    pd.Timestamp("2026-01-01", tz="UTC"), pd.NaT, pd.NA,
 ]  # fmt: skip
 
 
