@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -19,8 +20,8 @@ from nbgraph.graph.literal import NotLiteralError
 from nbgraph.graph.literal import python as python_text
 from nbgraph.handler import Handler, expressions_of
 
-MARK = "31415926"
-HARMLESS = f"{MARK} + 1"  # what of it becomes code, the interpreter tells
+MARK = 31415926
+HARMLESS = f"event or {MARK}"  # whether it becomes code, the interpreter tells
 LIBRARY = {name: steps.catalogue()[name] for name in steps.catalogue().modules}
 STEPS = sorted(
     name for name, kind in LIBRARY.items() if issubclass(kind, Handler) and kind not in (steps.Source, steps.Target)
@@ -51,19 +52,23 @@ GIVEN: Mapping[str, dict[str, Any]] = {  # what a step needs besides the argumen
     "Extend": {"fn": "event"}, "Partition": {"predicate": "event"}, "Concurrent": {},
 }  # fmt: skip
 
-_compiled: list[str] | None = None
+_compiled: list[CodeType] | None = None
 
 
 def _heard(event: str, details: tuple[Any, ...]) -> None:
-    if event == "compile" and _compiled is not None and details and details[0] is not None:
-        _compiled.append(str(details[0]))
+    if event == "exec" and _compiled is not None and has_mark(details[0]):
+        _compiled.append(details[0])
+
+
+def has_mark(code: CodeType) -> bool:
+    return any(one == MARK or (isinstance(one, CodeType) and has_mark(one)) for one in code.co_consts)
 
 
 sys.addaudithook(_heard)
 
 
-def code_made_by(action: Callable[[], object]) -> list[str]:
-    """The texts with the mark of which the interpreter made code meanwhile."""
+def code_made_by(action: Callable[[], object]) -> list[CodeType]:
+    """The code with the mark that came to be meanwhile."""
     global _compiled
     _compiled = []
     try:
@@ -72,7 +77,7 @@ def code_made_by(action: Callable[[], object]) -> list[str]:
         pass
     finally:
         found, _compiled = _compiled, None
-    return [text for text in found if MARK in text and "lambda" in text]
+    return found
 
 
 def arguments(kind: str, name: str, value: Any) -> dict[str, Any]:

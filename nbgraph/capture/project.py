@@ -21,6 +21,7 @@ from nbgraph.errors import ExportError, GraphError
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.expression import check_safe
+from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import NotLiteralError, plain
 from nbgraph.graph.step import Step
@@ -76,7 +77,7 @@ def attempt(graph: Graph, requirements: Iterable[str] = (), include: Iterable[st
     The text is tried first. What a proof finds different goes with what was set on it afterwards, or by value, and that
     is proven again; at last all goes by value.
     """
-    problems = graph.check()
+    problems = faults(graph.findings())
     if problems:
         raise GraphError.of_problems(graph.name, problems)
     choice = Choice()

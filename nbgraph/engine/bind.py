@@ -6,7 +6,7 @@ import ast
 import builtins
 import importlib
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,7 +15,7 @@ from nbgraph.errors import GraphError
 from nbgraph.graph.admission import Admission
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
-from nbgraph.graph.formula import SAFE_BUILTINS, steps_of
+from nbgraph.graph.formula import SAFE_BUILTINS, compiled, steps_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Step
@@ -151,12 +151,12 @@ def value_of(argument: Any, scope: Scope, where: str) -> Any:
     return argument
 
 
-def evaluate(text: str, scope: Scope, where: str) -> Any:
-    """The value of an expression in the notebook."""
+def evaluate(text: str, scope: Scope, where: str, over: Sequence[str] | None = None) -> Any:
+    """The value of an expression in the notebook; a function of the names in `over`."""
     namespace = _globals(text, scope)
     try:
         with steps_of(is_document=scope.is_document):
-            return eval(compile(text.strip(), f"<{where}>", "eval"), namespace, Names(namespace))
+            return eval(compiled(text, where, over), namespace, Names(namespace))
     except Exception as error:
         raise GraphError(f"{where}: {text!r} can't be evaluated: {type(error).__name__}: {error}") from error
 
@@ -188,7 +188,7 @@ def function_of(text: str, scope: Scope) -> Callable[[Any], Any]:
     >>> function_of("(event + 1)", Scope())(2)
     3
     """
-    function: Callable[[Any], Any] = evaluate(f"lambda event: ({text.strip()}\n)", scope, "expression")
+    function: Callable[[Any], Any] = evaluate(text, scope, "expression", ["event"])
     return function
 
 

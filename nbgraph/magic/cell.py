@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import builtins
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import CoroutineType, FunctionType, TracebackType
 from typing import Any
 
 from nbgraph import steps
+from nbgraph.engine import nesting
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
 from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.header import Header
 from nbgraph.graph.language import build, calls_of
+from nbgraph.graph.phrase import RESPOND, language_error
 from nbgraph.graph.reader import Cell, Declaration, read_cell
 from nbgraph.graph.scope import Scope
+from nbgraph.graph.slip import slip_of
 from nbgraph.graph.spelling import dotted
-from nbgraph.graph.step import handler_name, step
+from nbgraph.graph.step import Step, handler_name, step
 
 STEP = "step"
 
@@ -30,6 +36,7 @@ def define(shell: Any, header: Header, line: str, body: str) -> Graph:
     namespace: dict[str, Any] = shell.user_ns
     cell = read_cell(body, first_line=2)
     _refuse_own_name(cell, header)
+    _refuse_foreign_arrows(cell, namespace)
     declared = _declared(cell, namespace)
     with _undone_on_failure(namespace):
         _run(shell, cell, declared, f"%%graph {line}\n{body}")
@@ -49,6 +56,22 @@ def _refuse_own_name(cell: Cell, header: Header) -> None:
             f'"{header.name}" is the name of the graph and of a step in it; the notebook has one name for one thing: '
             "call the graph something else."
         )
+
+
+def _refuse_foreign_arrows(cell: Cell, namespace: Mapping[str, Any]) -> None:
+    """`clean >> score` would fail with a TypeError that does not say what arrows are, or do nothing."""
+    defined = {
+        line.tokens[at + 1].text
+        for line in cell.python
+        for at in range(min(2, len(line.tokens) - 1))
+        if line.tokens[at].text in ("def", "class")
+    }
+    held = {name for name, value in namespace.items() if isinstance(value, type | FunctionType | Step)}
+    known = {*defined, *held, *cell.wired, *steps.catalogue().modules, RESPOND}
+    for line in cell.python:
+        slip = slip_of(line)
+        if slip is not None and slip.is_sure(known):
+            raise language_error(cell.text, slip.offset, slip.message)
 
 
 def _declared(cell: Cell, namespace: Mapping[str, Any]) -> list[Declaration]:
@@ -111,9 +134,30 @@ def _run(shell: Any, cell: Cell, declared: list[Declaration], raw: str) -> None:
     text = "\n" + body  # the body begins on line 2 of the cell
     name = shell.compile.cache(raw, _number(shell), raw_code=raw)
     tree = shell.transform_ast(shell.compile.ast_parse(text, filename=name))
-    code = shell.compile(tree, name, "exec")
+    with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+        code = shell.compile(tree, name, "exec")
     _offer(shell.user_ns, tree)
-    exec(code, shell.user_ns)
+    if code.co_flags & inspect.CO_COROUTINE:
+        _wait(shell, eval(code, shell.user_ns))
+    else:
+        exec(code, shell.user_ns)
+
+
+def _wait(shell: Any, python: CoroutineType[Any, Any, Any]) -> None:
+    """Run a cell that awaits something where its other cells do: on the kernel's loop, or the shell's own."""
+    __tracebackhide__ = True
+    trace: TracebackType | None
+    try:
+        if asyncio._get_running_loop() is None:
+            shell.loop_runner(python)
+        else:
+            nesting.allow()
+            asyncio.get_running_loop().run_until_complete(python)
+    except BaseException as error:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code is not python.cr_code:  # the loop's own frames
+            trace = trace.tb_next
+        raise error.with_traceback(trace)  # noqa: B904  # it is the same error
 
 
 def _offer(namespace: dict[str, Any], tree: ast.AST) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
-from difflib import get_close_matches
+from types import CodeType
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from nbgraph.graph.argument import is_bare
+from nbgraph.graph.finding import meant
+from nbgraph.graph.formula import compiled
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.header import MOST, header_of, header_text
 from nbgraph.graph.language import calls_of
 from nbgraph.graph.naming import slug
 from nbgraph.graph.scope import Scope
 from nbgraph.magic.cell import define
+from nbgraph.magic.completion import OPTIONS, TARGETS
+from nbgraph.magic.notice import Notices
 from nbgraph.magic.options import words
-from nbgraph.magic.traceback import short
+from nbgraph.magic.traceback import of_cell, short, show_without_stack
 from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.picture import show, show_widget
 from nbgraph.widgets.written import without_python
@@ -42,18 +47,22 @@ def register(shell: Any) -> None:
         except UsageError:
             raise  # IPython shows its message and nothing else
         except SyntaxError as error:
-            raise error.with_traceback(None) from None  # IPython shows the whole stack of one
+            raise of_cell(error) from None
         except Exception as error:
             raise short(error)  # noqa: B904  # it is the same error
 
     graph.__doc__ = ABOUT + magic.parser.format_help()
     no_var_expand(graph)  # `{x}` and `$x` in a cell are Python, not the shell's
     shell.register_magic_function(graph, "line_cell", "graph")
+    shell.events.register("post_run_cell", magic.notices.renew)
+    show_without_stack(shell)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"%graph: {message}\n{self.format_usage()}")
+        unknown = re.search(r"unrecognized arguments:.*?(--?[\w-]+)", message)
+        hint = meant(unknown[1], OPTIONS) if unknown else ""
+        raise UsageError(f"%graph: {message}{hint and '.'}{hint}\n{self.format_usage()}")
 
 
 class GraphMagic:
@@ -61,7 +70,8 @@ class GraphMagic:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
-        self.parser = _Parser(prog="%%graph", add_help=False)
+        self.notices = Notices(shell)
+        self.parser = _Parser(prog="%%graph", add_help=False, allow_abbrev=False)
         for name, metavar, about in (
             ("--run", "EXPR", "run one event, the value of a Python expression, and give the answer"),
             ("--debug", "EXPR", "step through an event"),
@@ -82,6 +92,7 @@ class GraphMagic:
             given = self.parser.parse_args(words(line))
         except ValueError as error:  # a quote that is never closed
             raise UsageError(f"%graph: {error} in {line!r}") from None
+        self._check_values(given)
         if given.name is None and cell is not None:
             raise UsageError("%%graph: the graph has no name; write `%%graph NAME`.")
         if given.name is None:
@@ -90,7 +101,17 @@ class GraphMagic:
         graph = self._shown(given) if cell is None else self._defined(given, line, cell)
         if not given.hide:
             self._show(graph, given.build)
+        self.notices.show(graph)
         return self._done(graph, given)
+
+    def _check_values(self, given: argparse.Namespace) -> None:
+        """What can't be right whatever the cell holds, before the graph of that name is replaced."""
+        for option, text in (("--run", given.run), ("--debug", given.debug)):
+            if text is not None:
+                _code(option, text)
+        if given.deploy is not None and given.deploy not in TARGETS:
+            hint = meant(given.deploy, TARGETS)
+            raise UsageError(f"%graph --deploy: found {given.deploy!r}; expected {', '.join(TARGETS)}.{hint}")
 
     def _defined(self, given: argparse.Namespace, line: str, cell: str) -> Graph:
         """The graph of the cell, bound to its name; one that is there already takes it over."""
@@ -113,8 +134,7 @@ class GraphMagic:
         graph = self.shell.user_ns.get(given.name)
         if not isinstance(graph, Graph):
             known = self._graphs()
-            close = get_close_matches(given.name, known, n=1)
-            hint = f' Did you mean "{close[0]}"?' if close else ""
+            hint = meant(given.name, known)
             raise UsageError(f'%graph: there is no graph "{given.name}". Graphs: {", ".join(known) or "none"}.{hint}')
         if given.max_iterations is not None or given.error_stream is not None or given.no_copy:
             options = "--max-iterations, --error-stream and --no-copy"
@@ -136,9 +156,6 @@ class GraphMagic:
             show_widget(BuilderWidget(graph))
         else:
             show(graph, live=is_live)
-        if faults := graph.check():
-            listed = "\n".join(f"  - {fault}" for fault in faults)
-            print(f"Before {graph.name} can run:\n{listed}")
 
     def _done(self, graph: Graph, given: argparse.Namespace) -> Any:
         """What the options ask for, in turn; the last result is the cell's."""
@@ -156,8 +173,13 @@ class GraphMagic:
 
     def _value(self, option: str, text: str) -> Any:
         """The value of an option's expression, evaluated in the notebook."""
-        try:
-            code = compile(text.strip(), f"<{option}>", "eval")
-        except SyntaxError as error:
-            raise UsageError(f"%graph {option}: {text!r} is not an expression: {error.msg}.") from None
-        return eval(code, self.shell.user_ns)
+        return eval(_code(option, text), self.shell.user_ns)
+
+
+def _code(option: str, text: str) -> CodeType:
+    if not text.strip():
+        raise UsageError(f'%graph {option}: nothing follows it; expected an expression: {option} {{"amount": 120}}.')
+    try:
+        return compiled(text, option)
+    except SyntaxError as error:
+        raise UsageError(f"%graph {option}: {text!r} is not an expression: {error.msg}.") from None

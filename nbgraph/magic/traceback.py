@@ -22,6 +22,23 @@ def short(error: Exception) -> Exception:
     return error
 
 
+def of_cell(error: SyntaxError) -> SyntaxError:
+    """An error in the text of a cell, which no call led to."""
+    error._nbgraph_in_cell_ = True  # type: ignore[attr-defined]
+    return error.with_traceback(None)
+
+
+def show_without_stack(shell: Any) -> None:
+    """IPython puts the whole stack before a SyntaxError; an error in a cell's own text is shown without."""
+    shown = shell.SyntaxTB.structured_traceback
+
+    def structured(kind: Any, error: Any, stack: Any, *args: Any, **options: Any) -> Any:
+        return shown(kind, error, [] if hasattr(error, "_nbgraph_in_cell_") else stack, *args, **options)
+
+    if getattr(shown, "__name__", "") != structured.__name__:
+        shell.SyntaxTB.structured_traceback = structured
+
+
 def rendered(error: BaseException) -> list[str]:
     """The lines of an error's traceback.
 
