@@ -109,11 +109,12 @@ class RequestError(NbgraphError):
 class StepError(NbgraphError):
     """A handler failed: `step` is its name, `event` what it got, `__cause__` the user's exception.
 
-    `answer` holds what the responder had already answered before a later branch failed.
+    `answer` holds what the responder had already answered before a later branch failed. `message` says what failed
+    where that was not the step itself but the condition of an arrow that leaves it.
     """
 
-    def __init__(self, step: str, event: Event, cause: BaseException, answer: Any = None) -> None:
-        super().__init__(f'Step "{step}" failed: {type(cause).__name__}: {text_of(cause)}')
+    def __init__(self, step: str, event: Event, cause: BaseException, answer: Any = None, message: str = "") -> None:
+        super().__init__(message or f'Step "{step}" failed: {type(cause).__name__}: {text_of(cause)}')
         self.step, self.event, self.answer = step, event, answer
         self.__cause__ = cause
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nbgraph.engine.paths import part
 from nbgraph.engine.plan import Arrow, Plan, PlanStep
+from nbgraph.errors import text_of
 from nbgraph.event import Event
+from nbgraph.fault import own
 from nbgraph.types import Shape
 
+MOST = 20  # keys that an error names
+Refuse = Callable[[Arrow, BaseException], None]  # told whose condition failed, before its error goes on
 
-def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]:
+
+def choose(step: PlanStep, plan: Plan, body: Any, refuse: Refuse) -> tuple[Sequence[Arrow], str]:
     """The arrows that carry the body on from the step, and why where that was a choice."""
     arrows: Sequence[Arrow] = step.arrows
     if step.call.outlets is None and (not arrows or (len(arrows) == 1 and arrows[0].test is None)):
@@ -21,7 +27,7 @@ def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]
     if step.call.outlets is not None:
         arrows, reason = by_outlets(step, body)
         reasons.append(reason)
-    held = [arrow.test is not None and test(arrow, plan, body) for arrow in arrows]
+    held = [arrow.test is not None and test(arrow, plan, body, refuse) for arrow in arrows]
     is_any = any(held)
     reasons += [f"{arrow.text} held" for arrow, yes in zip(arrows, held, strict=True) if yes]
     chosen = [
@@ -34,11 +40,31 @@ def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]
     return chosen, "; ".join(reasons)
 
 
-def test(arrow: Arrow, plan: Plan, body: Any) -> bool:
+def test(arrow: Arrow, plan: Plan, body: Any, refuse: Refuse) -> bool:
     """Whether the arrow's condition holds; it sees the part that the next step takes by `input_path`."""
     assert arrow.test is not None
     path = plan.steps[arrow.target].call.input_path
-    return bool(arrow.test(part(body, path) if path else body))
+    try:
+        return bool(arrow.test(part(body, path) if path else body))
+    except own() as error:
+        refuse(arrow, error)
+        raise
+
+
+def condition_failed(step: str, arrow: Arrow, steps: Mapping[str, PlanStep], body: Any, error: BaseException) -> str:
+    """What is said of a condition's error: whose it is, what it asks, and where a key is missing, which there are."""
+    path = steps[arrow.target].call.input_path
+    if path and isinstance(error, KeyError):
+        with suppress(Exception):
+            body = part(body, path)
+    there = ""
+    if isinstance(error, KeyError) and type(body) is dict:
+        names = [str(key) for key in [*body][:MOST]]
+        there = (
+            f"; the keys are {', '.join(names)}{', ...' if len(body) > MOST else ''}" if body else "; there are none"
+        )
+    what = f'The condition of "{step}" -> "{arrow.target}", {arrow.text}, failed'
+    return f"{what}: {type(error).__name__}: {text_of(error)}{there}"
 
 
 def by_outlets(step: PlanStep, body: Any) -> tuple[list[Arrow], str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from nbgraph.engine.plan import PlanStep
+from nbgraph.engine.choose import condition_failed
+from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 
@@ -16,6 +17,7 @@ class Line(NamedTuple):
     step: str
     body: str = "event"
     event: str = "item"
+    arrow: Arrow | None = None  # whose condition it asks
 
 
 class Failure:
@@ -32,7 +34,11 @@ class Failure:
     def failed(self, error: BaseException, variables: Mapping[str, Any]) -> BaseException:
         """The error to raise: a StepError, or the exception itself where an inner function has made one already."""
         line = self._line_of(error)
-        return error if line is None else StepError(line.step, self._event(variables, line), error)
+        if line is None:
+            return error
+        event = self._event(variables, line)
+        message = "" if line.arrow is None else condition_failed(line.step, line.arrow, self._steps, event.body, error)
+        return StepError(line.step, event, error, message=message)
 
     def handled(self, error: BaseException, variables: Mapping[str, Any]) -> tuple[Callable[..., Any], Any, Event]:
         """The function of the step's error handler with its body and event; raises where the step has none."""

@@ -66,10 +66,18 @@ class Page:
     def add(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
 
-    def add_call(self, step: PlanStep, place: Place, text: str, variable: str = "event", item: str = "item") -> None:
+    def add_call(
+        self,
+        step: PlanStep,
+        place: Place,
+        text: str,
+        variable: str = "event",
+        item: str = "item",
+        arrow: Arrow | None = None,
+    ) -> None:
         """A line that may fail by the step's doing; the variables hold the body and the event it got."""
         self.add(place.depth, text)
-        self.calls[len(self.lines)] = Line(step.name, variable, item)
+        self.calls[len(self.lines)] = Line(step.name, variable, item, arrow)
 
     def call(self, step: PlanStep) -> str:
         """The call of a step with what it gets."""

@@ -11,15 +11,16 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from nbgraph.engine.choose import choose, raise_unless_event
+from nbgraph.engine.choose import choose, condition_failed, raise_unless_event
 from nbgraph.engine.chunks import Chunks, Copy
 from nbgraph.engine.loop import without_waiting
 from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.engine.paths import part, put
 from nbgraph.engine.pending import Departure, Pending
-from nbgraph.engine.plan import Answers, Plan, PlanStep
+from nbgraph.engine.plan import Answers, Arrow, Plan, PlanStep
 from nbgraph.errors import NbgraphError, RowError, StepError
 from nbgraph.event import Event
 from nbgraph.fault import own
@@ -49,6 +50,7 @@ class Walk:
         self.error: StepError | None = None
         self._copy = copy  # of results, for who may go back
         self._failing: Any = None  # the body that an error of the running move would be about
+        self._refused: tuple[BaseException | None, str] = None, ""  # a condition's error, and what is said of it
         self._push(plan.starts, event)
 
     def __enter__(self) -> None:
@@ -297,12 +299,16 @@ class Walk:
             self.answers.append(self._copied(body) if step.arrows else body)
         elif step.rescues:
             self.answers.late.append(body)
-        chosen, reason = choose(step, self.plan, body)
+        chosen, reason = choose(step, self.plan, body, partial(self._refuse, step, body))
         move.output, move.reason = body, reason
         move.edges = tuple([arrow.target for arrow in chosen])
         move.dropped = bool(step.arrows) and not chosen
         if chosen:
             self._push(move.edges, event.with_body(body))
+
+    def _refuse(self, step: PlanStep, body: Any, arrow: Arrow, error: BaseException) -> None:
+        """A condition failed: the error of the move, and what is to be said of it."""
+        self._refused = error, condition_failed(step.name, arrow, self.plan.steps, body, error)
 
     def _done(self, step: PlanStep, move: Move) -> None:
         """Tell who watches; an error goes to the step's handler, else the graph's, else it ends the event's run."""
@@ -317,7 +323,9 @@ class Walk:
         if move.error is not None and handler is None:
             found = self.answers.all()
             answer = found[0] if found else None
-            raise StepError(step.name, move.event.with_body(self._failing), move.error, answer) from move.error
+            refused, message = self._refused
+            message = message if refused is move.error else ""
+            raise StepError(step.name, move.event.with_body(self._failing), move.error, answer, message) from move.error
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
         """Each branch has an Event and a body of its own; the first target runs first, the last keeps the body."""

@@ -219,7 +219,7 @@ class Writer:
 
     def _choice(self, step: PlanStep, place: Place) -> None:
         held = next(arrow for arrow in step.arrows if arrow.test is not None)
-        self._page.add_call(step, place, f"if {self._page.test(step, held)}:")
+        self._page.add_call(step, place, f"if {self._page.test(step, held)}:", arrow=held)
         self._target(held.target, place.inner())
         for arrow in step.arrows:
             if arrow.otherwise:
@@ -232,7 +232,8 @@ class Writer:
         for number, arrow in enumerate(step.arrows):
             if arrow.test is not None:
                 held[arrow] = self._page.words.made(step.name, "is", str(number))
-                self._page.add_call(step, place, f"{held[arrow]} = bool({self._page.test(step, arrow)})")
+                text = f"{held[arrow]} = bool({self._page.test(step, arrow)})"
+                self._page.add_call(step, place, text, arrow=arrow)
         none_held = f"not ({' or '.join(held.values())})"
         return held | {arrow: none_held for arrow in step.arrows if arrow.otherwise}
 
