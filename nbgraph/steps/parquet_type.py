@@ -14,7 +14,8 @@ from uuid import UUID
 from nbgraph.errors import GraphError
 from nbgraph.look import shown
 from nbgraph.steps.package import package
-from nbgraph.values import is_missing, number_of
+from nbgraph.steps.plain import plain_of
+from nbgraph.values import is_missing
 
 NOTES = b"nbgraph"  # what a file of ParquetTarget tells besides its schema, as JSON
 EMPTY = "__HIVE_DEFAULT_PARTITION__"
@@ -63,29 +64,13 @@ def _plain(name: str, values: Sequence[Any]) -> tuple[Sequence[Any], set[type]]:
     """The values as Python's own, and their kinds."""
     kinds = set(map(type, values)) - {type(None)}
     if not kinds <= KINDS:
-        values = [_plain_value(value) for value in values]
+        values = [value if type(value) is float else plain_of(value) for value in values]
         kinds = set(map(type, values)) - {type(None)}
     if strange := kinds - KINDS:
         raise _refusal(name, f"a {strange.pop().__name__} has no form in Parquet")
     if len(kinds) > 1 and not kinds <= {int, float}:
         raise _refusal(name, f"it has values of several kinds, {' and '.join(sorted(kind.__name__ for kind in kinds))}")
     return values, kinds
-
-
-def _plain_value(value: Any) -> Any:
-    value = number_of(value)
-    if type(value) is not float and is_missing(value):
-        return None
-    if isinstance(value, datetime):
-        return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
-    if hasattr(value, "to_pytimedelta"):
-        return value.to_pytimedelta()
-    if hasattr(value, "tolist"):  # an array, a time of NumPy
-        return value.tolist() if getattr(value, "ndim", 0) else value.astype(f"{value.dtype.kind}8[us]").item()
-    if isinstance(value, tuple):
-        return list(value)
-    bases: tuple[Any, ...] = (str, int, dict, list)
-    return next((base(value) for base in bases if isinstance(value, base)), value)
 
 
 def _type_of(arrow: Any, name: str, values: Sequence[Any], kinds: set[type]) -> Any:

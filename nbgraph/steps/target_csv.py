@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 from typing import Any, TextIO
 
-from nbgraph.errors import GraphError
+from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.look import shown
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.csv_column import cell_of
@@ -89,7 +89,7 @@ class CSVTarget(RowTarget):
             cell = cell_of(value)
             if type(cell) is str and not cell.isascii():
                 cell.encode(self._encoding)
-        except (TypeError, UnicodeError) as error:
+        except (NbgraphError, TypeError, UnicodeError) as error:
             kind = type(value).__name__
             why = f"has no character for: {error}" if isinstance(error, UnicodeError) else "has no text form in CSV"
             raise GraphError(

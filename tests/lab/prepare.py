@@ -2,8 +2,8 @@
 
     python tests/lab/prepare.py [--image-only] COMMAND [ARGUMENT...]
 
-As root on Debian it installs Chromium, Docker, Compose and Redis where they are missing, starts a Docker daemon where
-none answers, and makes a stand-in for `python:3.X-slim` where no registry gives it. Anywhere else it takes what is
+As root on Debian it installs Chromium, Docker, Compose, Redis and PostgreSQL where they are missing, starts a Docker
+daemon where none answers, and makes a stand-in for `python:3.X-slim` where no registry gives it. Anywhere else it takes what is
 there, and the tests that need more are skipped with the reason (in CI they fail). With --image-only it installs and
 starts nothing, and only brings the image where a daemon answers. It uses the standard library only.
 """
@@ -59,6 +59,8 @@ def install_missing() -> None:
         packages += ["docker-compose"]
     if not shutil.which("redis-server"):
         packages += ["redis-server"]
+    if not (shutil.which("postgres") or list(Path("/usr/lib/postgresql").glob("*/bin/postgres"))):
+        packages += ["postgresql"]
     if os.environ.get("CI") == "true" and not shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
         packages += ["nginx-light", "openssl"]  # not on a person's machine, where it would begin to listen
     if not packages:

@@ -82,7 +82,7 @@ def test_what_is_written_of_other_values(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("value", [b"a", {1, 2}, object()])
+@pytest.mark.parametrize("value", [b"a", {1, 2}, object(), [object()]])
 def test_what_has_no_form(tmp_path: Path, value: Any) -> None:
     graph = Graph("g")
     graph.to(steps.CSVTarget(tmp_path / "a.csv"))

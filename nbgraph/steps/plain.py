@@ -1,0 +1,32 @@
+"""Plain: the values of NumPy and pandas as Python's own, before they are written somewhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from nbgraph.values import is_missing, number_of
+
+
+def plain_of(value: Any) -> Any:
+    """Python's own value; None where it is missing, a list of an array or a tuple; others stay what they are.
+
+    >>> import numpy as np
+    >>> plain_of(np.float32(1.5)), plain_of(float("nan")), plain_of((1, 2)), plain_of(np.datetime64("2013-01-01"))
+    (1.5, None, [1, 2], datetime.datetime(2013, 1, 1, 0, 0))
+    """
+    value = number_of(value)
+    if is_missing(value):
+        return None
+    if isinstance(value, datetime):
+        return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
+    if hasattr(value, "to_pytimedelta"):
+        return value.to_pytimedelta()
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array; a time or a span of time of NumPy
+        return value.tolist() if getattr(value, "ndim", 0) else value.astype(f"{value.dtype.kind}8[us]").item()
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, bool):
+        return value
+    bases: tuple[Any, ...] = (str, int, dict, list)
+    return next((base(value) for base in bases if isinstance(value, base) and type(value) is not base), value)
