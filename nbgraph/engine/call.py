@@ -15,6 +15,7 @@ from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context, ignore_metric
 from nbgraph.engine.fit import INJECTED, makes_handlers, misfit, no_handler, signature_of
+from nbgraph.engine.loopless import loopless
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.engine.share import shared
@@ -122,11 +123,18 @@ def _anew(
 
 
 def beside_loop(call: Call) -> Call:
-    """The call for a plan that runs on the loop thread: while a retry or a time limit waits, others go on."""
-    options = call.options
-    if call.is_async or not (options.retries or options.timeout):
+    """The call for a plan that runs on the loop thread: no loop is seen, and while a retry waits, others go on."""
+    options, function = call.options, call.function
+
+    def anew(clock: Clock) -> Call:
+        return beside_loop(call.anew(clock))
+
+    if call.is_async:
         return call
-    return replace(call, function=partial(loop.on_thread, call.function), is_async=True, beside=call.function)
+    if options.retries or options.timeout:
+        return replace(call, function=partial(loop.on_thread, function), is_async=True, beside=function, anew=anew)
+    seen = loopless(function, is_loop=call.shape in (Shape.FLAT, Shape.EVENTS))
+    return call if seen is function else replace(call, function=seen, beside=function, anew=anew)
 
 
 def _incoming(graph: Graph, name: str) -> int:

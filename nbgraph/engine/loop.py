@@ -26,7 +26,8 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
         self._is_stopped = False
-        threading.Thread(target=self._serve, daemon=True, name=name).start()
+        self.thread = threading.Thread(target=self._serve, daemon=True, name=name)
+        self.thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
@@ -221,10 +222,7 @@ def without_waiting(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def _is_on_loop_thread() -> bool:
-    try:
-        return asyncio.get_running_loop() is own_loop()
-    except RuntimeError:
-        return False
+    return threading.current_thread() is _own().thread  # where a step runs, no loop is to be seen
 
 
 def _forget() -> None:
