@@ -18,6 +18,7 @@ from nbgraph.engine.ticket import Ticket
 from nbgraph.errors import NbgraphError, RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.entry import entering
+from nbgraph.steps.frame import is_frame
 from nbgraph.steps.source import Source
 from nbgraph.steps.source_frame import rows_of_frame
 
@@ -321,12 +322,6 @@ def _field(body: Any, name: str) -> Any:
     except (KeyError, TypeError, IndexError):
         there = ", ".join(map(str, body)) if isinstance(body, dict) else type(body).__name__
         raise NbgraphError(f'The body has no field "{name}" for a key; it has: {there}.') from None
-
-
-def is_frame(source: Any) -> bool:
-    """Whether it is a DataFrame, of pandas or polars; neither is imported to know that."""
-    kind = type(source)
-    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] in ("pandas", "polars")
 
 
 def rows_of(source: Any) -> Iterable[Any]:

@@ -11,6 +11,7 @@ from nbgraph.errors import GraphError
 RENAMED = {
     "ConcurrentExecution": "Concurrent",
     "EnrichmentModelRouter": "EnrichmentRouter",
+    "NoSqlTarget": "TableTarget",
     "RouterStep": "ModelRouter",
     "V2ModelServer": "ModelServer",
     "SKLearnModelServer": "SklearnModel",

@@ -63,9 +63,10 @@ class Table(MutableMapping[Any, Any]):
     >>> customers["card-9"], customers.get("card-1"), len(customers)
     ({'country': 'US'}, None, 2)
 
-    A key is anything that is a key of a dict: texts and numbers (7 and "7" are two; 7, 7.0 and a 7 of NumPy are one),
-    dates, tuples of such; what is missing (None, NaN, NaT, NA) is one key. Keys of a SqliteDriver or a RedisDriver are
-    such single values or tuples of them; a row comes back from them as what it was put as, or is refused.
+    A key is anything that is a key of a dict: texts and numbers (7 and "7" are two; 7, 7.0 and a 7 of NumPy are one, as
+    are True and 1), dates, tuples of such; what is missing (None, NaN, NaT, NA) is one key. Keys of a SqliteDriver or a
+    RedisDriver are such single values or tuples of them; a row comes back from them as what it was put as, or is
+    refused.
 
     Leaving `with table:` writes what still waits and closes what is open.
     """

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbgraph.steps.table import Driver
+from nbgraph.streams.freeze import UnfitError
 
 
 @dataclass(eq=False)
@@ -28,7 +29,8 @@ class Cache:
     >>> table.close()
 
     Changed rows are written when there are `max_updates` of them, `flush_after_seconds` after the first, at `flush`,
-    at `close`, and when the process ends in good order. Until then a crash loses them.
+    at `close`, and when the process ends in good order. Until then a crash loses them. A row that the driver refuses is
+    told of, once, when the others have been written.
     """
 
     driver: Driver
@@ -82,9 +84,10 @@ class Cache:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            for key, row in self._changed.items():
-                self._keep(key, row)
+            changed = dict(self._changed)
             _write(self.driver, self._changed, self._lock)
+            for key, row in changed.items():
+                self._keep(key, row)
 
     def close(self) -> None:
         self.flush()
@@ -99,6 +102,22 @@ class Cache:
 def _write(driver: Driver, changed: dict[Any, Any], lock: Any) -> None:
     """Apart from the cache, so that it can still be done when the cache itself is gone."""
     with lock:
-        if changed:
+        if not changed:
+            return
+        try:
             driver.put(changed)
-            changed.clear()
+        except UnfitError:
+            _write_those_that_fit(driver, changed)
+        changed.clear()
+
+
+def _write_those_that_fit(driver: Driver, changed: dict[Any, Any]) -> None:
+    """Row by row; what is refused is let go of, since it would be refused every time."""
+    refused: list[UnfitError] = []
+    for key in list(changed):
+        try:
+            driver.put({key: changed[key]})
+        except UnfitError as error:
+            refused.append(error)
+        del changed[key]
+    raise refused[0]

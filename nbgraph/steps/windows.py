@@ -55,7 +55,7 @@ def time_like(seconds: float, example: Any, form: str | None = None) -> Any:
     if isinstance(example, datetime):
         moment = EPOCH + timedelta(seconds=seconds)
         return moment if example.tzinfo is None else moment.replace(tzinfo=UTC).astimezone(example.tzinfo)
-    if isinstance(example, date):
+    if isinstance(example, date) or (hasattr(example, "astype") and example.dtype.kind == "M"):
         return EPOCH + timedelta(seconds=seconds)
     return seconds
 

@@ -16,7 +16,7 @@ from nbgraph.steps.frame import in_pandas, is_frame, is_polars, of_rows, rows_of
 from nbgraph.steps.operators import BODY
 from nbgraph.steps.table import table_of
 from nbgraph.steps.windows import FieldAggregator, duration, time_like
-from nbgraph.steps.windows_code import Part, WindowCode, named, reader
+from nbgraph.steps.windows_code import Part, WindowCode, absent, named, reader
 from nbgraph.steps.windows_emit import EmitPolicy, EveryEvent, policy_of
 from nbgraph.steps.windows_held import Policy, policy_at_work
 from nbgraph.steps.windows_series import Series, series_of
@@ -228,9 +228,12 @@ class AggregateByKey(Handler):
         from nbgraph.steps import windows_frame
         from nbgraph.steps.windows_frame import keys_of, times_of
 
-        keys = keys_of(self._key, frame, event.key if event else None)
         own = event.time if event and self._time_field is None else None
-        times = times_of(self._time_field, frame, own, self._time_format)
+        try:
+            keys = keys_of(self._key, frame, event.key if event else None)
+            times = times_of(self._time_field, frame, own, self._time_format)
+        except KeyError as error:
+            raise self.missing(error, frame) from error
         answer = windows_frame.with_columns(self, frame, keys, times)
         if self._store is not None:
             for key in dict.fromkeys(map(normal_key, set(keys))):
@@ -302,12 +305,7 @@ class AggregateByKey(Handler):
 
     def missing(self, error: Exception, body: Any) -> Exception:
         """The error of a body without its key or its time."""
-        if not isinstance(error, KeyError) or not isinstance(body, Mapping):
-            return error
-        return KeyError(
-            f"AggregateByKey takes {error} from the body, which has {', '.join(map(str, body)) or 'nothing'}; "
-            "correct key or time_field, or add the field before this step."
-        )
+        return absent("AggregateByKey", error, body)
 
 
 def _checked(aggregates: Sequence[FieldAggregator | Mapping[str, Any]]) -> list[FieldAggregator]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import linecache
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property, partial
 from itertools import accumulate, count
 from operator import itemgetter
 from typing import Any, Protocol
 
+from nbgraph.steps.frame import is_frame
 from nbgraph.steps.windows import FieldAggregator
 from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2, root
 from nbgraph.steps.windows_text import (
@@ -87,6 +88,17 @@ def reader(part: Part) -> Callable[[Any], Any] | None:
 def named(part: Part) -> str | None:
     """The field that a key or a time is read from, for errors."""
     return part if isinstance(part, str) else None
+
+
+def absent(step: str, error: Exception, body: Any) -> Exception:
+    """The error of a body, or of a frame, without the field of its key or its time."""
+    fields = body.columns if is_frame(body) else body
+    if not isinstance(error, KeyError) or not (isinstance(fields, Mapping) or fields is not body):
+        return error
+    return KeyError(
+        f"{step} takes {error} from the body, which has {', '.join(map(str, fields)) or 'nothing'}; "
+        "correct key or time_field, or add the field before this step."
+    )
 
 
 def _entry(step: Keeper) -> list[str]:

@@ -11,7 +11,7 @@ from nbgraph.handler import Handler
 from nbgraph.steps.frame import is_frame, is_polars, of_rows, rows_of
 from nbgraph.steps.table import table_of
 from nbgraph.steps.windows import is_column
-from nbgraph.steps.windows_code import Part, WindowCode, named, reader
+from nbgraph.steps.windows_code import Part, WindowCode, absent, named, reader
 from nbgraph.steps.windows_series import Series
 from nbgraph.steps.windows_store import FIELD, WindowStore, reader_of
 from nbgraph.types import Shape
@@ -72,8 +72,11 @@ class QueryByKey(Handler):
             event.body = self._with_features(event.body, event)
 
     def _with_features(self, body: Any, event: Event) -> dict[str, Any]:
-        key = event.key if self._read_key is None else self._read_key(body)
-        time = event.time if self._read_time is None else self._read_time(body)
+        try:
+            key = event.key if self._read_key is None else self._read_key(body)
+            time = event.time if self._read_time is None else self._read_time(body)
+        except (KeyError, TypeError) as error:
+            raise absent("QueryByKey", error, body) from error
         seconds = seconds_of(time, self._time_name)
         row = self._table.get(key) or {}
         found = {**row, **self._columns(key, seconds)}

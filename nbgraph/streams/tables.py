@@ -6,6 +6,8 @@ import sys
 from io import BytesIO
 from typing import Any
 
+from nbgraph.values import is_missing
+
 
 def plain(value: Any) -> Any:
     """The plain form of a table, a column or a moment of a library; None where it is none.
@@ -98,13 +100,7 @@ def _of_values(values: Any) -> list[Any]:
         codes = values.codes if hasattr(values, "codes") else values.cat.codes.to_numpy()
         return ["category", codes, _of_index(dtype.categories), bool(dtype.ordered)]
     items = values.array.astype(object)
-    return [str(dtype), [None if _is_missing(item) else item for item in items]]
-
-
-def _is_missing(item: Any) -> bool:
-    if type(item).__name__ in ("NAType", "NaTType"):
-        return True
-    return item is None or (isinstance(item, float) and item != item)
+    return [str(dtype), [None if is_missing(item) else item for item in items]]
 
 
 def _values(plain: list[Any]) -> Any:

@@ -277,3 +277,13 @@ def test_columns_of_ones_own_table_hold_what_sqlite_has(tmp_path: Path) -> None:
         assert dict(table) == {7: {"n": 3, "f": 1.5}, 8: {"n": None, "f": b"x"}}
         with pytest.raises(UnfitError, match=r'the row of 9 has Decimal.*, of Decimal, at "n"; a column holds'):
             table[9] = {"n": Decimal("1.1")}
+
+
+def test_a_row_that_does_not_fit_does_not_keep_others_from_being_written(tmp_path: Path) -> None:
+    cache = Cache(SqliteDriver(tmp_path / "c.db"), max_updates=3)
+    with Table(cache) as table:
+        table["a"] = {"v": 1}
+        table["b"] = {"v": Mine()}
+        with pytest.raises(UnfitError, match="can't keep the row of 'b'"):
+            table["c"] = {"v": 3}
+        assert dict(table) == {"a": {"v": 1}, "c": {"v": 3}}

@@ -30,6 +30,7 @@ from nbgraph.steps import (
     MapWithState,
     Merge,
     OneHotEncoder,
+    QueryByKey,
     Queue,
     ReifyMetadata,
     SampleWindow,
@@ -453,3 +454,12 @@ def test_storeys_names_of_emit_policies() -> None:
     assert [getattr(steps, f"Emit{each.__name__}") for each in KINDS] == [*KINDS]
     step = hour("count", emit_policy=steps.EmitAfterMaxEvent(2))
     assert [row["x_count_1h"] for row in by_events(step, days(("a", 0), ("a", 0), ("a", 0)))] == [2, 3]
+
+
+@pytest.mark.parametrize("run", [by_events, by_pandas])
+@pytest.mark.parametrize(
+    "step", [hour("sum"), hour("sum", table={}), QueryByKey(["land"], {}, "k", "t")], ids=["windows", "table", "query"]
+)
+def test_what_a_body_lacks_is_said(run: Run, step: Any) -> None:
+    with pytest.raises(StepError, match="ByKey takes 'k' from the body, which has t, v; correct key or time_field"):
+        run(step, [{"t": 0, "v": 1}])
