@@ -33,6 +33,10 @@ NoIo = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Name = Annotated[str, typer.Argument(help="a deployment's name, or its graph's")]
 Replicas = Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")]
+Threads = Annotated[
+    list[str] | None, typer.Option(help="FUNCTION=NUMBER: synchronous steps that its workers run at once")
+]
+Workers = Annotated[int | None, typer.Option(help="processes of the function that callers reach")]
 Autoscale = Annotated[
     list[str] | None, typer.Option(help="FUNCTION=LEAST:MOST:TARGET, as score=1:8:100; one for each function")
 ]
@@ -121,6 +125,8 @@ def export(
     folder: Annotated[Path, typer.Argument(help="where the project is written")],
     target: Annotated[str, typer.Option(help="compose, swarm, kubernetes or nuclio")] = "compose",
     replicas: Replicas = None,
+    threads: Threads = None,
+    workers: Workers = None,
     autoscale: Autoscale = None,
     registry: Annotated[str | None, typer.Option(help="where the images are pushed to and pulled from")] = None,
     name: Annotated[str | None, typer.Option(help="what the project is called; default: the graph's name")] = None,
@@ -148,7 +154,8 @@ def export(
     from nbgraph.deploy import words
 
     written = load(graph, module, allow, io=not no_io).export(
-        folder, target, replicas=words.counts(replicas), autoscale=words.rules(autoscale), registry=registry, name=name,
+        folder, target, replicas=words.counts(replicas), threads=words.counts(threads, "threads"),
+        workers=workers, autoscale=words.rules(autoscale), registry=registry, name=name,
         port=port, host=host, api_key=api_key or None, env=words.variables(env, env_file),
         secrets=words.secrets(secret, secrets_file), resources=words.resources(resources),
         volumes=words.volumes(volume), requirements=words.requirements(requirement, requirements),
@@ -167,6 +174,8 @@ def deploy(
     host: Annotated[str, typer.Option(help="others than this machine need a key: --key-file")] = "127.0.0.1",
     key_file: Annotated[Path | None, typer.Option(help="a file with the API key of callers")] = None,
     replicas: Replicas = None,
+    threads: Threads = None,
+    workers: Workers = None,
     autoscale: Annotated[
         list[str] | None, typer.Option(help="FUNCTION=LEAST:MOST:TARGET, as score=1:8:100; of processes")
     ] = None,
@@ -197,7 +206,8 @@ def deploy(
     if rules and target != "process":
         raise NbgraphError("--autoscale needs somebody who stays and watches; it goes with --target process.")
     deployment = load(graph, module, allow, io=not no_io).deploy(
-        target, name=name, port=port, host=host, api_key=key, replicas=words.counts(replicas), autoscale=rules,
+        target, name=name, port=port, host=host, api_key=key, replicas=words.counts(replicas),
+        threads=words.counts(threads, "threads"), workers=workers, autoscale=rules,
         env=words.variables(env, env_file), secrets=words.secrets(secret, secrets_file),
         resources=words.resources(resources), volumes=words.volumes(volume),
         requirements=words.requirements(requirement, requirements), index_url=index_url,

@@ -24,6 +24,7 @@ class Crew(ABC, Generic[M]):
     """
 
     target: str
+    has_one_door: bool  # one worker has the callers' port
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -93,7 +94,7 @@ class Crew(ABC, Generic[M]):
             fresh = self._begun([(duty, self._count(duty, replicas)) for duty in together])
             try:
                 for gateway in (duty for duty in changed if duty not in together):
-                    fresh[gateway.name] = self._swapped(gateway)
+                    fresh[gateway.name] = self._swapped(gateway, self._count(gateway, replicas))
             except BaseException:
                 self._end([member for those in fresh.values() for member in those])
                 raise
@@ -133,9 +134,9 @@ class Crew(ABC, Generic[M]):
     def _saved(self) -> None:
         """Called after every change."""
 
-    def _swapped(self, gateway: Duty) -> list[M]:
-        """A new gateway beside the old one."""
-        return self._begun([(gateway, 1)])[gateway.name]
+    def _swapped(self, gateway: Duty, n: int) -> list[M]:
+        """So many new gateways beside the old ones."""
+        return self._begun([(gateway, n)])[gateway.name]
 
     # --- inside ---
 
@@ -194,7 +195,9 @@ class Crew(ABC, Generic[M]):
 
     def _check(self, function: str, n: int) -> None:
         duty = self._duties[function]
-        if duty.is_gateway and n != 1:
-            raise alone(function, is_only=len(self._duties) == 1)
+        if duty.is_gateway and n != 1 and self.has_one_door:
+            raise alone(function)
+        if duty.is_alone and n != 1:
+            raise DeployError(f'"{function}" has one worker, since its steps remember what came before.')
         if not 1 <= n <= duty.most:
             raise DeployError(f'"{function}" can have 1 to {duty.most} workers; {n} were asked for.')

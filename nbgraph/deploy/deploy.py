@@ -21,6 +21,7 @@ from nbgraph.deploy.given import (
     checked_name,
     requirements_of,
 )
+from nbgraph.deploy.hands import with_hands
 from nbgraph.deploy.hosted import Hosted, Request, listening
 from nbgraph.deploy.part import Projects
 from nbgraph.deploy.progress import Say, told
@@ -43,6 +44,8 @@ def deploy(
     *,
     name: str | None,
     replicas: Any,
+    threads: Any,
+    workers: Any,
     port: int | None,
     host: str,
     api_key: str | None,
@@ -74,7 +77,8 @@ def deploy(
     check_place(host, port, api_key)
     given = provisions_of(names, env, secrets, resources, volumes)
     check_given(target, functions, given)
-    recipe = Recipe(bases, more, given, capture, tuple(sorted(graph.redacted)), index_url)
+    with_hands(functions, threads, workers)
+    recipe = Recipe(bases, more, given, capture, tuple(sorted(graph.redacted)), index_url, threads, workers)
     if name is not None and (running := _running(checked_name(name), target, port, host, api_key)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)

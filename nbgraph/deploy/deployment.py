@@ -154,7 +154,8 @@ class Deployment:
     def failures(self) -> list[Failure]:
         """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
         self._check_runs()
-        told = [failure for place in self._places() for failure in json.loads(_told_at(place) or "[]")]
+        every = [failure for place in self._places() for failure in json.loads(_told_at(place) or "[]")]
+        told = [json.loads(one) for one in dict.fromkeys(map(json.dumps, every))]  # workers may share what they keep
         found = [*map(of_worker, told), *map(of_letter, self._hosted.letters())]
         return sorted(found, key=lambda failure: float(failure.time), reverse=True)
 
@@ -200,6 +201,8 @@ class Deployment:
         self._check_runs()
         self._check_function(function)
         self._hosted.scale(function, whole(n, f'The number of replicas of "{function}"'))
+        if function == self.functions[0] and self._hosted.target == Fleet.target:
+            self.recipe = replace(self.recipe, workers=n)  # an update keeps them
 
     def autoscale(self, rules: Mapping[str, Rule]) -> None:
         """From now on as many workers as the backlogs ask for; no rules, no change."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from nbgraph.deploy.hands import remembering
 from nbgraph.deploy.profile import Profile
 from nbgraph.deploy.provision import Provision
 from nbgraph.deploy.split import Function
@@ -21,6 +22,8 @@ class Duty:
     """A function's name, where its project is (a folder or an image's tag), the queues that it reads, what its workers
     may use and are given.
 
+    `workers`: processes behind its address. `is_alone`: callers reach it and its steps remember, so there is one of it.
+
     >>> keyed = QueueSpec("fees", shards=4, is_keyed=True)
     >>> duty = Duty("rating", "nbgraph/rating:1", (keyed,))
     >>> duty.most, Duty.of_text(duty.text()) == duty
@@ -33,11 +36,14 @@ class Duty:
     is_gateway: bool = False
     profile: Profile = field(default_factory=Profile)
     given: Provision = field(default_factory=Provision)
+    workers: int = 1
+    is_alone: bool = False
 
     @classmethod
     def of(cls, function: Function, source: str, *, is_gateway: bool, profile: Profile, given: Provision) -> Duty:
         queues = tuple(_queue(function.graph.spec(name).arguments) for name in function.reads)
-        return cls(function.name, source, queues, is_gateway, profile, given)
+        is_alone = is_gateway and remembering(function) is not None
+        return cls(function.name, source, queues, is_gateway, profile, given, function.workers, is_alone)
 
     @classmethod
     def of_text(cls, text: str) -> Duty:
@@ -51,7 +57,7 @@ class Duty:
     def most(self) -> int:
         """Workers that are of use: where all its queues have keys, no more than the most shards of one."""
         if self.is_gateway:
-            return 1
+            return 1 if self.is_alone else MOST
         is_keyed = bool(self.queues) and all(queue.is_keyed for queue in self.queues)
         return max(queue.shards for queue in self.queues) if is_keyed else MOST
 

@@ -46,7 +46,8 @@ TARGETS: dict[str, Callable[[Order], dict[str, bytes]]] = {
     "nuclio": nuclio_files,
 }
 NOTES = {"kubernetes": f"The manifests are {kubernetes.NOTE}.", "nuclio": f"The functions were {nuclio.NOTE}."}
-ONE_DOOR = ("compose", "swarm")  # callers reach one port of one container there, and nobody scales the others
+ONE_DOOR = ("compose",)  # callers reach one port of one container there
+FIXED = ("compose", "swarm")  # nobody scales anything there
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def export(
     *,
     name: str | None = None,
     replicas: Any = None,
+    threads: Any = None,
+    workers: Any = None,
     port: int | None = None,
     host: str = "127.0.0.1",
     api_key: Any = None,
@@ -100,11 +103,11 @@ def export(
     _check_values(secrets)
     recipe = Recipe(
         base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
-        tuple(sorted(graph.redacted)), index_url,
+        tuple(sorted(graph.redacted)), index_url, threads, workers,
     )  # fmt: skip
     has_one_door = target in ONE_DOOR
     wanted = replicas_of(functions, replicas, has_one_door=has_one_door)
-    if autoscale and has_one_door:
+    if autoscale and target in FIXED:
         raise ExportError(f'Target "{target}" does not scale by itself; say how many there are: replicas=...')
     rules = rules_of(autoscale or {}, names)
     for function in functions:

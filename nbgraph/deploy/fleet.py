@@ -43,6 +43,7 @@ class Fleet(Crew[Member]):
     """Every function has a folder with its projects, and members that work in theirs."""
 
     target = "process"
+    has_one_door = False
 
     def __init__(self, request: Request, listener: socket.socket, *, is_safe: bool) -> None:
         super().__init__(replace(request, port=listener.getsockname()[1]))
@@ -78,7 +79,8 @@ class Fleet(Crew[Member]):
             say("Starting the workers")
             try:
                 duties = [self._placed(part, is_gateway=not index) for index, part in enumerate(projects)]
-                return self.take_over(duties, replicas)
+                first = projects[0].function
+                return self.take_over(duties, {**replicas, first.name: first.workers})
             finally:
                 self._tidy()
 
@@ -171,7 +173,8 @@ class Fleet(Crew[Member]):
         if not source.exists():
             write(source, running)
         profile = profile_of(files, given.resources)
-        return Duty.of(function, str(source), is_gateway=is_gateway, profile=profile, given=given)
+        one = replace(function, workers=1)  # each of them is a member
+        return Duty.of(one, str(source), is_gateway=is_gateway, profile=profile, given=given)
 
     def _tidy(self) -> None:
         """Take projects away that nobody works in any more."""

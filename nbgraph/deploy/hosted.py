@@ -87,10 +87,12 @@ class Hosted(Protocol):
         """End it, events in flight first, and leave nothing behind; a second call does nothing."""
 
 
-def alone(function: str, *, is_only: bool) -> DeployError:
-    """The sentence for scaling what can't be scaled."""
-    advice = "scaling needs queues" if is_only else "scale the others"
-    return DeployError(f'"{function}" answers callers on one port and so has one replica; {advice}.')
+def alone(function: str) -> DeployError:
+    """The sentence for replicas of what has one address."""
+    return DeployError(
+        f'"{function}" answers callers on one port and so has one replica; for several processes behind that port say '
+        "workers=2 when you deploy; replicas are for functions behind queues."
+    )
 
 
 def several(name: str, deployments: Iterable[str]) -> DeployError:

@@ -41,12 +41,12 @@ class Profile:
     tmp: int = TMP_SIZE
 
     @classmethod
-    def of(cls, artifacts: int, given: Resources | None = None) -> Profile:
+    def of(cls, artifacts: int, given: Resources | None = None, workers: int = 1) -> Profile:
         """What was asked for; else room for the interpreter with its libraries, and for artifacts several times their
-        size on disk.
+        size on disk, in each of the workers.
         """
         given = given or Resources()
-        memory = given.memory or LEAST_MEMORY + 5 * artifacts // 2**20 * 2**20
+        memory = given.memory or (LEAST_MEMORY + 5 * artifacts // 2**20 * 2**20) * workers
         return cls(memory, given.cpus, given.gpus, given.tmp or TMP_SIZE)
 
     @property

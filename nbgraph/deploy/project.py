@@ -57,7 +57,7 @@ def project_files(
         "wheels/README.txt": WHEELS_NOTE,
         **{f"wheels/{name}": content for name, content in wheels.items()},
     }
-    if function.is_part:
+    if function.is_part or function.threads > 1:
         running["function.json"] = files["function.json"] = function.document().encode()
     copied = [path for path in running if path != "requirements.txt"]
     base = base_image or default_base()
@@ -89,10 +89,10 @@ def check_python(function: str, files: Mapping[str, bytes], base: str, version: 
             raise ExportError(f"{told}, whose Python {words} can't read {path}, line {error.lineno}.") from None
 
 
-def profile_of(files: Mapping[str, bytes], given: Resources | None = None) -> Profile:
-    """What a container of the project may use."""
+def profile_of(files: Mapping[str, bytes], given: Resources | None = None, workers: int = 1) -> Profile:
+    """What a container of the project may use; each of its workers loads the artifacts."""
     artifacts = sum(len(content) for path, content in files.items() if path.startswith("artifacts/"))
-    return Profile.of(artifacts, given)
+    return Profile.of(artifacts, given, workers)
 
 
 def digest(files: Mapping[str, bytes]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from nbgraph.deploy.dockerfile import default_base
+from nbgraph.deploy.hands import with_hands
 from nbgraph.deploy.part import Part, Projects
 from nbgraph.deploy.project import project_files
 from nbgraph.deploy.provision import EVERYWHERE, Provision
@@ -20,7 +22,8 @@ class Recipe:
     """By function, or for all: the base of the images, where it is not the usual one; what is to be installed beside
     what was found; what the workers are given.
 
-    `capture`: the part of all events that the workers record, with dots for the fields that are `redacted`.
+    `capture`: the part of all events that the workers record, with dots for the fields that are `redacted`. `threads`
+    and `workers`: see `with_hands`.
     """
 
     base_images: Mapping[str, str] = field(default_factory=dict)
@@ -29,9 +32,12 @@ class Recipe:
     capture: float = 0.0
     redacted: tuple[str, ...] = ()
     index_url: str | None = field(default=None, repr=False)
+    threads: Any = None
+    workers: Any = None
 
-    def projects(self, functions: Iterable[Function]) -> Projects:
+    def projects(self, graphs: Sequence[Function]) -> Projects:
         """Each function with the files that it becomes."""
+        functions = with_hands(graphs, self.threads, self.workers)
         more = {CAPTURE: self._capture()} if self.capture else {}
         return [self._part(each, more) for each in functions]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.deploy.broker import most_workers
+from nbgraph.deploy.hands import check_alone
 from nbgraph.deploy.hosted import alone
 from nbgraph.deploy.split import Function
 from nbgraph.errors import DeployError
@@ -32,8 +33,10 @@ def replicas_of(functions: Sequence[Function], given: Any, *, has_one_door: bool
             raise DeployError(f'"{name}" is to have {number!r} replicas; expected a whole number of at least 1.')
     for function in functions:
         check_most(function, wanted.get(function.name, 1))
-    if has_one_door and wanted.get(names[0], 1) != 1:
-        raise alone(names[0], is_only=len(names) == 1)
+    n = wanted.get(names[0], 1)
+    if has_one_door and n != 1:
+        raise alone(names[0])
+    check_alone(functions[0], n, f"replicas={n}")
     return wanted
 
 

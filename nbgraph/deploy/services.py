@@ -96,10 +96,18 @@ def promising(service: Service, *, is_safe: bool = True) -> tuple[str, ...]:
 
 
 def worker_options(function: Function, broker: str = BROKER) -> tuple[str, ...]:
-    """How a worker is told where the broker is, in the words of `python -m nbgraph.serve`."""
-    if not function.is_part:
-        return ()
-    return ("--broker", f"nats://{broker}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}")
+    """How a worker is told where the broker is, and how many it is, in the words of `python -m nbgraph.serve`."""
+    joined = ("--broker", f"nats://{broker}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}")
+    return (*(joined if function.is_part else ()), *processes(function.workers))
+
+
+def processes(workers: int) -> tuple[str, ...]:
+    """How a worker is told to be so many processes.
+
+    >>> processes(1), processes(3)
+    ((), ('--workers', '3'))
+    """
+    return ("--workers", str(workers)) if workers > 1 else ()
 
 
 def placed(image: str, registry: str | None) -> str:
@@ -117,5 +125,6 @@ def _service(part: Part, replicas: Mapping[str, int], registry: str | None) -> S
     secrets = (*((KEY,) if is_gateway else ()), *((TOKEN,) if function.is_part else ()), *given.secrets)
     return Service(
         function.name, placed(tag_of(function.name, digest(files)), registry), function.name, worker_options(function),
-        secrets, profile_of(files, given.resources), replicas.get(function.name, 1), function, is_gateway, given,
+        secrets, profile_of(files, given.resources, function.workers), replicas.get(function.name, 1), function,
+        is_gateway, given,
     )  # fmt: skip

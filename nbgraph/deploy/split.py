@@ -31,7 +31,8 @@ class Function:
 
     `answers`: the step that answers the caller is here. `asks`: callers come here, and the answer may come from
     another function. `confirms`: callers come here and are told the event's id at once. `models`: another function has
-    models that callers may ask about.
+    models that callers may ask about. `threads`: synchronous steps that a worker runs at once. `workers`: processes
+    that callers reach at one address.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Function:
     asks: bool = False
     confirms: bool = False
     models: bool = False
+    threads: int = 1
+    workers: int = 1
 
     @property
     def is_part(self) -> bool:
@@ -50,7 +53,8 @@ class Function:
     def document(self) -> str:
         """What a worker has to know of it, as JSON."""
         told = {"function": self.name, "reads": list(self.reads), "answers": self.answers, "asks": self.asks}
-        return json.dumps({**told, "confirms": self.confirms, "models": self.models}, indent=2) + "\n"
+        told |= {"confirms": self.confirms, "models": self.models}
+        return json.dumps(told | ({"threads": self.threads} if self.threads > 1 else {}), indent=2) + "\n"
 
 
 def split(graph: Graph) -> list[Function]:

@@ -36,7 +36,7 @@ from nbgraph.deploy.part import Projects
 from nbgraph.deploy.profile import METRICS_PORT, PORT, PROMISED, SECRETS, labels
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project import profile_of
-from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN
+from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, processes
 from nbgraph.deploy.yard import Yard
 from nbgraph.streams.server import server_config
 
@@ -51,6 +51,7 @@ class Stack(Crew["Container"]):
     """Containers by function; the first function's one publishes the port that callers use."""
 
     target = "docker"
+    has_one_door = True
 
     def __init__(self, client: DockerClient, request: Request, *, is_safe: bool = True) -> None:
         super().__init__(request)
@@ -100,7 +101,7 @@ class Stack(Crew["Container"]):
         bases_there(self._client, projects, say)
         for part in projects:
             image = image_of(self._client, part, say)
-            profile = profile_of(part.files, part.given.resources)
+            profile = profile_of(part.files, part.given.resources, part.function.workers)
             duties.append(Duty.of(part.function, image, is_gateway=not duties, profile=profile, given=part.given))
         try:
             with self._turn:
@@ -167,7 +168,7 @@ class Stack(Crew["Container"]):
             given[TOKEN] = self._token
             command = ["--broker", f"nats://{BROKER}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}"]
         if duty.is_gateway:
-            command += ["--data", PROMISED, *(["--data-sync"] if self._is_safe else [])]
+            command += ["--data", PROMISED, *(["--data-sync"] if self._is_safe else []), *processes(duty.workers)]
         name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
         kept = {"promised": PROMISED} if duty.is_gateway else {}  # for the gateway that comes after this one as well
@@ -191,7 +192,7 @@ class Stack(Crew["Container"]):
     def _lives(self, member: Container) -> bool:
         return member.status not in ("exited", "dead")  # Docker does not start again what somebody has ended
 
-    def _swapped(self, gateway: Duty) -> list[Container]:
+    def _swapped(self, gateway: Duty, n: int) -> list[Container]:
         """Docker lets one container have a port: the old one finishes what it has, then the new one starts."""
         before = [one for duty in self._duties.values() if duty.is_gateway for one in self._members[duty.name]]
         after = self._prepared(gateway)

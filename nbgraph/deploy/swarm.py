@@ -20,7 +20,7 @@ import httpx
 
 from nbgraph.deploy.broker import Reach, broker_image
 from nbgraph.deploy.docker import DEPLOYMENT, DUTY, GRAPH, explained, named
-from nbgraph.deploy.duty import MOST, Duty, check_queues
+from nbgraph.deploy.duty import Duty, check_queues
 from nbgraph.deploy.hosted import Request, State, failed_start, several
 from nbgraph.deploy.image import bases_there, image_of
 from nbgraph.deploy.part import Projects
@@ -137,9 +137,8 @@ class Swarm:
     def scale(self, function: str, n: int) -> None:
         """Run that many tasks of a function; those that are too many finish what they have first."""
         duty = self._duties[function]
-        most = MOST if duty.is_gateway else duty.most  # here gateways may be many: each hears the answers it asked for
-        if not 1 <= n <= most:
-            raise DeployError(f'"{function}" can have 1 to {most} workers; {n} were asked for.')
+        if not 1 <= n <= duty.most:
+            raise DeployError(f'"{function}" can have 1 to {duty.most} workers; {n} were asked for.')
         with self._turn:
             rollout = self._rollout(one.source for one in self._duties.values())
             self._count(self._service(function), n)

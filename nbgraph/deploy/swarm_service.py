@@ -48,7 +48,7 @@ class SwarmService:
     @property
     def order(self) -> str:
         """Whether the new task comes before the old one goes: not where both would need one volume or one port."""
-        return "stop-first" if self.is_broker or self.port else "start-first"
+        return "stop-first" if self.is_broker or (self.port and self.service.replicas == 1) else "start-first"
 
     @property
     def options(self) -> list[str]:

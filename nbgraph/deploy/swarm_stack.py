@@ -71,7 +71,8 @@ def _in_stack(one: SwarmService) -> dict[str, Any]:
         mounts.append({"type": "volume", "source": "data", "target": DATA})
         kept["configs"] = [{"source": CONFIG, "target": f"{CONFIG_FOLDER}/{CONFIG}", **owned}]
     if one.port:
-        kept["ports"] = [{"target": PORT, "published": one.port, "protocol": "tcp", "mode": "host"}]
+        mode = "ingress" if one.service.replicas > 1 else "host"  # the former spreads callers, and needs IP_VS
+        kept["ports"] = [{"target": PORT, "published": one.port, "protocol": "tcp", "mode": mode}]
     return {
         "image": one.service.image,
         "command": one.options,
@@ -107,7 +108,7 @@ def _deployed(one: SwarmService, told: Mapping[str, str]) -> dict[str, Any]:
     update = {"parallelism": 1, "monitor": "2s", "failure_action": "rollback", "order": one.order}
     return {
         "replicas": one.service.replicas,
-        "endpoint_mode": "dnsrr",
+        "endpoint_mode": "vip" if one.port and one.service.replicas > 1 else "dnsrr",
         "labels": dict(told),
         "resources": _resources(one.service.profile),
         "restart_policy": {"condition": "any", "delay": "1s"},

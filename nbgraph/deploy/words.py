@@ -15,7 +15,7 @@ from nbgraph.errors import NbgraphError
 Given = dict[str, Any] | None
 
 
-def counts(texts: Sequence[str] | None) -> dict[str, int] | None:
+def counts(texts: Sequence[str] | None, word: str = "replicas") -> dict[str, int] | None:
     """
     >>> counts(["score=3"]), counts(None)
     ({'score': 3}, None)
@@ -24,7 +24,7 @@ def counts(texts: Sequence[str] | None) -> dict[str, int] | None:
     for text in texts or ():
         name, _, number = text.partition("=")
         if not number.isdigit():
-            raise NbgraphError(f"--replicas {text}: expected FUNCTION=NUMBER, such as --replicas score=3.")
+            raise NbgraphError(f"--{word} {text}: expected FUNCTION=NUMBER, such as --{word} score=3.")
         found[name] = int(number)
     return found or None
 

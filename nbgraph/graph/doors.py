@@ -241,6 +241,8 @@ class Doors:
         *,
         name: str | None = None,
         replicas: Any = None,
+        threads: Any = None,
+        workers: Any = None,
         port: int | None = None,
         host: str = "127.0.0.1",
         api_key: str | bool | None = None,
@@ -265,7 +267,8 @@ class Doors:
         from nbgraph.deploy.export import export
 
         return export(
-            self, Path(folder), target, name=name, replicas=replicas, port=port, host=host, api_key=api_key,
+            self, Path(folder), target, name=name, replicas=replicas, threads=threads, workers=workers, port=port,
+            host=host, api_key=api_key,
             base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
             resources=resources, volumes=volumes, autoscale=autoscale, durability=durability, registry=registry,
             capture=capture,
@@ -277,6 +280,8 @@ class Doors:
         *,
         name: str | None = None,
         replicas: Any = None,
+        threads: Any = None,
+        workers: Any = None,
         port: int | None = None,
         host: str = "127.0.0.1",
         api_key: str | None = None,
@@ -300,6 +305,12 @@ class Doors:
 
         Parameters
         ----------
+        replicas
+            Workers of the functions behind queues, a number for all or by name.
+        threads
+            Synchronous steps that a worker runs at once, one if not told: a number for all functions, or by name.
+        workers
+            Processes of the function that callers reach.
         base_image, requirements
             For all functions, or by function: `{"score": "python:3.12-slim"}`, `{"score": ["scipy>=1.11"]}`.
             Requirements are lines as pip reads them (hashes, folders, wheels and repositories too), or the path of a
@@ -322,10 +333,10 @@ class Doors:
         from nbgraph.deploy.deploy import deploy
 
         return deploy(
-            self, target, name=name, replicas=replicas, port=port, host=host, api_key=api_key, base_image=base_image,
-            requirements=requirements, index_url=index_url, env=env, secrets=secrets, resources=resources,
-            volumes=volumes,            autoscale=autoscale, durability=durability, registry=registry, capture=capture,
-            timeout=timeout, progress=progress,
+            self, target, name=name, replicas=replicas, threads=threads, workers=workers, port=port, host=host,
+            api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
+            secrets=secrets, resources=resources, volumes=volumes, autoscale=autoscale, durability=durability,
+            registry=registry, capture=capture, timeout=timeout, progress=progress,
         )  # fmt: skip
 
 

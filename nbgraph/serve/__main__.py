@@ -11,7 +11,7 @@ from pathlib import Path
 from nbgraph.errors import NbgraphError
 from nbgraph.serve.limits import Limits
 from nbgraph.serve.logs import set_up
-from nbgraph.serve.worker import Settings, run
+from nbgraph.serve.settings import Settings
 
 
 def main(words: list[str] | None = None) -> int:
@@ -19,6 +19,12 @@ def main(words: list[str] | None = None) -> int:
     settings = _settings(words)
     set_up()
     try:
+        if settings.workers > 1:
+            from nbgraph.serve.foreman import lead  # a parent needs no more than this
+
+            return lead(settings, sys.argv[1:] if words is None else words)
+        from nbgraph.serve.worker import run
+
         run(settings)
     except NbgraphError as error:
         logging.getLogger("nbgraph.serve").error("%s", error)
@@ -48,6 +54,7 @@ def _settings(words: list[str] | None) -> Settings:
     add("--broker-token-file", type=Path, help="file with its token")
     add("--data", type=Path, help="folder for what callers were promised, which the next worker here goes on with")
     add("--data-sync", action="store_true", dest="is_data_safe", help="promise only what is on the disk")
+    add("--workers", type=int, default=Settings.workers, help="processes that callers reach on the one port")
     add("--drain-seconds", type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
     add("--body-seconds", type=float, default=Limits.body_seconds, help="seconds that a body may take to arrive")

@@ -34,10 +34,9 @@ class Failures:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._kept: dict[str, bytes] = {}
+        self._kept: dict[str, bytes] = {}  # where there is no folder
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._kept = {file.name: file.read_bytes() for file in sorted(folder.glob("*.json"))[-KEPT:]}
 
     def keep(self, event: Event, body: bytes, seen: Sequence[Seen], error: StepError) -> None:
         is_exact = event.headers.get("content-type") == VALUES
@@ -53,24 +52,35 @@ class Failures:
             failure["values"] = body  # in base64, since it is JSON
         failure |= _values(error.event.body)
         self._add(f"{time.time_ns():020}-{secrets.token_hex(2)}.json", encode(failure))
-        for oldest in list(self._kept)[:-KEPT]:
+        for oldest in list(self._all())[:-KEPT]:
             self._drop(oldest)
 
     def forget(self, id: str) -> None:
         """Keep the failures of that event no longer: it was run again."""
-        for name, kept in list(self._kept.items()):
+        for name, kept in self._all().items():
             if msgspec.json.decode(kept)["event"]["id"] == id:
                 self._drop(name)
 
     def json(self) -> bytes:
-        return b"[" + b",".join(reversed(list(self._kept.values()))) + b"]"
+        return b"[" + b",".join(reversed(self._all().values())) + b"]"
+
+    def _all(self) -> dict[str, bytes]:
+        """The oldest first; those in the folder are of all workers that share it."""
+        if self._folder is None:
+            return dict(self._kept)
+        found = {}
+        for file in sorted(self._folder.glob("*.json")):
+            with contextlib.suppress(FileNotFoundError):  # another worker has dropped it
+                found[file.name] = file.read_bytes()
+        return found
 
     def _add(self, name: str, failure: bytes) -> None:
-        self._kept[name] = failure
-        if self._folder is not None:
-            unfinished = self._folder / f"{name}.part"
-            unfinished.write_bytes(failure)
-            unfinished.replace(self._folder / name)
+        if self._folder is None:
+            self._kept[name] = failure
+            return
+        unfinished = self._folder / f"{name}.part"
+        unfinished.write_bytes(failure)
+        unfinished.replace(self._folder / name)
 
     def _drop(self, name: str) -> None:
         self._kept.pop(name, None)

@@ -7,7 +7,6 @@ that are open here get their answers, and the word to go with them.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -17,15 +16,6 @@ LINGER = 1.0  # seconds in which a caller that comes again on its open connectio
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Send], Awaitable[None]]
-
-
-def inherited(descriptor: int) -> socket.socket:
-    """The listening socket that the parent process opened."""
-    listener = socket.socket(fileno=descriptor)
-    listener.setsockopt(
-        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-    )  # not every system tells the protocol, by which asyncio would know to
-    return listener
 
 
 class Farewell:

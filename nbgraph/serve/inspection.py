@@ -16,6 +16,7 @@ from nbgraph.serve.failures import Failures
 from nbgraph.serve.metrics import Metrics
 
 FAILURES, CAPTURES = "/failures", "/captures"
+Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class _Threads(ThreadingMixIn, WSGIServer):
@@ -42,6 +43,13 @@ def inspected(host: str, port: int, metrics: Metrics, failures: Failures, captur
         start("200 OK", [("Content-Type", "application/json")])
         return [failures.json() if path == FAILURES else captures.json()]
 
+    with answering(host, port, answer) as bound:
+        yield bound
+
+
+@contextmanager
+def answering(host: str, port: int, answer: Answer) -> Iterator[int]:
+    """Serve a WSGI application on a thread of its own while the block runs; gives the port."""
     server = make_server(host, port, answer, _Threads, _Silent)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()

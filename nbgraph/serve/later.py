@@ -36,7 +36,9 @@ class Later:
         mark = mark_of(body) if wish.key is not None else b""
         asked, is_new = await self._requests.ask(event.id, mark)
         safe: asyncio.Future[Any] | None = None
-        if is_new:
+        if is_new and self._requests.is_elsewhere(asked):
+            self._spawn(self._after_others(event, body, wish, asked))
+        elif is_new:
             is_promised = self._is_promised(wish)
             if is_promised:
                 await self._keep(asked, Accepted.of(event, body, event.headers, mark))
@@ -50,6 +52,12 @@ class Later:
         if not asked.replied.done():
             return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)
         return asked.replied.result()
+
+    async def _after_others(self, event: Event, body: bytes, wish: Wish, asked: Asked) -> None:
+        """Another worker has it; should that one end, it is done here."""
+        await self._requests.wait_for_others(asked)
+        if not asked.replied.done():
+            self._begin(event, body, wish, asked)
 
     async def _keep(self, asked: Asked, accepted: Accepted) -> None:
         try:

@@ -27,12 +27,13 @@ log = logging.getLogger("nbgraph.serve")
 
 @dataclass(slots=True, eq=False)
 class Asked:
-    """A request and, when there is one, its reply; `is_shared`: another gateway had begun it."""
+    """A request and, when there is one, its reply; `is_shared`: another gateway had begun it, the `owner`."""
 
     id: str
     mark: bytes
     began: float
     is_shared: bool = False
+    owner: str = ""
     replied: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -41,10 +42,19 @@ class Asked:
 
 
 class Requests:
-    """By the id of their event; on the shelf as well where there is one, so that others find them."""
+    """By the id of their event; on the shelf as well where there is one, so that others find them.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `owner`: what this gateway is known by; `lives` tells whether another one is there.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        owner: str = "",
+        lives: Callable[[str], bool] = lambda owner: False,
+    ) -> None:
         self.shelf: Shelf | None = None
+        self._owner, self._lives = owner, lives
         self._clock = clock
         self._asked: OrderedDict[str, Asked] = OrderedDict()
         self._bytes = 0
@@ -52,8 +62,8 @@ class Requests:
     async def ask(self, id: str, mark: bytes) -> tuple[Asked, bool]:
         """The request of that id, and whether nobody here works on it yet; the same id with another body is refused.
 
-        What another gateway has begun is worked on here too, since that one may be gone: what was sent twice is dropped
-        by the queues, and the first reply counts.
+        What another gateway has begun is worked on here too where that one may be gone (see `is_elsewhere`): what was
+        sent twice is dropped by the queues, and the first reply counts.
         """
         known = self._of(id)
         is_new = known is None
@@ -70,7 +80,7 @@ class Requests:
         if self.shelf is None:
             return
         try:
-            found = await self.shelf.claim(asked.id, asked.mark)
+            found = await self.shelf.claim(asked.id, asked.mark, self._owner)
         except Exception as error:
             self._asked.pop(asked.id, None)
             log.warning("A request could not be kept: %s", error, extra={"event": asked.id})
@@ -87,6 +97,8 @@ class Requests:
         asked.replied.set_result(reply)
         if reply.status in PASSING:
             self._asked.pop(asked.id, None)
+            with contextlib.suppress(Exception):  # the broker is away
+                await self._given_up(asked.id)
             return
         self._bytes += len(reply.body)
         if self.shelf is not None:
@@ -94,6 +106,25 @@ class Requests:
                 await self.shelf.settle(asked.id, reply)
             except Exception as error:
                 log.warning("A reply is kept by this gateway only: %s", error, extra={"event": asked.id})
+
+    async def _given_up(self, id: str) -> None:
+        if self.shelf is not None:
+            await self.shelf.give_up(id)
+
+    def is_elsewhere(self, asked: Asked) -> bool:
+        """Whether another gateway works on it, which is alive."""
+        return asked.owner not in ("", self._owner) and self._lives(asked.owner)
+
+    async def wait_for_others(self, asked: Asked) -> None:
+        """Returns when it has a reply, or nobody else works on it any more."""
+        pause = PAUSE
+        while self.shelf is not None and not asked.replied.done() and self.is_elsewhere(asked):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            with contextlib.suppress(Exception):  # the broker is away: looked at again in a while
+                found = await self.shelf.find(asked.id)
+                if found is not None:
+                    self._learn(asked, found)
 
     async def watch(self, asked: Asked) -> None:
         """Another may answer it: look at the shelf until somebody has."""
@@ -126,7 +157,7 @@ class Requests:
         return pending(id)
 
     def _learn(self, asked: Asked, found: Known) -> None:
-        asked.mark = found.mark
+        asked.mark, asked.owner = found.mark, found.owner
         if found.reply is not None and not asked.replied.done():
             asked.replied.set_result(found.reply)
             self._bytes += len(found.reply.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 import msgspec
@@ -14,10 +15,11 @@ LONGEST = 2**20  # bytes of a reply that is kept
 
 
 class Known(NamedTuple):
-    """`mark` tells one body from another; no reply yet: it is under way, or whoever worked on it is gone."""
+    """`mark` tells one body from another; no reply yet: it is under way at `owner`, or whoever worked on it is gone."""
 
     mark: bytes
     reply: Reply | None = None
+    owner: str = ""
 
 
 class Shelf:
@@ -31,16 +33,16 @@ class Shelf:
     ...     await shelf.settle("e1", Reply(204, "", b""))
     ...     return first, second, (await shelf.find("e1")).reply.status
     >>> asyncio.run(story())
-    (None, Known(mark=b'm', reply=None), 204)
+    (None, Known(mark=b'm', reply=None, owner=''), 204)
     """
 
     def __init__(self, states: States) -> None:
         self._states = states
 
-    async def claim(self, id: str, mark: bytes) -> Known | None:
+    async def claim(self, id: str, mark: bytes, owner: str = "") -> Known | None:
         """None where the request is new, and from now on known; else what is known of it."""
         try:
-            await self._states.keep(_name(id), _encoder.encode(Known(mark)), 0, seconds=KEPT_SECONDS)
+            await self._states.keep(_name(id), _encoder.encode(Known(mark, None, owner)), 0, seconds=KEPT_SECONDS)
         except StaleError:
             return await self.find(id)
         return None
@@ -61,6 +63,14 @@ class Shelf:
             await self._states.keep(_name(id), settled, revision, seconds=KEPT_SECONDS)
         except StaleError:
             return
+
+    async def give_up(self, id: str) -> None:
+        """Whoever worked on it does not any more, and there is no reply."""
+        known, revision = await self._found(id)
+        if known is not None and known.reply is None:
+            with contextlib.suppress(StaleError):
+                state = _encoder.encode(Known(known.mark))
+                await self._states.keep(_name(id), state, revision, seconds=KEPT_SECONDS)
 
     async def _found(self, id: str) -> tuple[Known | None, int]:
         state, revision = await self._states.kept(_name(id), seconds=KEPT_SECONDS)

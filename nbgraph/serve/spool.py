@@ -76,6 +76,20 @@ class Spool:
         """Whether there is a folder."""
         return self._own is not None
 
+    @property
+    def name(self) -> str:
+        """What others know this part by."""
+        return self._own.name if self._own is not None else ""
+
+    def lives(self, name: str) -> bool:
+        """Whether the process that has the part of that name is there."""
+        if self._own is None or not (self._own.parent / f"{name}.lock").exists():
+            return False
+        lock = _lock(self._own.parent / name)
+        if lock is not None:
+            lock.close()
+        return lock is None
+
     async def accept(self, accepted: Accepted) -> None:
         """Returns when the event is kept; where it can't be, nothing is promised."""
         try:

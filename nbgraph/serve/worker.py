@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -24,55 +21,22 @@ from nbgraph.serve.connection import configuration
 from nbgraph.serve.cors import sharing
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.file_states import FileStates
-from nbgraph.serve.handover import Farewell, inherited, leave
+from nbgraph.serve.handover import Farewell, leave
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.inspection import inspected
 from nbgraph.serve.keys import Keys
-from nbgraph.serve.limits import Limits
+from nbgraph.serve.listener import bound, inherited
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.part import Part
 from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
 from nbgraph.serve.secret_variables import set_variables
+from nbgraph.serve.settings import Settings, report_ready
 from nbgraph.serve.shelf import Shelf
 from nbgraph.serve.spool import Spool
 from nbgraph.serve.tether import Tether, nobody_there
 
 log = logging.getLogger("nbgraph.serve")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where a worker finds its project and keys, and where it listens.
-
-    `drain_seconds`: how long it still answers after readiness has turned, so that load balancers notice.
-    `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
-    `listen_fd`: a socket that the parent opened, taken instead of `host` and `port`; the parent keeps it for the next
-    gateway. `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
-    `cors`: the origins whose pages may call. `certificate_file`, `certificate_key_file`: HTTPS instead of HTTP.
-    `broker`: the URL of the NATS server that joins the functions of a graph. `data`: a folder for what callers were
-    promised, which the next worker of its place finds; with `is_data_safe` that is on the disk before it is promised.
-    """
-
-    project: Path
-    host: str = "127.0.0.1"
-    port: int = 8080
-    listen_fd: int | None = None
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = 9090
-    key_file: Path | None = None
-    cors: tuple[str, ...] = ()
-    certificate_file: Path | None = None
-    certificate_key_file: Path | None = None
-    ready_file: Path | None = None
-    is_until_eof: bool = False
-    drain_seconds: float = 0
-    grace_seconds: float = 25
-    broker: str | None = None
-    broker_token_file: Path | None = None
-    data: Path | None = None
-    is_data_safe: bool = False
-    limits: Limits = field(default_factory=Limits)
 
 
 def run(settings: Settings) -> None:
@@ -81,7 +45,7 @@ def run(settings: Settings) -> None:
     file = nobody_there()
     tether = Tether(file) if settings.is_until_eof else None
     fd = settings.listen_fd
-    listener = _bound(settings.host, settings.port) if fd is None else inherited(fd)
+    listener = bound(settings.host, settings.port) if fd is None else inherited(fd)
     graph = load_project(settings.project)
     metrics = Metrics(graph.name, [step.name for step in graph.steps])
     failures = Failures(_part(settings, "failures"))
@@ -152,7 +116,7 @@ async def _serve(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
-    _report_ready(settings, listener.getsockname()[1], metrics_port)
+    report_ready(settings, listener.getsockname()[1], metrics_port)
     going = [asyncio.create_task(work) for work in (gateway.runner.keep_time(), gateway.recovery.run())]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -199,24 +163,3 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where a socket names its protocol; without it every answer waits 40 ms for an ack.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise NbgraphError(f"Port {port} on {host} can't be used: {error.strerror}; choose another.") from error
-    return listener
-
-
-def _report_ready(settings: Settings, port: int, metrics_port: int) -> None:
-    log.info("ready", extra={"host": settings.host, "port": port, "metrics_port": metrics_port})
-    if settings.ready_file is not None:
-        unfinished = settings.ready_file.with_suffix(".part")
-        unfinished.write_text(json.dumps({"pid": os.getpid(), "port": port, "metrics_port": metrics_port}))
-        unfinished.replace(settings.ready_file)  # whoever waits for the file finds it whole

@@ -1,0 +1,164 @@
+"""Foreman: a small parent that has several workers on one socket, and starts again those that end.
+
+A caller is taken by whichever worker comes first; one that has ended takes none, so nobody is refused. What all of
+them know of callers (requests and their replies, what was promised, failures) is in a folder that they share, or at the
+broker. The foreman answers for all of them where numbers, failures and captures are asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nbgraph.serve.inspection import CAPTURES, FAILURES, answering
+from nbgraph.serve.listener import bound, inherited
+from nbgraph.serve.settings import Settings, report_ready
+from nbgraph.serve.sums import Sums, listed
+from nbgraph.serve.tether import Tether
+
+EVERY = 0.05  # seconds between two looks at the workers
+CALM = 10.0  # seconds after which an end is no sign of a worker that can't live
+PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before one that keeps ending is started again
+STEP = 1.0  # seconds after which the next worker is asked to stop, though the one before is not done
+log = logging.getLogger("nbgraph.serve")
+
+
+class Worker:
+    """One of the processes; its number is another one each time that it is started."""
+
+    def __init__(self, place: int, folder: Path, command: Sequence[str], descriptor: int) -> None:
+        self._ready = folder / f"{place}.json"
+        self._command = [*command, "--ready-file", str(self._ready)]
+        self._descriptor = descriptor
+        self._quick_ends, self._again_at = 0, 0.0
+        self.number = place
+        self.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def place(self) -> str | None:
+        """Where it tells of itself; None before it is ready."""
+        if not (self.is_alive and self._ready.exists()):
+            return None
+        return f"http://127.0.0.1:{msgspec.json.decode(self._ready.read_bytes())['metrics_port']}"
+
+    def start(self) -> None:
+        self._ready.unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, pass_fds=(self._descriptor,), start_new_session=True
+        )
+        self._since, self._again_at = time.monotonic(), 0.0
+
+    def mend(self, number: int) -> bool:
+        """Start it again; one that keeps ending waits longer each time."""
+        now = time.monotonic()
+        if not self._again_at:
+            self._quick_ends = self._quick_ends + 1 if now - self._since < CALM else 0
+            self._again_at = now + min(LONGEST_PAUSE, PAUSE * 2**self._quick_ends if self._quick_ends > 1 else 0)
+        if now < self._again_at:
+            return False
+        self.process.communicate()  # closes its pipe
+        self.number = number
+        self.start()
+        return True
+
+
+def lead(settings: Settings, words: Sequence[str]) -> int:
+    """Until SIGTERM or SIGINT, then the workers stop one after the other; the exit status."""
+    tether = Tether(0) if settings.is_until_eof else None
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    if tether is not None:
+        tether.then(stop.set)
+    fd = settings.listen_fd
+    listener = bound(settings.host, settings.port) if fd is None else inherited(fd)
+    listener.listen(2048)
+    with tempfile.TemporaryDirectory(prefix="nbgraph-") as folder, contextlib.closing(listener):
+        shared = [] if settings.data is not None else ["--data", str(Path(folder) / "data")]
+        command = [
+            sys.executable, "-P", "-m", "nbgraph.serve", *words, *shared, "--workers", "1", "--listen-fd",
+            str(listener.fileno()), "--metrics-host", "127.0.0.1", "--metrics-port", "0", "--until-eof",
+        ]  # fmt: skip
+        workers = [Worker(place, Path(folder), command, listener.fileno()) for place in range(settings.workers)]
+        try:
+            return _watch(settings, workers, listener.getsockname()[1], stop)
+        finally:
+            _end(workers, settings.grace_seconds)
+
+
+def _watch(settings: Settings, workers: Sequence[Worker], port: int, stop: threading.Event) -> int:
+    """The exit status: 1 where a worker ended before any was ready, as it does alone."""
+    is_up, numbers = False, settings.workers
+    with answering(settings.metrics_host, settings.metrics_port, _answer_for(workers)) as metrics_port:
+        while not stop.wait(EVERY):
+            ready = [worker for worker in workers if worker.place is not None]
+            if not is_up and len(ready) == len(workers):
+                is_up = True
+                report_ready(settings, port, metrics_port)
+            for worker in [worker for worker in workers if not worker.is_alive]:
+                if not is_up and not ready:
+                    return 1
+                if worker.mend(numbers):
+                    numbers += 1
+                    log.error("A worker has ended; it is started again")
+    return 0
+
+
+def _end(workers: Sequence[Worker], seconds: float) -> None:
+    """One after the other, so that there is somebody for callers as long as possible."""
+    deadline = time.monotonic() + seconds
+    for worker in workers:
+        worker.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(min(STEP, max(deadline - time.monotonic(), 0)))
+    for worker in workers:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(max(deadline - time.monotonic(), 0) + STEP)
+        worker.process.kill()
+        worker.process.communicate()
+
+
+def _answer_for(workers: Sequence[Worker]) -> Callable[..., Iterable[bytes]]:
+    sums, turn = Sums(), threading.Lock()
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
+        is_list = path == CAPTURES or path.startswith(FAILURES)
+        told = _told(workers, path if is_list else "/metrics", method)
+        if is_list:
+            start("200 OK", [("Content-Type", "application/json")])
+            return [listed(told.values())]
+        start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
+        with turn:
+            return [sums.text({number: text.decode() for number, text in told.items()})]
+
+    return answer
+
+
+def _told(workers: Sequence[Worker], path: str, method: str) -> dict[int, bytes]:
+    """What each of those that answer tells there."""
+    found = {}
+    for worker in workers:
+        place = worker.place
+        if place is not None:
+            request = urllib.request.Request(f"{place}{path}", method=method)
+            with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5) as response:
+                found[worker.number] = response.read()
+    return found
