@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 from nbgraph import steps
@@ -145,10 +146,18 @@ def _of_function(function: Any, positional: Sequence[Any], named: Sequence[str])
     if not callable(function):  # an object with `do` or `do_event`
         method = getattr(function, "do_event", None) or getattr(function, "do", None)
         return misfit(method, (), _injected(method), body=True) if callable(method) else None
-    if isinstance(function, Handler):
+    if isinstance(function, Handler) or (not positional and not named and _takes_body(function)):
         return None
     is_object = not inspect.isroutine(function) and callable(getattr(type(function), "do", None))
     return None if is_object else misfit(function, positional, [*named, *_injected(function, named)], body=True)
+
+
+def _takes_body(function: Any) -> bool:
+    """Whether a plain function of one argument is seen to be one, without looking at its signature."""
+    if type(function) is not FunctionType or hasattr(function, "__signature__"):
+        return False
+    code, defaults = function.__code__, function.__defaults__ or ()
+    return code.co_argcount >= 1 >= code.co_argcount - len(defaults) and not code.co_kwonlyargcount
 
 
 def _injected(function: Any, named: Sequence[str] = ()) -> list[str]:
