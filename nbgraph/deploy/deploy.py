@@ -29,7 +29,8 @@ from nbgraph.deploy.provision import Provision, provisions_of
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.rlimit import check_process
-from nbgraph.deploy.split import Function, split
+from nbgraph.deploy.shared_state import functions_of
+from nbgraph.deploy.split import Function
 from nbgraph.deploy.stack import Stack
 from nbgraph.deploy.swarm import Swarm
 from nbgraph.errors import DeployError
@@ -66,7 +67,7 @@ def deploy(
     """See `Graph.deploy`."""
     check_here()
     _check_target(target, durability, registry)
-    functions = split(graph)
+    functions = functions_of(graph)
     wanted = replicas_of(functions, replicas, has_one_door=target != "swarm")
     rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
     check_numbers(timeout, capture)

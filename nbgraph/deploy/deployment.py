@@ -30,7 +30,7 @@ from nbgraph.deploy.provision import EVERYWHERE
 from nbgraph.deploy.pulse import FunctionPulse, Meter
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
-from nbgraph.deploy.split import split
+from nbgraph.deploy.shared_state import functions_of
 from nbgraph.errors import DeployError
 from nbgraph.graph.doors import deployment_view
 from nbgraph.graph.graph import Graph
@@ -221,7 +221,7 @@ class Deployment:
         """
         self._check_runs()
         graph = self._known(graph)
-        functions = split(graph)
+        functions = functions_of(graph)
         has_one_door = self._hosted.target != "swarm"
         wanted = replicas_of(functions, replicas, has_one_door=has_one_door) if replicas is not None else {}
         if base_image is not None:

@@ -33,7 +33,8 @@ from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import check_most, replicas_of
 from nbgraph.deploy.requirement_lines import remarks_in
 from nbgraph.deploy.services import services_of
-from nbgraph.deploy.split import Function, split
+from nbgraph.deploy.shared_state import functions_of
+from nbgraph.deploy.split import Function
 from nbgraph.deploy.swarm_export import swarm_files
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
@@ -93,7 +94,7 @@ def export(
         raise ExportError(f'There is no target "{target}" for an export; targets: {", ".join(TARGETS)}.')
     folder = folder.expanduser().resolve()
     before = owned(folder)
-    functions = split(graph)
+    functions = functions_of(graph)
     names = [function.name for function in functions]
     check_numbers(1, capture)
     _check_place(target, host, port, api_key)

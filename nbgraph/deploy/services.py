@@ -79,7 +79,7 @@ def broker_config(*, is_safe: bool = True) -> str:
     listen: "0.0.0.0:4222"
     http: "0.0.0.0:8222"
     authorization { include "../../run/secrets/broker_auth" }
-    max_payload: 8MB
+    max_payload: 31MB
     jetstream { store_dir: "/data", sync_interval: always }
     """
     secret = f"../..{SECRETS}/{TOKEN_LINE}"  # the server takes every path for one relative to its configuration

@@ -20,6 +20,8 @@ from typing import Self
 from nbgraph.errors import DeployError
 
 STARTED_WITHIN = 10.0
+# Of a message: room for what a gateway takes (16 MiB of JSON); the server can't read a record of 32 back from its disk.
+LARGEST = "31MB"
 # Runs a command ($2...) until its standard input ends, which it does when whoever started it is gone, however that came
 # about; then removes the folder ($1), where one is given. Portable, unlike PR_SET_PDEATHSIG, which looks at a thread.
 GUARD = """
@@ -62,7 +64,7 @@ def server_config(
     >>> print(server_config("127.0.0.1", 4222, "t", "/data", is_safe=True), end="")
     listen: "127.0.0.1:4222"
     authorization { token: "t" }
-    max_payload: 8MB
+    max_payload: 31MB
     jetstream { store_dir: "/data", sync_interval: always }
     """
     sync = ", sync_interval: always" if is_safe else ""
@@ -71,7 +73,7 @@ def server_config(
         f'listen: "{host}:{port}"\n'
         + (f'http: "{monitor}"\n' if monitor else "")
         + f"authorization {{ {key} }}\n"
-        + "max_payload: 8MB\n"
+        + f"max_payload: {LARGEST}\n"
         + f"jetstream {{ store_dir: {json.dumps(store)}{sync} }}\n"
     )
 

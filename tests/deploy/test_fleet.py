@@ -152,15 +152,14 @@ def test_models_behind_a_queue_are_asked_about_as_if_they_were_here():
 
 def test_what_is_too_large_for_a_queue_is_refused_as_too_large(deployment):
     with pytest.raises(InvokeError, match="the broker takes") as refused:
-        deployment.invoke({"amount": 1, "more": "x" * 9_000_000})
+        deployment.invoke({"amount": 1, "more": [0.1] * 3_700_000})
     assert refused.value.status == 413
 
 
 def test_packages_are_for_all_functions_or_for_one():
     with rated().deploy("process", progress=False, requirements={"rating": ["scipy>=1.11"]}) as running:
-        files = {
-            function.name: its["requirements.txt"] for function, its, *_ in running.recipe.projects(split(rated()))
-        }
+        parts = running.recipe.projects(split(rated()))
+        files = {part.function.name: part.files["requirements.txt"] for part in parts}
     assert {name: b"scipy" in text for name, text in files.items()} == {"orders": False, "rating": True}
 
 
@@ -247,3 +246,11 @@ def test_the_pulse_of_every_function(deployment):
     more = {name: (pulse.events - before[name].events, pulse.dead - before[name].dead) for name, pulse in now.items()}
     assert more == {"orders": (4, 0), "rating": (4, 1)}
     assert [(pulse.state, pulse.backlog, pulse.rate > 0) for pulse in now.values()] == [("running", 0, True)] * 2
+
+
+def test_what_the_gateway_takes_a_queue_takes_too():
+    graph = Graph("large")
+    graph.to(str.upper, "loud").to(Queue("texts")).to(len, "long", function="far").respond()
+    text = "x" * (16 * 2**20 - 10)
+    with graph.deploy("process", progress=False) as running:
+        assert running.invoke(text) == len(text) == graph.run(text) == graph.run(text, streams="nats")

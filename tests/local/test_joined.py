@@ -273,8 +273,8 @@ def test_a_graph_that_can_not_run_says_so_at_once():
 def test_a_body_that_is_too_large_for_the_broker_is_told():
     graph = Graph("heavy")
     graph.to("Queue", "q").to(len)
-    with pytest.raises(StepError, match=r'queue "heavy-\w+-q" has 9,000,005 bytes; the broker takes 8,388,608'):
-        graph.run("x" * 9_000_000, streams="nats")
+    with pytest.raises(StepError, match=r'queue "heavy-\w+-q" has 33,000,005 bytes; the broker takes 32,505,856'):
+        graph.run("x" * 33_000_000, streams="nats")
 
 
 def test_nothing_is_left_of_a_stream_that_was_closed_early():

@@ -185,7 +185,7 @@ def test_branches_come_together_from_two_queues(connect, request):
 
 
 def test_what_is_too_much_to_remember_is_a_dead_letter_that_says_so(server):
-    noted, large = defaultdict(list), "x" * 3_500_000
+    noted, large = defaultdict(list), "x" * 14_000_000
     graph = queued("heavy", shards=1)
     graph.step("first").to("Batch", "remember", max_events=5, key="$key").to("([len(each['text']) for each in event])")
 
@@ -193,14 +193,14 @@ def test_what_is_too_much_to_remember_is_a_dead_letter_that_says_so(server):
         async with Fleet(noting(graph, noted), lambda: NatsBroker.connect(server.url, token=server.token)) as fleet:
             for text in ("a", large, large):
                 await fleet.ask({"card": "a", "text": text})
-            with pytest.raises(RemoteError, match=r'takes 8,388,608 in one piece.+"remember" 7,000,'):
+            with pytest.raises(RemoteError, match=r'takes 32,505,856 in one piece.+"remember" 28,000,'):
                 await fleet.ask({"card": "a", "text": large})
             for text in ("bc", "d"):
                 await fleet.ask({"card": "a", "text": text})
             await until(lambda: noted["a"])
 
     loop.complete(story())
-    assert dict(noted) == {"a": [[1, 3_500_000, 3_500_000, 2, 1]]}
+    assert dict(noted) == {"a": [[1, 14_000_000, 14_000_000, 2, 1]]}
 
 
 def test_a_batch_goes_in_time_although_the_worker_that_had_it_is_gone(connect, request):
