@@ -13,7 +13,7 @@ from nbgraph.steps.asked import asked
 from nbgraph.steps.model import ModelServer
 from nbgraph.steps.repository import about, found
 from nbgraph.steps.router import Router
-from nbgraph.steps.tensor import HEADER_LENGTH, joined, parted
+from nbgraph.steps.tensor import HEADER_LENGTH, joined, parted, written
 from nbgraph.streams.wire import VALUES, pack_answer, unpack
 
 
@@ -115,7 +115,7 @@ def reply_to(answer: Any, *, exactly: bool = False) -> Reply:
         return (
             Reply(200, VALUES, pack_answer(answer))
             if exactly and not isinstance(answer, str | bytes | None)
-            else reply_of(answer)
+            else reply_of(written(answer))
         )
     body, length = raw
     return Reply(200, BYTES, body, ((HEADER_LENGTH.lower().encode(), b"%d" % length),))

@@ -13,6 +13,29 @@ from nbgraph.steps.asked import Asked
 from nbgraph.steps.tensor import HEADER_LENGTH, array_of, is_tensor, joined, tensor_of
 
 
+class NoRows(dict[str, Any]):
+    """Tensors by name that are no columns of a table: a model that takes several reads them, one that asks for rows
+    tells the caller that there are none.
+
+    >>> import numpy
+    >>> list(NoRows({"a": numpy.zeros(1), "b": numpy.zeros(2)}))
+    Traceback (most recent call last):
+    nbgraph.errors.RequestError: The model takes rows, but the tensors are no columns of a table: "a" has shape [1], ...
+    """
+
+    def __iter__(self) -> Any:
+        raise self._error()
+
+    def __missing__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            raise KeyError(key)
+        raise self._error()
+
+    def _error(self) -> RequestError:
+        shapes = ", ".join(f'"{name}" has shape {list(array.shape)}' for name, array in self.items())
+        return RequestError(f"The model takes rows, but the tensors are no columns of a table: {shapes}.")
+
+
 class Form(Enum):
     """How rows are asked about, and so how the answer looks."""
 
@@ -101,13 +124,24 @@ def _of_request(body: Mapping[str, Any], id: str | None) -> Inference:
     if not all(map(is_tensor, inputs)):
         raise RequestError('Where the first of "inputs" is a tensor, all must be, with name, shape, datatype and data.')
     arrays = {str(tensor.get("name")): array_of(tensor) for tensor in inputs}
+    if len(arrays) < len(inputs):
+        raise RequestError(f"Two of the tensors have one name; their names are {', '.join(map(str, _names(inputs)))}.")
     request["tensors"], request["inputs"] = arrays, _rows(arrays)
     parameters = body.get("parameters")
     is_binary = isinstance(parameters, Mapping) and bool(parameters.get("binary_data_output"))
     wanted = body.get("outputs") or []
-    if not isinstance(wanted, list) or not all(isinstance(output, Mapping) for output in wanted):
+    if not isinstance(wanted, list) or not all(map(_is_output, wanted)):
         raise RequestError(f'"outputs" is {wanted!r}; expected a list such as [{{"name": "output_0"}}].')
     return Inference(Form.TENSORS, request, own_id, wanted, is_binary)
+
+
+def _names(tensors: list[Any]) -> list[Any]:
+    return [tensor.get("name") for tensor in tensors]
+
+
+def _is_output(output: Any) -> bool:
+    is_named = isinstance(output, Mapping) and isinstance(output.get("name"), str)
+    return is_named and isinstance(output.get("parameters") or {}, Mapping)
 
 
 def _only(outputs: Any) -> Any:
@@ -121,13 +155,15 @@ def _rows(arrays: Mapping[str, Any]) -> Any:
     """One tensor holds the rows; several are the columns of records."""
     if len(arrays) == 1:
         (array,) = arrays.values()
+        if not array.ndim:
+            return NoRows(arrays)
         return array.tolist() if array.dtype == object else array
     sizes = {array.shape[:1] for array in arrays.values()}
-    if len(sizes) != 1:
-        return arrays  # no columns of a table: a model that takes several tensors reads request["tensors"]
+    if len(sizes) != 1 or () in sizes:
+        return NoRows(arrays)
     columns = [(name, array.reshape(len(array), -1)) for name, array in arrays.items()]
     if any(column.shape[1] != 1 for _, column in columns):
-        return arrays
+        return NoRows(arrays)
     names = [name for name, _ in columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*(_flat(column) for _, column in columns), strict=True)]
 

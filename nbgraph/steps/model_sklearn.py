@@ -90,17 +90,19 @@ class SklearnModel(ModelServer):
         first = rows[0] if len(rows) else None
         if isinstance(first, Mapping):
             rows = self._picked(rows)
-        elif isinstance(first, str):
+        elif isinstance(first, str) and not self._names:
             return rows
         return self._framed(rows) if self._names else self._array(rows)
 
     def _picked(self, records: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-        if not self._names:
-            return [list(record.values()) for record in records]
+        strange = next((record for record in records if not isinstance(record, Mapping)), None)
+        if strange is not None or None in records:
+            raise RequestError(f'Model "{self.name}" got records and, among them, a {type(strange).__name__}.')
+        names = self._names or tuple(records[0])  # without names the first row has the say about the order
         try:
-            return [[record[name] for name in self._names] for record in records]
+            return [[record[name] for name in names] for record in records]
         except KeyError as missing:
-            needed = ", ".join(self._names) if len(self._names) <= 8 else f"{len(self._names)} features"
+            needed = ", ".join(map(str, names)) if len(names) <= 8 else f"{len(names)} features"
             raise RequestError(f'Model "{self.name}" needs {needed}; a row has no {missing}.') from None
 
     def _array(self, rows: Any) -> Any:
@@ -119,9 +121,13 @@ class SklearnModel(ModelServer):
     def _framed(self, rows: Any) -> Any:
         """Rows with the names that the model was fitted with; without pandas, in their order."""
         array = rows if isinstance(rows, list) else self._array(rows)
-        width = len(array[0]) if len(array) and hasattr(array[0], "__len__") else 1
-        if width != len(self._names):
-            raise RequestError(f'Model "{self.name}" takes {len(self._names)} features a row, but got {width}.')
+        # one width for each row: pandas would fill what a short one lacks
+        widths = (
+            {_width(row) for row in array} if isinstance(array, list) else {array.shape[1] if array.ndim > 1 else 1}
+        )
+        if widths - {len(self._names)}:
+            found = ", ".join(map(str, sorted(widths)))
+            raise RequestError(f'Model "{self.name}" takes {len(self._names)} features a row, but got {found}.')
         if not self._has_frames:
             return self._array(array)
         import pandas
@@ -138,6 +144,10 @@ class SklearnModel(ModelServer):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
             return self._called(features)
+
+
+def _width(row: Any) -> int:
+    return len(row) if hasattr(row, "__len__") and not isinstance(row, str) else 1
 
 
 def _names(model: Any) -> tuple[str, ...]:

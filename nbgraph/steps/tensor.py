@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import NbgraphError, RequestError
+from nbgraph.streams.wire import encode
 
 if TYPE_CHECKING:
     import numpy
@@ -21,11 +22,12 @@ DATATYPES = {
     "INT32": "i4", "INT64": "i8", "FP16": "f2", "FP32": "f4", "FP64": "f8",
 }  # fmt: skip
 TEXT = "BYTES"
+SPECIAL = {None: math.nan, "NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as protobuf's JSON has it
 FITTING = {"b": "b", "u": "bui", "i": "bui", "f": "buif"}  # kinds of NumPy types that a kind can be written with
 
 
 def array_of(tensor: Mapping[str, Any]) -> Array:
-    """The array of a tensor.
+    """The array of a tensor; null is NaN among floating-point numbers, and nothing among others.
 
     >>> array_of({"name": "x", "shape": [2, 2], "datatype": "INT32", "data": [1, 2, 3, 4]}).tolist()
     [[1, 2], [3, 4]]
@@ -64,10 +66,14 @@ def tensor_of(name: str, values: Any, *, is_binary: bool = False) -> dict[str, A
     datatype = next((word for word, code in DATATYPES.items() if array.dtype == numpy.dtype(code)), TEXT)
     tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
     if datatype == TEXT:
-        array = numpy.array([_text(item) for item in array.ravel().tolist()], dtype=object)
+        items = [_text(item, is_binary=is_binary) for item in array.ravel().tolist()]
+        raw = _framed(items) if is_binary else b""
+    elif not is_binary:
+        items = array.ravel().tolist()
+    else:
+        raw = _little(array).tobytes()
     if not is_binary:
-        return {**tensor, "data": array.ravel().tolist()}
-    raw = _framed(array.tolist()) if datatype == TEXT else _little(array).tobytes()
+        return {**tensor, "data": items}
     return {**tensor, "parameters": {"binary_data_size": len(raw)}, "data": raw}
 
 
@@ -102,8 +108,35 @@ def parted(response: Any) -> tuple[bytes, int] | None:
         {key: value for key, value in tensor.items() if key != "data"} if _is_raw(tensor) else tensor
         for tensor in outputs
     ]
-    header = json.dumps({**response, "outputs": bare}).encode()
+    header = encode(written({**response, "outputs": bare}))
     return header + raw, len(header)
+
+
+def written(answer: Any) -> Any:
+    """An answer for JSON: what is infinite in its tensors as protobuf's JSON has it, for which JSON has no number.
+
+    >>> written({"outputs": [{"name": "y", "datatype": "FP64", "shape": [2], "data": [float("inf"), 1.0]}]})
+    {'outputs': [{'name': 'y', 'datatype': 'FP64', 'shape': [2], 'data': ['Infinity', 1.0]}]}
+    """
+    outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
+    if not isinstance(outputs, list) or not any(map(_is_infinite, outputs)):
+        return answer
+    return {**answer, "outputs": [_finite(one) if _is_infinite(one) else one for one in outputs]}
+
+
+def _is_infinite(tensor: Any) -> bool:
+    if (
+        not is_tensor(tensor)
+        or not str(tensor["datatype"]).startswith("FP")
+        or not isinstance(tensor.get("data"), list)
+    ):
+        return False
+    return any(type(item) is float and math.isinf(item) for item in tensor["data"])
+
+
+def _finite(tensor: Mapping[str, Any]) -> dict[str, Any]:
+    words = {value: word for word, value in SPECIAL.items() if value in (math.inf, -math.inf)}
+    return {**tensor, "data": [words.get(item, item) for item in tensor["data"]]}
 
 
 def is_tensor(value: Any) -> bool:
@@ -115,7 +148,7 @@ def _is_raw(tensor: Any) -> bool:
 
 
 def _check_head(name: Any, datatype: Any, shape: Any) -> None:
-    if datatype not in DATATYPES and datatype != TEXT:
+    if not isinstance(datatype, str) or (datatype not in DATATYPES and datatype != TEXT):
         raise RequestError(f'Tensor "{name}" has datatype {datatype!r}; known are {", ".join([*DATATYPES, TEXT])}.')
     sizes = shape if isinstance(shape, list | tuple) else [None]
     if not all(type(size) is int and size >= 0 for size in sizes):
@@ -133,7 +166,7 @@ def _of_bytes(name: str, datatype: str, shape: list[int], raw: bytes) -> Array:
             f'Tensor "{name}" is {datatype} of shape {shape}, which is {math.prod(shape) * dtype.itemsize} bytes, '
             f"but it came with {len(raw)}."
         )
-    return numpy.frombuffer(raw, dtype).reshape(shape)
+    return _shaped(name, numpy.frombuffer(raw, dtype), shape)
 
 
 def _shaped(name: str, flat: Array, shape: list[int]) -> Array:
@@ -141,21 +174,52 @@ def _shaped(name: str, flat: Array, shape: list[int]) -> Array:
         raise RequestError(
             f'Tensor "{name}" has shape {shape}, so it needs {math.prod(shape)} elements, but its data has {flat.size}.'
         )
-    return flat.reshape(shape)
+    try:
+        return flat.reshape(shape)
+    except (ValueError, OverflowError) as error:  # too many dimensions, a size beyond any memory beside one of none
+        raise RequestError(f'Tensor "{name}" has shape {shape}, which no array can have: {error}.') from None
 
 
 def _typed(items: list[Any], datatype: str) -> Array:
     import numpy
 
     if datatype == TEXT:
-        return numpy.array(items, dtype=object)
-    array = numpy.array(items, dtype=numpy.dtype(DATATYPES[datatype]))
+        return _texts(items)
+    dtype = numpy.dtype(DATATYPES[datatype])
+    odd = {type(None), str} & set(map(type, items))
+    if odd and dtype.kind == "f":
+        items = [SPECIAL.get(item, item) if type(item) in odd else item for item in items]
+    elif type(None) in odd:
+        raise TypeError("it holds null")
+    with numpy.errstate(over="ignore"):
+        array = numpy.array(items, dtype=dtype)
+    if dtype.itemsize < 8 and dtype.kind == "f" and (beyond := _beyond(items, array)) is not None:
+        raise OverflowError(f"{beyond} is beyond it")
     kind, found = array.dtype.kind, numpy.asarray(items).dtype.kind
     if items and found not in FITTING[kind]:  # NumPy would cut 1.5 to 1, and read "1" as 1
         strange = next((item for item in items if kind not in "ui" or type(item) is not int), None)
         if strange is not None:  # whole numbers of which some are very large have no kind in common
             raise TypeError(f"it holds {type(strange).__name__}")
     return array
+
+
+def _texts(items: list[Any]) -> Array:
+    import numpy
+
+    strange = next((item for item in items if not isinstance(item, str | bytes)), "")
+    if strange != "" and not isinstance(strange, str | bytes):
+        raise TypeError(f"it holds {'null' if strange is None else type(strange).__name__}")
+    array = numpy.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def _beyond(items: list[Any], array: Array) -> Any:
+    """A number that the narrow type has no room for, so that it would have become infinite."""
+    import numpy
+
+    places = numpy.flatnonzero(numpy.isinf(array)).tolist()
+    return next((items[place] for place in places if not math.isinf(items[place])), None)
 
 
 def _flat(data: Any) -> list[Any]:
@@ -183,19 +247,29 @@ def _unframed(name: str, raw: bytes) -> Iterable[str | bytes]:
         at = end
 
 
-def _framed(items: Iterable[str]) -> bytes:
-    return b"".join(struct.pack("<I", len(raw)) + raw for raw in (item.encode() for item in items))
+def _framed(items: Iterable[str | bytes]) -> bytes:
+    encoded = (item if isinstance(item, bytes) else item.encode() for item in items)
+    return b"".join(struct.pack("<I", len(raw)) + raw for raw in encoded)
 
 
-def _text(item: Any) -> str:
+def _text(item: Any, *, is_binary: bool) -> str | bytes:
     if isinstance(item, bytes):
-        return item.decode("utf-8", "replace")
+        return item if is_binary else _decoded(item)
     if isinstance(item, str):
         return item
     try:
         return json.dumps(item)
     except (TypeError, ValueError) as error:
         raise NbgraphError(f"An output holds {type(item).__name__}, which no tensor can: {error}.") from None
+
+
+def _decoded(item: bytes) -> str:
+    try:
+        return item.decode()
+    except UnicodeDecodeError:
+        raise NbgraphError(
+            "An output holds bytes that are no text, which JSON has no words for; ask for it with binary_data."
+        ) from None
 
 
 def _little(array: Array) -> Array:
