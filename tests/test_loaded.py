@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbgraph import Graph, GraphError, NbgraphError, steps
+from nbgraph import Graph, GraphError, NbgraphError, step, steps
 from nbgraph.cli import load as load_by_command
 from nbgraph.graph.literal import NotLiteralError
 from nbgraph.graph.literal import python as python_text
@@ -187,8 +187,8 @@ class Own(steps.Filter):
         super().__init__(text)
 
 
-def one(**step: Any) -> dict[str, Any]:
-    return {"version": 1, "name": "g", "steps": {"a": step}}
+def one(**fields: Any) -> dict[str, Any]:
+    return {"version": 1, "name": "g", "steps": {"a": fields}}
 
 
 @pytest.mark.parametrize(
@@ -213,18 +213,12 @@ def one(**step: Any) -> dict[str, Any]:
 )
 def test_other_ways_to_code_are_closed(document: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     names = {
-        "Own": Own, "declared": steps_step(), "helper": one, "open": open, "__name__": "notebook",
+        "Own": Own, "declared": step(steps.Filter, fn="event"), "helper": one, "open": open, "__name__": "notebook",
         "__loader__": __loader__, "__builtins__": __builtins__,
     }  # fmt: skip
     with pytest.raises(GraphError):
         Graph.from_dict(document, namespace=names if document["steps"]["a"]["handler"] != "open" else None).plan()
     assert capsys.readouterr().out == ""
-
-
-def steps_step() -> Any:
-    from nbgraph import step
-
-    return step(steps.Filter, fn="event")
 
 
 def test_what_the_shell_put_into_a_notebook_is_not_the_documents() -> None:
@@ -287,3 +281,25 @@ def test_the_command_line_refuses_them_too(tmp_path: Path) -> None:
     path.write_text(json.dumps(one(handler="CSVTarget", arguments={"path": "a.csv"})))
     with pytest.raises(GraphError, match=r'steps.a.handler: "CSVTarget" works with files'):
         load_by_command(path, io=False)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {**one(handler="str"), "error_stream": "CSVTarget"},
+        {**one(handler="str"), "error_stream": {"$code": 'CSVTarget("errors.csv")'}},
+        one(handler="ModelRouter", arguments={"routes": {"m": {"handler": "OnnxModel"}}}),
+        one(handler="ModelRouter", arguments={"routes": {"$dict": [["m", "OnnxModel"]]}}),
+        one(handler="ModelRouter", arguments={"routes": {"$code": "dict(m=OnnxModel)"}}),
+        one(graph=one(handler="CSVTarget", arguments={"path": "a.csv"})),
+        one(handler="Map", arguments={"fn": {"$code": 'lambda event: CSVSource("/etc/passwd")'}}),
+        one(handler="nbgraph.steps.target_csv.CSVTarget", arguments={"path": "a.csv"}),
+        one(handler="sink"),
+        one(handler="declared"),
+    ],
+)
+def test_no_other_way_leads_outside(document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"sink": steps.CSVTarget("a.csv"), "declared": step(steps.CSVTarget, path="a.csv")}
+    with pytest.raises(GraphError, match=r"works with (files|model files)"):
+        Graph.from_dict(document, namespace=names, allow=["nbgraph.steps"], io=False).plan()

@@ -10,9 +10,10 @@ from types import FunctionType
 from typing import Any
 
 from nbgraph import steps
-from nbgraph.engine.bind import is_expression, resolve
+from nbgraph.engine.bind import is_expression, named, resolve
 from nbgraph.engine.condition import bound, names_predicate
 from nbgraph.engine.fit import INJECTED, makes_handlers, misfit, no_handler, signature_of
+from nbgraph.engine.flatten import flatten
 from nbgraph.engine.report import target_of
 from nbgraph.engine.share import shared
 from nbgraph.errors import GraphError
@@ -43,7 +44,18 @@ def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) 
         if edge.when is not None:
             found += [Finding(text, edge.source, edge.target) for text in _of_condition(graph, edge)]
     found += [Finding(text) for text in _of_stream(graph)]
+    if tries and not around and not found:
+        found += [Finding(text) for text in _of_whole(graph)]
     return found + list(_endless(graph))
+
+
+def _of_whole(graph: Graph) -> list[str]:
+    """What only shows when the graphs inside have become steps."""
+    try:
+        flatten(graph)
+    except GraphError as error:
+        return error.problems
+    return []
 
 
 def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> Iterator[Finding]:
@@ -248,10 +260,21 @@ def _of_condition(graph: Graph, edge: Edge) -> list[str]:
     except Exception as error:
         return [f'The condition of "{edge.source}" -> "{edge.target}": {type(error).__name__}: {error}']
     when = edge.when
-    if edge.is_error or not isinstance(when, str | Code) or (isinstance(when, str) and names_predicate(when, graph)):
+    where = f'The condition of "{edge.source}" -> "{edge.target}"'
+    if (predicate := _predicate(when, graph)) is not None and not edge.is_error:
+        fault = None if isinstance(predicate, type) else _of_function(predicate, (), ())
+        return [f"{where}: {fault}"] if fault else []
+    if edge.is_error or not isinstance(when, str | Code):
         return []
     text, known = (when.text, list(steps.catalogue().modules)) if isinstance(when, Code) else (when, ["event"])
-    return [f'The condition of "{edge.source}" -> "{edge.target}": {one}' for one in unknown(text, known, graph.scope)]
+    return [f"{where}: {one}" for one in unknown(text, known, graph.scope)]
+
+
+def _predicate(when: Any, graph: Graph) -> Any:
+    """The function that a condition is, or is nothing but the name of."""
+    if isinstance(when, str):
+        return named(when.strip(), graph.scope) if names_predicate(when, graph) else None
+    return when if callable(when) else None
 
 
 def _of_stream(graph: Graph) -> list[str]:

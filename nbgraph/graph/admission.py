@@ -18,7 +18,7 @@ from nbgraph.graph.evaluated import check_arguments, check_calls
 from nbgraph.graph.expression import SAFE_FUNCTIONS, check_safe, parsed
 from nbgraph.graph.naming import is_dotted, name_of
 from nbgraph.graph.scope import Scope
-from nbgraph.graph.step import Handled
+from nbgraph.graph.step import Handled, Step
 
 _PREDICATE = re.compile(r"\s*([^\W\d][\w.]*)\(event\)\s*")
 _TYPES = frozenset(["str", "bytes", "int", "float", "complex", "bool", "list", "tuple", "dict", "set", "frozenset"])
@@ -110,6 +110,7 @@ class Admission:
     def inside(self, found: Any, text: str, where: str) -> None:
         """Refuse a step that reads or writes outside of a graph that was loaded with io=False."""
         if self.scope.is_document and not self.scope.io:
+            found = found.handler if isinstance(found, Step) else found
             self._stay_inside(found if isinstance(found, type) else type(found), text, where)
 
     def _stay_inside(self, kind: type | None, text: str, where: str) -> None:

@@ -203,6 +203,29 @@ def test_what_a_removed_step_leaves_without_an_arrow_is_told() -> None:
     assert ([one.partition(";")[0] for one in graph.check()], first.check(), mended.check()) == ([told], [], [])
 
 
+def test_a_condition_that_is_a_function_takes_the_body() -> None:
+    graph = Graph("g")
+    graph.to(clean).to(clean, "a", when=two)
+    graph.step("clean").to(clean, "b", when=is_large)
+    graph.step("clean").to(clean, "c", when="two", otherwise=False)
+    assert [one.partition(": ")[2].partition(":")[0] for one in graph.check()] == ["two(left, right)"] * 2
+
+
+def is_large(body: Any, limit: int = 3) -> bool:
+    return bool(body > limit)
+
+
+def test_what_only_shows_when_graphs_inside_are_steps_is_told() -> None:
+    inner, ring = Graph("inner"), Graph("ring")
+    inner.to(clean)
+    ring.to(ring, "again")
+    outer = Graph("outer")
+    outer.to(inner, "inside", retries=2)
+    assert ([each.check()[0][:33] for each in (outer, ring)]) == [
+        'Step "inside" is a graph and has ', 'Graph "ring" -> "ring" contains i'
+    ]  # fmt: skip
+
+
 def test_a_module_is_no_handler_in_python_either() -> None:
     graph = Graph("g")
     graph.to(types, "t")
