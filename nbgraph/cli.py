@@ -52,6 +52,7 @@ Resource = Annotated[
     list[str] | None, typer.Option("--resources", help="[FUNCTION/]cpus=1.5,memory=512m,gpus=1,tmp=64m")
 ]
 Volume = Annotated[list[str] | None, typer.Option(help="[FUNCTION/]FOLDER-OR-NAME:PATH[:ro]")]
+Cors = Annotated[list[str] | None, typer.Option(help="a site whose pages may call, as https://shop.example")]
 Requirement = Annotated[list[str] | None, typer.Option(help="a package to install as well; one for each")]
 Requirements = Annotated[
     list[Path] | None, typer.Option("--requirements", "-r", help="a file of packages to install as well")
@@ -139,6 +140,7 @@ def export(
     secrets_file: SecretsFile = None,
     resources: Resource = None,
     volume: Volume = None,
+    cors: Cors = None,
     requirement: Requirement = None,
     requirements: Requirements = None,
     index_url: IndexUrl = None,
@@ -158,7 +160,7 @@ def export(
         workers=workers, autoscale=words.rules(autoscale), registry=registry, name=name,
         port=port, host=host, api_key=api_key or None, env=words.variables(env, env_file),
         secrets=words.secrets(secret, secrets_file), resources=words.resources(resources),
-        volumes=words.volumes(volume), requirements=words.requirements(requirement, requirements),
+        volumes=words.volumes(volume), cors=cors, requirements=words.requirements(requirement, requirements),
         index_url=index_url, base_image=words.images(base_image), durability=durability, capture=capture,
     )  # fmt: skip
     told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
@@ -185,6 +187,7 @@ def deploy(
     secrets_file: SecretsFile = None,
     resources: Resource = None,
     volume: Volume = None,
+    cors: Cors = None,
     requirement: Requirement = None,
     requirements: Requirements = None,
     index_url: IndexUrl = None,
@@ -209,7 +212,7 @@ def deploy(
         target, name=name, port=port, host=host, api_key=key, replicas=words.counts(replicas),
         threads=words.counts(threads, "threads"), workers=workers, autoscale=rules,
         env=words.variables(env, env_file), secrets=words.secrets(secret, secrets_file),
-        resources=words.resources(resources), volumes=words.volumes(volume),
+        resources=words.resources(resources), volumes=words.volumes(volume), cors=cors,
         requirements=words.requirements(requirement, requirements), index_url=index_url,
         base_image=words.images(base_image),
         durability=durability, registry=registry, capture=capture, timeout=timeout, progress=not as_json,

@@ -13,6 +13,7 @@ from nbgraph.deploy.docker import connect
 from nbgraph.deploy.fleet import Fleet
 from nbgraph.deploy.given import (
     base_images_of,
+    check_cors,
     check_durability,
     check_here,
     check_index,
@@ -57,6 +58,7 @@ def deploy(
     secrets: Any,
     resources: Any,
     volumes: Any,
+    cors: Sequence[str] | None,
     autoscale: Mapping[str, tuple[int, int, float]] | None,
     durability: str | None,
     registry: str | None,
@@ -79,7 +81,8 @@ def deploy(
     given = provisions_of(names, env, secrets, resources, volumes)
     check_given(target, functions, given)
     with_hands(functions, threads, workers)
-    recipe = Recipe(bases, more, given, capture, tuple(sorted(graph.redacted)), index_url, threads, workers)
+    redacted = tuple(sorted(graph.redacted))
+    recipe = Recipe(bases, more, given, capture, redacted, index_url, threads, workers, check_cors(cors))
     if name is not None and (running := _running(checked_name(name), target, port, host, api_key)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)

@@ -15,6 +15,7 @@ from nbgraph.deploy.compose import compose_files
 from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
 from nbgraph.deploy.given import (
     base_images_of,
+    check_cors,
     check_durability,
     check_index,
     check_numbers,
@@ -84,6 +85,7 @@ def export(
     secrets: Any = None,
     resources: Any = None,
     volumes: Any = None,
+    cors: Sequence[str] | None = None,
     autoscale: Mapping[str, tuple[int, int, float]] | None = None,
     durability: str | None = None,
     registry: str | None = None,
@@ -104,7 +106,7 @@ def export(
     _check_values(secrets)
     recipe = Recipe(
         base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
-        tuple(sorted(graph.redacted)), index_url, threads, workers,
+        tuple(sorted(graph.redacted)), index_url, threads, workers, check_cors(cors),
     )  # fmt: skip
     has_one_door = target in ONE_DOOR
     wanted = replicas_of(functions, replicas, has_one_door=has_one_door)

@@ -97,6 +97,24 @@ def check_index(index_url: Any) -> None:
         raise DeployError('index_url is no address of an index; expected "https://HOST/simple".')
 
 
+def check_cors(given: Any) -> tuple[str, ...]:
+    """The sites whose pages may call: each by scheme, host and port, as a browser names them.
+
+    >>> check_cors(["https://shop.example", "http://localhost:3000"])
+    ('https://shop.example', 'http://localhost:3000')
+    """
+    if isinstance(given, str) or not isinstance(given, Sequence | None):
+        raise DeployError(f"cors is {given!r}; expected a list of origins, such as ['https://shop.example'].")
+    for origin in given or ():
+        parts = urlsplit(origin) if isinstance(origin, str) else None
+        is_one = parts is not None and parts.scheme in ("http", "https") and parts.netloc and "*" not in origin
+        if not is_one or origin != f"{parts.scheme}://{parts.netloc}":  # type: ignore[union-attr]
+            raise DeployError(
+                f"cors names {origin!r}, which is no origin; expected scheme and host, such as 'https://shop.example'."
+            )
+    return tuple(given or ())
+
+
 def whole(n: Any, what: str) -> int:
     """The number, where it is a whole one."""
     if not _is_whole(n):

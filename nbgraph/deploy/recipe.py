@@ -15,6 +15,7 @@ from nbgraph.deploy.provision import EVERYWHERE, Provision
 from nbgraph.deploy.split import Function
 
 CAPTURE = "capture.json"  # what a worker finds its sample in
+GATEWAY = "gateway.json"  # what the worker that callers reach finds the sites in whose pages may call
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Recipe:
     """By function, or for all: the base of the images, where it is not the usual one; what is to be installed beside
     what was found; what the workers are given.
 
-    `capture`: the part of all events that the workers record, with dots for the fields that are `redacted`. `threads`
-    and `workers`: see `with_hands`.
+    `cors`: the sites whose pages may call. `capture`: the part of all events that the workers record, with dots for the
+    fields that are `redacted`. `threads` and `workers`: see `with_hands`.
     """
 
     base_images: Mapping[str, str] = field(default_factory=dict)
@@ -34,12 +35,14 @@ class Recipe:
     index_url: str | None = field(default=None, repr=False)
     threads: Any = None
     workers: Any = None
+    cors: tuple[str, ...] = ()
 
     def projects(self, graphs: Sequence[Function]) -> Projects:
         """Each function with the files that it becomes."""
         functions = with_hands(graphs, self.threads, self.workers)
         more = {CAPTURE: self._capture()} if self.capture else {}
-        return [self._part(each, more) for each in functions]
+        first = {GATEWAY: json.dumps({"cors": list(self.cors)}).encode() + b"\n"} if self.cors else {}
+        return [self._part(each, more if number else {**more, **first}) for number, each in enumerate(functions)]
 
     def provision(self, function: str) -> Provision:
         """What the workers of a function are given."""

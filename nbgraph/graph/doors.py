@@ -253,6 +253,7 @@ class Doors:
         secrets: Any = None,
         resources: Any = None,
         volumes: Any = None,
+        cors: Sequence[str] | None = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
@@ -270,8 +271,8 @@ class Doors:
             self, Path(folder), target, name=name, replicas=replicas, threads=threads, workers=workers, port=port,
             host=host, api_key=api_key,
             base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
-            resources=resources, volumes=volumes, autoscale=autoscale, durability=durability, registry=registry,
-            capture=capture,
+            resources=resources, volumes=volumes, cors=cors, autoscale=autoscale, durability=durability,
+            registry=registry, capture=capture,
         )  # fmt: skip
 
     def deploy(
@@ -292,6 +293,7 @@ class Doors:
         secrets: Any = None,
         resources: Any = None,
         volumes: Any = None,
+        cors: Sequence[str] | None = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
@@ -327,6 +329,8 @@ class Doors:
             `{"score": {"cpus": 1.5, "memory": "512m", "gpus": 1, "tmp": "64m"}}`.
         volumes
             `{"/data/models": "/models:ro"}`: a folder of the host or the name of a volume, and its place in containers.
+        cors
+            The sites whose pages may call from a browser: `["https://shop.example"]`; none by default.
         registry
             Where the nodes of a Swarm pull the images from.
         """
@@ -335,8 +339,8 @@ class Doors:
         return deploy(
             self, target, name=name, replicas=replicas, threads=threads, workers=workers, port=port, host=host,
             api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
-            secrets=secrets, resources=resources, volumes=volumes, autoscale=autoscale, durability=durability,
-            registry=registry, capture=capture, timeout=timeout, progress=progress,
+            secrets=secrets, resources=resources, volumes=volumes, cors=cors, autoscale=autoscale,
+            durability=durability, registry=registry, capture=capture, timeout=timeout, progress=progress,
         )  # fmt: skip
 
 

@@ -45,7 +45,6 @@ def _settings(words: list[str] | None) -> Settings:
     add("--metrics-host", default=Settings.metrics_host)
     add("--metrics-port", type=int, default=Settings.metrics_port, help="0 for any free one")
     add("--key-file", type=Path, help="file with API keys, one a line; without it everyone may call")
-    add("--cors", action="append", default=[], metavar="ORIGIN", help="whose pages may call; may stand several times")
     add("--certificate-file", type=Path, help="PEM file of the gateway's certificate and its chain: HTTPS")
     add("--certificate-key-file", type=Path, help="PEM file of its key")
     add("--ready-file", type=Path, help="written with the ports as JSON once all is up")
@@ -62,9 +61,8 @@ def _settings(words: list[str] | None) -> Settings:
     add("--max-body", type=int, default=Limits.body_bytes, help="bytes")
     add("--max-in-flight", type=int, default=Limits.in_flight, help="requests; more get 429")
     given = vars(parser.parse_args(words))
-    origins = given.pop("cors")
     limits = Limits(*(given.pop(name) for name in ("max_body", "max_in_flight", "body_seconds", "timeout")))
-    return Settings(**given, cors=tuple(origins), limits=limits)
+    return Settings(**given, limits=limits)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Settings:
     `grace_seconds`: how long events in flight may take then. `ready_file`: written with the ports when all is up.
     `listen_fd`: a socket that the parent opened, taken instead of `host` and `port`; the parent keeps it for the next
     gateway. `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
-    `cors`: the origins whose pages may call. `certificate_file`, `certificate_key_file`: HTTPS instead of HTTP.
+    `certificate_file`, `certificate_key_file`: HTTPS instead of HTTP.
     `broker`: the URL of the NATS server that joins the functions of a graph. `data`: a folder for what callers were
     promised, which the next worker of its place finds; with `is_data_safe` that is on the disk before it is promised.
     `workers`: so many processes, of which this one is the parent.
@@ -34,7 +34,6 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9090
     key_file: Path | None = None
-    cors: tuple[str, ...] = ()
     certificate_file: Path | None = None
     certificate_key_file: Path | None = None
     ready_file: Path | None = None

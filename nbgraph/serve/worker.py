@@ -18,7 +18,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.serve import tracing
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.connection import configuration
-from nbgraph.serve.cors import sharing
+from nbgraph.serve.cors import origins_of, sharing
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.file_states import FileStates
 from nbgraph.serve.handover import Farewell, leave
@@ -51,7 +51,8 @@ def run(settings: Settings) -> None:
     failures = Failures(_part(settings, "failures"))
     graph.report_metric = metrics.metric
     tracing.set_up(graph.name)
-    keys, captures = Keys.of_file(settings.key_file, settings.cors), Captures.of_project(settings.project, graph)
+    keys = Keys.of_file(settings.key_file, origins_of(settings.project))
+    captures = Captures.of_project(settings.project, graph)
     spool = Spool(_part(settings, "accepted"), is_safe=settings.is_data_safe)
     part = load_part(settings.project)
     gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
@@ -106,7 +107,7 @@ async def _serve(
     pipeline = await _joined(gateway, metrics, settings, part)
     farewell = Farewell(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
-    app = sharing(farewell if has_heir else gateway, settings.cors)
+    app = sharing(farewell if has_heir else gateway, origins_of(settings.project))
     server = _Server(configuration(app, settings.limits, settings.certificate_file, settings.certificate_key_file))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -233,3 +233,22 @@ def test_a_module_that_deploys_when_it_is_imported_is_told_so(tmp_path: Path) ->
     (tmp_path / "parts.py").write_text("def double(body):\n    return body * 2\n\nimport pipeline\n")
     done = subprocess.run([sys.executable, "pipeline.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, "A worker can't deploy." in done.stderr) == (1, True)
+
+
+def test_pages_of_named_sites_may_call(graph: Graph) -> None:
+    shop = "https://shop.example"
+    with graph.deploy("process", cors=[shop], progress=False) as found:
+        told = [
+            httpx.post(found.url, json=EVENTS[0], headers={"origin": origin}, trust_env=False)
+            for origin in (shop, "https://other.example")
+        ]
+    assert [(one.status_code, one.headers.get("access-control-allow-origin")) for one in told] == [
+        (200, shop),
+        (403, None),
+    ]
+
+
+@pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "https://*.example", 7])
+def test_what_is_no_origin_is_refused(graph: Graph, origin: Any) -> None:
+    with pytest.raises(DeployError, match="which is no origin"):
+        graph.deploy("process", cors=[origin], progress=False)

@@ -3,9 +3,9 @@
     python tests/lab/prepare.py [--image-only] COMMAND [ARGUMENT...]
 
 As root on Debian it installs Chromium, Docker, Compose, Redis and PostgreSQL where they are missing, starts a Docker
-daemon where none answers, and makes a stand-in for `python:3.X-slim` where no registry gives it. Anywhere else it takes what is
-there, and the tests that need more are skipped with the reason (in CI they fail). With --image-only it installs and
-starts nothing, and only brings the image where a daemon answers. It uses the standard library only.
+daemon where none answers, and makes a stand-in for `python:3.X-slim` where no registry gives it. Anywhere else it
+takes what is there, and the tests that need more are skipped with the reason (in CI they fail). With --image-only it
+installs and starts nothing, and only brings the image where a daemon answers. It uses the standard library only.
 """
 
 from __future__ import annotations
