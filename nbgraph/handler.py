@@ -83,6 +83,10 @@ class Handler:
             arguments.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
         return arguments
 
+    def takes_event(self) -> bool:
+        """Whether `do` may be given the Event in the place of the body: asked once, with `full_event=True`."""
+        return self.shape in (Shape.EVENT, Shape.EVENTS) or not type(self).__module__.startswith("nbgraph.")
+
     def beside(self, first: Any) -> None:
         """Share with the first instance of this step in a worker what should be there once, such as a connection."""
 

@@ -20,6 +20,7 @@ from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.engine.share import shared
 from nbgraph.engine.state import has_state
+from nbgraph.engine.whole import whole
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.formula import steps_of
@@ -202,7 +203,7 @@ def _look_at(
     anew: Callable[[Clock], Call],
 ) -> Call:
     """Decide, once, everything about how the target is called."""
-    function, shape = _entry(target, options)
+    function, shape = _entry(target, options, step.name)
     given = function.keywords if isinstance(function, partial) else {}
     injected = _injected(function, given, step, context, skip=1)
     plain = _unwrapped(function)
@@ -235,11 +236,10 @@ def _look_at(
     )  # fmt: skip
 
 
-def _entry(target: Any, options: StepOptions) -> tuple[Callable[[Any], Any], Shape]:
+def _entry(target: Any, options: StepOptions, step: str) -> tuple[Callable[[Any], Any], Shape]:
     """The function that an event goes into, and its shape."""
     if isinstance(target, Handler):
-        shape = Shape.EVENT if options.full_event and target.shape is Shape.MAP else target.shape
-        return target.do, shape  # type: ignore[attr-defined]
+        return whole(target, step) if options.full_event else (target.do, target.shape)  # type: ignore[attr-defined]
     is_object = not inspect.isroutine(target) and not inspect.isclass(target) and not _is_partial(target)
     if is_object and callable(getattr(target, "do_event", None)):
         return target.do_event, Shape.EVENT

@@ -68,14 +68,16 @@ def condition_failed(step: str, arrow: Arrow, steps: Mapping[str, PlanStep], bod
 
 
 def by_outlets(step: PlanStep, body: Any) -> tuple[list[Arrow], str]:
-    """The arrows to the steps that the handler's `select_outlets` names."""
+    """The arrows to the steps that the handler's `select_outlets` names: all for None, none for an empty list."""
     assert step.call.outlets is not None
     sees_part = step.call.shape is Shape.EACH and step.call.input_path is not None
     named = step.call.outlets(part(body, step.call.input_path) if sees_part and step.call.input_path else body)
     if inspect.iscoroutine(named):
         named.close()
         raise TypeError("select_outlets is async; it only looks at the body: make it a plain function")
-    names = [named] if isinstance(named, str) else list(named or ())
+    if named is None:
+        return list(step.arrows), "select_outlets chose all"
+    names = [named] if isinstance(named, str) else list(named)
     allowed = [arrow.target for arrow in step.arrows]
     for name in names:
         if name not in allowed:

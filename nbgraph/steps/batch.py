@@ -41,16 +41,22 @@ class Batch(Handler):
         self._max_events = max_events
         self._seconds = flush_after_seconds
         self._key = key_of(key, "Batch")
+        self._is_whole = False
         self._clock = clock_of(context)
         self.shape = Shape.FLAT if key is None else Shape.EVENTS
         self.do = self._by_body if key is None else self._by_event
         self.state: dict[Any, tuple[float, list[Any]]] = {}  # key -> when its first body came, its bodies
 
+    def takes_event(self) -> bool:
+        """From now on its lists hold the Events."""
+        self._is_whole = True
+        return True
+
     def _by_body(self, body: Any) -> list[list[Any]]:
         return [bodies for _, bodies in self._add(None, body)]
 
     def _by_event(self, event: Event) -> Iterator[Event]:
-        for key, bodies in self._add(self._key(event), event.body):
+        for key, bodies in self._add(self._key(event), event if self._is_whole else event.body):
             batch = event.with_body(bodies)
             batch.key = key
             yield batch

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 from nbgraph.errors import GraphError
+from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.operators import BODY, Function, callable_of
 from nbgraph.types import Shape
@@ -89,5 +90,14 @@ class Partition(Handler):
     def __init__(self, predicate: Function) -> None:
         self._predicate = callable_of(predicate, type(self), "predicate")
 
-    def do(self, body: Any) -> Partitioned:
+    def do(self, body: Any) -> Any:
         return Partitioned(body, None) if self._predicate(body) else Partitioned(None, body)
+
+    def takes_event(self) -> bool:
+        """From now on the predicate gets the Event."""
+        self.do = self._by_event  # type: ignore[assignment, method-assign]
+        return True
+
+    def _by_event(self, event: Event) -> None:
+        is_left = self._predicate(event)
+        event.body = Partitioned(event.body, None) if is_left else Partitioned(None, event.body)

@@ -28,10 +28,10 @@ class Extend(Handler):
 
     expressions: ClassVar = {"fn": BODY}
 
-    do: Callable[[Body], Any]
+    do: Callable[[Any], Any]
 
     def __init__(self, fn: Function) -> None:
-        function = callable_of(fn, type(self), "fn")
+        self._function = function = callable_of(fn, type(self), "fn")
         if iscoroutinefunction(function):
 
             async def extend_async(body: Body) -> dict[str, Any]:
@@ -44,6 +44,19 @@ class Extend(Handler):
             return {**body, **function(body)}
 
         self.do = extend
+
+    def takes_event(self) -> bool:
+        """From now on the function gets the Event; its fields are still those of the body."""
+        function = self._function
+
+        async def extend_async(event: Event) -> None:
+            event.body = {**event.body, **await function(event)}
+
+        def extend(event: Event) -> None:
+            event.body = {**event.body, **function(event)}
+
+        self.do = extend_async if iscoroutinefunction(function) else extend
+        return True
 
 
 class Rename(Handler):

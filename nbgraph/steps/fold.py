@@ -49,6 +49,9 @@ class Reduce(Handler):
 
         self.do, self._get, self._put = do, get, put
 
+    def takes_event(self) -> bool:
+        return True
+
     @property
     def state(self) -> Any:
         return self._get()
@@ -90,6 +93,9 @@ class MapWithState(Handler):
         if is_open:
             self.release = self._close  # type: ignore[method-assign]
         self.do = (self._by_table if is_table else self._by_key) if group_by_key else self._for_all
+
+    def takes_event(self) -> bool:
+        return self.shape is Shape.MAP  # with a state for each key it is called with bodies
 
     def _close(self) -> tuple[()]:
         """The end of a stream: whatever can be closed is; with keys, each begins anew."""

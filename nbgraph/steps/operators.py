@@ -40,6 +40,9 @@ class _OfFunction(Handler):
     def __init__(self, fn: Function) -> None:
         self.do = callable_of(fn, type(self), "fn")
 
+    def takes_event(self) -> bool:
+        return True
+
 
 class Map(_OfFunction):
     """The function's result replaces the body.

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from nbgraph import Event, Graph, GraphError, StepError
+from nbgraph import Event, Graph, GraphError, StepError, steps
+from nbgraph.engine.observer import Observer
 from nbgraph.testing import assert_same
 
 
@@ -147,6 +148,86 @@ def test_select_outlets_chooses_and_an_unknown_one_lists_the_allowed():
     assert list(graph.stream(["right", "left"])) == ["right", "left"]
     with pytest.raises(StepError, match=r'chose "up".*Allowed: left, right'):
         graph.run("up")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "answers"), [(None, [1, 1]), ([], []), (["a"], [1]), ("b", [1]), (("a", "b"), [1, 1])]
+)
+def test_none_means_all_arrows_and_an_empty_list_none(chosen, answers):
+    class Route:
+        def do(self, body):
+            return body
+
+        def select_outlets(self, body):
+            return chosen
+
+    graph = Graph("g")
+    first = graph.to(Route, "route")
+    first.to("(event)", "a")
+    first.to("(event)", "b")
+    assert list(assert_same(graph, [1])[0].answers) == answers
+
+
+def is_of_k(event):
+    return event.key == "k"
+
+
+async def is_of_k_later(event):
+    return is_of_k(event)
+
+
+def renewed(event):
+    return [event.key, event.body]
+
+
+def later_body(event):
+    event.body = f"{event.key}{event.body}"
+    return event
+
+
+@pytest.mark.parametrize(
+    ("handler", "answers"),
+    [
+        (steps.Map(later_body), ["k1"]), (steps.Filter(is_of_k), [1]), (steps.Filter(is_of_k_later), [1]),
+        (steps.Filter(lambda event: event.key != "k"), []), (steps.ForEach(is_of_k), [1]),
+        (steps.FlatMap(renewed), ["k", 1]), (steps.Reduce(0, lambda state, event: state + event.body), [1]),
+        (steps.MapWithState(0, lambda event, state: (later_body(event), state)), ["k1"]),
+        (steps.Partition(is_of_k), [(1, None)]),
+    ],
+)  # fmt: skip
+def test_full_event_is_heeded_by_steps_of_the_library(handler, answers):
+    def graph_of_it():
+        graph = Graph("g")
+        graph.to(handler, full_event=True)
+        return graph
+
+    watched = graph_of_it()
+    watched.observers.append(Observer())
+    event = Event(1, key="k")
+    assert [list(graph_of_it().stream([event])), list(watched.stream([Event(1, key="k")]))] == [answers, answers]
+
+
+def test_full_event_in_batches_and_of_fields():
+    graph, keyed = Graph("g"), Graph("k")
+    graph.to(steps.Batch(2), full_event=True)
+    keyed.to(steps.Batch(2, key="$key"), full_event=True)
+    fields = Graph("f")
+    fields.to(steps.Extend(lambda event: {"key": event.key}), full_event=True)
+    batches = [list(one.stream([Event(1, key="k"), Event(2, key="k")])) for one in (graph, keyed)]
+    assert [[[event.body for event in batch] for batch in found] for found in batches] == [[[1, 2]], [[1, 2]]]
+    assert fields.run({"a": 1}, key="k") == {"a": 1, "key": "k"}
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [steps.Rename({"a": "b"}), steps.Flatten(), steps.Choice(lambda body: "a"), steps.ToDataFrame(),
+     steps.MapWithState(0, lambda body, state: (body, state), group_by_key=True)],
+)  # fmt: skip
+def test_full_event_is_refused_by_name_where_it_means_nothing(handler):
+    graph = Graph("g")
+    graph.to(handler, "only", full_event=True).to(str, "a")
+    with pytest.raises(GraphError, match=rf'Step "only": {type(handler).__name__} works on the body'):
+        graph.run({"a": 1})
 
 
 def test_a_decorated_coroutine_is_waited_for_whatever_the_decorator_does():
