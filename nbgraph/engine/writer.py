@@ -14,6 +14,8 @@ from nbgraph.engine.page import Form, Page, Place
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.types import Shape
 
+RESULT = "result()"  # what the call of a stage came to
+
 
 class Writer:
     """Writes the functions of one form, and remembers which line calls which step."""
@@ -144,7 +146,8 @@ class Writer:
         elif shape in (Shape.EACH, Shape.HOLD):
             self._page.add_call(step, place, call)
         elif shape is Shape.EVENT:
-            self._page.add(place.depth, "item.body = event")
+            if call != RESULT:  # a stage's call has been made, and may have changed the event
+                self._page.add(place.depth, "item.body = event")
             self._page.add_call(step, place, f"item = passed({call}, item)")
             self._page.add(place.depth, "event = item.body")
         elif step.call.result_path:
@@ -164,7 +167,8 @@ class Writer:
         if self._page.uses_events:
             self._page.add(place.depth, f"{item} = item")
         if by_event:
-            self._page.add(place.depth, "item.body = event")
+            if call != RESULT:
+                self._page.add(place.depth, "item.body = event")
             call, variable = f"every({call}, item)", "item"
         else:
             variable = "event"
@@ -281,7 +285,7 @@ class Writer:
         if step.name != self._taken:
             return self._page.call(step)
         self._taken = None  # a second way to the same step parks again
-        return "result()"
+        return RESULT
 
     def _answer(self, place: Place, body: str, *, is_late: bool = False) -> None:
         words = {Form.LINE: f"return {body}", Form.FUSED: f"yield {body}"}

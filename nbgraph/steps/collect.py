@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbgraph.event import Event
 from nbgraph.handler import Handler
+from nbgraph.steps.names import Names, names_of
 from nbgraph.types import Shape
 
 
@@ -51,9 +52,9 @@ class ToDataFrame(Handler):
 
     shape = Shape.HOLD
 
-    def __init__(self, index: str | Sequence[str] | None = None, columns: Sequence[str] | None = None) -> None:
-        self._index = [index] if isinstance(index, str) else list(index) if index is not None else None
-        self._columns = list(columns) if columns is not None else None
+    def __init__(self, index: Names | None = None, columns: Names | None = None) -> None:
+        self._index = names_of(index, "ToDataFrame", "index") if index is not None else None
+        self._columns = names_of(columns, "ToDataFrame", "columns") if columns is not None else None
         self.state: list[Any] = []
 
     def do(self, body: Any) -> None:

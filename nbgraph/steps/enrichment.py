@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
+from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.router import ModelRouter
 from nbgraph.steps.table import table_of
 from nbgraph.values import is_missing
@@ -39,7 +40,7 @@ class EnrichmentRouter(ModelRouter):
         routes: Mapping[str, Any] | None = None,
         *,
         table: Any = None,
-        features: Sequence[str] | None = None,
+        features: Names | None = None,
         key: str | None = None,
         impute_policy: Mapping[str, Any] | None = None,
         weights: Mapping[str, float] | None = None,
@@ -48,7 +49,8 @@ class EnrichmentRouter(ModelRouter):
         context: Any = None,
     ) -> None:
         super().__init__(routes, weights=weights, shadow=shadow, name=name, context=context)
-        self.features, self.key, self.policy = list(features or ()), key, dict(impute_policy or {})
+        self.features = names_of(features or (), "EnrichmentRouter", "features")
+        self.key, self.policy = key, dict(impute_policy or {})
         if table is None or not self.features:
             raise GraphError(
                 f'EnrichmentRouter "{self.name}" needs table=... and features=[...], the columns it takes.'

@@ -9,6 +9,7 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.steps.features_fields import Each, FieldsStep, Function, mapping_of
+from nbgraph.steps.names import Names, names_of
 from nbgraph.values import is_missing
 
 RANGES = "ranges"
@@ -176,8 +177,8 @@ class DropFeatures(FieldsStep):
     {'age': 36}
     """
 
-    def __init__(self, features: str | Iterable[str]) -> None:
-        self._features = frozenset([features] if isinstance(features, str) else features)
+    def __init__(self, features: Names) -> None:
+        self._features = frozenset(names_of(features, "DropFeatures", "features"))
 
     def change(self, fields: Mapping[str, Any], each: Each) -> dict[str, Any]:
         return {name: value for name, value in fields.items() if name not in self._features}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.steps.features_fields import Each, FieldsStep, Function
+from nbgraph.steps.names import Names, names_of
 from nbgraph.values import is_missing, moment_of
 
 
@@ -57,8 +58,8 @@ class DateExtractor(FieldsStep):
     parts are those of that zone. A missing time has missing parts. Without `timestamp_col` the field is "timestamp".
     """
 
-    def __init__(self, parts: Iterable[str], timestamp_col: str | None = None) -> None:
-        self._parts = [parts] if isinstance(parts, str) else list(parts)
+    def __init__(self, parts: Names, timestamp_col: str | None = None) -> None:
+        self._parts = names_of(parts, "DateExtractor", "parts")
         self._field = timestamp_col or "timestamp"
         for part in self._parts:
             if part not in PARTS:

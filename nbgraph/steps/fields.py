@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
+from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.operators import BODY, Function, callable_of
 from nbgraph.types import Shape
 
@@ -67,6 +68,9 @@ class Rename(Handler):
     >>> _ = graph.to(Rename({"dep_delay": "delay"}))
     >>> graph.run({"carrier": "UA", "dep_delay": 4})
     {'carrier': 'UA', 'delay': 4}
+
+    A field that gets the name of another takes its place, unless that gets a new name too: `{"a": "b", "b": "a"}`
+    exchanges two.
     """
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
@@ -76,7 +80,8 @@ class Rename(Handler):
 
     def do(self, body: Body) -> dict[str, Any]:
         names = self._names
-        return {names.get(name, name): value for name, value in body.items()}
+        taken = {names[name] for name in body if name in names}
+        return {names.get(name, name): value for name, value in body.items() if name in names or name not in taken}
 
 
 class DropColumns(Handler):
@@ -89,8 +94,8 @@ class DropColumns(Handler):
     {'name': 'Ada'}
     """
 
-    def __init__(self, columns: str | Iterable[str]) -> None:
-        self._columns = frozenset([columns] if isinstance(columns, str) else columns)
+    def __init__(self, columns: Names) -> None:
+        self._columns = frozenset(names_of(columns, "DropColumns", "columns"))
 
     def do(self, body: Body) -> dict[str, Any]:
         columns = self._columns
@@ -111,8 +116,10 @@ class ReifyMetadata(Handler):
 
     shape = Shape.EVENT
 
-    def __init__(self, mapping: Mapping[str, str] | Iterable[str]) -> None:
-        names = dict(mapping) if isinstance(mapping, Mapping) else {name: name for name in mapping}
+    def __init__(self, mapping: Mapping[str, str] | Names) -> None:
+        if not isinstance(mapping, Mapping):
+            mapping = {name: name for name in names_of(mapping, "ReifyMetadata", "mapping")}
+        names = dict(mapping)
         unknown = [name for name in names if name not in METADATA]
         if unknown:
             raise GraphError(f"ReifyMetadata got {unknown[0]!r}; an event has: {', '.join(METADATA)}.")

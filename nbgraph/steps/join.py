@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.key import field_of
+from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.table import Memory, table_of
 from nbgraph.types import Shape
 
@@ -38,7 +39,7 @@ class JoinWithTable(Handler):
         self,
         table: Any,
         key: JoinKey,
-        attributes: str | Iterable[str] | None = None,
+        attributes: Names | None = None,
         inner_join: bool = False,
         join_function: Joining | None = None,
     ) -> None:
@@ -48,7 +49,7 @@ class JoinWithTable(Handler):
         self._find = self._table.get
         self._is_quick = False  # looks for a key as it came, and only where that is not there for its normal form
         self._key = _key_function(key)
-        self._attributes = [attributes] if isinstance(attributes, str) else list(attributes) if attributes else None
+        self._attributes = names_of(attributes, "JoinWithTable", "attributes") if attributes else None
         self._join = join_function or self._added
         self._is_inner = inner_join
         self.shape = Shape.EVENTS if key == "$key" else Shape.FLAT if inner_join else Shape.MAP

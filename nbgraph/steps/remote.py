@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
@@ -20,9 +21,11 @@ class _Remote(Handler):
     """What the remote steps share: how a request is made of a body."""
 
     io = "the network"
-    expressions: ClassVar = {"url_expression": BODY, "body_expression": BODY, "headers_expression": BODY}
+    expressions: ClassVar = {
+        "url_expression": ("event", "endpoint"), "body_expression": BODY, "headers_expression": BODY,
+    }  # fmt: skip
 
-    do: Callable[[Any], Awaitable[Any]]
+    shape = Shape.EVENT
     default_in_flight: int | None = None
 
     def __init__(
@@ -42,11 +45,7 @@ class _Remote(Handler):
         timeout: float | None = 30,
     ) -> None:
         own = type(self)
-        if (url is None) == (url_expression is None):
-            raise GraphError(f"{own.__name__} needs a url or a url_expression, and not both.")
-        self._url = (
-            callable_of(url_expression, own, "url_expression") if url_expression is not None else lambda body: url
-        )
+        self._url = _url_function(own, url, url_expression)
         self._body = self._more_headers = None
         if body_expression is not None:
             self._body = callable_of(body_expression, own, "body_expression")
@@ -56,28 +55,42 @@ class _Remote(Handler):
         self._returns_json = return_json
         self._sender = Sender(timeout, retries, backoff_factor, max_in_flight or self.default_in_flight)
         self.concurrency = max_in_flight
-        self.shape = Shape.EVENT if subpath == CALLERS_PATH else Shape.MAP
-        self.do = self._by_event if subpath == CALLERS_PATH else self._by_body
 
-    async def _by_body(self, body: Any) -> Any:
-        return await self._ask(body, self._subpath)
-
-    async def _by_event(self, event: Event) -> Event:
-        event.body = await self._ask(event.body, event.path)
+    async def do(self, event: Event) -> Event:
+        subpath = event.path if self._subpath == CALLERS_PATH else self._subpath
+        told = {"X-Event-Id": quote(event.id), "X-Event-Path": quote(event.path)}
+        event.body = await self._ask(event.body, subpath, told)
         return event
 
-    async def _ask(self, body: Any, subpath: str | None) -> Any:
-        response = await self._sender.send(self._request(body, subpath))
-        return response.body if self._returns_json else response.content
+    async def _ask(self, body: Any, subpath: str | None, told: Mapping[str, str]) -> Any:
+        response = await self._sender.send(self._request(body, subpath, told))
+        return response.json() if self._returns_json else response.content
 
-    def _request(self, body: Any, subpath: str | None) -> HttpRequest:
+    def _request(self, body: Any, subpath: str | None, told: Mapping[str, str]) -> HttpRequest:
         url = str(self._url(body))
         if subpath:
             url = f"{url.rstrip('/')}/{subpath.lstrip('/')}"
-        headers = {**self._headers, **(self._more_headers(body) if self._more_headers is not None else {})}
+        headers = {**told, **self._headers, **(self._more_headers(body) if self._more_headers is not None else {})}
         sent = self._body(body) if self._body is not None else body
         method = self._method or ("GET" if sent is None else "POST")
         return HttpRequest(method, url, None if method in ("GET", "HEAD") else sent, headers)
+
+
+def _url_function(own: type[_Remote], url: str | None, expression: Function | None) -> Callable[[Any], Any]:
+    """What makes the address of a body."""
+    if expression is None:
+        if url is None:
+            raise GraphError(f"{own.__name__} needs a url, or a url_expression.")
+        return lambda body: url
+    function = callable_of(expression, own, "url_expression")
+    if not callable(expression):
+        return lambda body: function(body, url)
+    if url is not None:
+        raise GraphError(
+            f"{own.__name__} got a url and a function as url_expression, and not both can be asked; the url is "
+            "`endpoint` in a text: url_expression=\"endpoint + event['path']\"."
+        )
+    return function
 
 
 class RemoteStep(_Remote):
@@ -90,8 +103,10 @@ class RemoteStep(_Remote):
 
     `method` is POST, or GET where the body is None. `subpath="$path"` goes on to the path that the caller asked for.
     The expressions, texts over `event` or functions of the body, make the address, the body that is sent, and further
-    headers. Only headers given here are sent, and the trace context: the caller's own, with his credentials, stay with
-    this graph. An answer that is no success is an error of the step, `HttpError`, with its `status`; what may pass (no
+    headers; `url` is `endpoint` in the text that makes the address. Only headers given here are sent, the event's
+    (`X-Event-Id`, `X-Event-Path`) and the trace context: the caller's own, with his credentials, stay with this graph.
+    The answer is read as JSON, whatever its content type, and stays text where it is none; one without a body is None.
+    An answer that is no success is an error of the step, `HttpError`, with its `status`; what may pass (no
     connection, 408, 425, 429, 5xx) is tried `retries` more times. `return_json=False` gives the answer's bytes.
     """
 
@@ -109,12 +124,12 @@ class BatchHttpRequests(_Remote):
 
     default_in_flight = 8
 
-    async def _ask(self, body: Any, subpath: str | None) -> Any:
+    async def _ask(self, body: Any, subpath: str | None, told: Mapping[str, str]) -> Any:
         """Each item as RemoteStep would; the first error ends the others."""
         ask = super()._ask
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(ask(item, subpath)) for item in body]
+                tasks = [group.create_task(ask(item, subpath, told)) for item in body]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]

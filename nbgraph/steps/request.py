@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbgraph.errors import NbgraphError
-from nbgraph.event import decode
+from nbgraph.event import decode, is_json
 from nbgraph.steps.flight import LONGEST_PAUSE, PerLoop, pause
 from nbgraph.steps.package import package
 from nbgraph.steps.portal import send_off
@@ -18,6 +18,7 @@ from nbgraph.steps.wire import packed
 from nbgraph.streams import traceparent
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be otherwise a moment later
+NO_CONTENT = 204
 EXCERPT = 200  # characters of an answer that an error tells
 
 
@@ -25,8 +26,7 @@ class HttpError(NbgraphError):
     """The answer was no success: `status` and `body` are the answer's."""
 
     def __init__(self, request: HttpRequest, status: int, body: Any) -> None:
-        address = request.url.partition("?")[0]  # the query may hold a secret, and errors are written down
-        super().__init__(f"{request.method} {address} answered {status}: {str(body)[:EXCERPT]}")
+        super().__init__(f"{request.method} {_address(request)} answered {status}: {str(body)[:EXCERPT]}")
         self.status, self.body = status, body
 
 
@@ -52,6 +52,14 @@ class HttpResponse:
     body: Any
     headers: Mapping[str, str]
     content: bytes
+
+    def json(self) -> Any:
+        """The body; a text that is JSON decoded, whatever was said of its type.
+
+        >>> HttpResponse(200, '{"a": 1}', {}, b'{"a": 1}').json(), HttpResponse(200, "well", {}, b"well").json()
+        ({'a': 1}, 'well')
+        """
+        return decode(self.body) if isinstance(self.body, str) else self.body
 
 
 class Sender:
@@ -81,15 +89,26 @@ class Sender:
                     await asyncio.sleep(pause(attempt, self._backoff))
                 except _PassingError as error:
                     await asyncio.sleep(error.wait if error.wait is not None else pause(attempt, self._backoff))
-            return await self._once(request)
+            try:
+                return await self._once(request)
+            except httpx.TransportError as error:
+                raise self._told(request, error) from error
+
+    def _told(self, request: HttpRequest, error: Any) -> Exception:
+        """The error with what was asked, since that of a timeout says nothing at all."""
+        httpx = package("httpx", "An HTTP step")
+        why = f"no answer within {self._timeout} s" if isinstance(error, httpx.TimeoutException) else str(error)
+        tries = f", tried {self._retries + 1} times" if self._retries else ""
+        told: Exception = type(error)(f"{request.method} {_address(request)}: {why or 'failed on the way'}{tries}")
+        return told
 
     async def _once(self, request: HttpRequest) -> HttpResponse:
         content, kind = packed(request.body) if request.body is not None else (None, None)
         headers = {**traceparent.current.get(), **({"Content-Type": kind} if kind else {}), **request.headers}
         answer = await self._clients.here().request(request.method, request.url, content=content, headers=headers)
-        body = decode(answer.content, answer.headers.get("content-type")) if answer.is_success else answer.text
         if answer.is_success:
-            return HttpResponse(answer.status_code, body, dict(answer.headers), answer.content)
+            return HttpResponse(answer.status_code, _body_of(answer), dict(answer.headers), answer.content)
+        body = answer.text
         if answer.status_code in PASSING:
             raise _PassingError(request, answer.status_code, body, _seconds(answer.headers.get("retry-after")))
         raise HttpError(request, answer.status_code, body)
@@ -99,6 +118,19 @@ class Sender:
         client = httpx.AsyncClient(timeout=self._timeout, follow_redirects=True)
         weakref.finalize(self, _hang_up, client, asyncio.get_running_loop())
         return client
+
+
+def _body_of(answer: Any) -> Any:
+    """What a success brought; JSON of no bytes, as a 204 is, brought nothing."""
+    kind = answer.headers.get("content-type")
+    if not answer.content and (answer.status_code == NO_CONTENT or is_json(kind)):
+        return None
+    return decode(answer.content, kind)
+
+
+def _address(request: HttpRequest) -> str:
+    """Without the query, which may hold a secret: errors are written down."""
+    return request.url.partition("?")[0]
 
 
 class _PassingError(HttpError):

@@ -131,6 +131,8 @@ class RowTarget(Target):
     ) -> None:
         step = type(self).__name__
         named = names_of(columns, step, "columns") if columns is not None else None
+        if not all(isinstance(name, str) for name in named or ()):
+            raise GraphError(f"{step} got columns={columns!r}; expected a name or a list of names.")
         self._columns = [_column(text, step) for text in named] if named is not None else None
         self._time_field = time_field
         if any(source.startswith("$") for _, source in self._columns or ()):

@@ -32,6 +32,7 @@ class Service:
     most_at_once: int = 0
     seconds: float = 0.0
     more_headers: dict[str, str] = field(default_factory=dict)
+    content: Callable[[Any], bytes] = lambda given: json.dumps(given).encode()
 
 
 def echo(asked: Asked) -> tuple[int, Any]:
@@ -61,7 +62,7 @@ def service_of(service: Service) -> Iterator[Service]:
             with lock:
                 now -= 1
             status, given = service.answer(asked)
-            content = json.dumps(given).encode()
+            content = service.content(given)
             self.send_response(status)
             headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **service.more_headers}
             for name, value in headers.items():

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from nbgraph import Graph, GraphError, StepError, steps
+from nbgraph import Event, Graph, GraphError, StepError, steps
 from tests.steps.both import both_ways
 
 
@@ -99,3 +99,12 @@ def test_a_function_that_does_not_fit_the_mechanism() -> None:
         steps.Concurrent(later, "magic")
     with pytest.raises(GraphError, match="expected a function of the body"):
         steps.Concurrent("event + 1")
+
+
+async def doubled(event: Event) -> Event:
+    event.body = event.body * 2
+    return event
+
+
+def test_a_concurrent_step_may_change_the_event_itself() -> None:
+    assert both_ways(doubled, [1, 2, 3], full_event=True, concurrency=2) == [2, 4, 6]

@@ -137,8 +137,10 @@ def test_a_graph_that_is_run_inside_a_running_graph(service: Service) -> None:
 
 
 def test_a_url_and_a_url_expression() -> None:
-    with pytest.raises(GraphError, match="RemoteStep needs a url or a url_expression, and not both"):
-        steps.RemoteStep("http://x", url_expression="'http://y'")
+    with pytest.raises(GraphError, match="RemoteStep got a url and a function as url_expression"):
+        steps.RemoteStep("http://x", url_expression=lambda body: "http://y")
+    with pytest.raises(GraphError, match="RemoteStep needs a url, or a url_expression"):
+        steps.RemoteStep()
 
 
 def test_batch(service: Service) -> None:
@@ -172,3 +174,47 @@ def test_http_target(service: Service) -> None:
     list(graph.stream([1, 2, 3]))
     assert [asked.body for asked in service.asked] == [{"a": 1}, {"a": 1}, [1, 2], [3]]
     assert service.asked[0].headers["X-Own"] == "1"
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_an_answer_without_a_body_is_none(service: Service, status: int) -> None:
+    service.answer = lambda asked: (status, None)
+    service.content = lambda given: b""
+    assert both_ways(steps.RemoteStep(service.url), [{"a": 1}]) == [None]
+    assert both_ways(steps.BatchHttpRequests(service.url), [[1, 2]]) == [[None, None]]
+    assert both_ways(steps.SendToHttp(lambda body: steps.HttpRequest("POST", service.url, body)), [1]) == [None]
+    assert both_ways(steps.HttpTarget(service.url), [{"a": 1}]) == [{"a": 1}]
+
+
+@pytest.mark.parametrize(("text", "found"), [('{"a": 1}', {"a": 1}), ("5", 5), ("well", "well"), ("", "")])
+def test_an_answer_is_json_whatever_its_type(service: Service, text: str, found: Any) -> None:
+    service.more_headers = {"Content-Type": "text/plain"}
+    service.content = lambda given: text.encode()
+    assert graph_of(steps.RemoteStep(service.url)).run(1) == found
+    assert graph_of(steps.RemoteStep(service.url, return_json=False)).run(1) == text.encode()
+    assert graph_of(steps.BatchHttpRequests(service.url)).run([0, 1]) == [found, found]
+
+
+def test_a_url_as_the_endpoint_of_an_expression(service: Service) -> None:
+    graph = graph_of(steps.RemoteStep(service.url, url_expression="endpoint + event['url']"))
+    assert graph.run({"url": "/a/b"})["path"] == "/a/b"
+    graph = graph_of(steps.BatchHttpRequests(service.url, url_expression="endpoint + event"))
+    assert [answer["path"] for answer in graph.run(["/a", "/b"])] == ["/a", "/b"]
+
+
+def test_the_event_is_told_in_headers(service: Service) -> None:
+    graph = graph_of(steps.RemoteStep(service.url), input_path="a")
+    graph.run({"a": 1}, id="e1", path="/über/score")
+    told = {name: value for name, value in service.asked[0].headers.items() if name.lower().startswith("x-event")}
+    assert told == {"X-Event-Id": "e1", "X-Event-Path": "/%C3%BCber/score"}
+    graph_of(steps.RemoteStep(service.url, headers={"X-Event-Id": "mine"})).run(1)
+    assert service.asked[1].headers["X-Event-Id"] == "mine"
+
+
+def test_a_timeout_says_what_did_not_answer(service: Service) -> None:
+    service.seconds = 0.2
+    step = steps.RemoteStep(f"{service.url}/slow?key=secret", retries=1, backoff_factor=0.001, timeout=0.02)
+    with pytest.raises(
+        StepError, match=r"ReadTimeout: POST http://[\d.:]+/slow: no answer within 0.02 s, tried 2 times$"
+    ):
+        graph_of(step).run(1)

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from nbgraph import Event, Graph, GraphError, steps
+from nbgraph.errors import RowError
 
 ROWS = [
     {"carrier": "UA", "delay": 4, "at": "2013-01-01T05:00", "zip": "007"},
@@ -207,3 +208,48 @@ def test_concurrent_events_are_committed_in_their_order() -> None:
     graph = Graph("g")
     graph.to(upper, concurrency=4)
     assert (list(graph.stream(source)), source.committed) == (list("ABCDE"), list("abcde"))
+
+
+INDEXED = pd.DataFrame({"id": [7, 8], "day": ["a", "b"], "v": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (INDEXED.set_index("id"), [{"id": 7, "day": "a", "v": 1}, {"id": 8, "day": "b", "v": 2}]),
+        (INDEXED.set_index(["day", "id"]), [{"day": "a", "id": 7, "v": 1}, {"day": "b", "id": 8, "v": 2}]),
+        (INDEXED.set_index("id", drop=False), [{"id": 7, "day": "a", "v": 1}, {"id": 8, "day": "b", "v": 2}]),
+        (INDEXED.set_axis(["x", "y"]), [{"id": 7, "day": "a", "v": 1}, {"id": 8, "day": "b", "v": 2}]),
+        (INDEXED.set_index(["day", "id"]).rename_axis([None, "id"]), [{"id": 7, "v": 1}, {"id": 8, "v": 2}]),
+    ],
+)
+def test_named_indexes_are_columns(frame: pd.DataFrame, expected: list[Any]) -> None:
+    assert answers(frame) == expected
+    assert answers(steps.DataFrameSource(frame)) == expected
+    assert [event.key for event in steps.DataFrameSource(frame, key_field="id")] == [7, 8]
+
+
+def test_frames_that_can_not_be_rows() -> None:
+    twice = pd.DataFrame([[1, 2]], columns=["v", "v"])
+    other = pd.DataFrame({"v": [1]}, index=pd.Index([5], name="v"))
+    for frame in (twice, other):
+        with pytest.raises(GraphError, match='Two columns of the DataFrame are named "v"'):
+            answers(frame)
+        with pytest.raises(GraphError, match='Two columns of the DataFrame are named "v"'):
+            answers(steps.DataFrameSource(frame))
+    with pytest.raises(GraphError, match="DataFrameSource got a list; expected a DataFrame"):
+        steps.DataFrameSource([[1]])
+    with pytest.raises(
+        GraphError, match='DataFrameSource got key_field="k", and the DataFrame has no such column; it has: id, day, v'
+    ):
+        list(steps.DataFrameSource(INDEXED, key_field="k"))
+
+
+def test_keys_and_times_of_a_frame_that_are_missing() -> None:
+    frame = pd.DataFrame({"k": ["a", None, "c"], "t": [pd.Timestamp("2013-01-01"), pd.Timestamp("2013-01-02"), pd.NaT]})
+    graph = Graph("g")
+    graph.to(lambda body: body["k"])
+    graph.error_handler(lambda body: "bad", "bad")
+    assert list(graph.stream(steps.DataFrameSource(frame, "k", time_field="t"))) == ["a", "bad", "bad"]
+    with pytest.raises(RowError, match='DataFrameSource, row 2: The key "k" is missing'):
+        list(steps.DataFrameSource(frame, "k"))
