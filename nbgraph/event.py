@@ -81,6 +81,11 @@ class Event:
     def time(self, value: datetime) -> None:
         self._time = value
 
+    @property
+    def origin_state(self) -> str | None:
+        """`origin`, as MLRun's handlers of errors call it."""
+        return self.origin
+
     def with_body(self, body: Any) -> Event:
         """A second Event, of the same id, around another body; what a branch or a chunk travels in.
 

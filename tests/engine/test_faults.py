@@ -301,3 +301,9 @@ def test_stop_iteration_of_a_concurrent_step_is_told():
         return next(iter(()))
 
     assert told(lambda: list(graph_of(f, concurrency=2).stream([1])))[0] == "s0"
+
+
+def test_an_error_handler_finds_the_origin_by_both_names():
+    graph = graph_of(leaving(ValueError))
+    graph.error_handler(lambda event: Event((event.origin, event.origin_state)), "h", full_event=True)
+    assert graph.run(2) == ("s0", "s0")
