@@ -1,18 +1,21 @@
 """Memory of long streams: `python -m benchmarks.memory [seconds]` prints how much a process holds as events go by.
 
 Trivial events go through the fused loop, and through a slow concurrent step that a fast source must wait for; both
-curves stay flat when nothing piles up.
+curves stay flat when nothing piles up. `python -m benchmarks.memory debugger` prints what the debugger holds.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from nbgraph import Graph, steps
+from nbgraph import Event, Graph, steps
+from nbgraph.debug import Debugger
 
 EVENTS = 10_000_000
 POINTS = 8
@@ -71,7 +74,43 @@ def curve(name: str, make: Callable[[], Graph], seconds: float) -> None:
     print(f"  grew by {points[-1][1] - points[1][1]:.1f} MB after the first {points[1][0]:,} events\n")
 
 
+def chunks(body: int) -> Iterator[int]:
+    yield from range(body)
+
+
+def counted(body: int, counts: dict[int, int]) -> tuple[int, dict[int, int]]:
+    counts[body % 4_000] += 1
+    return body, counts
+
+
+def debugged(name: str, graph: Graph, events: list[Event]) -> None:
+    """Print what traces of the events hold, and what a debugger holds that has gone through them."""
+    for what in ("traced", "in the debugger"):
+        gc.collect()
+        before, began = megabytes(), time.process_time()
+        kept: Any = [graph.trace(event) for event in events] if what == "traced" else graph.debug(events)
+        if isinstance(kept, Debugger):
+            kept.resume()
+        took = time.process_time() - began
+        gc.collect()
+        print(f"{name}, {what}: {megabytes() - before:.1f} MB, {took:.2f} s of CPU")
+        del kept
+
+
+def debugger() -> None:
+    plain, fan, states = Graph("plain"), Graph("fan"), Graph("states")
+    plain.to("(event + 1)", "plus").to("(event * 2)", "twice")
+    fan.to(chunks).to("(event + 1)", "plus")
+    states.to(steps.MapWithState(dict.fromkeys(range(4_000), 0), counted), "count").to("(event)", "end")
+    debugged("10,000 events", plain, [Event(number) for number in range(10_000)])
+    debugged("10,000 chunks of one event", fan, [Event(10_000)])
+    debugged("10,000 events that change one of 4,000 states", states, [Event(number) for number in range(10_000)])
+
+
 def main() -> None:
+    if sys.argv[1:] == ["debugger"]:
+        debugger()
+        return
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     curve("trivial events, fused", trivial, seconds)
     curve("a fast source before a slow step, 64 in flight", slow, min(seconds, 30.0))

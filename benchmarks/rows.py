@@ -112,6 +112,7 @@ STREAM_GOALS = (
 )
 RECORD_GOALS = (Goal("nbgraph", "by hand", at_most=1.8), Goal("Bytewax", "nbgraph", at_least=1))
 TRACED = "nbgraph, traced"
+KEPT = "traced, all kept"
 SHARED = "nbgraph, copy=False"
 
 ROWS: dict[str, Row] = {
@@ -174,6 +175,12 @@ ROWS: dict[str, Row] = {
         "five steps of 100 µs of work each, with and without a trace",
         (Entry("nbgraph", "nbgraph", "spin"), Entry(TRACED, "nbgraph", "spin traced")),
         (Goal(TRACED, "nbgraph", at_most=1.10),),
+    ),
+    "debugger": Row(
+        "10,000 events through two steps in the debugger, and traced one by one",
+        (Entry(KEPT, "nbgraph", "many traced"), Entry("nbgraph", "nbgraph", "many debugged")),
+        (Goal("nbgraph", KEPT, at_most=2),),
+        10_000,
     ),
     "build10": building(10),
     "build100": building(100),

@@ -10,7 +10,7 @@ from functools import partial
 import work
 from protocol import Run, one_by_one, serve
 
-from nbgraph import Graph, steps
+from nbgraph import Event, Graph, steps
 
 
 def chain_of(length: int, handler: object = work.plus) -> Graph:
@@ -70,6 +70,27 @@ def spinning_traced() -> Run:
         return int(trace.frames[-1].output)
 
     return one_by_one(traced)
+
+
+def many_traced() -> Run:
+    graph = chain_of(2, work.plus)
+
+    def run(events: int) -> int:
+        traces = [graph.trace(number) for number in range(events)]
+        return sum(trace.frames[-1].output for trace in traces)
+
+    return run
+
+
+def many_debugged() -> Run:
+    graph = chain_of(2, work.plus)
+
+    def run(events: int) -> int:
+        debugger = graph.debug([Event(number) for number in range(events)])
+        debugger.resume()
+        return sum(frame.output for frame in debugger.trace.frames[1::2])
+
+    return run
 
 
 def building(length: int) -> Run:
@@ -163,6 +184,8 @@ serve(
         "vote quick": lambda: voting("quick"),
         "spin": spinning,
         "spin traced": spinning_traced,
+        "many traced": many_traced,
+        "many debugged": many_debugged,
         "build 10": lambda: building(10),
         "build 100": lambda: building(100),
         "build 1000": lambda: building(1000),
