@@ -10,11 +10,14 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.debug.copies import Copies, UncopiedError, is_unchanged
+from nbgraph.debug.copies import PLAIN, Copies, UncopiedError, is_unchanged
 from nbgraph.engine.pending import Pending
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.walk import Walk
 from nbgraph.event import Event
+from nbgraph.types import Shape
+
+EVENTFUL = (Shape.EVENT, Shape.EVENTS)  # steps of these may change the Event itself
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
@@ -94,18 +97,29 @@ class Standings:
         if self._walk is not walk:
             self._walk, self._stack, self._answers, self._late = walk, [], [], []
         known = self._same(walk.waiting) if self._stack else 0
-        del self._stack[known:]
-        bodies = {id(pending.event.body): waiting for pending, waiting in self._stack}
-        for pending in walk.waiting[known:]:
-            below = self._stack[-1][1] if self._stack else None
-            waiting = self._waiting(pending, below, bodies.get(id(pending.event.body)))
-            bodies[id(pending.event.body)] = waiting
-            self._stack.append((pending, waiting))
+        if known:
+            del self._stack[known:]
+        else:
+            self._stack = []
+        if len(walk.waiting) == 1:
+            if not known:
+                self._stack.append((walk.waiting[0], self._waiting(walk, walk.waiting[0], None, None)))
+        else:
+            self._follow_several(walk, known)
         answers, late = walk.answers, walk.answers.late
         if len(answers) > len(self._answers):
             self._answers.extend(map(self._copies.or_itself, answers[len(self._answers) :]))
         if len(late) > len(self._late):
             self._late.extend(map(self._copies.or_itself, late[len(self._late) :]))
+
+    def _follow_several(self, walk: Walk, known: int) -> None:
+        """Those from there on; branches that share a body share the copy of it."""
+        bodies = {id(pending.event.body): waiting for pending, waiting in self._stack}
+        for pending in walk.waiting[known:]:
+            below = self._stack[-1][1] if self._stack else None
+            waiting = self._waiting(walk, pending, below, bodies.get(id(pending.event.body)))
+            bodies[id(pending.event.body)] = waiting
+            self._stack.append((pending, waiting))
 
     def _same(self, pending: list[Pending]) -> int:
         """How many from the bottom wait as they did, with the bodies that they had."""
@@ -116,8 +130,11 @@ class Standings:
             count += 1
         return count
 
-    def _waiting(self, pending: Pending, below: Waiting | None, sharing: Waiting | None) -> Waiting:
+    def _waiting(self, walk: Walk, pending: Pending, below: Waiting | None, sharing: Waiting | None) -> Waiting:
         why = ""
+        step = walk.plan.steps.get(pending.step)
+        if type(pending.event.body) in PLAIN and step is not None and step.call.shape not in EVENTFUL:
+            return Waiting(pending, below)  # nobody can change it
         if sharing is not None:
             body, why = sharing.body, sharing.why
         else:

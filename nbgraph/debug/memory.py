@@ -43,13 +43,20 @@ class Memory:
 
     def __init__(self, copies: Copies) -> None:
         self._copies = copies
+        self._plan: Plan | None = None
+        self._targets: dict[str, Any] = {}  # what has a state in this plan
         self._kept: dict[str, Copy] = {}
         self._undone: dict[str, Change] = {}
 
     def look(self, plan: Plan, steps: Iterable[str]) -> tuple[Change, ...]:
         """What these steps remember now."""
-        there = (name for name in dict.fromkeys(steps) if name in plan.steps and plan.steps[name].call.has_state)
-        return tuple([self._change(name, plan.steps[name].call.target) for name in there])
+        if plan is not self._plan:
+            self._plan = plan
+            self._targets = {name: step.call.target for name, step in plan.steps.items() if step.call.has_state}
+        if not self._targets:
+            return ()
+        there = [name for name in dict.fromkeys(steps) if name in self._targets]
+        return tuple([self._change(name, self._targets[name]) for name in there])
 
     def recall(self, step: str) -> None:
         """Let a step remember what it did at the last look."""

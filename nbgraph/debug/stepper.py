@@ -339,7 +339,8 @@ class Stepper:
         """Let the next event enter, or what steps hold back go on behind the last one, where nothing waits."""
         while self._within is None and self._halted is None and not self._walk.waiting:
             plan = self.graph.plan()
-            self._look_at_holders(plan)
+            if self._coming.is_over:
+                self._look_at_holders(plan)
             if (entering := self._coming.next(plan)) is None:
                 return
             self._coming, entry = entering
@@ -351,7 +352,7 @@ class Stepper:
 
     def _look_at_holders(self, plan: Plan) -> None:
         """What steps hold is let go at the end of the last move, which is undone together with that."""
-        held = [name for name in plan.holders if self._coming.is_over and self._done]
+        held = plan.holders if self._done else ()
         known = {change.step for change in self._done[-1].changes} if held else set()
         found = self._memory.look(plan, [name for name in held if name not in known])
         if found:
