@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import hosting, imports
+from benchmarks import blocking, hosting, imports
 from benchmarks.measure import ROUNDS, Result, measure
 from benchmarks.rows import ROWS, Goal, Limit, Row
 
@@ -74,6 +75,23 @@ def within(limit: Limit, results: dict[str, Result]) -> str:
     return f"{limit}: {result.seconds * 1e3:,.1f} ms, {MARKS[result.seconds * 1e3 <= limit.milliseconds]}"
 
 
+def blocking_table() -> Table:
+    """Of callers that come at once: when half of them, and 99 of 100, are answered."""
+    rounds, ideal = blocking.measure(), blocking.ideal()
+    title = f"{blocking.CALLERS} callers at once of a step of {blocking.SECONDS * 1e3:g} ms, behind a queue"
+    table = Table(title=title, title_justify="left", title_style="bold", min_width=100)
+    for column in ("", "ms", "ideal", "x ideal"):
+        table.add_column(column, justify="right")
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        found, best = blocking.part([one for each in rounds for one in each], share), blocking.part(ideal, share)
+        table.add_row(name, f"{found * 1e3:,.0f}", f"{best * 1e3:,.0f}", f"{found / best:.2f}")
+    worst = median(max(one / best for one, best in zip(each, ideal, strict=True)) for each in rounds)
+    goal = f"the k-th answer / k steps, the worst of a round ≤ {blocking.AT_MOST:g}x"
+    table.caption = f"{goal}: {worst:,.2f}x, {MARKS[worst <= blocking.AT_MOST]}"
+    table.caption_justify = "left"
+    return table
+
+
 def hosting_table() -> Table:
     """A deployment of two functions with a queue between them."""
     found, problems = hosting.measure()
@@ -104,7 +122,7 @@ def import_table() -> Table:
     return table
 
 
-TABLES = {"imports": import_table, "hosting": hosting_table}
+TABLES = {"imports": import_table, "blocking": blocking_table, "hosting": hosting_table}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -113,21 +113,19 @@ class Pipeline:
     async def _read(self, name: str, spec: QueueSpec) -> None:
         async with contextlib.aclosing(self._broker.read(spec, keeps_leases=True)) as deliveries:
             async for delivery in deliveries:
-                await self._room_for(delivery)
-                turn = Turn(self._track.lane, passed=self._passed)
+                is_gated = not self._track.is_brisk
+                await self._room_for(delivery, is_gated=is_gated)
+                turn = Turn(self._track.lane, passed=self._passed if is_gated else None)
                 task = loop.background(self._work(name, delivery, turn))
                 self._working.add(task)
                 task.add_done_callback(self._worked)
 
-    async def _room_for(self, delivery: Delivery) -> None:
+    async def _room_for(self, delivery: Delivery, *, is_gated: bool) -> None:
         """Wait for a turn; a worker that drains meanwhile gives the message back at once, not when its lease ends."""
         try:
-            await self._gate.acquire()
-            try:
-                await self._room.acquire()
-            except asyncio.CancelledError:
-                self._gate.release()
-                raise
+            await self._room.acquire()
+            if is_gated:
+                await self._gate.acquire()
         except asyncio.CancelledError:
             await delivery.nack()
             raise

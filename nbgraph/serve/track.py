@@ -23,7 +23,7 @@ from nbgraph.serve.lane import Lane, Turn
 from nbgraph.serve.pace import Pace
 from nbgraph.serve.prompt import is_prompt, is_prompt_call, is_prompt_plan
 from nbgraph.serve.there import there
-from nbgraph.steps.border import QueueWriter
+from nbgraph.steps.border import QueueReader, QueueWriter
 from nbgraph.types import Clock, Shape
 
 T = TypeVar("T")
@@ -51,9 +51,15 @@ class Track:
         self.threads = threads
         self.is_prompt = is_prompt_plan(plan)
         self._pace = Pace(is_prompt=self.is_prompt)
+        self._paces = [] if plan.is_async else [self._pace]
         self._stays = _stays(plan)
         calls = {name: self._called(step.call) for name, step in plan.steps.items()} if plan.is_async else {}
         self.plan = replace(with_calls(plan, calls), nests=False) if calls else plan
+
+    @property
+    def is_brisk(self) -> bool:
+        """Whether none of its synchronous steps takes long, so that nobody need wait before he begins."""
+        return self.is_prompt and all(pace.is_quick for pace in self._paces)
 
     @property
     def is_quick(self) -> bool:
@@ -111,6 +117,8 @@ class Track:
         if call.is_async:
             return replace(call, function=partial(_awaited, call.function), anew=anew)
         pace = Pace(is_prompt=is_prompt_call(call))
+        if not isinstance(call.target, QueueReader):  # what it brings goes on behind it
+            self._paces.append(pace)
         if call.shape in (Shape.FLAT, Shape.EVENTS):
             return replace(
                 call, function=partial(_drawn, self.lane, pace, call.function), is_async=True, draws_async=True,

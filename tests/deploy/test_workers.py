@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import yaml
 
 from nbgraph import Graph
 from nbgraph.errors import DeployError
+from tests.lab import needs
 
 ASYNC = {"Prefer": "respond-async"}
 
@@ -252,3 +254,30 @@ def two_expressions() -> Graph:
     graph = Graph("lines")
     graph.to("(event)", "first").to("Queue", "lines-q").to("(event)", "last", function="tail").respond()
     return graph
+
+
+@needs.needs_docker()
+def test_a_container_has_several_of_them() -> None:
+    import docker
+
+    with (
+        contextlib.closing(docker.from_env()) as client,
+        alone().deploy("docker", workers=2, progress=False) as deployment,
+    ):
+        (container,) = client.containers.list(filters={"label": f"nbgraph.deployment={deployment.name}"})
+
+        def pids() -> set[int]:
+            return {response.json() for response in all_at_once(deployment.url, [{"nap": 0.1}] * 12)}
+
+        before = pids()
+        place = deployment.url + post(deployment.url, {}, ASYNC).headers["location"]
+        until(lambda: {httpx.get(place, trust_env=False).status_code for _ in range(8)} == {200})
+        gone = min(before)
+        status, _ = container.exec_run(["/packages/bin/python", "-c", f"import os; os.kill({gone}, 9)"])
+        after = [post(deployment.url, {}).json() for _ in range(20)]
+        until(lambda: len(pids()) == 2)
+        frame = deployment.metrics()
+        counted = frame[(frame.step == "work") & (frame.name == "nbgraph_events_total")]["value"].tolist()
+        container.reload()
+        assert (len(before), status, gone in after, container.status) == (2, 0, False, "running")
+        assert (len(counted), counted[0] >= 40) == (1, True)
