@@ -16,7 +16,6 @@ from nbgraph import steps
 from nbgraph.engine import nesting
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
-from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.header import Header
 from nbgraph.graph.language import build, calls_of
@@ -26,6 +25,7 @@ from nbgraph.graph.scope import Scope
 from nbgraph.graph.slip import slip_of
 from nbgraph.graph.spelling import dotted
 from nbgraph.graph.step import Step, handler_name, step
+from nbgraph.magic.notice import located
 
 STEP = "step"
 
@@ -41,7 +41,7 @@ def define(shell: Any, header: Header, line: str, body: str) -> Graph:
     with _undone_on_failure(namespace):
         _run(shell, cell, declared, f"%%graph {line}\n{body}")
         graph = build(cell, header, Scope(namespace), declared, is_checked=True)
-        if wrong := faults(check.findings(graph.steps, graph.edges)):
+        if wrong := [located(graph, one) for one in check.findings(graph.steps, graph.edges) if one.is_fault]:
             raise GraphError.of_problems(graph.name, wrong)
         for declaration in declared:
             spec = graph.spec(declaration.name)
