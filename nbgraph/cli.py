@@ -188,6 +188,8 @@ def deploy(
     resources: Resource = None,
     volume: Volume = None,
     cors: Cors = None,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file of a certificate: callers come by HTTPS")] = None,
+    certificate_key: Annotated[Path | None, typer.Option(help="PEM file of its key")] = None,
     requirement: Requirement = None,
     requirements: Requirements = None,
     index_url: IndexUrl = None,
@@ -204,6 +206,9 @@ def deploy(
     """Host a graph; processes live as long as this command, containers on their own."""
     from nbgraph.deploy import words
 
+    pair = (certificate, certificate_key) if certificate is not None and certificate_key is not None else None
+    if pair is None and (certificate or certificate_key):
+        raise NbgraphError("--certificate and --certificate-key go together.")
     key = key_file.read_text().strip() if key_file is not None else None
     rules = words.rules(autoscale)
     if rules and target != "process":
@@ -212,7 +217,7 @@ def deploy(
         target, name=name, port=port, host=host, api_key=key, replicas=words.counts(replicas),
         threads=words.counts(threads, "threads"), workers=workers, autoscale=rules,
         env=words.variables(env, env_file), secrets=words.secrets(secret, secrets_file),
-        resources=words.resources(resources), volumes=words.volumes(volume), cors=cors,
+        resources=words.resources(resources), volumes=words.volumes(volume), cors=cors, certificate=pair,
         requirements=words.requirements(requirement, requirements), index_url=index_url,
         base_image=words.images(base_image),
         durability=durability, registry=registry, capture=capture, timeout=timeout, progress=not as_json,

@@ -8,6 +8,7 @@ from typing import Any
 
 from nbgraph.deploy.asked import check_secrets
 from nbgraph.deploy.autoscale import rules_of
+from nbgraph.deploy.certificate import PROXIED, Certificate, certificate_of
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.docker import connect
 from nbgraph.deploy.fleet import Fleet
@@ -59,6 +60,7 @@ def deploy(
     resources: Any,
     volumes: Any,
     cors: Sequence[str] | None,
+    certificate: Any,
     autoscale: Mapping[str, tuple[int, int, float]] | None,
     durability: str | None,
     registry: str | None,
@@ -78,12 +80,15 @@ def deploy(
     more = requirements_of(requirements, names)
     check_index(index_url)
     check_place(host, port, api_key)
+    secured = certificate_of(certificate)
+    if secured is not None and target == "swarm":
+        raise DeployError(f'Target "swarm" speaks HTTP; leave `certificate` out, or {PROXIED}.')
     given = provisions_of(names, env, secrets, resources, volumes)
     check_given(target, functions, given)
     with_hands(functions, threads, workers)
     redacted = tuple(sorted(graph.redacted))
     recipe = Recipe(bases, more, given, capture, redacted, index_url, threads, workers, check_cors(cors))
-    if name is not None and (running := _running(checked_name(name), target, port, host, api_key)) is not None:
+    if name is not None and (running := _running(checked_name(name), target, port, host, api_key, secured)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)
         running.autoscale(rules)
@@ -91,7 +96,9 @@ def deploy(
     if port is not None:
         listening(host, port).close()
     first = functions[0].name
-    request = Request(name or f"{first}-{os.urandom(2).hex()}", graph.name, first, host, port, api_key, timeout)
+    request = Request(
+        name or f"{first}-{os.urandom(2).hex()}", graph.name, first, host, port, api_key, timeout, secured
+    )
     with told(progress) as say:
         say("Capturing what the steps use")
         hosted = _started(target, request, recipe.projects(functions), wanted, durability, registry, say)
@@ -126,7 +133,9 @@ def _started(
         raise
 
 
-def _running(name: str, target: str, port: int | None, host: str, api_key: str | None) -> Deployment | None:
+def _running(
+    name: str, target: str, port: int | None, host: str, api_key: str | None, certificate: Certificate | None
+) -> Deployment | None:
     """The deployment of that name, if it runs; what callers know of it stays as it is."""
     found = Deployment.find(name, target)
     if found is None or found.name != name:
@@ -135,6 +144,7 @@ def _running(name: str, target: str, port: int | None, host: str, api_key: str |
     changed = {
         "port": port not in (None, kept.port), "host": host != kept.host,
         "api_key": api_key is not None and api_key != kept.api_key,
+        "certificate": certificate is not None and certificate != kept.certificate,
     }  # fmt: skip
     if any(changed.values()):
         words = ", ".join(word for word, is_changed in changed.items() if is_changed)

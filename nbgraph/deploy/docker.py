@@ -90,16 +90,16 @@ def secret_of(container: Container, name: str) -> str | None:
         return file.read().decode() if file is not None else None
 
 
-def wait(container: Container, port: int, deadline: float, patience: float) -> None:
+def wait(container: Container, port: int, deadline: float, patience: float, *, scheme: str = "http") -> None:
     """Return once the container's worker answers: callers on its port, or Prometheus on the other."""
     path = "/health/ready" if port == PORT else "/metrics"
-    with httpx.Client(trust_env=False, timeout=2) as caller:
+    with httpx.Client(trust_env=False, timeout=2, verify=False) as caller:
         while True:
             container.reload()
             if container.status != "running" or container.attrs["RestartCount"]:
                 raise failed_start("The container ended before it was ready", _tail(container))
             with contextlib.suppress(httpx.HTTPError):
-                if caller.get(f"http://{published(container, port)}{path}").status_code == 200:
+                if caller.get(f"{scheme}://{published(container, port)}{path}").status_code == 200:
                     return
             if time.monotonic() > deadline:
                 raise failed_start(f"The container was not ready within {patience:g} seconds", _tail(container))

@@ -110,7 +110,10 @@ def asking(python: str, port: int, path: str) -> list[str]:
     >>> asking("python3", 8080, "/health/live")[:3]
     ['python3', '-I', '-c']
     """
-    ask = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}{path}', timeout=4)"
+    place = f"127.0.0.1:{port}{path}"
+    ask = f"""import ssl, urllib.request as r
+try: r.urlopen('http://{place}', timeout=4)
+except OSError: r.urlopen('https://{place}', timeout=4, context=ssl._create_unverified_context())"""
     return [python, "-I", "-c", ask]
 
 

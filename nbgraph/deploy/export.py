@@ -11,6 +11,7 @@ from typing import Any
 from nbgraph.deploy import kubernetes, nuclio
 from nbgraph.deploy.asked import asked_in
 from nbgraph.deploy.autoscale import rules_of
+from nbgraph.deploy.certificate import PROXIED
 from nbgraph.deploy.compose import compose_files
 from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
 from nbgraph.deploy.given import (
@@ -86,6 +87,7 @@ def export(
     resources: Any = None,
     volumes: Any = None,
     cors: Sequence[str] | None = None,
+    certificate: Any = None,
     autoscale: Mapping[str, tuple[int, int, float]] | None = None,
     durability: str | None = None,
     registry: str | None = None,
@@ -100,6 +102,8 @@ def export(
     names = [function.name for function in functions]
     check_numbers(1, capture)
     _check_place(target, host, port, api_key)
+    if certificate is not None:
+        raise ExportError(f"What is exported speaks HTTP; leave `certificate` out, or {PROXIED}.")
     check_durability(durability)
     check_index(index_url)
     given = provisions_of(names, env, secrets, resources, volumes, are_values_needed=False)

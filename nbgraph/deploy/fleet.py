@@ -24,6 +24,7 @@ from typing import Any
 from nbgraph.deploy.alive import born
 from nbgraph.deploy.asks import asks
 from nbgraph.deploy.broker import Reach
+from nbgraph.deploy.certificate import certificate_options
 from nbgraph.deploy.crew import Crew
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening
@@ -63,6 +64,8 @@ class Fleet(Crew[Member]):
         fleet = cls(request, listening(request.host, request.port), is_safe=is_safe)
         try:
             fleet._keep(KEY, request.api_key)
+            for name, text in request.certificate.files.items() if request.certificate is not None else ():
+                fleet._keep(name, text)
             fleet.update(projects, replicas, say)
         except BaseException:  # Ctrl-C as well: nothing may stay behind
             fleet.stop()
@@ -86,7 +89,8 @@ class Fleet(Crew[Member]):
 
     @property
     def url(self) -> str:
-        return callable_at(self.request.host, self.request.port or 0)
+        is_secure = self.request.certificate is not None
+        return callable_at(self.request.host, self.request.port or 0, is_secure=is_secure)
 
     def sources(self) -> list[tuple[str, str]]:
         """Where the numbers of each worker are read: its function, the URL."""
@@ -120,6 +124,8 @@ class Fleet(Crew[Member]):
             options += ["--broker", self._server.url, "--broker-token-file", str(self._folder / TOKEN)]
         if duty.is_gateway and self.request.api_key is not None:
             options += ["--key-file", str(self._folder / KEY)]
+        if duty.is_gateway and self.request.certificate is not None:
+            options += certificate_options(self._folder)
         number, given = next(self._numbers), duty.given
         variables, memory = {**given.env, **given.secrets}, given.resources.memory
         home = self._folder / duty.name / str(number)

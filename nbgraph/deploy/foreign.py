@@ -14,6 +14,7 @@ from typing import Any
 from nbgraph.deploy.alive import ended, is_same
 from nbgraph.deploy.asks import ask
 from nbgraph.deploy.broker import Reach
+from nbgraph.deploy.certificate import kept_in
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.fleet import KEY, PREFIX, STATE, TOKEN
 from nbgraph.deploy.hosted import Request, State, callable_at, several
@@ -38,7 +39,7 @@ class ForeignFleet:
         key = folder / KEY
         self.request = Request(
             told["name"], told["graph"], self.functions[0], told["host"], told["port"],
-            key.read_text() if key.exists() else None, PATIENCE,
+            key.read_text() if key.exists() else None, PATIENCE, kept_in(folder),
         )  # fmt: skip
         self._reach: Reach | None = None
 
@@ -60,7 +61,8 @@ class ForeignFleet:
 
     @property
     def url(self) -> str:
-        return callable_at(self.request.host, self.request.port or 0)
+        is_secure = self.request.certificate is not None
+        return callable_at(self.request.host, self.request.port or 0, is_secure=is_secure)
 
     def states(self) -> list[State]:
         return [State(**state) for state, _, _ in self._told()["members"]]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nbgraph.deploy.certificate import Certificate
 from nbgraph.deploy.part import Projects
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.provision import Provision
@@ -26,6 +27,7 @@ class Request:
     port: int | None
     api_key: str | None
     timeout: float
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +101,15 @@ def several(name: str, deployments: Iterable[str]) -> DeployError:
     return DeployError(f'"{name}" is deployed more than once; choose one of: {", ".join(sorted(deployments))}.')
 
 
-def callable_at(host: str, port: int | str) -> str:
+def callable_at(host: str, port: int | str, *, is_secure: bool = False) -> str:
     """The URL by which this machine calls what listens there.
 
-    >>> callable_at("0.0.0.0", 8080), callable_at("::1", 80)
-    ('http://127.0.0.1:8080', 'http://[::1]:80')
+    >>> callable_at("0.0.0.0", 8080), callable_at("::1", 80, is_secure=True)
+    ('http://127.0.0.1:8080', 'https://[::1]:80')
     """
+    scheme = "https" if is_secure else "http"
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def port_in_use(host: str, port: int | None) -> DeployError:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from nbgraph.deploy.broker import Reach, broker_image
+from nbgraph.deploy.certificate import CERTIFICATE, CERTIFICATE_KEY, Certificate, certificate_options
 from nbgraph.deploy.crew import Crew
 from nbgraph.deploy.docker import (
     DEPLOYMENT,
@@ -113,7 +114,8 @@ class Stack(Crew["Container"]):
 
     @property
     def url(self) -> str:
-        return callable_at(self.request.host, self.request.port or 0)
+        is_secure = self.request.certificate is not None
+        return callable_at(self.request.host, self.request.port or 0, is_secure=is_secure)
 
     def sources(self) -> list[tuple[str, str]]:
         """Where the numbers of each container are read: its function, the URL."""
@@ -164,10 +166,13 @@ class Stack(Crew["Container"]):
             ports[f"{PORT}/tcp"] = (self.request.host, self.request.port)
         if duty.is_gateway and self.request.api_key is not None:
             given[KEY] = self.request.api_key
+        if duty.is_gateway and self.request.certificate is not None:
+            given |= self.request.certificate.files
         if self._broker is not None:
             given[TOKEN] = self._token
             command = ["--broker", f"nats://{BROKER}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}"]
         if duty.is_gateway:
+            command += certificate_options(SECRETS) if self.request.certificate is not None else []
             command += ["--data", PROMISED, *(["--data-sync"] if self._is_safe else []), *processes(duty.workers)]
         name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
@@ -178,7 +183,9 @@ class Stack(Crew["Container"]):
         )  # fmt: skip
 
     def _await(self, duty: Duty, member: Container, deadline: float) -> None:
-        wait(member, PORT if duty.is_gateway else METRICS_PORT, deadline, self.request.timeout)
+        scheme = "https" if duty.is_gateway and self.request.certificate is not None else "http"
+        port = PORT if duty.is_gateway else METRICS_PORT
+        wait(member, port, deadline, self.request.timeout, scheme=scheme)
 
     def _end(self, members: Sequence[Container]) -> None:
         import docker
@@ -231,7 +238,7 @@ class Stack(Crew["Container"]):
             client,
             Request(
                 marks[DEPLOYMENT], marks[GRAPH], marks[FUNCTION], bound["HostIp"], int(bound["HostPort"]),
-                secret_of(gateway, KEY), PATIENCE,
+                secret_of(gateway, KEY), PATIENCE, _certificate(gateway),
             ),
         )  # fmt: skip
         stack._look()
@@ -292,3 +299,8 @@ def _free_port(host: str) -> int:
     """A free port, given out here and not by Docker, which gives another one at every restart."""
     with listening(host, None) as bound:
         return int(bound.getsockname()[1])
+
+
+def _certificate(gateway: Container) -> Certificate | None:
+    text, key = secret_of(gateway, CERTIFICATE), secret_of(gateway, CERTIFICATE_KEY)
+    return Certificate(text, key) if text is not None and key is not None else None

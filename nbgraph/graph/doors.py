@@ -254,6 +254,7 @@ class Doors:
         resources: Any = None,
         volumes: Any = None,
         cors: Sequence[str] | None = None,
+        certificate: tuple[str | Path, str | Path] | None = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
@@ -271,8 +272,8 @@ class Doors:
             self, Path(folder), target, name=name, replicas=replicas, threads=threads, workers=workers, port=port,
             host=host, api_key=api_key,
             base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
-            resources=resources, volumes=volumes, cors=cors, autoscale=autoscale, durability=durability,
-            registry=registry, capture=capture,
+            resources=resources, volumes=volumes, cors=cors, certificate=certificate,
+            autoscale=autoscale, durability=durability, registry=registry, capture=capture,
         )  # fmt: skip
 
     def deploy(
@@ -294,6 +295,7 @@ class Doors:
         resources: Any = None,
         volumes: Any = None,
         cors: Sequence[str] | None = None,
+        certificate: tuple[str | Path, str | Path] | None = None,
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
@@ -331,6 +333,8 @@ class Doors:
             `{"/data/models": "/models:ro"}`: a folder of the host or the name of a volume, and its place in containers.
         cors
             The sites whose pages may call from a browser: `["https://shop.example"]`; none by default.
+        certificate
+            The files of a certificate (PEM, with its chain) and its key: callers come by HTTPS.
         registry
             Where the nodes of a Swarm pull the images from.
         """
@@ -339,8 +343,9 @@ class Doors:
         return deploy(
             self, target, name=name, replicas=replicas, threads=threads, workers=workers, port=port, host=host,
             api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
-            secrets=secrets, resources=resources, volumes=volumes, cors=cors, autoscale=autoscale,
-            durability=durability, registry=registry, capture=capture, timeout=timeout, progress=progress,
+            secrets=secrets, resources=resources, volumes=volumes, cors=cors, certificate=certificate,
+            autoscale=autoscale, durability=durability, registry=registry, capture=capture, timeout=timeout,
+            progress=progress,
         )  # fmt: skip
 
 

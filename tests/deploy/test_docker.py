@@ -6,9 +6,11 @@ import contextlib
 import gc
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -275,3 +277,14 @@ def test_a_missing_daemon_is_one_sentence(graph: Graph, monkeypatch: pytest.Monk
     ):
         graph.deploy("docker", progress=False)
     gc.collect()
+
+
+def test_with_a_certificate_callers_come_by_https(certificate: tuple[Path, Path]) -> None:
+    graph = Graph("secure")
+    graph.to("(event + 1)", "add").respond()
+    with graph.deploy("docker", certificate=certificate, progress=False) as found:
+        trusting = ssl.create_default_context(cafile=str(certificate[0]))
+        told = httpx.post(found.url, json=1, verify=trusting, trust_env=False).json()
+        again = Deployment.find(found.name, "docker")
+        assert again is not None
+        assert (found.url[:8], told, found.invoke(1), again.url) == ("https://", 2, 2, found.url)

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -252,3 +253,37 @@ def test_pages_of_named_sites_may_call(graph: Graph) -> None:
 def test_what_is_no_origin_is_refused(graph: Graph, origin: Any) -> None:
     with pytest.raises(DeployError, match="which is no origin"):
         graph.deploy("process", cors=[origin], progress=False)
+
+
+def test_with_a_certificate_callers_come_by_https(graph: Graph, certificate: tuple[Path, Path]) -> None:
+    with graph.deploy("process", name="by-tls", certificate=certificate, workers=2, progress=False) as found:
+        trusting = ssl.create_default_context(cafile=str(certificate[0]))
+        told = httpx.post(found.url, json=EVENTS[0], verify=trusting, trust_env=False)
+        other = subprocess.run(
+            [sys.executable, "-c", "from nbgraph.cli import main; main()", "status", "by-tls"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert (found.url[:8], found.invoke(EVENTS[0]), told.json(), "running" in other) == (
+            "https://",
+            {**EVENTS[0], "tax": 1.9},
+            {**EVENTS[0], "tax": 1.9},
+            True,
+        )
+
+
+def test_what_is_no_certificate_is_refused(graph: Graph, certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_text("no key")
+    told = []
+    for given in ("cert.pem", (certificate[0],), (certificate[0], tmp_path / "none.pem"), (certificate[0], other)):
+        with pytest.raises(DeployError) as caught:
+            graph.deploy("process", certificate=given, progress=False)
+        told.append(str(caught.value)[:30])
+    assert told == [
+        "certificate is 'cert.pem'; exp",
+        f"certificate is ({(certificate[0])!r}"[:30],
+        f'certificate names "{tmp_path}'[:30],
+        f'"{certificate[0]}" and'[:30],
+    ]

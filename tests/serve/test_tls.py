@@ -21,24 +21,6 @@ from tests.serve.served import gateway_of, hosted
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate of this machine for itself, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed; on Debian: apt-get install openssl")
-    found = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-            "-out", str(found[0]), "-keyout", str(found[1]),
-        ],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    return found
-
-
 def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificate[0]))
 
