@@ -50,7 +50,7 @@ class JoinWithTable(Handler):
         self._is_quick = False  # looks for a key as it came, and only where that is not there for its normal form
         self._key = _key_function(key)
         self._attributes = names_of(attributes, "JoinWithTable", "attributes") if attributes else None
-        self._join = join_function or self._added
+        self._join = join_function
         self._is_inner = inner_join
         self.shape = Shape.EVENTS if key == "$key" else Shape.FLAT if inner_join else Shape.MAP
         self.do = self._by_event if key == "$key" else self._inner if inner_join else self._outer
@@ -65,37 +65,36 @@ class JoinWithTable(Handler):
         row = self._find(key)
         if row is None and self._is_quick:
             row = self._table.get(key)
-        return body if row is None else self._join(body, self._fields(row))
+        if row is None:
+            return body
+        return {**body, **self._fields(row)} if self._join is None else self._join(body, self._own(row))
 
     def _inner(self, body: Any) -> list[Any]:
         row = self._table.get(self._key(body))
-        return [] if row is None else [self._join(body, self._fields(row))]
+        return [] if row is None else [self._joined(body, row)]
 
     def _by_event(self, event: Event) -> list[Event]:
         row = self._table.get(event.key)
         if row is None:
             return [] if self._is_inner else [event]
-        event.body = self._join(event.body, self._fields(row))
+        event.body = self._joined(event.body, row)
         return [event]
 
-    def _added(self, body: Any, fields: Any) -> Any:
-        if isinstance(fields, Mapping):
-            return {**body, **fields}
-        raise GraphError(
-            f'JoinWithTable found {fields!r}, which has no fields; name the one it becomes: attributes="name".'
-        )
+    def _joined(self, body: Any, row: Any) -> Any:
+        return {**body, **self._fields(row)} if self._join is None else self._join(body, self._own(row))
 
-    def _fields(self, row: Any) -> Any:
-        """What a row has of the attributes; all of it where none are named."""
+    def _own(self, row: Any) -> Any:
+        """What a function of one's own gets: also a row that has no fields, where none are named."""
+        return row if self._attributes is None else self._fields(row)
+
+    def _fields(self, row: Any) -> Mapping[str, Any]:
         names = self._attributes
-        if names is None:
-            return row
         if isinstance(row, Mapping):
-            return {name: row[name] for name in names if name in row}
-        if len(names) == 1:
+            return row if names is None else {name: row[name] for name in names if name in row}
+        if names is not None and len(names) == 1:
             return {names[0]: row}
         raise GraphError(
-            f"JoinWithTable found {row!r}, which has no fields, for the attributes {', '.join(names)}; name one."
+            f'JoinWithTable found {row!r}, which has no fields; name the one it becomes: attributes="name".'
         )
 
 

@@ -24,11 +24,22 @@ def key_of(key: Key, step: str) -> Callable[[Event], Any]:
     if key == "$key":
         return lambda event: normal_key(event.key)
     if isinstance(key, str):
-        read = field_of(key, step)
-        return lambda event: normal_key(read(event.body))
+        return _field_of_event(key, step)
     if callable(key):
         return lambda event: normal_key(key(event.body))
     raise GraphError(f'{step} got key={key!r}; expected the name of a field, "$key", or a function of the body.')
+
+
+def _field_of_event(name: str, step: str) -> Callable[[Event], Any]:
+    def read(event: Event) -> Any:
+        try:
+            key = event.body[name]
+        except (KeyError, TypeError, IndexError):
+            raise _missing(name, step, event.body) from None
+        kind = type(key)
+        return key if kind is str or kind is int else normal_key(key)
+
+    return read
 
 
 def field_of(names: str | Sequence[str], step: str) -> Callable[[Any], Any]:

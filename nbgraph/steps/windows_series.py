@@ -44,7 +44,7 @@ RAWS = {
 }
 # The order in which a value is taken in: first what fails for a value that is no number, so that it leaves no trace.
 EMPTY = {
-    "sum": 0, "sqr": 0, "min": math.inf, "max": -math.inf, "count": 0, "m2": 0,
+    "sum": 0, "sqr": 0, "min": math.inf, "max": -math.inf, "count": 0, "m2": 0.0,
     "first_time": math.inf, "first": NAN, "last_time": -math.inf, "last": NAN,
 }  # fmt: skip
 
@@ -192,11 +192,16 @@ def merged_m2(count: int, total: float, m2: float, other_count: int, other_total
         return other_m2
     if not other_count:
         return m2
-    if isinstance(total, Decimal) or isinstance(other_total, Decimal):  # which mix with integers, not with floats
-        total, m2, other_total, other_m2 = map(Decimal, (total, m2, other_total, other_m2))
-    distance = total / count - other_total / other_count
-    square = distance * distance + (distance - distance)  # of an infinite distance NaN
-    return m2 + other_m2 + square * count * other_count / (count + other_count)
+    try:
+        distance = total / count - other_total / other_count
+        square = distance * distance + (distance - distance)  # of an infinite distance NaN
+        return m2 + other_m2 + square * count * other_count / (count + other_count)
+    except TypeError:  # a Decimal, which mixes with integers, but not with what they come to
+        if Decimal not in map(type, (total, other_total)) or float in map(type, (total, other_total)):
+            raise
+    decimals = (Decimal(number) for number in (total, m2, other_total, other_m2))
+    total, m2, other_total, other_m2 = decimals  # type: ignore[assignment]
+    return merged_m2(count, total, m2, other_count, other_total, other_m2)
 
 
 def root(value: Any) -> Any:
