@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.steps.model import ModelServer
+from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.package import package
 
 DATATYPES = {
@@ -42,11 +43,11 @@ class OnnxModel(ModelServer):
         model_path: str | Path | None = None,
         *,
         output: str | None = None,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        providers: Names = ("CPUExecutionProvider",),
         **options: Any,
     ) -> None:
         super().__init__(model, model_path, **options)
-        self.output, self.providers = output, list(providers)
+        self.output, self.providers = output, names_of(providers, "OnnxModel", "providers")
 
     def load(self) -> None:
         runtime = package("onnxruntime", "OnnxModel")

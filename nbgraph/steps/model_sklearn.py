@@ -11,6 +11,7 @@ from typing import Any
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.steps.model import ModelServer
 from nbgraph.steps.model_file import read_estimator
+from nbgraph.steps.names import Names, names_of
 
 
 class SklearnModel(ModelServer):
@@ -38,11 +39,11 @@ class SklearnModel(ModelServer):
         model_path: str | Path | None = None,
         *,
         method: str = "predict",
-        trusted: Sequence[str] = (),
+        trusted: Names = (),
         **options: Any,
     ) -> None:
         super().__init__(model, model_path, **options)
-        self.method, self.trusted = method, tuple(trusted)
+        self.method, self.trusted = method, tuple(names_of(trusted, "SklearnModel", "trusted"))
 
     def load(self) -> None:
         if self.model is None:

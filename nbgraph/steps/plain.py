@@ -7,6 +7,8 @@ from typing import Any
 
 from nbgraph.values import is_missing, number_of
 
+_PLAIN = frozenset({type(None), str, int, bool, bytes, list, dict})
+
 
 def plain_of(value: Any) -> Any:
     """Python's own value; None where it is missing, a list of an array or a tuple; others stay what they are.
@@ -15,6 +17,11 @@ def plain_of(value: Any) -> Any:
     >>> plain_of(np.float32(1.5)), plain_of(float("nan")), plain_of((1, 2)), plain_of(np.datetime64("2013-01-01"))
     (1.5, None, [1, 2], datetime.datetime(2013, 1, 1, 0, 0))
     """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return value if value == value else None
     value = number_of(value)
     if is_missing(value):
         return None

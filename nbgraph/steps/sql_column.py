@@ -18,6 +18,7 @@ from nbgraph.streams.wire import encode
 NUMBERS = (int, float, Decimal)
 LARGEST = 1 << 63  # the whole numbers of databases are below it
 Fit = Callable[[Any], Any]
+Refuse = Callable[[Any, str], GraphError]
 
 
 class Form(NamedTuple):
@@ -133,7 +134,7 @@ def _kind_of(value: Any) -> Any:
     return dict if kind is list else kind
 
 
-def fit_for(column: Any, dialect: str, refuse: Callable[[Any, str], GraphError]) -> Fit:
+def fit_for(column: Any, dialect: str, refuse: Refuse) -> Fit:
     """The function that makes of Python's own value one that the column takes, and gives back as it was."""
     try:
         kind = column.type.python_type
@@ -145,23 +146,36 @@ def fit_for(column: Any, dialect: str, refuse: Callable[[Any, str], GraphError])
         return partial(_fit_time, _has_zone(column.type), refuse)
     if kind is dict or type(column.type).__name__ in ("JSON", "JSONB"):
         return partial(_fit_json, refuse)
-    has_nul = kind is not str or dialect != "postgresql"
-    return partial(_fit, kind, has_nul, refuse)
+    if kind is int:
+        return partial(_fit_whole, refuse)
+    if kind is str and dialect == "postgresql":
+        return partial(_fit_text, refuse)
+    return lambda value: value if type(value) is kind else _fit(kind, refuse, value)
 
 
-def _fit(kind: Any, has_nul: bool, refuse: Callable[[Any, str], GraphError], value: Any) -> Any:
+def _fit(kind: Any, refuse: Refuse, value: Any) -> Any:
+    """The same number of another kind; all else is refused."""
     own = type(value)
-    if own is not kind and kind in NUMBERS and own in (*NUMBERS, bool):
-        if (found := _as_number(kind, value)) is None:
-            raise refuse(value, own.__name__)
-        value = found
-    elif own is not kind:
+    if own is kind:
+        return value
+    found = _as_number(kind, value) if kind in NUMBERS and own in (*NUMBERS, bool) else None
+    if found is None:
         raise refuse(value, own.__name__)
-    if kind is int and not -LARGEST <= value < LARGEST:
+    return found
+
+
+def _fit_whole(refuse: Refuse, value: Any) -> Any:
+    found = value if type(value) is int else _fit(int, refuse, value)
+    if not -LARGEST <= found < LARGEST:
         raise refuse(value, "whole number of more than 64 bits")
-    if not has_nul and "\0" in value:
+    return found
+
+
+def _fit_text(refuse: Refuse, value: Any) -> Any:
+    found = _fit(str, refuse, value)
+    if "\0" in found:
         raise refuse(value, "text with a NUL character")
-    return value
+    return found
 
 
 def _as_number(kind: Any, value: Any) -> Any:
@@ -173,7 +187,7 @@ def _as_number(kind: Any, value: Any) -> Any:
     return found if found == value else None
 
 
-def _fit_time(has_zone: bool, refuse: Callable[[Any, str], GraphError], value: Any) -> datetime:
+def _fit_time(has_zone: bool, refuse: Refuse, value: Any) -> datetime:
     """In UTC: a column without zones could not tell that it is another one."""
     if not isinstance(value, datetime):
         raise refuse(value, type(value).__name__)
@@ -185,7 +199,7 @@ def _has_zone(kind: Any) -> bool:
     return bool(getattr(kind, "timezone", False)) or getattr(kind, "declared", "") == "DATETIME_UTC"
 
 
-def _fit_json(refuse: Callable[[Any, str], GraphError], value: Any) -> Any:
+def _fit_json(refuse: Refuse, value: Any) -> Any:
     try:
         told = json.loads(encode(value))
     except (NbgraphError, TypeError, ValueError, RecursionError):

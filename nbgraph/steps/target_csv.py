@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +15,8 @@ from nbgraph.steps.csv_column import cell_of
 from nbgraph.steps.files import ends_with_line, open_text
 from nbgraph.steps.names import Names
 from nbgraph.steps.target import WHOLE_BODY, Row, RowTarget, union_of
+
+_WHOLE = frozenset({int, bool})  # values that are written as they are
 
 
 class CSVTarget(RowTarget):
@@ -62,10 +65,17 @@ class CSVTarget(RowTarget):
 
     def write(self, items: list[Row]) -> None:
         names = self._names_for(items)
-        lines = [[self._cell(name, row.get(name)) for name in names] for row in items]
+        lines = [
+            [value if type(value) in _WHOLE else self._cell(name, value) for name, value in self._cells(names, row)]
+            for row in items
+        ]
         file = self._file or self._opened(names)
         self._writer.writerows(lines)
         file.flush()
+
+    def _cells(self, names: list[str], row: Row) -> Iterable[tuple[str, Any]]:
+        """The values by the names of the columns; most rows have just these."""
+        return row.items() if list(row) == names else [(name, row.get(name)) for name in names]
 
     def _names_for(self, items: list[Row]) -> list[str]:
         """The columns of the file, once it is clear that all fields have one."""
@@ -73,6 +83,8 @@ class CSVTarget(RowTarget):
         if self._file is None and self._append and self._header:
             self._names = self._names_there() or self._names
         names = self._names or there
+        if self._file is not None and there == names:
+            return names
         extra = next((name for name in there if name not in names), None)
         if extra is not None:
             raise GraphError(
@@ -85,6 +97,8 @@ class CSVTarget(RowTarget):
         return names
 
     def _cell(self, name: str, value: Any) -> Any:
+        if type(value) is str and value.isascii():
+            return value
         try:
             cell = cell_of(value)
             if type(cell) is str and not cell.isascii():
