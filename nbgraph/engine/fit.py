@@ -93,7 +93,8 @@ def _reason(signature: inspect.Signature, error: TypeError, given: int, named: s
     ]  # fmt: skip
     if missing:
         wanted = " and ".join(f'"{name}"' for name in missing)
-        return f"nothing is given for {wanted}; a step gets the body, and what is said beside it: {missing[0]}=..."
+        more = "a step gets the body, and what is said beside it" if body else "say it where the step is named"
+        return f"nothing is given for {wanted}; {more}: {missing[0]}=..."
     if body and not any(one.kind is not one.KEYWORD_ONLY for one in signature.parameters.values()):
         return "it takes no body; a step gets one."
     return f"{error}."
