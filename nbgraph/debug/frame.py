@@ -26,6 +26,7 @@ class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trac
 
     `input` and `output` are what they were then. A frame that is about to run has no output yet. `edges` are the names
     of the steps it went on to, `reason` why where that was a choice; `seconds` is the handler's wall time.
+    `copied` are the bytes of arrays and frames that were copied, so that each branch behind the step has its own.
     `inner` are the calls that the step made itself: those of a router's routes, as steps `router/route`.
     """
 
@@ -40,6 +41,7 @@ class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trac
     reason: str = ""
     dropped: bool = False
     inner: tuple[Frame, ...] = ()
+    copied: int = 0
 
     def __repr__(self) -> str:
         return f"Frame({', '.join(f'{name}={shown(getattr(self, name))}' for name in self.__struct_fields__)})"
@@ -66,6 +68,7 @@ class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trac
             "reason": self.reason,
             "dropped": self.dropped,
             "inner": [frame.to_dict() for frame in self.inner],
+            **({"copied": self.copied} if self.copied else {}),
         }
 
 

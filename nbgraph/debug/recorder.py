@@ -65,7 +65,7 @@ class Recorder(Observer):
         self.frames.append(
             Frame(
                 move.event.id, move.step, move.visit, input, output, error, move.seconds, move.edges, reason,
-                move.dropped, inner,
+                move.dropped, inner, move.copied,
             )
         )  # fmt: skip
 

@@ -18,8 +18,9 @@ class Move:
     Before the call `input` is the body the step gets; after it `output` is the body that goes on (the list of them
     where the step makes several), `edges` are the names of the steps it goes on to, `reason` says why where conditions
     chose. A step that calls others (a router its routes) tells them to who `listen`s before the call. `visit` counts
-    the calls of this step for this event from 1. `dropped` is True where nothing goes on because the step filtered the
-    event out or holds it back. `error` is what the handler raised.
+    the calls of this step for this event from 1. `copied` counts the bytes of arrays and frames that were copied
+    so that each branch behind the step has its own. `dropped` is True where nothing goes on because the step
+    filtered the event out or holds it back. `error` is what the handler raised.
     """
 
     step: str
@@ -33,6 +34,7 @@ class Move:
     reason: str = ""
     dropped: bool = False
     listeners: tuple[Entered, ...] = ()
+    copied: int = 0
 
     def listen(self, entered: Entered) -> None:
         """Be told of the calls that the step makes inside."""

@@ -294,6 +294,7 @@ class Walk:
 
     def _go_on(self, step: PlanStep, event: Event, body: Any, move: Move) -> None:
         """The step's result answers, and goes on along the arrows that carry it."""
+        bytes_before = self._bytes()
         self._failing = body  # should a condition fail now, its error handler gets the result
         if step.answers:
             self.answers.append(self._copied(body) if step.arrows else body)
@@ -305,6 +306,7 @@ class Walk:
         move.dropped = bool(step.arrows) and not chosen
         if chosen:
             self._push(move.edges, event.with_body(body))
+        move.copied = self._bytes() - bytes_before
 
     def _refuse(self, step: PlanStep, body: Any, arrow: Arrow, error: BaseException) -> None:
         """A condition failed: the error of the move, and what is to be said of it."""
@@ -326,6 +328,10 @@ class Walk:
             refused, message = self._refused
             message = message if refused is move.error else ""
             raise StepError(step.name, move.event.with_body(self._failing), move.error, answer, message) from move.error
+
+    def _bytes(self) -> int:
+        """The bytes of arrays and frames that this plan's branches were given so far."""
+        return self.plan.copier.bytes if self.plan.copier is not None else 0
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
         """Each branch has an Event and a body of its own; the first target runs first, the last keeps the body."""

@@ -223,6 +223,11 @@ def test_arrays_and_frames_are_each_branch_s_own():
     assert fork(first=change, second=seen).run(body) == ([0.0, 0.0], [1, 2])
 
 
+def test_a_trace_counts_the_bytes_that_were_copied_for_branches():
+    trace = fork().trace({"array": np.zeros(1000), "frame": pd.DataFrame({"x": [1, 2]})})
+    assert [(frame.step, frame.copied) for frame in trace.frames] == [("start", 8000), ("first", 0), ("second", 0)]
+
+
 def test_what_cannot_be_copied_is_shared_and_check_says_so():
     lock = threading.Lock()
     graph = fork(first=lambda body: None, second=lambda body: body["lock"] is lock)
