@@ -14,7 +14,7 @@ from typing import Any
 from nbgraph.event import Event
 from nbgraph.look import Preview, preview
 from nbgraph.streams import arrays, tables
-from nbgraph.streams.freeze import KINDS, UnfitError
+from nbgraph.streams.freeze import DICTS, KINDS, UnfitError
 
 MARK, VALUE = "$", "value"
 WHOLE = 2**63  # whole numbers from there on are told as texts
@@ -61,7 +61,7 @@ def _told(value: Any) -> Any:
         return value if math.isfinite(value) else _marked("float", repr(value))
     if kind is list:
         return [_told(item) for item in value]
-    if kind is dict:
+    if kind in DICTS:
         return _dict(value)
     if kind is bytes:
         return _marked("bytes", _base64(value))

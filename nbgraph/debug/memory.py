@@ -14,18 +14,38 @@ from typing import Any
 
 from nbgraph.debug.copies import PLAIN, Copies, UncopiedError
 from nbgraph.engine.plan import Plan
+from nbgraph.handler import Handler
+from nbgraph.streams.noted import Noted
 
+LARGE = 32  # keys of a state that is not looked through as a whole
 Undo = Callable[[], None]
 _COPYING = {"__deepcopy__", "__getstate__", "__setstate__", "__slots__", "__reduce__", "__reduce_ex__", "__getattr__"}
 
 
 @dataclass(slots=True)
 class Copy:
-    """The copy of the state of a step's object; `why` tells that there is none."""
+    """The copy of the state of a step's object; `why` tells that there is none.
+
+    `noted` is what the step works on meanwhile, where that can tell what it reached for.
+    """
 
     target: Any
     state: Any = None
     why: str = ""
+    noted: Noted | None = None
+
+    def note(self) -> None:
+        """Let a step of nbgraph's own, which has its state nowhere else, work on a dict that notes its keys."""
+        state = self.target.state
+        is_ours = isinstance(self.target, Handler) and type(self.target).__module__.startswith("nbgraph.")
+        if is_ours and type(state) is dict and len(state) >= LARGE:
+            self.noted = self.target.state = Noted(state)
+
+    def leave(self) -> None:
+        """Let it work on a plain dict again."""
+        if self.noted is not None and self.target.state is self.noted:
+            self.target.state = dict(dict.items(self.noted))
+        self.noted = None
 
 
 @dataclass(slots=True)
@@ -58,11 +78,16 @@ class Memory:
         there = [name for name in dict.fromkeys(steps) if name in self._targets]
         return tuple([self._change(name, self._targets[name]) for name in there])
 
+    def leave(self) -> None:
+        """Nobody goes on from here."""
+        for copy in self._kept.values():
+            copy.leave()
+
     def recall(self, step: str) -> None:
         """Let a step remember what it did at the last look."""
         copy = self._kept.get(step)
         if copy is not None and not copy.why:
-            copy.target.state = self._copies.of(copy.state)
+            copy.noted, copy.target.state = None, self._copies.of(copy.state)
 
     def undo(self, changes: Iterable[Change]) -> None:
         """Go back to before these looks; the steps themselves do so at `restore`, once."""
@@ -90,13 +115,19 @@ class Memory:
             self._kept[step] = copy = Copy(target)
             try:
                 copy.state = self._copies.of(target.state)
+                copy.note()
             except UncopiedError as error:
                 copy.why = str(error)
             return Change(step, copy, before)
         following = Following(self._copies)
         state = before.state
         try:
-            before.state = following.brought_to(state, target.state)
+            if before.noted is not None and target.state is before.noted and not before.noted.has_lost:
+                following.reached(state, before.noted)
+            else:
+                before.leave()
+                before.state = following.brought_to(state, target.state)
+                before.note()
         except UncopiedError as error:
             self._kept[step] = Copy(target, why=str(error))
             return Change(step, self._kept[step], before, following.undos)
@@ -142,6 +173,22 @@ class Following:
         else:
             self._dict(vars(copy), vars(value))
         return copy
+
+    def reached(self, copy: dict[Any, Any], value: Noted) -> None:
+        """As `brought_to`, of a dict that tells which keys may have changed."""
+        for key in value.reached():
+            if not dict.__contains__(value, key):
+                continue  # it was asked for, and is not there
+            item = dict.__getitem__(value, key)
+            if key not in copy:
+                self.undos.append(_dropper(copy, key))
+                copy[key] = self._copies.of(item)
+                continue
+            old = copy[key]
+            new = self.brought_to(old, item)
+            if new is not old:
+                self.undos.append(_putter(copy, key, old))
+                copy[key] = new
 
     def _dict(self, copy: dict[Any, Any], value: dict[Any, Any]) -> None:
         if len(copy) != len(value) or not all(map(is_, copy, value)):
@@ -199,6 +246,10 @@ class Following:
 
 def _putter(copy: Any, place: Any, old: Any) -> Undo:
     return lambda: copy.__setitem__(place, old)
+
+
+def _dropper(copy: dict[Any, Any], key: Any) -> Undo:
+    return lambda: copy.__delitem__(key)
 
 
 def _inserter(copy: dict[Any, Any], place: int, key: Any, old: Any) -> Undo:

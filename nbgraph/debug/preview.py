@@ -9,6 +9,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from nbgraph.look import attribute, has_attribute, preview
+from nbgraph.streams.freeze import DICTS
 
 BUDGET = 1_000_000  # bytes, roughly, that one kept value may take
 DEEPEST = 40
@@ -121,6 +122,7 @@ class _Copy:
             return value
         if kind in _NUMBERS:
             return value
+        kind = dict if kind in DICTS else kind
         if depth < DEEPEST and (kind is dict or kind is list):
             made = self._made.get(id(value))
             if made is not None:
@@ -151,7 +153,7 @@ class _Copy:
     def _dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
         self._spend(64 * len(value))
         made = self._made[id(value)] = {}
-        for key, item in value.items():  # most fields are numbers, which need no call
+        for key, item in dict.items(value):  # most fields are numbers, which need no call
             made[key] = item if type(item) in _NUMBERS else self.of(item, depth)
         return made
 

@@ -94,6 +94,7 @@ class Stepper:
         self._walk = self._enter(first)
         self._open = Opening()
         weakref.finalize(self, self._open.close).atexit = False
+        weakref.finalize(self, self._memory.leave).atexit = False
         self._open.tell(self._walk)
         if isinstance(events, Failure):  # it stands before the step that failed, with what was recorded upstream
             self._walk.stand_before(events.step, snapshot(events.input))
@@ -342,6 +343,7 @@ class Stepper:
             if self._coming.is_over:
                 self._look_at_holders(plan)
             if (entering := self._coming.next(plan)) is None:
+                self._memory.leave()
                 return
             self._coming, entry = entering
             self._walk = self._enter(entry.event)

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from nbgraph.serve.noted import Noted
 from nbgraph.streams.freeze import DICTS, UnfitError, freeze, thaw
+from nbgraph.streams.noted import Noted
 
 Path = tuple[Any, ...]  # (step,): what kind of state it is; (step, key) and (step, part, key): a value of it
 _GONE = object()
