@@ -33,6 +33,8 @@ class Copy:
     state: Any = None
     why: str = ""
     noted: Noted | None = None
+    items: dict[int, tuple[list[Any], list[Any]]] = field(default_factory=dict)  # of lists that hold bodies: by the id
+    # of its copy, the copy and what the list held
 
     def note(self) -> None:
         """Let a step of nbgraph's own, which has its state nowhere else, work on a dict that notes its keys."""
@@ -119,7 +121,8 @@ class Memory:
             except UncopiedError as error:
                 copy.why = str(error)
             return Change(step, copy, before)
-        following = Following(self._copies)
+        holds = isinstance(target, Handler) and target.holds_bodies
+        following = Following(self._copies, before.items if holds else None)
         state = before.state
         try:
             if before.noted is not None and target.state is before.noted and not before.noted.has_lost:
@@ -138,6 +141,7 @@ class Memory:
     def _revert(self, change: Change) -> None:
         for undo in reversed(change.undos):
             undo()
+        change.copy.items.clear()
         if change.before is not None:
             self._kept[change.step] = change.before
 
@@ -145,9 +149,9 @@ class Memory:
 class Following:
     """Brings a copy to what its original has become, and notes how to take that back."""
 
-    def __init__(self, copies: Copies) -> None:
+    def __init__(self, copies: Copies, items: dict[int, tuple[list[Any], list[Any]]] | None = None) -> None:
         self.undos: list[Undo] = []
-        self._copies = copies
+        self._copies, self._items = copies, items
         self._pairs: dict[int, Any] = {}  # original -> its copy
         self._taken: set[int] = set()
 
@@ -220,7 +224,8 @@ class Following:
             end = copy[common:]
             self.undos.append(lambda: copy.extend(end))
             del copy[common:]
-        for place in list(compress(range(common), map(is_not, copy, value))):
+        known = self._known(copy, value)
+        for place in list(compress(range(common), map(is_not, known, value))):
             old = copy[place]
             new = self.brought_to(old, value[place])
             if new is not old:
@@ -229,6 +234,14 @@ class Following:
         if len(value) > common:
             self.undos.append(lambda: copy.__delitem__(slice(common, None)))
             copy.extend([self._copies.of(item) for item in value[common:]])
+
+    def _known(self, copy: list[Any], value: list[Any]) -> list[Any]:
+        """What the list held at the last look, where the same object is sure to be what it was; else the copy."""
+        if self._items is None:
+            return copy
+        known = self._items.get(id(copy))
+        self._items[id(copy)] = copy, list(value)
+        return copy if known is None else known[1]
 
     def _tuple(self, copy: tuple[Any, ...], value: tuple[Any, ...]) -> Any:
         if len(copy) != len(value):

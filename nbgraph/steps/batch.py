@@ -27,6 +27,7 @@ class Batch(Handler):
     """
 
     do: Callable[[Any], Any]
+    holds_bodies = True
 
     def __init__(
         self,

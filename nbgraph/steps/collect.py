@@ -24,6 +24,7 @@ class Collector(Handler):
     """
 
     shape = Shape.EVENTS
+    holds_bodies = True
 
     def __init__(self) -> None:
         self.state: dict[str, list[Any]] = {}  # the chunks of each event that is on its way
@@ -51,6 +52,7 @@ class ToDataFrame(Handler):
     """
 
     shape = Shape.HOLD
+    holds_bodies = True
 
     def __init__(self, index: Names | None = None, columns: Names | None = None) -> None:
         self._index = names_of(index, "ToDataFrame", "index") if index is not None else None

@@ -29,6 +29,7 @@ class Merge(Handler):
     """
 
     shape = Shape.EVENTS
+    holds_bodies = True
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class SampleWindow(Handler):
     """
 
     do: Callable[[Any], Any]
+    holds_bodies = True
 
     def __init__(
         self,

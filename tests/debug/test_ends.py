@@ -189,3 +189,43 @@ def test_back_and_forth_comes_to_the_same(graph, bodies, moves):
             debugger.next()
     assert told(wandering.trace) == told(straight.trace)
     assert list(map(plain, wandering.answers)) == list(map(plain, straight.answers))
+
+
+def test_rows_that_are_changed_behind_a_batch_come_back_as_they_were():
+    def mark(rows):
+        for row in rows:
+            row["seen"] += 1
+        return rows
+
+    graph = Graph("rows")
+    graph.to(steps.Batch(2), "pairs").to(mark, "mark").to(steps.ToDataFrame(), "table").to(plain, "plain")
+    bodies = [{"n": number, "seen": 0} for number in range(5)]
+    debugger = fresh(graph).debug([Event(dict(body)) for body in bodies])
+    found = [debugger.resume()]
+    for index in (0, 3, 5, 6):
+        debugger.back_to(index)
+        found.append(debugger.resume())
+    assert found == [[{"n": number, "seen": 1} for number in range(5)]] * 5
+
+
+def test_many_keys_are_followed_back_and_forth():
+    def change(body, counts):
+        counts[body % 50]["n"] += 1
+        if body % 7 == 0:
+            counts[body % 50] = counts.pop(body % 50)
+        return sorted(counts), counts
+
+    graph = Graph("keys")
+    graph.to(steps.MapWithState({n: {"n": 0} for n in range(50)}, change), "change")
+    graph.step("change").to(lambda keys: (len(keys), keys[:3]), "look")
+    straight, wandering = (fresh(graph).debug([Event(number) for number in range(30)]) for _ in range(2))
+    for move in (30, 5, 44, 0, 21):
+        wandering.run_to("look")
+        wandering.resume()
+        wandering.back_to(move)
+    states = []
+    for debugger in (straight, wandering):
+        debugger.resume()
+        state = debugger._walk.plan.steps["change"].call.target.state
+        states.append((type(state), list(state.items())))
+    assert (states[0], told(straight.trace)) == (states[1], told(wandering.trace))
