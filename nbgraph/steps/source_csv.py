@@ -89,8 +89,11 @@ class CSVSource(RowSource):
         return f"{path}, line {line}"
 
     def _read(self, *, is_placed: bool) -> Iterator[Any]:
-        files = files_of("CSVSource", self._paths)
-        return chain.from_iterable(self._rows_of(path, is_placed=is_placed) for path in files)
+        return self._rows_of_all(files_of("CSVSource", self._paths), is_placed=is_placed)
+
+    def _rows_of_all(self, files: list[Path], *, is_placed: bool) -> Iterator[Any]:
+        for path in files:
+            yield from self._rows_of(path, is_placed=is_placed)
 
     def _rows_of(self, path: Path, *, is_placed: bool) -> Iterator[Any]:
         if path.is_dir():

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nbgraph.errors import GraphError
+from nbgraph.errors import GraphError, RowError
+from nbgraph.event import Event
 from nbgraph.steps.package import package
 from nbgraph.steps.source import Fields, Row, RowSource
 
@@ -56,9 +57,17 @@ class HttpSource(RowSource):
                     response.raise_for_status()
                     yield from self._found(response)
 
+    def _row(self, number: int, line: str) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            return RowError("HttpSource", Event(line), f"{self._url.partition('?')[0]}, line {number}: {error}")
+
     def _found(self, response: Any) -> Iterator[Row]:
         if "ndjson" in response.headers.get("content-type", "") or "jsonl" in response.headers.get("content-type", ""):
-            yield from (json.loads(line) for line in response.iter_lines() if line.strip())
+            for number, line in enumerate(response.iter_lines(), 1):
+                if line.strip():
+                    yield self._row(number, line)
             return
         found = json.loads(response.read())
         for name in self._items.split(".") if self._items else ():

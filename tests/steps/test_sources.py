@@ -15,6 +15,7 @@ import pytest
 
 from nbgraph import Event, Graph, GraphError, steps
 from nbgraph.errors import RowError
+from tests.steps.both import graphs_both_ways
 
 ROWS = [
     {"carrier": "UA", "delay": 4, "at": "2013-01-01T05:00", "zip": "007"},
@@ -118,8 +119,9 @@ def address() -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             one, other = next(count), next(count)
-            is_lines = self.path == "/lines"
-            text = f'{{"n": {one}}}\n{{"n": {other}}}\n' if is_lines else f'{{"a": {{"b": [{one}, {other}]}}}}'
+            bad = "{\n" if self.path == "/lines?bad" else ""
+            is_lines = self.path.startswith("/lines")
+            text = f'{{"n": {one}}}\n{bad}{{"n": {other}}}\n' if is_lines else f'{{"a": {{"b": [{one}, {other}]}}}}'
             self.send_response(200)
             self.send_header("Content-Type", "application/x-ndjson" if is_lines else "application/json")
             self.end_headers()
@@ -142,6 +144,57 @@ def test_http(address: str) -> None:
     assert answers(steps.HttpSource(f"{address}/lines")) == [{"n": 6}, {"n": 7}]
     with pytest.raises(GraphError, match='HttpSource finds no "c"'):
         list(steps.HttpSource(f"{address}/list", "a.c"))
+
+
+def test_a_line_that_is_no_json_is_an_error_of_its_own(address: str) -> None:
+    assert [row["n"] for row in steps.HttpSource(f"{address}/lines?bad", bad_rows="skip")] == [0, 1]
+    with pytest.raises(RowError, match="/lines, line 2: Expecting property name"):
+        list(steps.HttpSource(f"{address}/lines?bad"))
+
+
+class Numbers(steps.RowSource):  # type: ignore[misc]
+    """A source that tells whether it was closed."""
+
+    is_closed = False
+
+    def rows(self) -> Iterator[Any]:
+        try:
+            yield from ({"n": number} for number in range(1000))
+        finally:
+            self.is_closed = True
+
+
+@pytest.mark.parametrize("options", [{}, {"key_field": "n"}, {"bad_rows": "skip"}])
+def test_a_stream_that_is_left_closes_its_source(options: dict[str, Any]) -> None:
+    source, graph = Numbers(**options), Graph("g")
+    graph.to(steps.Map("event['n']"))
+    stream = graph.stream(source)
+    assert (next(stream), next(stream), source.is_closed) == (0, 1, False)
+    stream.close()
+    assert source.is_closed
+
+
+class Odd(Numbers):
+    """A source whose class changes what comes."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return (row for row in self.rows() if row["n"] % 2)
+
+
+def test_what_a_class_makes_of_its_rows_is_what_comes() -> None:
+    assert answers(Odd())[:2] == list(Odd())[:2] == [{"n": 1}, {"n": 3}]
+
+
+def test_a_bad_row_is_seen_by_who_watches() -> None:
+    frame = pd.DataFrame({"k": ["a", None], "v": [1, 2]})
+
+    def made() -> Graph:
+        graph = Graph("g")
+        graph.to(steps.Map("event['v']"), "v")
+        graph.error_handler(steps.Map("-event['v']"), "bad")
+        return graph
+
+    assert graphs_both_ways(made, steps.DataFrameSource(frame, "k").entries()) == [1, -2]
 
 
 def test_progress(flights: Path, capsys: pytest.CaptureFixture[str]) -> None:
