@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from nbgraph.deploy.broker import Reach
-from nbgraph.deploy.duty import Duty, check_queues
+from nbgraph.deploy.duty import Duty, check_queues, hands_of
 from nbgraph.deploy.hosted import Request, State, alone
 from nbgraph.deploy.provision import Provision
 from nbgraph.errors import DeployError
@@ -67,6 +67,10 @@ class Crew(ABC, Generic[M]):
     def provisions(self) -> dict[str, Provision]:
         """What the workers of each function are given."""
         return {name: duty.given for name, duty in self._duties.items()}
+
+    def hands(self) -> tuple[dict[str, int], int]:
+        """The threads of each function, and the workers of the one that callers reach."""
+        return hands_of(self._duties.values())
 
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function; those that are too many finish what they have first."""

@@ -28,7 +28,7 @@ from nbgraph.deploy.parity import compared
 from nbgraph.deploy.progress import told
 from nbgraph.deploy.provision import EVERYWHERE
 from nbgraph.deploy.pulse import FunctionPulse, Meter
-from nbgraph.deploy.recipe import Recipe
+from nbgraph.deploy.recipe import Recipe, kept
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.shared_state import functions_of
 from nbgraph.errors import DeployError
@@ -54,7 +54,7 @@ class Deployment:
     def __init__(self, hosted: Hosted, graph: Graph | None = None, *, recipe: Recipe | None = None) -> None:
         self._hosted = hosted
         self._scaler: Autoscaler | None = None
-        self.graph, self.recipe = graph, recipe or Recipe(given=hosted.provisions())
+        self.graph, self.recipe = graph, recipe or kept(hosted.provisions(), hosted.hands())
         self.request = hosted.request
         self.name = hosted.request.name
         self.url = hosted.url

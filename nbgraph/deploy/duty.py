@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,13 +38,15 @@ class Duty:
     profile: Profile = field(default_factory=Profile)
     given: Provision = field(default_factory=Provision)
     workers: int = 1
+    threads: int = 1
     is_alone: bool = False
 
     @classmethod
     def of(cls, function: Function, source: str, *, is_gateway: bool, profile: Profile, given: Provision) -> Duty:
         queues = tuple(_queue(function.graph.spec(name).arguments) for name in function.reads)
         is_alone = is_gateway and remembering(function) is not None
-        return cls(function.name, source, queues, is_gateway, profile, given, function.workers, is_alone)
+        hands = (function.workers, function.threads)
+        return cls(function.name, source, queues, is_gateway, profile, given, *hands, is_alone)
 
     @classmethod
     def of_text(cls, text: str) -> Duty:
@@ -60,6 +63,12 @@ class Duty:
             return 1 if self.is_alone else MOST
         is_keyed = bool(self.queues) and all(queue.is_keyed for queue in self.queues)
         return max(queue.shards for queue in self.queues) if is_keyed else MOST
+
+
+def hands_of(duties: Iterable[Duty]) -> tuple[dict[str, int], int]:
+    """The threads of each function, and the workers of the one that callers reach."""
+    every = list(duties)
+    return {duty.name: duty.threads for duty in every}, next((duty.workers for duty in every if duty.is_gateway), 1)
 
 
 def check_queues(before: Any, after: Any) -> None:

@@ -15,7 +15,7 @@ from nbgraph.deploy.alive import ended, is_same
 from nbgraph.deploy.asks import ask
 from nbgraph.deploy.broker import Reach
 from nbgraph.deploy.certificate import kept_in
-from nbgraph.deploy.duty import Duty
+from nbgraph.deploy.duty import Duty, hands_of
 from nbgraph.deploy.fleet import KEY, PREFIX, STATE, TOKEN
 from nbgraph.deploy.hosted import Request, State, callable_at, several
 from nbgraph.deploy.member import LOG, READY, metrics_url
@@ -86,6 +86,9 @@ class ForeignFleet:
 
     def provisions(self) -> dict[str, Provision]:
         return {duty.name: duty.given for duty in self._duties()}
+
+    def hands(self) -> tuple[dict[str, int], int]:
+        return hands_of(self._duties())
 
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         reach = self._reached()

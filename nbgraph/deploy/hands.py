@@ -33,6 +33,12 @@ def with_hands(functions: Sequence[Function], threads: Any, workers: Any) -> lis
     return found
 
 
+def known(given: Any, functions: Sequence[Function]) -> Any:
+    """What was asked for once, without functions that are no more."""
+    names = {function.name for function in functions}
+    return {name: n for name, n in given.items() if name in names} if isinstance(given, Mapping) else given
+
+
 def check_alone(function: Function, n: int, asked: str) -> None:
     """Refuse several hands for steps of the first function that remember: what one knows, another would not."""
     step = remembering(function) if n > 1 else None

@@ -79,6 +79,9 @@ class Hosted(Protocol):
     def provisions(self) -> Mapping[str, Provision]:
         """What the workers of each function are given."""
 
+    def hands(self) -> tuple[Mapping[str, int], int]:
+        """The threads of each function, and the workers of the one that callers reach."""
+
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """Dead letters of the broker, the newest first; none where there is no broker."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbgraph.deploy.dockerfile import default_base
-from nbgraph.deploy.hands import with_hands
+from nbgraph.deploy.hands import known, with_hands
 from nbgraph.deploy.part import Part, Projects
 from nbgraph.deploy.project import project_files
 from nbgraph.deploy.provision import EVERYWHERE, Provision
@@ -39,7 +39,7 @@ class Recipe:
 
     def projects(self, graphs: Sequence[Function]) -> Projects:
         """Each function with the files that it becomes."""
-        functions = with_hands(graphs, self.threads, self.workers)
+        functions = with_hands(graphs, known(self.threads, graphs), known(self.workers, graphs))
         more = {CAPTURE: self._capture()} if self.capture else {}
         first = {GATEWAY: json.dumps({"cors": list(self.cors)}).encode() + b"\n"} if self.cors else {}
         return [self._part(each, more if number else {**more, **first}) for number, each in enumerate(functions)]
@@ -64,3 +64,9 @@ class Recipe:
 
     def _capture(self) -> bytes:
         return json.dumps({"sample": self.capture, "redacted": list(self.redacted)}).encode() + b"\n"
+
+
+def kept(given: Mapping[str, Provision], hands: tuple[Mapping[str, int], int]) -> Recipe:
+    """What is known of a deployment that was found running."""
+    threads, workers = hands
+    return Recipe(given=given, threads=threads, workers=workers)

@@ -20,7 +20,7 @@ import httpx
 
 from nbgraph.deploy.broker import Reach, broker_image
 from nbgraph.deploy.docker import DEPLOYMENT, DUTY, GRAPH, explained, named
-from nbgraph.deploy.duty import Duty, check_queues
+from nbgraph.deploy.duty import Duty, check_queues, hands_of
 from nbgraph.deploy.hosted import Request, State, failed_start, several
 from nbgraph.deploy.image import bases_there, image_of
 from nbgraph.deploy.part import Projects
@@ -157,6 +157,10 @@ class Swarm:
     def provisions(self) -> dict[str, Provision]:
         """What the workers of each function are given; what their secrets hold only the Swarm knows."""
         return {name: duty.given for name, duty in self._duties.items()}
+
+    def hands(self) -> tuple[dict[str, int], int]:
+        """The threads of each function, and the workers of the one that callers reach."""
+        return hands_of(self._duties.values())
 
     def letters(self, limit: int = 100) -> list[dict[str, Any]]:
         """The dead letters, the newest first."""
