@@ -18,7 +18,7 @@ from typing import Any
 import cloudpickle
 
 from nbgraph.capture.code import attributes, essence, global_names
-from nbgraph.capture.imports import home_of, kind_name, place_of
+from nbgraph.capture.imports import home_of, kind_name, place_of, registered
 from nbgraph.capture.makers import default_of
 
 Part = tuple[str, Any]
@@ -169,6 +169,7 @@ class Anatomy:
             if name == "__abstractmethods__":
                 value = tuple(sorted(value))
             parts.append((f".{name}", value))
+        parts += [(f"registered {number}", one) for number, one in enumerate(registered(kind))]
         doc = kind.__doc__
         parts.append(("doc", Fact(PLACE.sub("", doc) if isinstance(doc, str) else doc)))
         return "class", parts
@@ -266,6 +267,8 @@ def _polars(value: Any) -> tuple[str, list[Part]]:
 
 
 _SPECIAL: dict[str, Callable[[Any], tuple[str, list[Part]]]] = {
+    "pathlib.PosixPath": lambda value: ("path", [("", str(value))]),
+    "pathlib._local.PosixPath": lambda value: ("path", [("", str(value))]),
     "numpy.ndarray": _array,
     "numpy.dtype": lambda value: ("dtype", [("", Fact(value))]),
     "pandas.core.frame.DataFrame": _frame,

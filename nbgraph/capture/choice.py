@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbgraph.capture.fingerprint import Difference
-from nbgraph.capture.imports import is_notebook
+from nbgraph.capture.imports import home_of, is_notebook
 from nbgraph.capture.live import methods
 
 GLOBAL = " "  # what the label of a global name begins with
 HOLDERS = (types.FunctionType, type, types.ModuleType)
-CONTAINERS = (list, dict, set)
+NEVER_BY_VALUE = (types.ModuleType, types.CellType, types.CodeType)
 
 
 @dataclass(slots=True)
@@ -87,23 +87,38 @@ class Choice:
         return True
 
     def _learn(self, difference: Difference, things: list[Any]) -> bool:
-        is_new = False
-        for number in difference.others:
-            is_new |= _is_shareable(things[number]) and self.take(things[number], "several things share it")
-        number, label = difference.way[-1]
-        holder = things[number]
-        if isinstance(holder, HOLDERS) and _is_patch(holder, label) and self.patch(holder, label):
+        """What is set on something can be set again; what can't goes by value, with what holds it up to a name."""
+        shared = [things[number] for number in difference.others if _is_shareable(things[number])]
+        taken = [self.take(thing, "several things share it") for thing in shared]
+        way = _from_name(difference, things)
+        if any(self._set_again(holder, label) for holder, label in reversed(way)):
             return True
+        holders = [holder for holder, label in way if not label.startswith(GLOBAL)]
+        plain = [holder for holder in holders if not isinstance(holder, NEVER_BY_VALUE)]
+        return any([*taken, *(self.take(holder, "its text makes something else") for holder in plain)])
+
+    def _set_again(self, holder: Any, label: str) -> bool:
+        """Let a statement of its own set it, unless one does; whether that is new."""
         if isinstance(holder, types.FunctionType) and label.startswith(GLOBAL):
             module = sys.modules.get(str(holder.__globals__.get("__name__")))
-            is_own = module is not None and vars(module) is holder.__globals__ and not is_notebook(module.__name__)
-            return (is_own and self.patch(module, f".{label[1:]}")) or is_new
-        for number, label in reversed(difference.way):
-            if number == 0 or label.startswith(GLOBAL):
-                break
-            if not isinstance(things[number], types.ModuleType | types.CellType | types.CodeType):
-                is_new |= self.take(things[number], "its text makes something else")
-        return is_new
+            if module is None or vars(module) is not holder.__globals__ or is_notebook(module.__name__):
+                return False
+            holder, label = module, f".{label.removeprefix(GLOBAL)}"
+            if label[1:] not in vars(module):
+                return False
+        if not isinstance(holder, HOLDERS) or not _is_patch(holder, label) or not self.patch(holder, label):
+            return False
+        value = vars(holder).get(label[1:])
+        if isinstance(holder, types.ModuleType) and home_of(value) == holder.__name__:
+            self.take(value, "the file that it came from has changed since")
+        return True
+
+
+def _from_name(difference: Difference, things: list[Any]) -> list[tuple[Any, str]]:
+    """The way's end: from the last thing that is reached by a global name on, what holds the name first."""
+    way = [(things[number], label) for number, label in difference.way if number]
+    begins = [place for place, (_, label) in enumerate(way) if label.startswith(GLOBAL)]
+    return way[begins[-1] :] if begins else way
 
 
 def _is_shareable(thing: Any) -> bool:

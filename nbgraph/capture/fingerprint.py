@@ -40,10 +40,11 @@ class Fingerprint:
     (False, True)
     """
 
-    def __init__(self, anatomy: Anatomy, known: Mapping[int, str] | None = None) -> None:
+    def __init__(self, anatomy: Anatomy, known: Mapping[int, str] | None = None, folders: Iterable[str] = ()) -> None:
         self.nodes: list[Node] = []
         self.things: list[Any] = []  # by number; kept alive, so that none takes another's id
         self._anatomy, self._known = anatomy, known or {}  # hashes of artifacts, by the id of the object
+        self._folders = tuple(sorted(folders, key=len, reverse=True))  # where the user's own modules are
         self._numbers: dict[int, int] = {}
         self._waiting: deque[int] = deque()
         self._kept: list[Any] = []
@@ -111,6 +112,8 @@ class Fingerprint:
     def _token(self, thing: Any) -> Token:
         if type(thing) is Fact:
             return _cut(thing)
+        if type(thing) is str:
+            return _cut(f"str:{self._placed(thing)!r}")
         if type(thing) is tuple:
             return ["tuple", *map(self._token, thing)]
         if type(thing) is frozenset:
@@ -124,6 +127,12 @@ class Fingerprint:
         if fact is not None:
             return _cut(fact)
         return self._number(thing)
+
+    def _placed(self, text: str) -> str:
+        """A text without the folder that the project, or the user's modules, happen to be in."""
+        for folder in self._folders:
+            text = text.replace(folder, "<here>")
+        return text
 
     def _number(self, thing: Any) -> int:
         number = len(self.nodes)

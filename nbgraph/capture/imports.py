@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import importlib
 import importlib.util
 import sys
 import types
@@ -69,6 +70,8 @@ class Imports:
                 lines.append(found)
         if lines:
             return lines
+        if sys.modules.get(module.__name__) is not module or is_notebook(module.__name__):
+            return []
         line = f"import {module.__name__}"
         return [Import(line if name == module.__name__ else f"{line} as {name}", (module.__name__,))]
 
@@ -134,6 +137,15 @@ def home_of(value: Any) -> str | None:
 def kind_name(kind: type) -> str | None:
     """What `types` calls a type of Python's own that no other module has a name for: `NoneType`, `FunctionType`."""
     return next((name for name, found in vars(types).items() if found is kind), None)
+
+
+def registered(kind: type) -> list[type]:
+    """Classes that were registered with an abstract one."""
+    if "_abc_impl" not in vars(kind):
+        return []
+    dump = importlib.import_module("_abc")._get_dump
+    found = [reference() for reference in dump(kind)[0]]
+    return sorted((one for one in found if one is not None), key=lambda one: f"{one.__module__}.{one.__qualname__}")
 
 
 def place_of(value: Any) -> tuple[str, str] | None:

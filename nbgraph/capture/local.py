@@ -83,6 +83,16 @@ def _included(paths: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
+def folders_of(modules: Iterable[str]) -> set[str]:
+    """The folders that modules of the user's own were imported from."""
+    origins = [_origin(module.partition(".")[0]) for module in modules]
+    return {
+        str(origin.parent.parent if origin.name == "__init__.py" else origin.parent)
+        for origin in origins
+        if origin is not None
+    }
+
+
 def is_local(module: str) -> bool:
     """Whether the module is a file of the user's own: neither the standard library nor installed.
 

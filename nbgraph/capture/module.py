@@ -10,6 +10,7 @@ import ast
 import builtins
 import keyword
 import re
+import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ from nbgraph.capture.names import Names, names_in
 from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, refuse_waiting, unknown
 from nbgraph.capture.patch import Patches
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, secrets_in
+from nbgraph.capture.settings import settings
 from nbgraph.capture.source import Source, Written, source_of
 from nbgraph.capture.stock import AgainError, Stock
 from nbgraph.errors import ExportError
@@ -172,8 +174,6 @@ class Module:
         if self.choice.is_changed(value):
             return False
         found = self._imports.of(name, value)
-        if not found and isinstance(value, types.ModuleType):
-            raise ExportError(f'The module "{name}" was made in the notebook and can\'t be imported elsewhere.')
         for line in found:
             self._lines.add(line.line)
             self.modules.update(line.modules)
@@ -339,7 +339,8 @@ class Module:
             line = text.line_of(name) if isinstance(text, Source) else None
             if lookup(name) is not MISSING or not (isinstance(text, Source) and text.guards(name)):
                 self._need(name, lookup, where.through(name, line))
-        for name in needs.perhaps:
+        asked_for = text.asked_for() if isinstance(text, Source) else set()
+        for name in (*needs.perhaps, *sorted(asked_for)):
             if name not in (skip or ()) and lookup(name) is not MISSING:
                 self.define(name, lookup(name), where.through(name))
 
@@ -374,6 +375,16 @@ class Module:
             "__subclasses__" in attributes(function.__code__) for function in self.stock.functions()
         )
 
+    def _write_settings(self) -> None:
+        lines = list(settings(self.modules))
+        if lines:
+            decimal = sys.modules["decimal"]
+            name = self.brought(
+                "decimal", decimal, lambda name: "import decimal" + (f" as {name}" * (name != "decimal"))
+            )
+            text = "\n".join(lines).replace("decimal.", f"{name}.")
+            self._add(Definition("decimal context", f"# As it was set in the notebook.\n{text}", is_data=True), MISSING)
+
     def _classes(self) -> list[type]:
         return [value for value in self._values.values() if isinstance(value, type) and _is_ours(value)]
 
@@ -407,8 +418,9 @@ class Module:
     def text(self, title: str) -> str:
         """The whole module."""
         self._need_subclasses()
+        self._write_settings()
         for holder, _ in list(self.choice.patches.values()):
-            if isinstance(holder, types.ModuleType):
+            if isinstance(holder, types.ModuleType) or home_of(holder) is not None:
                 self.name_of(holder, holder.__name__.replace(".", "_"), Where(holder.__name__))
         call = ""
         if self.stock:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import functools
 import gc
-import importlib
 import io
 import marshal
 import struct
@@ -24,7 +23,7 @@ import cloudpickle
 
 from nbgraph.capture import makers
 from nbgraph.capture.code import global_names, without_place
-from nbgraph.capture.imports import home_of, kind_name, place_of
+from nbgraph.capture.imports import home_of, kind_name, place_of, registered
 
 Refer = Callable[[Any], str | None]
 PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, types.CodeType)
@@ -182,7 +181,7 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         late = attributes.pop(makers.LATE, None)
         if late is not None:
             self.late.append((kind, late))
-        state: dict[str, Any] = {"attributes": attributes, "absent": (), "members": {}, "registered": _registered(kind)}
+        state: dict[str, Any] = {"attributes": attributes, "absent": (), "members": {}, "registered": registered(kind)}
         if makers.is_enumeration(kind):
             return self._enumeration(kind, attributes, state)
         early = {name: attributes.pop(name) for name in EARLY if name in attributes}
@@ -201,15 +200,6 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
 
 def _is_bookkeeping(value: Any) -> bool:
     return isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType)
-
-
-def _registered(kind: type) -> list[type]:
-    """Classes that were registered with an abstract one."""
-    if "_abc_impl" not in vars(kind):
-        return []
-    dump = importlib.import_module("_abc")._get_dump
-    found = [reference() for reference in dump(kind)[0]]
-    return sorted((one for one in found if one is not None), key=lambda one: f"{one.__module__}.{one.__qualname__}")
 
 
 def _cell(cell: types.CellType) -> Any:

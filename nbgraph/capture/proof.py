@@ -18,6 +18,7 @@ import msgspec
 from nbgraph.capture.anatomy import Anatomy
 from nbgraph.capture.fingerprint import Difference, Fingerprint, Node, differences
 from nbgraph.capture.imports import is_notebook
+from nbgraph.capture.local import folders_of
 from nbgraph.capture.roots import Roots
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
@@ -87,9 +88,10 @@ def prove(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="nbgraph-proof-") as name:
         folder = Path(name)
-        process, told = _started(folder, files, local)
+        places = [*folders_of(local), str(folder / "project")]
+        process, told = _started(folder, files, local, places)
         try:
-            here, evaluated = _here(graph, written, frozenset(local), known)
+            here, evaluated = _here(graph, written, frozenset(local), known, places)
             _await(process)
         finally:
             if process.poll() is None:
@@ -105,15 +107,17 @@ def prove(
 
 
 def _here(
-    graph: Graph, written: Graph, local: frozenset[str], known: Mapping[int, str]
+    graph: Graph, written: Graph, local: frozenset[str], known: Mapping[int, str], places: Iterable[str]
 ) -> tuple[Fingerprint, Mapping[str, Any]]:
     roots = Roots(graph, written)
-    found = Fingerprint(Anatomy(is_notebook, lambda module: module in local), known)
+    found = Fingerprint(Anatomy(is_notebook, lambda module: module in local), known, places)
     found.grow(roots.parts())
     return found, roots.evaluated
 
 
-def _started(folder: Path, files: Mapping[str, bytes], local: Iterable[str]) -> tuple[subprocess.Popen[bytes], Path]:
+def _started(
+    folder: Path, files: Mapping[str, bytes], local: Iterable[str], places: Iterable[str]
+) -> tuple[subprocess.Popen[bytes], Path]:
     project, told = folder / "project", folder / "told.json"
     for path, content in files.items():
         place = project / path
@@ -121,6 +125,7 @@ def _started(folder: Path, files: Mapping[str, bytes], local: Iterable[str]) -> 
         place.write_bytes(content)
     command = [
         sys.executable, "-P", "-m", LOADER, "--project", str(project), "--local", ",".join(local), "--into", str(told),
+        *(word for place in places for word in ("--place", place)),
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0"}
     process = subprocess.Popen(

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.capture.names import names_of_expression
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Written = Definition | ast.Lambda
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -34,6 +36,14 @@ class Source:
         """The line of the file where the text first uses the name."""
         places = [node.lineno for node in ast.walk(self.node) if isinstance(node, ast.Name) and node.id == name]
         return self.line + min(places, default=1) - 1
+
+    def asked_for(self) -> set[str]:
+        """Names in texts that the code looks up while it runs: `globals()["K"]`, `eval("K + 1")`."""
+        called = {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)}
+        if not called & {"globals", "eval", "exec", "vars"}:
+            return set()
+        texts = [node.value for node in ast.walk(self.node) if isinstance(node, ast.Constant)]
+        return {name for text in texts if isinstance(text, str) for name in names_of_expression(text)}
 
     def guards(self, name: str) -> bool:
         """Whether the text knows that the name may be missing: it sets it, or asks first."""

@@ -65,6 +65,7 @@ def deploy(
     durability: str | None,
     registry: str | None,
     capture: float,
+    include: Sequence[str],
     timeout: float,
     progress: bool,
 ) -> Deployment:
@@ -87,7 +88,8 @@ def deploy(
     check_given(target, functions, given)
     with_hands(functions, threads, workers)
     redacted = tuple(sorted(graph.redacted))
-    recipe = Recipe(bases, more, given, capture, redacted, index_url, threads, workers, check_cors(cors))
+    allowed = check_cors(cors)
+    recipe = Recipe(bases, more, given, capture, redacted, index_url, threads, workers, allowed, tuple(include))
     if name is not None and (running := _running(checked_name(name), target, port, host, api_key, secured)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)
@@ -101,7 +103,8 @@ def deploy(
     )
     with told(progress) as say:
         say("Capturing what the steps use")
-        hosted = _started(target, request, recipe.projects(functions), wanted, durability, registry, say)
+        projects = recipe.projects(functions, say)
+        hosted = _started(target, request, projects, wanted, durability, registry, say)
     deployment = Deployment(hosted, graph, recipe=recipe)
     deployment.autoscale(rules)
     return deployment

@@ -230,7 +230,7 @@ class Deployment:
         check_secrets(functions, {each.name: self.recipe.provision(each.name) for each in functions}, here)
         with told(progress) as say:
             say("Capturing what the steps use")
-            projects = self.recipe.projects(functions)
+            projects = self.recipe.projects(functions, say)
             with self._caller.held():
                 changed = self._hosted.update(projects, wanted, say)
         self.graph = graph

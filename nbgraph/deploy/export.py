@@ -92,6 +92,7 @@ def export(
     durability: str | None = None,
     registry: str | None = None,
     capture: float = 0.0,
+    include: Sequence[str] = (),
 ) -> Export:
     """See `Graph.export`."""
     if target not in TARGETS:
@@ -110,7 +111,7 @@ def export(
     _check_values(secrets)
     recipe = Recipe(
         base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
-        tuple(sorted(graph.redacted)), index_url, threads, workers, check_cors(cors),
+        tuple(sorted(graph.redacted)), index_url, threads, workers, check_cors(cors), tuple(include),
     )  # fmt: skip
     has_one_door = target in ONE_DOOR
     wanted = replicas_of(functions, replicas, has_one_door=has_one_door)
@@ -119,7 +120,8 @@ def export(
     rules = rules_of(autoscale or {}, names)
     for function in functions:
         check_most(function, rules[function.name].most if function.name in rules else 1)
-    projects = recipe.projects(functions)
+    told_of: list[str] = []
+    projects = recipe.projects(functions, told_of.append)
     order = Order(
         graph.name, checked_name(name) if name is not None else slug(graph.name), projects,
         tuple(services_of(projects, wanted, registry=registry)), rules, is_pushed=registry is not None,
@@ -130,7 +132,7 @@ def export(
     files[MANIFEST] = manifest(told, files)
     files = dict(sorted(files.items()))
     replace(folder, files, before)
-    return Export(folder, hashes(files), digest(files), _note(target, projects))
+    return Export(folder, hashes(files), digest(files), "\n".join(filter(None, [_note(target, projects), *told_of])))
 
 
 def _note(target: str, projects: Projects) -> str:

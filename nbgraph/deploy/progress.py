@@ -9,6 +9,10 @@ from contextlib import contextmanager
 Say = Callable[[str], None]
 
 
+def quiet(text: str) -> None:
+    """Tells nobody."""
+
+
 @contextmanager
 def told(is_shown: bool | Say) -> Iterator[Say]:
     """A function to tell the next step to; the line is gone when the block is left.

@@ -14,6 +14,7 @@ from nbgraph.capture.project import capture
 from nbgraph.capture.requirements import runtime_requirements
 from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base, dockerfile, python_of
 from nbgraph.deploy.profile import Profile
+from nbgraph.deploy.progress import Say, quiet
 from nbgraph.deploy.requirement_lines import hashed, wanted_of
 from nbgraph.deploy.resources import Resources
 from nbgraph.deploy.split import Function
@@ -32,11 +33,14 @@ def project_files(
     more: Mapping[str, bytes] | None = None,
     owned: Sequence[str] = (),
     index_url: str | None = None,
+    include: Sequence[str] = (),
+    say: Say = quiet,
 ) -> dict[str, bytes]:
     """All files of the project of one function, and `more` that its worker reads; where it runs is not among them.
 
     `owned`: folders of the image that belong to the worker's user, as does a new volume that is mounted there.
-    `index_url`: where pip asks for packages; a login in it is not written.
+    `index_url`: where pip asks for packages; a login in it is not written. `include`: files and folders here that the
+    steps read. `say` is told what was proven, and what stays behind.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
@@ -45,7 +49,10 @@ def project_files(
     ['.dockerignore', 'Dockerfile', 'graph.yaml', 'handlers.py', 'requirements.txt']
     """
     wanted = wanted_of(requirements)
-    project = capture(function.graph, wanted.lines)
+    project = capture(function.graph, wanted.lines, include)
+    say(f"{function.name}: proven equal: {project.proof}")
+    if project.left:
+        say(f"{function.name}: big files stay behind: {', '.join(project.left)}; include=[...] takes them along")
     wheels = {**wanted.wheels, **dict(map(wheel_of, project.requirements.bundled))}
     lines = hashed(project.requirements.text(), wheels)
     running = {**project.contents(), **(more or {}), "requirements.txt": lines.encode()}
@@ -76,7 +83,7 @@ def check_python(function: str, files: Mapping[str, bytes], base: str, version: 
     if version < LEAST:
         raise ExportError(f"{told}, whose Python is {words}, and nbgraph needs {'.'.join(map(str, LEAST))} at least.")
     listed = json.loads(files[MANIFEST]) if MANIFEST in files else []
-    bound = [one["name"] for one in listed if one["format"] not in UNBOUND]
+    bound = [one["name"] for one in listed if one["format"] not in UNBOUND or one["python"]]
     if bound:
         raise ExportError(
             f"{told}, whose Python is {words}, but {', '.join(bound)} hold code of Python {here[0]}.{here[1]}, which "

@@ -10,6 +10,7 @@ from typing import Any
 from nbgraph.deploy.dockerfile import default_base
 from nbgraph.deploy.hands import known, with_hands
 from nbgraph.deploy.part import Part, Projects
+from nbgraph.deploy.progress import Say, quiet
 from nbgraph.deploy.project import project_files
 from nbgraph.deploy.provision import EVERYWHERE, Provision
 from nbgraph.deploy.split import Function
@@ -36,13 +37,14 @@ class Recipe:
     threads: Any = None
     workers: Any = None
     cors: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()  # files and folders that the steps read
 
-    def projects(self, graphs: Sequence[Function]) -> Projects:
-        """Each function with the files that it becomes."""
+    def projects(self, graphs: Sequence[Function], say: Say = quiet) -> Projects:
+        """Each function with the files that it becomes; `say` is told what was proven of it."""
         functions = with_hands(graphs, known(self.threads, graphs), known(self.workers, graphs))
         more = {CAPTURE: self._capture()} if self.capture else {}
         first = {GATEWAY: json.dumps({"cors": list(self.cors)}).encode() + b"\n"} if self.cors else {}
-        return [self._part(each, more if number else {**more, **first}) for number, each in enumerate(functions)]
+        return [self._part(each, more if number else {**more, **first}, say) for number, each in enumerate(functions)]
 
     def provision(self, function: str) -> Provision:
         """What the workers of a function are given."""
@@ -52,11 +54,13 @@ class Recipe:
         """What the image of a function is made from."""
         return self.base_images.get(function) or self.base_images.get(EVERYWHERE) or default_base()
 
-    def _part(self, function: Function, more: Mapping[str, bytes]) -> Part:
+    def _part(self, function: Function, more: Mapping[str, bytes], say: Say) -> Part:
         base = self.base(function.name)
         given = self.provision(function.name)
         owned = [volume.path for volume in given.volumes if not volume.is_read_only]
-        files = project_files(function, base, self._required(function.name), more, owned, self.index_url)
+        files = project_files(
+            function, base, self._required(function.name), more, owned, self.index_url, self.include, say
+        )
         return Part(function, files, given, base, self.index_url)
 
     def _required(self, function: str) -> list[str]:

@@ -259,6 +259,7 @@ class Doors:
         durability: str | None = None,
         registry: str | None = None,
         capture: float = 0.0,
+        include: Sequence[str] = (),
     ) -> Export:
         """Write the graph as a readable project that runs without this notebook.
 
@@ -273,7 +274,7 @@ class Doors:
             host=host, api_key=api_key,
             base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
             resources=resources, volumes=volumes, cors=cors, certificate=certificate,
-            autoscale=autoscale, durability=durability, registry=registry, capture=capture,
+            autoscale=autoscale, durability=durability, registry=registry, capture=capture, include=include,
         )  # fmt: skip
 
     def deploy(
@@ -300,6 +301,7 @@ class Doors:
         durability: str | None = None,
         registry: str | None = None,
         capture: float = 0.0,
+        include: Sequence[str] = (),
         timeout: float = 180,
         progress: bool = True,
     ) -> Deployment:
@@ -337,6 +339,8 @@ class Doors:
             The files of a certificate (PEM, with its chain) and its key: callers come by HTTPS.
         registry
             Where the nodes of a Swarm pull the images from.
+        include
+            Files and folders in this one that the steps read, `["data/words.txt"]`: they are at the same place there.
         """
         from nbgraph.deploy.deploy import deploy
 
@@ -344,8 +348,8 @@ class Doors:
             self, target, name=name, replicas=replicas, threads=threads, workers=workers, port=port, host=host,
             api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
             secrets=secrets, resources=resources, volumes=volumes, cors=cors, certificate=certificate,
-            autoscale=autoscale, durability=durability, registry=registry, capture=capture, timeout=timeout,
-            progress=progress,
+            autoscale=autoscale, durability=durability, registry=registry, capture=capture, include=include,
+            timeout=timeout, progress=progress,
         )  # fmt: skip
 
 

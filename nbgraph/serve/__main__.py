@@ -25,6 +25,8 @@ def main(words: list[str] | None = None) -> int:
             return lead(settings, sys.argv[1:] if words is None else words)
         from nbgraph.serve.worker import run
 
+        if settings.project.is_dir():
+            os.chdir(settings.project)  # where the files are that the steps read
         run(settings)
     except NbgraphError as error:
         logging.getLogger("nbgraph.serve").error("%s", error)
@@ -62,6 +64,7 @@ def _settings(words: list[str] | None) -> Settings:
     add("--max-in-flight", type=int, default=Limits.in_flight, help="requests; more get 429")
     given = vars(parser.parse_args(words))
     limits = Limits(*(given.pop(name) for name in ("max_body", "max_in_flight", "body_seconds", "timeout")))
+    given = {name: value.absolute() if isinstance(value, Path) else value for name, value in given.items()}
     return Settings(**given, limits=limits)
 
 

@@ -19,19 +19,19 @@ from nbgraph.graph.graph import Graph
 from nbgraph.serve.project import HANDLERS, load_project
 
 
-def loaded(folder: Path, local: frozenset[str]) -> Loaded:
+def loaded(folder: Path, local: frozenset[str], places: list[str]) -> Loaded:
     try:
         graph = load_project(folder)
-        return Loaded(_fingerprint(graph, local))
+        return Loaded(_fingerprint(graph, local, places))
     except BaseException as error:  # a module of the user's may call exit() as well
         return Loaded([], f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
-def _fingerprint(graph: Graph, local: frozenset[str]) -> list[Node]:
+def _fingerprint(graph: Graph, local: frozenset[str], places: list[str]) -> list[Node]:
     module = sys.modules[HANDLERS]
     artifacts = next((found for found in vars(module).values() if isinstance(found, Artifacts)), None)
     anatomy = Anatomy(lambda name: name == HANDLERS, lambda name: name in local)
-    found = Fingerprint(anatomy, artifacts.hashes() if artifacts is not None else {})
+    found = Fingerprint(anatomy, artifacts.hashes() if artifacts is not None else {}, places)
     found.grow(Roots(graph).parts())
     return found.nodes
 
@@ -40,9 +40,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m nbgraph.serve.fingerprint")
     parser.add_argument("--project", type=Path, required=True)
     parser.add_argument("--local", default="", help="modules of the user's own, with commas between")
+    parser.add_argument("--place", action="append", default=[], help="a folder whose name does not matter")
     parser.add_argument("--into", type=Path, required=True, help="file that the fingerprint is written to")
     given: Any = parser.parse_args()
-    told = loaded(given.project, frozenset(filter(None, given.local.split(","))))
+    told = loaded(given.project, frozenset(filter(None, given.local.split(","))), given.place)
     given.into.write_bytes(msgspec.json.encode(told))
 
 

@@ -14,7 +14,14 @@ SERVING = """
 import os, sys, traceback
 from pathlib import Path
 from nbgraph.engine import bind
+from nbgraph.errors import StepError
 from nbgraph.serve.project import load_project
+
+def answer(graph, body):
+    try:
+        return graph.run(body)
+    except StepError as error:
+        return f"{error.step}: {type(error.__cause__).__name__}"
 
 for line in sys.stdin:
     folder, bodies = eval(line)
@@ -22,15 +29,15 @@ for line in sys.stdin:
     if os.fork() == 0:
         try:
             graph = load_project(Path(folder))
-            told = repr([graph.run(body) for body in bodies])
+            told = repr([answer(graph, body) for body in bodies])
         except BaseException as error:
             told = repr("".join(traceback.format_exception(error)))
         with os.fdopen(writing, "w") as out:
             out.write(told)
         os._exit(0)
     os.close(writing)
-    with os.fdopen(reading) as answer:
-        told = answer.read()
+    with os.fdopen(reading) as found:
+        told = found.read()
     os.wait()
     print(told.replace(chr(10), " "), flush=True)
 """
