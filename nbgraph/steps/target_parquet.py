@@ -100,6 +100,10 @@ class ParquetTarget(RowTarget):
             basename_template=f"{time.time_ns():020d}-{uuid.uuid4().hex}-{{i}}.parquet",
         )
 
+    def beside(self, first: Any) -> None:
+        super().beside(first)
+        self._file = first._file  # whoever of them is released last leaves it whole
+
     def release(self) -> tuple[()]:
         self.flush()
         if self._file is not None:

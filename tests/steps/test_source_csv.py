@@ -12,10 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nbgraph import Graph, GraphError, StepError, steps
 from nbgraph.errors import RowError
+from tests.steps.folders import fresh
 
 
 def csv(folder: Path, text: str, name: str = "a.csv") -> Path:
@@ -291,3 +295,35 @@ def test_missing_files_are_told_alike(tmp_path: Path) -> None:
         steps.DataFrameSource(str(none))
     with pytest.raises(GraphError, match=r"CSVSource reads files, and .* is a folder"):
         list(steps.CSVSource(tmp_path))
+
+
+# --- beside pandas ---
+
+COLUMNS = {
+    "i": st.integers(-(10**9), 10**9),
+    "f": st.floats(-1e9, 1e9, width=32).filter(lambda number: number % 1 != 0),
+    "b": st.booleans(),
+    "s": st.text(st.sampled_from("ab,;|\"'\n\tÄ "), min_size=1).map(lambda text: f"x{text}"),
+}
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    rows=st.lists(st.fixed_dictionaries(COLUMNS), min_size=1, max_size=6),
+    gaps=st.sets(st.tuples(st.integers(1, 5), st.sampled_from("ifb"))),
+    delimiter=st.sampled_from(",;|\t"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le", "cp1252"]),
+    end=st.sampled_from(["", ".gz", ".bz2", ".xz", ".zip"]),
+    mark=st.sampled_from(["", "NA", "null", "nan"]),
+)
+def test_what_pandas_writes(
+    rows: list[dict[str, Any]], gaps: set[tuple[int, str]], delimiter: str, encoding: str, end: str, mark: str
+) -> None:
+    """Some cells, never those of the first row, are missing."""
+    expected = [
+        {name: None if (at, name) in gaps else value for name, value in row.items()} for at, row in enumerate(rows)
+    ]
+    path = fresh() / f"a.csv{end}"
+    pd.DataFrame(expected, dtype=object).to_csv(path, index=False, sep=delimiter, encoding=encoding, na_rep=mark)
+    options = {} if encoding == "utf-8-sig" else {"encoding": encoding}
+    assert list(steps.CSVSource(path, delimiter=delimiter, **options)) == expected
