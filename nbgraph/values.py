@@ -11,6 +11,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from nbgraph.look import shown
+
 _PRESENT = frozenset({str, int, bool, bytes, list, dict, tuple})  # kinds of values that are never missing
 _NO_NUMBERS = frozenset("MmV")  # NumPy's times, spans of time and records
 _EPOCH = datetime(1970, 1, 1)
@@ -88,7 +90,7 @@ def moment_of(value: Any, field: str | None = None, form: str | None = None) -> 
     try:
         return datetime.fromtimestamp(found, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(f"{_named(field)} is {value!r}, which no calendar has: {error}.") from None
+        raise ValueError(f"{_named(field)} is {shown(value)}, which no calendar has: {error}.") from None
 
 
 def seconds_of(value: Any, field: str | None = None, form: str | None = None) -> float:
@@ -107,7 +109,7 @@ def seconds_of(value: Any, field: str | None = None, form: str | None = None) ->
 def _time_of(value: Any, field: str | None, form: str | None) -> datetime | float:
     """The value as a datetime, or as a finite number of seconds."""
     if is_missing(value):
-        raise ValueError(f"{_named(field)} is missing: got {value!r}; expected {_FORMS}.")
+        raise ValueError(f"{_named(field)} is missing: got {shown(value)}; expected {_FORMS}.")
     if isinstance(value, str):
         return _read(value, field, form)
     if isinstance(value, datetime):
@@ -123,7 +125,7 @@ def _time_of(value: Any, field: str | None, form: str | None) -> datetime | floa
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ValueError(f"{_named(field)} is {value!r:.80}, of {type(value).__name__}; expected {_FORMS}.")
     if isinstance(found, float) and found - found != 0:
-        raise ValueError(f"{_named(field)} is {value!r}; expected {_FORMS}.")
+        raise ValueError(f"{_named(field)} is {shown(value)}; expected {_FORMS}.")
     return found
 
 

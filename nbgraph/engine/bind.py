@@ -19,6 +19,7 @@ from nbgraph.graph.formula import SAFE_BUILTINS, compiled, steps_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Step
+from nbgraph.look import shown
 
 # What a loaded document may call by a bare name; a notebook's own graph may call any builtin.
 SAFE_HANDLERS = frozenset(
@@ -129,7 +130,7 @@ def _attribute(name: str, found: Any, parts: list[str]) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise UnboundError(f'handler "{name}" is not found: {found!r} has no "{part}".') from None
+            raise UnboundError(f'handler "{name}" is not found: {shown(found)} has no "{part}".') from None
     return found
 
 

@@ -17,6 +17,7 @@ from nbgraph.graph.edge import Edge
 from nbgraph.graph.finding import meant
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_dotted
+from nbgraph.look import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +110,5 @@ def _caught(edge: Edge, graph: Graph) -> Caught:
     types = tuple(_exception(name, graph) for name in names)
     for name, found in zip(names, types, strict=True):
         if not (isinstance(found, type) and issubclass(found, BaseException)):
-            raise GraphError(f'"{name}" is not an exception but {found!r}; name exceptions, joined by "|".')
+            raise GraphError(f'"{name}" is not an exception but {shown(found)}; name exceptions, joined by "|".')
     return Caught(types)

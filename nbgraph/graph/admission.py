@@ -19,6 +19,7 @@ from nbgraph.graph.expression import SAFE_FUNCTIONS, check_safe, parsed
 from nbgraph.graph.naming import is_dotted, name_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step
+from nbgraph.look import shown
 
 _PREDICATE = re.compile(r"\s*([^\W\d][\w.]*)\(event\)\s*")
 _TYPES = frozenset(["str", "bytes", "int", "float", "complex", "bool", "list", "tuple", "dict", "set", "frozenset"])
@@ -199,5 +200,5 @@ def _attribute(found: Any, parts: list[str], text: str, where: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise GraphError(f'{where}: "{text}" is not found: {found!r} has no "{part}".') from None
+            raise GraphError(f'{where}: "{text}" is not found: {shown(found)} has no "{part}".') from None
     return found

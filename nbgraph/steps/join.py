@@ -8,6 +8,7 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
+from nbgraph.look import shown
 from nbgraph.steps.key import field_of
 from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.table import Memory, table_of
@@ -94,7 +95,7 @@ class JoinWithTable(Handler):
         if names is not None and len(names) == 1:
             return {names[0]: row}
         raise GraphError(
-            f'JoinWithTable found {row!r}, which has no fields; name the one it becomes: attributes="name".'
+            f'JoinWithTable found {shown(row)}, which has no fields; name the one it becomes: attributes="name".'
         )
 
 

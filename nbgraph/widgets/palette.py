@@ -10,6 +10,7 @@ from typing import Any
 from nbgraph.graph.code import Code
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
+from nbgraph.look import shown
 from nbgraph.render.kind import ROUTERS
 from nbgraph.render.printable import printable
 
@@ -49,7 +50,7 @@ def form(step: Step, handler: Any) -> list[dict[str, str | bool]]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or name in ("name", "context"):
             continue
         is_required = parameter.default is parameter.empty
-        default = "" if is_required else printable(repr(parameter.default), 60)
+        default = "" if is_required else printable(shown(parameter.default), 60)
         text = _text(step.arguments[name]) if name in step.arguments else ""
         fields.append({"name": name, "text": text, "default": default, "required": is_required})
     return fields
@@ -84,4 +85,4 @@ def _parameters(value: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _text(value: Any) -> str:
-    return value.text if isinstance(value, Code) else printable(repr(value), 2_000)
+    return value.text if isinstance(value, Code) else printable(shown(value), 2_000)
