@@ -63,7 +63,10 @@ class JoinWithTable(Handler):
 
     def _outer(self, body: Any) -> Any:
         key = self._key(body)
-        row = self._find(key)
+        try:
+            row = self._find(key)
+        except TypeError:  # a list, which is a tuple
+            row = None
         if row is None and self._is_quick:
             row = self._table.get(key)
         if row is None:

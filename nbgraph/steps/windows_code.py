@@ -51,7 +51,10 @@ _TIME = [
 ]
 _ENTRY = [
     "keys = step.state['keys']",
-    "series = keys.get(key)",
+    "try:",
+    "    series = keys.get(key)",
+    "except TypeError:",  # a list, which is a tuple
+    "    series = None",
     "if series is None:",  # in its normal form it may be there
     "    key = normal_key(key)",
     "    series = keys.get(key)",

@@ -68,7 +68,10 @@ def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], ti
 
 def _codes(keys: Sequence[Any]) -> tuple[Array, list[Any]]:
     """The rows' keys as numbers, and the keys that these mean, in their normal form."""
-    codes, found = pd.factorize(_objects(keys), use_na_sentinel=False)
+    try:
+        codes, found = pd.factorize(_objects(keys), use_na_sentinel=False)
+    except TypeError:  # lists, which are tuples
+        codes, found = pd.factorize(_objects(list(map(normal_key, keys))), use_na_sentinel=False)
     normal = [normal_key(key) for key in found]
     places = {key: place for place, key in enumerate(dict.fromkeys(normal))}
     return np.array([places[key] for key in normal], np.int64)[codes], list(places)

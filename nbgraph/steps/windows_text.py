@@ -12,8 +12,8 @@ def added_lines(name: str, at: dict[str, int]) -> list[str]:
     place = {raw: f"{name}[{position + 1}]" for raw, position in at.items()}
     lines = {
         "count": ["{count} += 1"],
-        "sum": ["{sum} += x"],
-        "sqr": ["{sqr} += x * x"],
+        "sum": ["{sum} = {sum} + x"],  # not in place: the sum of arrays is in an answer already
+        "sqr": ["{sqr} = {sqr} + x * x"],
         "m2": [  # of an infinite distance NaN, as in pandas; what integers gave is a float, and Decimals may follow
             "n = {count}",
             "if n > 1:",

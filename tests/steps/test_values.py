@@ -111,7 +111,7 @@ KEYS: list[list[Any]] = [
     ["7", np.str_("7")],
     [1, True, np.bool_(True), 1.0],
     [0.1, np.float64(0.1)],
-    [("a", None), ("a", math.nan), ("a", pd.NA)],
+    [("a", None), ("a", math.nan), ("a", pd.NA), ["a", None]],
 ]
 OPERATIONS = ["count", "sum", "sqr", "avg", "min", "max", "first", "last", "stddev", "stdvar"]
 PERIODS = {"1h": (3600, 1), "3h": (3600, 3)}
@@ -257,6 +257,11 @@ def test_nothing_is_told_of_how_infinite_values_deviate(values: list[float]) -> 
     assert [math.isnan(value) for value in found] == [True, True]
 
 
+def test_an_answer_stays_what_it_was_when_arrays_are_added_up() -> None:
+    rows = [{"k": 1, "t": 0, "v": np.array([1, 2])} for _ in range(2)]
+    assert [row["x_sum_1h"].tolist() for row in by_events(hour("sum"), rows)] == [[1, 2], [2, 4]]
+
+
 def test_a_limit_of_any_kind() -> None:
     for limit in (np.float32(5), Decimal(5), Fraction(5), 5):
         aggregator = FieldAggregator("x", "v", ["max"], FixedWindows(["1h"]), max_value=limit)  # type: ignore[arg-type]
@@ -279,7 +284,7 @@ def test_equal_keys_have_one_state_in_every_step(keys: list[Any]) -> None:
     assert [body["i"] for body in by_events(SampleWindow(3, key="k"), bodies)] == [0, 3]
     assert by_events(MapWithState(0, numbered, group_by_key=True), events) == [0, 1, 2, 3, 4, 5]
     assert by_events(Merge(key="k", expected_num_events=6), bodies) == [bodies]
-    joined = by_events(JoinWithTable({keys[-1]: {"found": 1}}, "k"), bodies)
+    joined = by_events(JoinWithTable({keys[0]: {"found": 1}}, "k"), bodies)
     assert [body.get("found") for body in joined] == [1] * 6
     assert len({QueueSpec("q", 64).shard_of(key) for key in keys}) == 1
 
