@@ -65,7 +65,7 @@ def essence(code: types.CodeType) -> list[object]:
     """
     return [
         _instructions(code), code.co_varnames, code.co_freevars, code.co_cellvars,
-        code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & ~_FUTURE,
+        code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & ~_OF_PLACE,
         [essence(part) for part in code.co_consts if isinstance(part, types.CodeType)], _documentation(code),
     ]  # fmt: skip
 
@@ -104,7 +104,7 @@ def _instructions(code: types.CodeType) -> list[tuple[str, object]]:
 
 _BOOKKEEPING = frozenset({"CACHE", "PRECALL", "NOP", "EXTENDED_ARG", "PUSH_NULL"})
 _JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
-_FUTURE = 0x1FF0000  # `from __future__`: how the text was read, which the instructions show
+_OF_PLACE = 0x1FF0010  # CO_NESTED, and `from __future__`: how the text was read, which the instructions show
 
 
 def constant(value: object) -> str:

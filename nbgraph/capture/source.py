@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.capture.code import codes, essence
 from nbgraph.capture.names import names_of_expression
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -61,22 +62,42 @@ def source_of(thing: Any, namespace: Mapping[str, Any]) -> Source | None:
     if isinstance(thing, type):
         return _source_of_class(thing, namespace)
     if isinstance(thing, types.FunctionType):
-        return _source_of_function(thing)
+        return _source_of_function(thing, namespace)
     return None
 
 
-def _source_of_function(function: types.FunctionType) -> Source | None:
+def _source_of_function(function: types.FunctionType, namespace: Mapping[str, Any]) -> Source | None:
     code = function.__code__
     lines = linecache.getlines(code.co_filename, function.__globals__)
-    if not lines:
-        return None
     tree = parsed("".join(lines))
+    if not lines or tree is None:
+        return _found_in_cells(code, namespace)
     if code.co_name == "<lambda>":
-        return None if tree is None else _lambda(tree, lines, code)
-    for node in ast.walk(tree) if tree is not None else ():
+        return _lambda(tree, lines, code)
+    for node in ast.walk(tree):
         if isinstance(node, FUNCTIONS) and _first_line(node) == code.co_firstlineno and node.name == code.co_name:
             return _statement(lines, node, code.co_filename)
     return None
+
+
+def _found_in_cells(code: types.CodeType, namespace: Mapping[str, Any]) -> Source | None:
+    """By its name, where its cell was run by a magic that keeps no text of it (`%%time`): what makes the same code."""
+    for text in reversed(written(namespace)):
+        tree = parsed(text)
+        for node in ast.walk(tree) if tree is not None else ():
+            if isinstance(node, FUNCTIONS) and node.name == code.co_name:
+                found = _statement(text.splitlines(keepends=True), node, code.co_filename)
+                if found is not None and _makes(found, code):
+                    return found
+    return None
+
+
+def _makes(source: Source, code: types.CodeType) -> bool:
+    try:
+        made = compile(source.text, "<cell>", "exec")
+    except SyntaxError:
+        return False
+    return any(part.co_name == code.co_name and essence(part) == essence(code) for part in codes(made))
 
 
 def _source_of_class(cls: type, namespace: Mapping[str, Any]) -> Source | None:
@@ -127,12 +148,16 @@ def written(namespace: Mapping[str, Any]) -> list[str]:
 
 
 def _without_magic(cell: str) -> str:
-    """The Python within a %%graph cell, which IPython keeps as a call of the magic."""
-    if not cell.startswith("get_ipython().run_cell_magic('graph'"):
+    """The Python within a cell under a magic, which IPython keeps as a call of the magic.
+
+    >>> _without_magic("get_ipython().run_cell_magic('time', '', 'x = 1')")
+    'x = 1'
+    """
+    if not cell.startswith("get_ipython().run_cell_magic("):
         return cell
     call = ast.parse(cell).body[0]
     inside = call.value.args[-1] if isinstance(call, ast.Expr) and isinstance(call.value, ast.Call) else None
-    return str(inside.value) if isinstance(inside, ast.Constant) else cell
+    return _without_magic(str(inside.value)) if isinstance(inside, ast.Constant) else cell
 
 
 @functools.lru_cache(maxsize=256)
@@ -173,11 +198,17 @@ def _statement(lines: Sequence[str], node: Definition, file: str) -> Source | No
     while first > 1 and re.match(rf"\s{{{node.col_offset}}}#", lines[first - 2]):
         first -= 1
     inside = _inside_strings(node)
+    margin = lines[node.lineno - 1][: node.col_offset]
     kept = [
-        line if number in inside or not line.strip() else line[node.col_offset :]
+        line if number in inside or not line.strip() else _dedented(line, margin)
         for number, line in enumerate(lines[first - 1 : last], first)
     ]
     return _reparsed("".join(kept), file, first)
+
+
+def _dedented(line: str, margin: str) -> str:
+    """The line without the margin; a remark, or a line in brackets, may begin before it."""
+    return line.removeprefix(margin) if line.startswith(margin) else line.lstrip(" \t")
 
 
 def _inside_strings(node: ast.AST) -> set[int]:
