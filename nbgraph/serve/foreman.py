@@ -100,7 +100,7 @@ def lead(settings: Settings, words: Sequence[str]) -> int:
         try:
             return _watch(settings, workers, listener.getsockname()[1], stop)
         finally:
-            _end(workers, settings.grace_seconds)
+            _end(workers, settings.drain_seconds + settings.grace_seconds)
 
 
 def _watch(settings: Settings, workers: Sequence[Worker], port: int, stop: threading.Event) -> int:

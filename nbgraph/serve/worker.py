@@ -123,6 +123,10 @@ async def _serve(
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     metrics.draining.set(1)
     farewell.is_leaving = True
+    log.info("stopping", extra={"in_flight": gateway.in_flight})
+    if settings.drain_seconds:  # callers are taken until whoever spreads them has noticed
+        gateway.is_ready = False
+        await asyncio.sleep(settings.drain_seconds)
     if settings.listen_fd is not None:
         await leave(server, lambda: gateway.in_flight, settings.grace_seconds)
     await _drain(gateway, settings)
@@ -146,11 +150,8 @@ def _stopped(serving: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 
 async def _drain(gateway: Gateway, settings: Settings) -> None:
-    """Readiness turns first, then new events are refused, then those in flight are finished."""
-    log.info("stopping", extra={"in_flight": gateway.in_flight})
-    gateway.is_ready = False
-    await asyncio.sleep(settings.drain_seconds)
-    gateway.is_draining = True
+    """New events are refused, then those in flight are finished."""
+    gateway.is_ready, gateway.is_draining = False, True
     deadline = asyncio.get_running_loop().time() + settings.grace_seconds
     while gateway.in_flight and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.01)

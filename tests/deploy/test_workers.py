@@ -51,11 +51,11 @@ def two() -> Graph:
 class Foreman:
     """`python -m nbgraph.serve --workers 2` on an exported project, as a container runs it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *words: str) -> None:
         alone().export(folder)
         ready = folder / "ready.json"
         command = [sys.executable, "-P", "-m", "nbgraph.serve", "--project", str(folder), "--port", "0"]
-        command += ["--metrics-port", "0", "--ready-file", str(ready), "--workers", "2", "--until-eof"]
+        command += ["--metrics-port", "0", "--ready-file", str(ready), "--workers", "2", "--until-eof", *words]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         until(ready.exists)
         told = json.loads(ready.read_text())
@@ -172,6 +172,18 @@ def test_update_and_scale_keep_and_change_their_number() -> None:
         three = len(deployment.status())
         deployment.scale("crowd", 1)
         assert (three, len(deployment.status())) == (3, 1)
+
+
+def test_callers_are_taken_until_others_have_noticed_that_it_stops(tmp_path: Path) -> None:
+    foreman = Foreman(tmp_path / "project", "--drain-seconds", "1")
+    post(foreman.url, {})
+    began = time.monotonic()
+    foreman.process.terminate()
+    found = []
+    while time.monotonic() < began + 0.8:
+        found.append(post(foreman.url, {}).status_code)
+    foreman.process.communicate(timeout=30)
+    assert (set(found), foreman.process.returncode) == ({200}, 0)
 
 
 class Counter:
