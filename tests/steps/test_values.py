@@ -194,7 +194,7 @@ def foreign_among(found: list[Body]) -> list[Any]:
     return [value for row in found for name, value in row.items() if name.startswith("x_") and type(value) not in kinds]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories(), st.integers(0, 12))
 def test_events_and_frames_of_all_kinds_give_what_plain_python_gives(history: Any, cut: int) -> None:
     rows, keys = history
