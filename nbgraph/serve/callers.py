@@ -147,9 +147,10 @@ class Callers:
         root = headers.get(passage.ROOT, message.id)
         if passage.KEPT in headers and outcome.kind in (ANSWER, FAILED):
             await self.shelf.settle(root, _reply(root, outcome))
-        if passage.REPLY_TO in headers:
+        address = headers.get(passage.REPLY_TO)
+        if address is not None and self._broker.is_inbox(address):
             told = {KIND: outcome.kind, ROOT: root, CREDIT: f"{outcome.credit:x}", STATUS: str(outcome.status)}
-            await self._broker.reply(headers[passage.REPLY_TO], told, outcome.reply)
+            await self._broker.reply(address, told, outcome.reply)
 
     async def let_go(self, now: float | None, failed: Callable[[StepError], None]) -> None:
         """What steps of this function hold back goes on, also to the others; nobody waits for an answer."""
@@ -174,7 +175,7 @@ class Callers:
             if asked is None:  # nobody waits for it any more
                 self.late += 1
                 continue
-            with contextlib.suppress(KeyError, ValueError):  # it is no reply of ours
+            with contextlib.suppress(Exception):  # it is no reply of ours
                 _heard(asked, headers, body)
 
     async def _watch(self) -> None:

@@ -8,6 +8,7 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,8 +27,8 @@ from nbgraph.serve.tally import Seen, record
 from nbgraph.serve.there import Back
 from nbgraph.serve.tracing import Tracing
 from nbgraph.serve.track import Track
-from nbgraph.steps.border import QueueReader, QueueWriter, event_of
-from nbgraph.streams.base import Broker, Delivery, Load, Message, QueueSpec
+from nbgraph.steps.border import QueueReader, QueueWriter, read_event
+from nbgraph.streams.base import Broker, DamageError, Delivery, Load, Message, QueueSpec
 from nbgraph.streams.passage import Passage, current
 from nbgraph.streams.wire import UNFIT, pack, pack_answer, pack_or_show, unpack
 
@@ -111,6 +112,14 @@ class Pipeline:
     # --- queues ---
 
     async def _read(self, name: str, spec: QueueSpec) -> None:
+        while True:
+            try:
+                await self._read_on(name, spec)
+            except Exception:
+                log.exception('Queue "%s" can\'t be read; it is tried again', spec.name)
+                await asyncio.sleep(AGAIN)
+
+    async def _read_on(self, name: str, spec: QueueSpec) -> None:
         async with contextlib.aclosing(self._broker.read(spec, keeps_leases=True)) as deliveries:
             async for delivery in deliveries:
                 is_gated = not self._track.is_brisk
@@ -163,40 +172,45 @@ class Pipeline:
 
     async def _outcome(self, name: str, delivery: Delivery, turn: Turn) -> Outcome | None:
         self.counts["redelivered"] += delivery.attempt > 1
+        try:
+            passage = self._passage(delivery.message)
+        except DamageError as damage:
+            return await self._bury(delivery.message, name, name, str(damage))
         shard = self._checkpoint.shard(name, delivery.message)
         if shard is None:
-            return await self._made(name, delivery, turn, self._plan)
+            return await self._made(name, delivery, turn, passage, self._plan)
         refuse = partial(self._refused, name, delivery)
-        outcome = await shard.process(name, delivery, partial(self._made, name, delivery, turn), refuse)
+
+        async def run(plan: Plan, outbox: list[tuple[QueueSpec, Message]]) -> Outcome:
+            return await self._made(name, delivery, turn, replace(passage, outbox=outbox), plan)
+
+        outcome = await shard.process(name, delivery, run, refuse)
         self._checkpoint.used(shard)
         return outcome
 
-    async def _made(
-        self,
-        name: str,
-        delivery: Delivery,
-        turn: Turn,
-        plan: Plan,
-        outbox: list[tuple[QueueSpec, Message]] | None = None,
-    ) -> Outcome:
-        """What comes of a message; with an outbox, what it sends on is laid there."""
-        passage = Passage.of_message(self._way, pack, delivery.message)
-        passage.outbox = outbox
+    def _passage(self, message: Message) -> Passage:
+        """What travels beside the event; a `DamageError` where that can't be so."""
+        passage = Passage.of_message(self._way, pack, message)
+        if passage.reply_to is not None and not self._broker.is_inbox(passage.reply_to):
+            raise DamageError(f"It asks for a reply to {passage.reply_to[:200]!r}, which is no address for replies.")
+        return passage
+
+    async def _made(self, name: str, delivery: Delivery, turn: Turn, passage: Passage, plan: Plan) -> Outcome:
+        """What comes of a message."""
         if passage.is_expired:
             outcome = self._told(FAILED, *TOO_LATE)
         else:
             turn.is_late = partial(getattr, passage, "is_expired")
             run = partial(self._run, name, passage, delivery.message, turn, plan)
             tried = await self._suspects.tried(delivery, run)
-            outcome = await self._bury(delivery.message, name, ENDS_WORKERS) if tried is None else tried
+            outcome = await self._bury(delivery.message, name, name, ENDS_WORKERS) if tried is None else tried
         return outcome.giving_back(passage.credit)
 
     async def _run(self, name: str, passage: Passage, message: Message, turn: Turn, plan: Plan) -> Outcome:
         try:
-            body = unpack(message.body)
+            event = read_event(unpack(message.body), message.key, dict(message.headers))
         except Exception as error:  # whoever wrote it: it can't be read, and it comes to the same each time
-            return await self._bury(message, name, str(error))
-        event = event_of(body, message.key, dict(message.headers))
+            return await self._bury(message, name, name, str(error) or repr(error))
         seen: list[Seen] = []
         current.set(passage)
         record.set(seen)
@@ -208,11 +222,11 @@ class Pipeline:
         except StepError as error:
             if isinstance(error.__cause__, RequestError):  # the caller's own mistake, not an event to be mended
                 return self._told(FAILED, {"error": str(error.__cause__)}, error.__cause__.status)
-            return await self._failed(message, error, seen)
+            return await self._failed(message, name, error, seen)
         try:
             outcome = self._answered(answers)
         except UNFIT as error:
-            return await self._failed(message, StepError(self._answering, event, error), seen)
+            return await self._failed(message, name, StepError(self._answering, event, error), seen)
         self.counts["processed"] += 1
         return outcome
 
@@ -228,30 +242,36 @@ class Pipeline:
 
     async def _refused(self, name: str, delivery: Delivery, error: Exception) -> Outcome:
         """What the message came to can't be remembered: it is put aside, and the state stays as it was."""
-        passage = Passage.of_message(self._way, pack, delivery.message)
         log.error("%s", error, extra={"event": delivery.message.id})
-        return (await self._bury(delivery.message, name, str(error))).giving_back(passage.credit)
+        outcome = await self._bury(delivery.message, name, name, str(error))
+        return outcome.giving_back(self._passage(delivery.message).credit)
 
-    async def _failed(self, message: Message, error: StepError, seen: Sequence[Seen] = ()) -> Outcome:
+    async def _failed(
+        self, message: Message, reader: str | None, error: StepError, seen: Sequence[Seen] = ()
+    ) -> Outcome:
         self.counts["failed"] += 1
         log.error("%s", error, exc_info=error.__cause__ or error, extra={"event": error.event.id, "step": error.step})
         kept = {
             "trace": "".join(traceback.format_exception(error.__cause__ or error)), "frames": frames_of(seen),
             "input": pack_or_show(error.event.body),
         }  # fmt: skip
-        return await self._bury(message, error.step, str(error), kept)
+        return await self._bury(message, reader, error.step, str(error), kept)
 
     async def _released(self, id: str, error: StepError) -> None:
         """A step let go something, and that failed: nobody waits for it, but it must not be lost."""
-        await self._failed(Message(id, pack_or_show(error.event.body), error.event.key), error)
+        await self._failed(Message(id, pack_or_show(error.event.body), error.event.key), None, error)
 
-    async def _bury(self, message: Message, step: str, error: str, kept: Mapping[str, Any] | None = None) -> Outcome:
+    async def _bury(
+        self, message: Message, reader: str | None, step: str, error: str, kept: Mapping[str, Any] | None = None
+    ) -> Outcome:
         """The dead letter is kept before the caller hears of it and the message is acknowledged."""
         self.counts["dead"] += 1
         reason = {
             "function": self._part.function, "step": step, "error": error, "trace": "", "time": time.time(),
             "input": message.body, "key": message.key, **(kept or {}),
         }  # fmt: skip
+        if reader is not None:
+            reason["queue"] = self.specs[reader].name
         await self._broker.bury(message, reason)
         return self._told(FAILED, {"error": error, "step": step}, 500)
 

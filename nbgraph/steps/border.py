@@ -6,11 +6,13 @@ import base64
 import json
 from datetime import datetime
 
+import msgspec
+
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.key import Key, key_of
-from nbgraph.streams.base import QueueSpec
+from nbgraph.streams.base import DamageError, QueueSpec
 from nbgraph.streams.freeze import freeze, thaw
 from nbgraph.streams.passage import current
 from nbgraph.types import Shape
@@ -24,7 +26,12 @@ NOT_KEPT = {  # what is between the caller and the gateway: credentials, the tra
     "traceparent", "tracestate", "transfer-encoding", "upgrade", "user-agent", "x-request-timeout",
 }  # fmt: skip
 IN_JSON = (str, int, float, bool, type(None))
+TIME = "Event-Time"
+READ = (HEADERS, KEY, TIME)  # those that can be wrong
 METADATA = {"path": "Event-Path", "method": "Event-Method", "content_type": "Event-Content-Type"}
+
+
+_headers = msgspec.json.Decoder(dict[str, str])
 
 
 class QueueWriter(Handler):
@@ -93,7 +100,7 @@ def metadata_of(event: Event) -> dict[str, str]:
     >>> metadata_of(Event(1, id="e1", path="/a", time=datetime.fromisoformat("2013-01-01T00:00:00+00:00")))
     {'Event-Id': 'e1', 'Event-Time': '2013-01-01T00:00:00+00:00', 'Event-Path': '/a'}
     """
-    told = {"Event-Id": event.id, "Event-Time": event.time.isoformat()}
+    told = {"Event-Id": event.id, TIME: event.time.isoformat()}
     for field, header in METADATA.items():
         value = getattr(event, field)
         if value is not None:
@@ -107,16 +114,25 @@ def metadata_of(event: Event) -> dict[str, str]:
     return told
 
 
+def read_event(body: object, key: object, headers: dict[str, str]) -> Event:
+    """As `event_of`; headers that `metadata_of` has not written are a `DamageError`."""
+    try:
+        return event_of(body, key, headers)
+    except Exception as error:  # whatever reading foreign headers comes to
+        found = {name: value[:100] for name, value in headers.items() if name in READ}
+        raise DamageError(f"What travels beside the event can't be read ({error}): {found}") from None
+
+
 def event_of(body: object, key: object, headers: dict[str, str]) -> Event:
     """The event of a message.
 
     >>> event_of(1, "k", {"Event-Id": "e1", "Event-Path": "/a", "Event-Headers": '{"x-tenant": "t1"}'}).headers
     {'x-tenant': 't1'}
     """
-    time = headers.get("Event-Time")
+    time = headers.get(TIME)
     key = thaw(base64.b64decode(headers[KEY])) if KEY in headers else normal_key(key)  # on the way it was JSON
     return Event(
         body, key, headers.get("Event-Id"), headers.get(METADATA["path"], "/"), headers.get(METADATA["method"]),
-        json.loads(headers[HEADERS]) if HEADERS in headers else None,
+        _headers.decode(headers[HEADERS]) if HEADERS in headers else None,
         content_type=headers.get(METADATA["content_type"]), time=datetime.fromisoformat(time) if time else None,
     )  # fmt: skip

@@ -46,6 +46,10 @@ class HeavyError(NbgraphError):
         )
 
 
+class DamageError(NbgraphError):
+    """A message that nbgraph has not written, or that is not what it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
     """A queue as a transport sees it; with `is_keyed` each shard keeps its order, one message at a time.
@@ -72,12 +76,16 @@ class QueueSpec:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Bytes with an id, by which duplicates are recognised, a key, and headers."""
+    """Bytes with an id, by which duplicates are recognised, a key, and headers.
+
+    `damage`: why what came with the body can't be read; `headers` are then as they were found.
+    """
 
     id: str
     body: bytes
     key: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +194,19 @@ class Broker(States, Publishing, Protocol):
             await asyncio.sleep(LOOK)
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
-        """Put a message among the dead letters."""
+        """Put a message among the dead letters; `reason["queue"]` names the one that it came from."""
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest dead letters first: the reason, with `id`, `headers`, `body` of the message."""
+        """The newest dead letters first: the reason, with `id`, `headers`, `body` of the message.
+
+        What is no dead letter is shown as one, its bytes as the body.
+        """
 
     async def inbox(self) -> Inbox:
         """A new address for replies."""
+
+    def is_inbox(self, address: str) -> bool:
+        """Whether an address is one for replies; others must not be written to on a message's word."""
 
     async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
         """Send a reply to an address."""

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import math
+import re
 import time
 import uuid
 import zlib
@@ -19,8 +20,6 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import Future
 from typing import Any
-
-import msgspec
 
 from nbgraph.errors import NbgraphError
 from nbgraph.streams.base import (
@@ -38,9 +37,10 @@ from nbgraph.streams.kafka_client import administration, kafka
 from nbgraph.streams.kafka_log import Log
 from nbgraph.streams.kafka_reader import Reader
 from nbgraph.streams.kafka_sender import Headers, Sender
-from nbgraph.streams.kafka_shard import Progress, encoded
-from nbgraph.streams.letter import letter_of
+from nbgraph.streams.kafka_shard import TOLD, Progress, decoded, encoded
+from nbgraph.streams.letter import letter_of, read_letter
 from nbgraph.streams.nats_names import stream_name
+from nbgraph.streams.told import told_of
 
 REMEMBERED = 100_000  # message ids by which a publisher recognises its own duplicates
 LETTERS, STATES, REPLIES = "nbgraph.dead", "nbgraph.states", "nbgraph.replies"
@@ -171,7 +171,7 @@ class KafkaBroker(Broker):
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         await self._make(LETTERS, 1)
         found = await Log(self._options, LETTERS).last(limit)
-        return [msgspec.msgpack.decode(record.value()) for record in reversed(found)]
+        return [read_letter(record.value() or b"", f"{LETTERS}-0-{record.offset()}") for record in reversed(found)]
 
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
         """As every broker's, but that Kafka can't compare and write at once.
@@ -196,8 +196,11 @@ class KafkaBroker(Broker):
         await self._make(address, 1)
         return _KafkaInbox(self, Log(self._options, address), address)
 
+    def is_inbox(self, address: str) -> bool:
+        return re.fullmatch(rf"{re.escape(REPLIES)}\.[0-9a-f]{{32}}", address) is not None
+
     async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
-        told: Headers = {name: value.encode() for name, value in headers.items()}
+        told: Headers = {TOLD: told_of(Message("", body, None, headers)).encode()}
         await self._send(address, address, body, told, partition=0)
 
     async def close(self) -> None:
@@ -294,7 +297,9 @@ class _KafkaInbox:
     async def replies(self) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
         while True:
             for record in await self._log.news(patience=0.2):
-                yield {name: value.decode() for name, value in record.headers() or ()}, record.value()
+                message = decoded(record)
+                if not message.damage:  # else it is no reply of ours
+                    yield message.headers, message.body
 
     async def close(self) -> None:
         await self._log.close()

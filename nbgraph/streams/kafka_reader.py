@@ -54,11 +54,14 @@ class Reader:
         self._consumer = consumer
         consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
         fetching = asyncio.create_task(self._fetch())
+        fetching.add_done_callback(lambda _: self._happened.set())
         try:
             while True:
                 self._happened.clear()
                 for delivery in await self._round():
                     yield delivery
+                if fetching.done():  # nothing would ever come any more
+                    await fetching
                 await self._happened.wait()
         finally:
             self._is_closed = True
@@ -95,6 +98,9 @@ class Reader:
     def _poll(self, patience: float) -> list[Any]:
         first = self._consumer.poll(patience)
         found = [first, *self._consumer.consume(AHEAD, 0)] if first is not None else []
+        for error in filter(None, (record.error() for record in found)):
+            if error.fatal():  # the client itself does not go on
+                raise kafka.KafkaException(error)
         return [record for record in found if record.error() is None]
 
     def _hold_back(self) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbgraph.streams.base import UNSHARDED, Message
+from nbgraph.streams.base import UNSHARDED, DamageError, Message
 from nbgraph.streams.kafka_sender import Headers
+from nbgraph.streams.told import is_plain, read, told_of
 
 REMEMBERED = 1000  # message ids by which duplicates are recognised; read again when a partition gets another reader
 HORIZON = 2000  # messages that may be begun behind one that is not done: so much of them can be kept beside an offset
@@ -175,13 +176,22 @@ class Shard:
 
 def encoded(message: Message) -> tuple[bytes, Headers]:
     """The value and the headers of a message on its way over Kafka."""
-    told = json.dumps([message.key, dict(message.headers)], default=repr)
-    return message.body, {ID: message.id.encode(), TOLD: told.encode()}
+    id = {ID: message.id.encode()} if is_plain(message.id) else {}
+    return message.body, {**id, TOLD: told_of(message).encode()}
 
 
 def decoded(record: Any) -> Message:
     """The message of a record; who else writes into the topic may not have given one an id."""
-    found = dict(record.headers() or ())
-    key, headers = json.loads(found[TOLD]) if TOLD in found else (None, {})
-    id = found[ID].decode() if ID in found else f"{record.topic()}-{record.partition()}-{record.offset()}"
-    return Message(id, record.value() or b"", key, headers)
+    id, body = f"{record.topic()}-{record.partition()}-{record.offset()}", record.value() or b""
+    try:
+        found = dict(record.headers() or ())
+    except Exception as error:  # a name that is no text
+        return Message(id, body, damage=f"Its headers can't be read: {error}")
+    try:
+        key, headers, whole_id = read(found[TOLD] or b"") if TOLD in found else (None, {}, "")
+        return Message(whole_id or (found.get(ID) or b"").decode() or id, body, key, headers)
+    except UnicodeDecodeError:
+        damage = f"Its id is no text: {found[ID]!r}"
+    except DamageError as error:
+        damage = str(error)
+    return Message(id, body, None, {name: repr(value) for name, value in found.items()}, damage)

@@ -208,6 +208,9 @@ class MemoryBroker(Broker):
     async def inbox(self) -> Inbox:
         return _MemoryInbox(self._inboxes, f"inbox-{next(self._numbers)}")
 
+    def is_inbox(self, address: str) -> bool:
+        return address.startswith("inbox-")
+
     async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
         inbox = self._inboxes.get(address)
         if inbox is not None:  # whoever asked may be gone

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import datetime
@@ -16,7 +17,6 @@ from typing import Any
 
 import msgspec
 import nats
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -41,11 +41,13 @@ from nbgraph.streams.base import (
     StaleError,
     TooLargeError,
 )
-from nbgraph.streams.letter import letter_of
+from nbgraph.streams.letter import letter_of, read_letter
+from nbgraph.streams.nats_client import Client
 from nbgraph.streams.nats_leases import Leases
 from nbgraph.streams.nats_names import consumer_name, stream_name
 from nbgraph.streams.nats_publisher import Publisher
-from nbgraph.streams.nats_reader import DEDUPE, Reader, told_of
+from nbgraph.streams.nats_reader import DEDUPE, TOLD, Reader, headers_of, known_by, message_of
+from nbgraph.streams.told import LONGEST, told_of
 
 DUPLICATE_WINDOW = 600.0  # seconds in which the server recognises a message id
 WRONG_SEQUENCE = 10071  # its code for "wrong last sequence": somebody else has written
@@ -68,7 +70,9 @@ class _NatsInbox:
 
     async def replies(self) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
         async for message in self._subscription.messages:
-            yield dict(message.headers or {}), message.data
+            found = message_of(message.data, message.headers or {}, "")
+            if not found.damage:  # else it is no reply of ours
+                yield found.headers, found.body
 
     async def close(self) -> None:
         with contextlib.suppress(Exception):  # the connection may be gone already
@@ -117,7 +121,7 @@ class NatsBroker(Broker):
             await self._jetstream.delete_stream(stream_name(queue.name))
 
     async def publish(self, queue: QueueSpec, message: Message) -> None:
-        headers = told_of(message)
+        headers = headers_of(message)
         subject = f"{stream_name(queue.name)}.{queue.shard_of(message.key)}"
         pause = PAUSE
         while True:
@@ -163,7 +167,8 @@ class NatsBroker(Broker):
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
         await self._make_letters()
         letter = letter_of(message, reason, self._client.max_payload)
-        await self._jetstream.publish(f"{LETTERS}.letter", letter, headers={DEDUPE: message.id})
+        id = known_by(f"{reason.get('queue', '')}/{message.id}")
+        await self._publisher.publish(f"{LETTERS}.letter", letter, {DEDUPE: id})
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         await self._make_letters()
@@ -173,7 +178,8 @@ class NatsBroker(Broker):
         for sequence in range(state.last_seq, oldest - 1, -1):
             with contextlib.suppress(NotFoundError):
                 stored = await self._jetstream.get_msg(LETTERS, sequence)
-                letters.append({**msgspec.msgpack.decode(stored.data or b""), "sequence": sequence})
+                place = f"{LETTERS}.{sequence}"
+                letters.append({**read_letter(stored.data or b"", place), "sequence": sequence})
         return letters
 
     async def unbury(self, sequence: int) -> None:
@@ -185,7 +191,7 @@ class NatsBroker(Broker):
         await self._states(seconds)
         expected = None if revision is None else {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision)}
         try:
-            return await self._publisher.publish(f"$KV.{_bucket(seconds)}.{stream_name(name)}", state, expected)
+            return await self._publisher.publish(f"$KV.{_bucket(seconds)}.{_state_name(name)}", state, expected)
         except APIError as error:
             if error.err_code != WRONG_SEQUENCE:
                 raise
@@ -195,7 +201,7 @@ class NatsBroker(Broker):
 
     async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
         try:
-            entry = await (await self._states(seconds)).get(stream_name(name))
+            entry = await (await self._states(seconds)).get(_state_name(name))
             return entry.value, int(entry.revision or 0)
         except KeyNotFoundError:
             return None, 0
@@ -203,8 +209,11 @@ class NatsBroker(Broker):
     async def inbox(self) -> Inbox:
         return await _NatsInbox(self._client).open()
 
+    def is_inbox(self, address: str) -> bool:
+        return re.fullmatch(r"_INBOX\.[A-Za-z0-9._-]{1,200}", address) is not None
+
     async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
-        await self._client.publish(address, body, headers=dict(headers))
+        await self._client.publish(address, body, headers={TOLD: told_of(Message("", body, None, headers))})
 
     async def close(self) -> None:
         self._leases.close()
@@ -234,6 +243,11 @@ class NatsBroker(Broker):
         return self._buckets[seconds]
 
 
+def _state_name(name: str) -> str:
+    """The name of a state in a subject, which must not be long."""
+    return stream_name(name if len(name) <= LONGEST else known_by(name))
+
+
 def _bucket(seconds: float | None) -> str:
     return STATES if seconds is None else f"{STATES}-{seconds:g}".replace(".", "_")
 
@@ -243,10 +257,12 @@ async def _connected(url: str, token: str | None, patience: float) -> Client:
     pause = PAUSE
     while True:
         try:
-            return await nats.connect(
-                url, token=token, max_reconnect_attempts=-1, reconnect_time_wait=0.2, connect_timeout=2,
-                error_cb=_quiet, allow_reconnect=True,
+            client = Client()
+            await client.connect(
+                url, token=token, max_reconnect_attempts=-1, connect_timeout=2, error_cb=_quiet, allow_reconnect=True,
+                reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it only sleeps so long
             )  # fmt: skip
+            return client
         except (OSError, nats.errors.Error) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise ConnectionError(f"No NATS server answers at {url}: {error}") from error

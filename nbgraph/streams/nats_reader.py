@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import hashlib
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import msgspec
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from nbgraph.streams.base import UNSHARDED, Delivery, Message, QueueSpec
+from nbgraph.streams.base import UNSHARDED, DamageError, Delivery, Message, QueueSpec
+from nbgraph.streams.nats_client import UNREAD
 from nbgraph.streams.nats_leases import Leases
 from nbgraph.streams.nats_names import consumer_name
+from nbgraph.streams.told import is_plain, read, told_of
 
 DEDUPE = "Nats-Msg-Id"
 TOLD = "Nbgraph"  # the header with all of ours, since each header costs as much as a small message
@@ -28,22 +29,40 @@ EXPIRES = 5.0  # seconds until the server ends a request for messages
 BRISK = 0.02  # seconds: who comes back for the next message as soon gets more of them ahead
 PAUSE = 0.1  # seconds before a request that was refused is made again
 ACK, NACK, PROGRESS = b"+ACK", b"-NAK", b"+WPI"
-_encoder = msgspec.json.Encoder()
 
 
-def told_of(message: Message) -> dict[str, str]:
+def headers_of(message: Message) -> dict[str, str]:
     """The headers of a message: its id where the server looks for it, all else as JSON in one.
 
-    >>> told_of(Message("m1", b"", "k", {"Event-Id": "e1"}))
+    >>> headers_of(Message("m1", b"", "k", {"Event-Id": "e1"}))
     {'Nats-Msg-Id': 'm1', 'Nbgraph': '["k",{"Event-Id":"e1"}]'}
     """
-    told = [message.key, dict(message.headers)]
-    if message.key is None or type(message.key) is str:  # as nearly every one; in a tenth of the time
-        with contextlib.suppress(UnicodeEncodeError):  # half of a pair of surrogates
-            text = _encoder.encode(told)
-            if text.isascii():
-                return {DEDUPE: message.id, TOLD: text.decode()}
-    return {DEDUPE: message.id, TOLD: json.dumps(told, default=repr, separators=(",", ":"))}
+    return {DEDUPE: known_by(message.id), TOLD: told_of(message)}
+
+
+def known_by(id: str) -> str:
+    """What the server knows a message by, which must fit into a header.
+
+    >>> known_by("e1/q.1"), known_by("é")
+    ('e1/q.1', '~4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c')
+    """
+    return id if is_plain(id) else f"~{hashlib.sha256(id.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def message_of(body: bytes, found: dict[str, str], place: str) -> Message:
+    """The message that came with these headers; whoever else writes into the queue may not have given it an id."""
+    headers = dict(found)
+    id = headers.pop(DEDUPE, "") or place
+    text = headers.pop(TOLD, None)
+    if UNREAD in headers:
+        return Message(id, body, None, found, f"Its headers can't be read: {headers[UNREAD][:200]!r}")
+    if text is None:
+        return Message(id, body, None, headers)
+    try:
+        key, told, whole_id = read(text)
+    except DamageError as damage:
+        return Message(id, body, None, found, str(damage))
+    return Message(whole_id or id, body, key, {**told, **headers} if headers else told)
 
 
 class NatsDelivery:
@@ -51,15 +70,12 @@ class NatsDelivery:
 
     def __init__(self, client: Client, received: Msg, leases: Leases | None) -> None:
         self._client, self._reply, self._leases = client, received.reply, leases
-        told = dict(received.headers or {})
         words = self._reply.split(".")  # https://docs.nats.io/reference/reference-protocols/nats_api_reference
-        # "$JS.ACK", in longer ones domain and account, stream, consumer, delivered, both sequences, ...
-        stream, _, delivered, sequence, turn, *_ = words[2:] if len(words) == 9 else words[4:]
+        # "$JS.ACK", in longer ones domain and account, stream, consumer, delivered, both sequences, the time, ...
+        stream, _, delivered, sequence, turn, time, *_ = words[2:] if len(words) == 9 else words[4:]
         self.attempt = int(delivered)
         self.turn: int | None = int(turn)
-        key, headers = json.loads(told.pop(TOLD)) if TOLD in told else (None, {})
-        id = told.pop(DEDUPE, f"{stream}.{sequence}")  # whoever else writes into the queue may not have given one
-        self.message = Message(id, received.data, key, {**headers, **told})
+        self.message = message_of(received.data, received.headers or {}, f"{stream}.{sequence}.{time}")
 
     async def ack(self) -> None:
         await self._tell(ACK)

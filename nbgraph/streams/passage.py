@@ -8,6 +8,7 @@ back what it still has when its part is done. When all credit is back, nothing i
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from typing import Any, Self
 
 from nbgraph.errors import NbgraphError
 from nbgraph.streams import traceparent
-from nbgraph.streams.base import Message, Publishing, QueueSpec
+from nbgraph.streams.base import DamageError, Message, Publishing, QueueSpec
 
 WHOLE = 1 << 200  # can be halved two hundred times: more branches in a row than any event takes
 FARTHEST = 1000  # queues that one event may pass, so that a cycle over functions ends
@@ -53,16 +54,23 @@ class Passage:
 
     @classmethod
     def of_message(cls, broker: Publishing, pack: Callable[[Any], bytes], message: Message) -> Self:
-        """The passage that a message's headers tell of."""
+        """The passage that a message's headers tell of; `DamageError` where they are not what `send` writes."""
         headers = message.headers
-        deadline = headers.get(DEADLINE)
-        return cls(
-            broker, pack, headers.get(ROOT, message.id), message.id, headers.get(REPLY_TO),
-            int(headers.get(CREDIT, "0"), 16), float(deadline) if deadline else None,
-            int(headers.get(HOPS, "0")),
-            {name: value for name, value in headers.items() if not name.startswith(PREFIX)},
-            is_kept=KEPT in headers,
-        )  # fmt: skip
+        if message.damage:
+            raise DamageError(message.damage)
+        try:
+            deadline, credit = headers.get(DEADLINE), int(headers.get(CREDIT, "0"), 16)
+            read = cls(
+                broker, pack, headers.get(ROOT, message.id), message.id, headers.get(REPLY_TO), credit,
+                float(deadline) if deadline else None, int(headers.get(HOPS, "0")),
+                {name: value for name, value in headers.items() if not name.startswith(PREFIX)},
+                is_kept=KEPT in headers,
+            )  # fmt: skip
+        except (ValueError, OverflowError):
+            raise _damage(headers) from None
+        if not (0 <= credit <= WHOLE and read.hops >= 0 and math.isfinite(read.deadline or 0)):
+            raise _damage(headers)
+        return read
 
     @property
     def is_expired(self) -> bool:
@@ -93,6 +101,11 @@ class Passage:
             await self.broker.publish(queue, message)
         else:
             self.outbox.append((queue, message))
+
+
+def _damage(headers: Mapping[str, str]) -> DamageError:
+    found = {name: headers[name][:100] for name in (CREDIT, DEADLINE, HOPS) if name in headers}
+    return DamageError(f"What travels beside the event can't be read: no numbers, or none that nbgraph writes: {found}")
 
 
 current: ContextVar[Passage | None] = ContextVar("nbgraph_passage", default=None)
