@@ -83,6 +83,10 @@ class Crew(ABC, Generic[M]):
             self._put({function: [*kept, *more]})
             self._end([member for member in every if member not in kept])
 
+    def mend(self) -> list[str]:
+        """Bring back what has ended and does not come back by itself; the names of what it was."""
+        return []
+
     def take_over(self, duties: Sequence[Duty], replicas: Mapping[str, int]) -> list[str]:
         """Go on with these functions: new workers where something has changed; the names of those.
 

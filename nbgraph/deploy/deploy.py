@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbgraph.deploy import elsewhere
 from nbgraph.deploy.asked import check_secrets
 from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.certificate import PROXIED, Certificate, certificate_of
@@ -90,6 +91,8 @@ def deploy(
     redacted = tuple(sorted(graph.redacted))
     allowed = check_cors(cors)
     recipe = Recipe(bases, more, given, capture, redacted, index_url, threads, workers, allowed, tuple(include))
+    if name is not None:
+        _check_alone(name, target)
     if name is not None and (running := _running(checked_name(name), target, port, host, api_key, secured)) is not None:
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)
@@ -134,6 +137,13 @@ def _started(
     except BaseException:
         client.close()
         raise
+
+
+def _check_alone(name: str, target: str) -> None:
+    """Refuse a name that runs on another target: whoever says `stop` could mean either."""
+    for other in TARGETS:
+        if other != target and any(found.request.name == name for found in elsewhere.running(name, other)):
+            raise DeployError(f'A deployment "{name}" runs on {other} already; stop that first, or take another name.')
 
 
 def _running(

@@ -19,11 +19,11 @@ from nbgraph.deploy.autoscale import Autoscaler, Rule
 from nbgraph.deploy.caller import Caller
 from nbgraph.deploy.caller import InvokeError as InvokeError
 from nbgraph.deploy.captures import joined
-from nbgraph.deploy.elsewhere import running
+from nbgraph.deploy.elsewhere import AwayError, away, running
 from nbgraph.deploy.failed import of_letter, of_worker
 from nbgraph.deploy.fleet import Fleet
 from nbgraph.deploy.given import whole
-from nbgraph.deploy.hosted import Hosted, State, readable, several
+from nbgraph.deploy.hosted import Hosted, State, on_several, readable
 from nbgraph.deploy.parity import compared
 from nbgraph.deploy.progress import told
 from nbgraph.deploy.provision import EVERYWHERE
@@ -68,13 +68,18 @@ class Deployment:
         _HERE[hosted.target, self.name] = self
 
     @classmethod
-    def attach(cls, name: str, *, graph: Graph | None = None, api_key: str | None = None) -> Deployment:
-        """A deployment that runs already, by its own name or its graph's: after a kernel's restart, or in another."""
-        deployment = cls.find(name)
+    def attach(
+        cls, name: str, *, graph: Graph | None = None, api_key: str | None = None, target: str | None = None
+    ) -> Deployment:
+        """A deployment that runs already, by its own name or its graph's: after a kernel's restart, or in another.
+
+        `target`: where it is, if one of that name runs on several.
+        """
+        deployment = cls.find(name, target)
         if deployment is None:
             raise DeployError(
-                f'No running deployment is called "{name}", here or at the Docker daemon. Processes end with the '
-                "notebook that started them; containers go on."
+                f'No running deployment is called "{name}", here or at the Docker daemon{away()}. Processes end with '
+                "the notebook that started them; containers go on."
             )
         if graph is not None:
             deployment.graph = graph
@@ -85,7 +90,15 @@ class Deployment:
     @classmethod
     def find(cls, name: str, target: str | None = None) -> Deployment | None:
         """As `attach`, but None where there is none; `target`: only there."""
-        return _held(name, target) or next((cls(found) for found in running(name, target)), None)
+        held = {(one._hosted.target, one.name): one for one in _held(name, target)}
+        others = {(one.target, one.request.name): one for one in running(name, target)}
+        every = {**others, **held}
+        chosen = [place for place in every if place[1] == name] or list(every)
+        if len(chosen) > 1:
+            raise on_several(name, chosen)
+        if not chosen:
+            return None
+        return held[chosen[0]] if chosen[0] in held else cls(others[chosen[0]])
 
     @property
     def is_stopped(self) -> bool:
@@ -204,6 +217,14 @@ class Deployment:
         if function == self.functions[0] and self._hosted.target == Fleet.target:
             self.recipe = replace(self.recipe, workers=n)  # an update keeps them
 
+    def mend(self) -> list[str]:
+        """Start again the containers that somebody has ended (`docker stop`, `docker kill`), which Docker leaves alone.
+
+        What they were: names of functions, or "broker". Whatever ends by itself comes back by itself.
+        """
+        self._check_runs()
+        return self._hosted.mend()
+
     def autoscale(self, rules: Mapping[str, Rule]) -> None:
         """From now on as many workers as the backlogs ask for; no rules, no change."""
         if rules:
@@ -242,11 +263,15 @@ class Deployment:
         """End it: events in flight are finished, then nothing of it is left."""
         if not self._is_stopped:
             self._is_stopped = True
+            try:
+                if self._scaler is not None:
+                    self._scaler.stop()
+                self._hosted.stop()
+            except AwayError:
+                self._is_stopped = False  # it may be asked again when the daemon is back
+                raise
             _HERE.pop((self._hosted.target, self.name), None)
             self._caller.close()
-            if self._scaler is not None:
-                self._scaler.stop()
-            self._hosted.stop()
             self._is_over = True
 
     def view(self) -> DeploymentView:
@@ -289,21 +314,18 @@ class Deployment:
 _HERE: dict[tuple[str, str], Deployment] = {}  # what this process started or attached to, by target and name
 
 
-def _held(name: str, target: str | None) -> Deployment | None:
-    """The one that this process holds already, by its name or its graph's."""
-    mine = [one for (its, _), one in list(_HERE.items()) if target in (None, its) and _is_there(one)]
-    for found in ([one for one in mine if one.name == name], [one for one in mine if one.request.graph == name]):
-        if len(found) > 1:
-            raise several(name, [one.name for one in found])
-        if found:
-            return found[0]
-    return None
+def _held(name: str, target: str | None) -> list[Deployment]:
+    """Those that this process holds already, by their name or their graph's."""
+    mine = [one for (its, _), one in list(_HERE.items()) if target in (None, its)]
+    return [one for one in mine if name in (one.name, one.request.graph) and _is_there(one)]
 
 
 def _is_there(deployment: Deployment) -> bool:
     """Whether it runs still; somebody else may have ended it, and then it is forgotten here."""
     try:
         is_running = bool(deployment._hosted.states())
+    except AwayError:  # nobody can tell
+        return True
     except Exception:
         is_running = False
     if not is_running:

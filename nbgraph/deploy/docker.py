@@ -30,6 +30,10 @@ DUTY = "nbgraph.duty"
 AT_ONCE = 8  # containers that are stopped together
 
 
+class AwayError(DeployError):
+    """The Docker daemon does not answer."""
+
+
 def connect() -> DockerClient:
     """A client of the daemon that DOCKER_HOST, the usual socket or the current Docker context leads to."""
     import docker
@@ -47,8 +51,36 @@ def connect() -> DockerClient:
             client.close()
             reason = reason or str(error)
         else:
-            return client
-    raise DeployError(f"No Docker daemon answers ({reason}): {HELP}.")
+            return _guarded(client)
+    raise AwayError(f"No Docker daemon answers ({reason}): {HELP}.")
+
+
+def _guarded(client: DockerClient) -> DockerClient:
+    """The client, whose calls say in one sentence that the daemon is away, whatever asks."""
+    import requests
+
+    class Guard(requests.adapters.BaseAdapter):
+        def __init__(self, inner: requests.adapters.BaseAdapter) -> None:
+            super().__init__()
+            self._inner = inner
+
+        def send(self, *words: Any, **options: Any) -> requests.Response:
+            try:
+                return self._inner.send(*words, **options)
+            except requests.exceptions.ConnectionError as error:
+                cause = error.args[0] if error.args else error
+                reason = cause.args[-1] if getattr(cause, "args", ()) else cause
+                raise AwayError(
+                    f"The Docker daemon does not answer any more ({reason}); see to it that it runs, and ask again: "
+                    "containers are there when it is back."
+                ) from None
+
+        def close(self) -> None:
+            self._inner.close()
+
+    session: Any = client.api
+    session.mount(session.base_url, Guard(session.get_adapter(session.base_url)))
+    return client
 
 
 def _places() -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nbgraph.deploy.docker import AwayError as AwayError
+from nbgraph.deploy.docker import connect
 from nbgraph.deploy.foreign import ForeignFleet
 from nbgraph.deploy.hosted import Hosted
-from nbgraph.errors import DeployError
 
 
 def running(name: str, target: str | None) -> Iterator[Hosted]:
@@ -19,13 +20,12 @@ def running(name: str, target: str | None) -> Iterator[Hosted]:
 
 
 def _at_daemon(name: str, target: str) -> Hosted | None:
-    from nbgraph.deploy.docker import connect
     from nbgraph.deploy.stack import Stack
     from nbgraph.deploy.swarm import Swarm
 
     try:
         client = connect()
-    except DeployError:  # no Docker, no containers
+    except AwayError:  # no Docker, no containers
         return None
     found: Hosted | None = None
     try:
@@ -34,3 +34,12 @@ def _at_daemon(name: str, target: str) -> Hosted | None:
         if found is None:
             client.close()
     return found
+
+
+def away() -> str:
+    """What to add to "nothing is there" where the daemon could not be asked."""
+    try:
+        connect().close()
+    except AwayError as error:
+        return f", which can't be asked: {str(error).partition(': start')[0]}"
+    return ""

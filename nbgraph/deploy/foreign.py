@@ -104,6 +104,10 @@ class ForeignFleet:
     def scale(self, function: str, n: int) -> None:
         self._ask({"what": "scale", "function": function, "n": n})
 
+    def mend(self) -> list[str]:
+        """Its owner does so by itself."""
+        return []
+
     def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
         raise DeployError(
             f'Deployment "{self.request.name}" belongs to another process, which alone can give it new workers; update '

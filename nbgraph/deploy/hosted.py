@@ -67,6 +67,9 @@ class Hosted(Protocol):
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function."""
 
+    def mend(self) -> list[str]:
+        """Bring back what has ended and does not come back by itself; the names of what it was."""
+
     def replicas(self, function: str) -> int:
         """How many workers of a function there shall be."""
 
@@ -102,6 +105,14 @@ def alone(function: str) -> DeployError:
 
 def several(name: str, deployments: Iterable[str]) -> DeployError:
     return DeployError(f'"{name}" is deployed more than once; choose one of: {", ".join(sorted(deployments))}.')
+
+
+def on_several(name: str, found: Iterable[tuple[str, str]]) -> DeployError:
+    """The sentence for a name that runs on several targets; each with its target."""
+    told = ", ".join(f'"{its}" on {kind}' for kind, its in sorted(found))
+    return DeployError(
+        f'"{name}" is deployed more than once: {told}. Choose one by its name, or by target= (--target).'
+    )
 
 
 def callable_at(host: str, port: int | str, *, is_secure: bool = False) -> str:

@@ -39,6 +39,7 @@ from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project import profile_of
 from nbgraph.deploy.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, processes
 from nbgraph.deploy.yard import Yard
+from nbgraph.errors import DeployError
 from nbgraph.streams.server import server_config
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Stack(Crew["Container"]):
     def find(cls, client: DockerClient, name: str) -> Stack | None:
         """The running containers of that deployment, or of that graph where it is deployed just once."""
         for label in (DEPLOYMENT, GRAPH):
-            every = client.containers.list(filters={"label": [f"{label}={name}", DUTY]})
+            every = client.containers.list(all=True, filters={"label": [f"{label}={name}", DUTY]}, ignore_removed=True)
             names = {container.labels[DEPLOYMENT] for container in every}
             if len(names) > 1:
                 raise several(name, names)
@@ -124,9 +125,31 @@ class Stack(Crew["Container"]):
         return [(name, f"http://{published(container, METRICS_PORT)}/metrics") for name, container in running]
 
     def states(self) -> list[State]:
-        """A row for each container."""
+        """A row for each container; for the broker's only where it does not run."""
         self._glanced()
-        return super().states()
+        broker = [self._state(BROKER, self._broker)] if self._broker is not None and not self._is_brokered() else []
+        return [*super().states(), *broker]
+
+    def mend(self) -> list[str]:
+        """Start again what somebody has ended: Docker does so with what ends by itself, and leaves that alone."""
+        import docker
+
+        with self._turn:
+            self._look()
+            mended = []
+            try:
+                if self._broker is not None and not self._is_brokered():
+                    self._broker.start()
+                    mended.append(BROKER)
+                ended = [(name, one) for name in self.functions for one in self._members[name] if not self._lives(one)]
+                for _, container in ended:
+                    container.start()
+            except docker.errors.APIError as error:
+                raise explained(error, self.request) from error
+            deadline = time.monotonic() + self.request.timeout
+            for name, container in ended:
+                self._await(self._duties[name], container, deadline)
+            return list(dict.fromkeys([*mended, *(name for name, _ in ended)]))
 
     def logs(self, lines: int, function: str | None = None) -> str:
         """The last lines of each container's log."""
@@ -231,7 +254,13 @@ class Stack(Crew["Container"]):
     @classmethod
     def _of(cls, client: DockerClient, containers: Sequence[Container]) -> Self:
         """What the labels and the secrets tell."""
-        gateway = next(one for one in containers if Duty.of_text(one.labels[DUTY]).is_gateway)
+        gateway = next((one for one in containers if Duty.of_text(one.labels[DUTY]).is_gateway), None)
+        if gateway is None:
+            name = containers[0].labels[DEPLOYMENT]
+            raise DeployError(
+                f'The container of "{name}" that callers reach was removed, and what it knew with it; remove the rest, '
+                f"docker rm -f $(docker ps -aqf label={DEPLOYMENT}={name}), and deploy again."
+            )
         marks = gateway.labels
         bound = gateway.attrs["HostConfig"]["PortBindings"][f"{PORT}/tcp"][0]
         stack = cls(
@@ -244,7 +273,7 @@ class Stack(Crew["Container"]):
         stack._look()
         stack._token = secret_of(gateway, TOKEN) or stack._token
         chosen = [f"{DEPLOYMENT}={marks[DEPLOYMENT]}", f"{FUNCTION}={BROKER}"]
-        stack._broker = next(iter(client.containers.list(filters={"label": chosen})), None)
+        stack._broker = next(iter(client.containers.list(all=True, filters={"label": chosen})), None)
         return stack
 
     def _look(self) -> None:
@@ -272,6 +301,12 @@ class Stack(Crew["Container"]):
                 self._look()
             finally:
                 self._turn.release()
+
+    def _is_brokered(self) -> bool:
+        """Whether the broker runs."""
+        assert self._broker is not None
+        self._broker.reload()
+        return self._lives(self._broker)
 
     def _all(self) -> list[Container]:
         return [container for those in self._members.values() for container in those]

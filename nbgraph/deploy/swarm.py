@@ -144,6 +144,10 @@ class Swarm:
             self._count(self._service(function), n)
             rollout.wait([self._service(function)])
 
+    def mend(self) -> list[str]:
+        """A Swarm does so by itself."""
+        return []
+
     def replicas(self, function: str) -> int:
         """How many workers of a function there shall be."""
         service = self._api.inspect_service(self._service(function))

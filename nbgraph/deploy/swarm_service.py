@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.deploy.docker import DUTY
-from nbgraph.deploy.dockerfile import PYTHON
+from nbgraph.deploy.dockerfile import LIVE, PYTHON, asking
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.profile import GRACE_SECONDS, LOG, PIDS, PORT, USER, Profile
 from nbgraph.deploy.services import BROKER_PORT, CONFIG, CONFIG_FOLDER, DATA, Service
@@ -58,11 +58,11 @@ class SwarmService:
 
     @property
     def probe(self) -> list[str]:
-        """Whether it answers; without imports that take long, since it runs every few seconds in each task."""
+        """Whether it answers."""
         if self.is_broker:
-            return _probe("python3", BROKER_PORT, "s.close()")
-        ask = r"s.sendall(b'GET /health/live HTTP/1.0\r\n\r\n'); sys.exit(b' 200 ' not in s.recv(64))"
-        return _probe(PYTHON, PORT, ask)
+            ask = f"import socket; socket.create_connection(('127.0.0.1', {BROKER_PORT}), 3).close()"
+            return ["python3", "-I", "-S", "-c", ask]
+        return asking(PYTHON, PORT, LIVE)
 
 
 def specification(
@@ -146,13 +146,3 @@ def _container(one: SwarmService, files: Mapping[str, tuple[str, str]], volume: 
 def _given(file: str, target: str, name: str, id: str, kind: str) -> dict[str, Any]:
     user, _, group = USER.partition(":")
     return {"File": {"Name": target, "UID": user, "GID": group, "Mode": 0o400}, f"{kind}ID": id, f"{kind}Name": name}
-
-
-def _probe(python: str, port: int, ask: str) -> list[str]:
-    return [
-        python,
-        "-I",
-        "-S",
-        "-c",
-        f"import socket, sys; s = socket.create_connection(('127.0.0.1', {port}), 3); {ask}",
-    ]

@@ -7,7 +7,6 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,39 +14,43 @@ import pytest
 from nbgraph import Graph
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.profile import Profile, hardened
-from nbgraph.steps import Queue
 from tests.lab import needs
+from tests.lab.notebook import Notebook
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
 pytestmark = needs.needs_docker()
-CANARY = f"canary-{os.urandom(8).hex()}"  # this file goes along, as a module of the user's own
+CANARY = f"canary-{os.urandom(8).hex()}"
 RESOURCES = {"tail": {"cpus": 0.75, "memory": "256m", "tmp": "16m"}}
 
 
+CELL = """
+import os
+from pathlib import Path
+from nbgraph import Graph
+from nbgraph.steps import Queue
+
 class Ask:
-    """Answers with what it finds where it runs."""
-
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context):
         self.context = context
-
-    def do(self, body: Any) -> Any:
-        scratch = Path("/scratch/seen")
-        scratch.write_text("x")
+    def do(self, body):
+        Path("/scratch/seen").write_text("x")
         given = Path("/given/word").read_text()
         return [self.context.secret("SHOP_KEY"), os.environ.get("SHOP_KEY"), os.environ.get("LEVEL"), given]
-
-
-def begin(body: Any) -> Any:
-    return body
+"""
 
 
 def shop() -> Graph:
-    graph = Graph("given")
-    graph.to(begin).to(Queue("orders")).to(Ask, "ask", function="tail").respond()
-    return graph
+    """Of a notebook, so that this file does not go along; it answers with what it finds where it runs."""
+    notebook = Notebook()
+    notebook.cell(CELL)
+    notebook.cell(
+        "g = Graph('given')\n_ = g.to('(event)', 'begin').to(Queue('orders')).to(Ask, 'ask', function='tail').respond()"
+    )
+    found: Graph = notebook["g"]
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,198 @@
+"""Containers that somebody has ended, a daemon that is away, names that run twice, and what is left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nbgraph import Graph
+from nbgraph.deploy.deployment import Deployment
+from nbgraph.deploy.prune import leftovers
+from nbgraph.errors import DeployError
+from nbgraph.steps import Queue
+from tests.lab import needs
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+pytestmark = needs.needs_docker()
+
+
+def mended() -> Graph:
+    graph = Graph("mended")
+    graph.to("(event + 1)", "one").to(Queue("numbers")).to("(event * 10)", "ten", function="tail").respond()
+    return graph
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[DockerClient]:
+    import docker
+
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
+    with mended().deploy("docker", name="mended-here", progress=False) as running:
+        yield running
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nbgraph.cli", *words], capture_output=True, text=True, check=False, timeout=90
+    )
+
+
+def states(deployment: Deployment) -> dict[str, str]:
+    frame = deployment.status()
+    return dict(zip(frame["function"], frame["state"], strict=True))
+
+
+def test_what_somebody_has_ended_is_shown_and_brought_back(client: DockerClient, deployment: Deployment) -> None:
+    urls = deployment.metrics_urls
+    chosen = {"label": "nbgraph.deployment=mended-here"}
+    for container in client.containers.list(filters=chosen):
+        container.kill()
+    ended = states(deployment)
+    pulse = {name: its.state for name, its in deployment.pulse().items()}
+    done = command("mend", "mended-here", "--json")
+    answer = deployment.invoke(1)
+    for container in client.containers.list(filters={"label": ["nbgraph.function=tail", chosen["label"]]}):
+        container.stop(timeout=5)
+    deployment.scale("tail", 1)
+    assert (ended, pulse, sorted(json.loads(done.stdout)), answer, deployment.invoke(2), states(deployment)) == (
+        {"mended": "exited", "tail": "exited", "broker": "exited"},
+        {"mended": "failing", "tail": "failing"},
+        ["broker", "mended", "tail"],
+        20,
+        30,
+        {"mended": "running", "tail": "running"},
+    )
+    assert urls[0] in deployment.metrics_urls  # a port for Prometheus that stays
+    assert deployment.mend() == []
+
+
+def test_a_name_runs_on_one_target_and_a_graph_on_two_is_told(deployment: Deployment) -> None:
+    with pytest.raises(DeployError) as refused:
+        mended().deploy("process", name="mended-here", progress=False)
+    with mended().deploy("process", name="mended-too", progress=False):
+        stopping = command("stop", "mended")
+        looking = command("status", "mended", "--target", "docker", "--json")
+    assert (str(refused.value), stopping.returncode, stopping.stderr) == (
+        'A deployment "mended-here" runs on docker already; stop that first, or take another name.',
+        1,
+        'nbgraph: "mended" is deployed more than once: "mended-here" on docker, "mended-too" on process. Choose one by '
+        "its name, or by target= (--target).\n",
+    )
+    assert {row["function"] for row in json.loads(looking.stdout)} == {"mended", "tail"}
+
+
+def test_what_is_used_is_left_and_what_is_not_is_listed_first(client: DockerClient, deployment: Deployment) -> None:
+    image = deployment.status()["image"][0]
+    client.images.get(image).tag("nbgraph/of-nobody", "1")
+    used = {left.name for left in leftovers(client)}
+    client.volumes.create("nbgraph-gone-data", labels={"nbgraph.deployment": "gone-long-ago"})
+    client.volumes.create("models-of-a-person")
+    found = {left.name for left in leftovers(client)}
+    listed = command("prune").stdout
+    client.volumes.get("models-of-a-person").remove()
+    client.volumes.get("nbgraph-gone-data").remove()
+    client.images.remove("nbgraph/of-nobody:1")
+    assert (image in used, found - used, "volume nbgraph-gone-data" in listed) == (False, {"nbgraph-gone-data"}, True)
+
+
+ASKING: dict[str, Callable[[Deployment], Any]] = {
+    "status": lambda deployment: deployment.status(),
+    "scale": lambda deployment: deployment.scale("tail", 2),
+    "logs": lambda deployment: deployment.logs(),
+    "failures": lambda deployment: deployment.failures(),
+    "pulse": lambda deployment: deployment.pulse(),
+    "metrics": lambda deployment: deployment.metrics(),
+    "mend": lambda deployment: deployment.mend(),
+    "stop": lambda deployment: deployment.stop(),
+}
+
+
+def test_a_daemon_that_is_away_is_told_in_a_sentence_whatever_is_asked(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way to the daemon is a socket of our own, which is taken away; the real one goes on."""
+    way = Way(tmp_path / "docker.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{way.path}")
+    from nbgraph.deploy import deployment as held
+
+    held._HERE.clear()
+    other = Deployment.attach("mended-here")
+    way.end()
+    told = {}
+    for name, ask in ASKING.items():
+        with pytest.raises(DeployError) as error:
+            ask(other)
+        told[name] = str(error.value).partition(" (")[0]
+    held._HERE.clear()
+    with pytest.raises(DeployError) as attaching:
+        Deployment.attach("mended-here")
+    assert told == dict.fromkeys(ASKING, "The Docker daemon does not answer any more")
+    assert "at the Docker daemon, which can't be asked: No Docker daemon answers" in str(attaching.value)
+    assert other.is_stopped is False
+
+
+class Way:
+    """A socket that leads to the daemon's for as long as it is there."""
+
+    def __init__(self, path: Path) -> None:
+        import socket
+        import threading
+
+        self.path, self._pairs = path, list[Any]()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        import socket
+        import threading
+
+        while True:
+            try:
+                here, _ = self._listener.accept()
+            except OSError:
+                return
+            there = socket.socket(socket.AF_UNIX)
+            there.connect("/var/run/docker.sock")
+            self._pairs += [here, there]
+            for source, target in ((here, there), (there, here)):
+                threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    def _pass_on(self, source: Any, target: Any) -> None:
+        import contextlib
+        import socket
+
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for one in (source, target):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        import contextlib
+        import socket
+
+        os.unlink(self.path)
+        for one in [self._listener, *self._pairs]:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        time.sleep(0.05)
