@@ -213,9 +213,9 @@ ROWS: dict[str, Row] = {
             Entry("nbgraph, 2 workers", "nbgraph workers", "workers 2"),
         ),
         (Goal("nbgraph", "nbgraph, 2 workers", at_least=1.8),),
-        200,
+        1_000,
         unit="request",
-        warm_up=40,
+        warm_up=400,
     ),
     "queue": Row(
         "two functions over a queue of NATS JetStream, each a process",

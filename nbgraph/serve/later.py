@@ -103,8 +103,7 @@ class Later:
             self._spool.done(event.id)
             leave(None)
 
-        seconds = self._limits.within(wish.seconds) if not wish.is_async else KEPT_SECONDS
-        run, early = self._runner.begin(event, body, seconds, accepted=accept, is_kept=True)
+        run, early = self._runner.begin(event, body, self._patience(wish), accepted=accept, is_kept=True)
         run.add_done_callback(leave)
         self._spawn(self._settled(event, asked, run, early))
         if asked.is_shared:
@@ -112,6 +111,12 @@ class Later:
         elif self._runner.is_joined:  # a reply that was sent while the broker came back has reached the shelf alone
             asyncio.get_running_loop().call_later(SOON, self._look_for, asked)
         return in_queues if self._runner.is_joined and wish.is_async else run
+
+    def _patience(self, wish: Wish) -> float | None:
+        """Seconds after which it is of no use; none for what is promised and waits for nobody else."""
+        if not wish.is_async:
+            return self._limits.within(wish.seconds)
+        return KEPT_SECONDS if self._runner.is_joined else None
 
     def _look_for(self, asked: Asked) -> None:
         if not asked.replied.done():

@@ -322,3 +322,42 @@ def test_runs_are_events(naps: list[float], threads: int, is_keyed: bool, is_fol
     with served(graph, shared(), threads={"middle": threads}) as client:
         all_at_once(call, len(naps))
     assert (answers, ran) == ({n: n for n in range(len(naps))}, Counter(range(len(naps))))
+
+
+def test_synchronous_steps_beside_async_ones_may_run_loops_of_their_own() -> None:
+    def own_loop(body: int) -> int:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return asyncio.run(asyncio.sleep(0, body + 1))
+
+    async def ask(body: int) -> int:
+        return body
+
+    graph = Graph("loops")
+    graph.to(ask).to(own_loop).to("Queue", "loops-q").to(own_loop, "again", function="tail").respond()
+    with served(graph, shared()) as client:
+        assert [client.post("/", json=number).json() for number in range(60)] == list(range(2, 62))
+
+
+def test_who_takes_answers_as_they_come_waits_for_his_turn_too() -> None:
+    held = Held()
+    graph = Graph("chunked")
+    graph.to(held.do, "work").respond()
+    lines: list[str] = []
+
+    def stream(body: str) -> None:
+        headers = {"Accept": "application/x-ndjson", "Content-Type": "text/plain"}
+        lines.append(client.post("/", content=body, headers=headers).text)
+
+    with served(graph) as client:
+        callers = [threading.Thread(target=stream, args=(body,)) for body in ("hold", "next")]
+        callers[0].start()
+        assert held.came.wait(10)
+        callers[1].start()
+        try:
+            health, waiting = client.get("/health/live", timeout=5).status_code, list(lines)
+        finally:
+            held.go.set()
+        for caller in callers:
+            caller.join()
+    assert (health, waiting, sorted(lines)) == (200, [], ['"hold"\n', '"next"\n'])
