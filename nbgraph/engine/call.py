@@ -58,6 +58,7 @@ class Call:
     due: Callable[[], float | None] | None  # when it wants to release something although no event comes
     overdue: Callable[[], Iterable[Any]] | None
     gathered: Callable[[Event], Iterable[Event]] | None  # what it has of an event whose way is at its end
+    results_are_new: bool  # it keeps no hold of what it gives
     hands_over: bool  # what goes on is a value of its own, as behind a border
     nests: bool  # it starts an event loop of its own
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
@@ -230,6 +231,7 @@ def _look_at(
         due=target.due if _overrides(target, "due") else None,
         overdue=target.overdue if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
+        results_are_new=isinstance(target, Handler) and target.results_are_new,
         hands_over=isinstance(target, Handler) and target.hands_over,
         nests=starts_loop(plain),
         values=values, has_state=has_state(target), anew=anew,

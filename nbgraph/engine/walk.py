@@ -287,10 +287,14 @@ class Walk:
         if step.call.shape is Shape.EVENTS:
             raise_unless_event(chunk)
             changed = chunk if chunk is not None else event
-            self._go_on(step, changed, self._copied(changed.body), move)
+            self._go_on(step, changed, self._chunk(step, changed.body), move)
             return
-        path, chunk = step.call.result_path, self._copied(chunk)  # the step may keep what it gave, and give it again
+        path, chunk = step.call.result_path, self._chunk(step, chunk)
         self._go_on(step, event, put(event.body, path, chunk) if path else chunk, move)
+
+    def _chunk(self, step: PlanStep, chunk: Any) -> Any:
+        """A chunk that its step may keep, and give once more."""
+        return chunk if step.call.results_are_new else self._copied(chunk)
 
     def _go_on(self, step: PlanStep, event: Event, body: Any, move: Move) -> None:
         """The step's result answers, and goes on along the arrows that carry it."""

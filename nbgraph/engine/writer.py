@@ -176,7 +176,7 @@ class Writer:
         self._page.add_call(step, place, f"{word} {variable} in {call}:", whole, kept)
         if by_event:
             self._page.add(place.depth + 1, "event = item.body")
-        if self._page.copies:  # the step may keep what it gave, and give it again
+        if self._page.copies and not step.call.results_are_new:  # the step may keep what it gave, and give it again
             self._page.add(place.depth + 1, "if type(event) not in SCALARS:")
             self._page.add(place.depth + 2, f"event = {self._page.copied}")
         if not by_event and self._page.uses_events:

@@ -26,6 +26,8 @@ class Batch(Handler):
     "$key", a function of the body) each key has a list of its own, and the list's event has that key.
     """
 
+    results_are_new = True
+
     do: Callable[[Any], Any]
     holds_bodies = True
 

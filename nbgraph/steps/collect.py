@@ -23,6 +23,7 @@ class Collector(Handler):
     The list goes on when all that came of the event has arrived.
     """
 
+    results_are_new = True
     shape = Shape.EVENTS
     holds_bodies = True
 

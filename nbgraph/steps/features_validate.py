@@ -32,6 +32,8 @@ class Validate(Handler):
     only `required`.
     """
 
+    results_are_new = True
+
     def __init__(self, rules: Mapping[str, Mapping[str, Any]], action: str = "mark", mark: str = "problems") -> None:
         if action not in ACTIONS:
             raise GraphError(f"Validate got action={action!r}; expected one of {', '.join(ACTIONS)}.")

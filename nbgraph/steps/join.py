@@ -34,6 +34,8 @@ class JoinWithTable(Handler):
     another way than by adding the row's fields (those of `attributes`) to it.
     """
 
+    results_are_new = True
+
     do: Callable[[Any], Any]
 
     def __init__(

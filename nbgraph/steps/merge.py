@@ -28,6 +28,7 @@ class Merge(Handler):
     the number of arrows that lead here (a filter in a branch, or a choice, takes parts away).
     """
 
+    results_are_new = True
     shape = Shape.EVENTS
     holds_bodies = True
 

@@ -25,6 +25,8 @@ class SampleWindow(Handler):
     (a field's name, "$key", a function of the body) each key has a window of its own.
     """
 
+    results_are_new = True
+
     do: Callable[[Any], Any]
     holds_bodies = True
 

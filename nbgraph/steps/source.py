@@ -36,6 +36,7 @@ class Source(Handler):
     """
 
     shape = Shape.EVENTS
+    results_are_new = True
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__")
