@@ -1,22 +1,101 @@
 """nbgraph: real-time graphs in the notebook, in the debugger, in containers, with one meaning."""
 
-from typing import Any
+from __future__ import annotations
 
-from nbgraph.errors import GraphError, NbgraphError, StepError
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.errors import (
+    BodyError,
+    DeployError,
+    ExportError,
+    GraphError,
+    NbgraphError,
+    PathError,
+    RequestError,
+    RowError,
+    StepError,
+)
 from nbgraph.event import Event
-from nbgraph.graph import Graph, step
+from nbgraph.graph import Edge, Graph, Step, StepRef, step
+from nbgraph.handler import Handler
+from nbgraph.types import Shape
 
-__all__ = ["Event", "Graph", "GraphError", "NbgraphError", "StepError", "load_ipython_extension", "step", "steps"]
+if TYPE_CHECKING:
+    from nbgraph import steps
+    from nbgraph.debug.debugger import Debugger
+    from nbgraph.debug.frame import Frame
+    from nbgraph.debug.trace import Trace
+    from nbgraph.deploy.caller import InvokeError
+    from nbgraph.deploy.deployment import Deployment
+    from nbgraph.deploy.export import Export
+    from nbgraph.engine.observer import Observer
+    from nbgraph.engine.run import Run
+    from nbgraph.steps.source import RowSource, Source
+    from nbgraph.steps.target import RowTarget, Target
+
+__all__ = [
+    "BodyError",
+    "Debugger",
+    "DeployError",
+    "Deployment",
+    "Edge",
+    "Event",
+    "Export",
+    "ExportError",
+    "Frame",
+    "Graph",
+    "GraphError",
+    "Handler",
+    "InvokeError",
+    "NbgraphError",
+    "Observer",
+    "PathError",
+    "RequestError",
+    "RowError",
+    "RowSource",
+    "RowTarget",
+    "Run",
+    "Shape",
+    "Source",
+    "Step",
+    "StepError",
+    "StepRef",
+    "Target",
+    "Trace",
+    "load_ipython_extension",
+    "step",
+    "steps",
+]
 __version__ = "0.1.0"
+
+# Where the names of upper floors are; they are loaded when first asked for, so that the import stays small.
+_LATER = {
+    "Debugger": "debug.debugger",
+    "Deployment": "deploy.deployment",
+    "Export": "deploy.export",
+    "Frame": "debug.frame",
+    "InvokeError": "deploy.caller",
+    "Observer": "engine.observer",
+    "RowSource": "steps.source",
+    "RowTarget": "steps.target",
+    "Run": "engine.run",
+    "Source": "steps.source",
+    "Target": "steps.target",
+    "Trace": "debug.trace",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """`nbgraph.steps` is loaded when first asked for, so that the import stays small."""
     if name == "steps":
-        import importlib
-
         return importlib.import_module("nbgraph.steps")
+    if name in _LATER:
+        return getattr(importlib.import_module(f"nbgraph.{_LATER[name]}"), name)
     raise AttributeError(f"module 'nbgraph' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_ipython_extension(shell: Any) -> None:
