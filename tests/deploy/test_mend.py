@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nbgraph import Graph
+from nbgraph.deploy import deployment as held
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.prune import leftovers
 from nbgraph.errors import DeployError
@@ -123,16 +125,23 @@ ASKING: dict[str, Callable[[Deployment], Any]] = {
 }
 
 
-# Docker's SDK leaves a socket open that it could not connect.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# Docker's SDK leaves a socket open that it could not connect, so what it has left is collected within the test.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_a_daemon_that_is_away_is_told_in_a_sentence_whatever_is_asked(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way to the daemon is a socket of our own, which is taken away; the real one goes on."""
     way = Way(tmp_path / "docker.sock")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{way.path}")
-    from nbgraph.deploy import deployment as held
+    told, attaching, is_stopped = asked_without(way)
+    gc.collect()
+    assert told == dict.fromkeys(ASKING, "The Docker daemon does not answer any more")
+    assert "at the Docker daemon, which can't be asked: No Docker daemon answers" in attaching
+    assert not is_stopped
 
+
+def asked_without(way: Way) -> tuple[dict[str, str], str, bool]:
+    """What each question and `attach` say once the way is gone, and whether the deployment is taken for stopped."""
     held._HERE.clear()
     other = Deployment.attach("mended-here")
     other.metrics()  # what it imports is there
@@ -145,9 +154,7 @@ def test_a_daemon_that_is_away_is_told_in_a_sentence_whatever_is_asked(
     held._HERE.clear()
     with pytest.raises(DeployError) as attaching:
         Deployment.attach("mended-here")
-    assert told == dict.fromkeys(ASKING, "The Docker daemon does not answer any more")
-    assert "at the Docker daemon, which can't be asked: No Docker daemon answers" in str(attaching.value)
-    assert other.is_stopped is False
+    return told, str(attaching.value), other.is_stopped
 
 
 class Way:
