@@ -22,7 +22,7 @@ from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
 KEYED = {"Batch": "key", "SampleWindow": "key", "MapWithState": "group_by_key"}  # built-in steps, and what keys them
-WHOLE = ("Reduce", "ToDataFrame")  # those that have one state for all
+WHOLE = ("Reduce", "ReduceToDataFrame")  # those that have one state for all
 BY_KEY = "$key"  # the event's own, which a queue has set
 KINDS = [EdgeKind.FLOW, EdgeKind.ERROR, EdgeKind.CYCLE]
 

@@ -14,7 +14,7 @@ from nbgraph.engine import loop
 from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
 from nbgraph.engine.context import Context, ignore_metric
-from nbgraph.engine.fit import INJECTED, makes_handlers, misfit, no_handler, signature_of
+from nbgraph.engine.fit import makes_handlers, no_handler
 from nbgraph.engine.loopless import loopless
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
@@ -25,6 +25,7 @@ from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.formula import steps_of
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
 from nbgraph.handler import Handler

@@ -12,7 +12,7 @@ from typing import Any
 from nbgraph import steps
 from nbgraph.engine.bind import is_expression, named, resolve
 from nbgraph.engine.condition import bound, names_predicate
-from nbgraph.engine.fit import INJECTED, makes_handlers, misfit, no_handler, signature_of
+from nbgraph.engine.fit import makes_handlers, no_handler
 from nbgraph.engine.flatten import flatten
 from nbgraph.engine.report import target_of
 from nbgraph.engine.share import shared
@@ -26,6 +26,7 @@ from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.formula import SAFE_BUILTINS, steps_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.scope import Scope
+from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
 from nbgraph.types import EdgeKind, Shape

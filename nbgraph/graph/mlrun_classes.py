@@ -2,73 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from nbgraph.errors import GraphError
-
-# Their name, where it is not ours.
-RENAMED = {
-    "ConcurrentExecution": "Concurrent",
-    "EnrichmentModelRouter": "EnrichmentRouter",
-    "NoSqlTarget": "TableTarget",
-    "RouterStep": "ModelRouter",
-    "V2ModelServer": "ModelServer",
-    "SKLearnModelServer": "SklearnModel",
-    "ONNXModelServer": "OnnxModel",
-    "PyTorchModelServer": "TorchModel",
-    "XGBoostModelServer": "XGBoostModel",
-    "LGBMModelServer": "LightGBMModel",
-    "$remote": "RemoteStep",
-}
-SAME = frozenset([
-    "AggregateByKey", "Batch", "BatchHttpRequests", "Choice", "ChoiceByField", "Collector", "DateExtractor",
-    "DropColumns", "DropFeatures", "Extend", "Filter", "FlatMap", "Flatten", "ForEach", "Imputer", "JoinWithTable",
-    "Map", "MapValues", "MapWithState", "Merge", "ModelRouter", "OneHotEncoder", "ParallelRun", "Partition",
-    "QueryByKey", "Reduce", "ReifyMetadata", "RemoteStep", "Rename", "SampleWindow", "SendToHttp",
-    "SetEventMetadata", "ToDataFrame", "VotingEnsemble", "CSVTarget", "ParquetTarget", "KafkaTarget",
-])  # fmt: skip
 PACKAGES = ("mlrun.", "storey.")
-# Arguments of their engine; left out where they are empty.
-ENGINE_ONLY = frozenset(["long_running", "pass_context", "context", "inputs", "outputs", "recovery_step", "name"])
-RENAMED_ARGUMENTS = {("Merge", "key_path"): "key"}
 
 
-def handler_of(class_name: str, where: str) -> str:
-    """Our name of a class: a built-in step for theirs, the name as it is for the user's.
+@dataclass(frozen=True, slots=True)
+class Counterpart:
+    """Our class in the place of theirs: arguments under other names, what only their engine needs, their defaults."""
 
-    >>> [handler_of(name, "steps.a") for name in ("storey.Filter", "*VotingEnsemble", "Enrich")]
-    ['Filter', 'VotingEnsemble', 'Enrich']
-    >>> handler_of("storey.Assert", "steps.a")
-    Traceback (most recent call last):
-    nbgraph.errors.GraphError: steps.a.class_name: "storey.Assert" has no counterpart in nbgraph; ...
+    ours: str
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    unused: Mapping[str, Container[Any]] = field(
+        default_factory=dict
+    )  # the argument, and the values that ask for nothing
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""  # what differs, for the report
+
+
+_ROUTER = {
+    "protocol": ("v2",), "url_prefix": ("/v2/models",), "health_prefix": ("/v2/health",), "shard_by_endpoint": (True,),
+}  # fmt: skip
+_COLUMNS = {"infer_columns_from_data": (True, False)}
+_KEYED = {"key_field": "key"}
+
+COUNTERPARTS: Mapping[str, Counterpart] = {
+    **{name: Counterpart(name) for name in (
+        "BatchHttpRequests", "Choice", "ChoiceByField", "DateExtractor", "DropColumns", "DropFeatures", "Extend",
+        "Filter", "FlatMap", "Flatten", "ForEach", "Imputer", "Map", "MapValues", "MapWithState",
+        "OneHotEncoder", "Partition", "Reduce", "ReifyMetadata", "RemoteStep", "Rename", "SampleWindow",
+        "ReduceToDataFrame", "SendToHttp", "SetEventMetadata", "ToDataFrame",
+    )},
+    "AggregateByKey": Counterpart(
+        "AggregateByKey", _KEYED, {"use_windows_from_schema": (False,)},
+        note="sums over nothing are 0 and not NaN, sliding windows move on to the event's own time where it lacks the "
+        "field, and a too late event has the values of empty windows in its columns",
+    ),
+    "Batch": Counterpart(
+        "Batch", unused={"drop_key_field": (False,)},
+        note="a list that is not full goes on when the stream ends, not never",
+    ),
+    "Collector": Counterpart(
+        "Collector", unused={"expected_completions": range(1, 1000)},
+        note="what a FlatMap or several branches make of an event is collected too, and an empty stream gives nothing",
+    ),
+    "ConcurrentExecution": Counterpart("Concurrent"),
+    "CSVTarget": Counterpart(
+        "CSVTarget", unused=_COLUMNS, preset={"header": False, "append": True},
+        note="None is an empty cell, not NaN, and a line is written at once unless max_events says otherwise",
+    ),
+    "JoinWithTable": Counterpart("JoinWithTable", {"key_extractor": "key"}, note="keys have types: 9 is not '9'"),
+    "KafkaTarget": Counterpart(
+        "KafkaTarget", {"kafka_brokers": "brokers", "bootstrap_servers": "brokers"}, _COLUMNS
+    ),
+    "Merge": Counterpart("Merge", {"key_path": "key"}),
+    "NoSqlTarget": Counterpart("TableTarget", unused=_COLUMNS, note="keys have types: 9 is not '9'"),
+    "ParquetTarget": Counterpart("ParquetTarget", unused={**_COLUMNS, "single_file": (True, False)}),
+    "QueryByKey": Counterpart("QueryByKey", _KEYED, note="keys have types: 9 is not '9'"),
+    "ModelRouter": Counterpart(
+        "ModelRouter", unused=_ROUTER,
+        note="/v2/health answers in the words of the Open Inference Protocol, and what is asked wrongly has the "
+        "status 400, 404 or 422",
+    ),
+    "ParallelRun": Counterpart("ParallelRun", unused=_ROUTER),
+    "VotingEnsemble": Counterpart(
+        "VotingEnsemble", unused={**_ROUTER, "prediction_col_name": ("prediction",)},
+        note="without vote_type, whole numbers with a point (3.0) are averaged, and weights are normalised",
+    ),
+    "V2ModelServer": Counterpart("ModelServer"),
+    "SKLearnModelServer": Counterpart("SklearnModel"),
+    "ONNXModelServer": Counterpart("OnnxModel"),
+    "PyTorchModelServer": Counterpart("TorchModel"),
+    "XGBoostModelServer": Counterpart("XGBoostModel"),
+    "LGBMModelServer": Counterpart("LightGBMModel"),
+}  # fmt: skip
+ALIASES = {"RouterStep": "ModelRouter", "$remote": "RemoteStep", "": "ModelRouter", ".": "ModelRouter"}
+
+ELSEWHERE: Mapping[str, str] = {
+    "Assert": "compare what graph.stream(...) gives in a test",
+    "EnrichmentModelRouter": "EnrichmentRouter(table=..., features=[...]), which has the table and not its address",
+    "EnrichmentVotingEnsemble": "JoinWithTable(table=..., key=...) before a VotingEnsemble",
+    "FeaturesetValidator": "Validate(rules={...})",
+    "JoinWithV3IOTable": "JoinWithTable(table=..., key=...)",
+    "MapClass": "a class of your own with do(body)",
+    "MLRunAPIRemoteStep": "RemoteStep(url=...)",
+    "ModelRunner": "ModelRunner(routes={...}), built in the notebook",
+    "ModelRunnerStep": "ModelRunner(routes={...}), built in the notebook",
+    "ParallelExecution": "ModelRunner(routes={...}), built in the notebook",
+    "QueueStep": 'Queue("name")',
+    "Recover": "an arrow for the errors of the step concerned: `step -> handler on error`",
+    "RedisNoSqlTarget": "TableTarget(Table(RedisDriver(...)))",
+    "RemoteFunctionStep": "RemoteStep(url=...)",
+    "StreamTarget": "NatsTarget(...) or KafkaTarget(...)",
+    "TimescaleDBTarget": "SQLTarget(...)",
+    "TSDBTarget": "SQLTarget(...) or ParquetTarget(...)",
+}
+
+
+def counterpart_of(class_name: str) -> Counterpart | str | None:
+    """Our class for theirs, or what is written instead of it; None for a class that is not known.
+
+    >>> counterpart_of("storey.Filter").ours, counterpart_of("*VotingEnsemble").ours, counterpart_of("Enrich")
+    ('Filter', 'VotingEnsemble', None)
+    >>> counterpart_of("storey.Recover")
+    'an arrow for the errors of the step concerned: `step -> handler on error`'
     """
-    if class_name in ("*", "*."):
-        return "ModelRouter"
-    bare = class_name.removeprefix("*")
-    last = bare.rpartition(".")[2]
-    if bare in RENAMED or (bare.startswith(PACKAGES) and last in RENAMED):
-        return RENAMED[last]
-    if not bare.startswith((*PACKAGES, "hub://")):
-        return bare
-    if last in SAME:
-        return last
-    raise GraphError(
-        f'{where}.class_name: "{class_name}" has no counterpart in nbgraph; write the step as a class of the notebook '
-        "with do(body), and name that."
-    )
+    last = class_name.removeprefix("*").rpartition(".")[2]
+    name = ALIASES.get(last, last)
+    return COUNTERPARTS.get(name) or ELSEWHERE.get(name)
 
 
-def arguments_of(handler: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Our arguments for theirs: `_fn="(event['x'] > 3)"` is an expression that we call `fn`.
+def is_theirs(class_name: str) -> bool:
+    """Whether a text names a class of MLRun or Storey by where it stands.
 
-    >>> arguments_of("Filter", {"_fn": "(event > 3)", "long_running": None}, "steps.a")
-    {'fn': '(event > 3)'}
+    >>> is_theirs("storey.Filter"), is_theirs("Filter"), is_theirs("*")
+    (True, False, True)
     """
-    arguments: dict[str, Any] = {}
-    for name, value in given.items():
-        ours = name.removeprefix("_") if isinstance(value, str) else name
-        if ours in ENGINE_ONLY and (value is None or value is False):
-            continue
-        arguments[RENAMED_ARGUMENTS.get((handler, ours), ours)] = value
-    return arguments
+    return class_name.startswith(PACKAGES) or class_name in ("*", "*.", "$remote")
+
+
+def home_of(value: Any) -> str:
+    """The dotted name of a class or function, or of an object's class: `storey.flow.Filter`."""
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbgraph.graph.doors import library
 from nbgraph.graph.scope import Scope
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
+    from nbgraph.graph.mlrun_report import Report
 
 
 class Texts:
@@ -87,6 +88,7 @@ class Texts:
 
         return parse(text, _scope(namespace, allow, io))
 
+    @overload
     @classmethod
     def from_mlrun(
         cls,
@@ -95,11 +97,52 @@ class Texts:
         namespace: Mapping[str, Any] | None = None,
         allow: Sequence[str] = (),
         io: bool = True,
-    ) -> Graph:
-        """The graph of an MLRun serving spec (a dict or YAML)."""
+        tables: Mapping[str, Any] | None = None,
+        report: Literal[False] = False,
+    ) -> Graph: ...
+
+    @overload
+    @classmethod
+    def from_mlrun(
+        cls,
+        spec: Mapping[str, Any] | str,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+        io: bool = True,
+        tables: Mapping[str, Any] | None = None,
+        report: Literal[True],
+    ) -> tuple[Graph | None, Report]: ...
+
+    @classmethod
+    def from_mlrun(
+        cls,
+        spec: Mapping[str, Any] | str,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+        io: bool = True,
+        tables: Mapping[str, Any] | None = None,
+        report: bool = False,
+    ) -> Graph | tuple[Graph | None, Report]:
+        """The graph of an MLRun serving spec (a dict or YAML), or an error that tells all that has no counterpart.
+
+        Parameters
+        ----------
+        tables
+            The tables that the spec names: `{"store://customers": Table(...)}`; those of the namespace are found too.
+        report
+            Give (graph, report), which tells what each step became and what differs; the graph is None where some of
+            the spec can't be translated, and the report says what.
+        """
         from nbgraph.graph.mlrun import from_mlrun
 
-        return from_mlrun(spec, _scope(namespace, allow, io))
+        graph, told = from_mlrun(spec, _scope(namespace, allow, io), tables or {})
+        if report:
+            return graph, told
+        told.refuse()
+        assert graph is not None
+        return graph
 
 
 def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str], io: bool) -> Scope:

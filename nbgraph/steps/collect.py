@@ -1,8 +1,8 @@
-"""Collect: the chunks of an event become a list; the rows of a stream become a DataFrame."""
+"""Collect: the chunks of an event become a list; rows become a DataFrame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nbgraph.event import Event
@@ -20,14 +20,16 @@ class Collector(Handler):
     >>> list(graph.stream(["a b", "c d e"]))
     [['A', 'B'], ['C', 'D', 'E']]
 
-    The list goes on when all that came of the event has arrived.
+    The list goes on when all that came of the event has arrived. An event of which one came goes on as it is;
+    with `unwrap=False` that is a list of one.
     """
 
     results_are_new = True
     shape = Shape.EVENTS
     holds_bodies = True
 
-    def __init__(self) -> None:
+    def __init__(self, unwrap: bool = True) -> None:
+        self._unwrap = unwrap
         self.state: dict[str, list[Any]] = {}  # the chunks of each event that is on its way
 
     def do(self, event: Event) -> list[Event]:
@@ -36,44 +38,106 @@ class Collector(Handler):
 
     def gathered(self, event: Event) -> list[Event]:
         chunks = self.state.pop(event.id, None)
-        return [] if chunks is None else [event.with_body(chunks)]
+        if chunks is None:
+            return []
+        return [event.with_body(chunks[0] if self._unwrap and len(chunks) == 1 else chunks)]
 
 
 class ToDataFrame(Handler):
-    """All rows of a stream as one DataFrame, which goes on when the stream ends.
+    """A DataFrame of each body: of a list of rows, of one row, of columns.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("g")
-    >>> _ = graph.to(ToDataFrame(index="carrier"))
+    >>> _ = graph.to("Batch", max_events=2).to(ToDataFrame(index="carrier"))
     >>> [frame] = graph.stream([{"carrier": "UA", "delay": 4}, {"carrier": "DL", "delay": 0}])
     >>> frame["delay"].to_dict()
     {'UA': 4, 'DL': 0}
 
-    A body is a row (a dict, or a sequence in the order of `columns`) or a list of rows.
+    One frame of a whole stream is `ReduceToDataFrame`.
     """
-
-    shape = Shape.HOLD
-    holds_bodies = True
 
     def __init__(self, index: Names | None = None, columns: Names | None = None) -> None:
         self._index = names_of(index, "ToDataFrame", "index") if index is not None else None
         self._columns = names_of(columns, "ToDataFrame", "columns") if columns is not None else None
-        self.state: list[Any] = []
 
-    def do(self, body: Any) -> None:
-        self.state.extend(_rows(body))
+    def do(self, body: Any) -> Any:
+        import pandas as pd
+
+        rows = body if _is_columns(body) else list(_rows(body))
+        return _indexed(pd.DataFrame(rows, columns=self._columns), self._index)
+
+
+class ReduceToDataFrame(Handler):
+    """All rows of a stream as one DataFrame, which goes on when the stream ends.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(ReduceToDataFrame(index="carrier"))
+    >>> [frame] = graph.stream([{"carrier": "UA", "delay": 4}, {"carrier": "DL", "delay": 0}])
+    >>> frame["delay"].to_dict()
+    {'UA': 4, 'DL': 0}
+
+    A body is a row (a dict, or a sequence in the order of `columns`) or a list of rows. The columns that `insert_...`
+    names have what is the event's own.
+    """
+
+    do: Callable[[Any], Any]
+    holds_bodies = True
+
+    def __init__(
+        self,
+        index: Names | None = None,
+        columns: Names | None = None,
+        insert_key_column_as: str | None = None,
+        insert_processing_time_column_as: str | None = None,
+        insert_id_column_as: str | None = None,
+    ) -> None:
+        self._index = names_of(index, "ReduceToDataFrame", "index") if index is not None else None
+        self._columns = names_of(columns, "ReduceToDataFrame", "columns") if columns is not None else None
+        asked = {
+            "key": insert_key_column_as, "time": insert_processing_time_column_as, "id": insert_id_column_as
+        }  # fmt: skip
+        self._beside = {name: column for name, column in asked.items() if column is not None}
+        self.shape = Shape.EVENTS if self._beside else Shape.HOLD
+        self.do = self._by_event if self._beside else self._by_body
+        self.state: dict[str, list[Any]] = {"rows": [], **{name: [] for name in self._beside}}
+
+    def takes_event(self) -> bool:
+        return False
+
+    def _by_body(self, body: Any) -> None:
+        self.state["rows"].extend(_rows(body))
+
+    def _by_event(self, event: Event) -> list[Event]:
+        rows = list(_rows(event.body))
+        self.state["rows"].extend(rows)
+        for name in self._beside:
+            self.state[name].extend([getattr(event, name)] * len(rows))
+        return []
 
     def holding(self) -> bool:
-        return bool(self.state)
+        return bool(self.state["rows"])
 
     def release(self) -> list[Any]:
         import pandas as pd
 
-        frame = pd.DataFrame(self.state, columns=self._columns)
-        self.state = []
-        if self._index is not None and (not frame.empty or set(self._index) <= set(frame.columns)):
-            frame = frame.set_index(self._index[0] if len(self._index) == 1 else self._index)
-        return [frame]
+        frame = pd.DataFrame(self.state["rows"], columns=self._columns)
+        for name, column in self._beside.items():
+            frame[column] = pd.Series(self.state[name], index=frame.index, dtype=None if self.state[name] else object)
+        self.state = {name: [] for name in self.state}
+        frame = _indexed(frame, self._index)
+        return [Event(frame)] if self._beside else [frame]
+
+
+def _indexed(frame: Any, names: list[Any] | None) -> Any:
+    if names is None or (frame.empty and not set(names) <= set(frame.columns)):
+        return frame
+    return frame.set_index(names[0] if len(names) == 1 else names)
+
+
+def _is_columns(body: Any) -> bool:
+    """A dict of lists: columns by their names."""
+    return isinstance(body, Mapping) and bool(body) and all(isinstance(value, list) for value in body.values())
 
 
 def _rows(body: Any) -> Iterable[Any]:

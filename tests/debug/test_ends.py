@@ -62,7 +62,7 @@ def told(frames):
 
 GATHERING = {
     "Reduce": lambda: steps.Reduce(0, lambda total, body: total + body),
-    "ToDataFrame": lambda: steps.ToDataFrame(columns=["n"]),
+    "ReduceToDataFrame": lambda: steps.ReduceToDataFrame(columns=["n"]),
     "Batch": lambda: steps.Batch(2),
     "Batch by key": lambda: steps.Batch(3, key=lambda body: body % 2),
     "SampleWindow": lambda: steps.SampleWindow(2, "first", emit_before_termination=True),
@@ -198,7 +198,7 @@ def test_rows_that_are_changed_behind_a_batch_come_back_as_they_were():
         return rows
 
     graph = Graph("rows")
-    graph.to(steps.Batch(2), "pairs").to(mark, "mark").to(steps.ToDataFrame(), "table").to(plain, "plain")
+    graph.to(steps.Batch(2), "pairs").to(mark, "mark").to(steps.ReduceToDataFrame(), "table").to(plain, "plain")
     bodies = [{"n": number, "seen": 0} for number in range(5)]
     debugger = fresh(graph).debug([Event(dict(body)) for body in bodies])
     found = [debugger.resume()]

@@ -221,6 +221,7 @@ def test_full_event_in_batches_and_of_fields():
 @pytest.mark.parametrize(
     "handler",
     [steps.Rename({"a": "b"}), steps.Flatten(), steps.Choice(lambda body: "a"), steps.ToDataFrame(),
+     steps.ReduceToDataFrame(),
      steps.MapWithState(0, lambda body, state: (body, state), group_by_key=True)],
 )  # fmt: skip
 def test_full_event_is_refused_by_name_where_it_means_nothing(handler):

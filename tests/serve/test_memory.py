@@ -16,9 +16,9 @@ from nbgraph.steps import (
     MapWithState,
     Merge,
     Reduce,
+    ReduceToDataFrame,
     SampleWindow,
     SlidingWindows,
-    ToDataFrame,
 )
 
 
@@ -54,7 +54,7 @@ STEPS = {
     "some": AggregateByKey([PAID], key="card", time_field="time", emit_policy=AfterMaxEvent(2)),
     "periods": AggregateByKey([PAID], key="card", time_field="time", emit_policy=AfterPeriod()),
     "merge": Merge("card", expected_num_events=2),
-    "frame": ToDataFrame(),
+    "frame": ReduceToDataFrame(),
 }
 
 

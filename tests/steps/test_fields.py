@@ -49,7 +49,7 @@ def test_one_name_is_one_column() -> None:
     """A text where a list of names is meant is one of them, never its letters."""
     row = {"ab": 1, "a": 2, "b": 3}
     graph = Graph("g")
-    graph.to(steps.ToDataFrame(columns="ab"))
+    graph.to(steps.ReduceToDataFrame(columns="ab"))
     [frame] = graph.stream([row])
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"ab": [1]}))
     table = {1: {"ab": 5, "a": 6}}
@@ -65,7 +65,9 @@ def test_one_name_is_one_column() -> None:
     assert found == [[{"a": 2, "b": 3}], [{"a": 2, "b": 3}], [{**row, "key": "k"}], [{"ab": 5, "a": 2, "b": 3}]]
 
 
-@pytest.mark.parametrize("make", [steps.DropColumns, steps.ToDataFrame, steps.ReifyMetadata, steps.DateExtractor])
+@pytest.mark.parametrize(
+    "make", [steps.DropColumns, steps.ToDataFrame, steps.ReduceToDataFrame, steps.ReifyMetadata, steps.DateExtractor]
+)
 def test_what_is_no_name(make: Any) -> None:
     with pytest.raises(GraphError, match=rf"{make.__name__} got \w+=\[None\]; expected a name or a list of names"):
         make([None])

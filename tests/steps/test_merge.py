@@ -1,4 +1,4 @@
-"""Merge, Collector, ToDataFrame, Queue."""
+"""Merge, Collector, ToDataFrame, ReduceToDataFrame, Queue."""
 
 from __future__ import annotations
 
@@ -58,32 +58,70 @@ def test_parts_that_wait_too_long_are_given_up_and_reported(caplog: pytest.LogCa
     ]
 
 
-def test_collector_gathers_what_one_event_became() -> None:
+@pytest.mark.parametrize(("unwrap", "single"), [(True, "C"), (False, ["C"])])
+def test_collector_gathers_what_one_event_became(unwrap: bool, single: object) -> None:
     def make() -> Graph:
         graph = Graph("g")
-        graph.to(str.split).to(steps.Flatten()).to(str.upper).to(steps.Collector())
+        graph.to(str.split).to(steps.Flatten()).to(str.upper).to(steps.Collector(unwrap))
         return graph
 
-    assert graphs_both_ways(make, ["a b", "c", "d e"]) == [["A", "B"], ["C"], ["D", "E"]]
+    assert graphs_both_ways(make, ["a b", "c", "d e"]) == [["A", "B"], single, ["D", "E"]]
 
 
-def test_to_data_frame() -> None:
+def test_an_event_that_is_no_stream_goes_through_a_collector_as_it_is() -> None:
     graph = Graph("g")
-    graph.to(steps.ToDataFrame("carrier", ["carrier", "delay"]))
+    graph.to(lambda body: body + 1, "more").to(steps.Collector())
+    assert list(graph.stream([9, 1])) == [10, 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [([{"a": 1}, {"a": 2}], {"a": [1, 2]}), ({"a": 1}, {"a": [1]}), ({"a": [1, 2]}, {"a": [1, 2]}), ([], {})],
+)
+def test_to_data_frame_makes_a_frame_of_each_body(body: object, found: object) -> None:
+    graph = Graph("g")
+    graph.to(steps.ToDataFrame())
+    assert graph.run(body).to_dict("list") == found
+
+
+def test_batches_become_frames() -> None:
+    def make() -> Graph:
+        graph = Graph("g")
+        graph.to(steps.Batch(2)).to(steps.ToDataFrame(index="n", columns=["n", "m"])).to(lambda frame: dict(frame["m"]))
+        return graph
+
+    rows = [{"n": number, "m": -number} for number in range(4)]
+    assert graphs_both_ways(make, rows) == [{0: 0, 1: -1}, {2: -2, 3: -3}]
+
+
+def test_a_frame_has_what_is_the_events_own() -> None:
+    graph = Graph("g")
+    graph.to(steps.ReduceToDataFrame(insert_key_column_as="k", insert_id_column_as="i"))
+    [frame] = graph.stream([Event({"a": 1}, key="x", id="e1"), Event([{"a": 2}, {"a": 3}], key="y", id="e2")])
+    [empty] = graph.stream([])
+    assert (frame.to_dict("list"), empty.empty) == (
+        {"a": [1, 2, 3], "k": ["x", "y", "y"], "i": ["e1", "e2", "e2"]},
+        True,
+    )
+
+
+def test_reduce_to_data_frame() -> None:
+    graph = Graph("g")
+    graph.to(steps.ReduceToDataFrame("carrier", ["carrier", "delay"]))
     [frame] = graph.stream([{"carrier": "UA", "delay": 4}, [{"carrier": "DL", "delay": 0}]])
     assert frame["delay"].to_dict() == {"UA": 4, "DL": 0}
 
 
-def test_to_data_frame_of_rows_without_names() -> None:
+def test_reduce_to_data_frame_of_rows_without_names() -> None:
     graph = Graph("g")
-    graph.to(steps.ToDataFrame(columns=["carrier", "delay"]))
+    graph.to(steps.ReduceToDataFrame(columns=["carrier", "delay"]))
     [frame] = graph.stream([("UA", 4), [("DL", 0)]])
     assert frame.to_dict("list") == {"carrier": ["UA", "DL"], "delay": [4, 0]}
 
 
-def test_to_data_frame_of_nothing() -> None:
+def test_reduce_to_data_frame_of_nothing() -> None:
     graph = Graph("g")
-    graph.to(steps.ToDataFrame(index="carrier"))
+    graph.to(steps.ReduceToDataFrame(index="carrier"))
     [frame] = graph.stream([])
     assert frame.empty
 
