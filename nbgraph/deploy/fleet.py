@@ -211,6 +211,10 @@ class Fleet(Crew[Member]):
             log.error("The broker has ended; it is started again on its data")
             self._server.start()
             self._saved()
+        elif self._server is not None and self._server.is_stuck:
+            log.error("The broker's disk was full, and has room again; the broker is started again on its data")
+            self._server.start()
+            self._saved()
         mended = [member for member in self._all() if member.mend()]
         for member in mended:
             log.error("A worker has ended; it is started again", extra={"function": member.function})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,15 +21,17 @@ from nbgraph.serve.outcome import ANSWER, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
 from nbgraph.serve.protocol import reply_to
 from nbgraph.serve.shelf import Shelf
-from nbgraph.serve.there import Back
+from nbgraph.serve.there import Back, Hasty, in_room
 from nbgraph.serve.track import Track
 from nbgraph.streams import passage
-from nbgraph.streams.base import Broker, Inbox, Message
+from nbgraph.streams.base import Broker, FullError, Inbox, Message
 from nbgraph.streams.passage import WHOLE, Passage, current
 from nbgraph.streams.wire import AnswerError, pack, unpack
 
 KIND, ROOT, CREDIT, STATUS = "Kind", "Root", "Credit", "Status"
 LOOK, PATIENCE = 0.5, 3  # seconds between looks at the broker, and how many in a row may find it away
+ROOM = 30.0  # seconds for which a reply waits for a place on the shelf
+log = logging.getLogger("nbgraph.serve")
 GRACE = 10.0  # seconds after it has come back in which whoever waited since before is still answered
 
 
@@ -75,6 +78,7 @@ class Callers:
     ) -> None:
         self._track, self._part, self._broker, self._seconds = track, part, broker, seconds
         self._way = Back(broker)
+        self._door = Hasty(self._way)
         self._captures = captures
         self._asked: dict[str, _Asked] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,7 +118,7 @@ class Callers:
             raise RemoteError("The broker is away, so that events can't be handed on; try again in a while.", 503)
         seconds = self._seconds if seconds is None else seconds
         way = Passage(
-            self._way, pack, event.id, event.id, deadline=time.time() + seconds, is_kept=is_kept
+            self._door, pack, event.id, event.id, deadline=time.time() + seconds, is_kept=is_kept
         )  # fmt: skip
         asked = _Asked(asyncio.get_running_loop().create_future(), asyncio.current_task())
         if self._inbox is not None:
@@ -146,11 +150,18 @@ class Callers:
         headers = message.headers
         root = headers.get(passage.ROOT, message.id)
         if passage.KEPT in headers and outcome.kind in (ANSWER, FAILED):
-            await self.shelf.settle(root, _reply(root, outcome))
+            await self._kept(root, _reply(root, outcome))
         address = headers.get(passage.REPLY_TO)
         if address is not None and self._broker.is_inbox(address):
             told = {KIND: outcome.kind, ROOT: root, CREDIT: f"{outcome.credit:x}", STATUS: str(outcome.status)}
             await self._broker.reply(address, told, outcome.reply)
+
+    async def _kept(self, id: str, reply: Reply) -> None:
+        """Put a reply on the shelf; one that has no room for long must not make the event be done again."""
+        try:
+            await in_room("replies", self.shelf.settle(id, reply), ROOM)
+        except FullError:
+            log.error("The broker is full: a reply is not kept for who comes back for it", extra={"event": id})
 
     async def let_go(self, now: float | None, failed: Callable[[StepError], None]) -> None:
         """What steps of this function hold back goes on, also to the others; nobody waits for an answer."""

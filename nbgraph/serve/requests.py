@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from nbgraph.serve.answer import JSON, Reply, error_of
 from nbgraph.serve.limits import RefusedError
 from nbgraph.serve.shelf import KEPT_SECONDS, Known, Shelf
+from nbgraph.serve.there import in_room
+from nbgraph.streams.base import FullError
 from nbgraph.streams.wire import encode
 
 PATH = "/requests/"
@@ -80,7 +82,11 @@ class Requests:
         if self.shelf is None:
             return
         try:
-            found = await self.shelf.claim(asked.id, asked.mark, self._owner)
+            found = await in_room("requests", self.shelf.claim(asked.id, asked.mark, self._owner))
+        except FullError as error:
+            self._asked.pop(asked.id, None)
+            asked.replied.set_result(error_of(error.status, str(error)))
+            return
         except Exception as error:
             self._asked.pop(asked.id, None)
             log.warning("A request could not be kept: %s", error, extra={"event": asked.id})

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nbgraph.errors import NbgraphError
+from nbgraph.errors import NbgraphError, RequestError
 from nbgraph.values import same_for_equal
 
 LOOK = 0.02  # seconds between two looks at a queue that is to run dry
@@ -44,6 +44,14 @@ class HeavyError(NbgraphError):
             f'A message for queue "{queue}" has {size:,} bytes; the broker takes {largest:,}. Hand on where the data '
             "is (a path, the key of a table's row), not the data."
         )
+
+
+class FullError(RequestError):
+    """There is no room for a message now, nor has there been for a while."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'There is no room in "{name}", which is full; try again in a while.', 503)
+        self.name = name
 
 
 class DamageError(NbgraphError):
@@ -144,9 +152,9 @@ class States(Protocol):
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
         """Keep a state under a name; the revision it has now.
 
-        With `revision` only where that one still stands there (0: none): else `StaleError`. `TooLargeError` where
-        there is no room for as many bytes. With `seconds` it is forgotten so long after it was written last; states
-        of different lifetimes don't see each other.
+        Waits while the broker has no room. With `revision` only where that one still stands there (0: none): else
+        `StaleError`. `TooLargeError` where there is no room for as many bytes. With `seconds` it is forgotten so long
+        after it was written last; states of different lifetimes don't see each other.
         """
 
     async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:

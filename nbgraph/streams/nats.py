@@ -51,11 +51,14 @@ from nbgraph.streams.told import LONGEST, told_of
 
 DUPLICATE_WINDOW = 600.0  # seconds in which the server recognises a message id
 WRONG_SEQUENCE = 10071  # its code for "wrong last sequence": somebody else has written
-FULL = 10077  # the server's code for "maximum messages exceeded"
+# The server's codes for "maximum messages" or "bytes exceeded", and that its storage, or the disk, has no more room.
+NO_ROOM = frozenset({10023, 10047, 10077})
+MOST_BYTES, LEAST_BYTES = 1 << 30, 1 << 20  # of a queue: what it may hold, and what is tried at least on a small disk
 LETTERS = "DEAD"
 STATES = "states"
 PAUSE = 0.02  # seconds before a server that is away is tried again; doubled up to a second
 SOON = 0.05  # seconds before a full queue is tried again, at most
+AGAIN_BYTES = 4_000_000  # a second, of a message that found no room and is sent again
 PAGE = 256  # consumers that the server tells of at once
 
 
@@ -100,7 +103,7 @@ class NatsBroker(Broker):
 
     async def declare(self, queue: QueueSpec) -> None:
         name = stream_name(queue.name)
-        await self._make_stream(
+        await self._make_bounded(
             StreamConfig(
                 name=name, subjects=[f"{name}.*"], retention=RetentionPolicy.WORK_QUEUE,
                 discard=DiscardPolicy.NEW, max_msgs=queue.max_size, storage=StorageType.FILE,
@@ -129,9 +132,9 @@ class NatsBroker(Broker):
                 await self._publisher.publish(subject, message.body, headers)
                 return
             except APIError as error:
-                if error.err_code != FULL:
+                if error.err_code not in NO_ROOM:
                     raise
-                pause = min(pause, SOON)
+                pause = min(pause, SOON) + min(len(message.body) / AGAIN_BYTES, 2.0)
             except nats.errors.MaxPayloadError:
                 raise HeavyError(queue.name, len(message.body), self._client.max_payload) from None
             except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
@@ -190,14 +193,17 @@ class NatsBroker(Broker):
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
         await self._states(seconds)
         expected = None if revision is None else {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision)}
-        try:
-            return await self._publisher.publish(f"$KV.{_bucket(seconds)}.{_state_name(name)}", state, expected)
-        except APIError as error:
-            if error.err_code != WRONG_SEQUENCE:
-                raise
-            raise StaleError(name, revision or 0) from None
-        except nats.errors.MaxPayloadError:
-            raise TooLargeError(name, len(state), self._client.max_payload) from None
+        while True:
+            try:
+                return await self._publisher.publish(f"$KV.{_bucket(seconds)}.{_state_name(name)}", state, expected)
+            except APIError as error:
+                if error.err_code == WRONG_SEQUENCE:
+                    raise StaleError(name, revision or 0) from None
+                if error.err_code not in NO_ROOM:
+                    raise
+            except nats.errors.MaxPayloadError:
+                raise TooLargeError(name, len(state), self._client.max_payload) from None
+            await asyncio.sleep(SOON + min(len(state) / AGAIN_BYTES, 2.0))
 
     async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
         try:
@@ -222,8 +228,28 @@ class NatsBroker(Broker):
 
     async def _make_letters(self) -> None:
         if not self._letters_made:
-            await self._make_stream(StreamConfig(name=LETTERS, subjects=[f"{LETTERS}.*"], storage=StorageType.FILE))
+            await self._make_bounded(
+                StreamConfig(
+                    name=LETTERS, subjects=[f"{LETTERS}.*"], discard=DiscardPolicy.NEW, storage=StorageType.FILE
+                )
+            )  # fmt: skip
             self._letters_made = True
+
+    async def _make_bounded(self, config: StreamConfig) -> None:
+        """Make a stream that is full before the disk is: while it grows, as much stays free for answers and letters."""
+        with contextlib.suppress(NotFoundError):
+            await self._jetstream.stream_info(str(config.name))
+            return
+        size = MOST_BYTES
+        while True:
+            try:
+                await self._make_stream(config.evolve(max_bytes=2 * size))
+                break
+            except APIError as error:
+                if error.err_code not in NO_ROOM or size <= LEAST_BYTES:
+                    raise
+                size //= 2
+        await self._jetstream.update_stream(config.evolve(max_bytes=size))
 
     async def _make_stream(self, config: StreamConfig) -> None:
         try:

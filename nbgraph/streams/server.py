@@ -22,6 +22,8 @@ from nbgraph.errors import DeployError
 STARTED_WITHIN = 10.0
 # Of a message: room for what a gateway takes (16 MiB of JSON); the server can't read a record of 32 back from its disk.
 LARGEST = "31MB"
+DISK_FULL = b"no space left on device"  # as it says in its log
+ENOUGH = 256 << 20  # bytes of a disk that are room
 # Runs a command ($2...) until its standard input ends, which it does when whoever started it is gone, however that came
 # about; then removes the folder ($1), where one is given. Portable, unlike PR_SET_PDEATHSIG, which looks at a thread.
 GUARD = """
@@ -91,6 +93,7 @@ class NatsServer:
         self._is_safe, self._port = is_safe, port
         self._process: subprocess.Popen[bytes] | None = None
         self._started_by = 0
+        self._read, self._is_given_up = 0, False  # of its log
         self.pid = 0
         self.url = ""
 
@@ -110,6 +113,7 @@ class NatsServer:
         removed = str(self.folder) if self._owns_folder else ""
         command = ["sh", "-c", GUARD, "sh", removed, str(server_binary()), "-c", str(config)]
         with (self.folder / "log").open("ab") as log:
+            self._read, self._is_given_up = log.tell(), False
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
@@ -122,6 +126,17 @@ class NatsServer:
     @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a full disk has made it give up writing, and there is room again: then only a new start helps."""
+        with (self.folder / "log").open("rb") as log:
+            log.seek(self._read)
+            told = log.read()
+        self._read += len(told)
+        self._is_given_up = self._is_given_up or DISK_FULL in told
+        disk = shutil.disk_usage(self.folder)
+        return self._is_given_up and disk.free > min(disk.total // 5, ENOUGH)
 
     def stop(self) -> None:
         """End it, and remove what it kept where the folder was ours."""
