@@ -18,6 +18,7 @@ from nbgraph.capture.live import methods
 
 GLOBAL = " "  # what the label of a global name begins with
 HOLDERS = (types.FunctionType, type, types.ModuleType)
+TRIES = 4  # with some things by value, before all go so
 NEVER_BY_VALUE = (types.ModuleType, types.CellType, types.CodeType)
 
 
@@ -35,6 +36,7 @@ class Choice:
     evaluated: dict[str, Any] = field(default_factory=dict)
     named: set[int] = field(default_factory=set)  # arguments that get a name in the module
     is_apart_too: bool = False
+    tries: int = 0
     is_all: bool = False
 
     def is_by_value(self, thing: Any) -> bool:
@@ -81,9 +83,10 @@ class Choice:
         if any(difference.way[0][1].startswith("step") and len(difference.way) == 1 for difference in differences):
             is_new |= any(text not in self.evaluated for text in evaluated)
             self.evaluated |= evaluated
-        if is_new or self.is_all:
-            return is_new
-        self.is_all = True
+        self.tries += 1
+        if self.is_all:
+            return False
+        self.is_all = not is_new or self.tries >= TRIES
         return True
 
     def _learn(self, difference: Difference, things: list[Any]) -> bool:

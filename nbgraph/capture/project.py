@@ -15,6 +15,7 @@ from nbgraph.capture.module import Module
 from nbgraph.capture.proof import Proof, prove
 from nbgraph.capture.refusal import Where, raise_if_secret, raise_if_secrets
 from nbgraph.capture.requirements import Requirements, requirements_of
+from nbgraph.capture.roots import is_deep
 from nbgraph.capture.stock import AgainError
 from nbgraph.engine.bind import is_expression, resolve
 from nbgraph.errors import ExportError, GraphError
@@ -214,9 +215,9 @@ class _Portable:
             return self._step(value)
         if isinstance(value, Code):
             return self._code(f"{step}_{name}", value, where)
-        if type(value) is dict and _is_deep(value):
+        if type(value) is dict and is_deep(value):
             return {key: self._argument(step, str(key), item) for key, item in value.items()}
-        if type(value) in (list, tuple) and _is_deep(value):
+        if type(value) in (list, tuple) and is_deep(value):
             return type(value)(self._argument(step, name, item) for item in value)
         raise_if_secret(name, value, where)
         raise_if_secrets(value, where)
@@ -257,14 +258,6 @@ class _Portable:
             if isinstance(value, type):
                 self._named(value, name.strip(), where)
         return names
-
-
-def _is_deep(value: Any) -> bool:
-    """Whether a container holds more than plain data, so that its items must be looked at one by one."""
-    items = value.values() if isinstance(value, dict) else value
-    return any(
-        isinstance(item, Code | Step) or (type(item) in (dict, list, tuple) and _is_deep(item)) for item in items
-    )
 
 
 def _is_safe(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from nbgraph import steps
 from nbgraph.capture.anatomy import Fact, Part
 from nbgraph.engine.bind import evaluate, is_expression, resolve
+from nbgraph.engine.call import POSITIONAL
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
@@ -35,7 +36,8 @@ class Roots:
     def _step(self, step: Step, there: Step, label: str) -> Iterator[Part]:
         yield from self._handler(self._resolved(step, there), label)
         for name, value in step.arguments.items():
-            yield f"{label}, {name}", self._argument(value, there.arguments.get(name, value), label)
+            given = self._argument(value, there.arguments.get(name, value), label)
+            yield f"{label}, {name}", tuple(given) if name == POSITIONAL else given
         if step.options.retry_on != (Exception,):
             yield f"{label}, retry_on", tuple(step.options.retry_on)
 
@@ -76,10 +78,12 @@ class Roots:
             return tuple(part for _, part in self._step(value, inner, label))
         if isinstance(value, Code):
             return self._value(value.text, label)
-        if type(value) is dict and isinstance(there, dict) and there is not value:
-            return tuple((key, self._argument(item, there.get(key, item), label)) for key, item in value.items())
-        if type(value) in (list, tuple) and type(there) in (list, tuple) and there is not value:
-            return tuple(self._argument(item, other, label) for item, other in zip(value, there, strict=False))
+        if type(value) is dict and is_deep(value):
+            others = there if isinstance(there, dict) else value
+            return tuple((key, self._argument(item, others.get(key, item), label)) for key, item in value.items())
+        if type(value) in (list, tuple) and is_deep(value):
+            rest = there if type(there) in (list, tuple) else value
+            return tuple(self._argument(item, other, label) for item, other in zip(value, rest, strict=False))
         return value
 
     def _value(self, text: str, label: str) -> Any:
@@ -104,3 +108,9 @@ class Roots:
 
 
 _MISSING = object()
+
+
+def is_deep(value: Any) -> bool:
+    """Whether a container holds more than plain data, so that its items must be looked at one by one."""
+    items = value.values() if isinstance(value, dict) else value
+    return any(isinstance(item, Code | Step) or (type(item) in (dict, list, tuple) and is_deep(item)) for item in items)

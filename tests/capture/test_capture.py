@@ -410,3 +410,24 @@ def test_cells_with_arrows_are_read_as_well(notebook: Notebook, written: Written
     assert "import math as m\n" in project.handlers
     assert "# what it is for\ndef clean(body):" in project.handlers
     assert answers(written(project), 2.5) == [10]
+
+
+GIVEN = """
+K = [1, 2]
+class Told:
+    def __init__(self, *given, **named): self.given, self.named = given, named
+    def do(self, body): return [body, list(self.given), self.named]
+"""
+
+
+def test_arguments_without_names_and_code_inside_of_them_go_along(notebook: Notebook, written: Written) -> None:
+    notebook.cell(GIVEN)
+    notebook.cell("""
+        from nbgraph.graph.code import Code
+        from nbgraph.graph.step import Step
+        arguments = {"*": (1, Code("K"), [Code("K"), 2]), "a": {"b": Code("max(K)")}, "c": (3, 4)}
+        g.place(Step("told", "Told", arguments))
+        _ = g.respond("told")
+    """)
+    right = [0, [1, [1, 2], [[1, 2], 2]], {"a": {"b": 2}, "c": [3, 4]}]
+    assert answers(written(capture(notebook["g"])), 0) == [right]
