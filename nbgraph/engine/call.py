@@ -18,6 +18,7 @@ from nbgraph.engine.fit import makes_handlers, no_handler
 from nbgraph.engine.loopless import loopless
 from nbgraph.engine.nesting import starts_loop
 from nbgraph.engine.paths import Path, on_part, path_of
+from nbgraph.engine.report import told
 from nbgraph.engine.share import shared
 from nbgraph.engine.state import has_state
 from nbgraph.engine.whole import whole
@@ -109,7 +110,8 @@ def _built(
 ) -> Call:  # fmt: skip
     context = Context(
         graph.name, step.name, step.function, clock=clock, report=graph.report_metric or ignore_metric,
-        incoming=partial(_incoming, graph, step.name), copied=partial(_copied, graph),
+        incoming=partial(_incoming, graph, step.name), copied=partial(_copied, graph), told=partial(told, graph),
+        kept=graph.kept,
     )  # fmt: skip
     with steps_of(is_document=graph.scope.is_document):
         target = build(resolved, arguments, step, context)

@@ -27,13 +27,24 @@ def no_arrow() -> int:
     return 0
 
 
-@dataclass(frozen=True)
+def log_error(step: str, event: Any, message: str) -> None:
+    """Without a graph an error only stands in the log."""
+    logging.getLogger(f"nbgraph.{step}").error("%s", message)
+
+
+@dataclass(eq=False)
 class Context:
-    """The logger, parameters, secrets and metrics of one step.
+    """The logger, parameters, secrets and metrics of one step, and what the graph's steps keep there.
 
     >>> context = Context(graph="fraud", step="score", params={"limit": 3})
-    >>> context.params["limit"], context.logger.name
-    (3, 'nbgraph.fraud.score')
+    >>> context.get_param("limit"), context.get_param("most", 9), context.logger.name
+    (3, 9, 'nbgraph.fraud.score')
+    >>> context.visits = {"score": 1}
+    >>> context.visits
+    {'score': 1}
+
+    What is put on it is seen by all steps of the graph in this process; a deployed function has its own, which starts
+    anew with it. What must outlive that, or be stepped back over, belongs into a step's `state`.
     """
 
     graph: str
@@ -44,14 +55,51 @@ class Context:
     report: Callable[[str, str, float], None] = ignore_metric
     copied: Callable[[Any], Any] = field(default_factory=Copier)  # a body for one of several that get it
     incoming: Callable[[], int] = no_arrow  # how many arrows lead to the step, asked anew since a graph may grow
+    told: Callable[[str, Any, str], None] = log_error  # what became of an event, for the graph's error stream
+    kept: dict[str, Any] = field(default_factory=dict)  # what the graph's steps put on their contexts
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dataclass_fields__ and name not in vars(self):
+            super().__setattr__(name, value)  # by the constructor
+        elif name in self.__dataclass_fields__ or hasattr(type(self), name):
+            raise AttributeError(f'"{name}" of a context is set by the graph; keep yours under another name.')
+        else:
+            self.kept[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        kept = vars(self).get("kept", {})
+        if name not in kept:
+            own = f"; on it were put: {', '.join(kept)}" if kept else ", and nothing was put on it so far"
+            raise AttributeError(f'A context has no "{name}"{own}.')
+        return kept[name]
 
     @property
     def logger(self) -> logging.Logger:
         return logging.getLogger(f"nbgraph.{self.graph}.{self.step}")
 
+    @property
+    def project(self) -> str:
+        """The graph's name, since nothing stands above it."""
+        return self.graph
+
     def metric(self, name: str, value: float) -> None:
         """Report a number of your own; served as a Prometheus gauge."""
         self.report(self.step, name, value)
+
+    def push_error(self, event: Any, message: str, source: str | None = None) -> None:
+        """Tell the log, and the graph's `error_stream`, what is wrong with an event that goes on all the same."""
+        self.told(source or self.step, event, message)
+
+    def get_param(self, key: str, default: Any = None) -> Any:
+        """A parameter, or the default."""
+        return self.params.get(key, default)
+
+    def get_secret(self, key: str) -> str | None:
+        """As `secret`, None for one that is nowhere."""
+        try:
+            return self.secret(key)
+        except NbgraphError:
+            return None
 
     def secret(self, name: str) -> str:
         """A secret's text: from the environment, else from the file of that name under /run/secrets."""

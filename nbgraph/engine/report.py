@@ -10,7 +10,8 @@ from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine.bind import named, value_of
-from nbgraph.errors import GraphError, StepError, text_of
+from nbgraph.errors import GraphError, NbgraphError, StepError, text_of
+from nbgraph.event import Event
 from nbgraph.fault import own
 from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
@@ -74,6 +75,13 @@ def reporter(graph: Graph) -> Report | None:
             _logger.exception('The error stream of graph "%s" failed', graph.name)
 
     return report
+
+
+def told(graph: Graph, step: str, event: Any, message: str) -> None:
+    """What a step says about an event that goes on all the same: into the log, and to the graph's error stream."""
+    logging.getLogger(f"nbgraph.{graph.name}.{step}").error("%s", message)
+    if (report := reporter(graph)) is not None:
+        report(StepError(step, event if isinstance(event, Event) else Event(event), NbgraphError(message)))
 
 
 async def _waited(sent: Any) -> None:

@@ -50,6 +50,7 @@ class Doors:
             None  # where context.metric goes: step, name, value
         )
         self.copier = Copier()  # of the bodies of this graph's branches
+        self.kept: dict[str, Any] = {}  # what its steps put on their contexts
         self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
         self.redacted: set[str] = set()  # fields that frames and views show as dots; runs see them as they are
         self.written = ""  # the text that a person wrote for the graph, if so: a builder keeps its comments

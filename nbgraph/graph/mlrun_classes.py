@@ -68,7 +68,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     ),
     "ParallelRun": Counterpart("ParallelRun", unused=_ROUTER),
     "VotingEnsemble": Counterpart(
-        "VotingEnsemble", unused={**_ROUTER, "prediction_col_name": ("prediction",)},
+        "VotingEnsemble", unused=_ROUTER,
         note="without vote_type, whole numbers with a point (3.0) are averaged, and weights are normalised",
     ),
     "V2ModelServer": Counterpart("ModelServer"),

@@ -39,7 +39,8 @@ class VotingEnsemble(Router):
     numbers are classes, and numbers with a point, even 3.0, are averaged, as are lists of them (probabilities).
     `weights` are normalised. `executor_type` is None for one after another, "thread" or "process". A tie goes to the
     class whose first vote came from the earliest route. Asked by its own name, or none, the ensemble answers; asked by
-    the name of a route, that model.
+    the name of a route, that model. Models may answer by names, `{"prediction": [...]}`: `prediction_col_name` is
+    the one that counts, and with `format_response_with_col_name_flag` the ensemble answers so too.
     """
 
     def __init__(
@@ -49,10 +50,13 @@ class VotingEnsemble(Router):
         vote_type: str | None = None,
         weights: Mapping[str, float] | None = None,
         executor_type: str | None = None,
+        prediction_col_name: str = "prediction",
+        format_response_with_col_name_flag: bool = False,
         name: str | None = None,
         context: Any = None,
     ) -> None:
         super().__init__(routes, name=name, context=context)
+        self._column_name, self._names_column = prediction_col_name, format_response_with_col_name_flag
         if vote_type not in VOTE_TYPES:
             raise GraphError(
                 f'Ensemble "{self.name}" got vote_type={vote_type!r}; expected "classification", "regression" or None.'
@@ -97,7 +101,7 @@ class VotingEnsemble(Router):
             columns = self._predicted(inference.request)
         else:
             columns = await self._answered(event, wanted, inference)
-        return inference.answer(self.name, self._decided(columns), self.version)
+        return inference.answer(self.name, self._told(self._decided(columns)), self.version)
 
     def post_init(self) -> None:
         super().post_init()
@@ -124,7 +128,7 @@ class VotingEnsemble(Router):
         ):
             array = array_of_rows(body["inputs"])
             if array is not None:
-                outputs = self._decided([self._asked(model, array) for model in self._by_array])
+                outputs = self._told(self._decided([self._asked(model, array) for model in self._by_array]))
                 return event.with_body({"model_name": self.name, "outputs": outputs})
         return super().do(event)
 
@@ -135,6 +139,21 @@ class VotingEnsemble(Router):
             raise NbgraphError(f'The models of ensemble "{self.name}" gave different numbers of predictions: {counts}.')
         return self.logic(list(zip(*columns, strict=True)), self._weights)
 
+    def _told(self, outputs: list[Any]) -> Any:
+        return {self._column_name: outputs} if self._names_column else outputs
+
+    def _column(self, name: str, outputs: Any) -> list[Any]:
+        """What one model predicts for each input."""
+        found = plain(outputs)
+        if isinstance(found, Mapping) and self._column_name in found:
+            found = plain(found[self._column_name])
+        if not isinstance(found, list | tuple):
+            raise NbgraphError(
+                f'Model "{name}" gave {type(found).__name__}; expected a list, one prediction an input, or a dict that '
+                f'has it as "{self._column_name}" (prediction_col_name).'
+            )
+        return list(found)
+
     def _predicted(self, request: dict[str, Any]) -> list[list[Any]]:
         """What the models predict, each called directly."""
         self._bare[0].validate(request, "infer")
@@ -144,7 +163,7 @@ class VotingEnsemble(Router):
         """What one model predicts for the rows of an array, or of a request."""
         try:
             outputs = model.predict_array(array) if request is None else model.predict({**request})
-            return _column(model.name, outputs)
+            return self._column(model.name, outputs)
         except RequestError:
             raise
         except own() as error:
@@ -156,21 +175,13 @@ class VotingEnsemble(Router):
         results = await self._fan.results([(branch, question) for branch in self._all])
         is_one = inference.form is Form.ONE
         return [
-            [_outputs(result)] if is_one else _column(branch.name, _outputs(result))
+            [_outputs(result)] if is_one else self._column(branch.name, _outputs(result))
             for branch, result in zip(self._all, results, strict=True)
         ]
 
 
 def _outputs(result: Any) -> Any:
     return result["outputs"] if isinstance(result, Mapping) and "outputs" in result else result
-
-
-def _column(name: str, outputs: Any) -> list[Any]:
-    """What one model predicts for each input."""
-    found = plain(outputs)
-    if not isinstance(found, list | tuple):
-        raise NbgraphError(f'Model "{name}" gave {type(found).__name__}; expected a list, one prediction an input.')
-    return list(found)
 
 
 def _question(event: Event, wanted: Asked, inference: Inference) -> Event:

@@ -463,3 +463,20 @@ def test_wrong_enrichments_are_refused(settings: dict[str, Any], sentence: str) 
     with pytest.raises(GraphError) as caught:
         graph.ready()
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "outputs"),
+    [
+        ({}, [2.0]),
+        ({"format_response_with_col_name_flag": True}, {"prediction": [2.0]}),
+        ({"prediction_col_name": "p", "format_response_with_col_name_flag": True}, {"p": [20.0]}),
+    ],
+)
+def test_models_of_an_ensemble_may_answer_by_names(options: dict[str, Any], outputs: object) -> None:
+    graph = Graph("g")
+    ensemble = graph.to(VotingEnsemble(vote_type="regression", **options), "both")
+    for name, prediction in (("m1", 1.0), ("m2", 3.0)):
+        answer = {"prediction": [prediction], "p": [10 * prediction]}
+        ensemble.add_route(name, lambda body, answer=answer: answer)
+    assert graph.run({"inputs": [[1]]})["outputs"] == outputs
