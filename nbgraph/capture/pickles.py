@@ -26,6 +26,7 @@ from nbgraph.capture.code import global_names, without_place
 from nbgraph.capture.imports import home_of, kind_name, place_of, registered
 
 Refer = Callable[[Any], str | None]
+NUMBERS = frozenset({type(None), bool, int, float})
 PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, types.CodeType)
 NOT_OF_A_CLASS = frozenset({"__dict__", "__weakref__", "__module__", "_abc_impl", "__firstlineno__", "__slotnames__"})
 EARLY = ("__slots__", "__orig_bases__", "__qualname__", "__annotations__")
@@ -100,6 +101,8 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         self.late: list[tuple[type, Any]] = []
 
     def persistent_id(self, value: Any) -> str | None:
+        if type(value) in NUMBERS:  # most of a big table or model
+            return None
         if id(value) in self._globals:
             return self._globals[id(value)]
         self._look(value)

@@ -71,7 +71,7 @@ class Proof:
         return [self.sentence(difference) for difference in self.differences]
 
     def sentence(self, difference: Difference) -> str:
-        way = "".join(label for _, label in difference.way)
+        way = " -> ".join(label.strip() for _, label in difference.way if label)
         place = way if len(way) < 200 else f"{way[:100]} ... {way[-90:]}"
         return f"{place}: {difference.here[:60]} here, {difference.there[:60]} there"
 

@@ -46,10 +46,27 @@ class Source:
         texts = [node.value for node in ast.walk(self.node) if isinstance(node, ast.Constant)]
         return {name for text in texts if isinstance(text, str) for name in names_of_expression(text)}
 
+    def asks_for_any(self) -> bool:
+        """Whether it looks up names that only an event tells: `globals()[event["kind"]]`."""
+        keys = [
+            node.slice for node in ast.walk(self.node) if isinstance(node, ast.Subscript) and _is_globals(node.value)
+        ]
+        keys += [
+            node.args[0]
+            for node in ast.walk(self.node)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args
+            if node.func.attr == "get" and _is_globals(node.func.value)
+        ]
+        return any(not isinstance(key, ast.Constant) for key in keys)
+
     def guards(self, name: str) -> bool:
         """Whether the text knows that the name may be missing: it sets it, or asks first."""
         declared = {one for node in ast.walk(self.node) if isinstance(node, ast.Global) for one in node.names}
         return name in declared or "NameError" in self.text or "globals()" in self.text
+
+
+def _is_globals(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "globals"
 
 
 def source_of(thing: Any, namespace: Mapping[str, Any]) -> Source | None:

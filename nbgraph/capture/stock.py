@@ -100,6 +100,7 @@ class Stock:
         value = items[0].value if len(items) == 1 else tuple(item.value for item in items)
         own = {id(item.value): item for item in items}
         item = items[0]
+        closed: set[type] = set()  # types that were looked at and can leave
 
         def refer(part: Any) -> str | None:
             if id(part) in own:
@@ -107,8 +108,9 @@ class Stock:
             return self._names.refer(part, f"{item.name}_{_plain_name(part)}", item.where)
 
         def look(part: Any) -> None:
-            if id(part) not in own:
+            if type(part) not in closed and id(part) not in own:
                 raise_if_open(part, item.where.through(f"a part of {item.name}"))
+                closed.add(type(part))
             for text in _texts_in(part):
                 raise_if_secret("", text, item.where.through(f"a part of {item.name}"))
 

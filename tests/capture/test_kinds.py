@@ -820,6 +820,99 @@ _=g.to(f).to(h)
         [3],
         [[1, 99]],
     ),
+    "a name in a text": (["def f(e): return globals()['K'] + eval('L')\nK, L = 4, 5\n_ = g.to(f)"], [1], [9]),
+    "a virtual subclass": (
+        [
+            """
+from abc import ABC
+class A(ABC): pass
+A.register(dict)
+def f(e): return isinstance({}, A)
+_ = g.to(f)
+"""
+        ],
+        [1],
+        [True],
+    ),
+    "the context of decimal": (
+        ["import decimal\ndef f(e): return str(decimal.Decimal(1) / 3)\n_ = g.to(f)"],
+        [1],
+        ["0.3333333333333333333333333333"],
+    ),
+    "a module made by a call": (
+        ["import types\nm = types.ModuleType('m')\nm.k = 5\ndef f(e): return m.k + e\n_ = g.to(f)"],
+        [3],
+        [8],
+    ),
+    "an Enum with a method set later": (
+        [
+            """
+import enum
+class P(enum.Enum):
+    A = (1, 'a')
+    def __init__(self, n, s): self.n, self.s = n, s
+P.extra = lambda self: self.s
+def f(e): return [P.A.n, P.A.extra()]
+_ = g.to(f)
+"""
+        ],
+        [1],
+        [[1, "a"]],
+    ),
+    "a metaclass that registers": (
+        [
+            """
+class Meta(type):
+    reg = {}
+    def __new__(m, n, b, d):
+        c = super().__new__(m, n, b, d)
+        Meta.reg[n] = c
+        return c
+class A(metaclass=Meta):
+    def do(self, e): return [e, sorted(Meta.reg)]
+class B(A): pass
+_ = g.to(B)
+"""
+        ],
+        [3],
+        [[3, ["A", "B"]]],
+    ),
+    "a generator in use, a seeded generator": (
+        [
+            "import itertools, random\nC, R = itertools.count(5), random.Random(5)\nnext(C); R.random()\n"
+            "def f(e): return [next(C), round(R.random(), 3)]\n_ = g.to(f)"
+        ],
+        [1],
+        [[6, 0.742]],
+    ),
+    "a wrapper with a memory": (
+        [
+            """
+import functools
+def deco(f):
+    calls = []
+    @functools.wraps(f)
+    def w(e): calls.append(e); return f(e) + len(calls)
+    w.calls = calls
+    return w
+@deco
+def f(e): return e
+f(1); f(2)
+def h(e): return f(e) + len(f.calls)
+_ = g.to(h)
+"""
+        ],
+        [3],
+        [9],
+    ),
+    "two partials over one list": (
+        [
+            "import functools\nlog = []\ndef put(l, e): l.append(e); return e\np = functools.partial(put, log)\n"
+            "q = functools.partial(lambda l, e: len(l), log)\n_ = g.to(p, 'p').to(q, 'q')"
+        ],
+        [3],
+        [1],
+    ),
 }
 
 
