@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +15,13 @@ from nbgraph.engine import loop
 from nbgraph.engine.plan import Answers
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
+from nbgraph.serve import presence
 from nbgraph.serve.answer import Reply, error_of
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.held import let_go
-from nbgraph.serve.outcome import ANSWER, FAILED, LATE, Outcome
+from nbgraph.serve.outcome import ANSWER, CREDIT, FAILED, KIND, LATE, ROOT, STATUS, Outcome
 from nbgraph.serve.part import Part
+from nbgraph.serve.presence import ASK, GONE, HERE, UNKNOWN, Caller, CallerGone
 from nbgraph.serve.protocol import reply_to
 from nbgraph.serve.shelf import Shelf
 from nbgraph.serve.there import Back, Hasty, in_room
@@ -28,8 +31,8 @@ from nbgraph.streams.base import Broker, FullError, Inbox, Message
 from nbgraph.streams.passage import WHOLE, Passage, current
 from nbgraph.streams.wire import AnswerError, pack, unpack
 
-KIND, ROOT, CREDIT, STATUS = "Kind", "Root", "Credit", "Status"
 LOOK, PATIENCE = 0.5, 3  # seconds between looks at the broker, and how many in a row may find it away
+REMEMBERED = 10_000  # events whose callers have gone
 ROOM = 30.0  # seconds for which a reply waits for a place on the shelf
 log = logging.getLogger("nbgraph.serve")
 GRACE = 10.0  # seconds after it has come back in which whoever waited since before is still answered
@@ -49,6 +52,9 @@ class _Asked:
 
     future: asyncio.Future[Any]
     task: asyncio.Task[Any] | None
+    deadline: float  # of the loop's clock
+    caller: Caller = field(default_factory=Caller)
+    workers: set[str] = field(default_factory=set)  # addresses of who wants to hear that the caller has gone
     credit: int = 0
     late: list[Any] = field(default_factory=list)
     is_cut_off: bool = False
@@ -81,6 +87,7 @@ class Callers:
         self._door = Hasty(self._way)
         self._captures = captures
         self._asked: dict[str, _Asked] = {}
+        self._left: OrderedDict[str, None] = OrderedDict()  # events whose callers have gone
         self._tasks: list[asyncio.Task[None]] = []
         self._inbox: Inbox | None = None
         self.shelf = Shelf(broker)
@@ -120,7 +127,9 @@ class Callers:
         way = Passage(
             self._door, pack, event.id, event.id, deadline=time.time() + seconds, is_kept=is_kept
         )  # fmt: skip
-        asked = _Asked(asyncio.get_running_loop().create_future(), asyncio.current_task())
+        home = asyncio.get_running_loop()
+        asked = _Asked(home.create_future(), asyncio.current_task(), home.time() + seconds)
+        presence.current.set(asked.caller)
         if self._inbox is not None:
             way.reply_to = self._inbox.address
         self._asked[event.id] = asked
@@ -132,7 +141,10 @@ class Callers:
                 if accepted is not None:
                     accepted()
                 return await self._answer(event, answers, asked, way)
+        except CallerGone:
+            raise RemoteError("The caller has gone.", 503) from None
         except TimeoutError:
+            await self.left(event.id)
             raise RemoteError(f"No answer within {seconds:g} seconds.", 504) from None
         except asyncio.CancelledError:
             if not asked.is_cut_off:
@@ -144,6 +156,33 @@ class Callers:
         finally:
             if self._asked.get(event.id) is asked:  # the same may have been asked again meanwhile
                 del self._asked[event.id]
+
+    async def left(self, id: str) -> None:
+        """The caller has gone: steps that go on giving results for him stop, here and in other functions."""
+        asked = self._asked.get(id)
+        if asked is None or asked.caller.is_gone:
+            return
+        asked.caller.is_gone = True
+        self._left[id] = None
+        if len(self._left) > REMEMBERED:
+            self._left.popitem(last=False)
+        for address in asked.workers:
+            with contextlib.suppress(Exception):  # the broker is away
+                await self._broker.reply(address, presence.answer(id, GONE, 0.0), b"")
+
+    async def _tell(self, root: str, headers: Mapping[str, str]) -> None:
+        """Tell a worker whether the caller is there, and for how long he waits."""
+        address, asked = headers.get(presence.FROM, ""), self._asked.get(root)
+        if not self._broker.is_inbox(address):
+            return
+        if root in self._left:
+            told = presence.answer(root, GONE, 0.0)
+        elif asked is None:  # answered already, or nobody that was here
+            told = presence.answer(root, UNKNOWN, 0.0)
+        else:
+            asked.workers.add(address)
+            told = presence.answer(root, HERE, asked.deadline - asyncio.get_running_loop().time())
+        await self._broker.reply(address, told, b"")
 
     async def reply(self, message: Message, outcome: Outcome) -> None:
         """Tell whoever asked what came of a part of his event."""
@@ -182,7 +221,12 @@ class Callers:
 
     async def _hear(self, inbox: Inbox) -> None:
         async for headers, body in inbox.replies():
-            asked = self._asked.get(headers.get(ROOT, ""))
+            root = headers.get(ROOT, "")
+            if headers.get(KIND) == ASK:
+                with contextlib.suppress(Exception):  # the broker is away
+                    await self._tell(root, headers)
+                continue
+            asked = self._asked.get(root)
             if asked is None:  # nobody waits for it any more
                 self.late += 1
                 continue

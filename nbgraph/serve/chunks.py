@@ -36,14 +36,14 @@ async def send_all(track: Track, event: Event, kind: str, receive: Receive, send
     What fails before anything was answered rises, so that it gets a status of its own. When the caller goes, the steps
     that are giving answers are closed.
     """
-    sending, gone = asyncio.ensure_future(_sent(track, event, kind, send)), asyncio.ensure_future(_gone(receive))
+    sending, leaving = asyncio.ensure_future(_sent(track, event, kind, send)), asyncio.ensure_future(gone(receive))
     try:
-        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         return sending.result() if sending.done() else None
     finally:
         sending.cancel()
-        gone.cancel()
-        await asyncio.wait({sending, gone})
+        leaving.cancel()
+        await asyncio.wait({sending, leaving})
 
 
 async def _sent(track: Track, event: Event, kind: str, send: Send) -> StepError | None:
@@ -64,7 +64,8 @@ async def _sent(track: Track, event: Event, kind: str, send: Send) -> StepError 
     return failed
 
 
-async def _gone(receive: Receive) -> None:
+async def gone(receive: Receive) -> None:
+    """Returns when the caller has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -169,7 +169,7 @@ class Gateway:
                 return await self._later.reply(event, body, wanted, runs)
             if self.runner.is_quick:
                 return reply_of_run(event, partial(self.runner.here, event, body))
-            return await self._within_deadline(event, body, wanted, runs)
+            return await self._within_deadline(event, body, wanted, runs, receive)
         except BodyError as error:
             return error_of(400, str(error))
         except RequestError as error:
@@ -177,7 +177,9 @@ class Gateway:
         finally:
             self._leave(runs)
 
-    async def _within_deadline(self, event: Event, body: bytes, wanted: Wish, runs: list[asyncio.Future[Any]]) -> Reply:
+    async def _within_deadline(
+        self, event: Event, body: bytes, wanted: Wish, runs: list[asyncio.Future[Any]], receive: Receive
+    ) -> Reply:
         seconds = self.limits.seconds if wanted is wish.NONE else self.limits.within(wanted.seconds)
         if self.runner.answers_early:
             await self._spool.accept(Accepted.of(event, body, event.headers))
@@ -185,7 +187,11 @@ class Gateway:
         runs.append(run)
         if early:
             run.add_done_callback(partial(self._spool.ended, event.id))
-        done, _ = await asyncio.wait({run, *early}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        leaving = self.runner.watch(event, receive)
+        try:
+            done, _ = await asyncio.wait({run, *early}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
         if not done:
             return error_of(504, f"No answer within {seconds:g} seconds.", event=event.id)
         return reply_of_run(event, (run if run in done else done.pop()).result)

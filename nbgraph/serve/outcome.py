@@ -9,6 +9,7 @@ from typing import Any
 from nbgraph.streams.base import Message, QueueSpec
 
 ANSWER, LATE, DONE, FAILED = "answer", "late", "done", "failed"
+KIND, ROOT, CREDIT, STATUS = "Kind", "Root", "Credit", "Status"  # headers of replies
 Sent = tuple[QueueSpec, Message]
 
 

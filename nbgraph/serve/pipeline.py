@@ -22,6 +22,7 @@ from nbgraph.serve.failures import frames_of
 from nbgraph.serve.lane import Late, Turn
 from nbgraph.serve.outcome import ANSWER, DONE, FAILED, LATE, Outcome
 from nbgraph.serve.part import Part
+from nbgraph.serve.presence import CallerGone, Presence
 from nbgraph.serve.suspects import ALONE, TOGETHER, Suspects
 from nbgraph.serve.tally import Seen, record
 from nbgraph.serve.there import Back
@@ -38,6 +39,7 @@ AGAIN = 1.0  # seconds until what could not be finished comes again
 GIVING_BACK = 2.0  # seconds in which what was fetched and not begun is given back
 IN_FLIGHT = 64  # events that are worked on at once, those that wait for something included
 log = logging.getLogger("nbgraph.serve")
+_alone = contextlib.nullcontext()
 
 
 class Pipeline:
@@ -66,6 +68,7 @@ class Pipeline:
         self._working: set[asyncio.Task[None]] = set()
         self._room, self._gate = asyncio.Semaphore(IN_FLIGHT), asyncio.Semaphore(track.threads)
         self._suspects = Suspects(broker)
+        self._presence = Presence(broker)
         self._checkpoint = Checkpoint(track, part.function, broker, self.specs, self._written())
         self.counts = {"processed": 0, "failed": 0, "redelivered": 0, "dead": 0}
 
@@ -92,6 +95,7 @@ class Pipeline:
         """Drain, and leave the broker."""
         await self.drain(patience)
         await self.callers.close()
+        await self._presence.close()
         await self._broker.close()
 
     @property
@@ -197,10 +201,12 @@ class Pipeline:
 
     async def _made(self, name: str, delivery: Delivery, turn: Turn, passage: Passage, plan: Plan) -> Outcome:
         """What comes of a message."""
-        if passage.is_expired:
+        left = await self._presence.seconds_left(passage)
+        if left <= 0:
             outcome = self._told(FAILED, *TOO_LATE)
         else:
-            turn.is_late = partial(getattr, passage, "is_expired")
+            end = time.monotonic() + left
+            turn.is_late = lambda: time.monotonic() > end
             run = partial(self._run, name, passage, delivery.message, turn, plan)
             tried = await self._suspects.tried(delivery, run)
             outcome = await self._bury(delivery.message, name, name, ENDS_WORKERS) if tried is None else tried
@@ -216,7 +222,10 @@ class Pipeline:
         record.set(seen)
         try:
             plan = plan if self._captures is None else self._captures.plan(plan, event)
-            answers = await self._track.resume(plan, name, event, turn)
+            with self._presence.watched(passage) if self._track.gives else _alone:
+                answers = await self._track.resume(plan, name, event, turn)
+        except CallerGone:
+            return self._told(DONE)
         except Late:
             return self._told(FAILED, *TOO_LATE)
         except StepError as error:

@@ -15,10 +15,12 @@ from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.serve.callers import Callers, RemoteError
 from nbgraph.serve.captures import Captures
+from nbgraph.serve.chunks import gone
 from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.held import TICK, has_timers, let_go
 from nbgraph.serve.lane import Late, Turn
+from nbgraph.serve.limits import Receive
 from nbgraph.serve.tally import Seen, Tally, record
 from nbgraph.serve.tracing import Tracing
 from nbgraph.serve.track import Track, bare
@@ -102,6 +104,12 @@ class Runner:
         run.add_done_callback(_noticed)
         return run, early
 
+    def watch(self, event: Event, receive: Receive) -> asyncio.Future[None]:
+        """Let those who work on the event know when its caller hangs up; to be cancelled when he is answered."""
+        if self._callers is None:
+            return asyncio.get_running_loop().create_future()
+        return asyncio.ensure_future(_left(self._callers, event.id, receive))
+
     async def keep_time(self) -> None:
         """Let go what steps hold back, each thing when it is due, until this is cancelled."""
         while has_timers(self.plan):
@@ -170,6 +178,11 @@ class Runner:
         except StepError as error:
             self.failed(event, body, seen, error)
             raise
+
+
+async def _left(callers: Callers, id: str, receive: Receive) -> None:
+    await gone(receive)
+    await callers.left(id)
 
 
 def _noticed(run: asyncio.Future[Any]) -> None:

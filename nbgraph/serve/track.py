@@ -21,6 +21,7 @@ from nbgraph.engine.twin import with_calls
 from nbgraph.event import Event
 from nbgraph.serve.lane import Lane, Turn
 from nbgraph.serve.pace import Pace
+from nbgraph.serve.presence import heeding
 from nbgraph.serve.prompt import is_prompt, is_prompt_call, is_prompt_plan
 from nbgraph.serve.there import there
 from nbgraph.steps.border import QueueReader, QueueWriter
@@ -28,6 +29,7 @@ from nbgraph.types import Clock, Shape
 
 T = TypeVar("T")
 current: ContextVar[Turn | None] = ContextVar("turn", default=None)
+GIVING = (Shape.FLAT, Shape.EVENTS)
 _END = object()
 _thread = Pace()  # of what is not known to be quick
 
@@ -49,10 +51,15 @@ class Track:
         plan = bare(plan)
         self.lane = Lane(threads)
         self.threads = threads
+        self.gives = False  # whether a step gives results one by one, as long as the caller is there
         self.is_prompt = is_prompt_plan(plan)
         self._pace = Pace(is_prompt=self.is_prompt)
         self._paces = [] if plan.is_async else [self._pace]
         self._stays = _stays(plan)
+        if any(isinstance(step.call.target, QueueReader | QueueWriter) for step in plan.steps.values()):
+            given = {name: heeding(step.call) for name, step in plan.steps.items() if step.call.shape in GIVING}
+            plan = with_calls(plan, given) if given else plan
+            self.gives = bool(given)
         calls = {name: self._called(step.call) for name, step in plan.steps.items()} if plan.is_async else {}
         self.plan = replace(with_calls(plan, calls), nests=False) if calls else plan
 
@@ -119,7 +126,7 @@ class Track:
         pace = Pace(is_prompt=is_prompt_call(call))
         if not isinstance(call.target, QueueReader):  # what it brings goes on behind it
             self._paces.append(pace)
-        if call.shape in (Shape.FLAT, Shape.EVENTS):
+        if call.shape in GIVING:
             return replace(
                 call, function=partial(_drawn, self.lane, pace, call.function), is_async=True, draws_async=True,
                 anew=anew,

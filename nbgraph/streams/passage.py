@@ -9,7 +9,6 @@ back what it still has when its part is done. When all credit is back, nothing i
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -34,9 +33,9 @@ class TooFarError(NbgraphError):
 class Passage:
     """`root` is the id of the event that entered, `message` that of the message that brought this part of it.
 
-    `deadline` is in seconds since 1970; `sent` counts the messages made, so that a part that runs again makes the
-    same ids and the broker drops the doubles. With an `outbox` they are laid there instead of being published, for
-    whoever must keep something else first.
+    `deadline` is in seconds since 1970, of the clock of the gateway that the event came to; `sent` counts the messages
+    made, so that a part that runs again makes the same ids and the broker drops the doubles. With an `outbox` they are
+    laid there instead of being published, for whoever must keep something else first.
     """
 
     broker: Publishing
@@ -71,11 +70,6 @@ class Passage:
         if not (0 <= credit <= WHOLE and read.hops >= 0 and math.isfinite(read.deadline or 0)):
             raise _damage(headers)
         return read
-
-    @property
-    def is_expired(self) -> bool:
-        """Whether nobody waits for the answer any more."""
-        return self.deadline is not None and time.time() > self.deadline
 
     async def send(self, queue: QueueSpec, body: Any, key: Any, headers: Mapping[str, str]) -> Any:
         """Hand the event on; returns once the broker keeps it.
