@@ -55,7 +55,7 @@ class Presence:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def seconds_left(self, passage: Passage) -> float:
-        """For how long somebody waits for the event, by this clock; where that says not at all, the gateway is asked."""
+        """For how long somebody waits for the event, by this clock; where that says not at all, he is asked for."""
         if passage.deadline is None:
             return math.inf
         left = passage.deadline - time.time()
