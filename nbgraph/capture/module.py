@@ -294,8 +294,8 @@ class Module:
         self.modules |= imported_by(node)
         if source.asks_for_any():
             raise ExportError(
-                f"{where} looks up names of the notebook by globals() that are known when an event comes; put what "
-                "it may mean into a dict, and look there."
+                f"{where} looks up names of the notebook by globals() that only an event tells; put what they may mean "
+                "into a dict, and look there."
             )
         needs = statement.needs(name, own, source, enclosed, is_future=is_future)
         self._need_all(needs, self._notebook.of(plain), source, where, skip={name, *enclosed})

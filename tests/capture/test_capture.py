@@ -358,7 +358,7 @@ CODE = {
     "password = 'hunter2'\ndef use(body): return password": 'context.secret("password")',
     "def use(body): return 'ghp_0123456789012345678901234567890123'": "looks like a secret in its text",
     "def use(body): display(body)": "exists in a notebook only",
-    "def use(body): return globals()[body]": "put what it may mean into a dict",
+    "def use(body): return globals()[body]": "put what they may mean into a dict",
     "def use(body): return nothing": 'use -> nothing (line 1): the name "nothing" is not defined',
     "def use(body): return input(body)": "use -> input (line 1) waits for somebody at the keyboard",
     "def use(body):\n    breakpoint()": "use -> breakpoint (line 2) waits for somebody at the keyboard",
