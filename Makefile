@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types format notebooks deployments units test-models bench bench-widget faults docs clean
+.PHONY: demo test checks lint style types format notebooks deployments units test-models test-mlrun bench bench-widget faults docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -48,6 +48,16 @@ test-models:
 	@VENV=.venv-models bash tests/lab/environment.sh flights,test,torch,huggingface
 	.venv-models/bin/python -m pytest tests/models_heavy
 
+# MLRun itself builds the specs anew and answers, in an environment of its own; not part of `make test`, which has what is
+# stored. MLRUN=1.7.2 asks another version. `make test-mlrun STORE=1` stores what was found.
+MLRUN ?= 1.12.1
+test-mlrun:
+	@test -x .venv-mlrun/bin/python || python3 -m venv .venv-mlrun
+	.venv-mlrun/bin/python -m pip install --quiet "mlrun==$(MLRUN)"
+	.venv-mlrun/bin/python tests/mlrun_reference/record.py build/mlrun_answers.json
+	NBGRAPH_MLRUN_ANSWERS=build/mlrun_answers.json $(BIN)/python -m pytest tests/graph/test_mlrun_answers.py
+	@test -z "$(STORE)" || cp build/mlrun_answers.json tests/graph/data/mlrun_answers.json
+
 deployments:
 	$(BIN)/python -m pytest $(AGAIN) tests/deploy
 
@@ -74,4 +84,4 @@ docs:
 	@echo "The notebooks as pages: build/docs"
 
 clean:
-	rm -rf .venv .venv-models .bench build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-models .venv-mlrun .bench build dist .mypy_cache .pytest_cache .ruff_cache

@@ -22,7 +22,7 @@ ENGINE_ONLY = frozenset([
     "fn_select_outlets", "augmentation_fn", "graph_step", "model_endpoint_uid",
 ])  # fmt: skip
 OPTIONS = ("full_event", "input_path", "result_path", "max_iterations")  # of the step, wherever they are written
-KEYS = {("Merge", "key_path"), ("Batch", "key"), ("SampleWindow", "key"), ("AggregateByKey", "key_field"),
+KEYS = {("Merge", "key_path"), ("Batch", "key_field"), ("SampleWindow", "key"), ("AggregateByKey", "key_field"),
         ("AggregateByKey", "time_field"), ("QueryByKey", "key_field"), ("QueryByKey", "time_field")}  # fmt: skip
 WORDS = {  # their numbered words
     "EmitPeriod.FIRST": "first", "EmitPeriod.LAST": "last",
@@ -58,6 +58,8 @@ class Arguments:
             if is_unused(counterpart, bare, value, kind):
                 continue
             ours = counterpart.renamed.get(bare, bare)
+            if (own := known_as(counterpart, bare)) is not None:
+                raise GraphError(f'{place}: "{bare}" is called "{own}" there, and heeded by nobody under this name.')
             if (theirs, bare) in NUMBERED:
                 value = NUMBERED[theirs, bare].get(value, value)
             elif (theirs, bare) in KEYS:
@@ -115,6 +117,17 @@ class Arguments:
         if value == OWN_TABLE:
             return None
         raise GraphError(f'{where}: there is no table "{value}" here; hand it over: tables={{"{value}": Table(...)}}.')
+
+
+def known_as(counterpart: Counterpart, name: str) -> str | None:
+    """The name of theirs that is meant, where one of ours is given: their steps pay no heed to what they don't know.
+
+    >>> known_as(Counterpart("Batch", {"key_field": "key"}), "key")
+    'key_field'
+    """
+    if name in counterpart.renamed:
+        return None
+    return next((theirs for theirs, ours in counterpart.renamed.items() if ours == name), None)
 
 
 def is_unused(counterpart: Counterpart, name: str, value: Any, kind: Callable[..., Any]) -> bool:

@@ -41,7 +41,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
         "field, and a too late event has the values of empty windows in its columns",
     ),
     "Batch": Counterpart(
-        "Batch", unused={"drop_key_field": (False,)},
+        "Batch", {"key_field": "key"}, {"drop_key_field": (False,)},
         note="a list that is not full goes on when the stream ends, not never",
     ),
     "Collector": Counterpart(
@@ -55,7 +55,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     ),
     "JoinWithTable": Counterpart("JoinWithTable", {"key_extractor": "key"}, note="keys have types: 9 is not '9'"),
     "KafkaTarget": Counterpart(
-        "KafkaTarget", {"kafka_brokers": "brokers", "bootstrap_servers": "brokers"}, _COLUMNS
+        "KafkaTarget", {"brokers": "brokers", "kafka_brokers": "brokers", "bootstrap_servers": "brokers"}, _COLUMNS
     ),
     "Merge": Counterpart("Merge", {"key_path": "key"}),
     "NoSqlTarget": Counterpart("TableTarget", unused=_COLUMNS, note="keys have types: 9 is not '9'"),
