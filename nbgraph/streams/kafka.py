@@ -44,6 +44,7 @@ from nbgraph.streams.told import told_of
 
 REMEMBERED = 100_000  # message ids by which a publisher recognises its own duplicates
 LETTERS, STATES, REPLIES = "nbgraph.dead", "nbgraph.states", "nbgraph.replies"
+CHECKS = "nbgraph.check"  # the group in which a connection sees what the broker keeps
 PAUSE = 0.02  # seconds before a full queue is looked at again; doubled up to half a second
 SECONDS = 10.0  # that an answer of Kafka may take
 LARGEST = 1_000_000  # bytes of a message, Kafka's own default
@@ -94,7 +95,40 @@ class KafkaBroker(Broker):
             if time.monotonic() > deadline:
                 await broker.close()
                 raise ConnectionError(f"No Kafka broker answers at {servers}.")
+        try:
+            await broker._check(deadline)
+        except BaseException:
+            await broker.close()
+            raise
         return broker
+
+    async def _check(self, deadline: float) -> None:
+        """What is done, and how often was tried, is kept beside offsets; who drops it would forget in silence."""
+        await self._make(STATES, 1, is_compact=True)
+        text = Progress(0, frozenset({1}), {0: 1}, 1).text()
+        while True:
+            try:
+                is_kept = await asyncio.to_thread(self._kept_beside, text)
+                break
+            except kafka.KafkaException:  # brokers that have just come up do not know yet who keeps which group
+                if time.monotonic() > deadline:
+                    raise
+        if not is_kept:
+            raise NbgraphError(
+                f"The broker at {self._options['bootstrap.servers']} does not keep the metadata of committed offsets, "
+                "where nbgraph notes what is done and how often a message was tried; take one that does, as Apache "
+                "Kafka."
+            )
+
+    def _kept_beside(self, text: str) -> bool:
+        consumer = kafka.Consumer({**self._options, "group.id": CHECKS, "enable.auto.commit": False})
+        try:
+            place = kafka.TopicPartition(STATES, 0, 0, text)
+            consumer.commit(offsets=[place], asynchronous=False)
+            [told] = consumer.committed([kafka.TopicPartition(STATES, 0)], timeout=SECONDS)
+            return bool(told.metadata == text)
+        finally:
+            consumer.close()
 
     @property
     def is_connected(self) -> bool:

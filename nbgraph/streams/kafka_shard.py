@@ -16,6 +16,7 @@ from nbgraph.streams.told import is_plain, read, told_of
 
 REMEMBERED = 1000  # message ids by which duplicates are recognised; read again when a partition gets another reader
 HORIZON = 2000  # messages that may be begun behind one that is not done: so much of them can be kept beside an offset
+OPEN = 200  # messages that may have been begun and not be done: with the horizon, 3,300 bytes of Kafka's 4,096
 ID, TOLD = "nbgraph-id", "nbgraph"
 
 
@@ -145,6 +146,8 @@ class Shard:
         """What may go out now: one message at a time with keys."""
         taken = []
         while self._waiting and len(self._out) < (1 if is_keyed else UNSHARDED) and self._is_near(self._waiting[0]):
+            if self._waiting[0] not in self._tries and len(self._tries) >= OPEN:
+                break  # what was given back comes first
             offset = self._waiting.popleft()
             self._tries[offset] = self._tries.get(offset, 0) + 1
             self._out.add(offset)

@@ -4,11 +4,19 @@ import asyncio
 
 import pytest
 
+from nbgraph.errors import NbgraphError
 from nbgraph.streams.base import Load, Message, QueueSpec, StaleError
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
 from tests.streams.kafka_cluster import mock_cluster
+from tests.streams.tansu import tansu
+
+WITHOUT_METADATA = {  # stories that it can't play: it drops what is kept beside an offset
+    "test_the_load_tells_what_waits_what_is_out_and_how_old_the_oldest_is",
+    "test_a_key_keeps_its_order_when_its_reader_dies",
+    "test_a_state_with_a_lifetime_is_forgotten_after_it",  # making the topic takes longer than the state lives
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +31,14 @@ def cluster():
         yield servers
 
 
-@pytest.fixture(params=["memory", "nats", "kafka"])
-def connect(request):
+@pytest.fixture(scope="module")
+def other_kafka():
+    with tansu() as servers:
+        yield servers
+
+
+@pytest.fixture(params=["memory", "nats", "kafka", "tansu"])
+def connect(request, monkeypatch):
     """Makes connections to one broker."""
     if request.param == "memory":
         broker = MemoryBroker()
@@ -37,6 +51,12 @@ def connect(request):
         server = request.getfixturevalue("server")
         return lambda: NatsBroker.connect(server.url, token=server.token)
     kafka = pytest.importorskip("nbgraph.streams.kafka")
+    if request.param == "tansu":
+        if request.node.originalname in WITHOUT_METADATA:
+            pytest.skip("Tansu keeps no metadata of offsets; the mock cluster plays this story")
+        monkeypatch.setattr(kafka.KafkaBroker, "_kept_beside", lambda self, text: True)
+        servers = request.getfixturevalue("other_kafka")
+        return lambda: kafka.KafkaBroker.connect(servers, consumer={"session.timeout.ms": 6000})
     servers = request.getfixturevalue("cluster")
     # The mock cluster shares partitions anew a second before a session would end, not when all members have come.
     quick = {"session.timeout.ms": 1400, "heartbeat.interval.ms": 100}
@@ -124,7 +144,7 @@ def test_a_refused_message_comes_again_counted(play, request):
 
 
 def test_deliveries_of_a_shard_are_counted(play, request, connect):
-    if "kafka" in request.node.name:
+    if "kafka" in request.node.name or "tansu" in request.node.name:
         pytest.skip("Kafka counts no deliveries over readers: `turn` is None there")
     spec = queue(request, is_keyed=True)
 
@@ -236,7 +256,9 @@ def test_each_key_keeps_its_order_over_several_readers(play, request):
         return seen
 
     found = play(story)
-    if "kafka" in request.node.name:  # what is in hand when a partition goes to another reader comes there again
+    if (
+        "kafka" in request.node.name or "tansu" in request.node.name
+    ):  # what is in hand when a partition goes to another reader comes there again
         found = {key: list(dict.fromkeys(numbers)) for key, numbers in found.items()}
     assert found == {key: list(range(10)) for key in "abcdef"}
 
@@ -406,6 +428,12 @@ def test_what_was_acknowledged_survives_a_killed_server(tmp_path):
         assert asyncio.run(publish()) == 21
     finally:
         server.stop()
+
+
+def test_a_broker_that_drops_what_is_kept_beside_offsets_is_refused():
+    kafka = pytest.importorskip("nbgraph.streams.kafka")
+    with tansu() as servers, pytest.raises(NbgraphError, match="does not keep the metadata of committed offsets"):
+        asyncio.run(kafka.KafkaBroker.connect(servers))
 
 
 def test_a_state_with_a_lifetime_is_forgotten_after_it(play):

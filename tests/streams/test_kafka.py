@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from nbgraph.streams.base import Message, QueueSpec
 from tests.streams.kafka_cluster import mock_cluster
 
 kafka = pytest.importorskip("nbgraph.streams.kafka")
+kafka_shard = pytest.importorskip("nbgraph.streams.kafka_shard")
 SPEC = QueueSpec("poison")
 QUICK = {"session.timeout.ms": 1400, "heartbeat.interval.ms": 100}
 DIES = f"""
@@ -60,6 +62,40 @@ def test_a_message_that_ends_its_readers_is_counted_and_what_was_done_behind_it_
         return await asyncio.wait_for(child.wait(), 20)
 
     assert asyncio.run(story()) == ([1, 2], "bad", 3)
+
+
+def test_what_is_kept_beside_an_offset_is_shorter_than_kafka_takes():
+    """A thousand messages, all of them given back again and again."""
+    shard = kafka_shard.Shard(0, kafka_shard.Progress(10**12), nothing, lambda: None)
+    longest = 0
+
+    async def story():
+        nonlocal longest
+        for number in range(1000):
+            shard.fetched(record(10**12 + number))
+        for _ in range(100):
+            taken = shard.take(60, is_keyed=False)
+            for place, delivery in enumerate(taken):
+                if place % 9 == 0:
+                    await delivery.ack()
+                else:
+                    await delivery.nack(9)
+            longest = max(longest, len(shard.progress().text()))
+
+    asyncio.run(story())
+    tries = dict.fromkeys(range(kafka_shard.HORIZON - kafka_shard.OPEN, kafka_shard.HORIZON), 99999)
+    worst = kafka_shard.Progress(0, frozenset(range(kafka_shard.HORIZON)), tries, 64)
+    assert (longest < 4096, len(worst.text()) < 4096) == (True, True)
+
+
+async def nothing():
+    """Nobody is told."""
+
+
+def record(offset):
+    return SimpleNamespace(
+        offset=lambda: offset, headers=lambda: None, value=lambda: b"x", topic=lambda: "t", partition=lambda: 0
+    )
 
 
 def test_a_graphs_queues_over_kafka_give_the_same_answers(servers, monkeypatch):
