@@ -154,9 +154,9 @@ class Plan:
 
     def answers(self, event: Event) -> Iterator[Any]:
         """Every answer to one event."""
-        from nbgraph.engine.stream import stream
+        from nbgraph.engine.stream import answers
 
-        return stream(self, [event], is_whole=False)
+        return answers(self, event)
 
     def handle(self, event: Event) -> Answers:
         """All answers of one event through the generated function, or observed where somebody watches."""

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, closing
+from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
@@ -23,6 +24,7 @@ from nbgraph.steps.source import Source
 from nbgraph.steps.source_frame import rows_of_frame
 
 Key = str | Callable[[Any], Any] | None
+Entering = Callable[[Any], Event]
 Running = Callable[[Callable[[], Any]], Awaitable[Any]]
 PLAIN = (list, tuple, range, dict, set, frozenset, deque)  # reading these runs no code that could wait
 
@@ -73,12 +75,13 @@ def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -
     rows = iter(settled if settled is not None else rows_of(source))
     for observer in plan.observers if is_whole else ():
         observer.reading(len(source) if hasattr(source, "__len__") else None)
+    enter = partial(event_of_row, key=key)
     if is_async:
         # One iterator, whatever fails on the way: events that are under way must not be lost with it.
-        outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), key, is_whole, settled))
+        outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), enter, is_whole, settled))
         return Stream(lambda: _raised(outcomes), outcomes)
     ends = _released(plan) if is_whole else iter(())
-    return Stream(lambda: _answers(plan, rows, key, ends, settled, is_lazy=not is_whole), rows)
+    return Stream(lambda: _answers(plan, rows, enter, ends, settled), rows)
 
 
 async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncGenerator[Any, None]:
@@ -100,17 +103,26 @@ async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncGenerator
             yield answer
 
 
+def answers(plan: Plan, event: Event) -> Stream:
+    """Every answer to one event that has entered, as its steps give them."""
+    if plan.is_async or plan.is_staged:
+        outcomes = iterate(_outcomes_of(plan, event))
+        return Stream(lambda: _raised(outcomes), outcomes)
+    given = _given_by(plan, event)
+    return Stream(lambda: given, given)
+
+
 async def answers_of(plan: Plan, event: Event, run: Running = loop.on_thread) -> AsyncGenerator[Any, None]:
-    """Every answer to one event, as its steps give them; closing it closes the steps that are giving.
+    """As `answers`; closing it closes the steps that are giving.
 
     `run` makes the calls of a synchronous plan, somewhere else.
     """
     if plan.is_async or plan.is_staged:
-        given = _told(_outcomes(plan, lambda: Inlet(iter([event])), None, False, None))
+        given = _told(_outcomes_of(plan, event))
     else:
-        given = _on_threads(stream(plan, [event], is_whole=False), run)
-    async with aclosing(given) as answers:
-        async for answer in answers:
+        given = _on_threads(answers(plan, event), run)
+    async with aclosing(given) as found:
+        async for answer in found:
             yield answer
 
 
@@ -151,13 +163,7 @@ async def _closing(source: Any) -> AsyncIterator[None]:
 
 
 def _answers(
-    plan: Plan,
-    rows: Iterator[Any],
-    key: Key,
-    ends: Iterator[tuple[str, Any]],
-    settled: Settling | None,
-    *,
-    is_lazy: bool,
+    plan: Plan, rows: Iterator[Any], enter: Entering, ends: Iterator[tuple[str, Any]], settled: Settling | None
 ) -> Iterator[Any]:
     while True:
         try:
@@ -165,7 +171,7 @@ def _answers(
                 yield from plan.fused(rows)
             else:
                 for row in rows:
-                    yield from _one(plan, event_of_row(row, key), is_lazy=is_lazy)
+                    yield from plan.handle(enter(row)).all()
             break
         except RowError as error:  # that row is told of; those behind it follow
             yield from loop.without_waiting(plan.arefused(error)).all()
@@ -175,11 +181,8 @@ def _answers(
         settled.end()
 
 
-def _one(plan: Plan, event: Event, *, is_lazy: bool) -> Iterator[Any]:
-    """The answers to one event; lazily, one by one as its steps give them, for a single event's `answers`."""
-    if not is_lazy:
-        yield from plan.handle(event).all()
-        return
+def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
+    """The answers to one event of a synchronous plan."""
     walk = plan.walk(event, plan.observers)
     given = 0
     try:
@@ -215,13 +218,18 @@ def _raised(outcomes: Iterator[Any]) -> Iterator[Any]:
         yield outcome
 
 
+def _outcomes_of(plan: Plan, event: Event) -> AsyncGenerator[list[Any], None]:
+    return _outcomes(plan, lambda: Inlet(iter([event])), has_entered, False, None)
+
+
 def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[list[Any], None]:
+    enter = partial(event_of_row, key=key)
     if hasattr(source, "__aiter__"):
         inlet = LoopInlet(source)
-        return _outcomes(plan, lambda: inlet, key, True, None)
+        return _outcomes(plan, lambda: inlet, enter, True, None)
     settled = settling(source, plan, is_one_by_one=False)
     rows = iter(settled if settled is not None else rows_of(source))
-    return _outcomes(plan, lambda: _inlet(source, rows, settled), key, True, settled)
+    return _outcomes(plan, lambda: _inlet(source, rows, settled), enter, True, settled)
 
 
 def _inlet(source: Any, rows: Iterator[Any], settled: Settling | None) -> Inlet:
@@ -232,18 +240,18 @@ def _inlet(source: Any, rows: Iterator[Any], settled: Settling | None) -> Inlet:
 
 
 async def _outcomes(
-    plan: Plan, make: Callable[[], Inlet], key: Key, is_whole: bool, settled: Settling | None
+    plan: Plan, make: Callable[[], Inlet], enter: Entering, is_whole: bool, settled: Settling | None
 ) -> AsyncGenerator[list[Any], None]:
     """Answers, and errors as `_Failed`; in lists of those that come at once."""
     inlet = make()
     inlet.open()
     try:
         if not is_whole and not plan.is_staged:
-            async with aclosing(_given(plan, inlet, key)) as given:
+            async with aclosing(_given(plan, inlet, enter)) as given:
                 async for outcome in given:
                     yield [outcome]
             return
-        async with aclosing(_tickets(plan, inlet, key)) as done:
+        async with aclosing(_tickets(plan, inlet, enter)) as done:
             async for tickets in done:
                 yield [outcome for ticket in tickets for outcome in _of_ticket(ticket)]
                 if settled is not None:
@@ -261,10 +269,10 @@ async def _outcomes(
         await loop.on_thread(settled.end)
 
 
-async def _given(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[Any, None]:
+async def _given(plan: Plan, inlet: Inlet, enter: Entering) -> AsyncGenerator[Any, None]:
     """The answers to one event, one by one as its steps give them."""
     while (row := await inlet.next()) is not END:
-        walk = plan.walk(event_of_row(row, key), plan.observers)
+        walk = plan.walk(enter(row), plan.observers)
         try:
             async with aclosing(walk.given()) as given:
                 async for answer in given:
@@ -277,16 +285,16 @@ def _of_ticket(ticket: Ticket) -> list[Any]:
     return ticket.all() if ticket.error is None else [*ticket.all(), _Failed(ticket.error)]
 
 
-def _tickets(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[list[Ticket], None]:
+def _tickets(plan: Plan, inlet: Inlet, enter: Entering) -> AsyncGenerator[list[Ticket], None]:
     """The tickets of the events: many at once where steps are concurrent, else one after the other."""
     if plan.is_staged:
-        return conducted(plan, inlet, lambda row: _entered(row, key))
-    return _one_by_one(plan, inlet, key)
+        return conducted(plan, inlet, lambda row: _entered(row, enter))
+    return _one_by_one(plan, inlet, enter)
 
 
-async def _one_by_one(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[list[Ticket], None]:
+async def _one_by_one(plan: Plan, inlet: Inlet, enter: Entering) -> AsyncGenerator[list[Ticket], None]:
     while (row := await inlet.next()) is not END:
-        ticket = _entered(row, key)
+        ticket = _entered(row, enter)
         refused = ticket.error if isinstance(ticket.error, RowError) else None
         if ticket.error is refused:
             try:
@@ -298,14 +306,19 @@ async def _one_by_one(plan: Plan, inlet: Inlet, key: Key) -> AsyncGenerator[list
         yield [ticket]
 
 
-def _entered(row: Any, key: Key) -> Ticket:
+def _entered(row: Any, enter: Entering) -> Ticket:
     """A ticket for the row; with an error where the row can't become an event."""
     try:
-        return Ticket(event_of_row(row, key))
+        return Ticket(enter(row))
     except Exception as error:
         ticket = Ticket(row if isinstance(row, Event) else Event(row))
         ticket.error = error
         return ticket
+
+
+def has_entered(event: Event) -> Event:
+    """The event itself: its body was decoded, and a text that came of it is not to be decoded once more."""
+    return event
 
 
 def event_of_row(row: Any, key: Key) -> Event:

@@ -53,7 +53,7 @@ class Joined:
         """Every answer to one event."""
         if not self.is_parted:
             return self.plan().answers(event)
-        return parted.stream(self.plan(), self.open, [event], is_whole=False)
+        return parted.answers(self.plan(), self.open, event)
 
     def stream(self, source: Any, *, key: Key = None) -> Iterator[Any]:
         """The answers to many events, in the order of the source."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
@@ -12,7 +13,7 @@ from nbgraph.engine.channel import aiterate, iterate
 from nbgraph.engine.inlet import END, NOT_YET, Inlet, LoopInlet, ThreadInlet
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.settle import settling
-from nbgraph.engine.stream import Key, Stream, event_of_row, rows_of
+from nbgraph.engine.stream import Entering, Key, Stream, event_of_row, has_entered, rows_of
 from nbgraph.errors import RowError
 from nbgraph.event import Event
 from nbgraph.local.asked import Asked
@@ -22,20 +23,29 @@ Opening = Callable[[], AbstractAsyncContextManager[Session]]
 Outcome = tuple[Any, Exception | None]  # an answer or an error
 
 
-def stream(plan: Plan, open: Opening, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
-    """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
-    flow = _Flow(plan, open, source, key, is_whole=is_whole)
-    outcomes = iterate(flow.outcomes())
-    return Stream(lambda: _raised(outcomes), outcomes)
+def stream(plan: Plan, open: Opening, source: Any, *, key: Key = None) -> Stream:
+    """The answers to all events of a source; when it ends, steps give what they hold."""
+    return _stream(_Flow(plan, open, source, partial(event_of_row, key=key), is_whole=True))
+
+
+def answers(plan: Plan, open: Opening, event: Event) -> Stream:
+    """Every answer to one event that has entered."""
+    return _stream(_Flow(plan, open, [event], has_entered, is_whole=False))
 
 
 async def astream(plan: Plan, open: Opening, source: Any, *, key: Key = None) -> AsyncIterator[Any]:
     """As `stream`, for `async for`; the source may be async too."""
-    async with aclosing(aiterate(_Flow(plan, open, source, key, is_whole=True).outcomes())) as outcomes:
+    flow = _Flow(plan, open, source, partial(event_of_row, key=key), is_whole=True)
+    async with aclosing(aiterate(flow.outcomes())) as outcomes:
         async for answer, error in outcomes:
             if error is not None:
                 raise error
             yield answer
+
+
+def _stream(flow: _Flow) -> Stream:
+    outcomes = iterate(flow.outcomes())
+    return Stream(lambda: _raised(outcomes), outcomes)
 
 
 def _raised(outcomes: Iterator[Outcome]) -> Iterator[Any]:
@@ -48,8 +58,8 @@ def _raised(outcomes: Iterator[Outcome]) -> Iterator[Any]:
 class _Flow:
     """A source on its way through a session, at most the session's window of events at once."""
 
-    def __init__(self, plan: Plan, open: Opening, source: Any, key: Key, *, is_whole: bool) -> None:
-        self._plan, self._open, self._key, self._is_whole = plan, open, key, is_whole
+    def __init__(self, plan: Plan, open: Opening, source: Any, enter: Entering, *, is_whole: bool) -> None:
+        self._plan, self._open, self._enter, self._is_whole = plan, open, enter, is_whole
         self._settled = settling(source, plan, is_one_by_one=False)
         if hasattr(source, "__aiter__"):
             self._inlet: Inlet = LoopInlet(source)
@@ -101,7 +111,7 @@ class _Flow:
 
     def _entered(self, session: Session, row: Any) -> Asked:
         try:
-            event = event_of_row(row, self._key)
+            event = self._enter(row)
         except RowError as error:
             return session.refuse(error, lambda _: self._inlet.happened.set())
         except Exception as error:  # a row that can't become an event, though its source gave it as one

@@ -6,6 +6,7 @@ import pytest
 
 from nbgraph import Event, Graph, StepError
 from nbgraph.errors import BodyError
+from nbgraph.event import decode
 from nbgraph.steps import Choice, Filter, ForEach
 
 
@@ -53,6 +54,32 @@ def test_texts_are_json_where_declared_or_where_they_parse():
     assert graph.run("[1]", content_type="text/plain") == "[1]"
     with pytest.raises(BodyError, match="declared as application/json; charset=utf-8 but is not JSON"):
         graph.run("{", content_type="application/json; charset=utf-8")
+
+
+async def later(body):
+    return body
+
+
+def chunks(body):
+    yield body
+
+
+async def chunks_later(body):
+    yield body
+
+
+@pytest.mark.parametrize("text", ['"hold"', '"5"', '"[1]"', '"\\"5\\""', "hold", "7"])
+@pytest.mark.parametrize("options", [{}, {"concurrency": 2}], ids=["", "stage"])
+@pytest.mark.parametrize("handler", ["(event)", chunks, later, chunks_later])
+def test_a_text_is_decoded_once(handler, options, text):
+    graph = graph_of(handler, **(options if handler is later else {}))
+    once = graph.run(text)
+    event = Event(text, content_type="application/json" if text.startswith('"') else None)
+    with graph.start() as run:
+        pushed = run.push(text).result()
+    found = [list(graph.answers(text)), list(graph.answers(event)), list(graph.stream([text])), [pushed]]
+    found += [list(graph.answers(Event(once, content_type="text/plain"))), [graph.debug(text).resume()]]
+    assert (once, found) == (decode(text), [[once]] * 6)
 
 
 def test_an_event_carries_key_id_path_method_headers_time():

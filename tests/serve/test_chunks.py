@@ -27,6 +27,14 @@ async def count_later(body):
         yield number
 
 
+def chunk(body):
+    yield body
+
+
+async def chunk_later(body):
+    yield body
+
+
 def asked(handler, body, kind):
     graph = Graph("counted")
     graph.to(handler, "count").respond()
@@ -44,6 +52,12 @@ def test_json_lines():
 def test_server_sent_events_of_an_async_generator():
     response = asked(count_later, 2, "text/event-stream")
     assert (response.headers["content-type"], response.text) == ("text/event-stream", "data: 0\n\ndata: 1\n\n")
+
+
+@pytest.mark.parametrize("body", ["hold", "5", '"5"', 5, [1]])
+@pytest.mark.parametrize("handler", ["(event)", chunk, chunk_later])
+def test_a_body_is_decoded_once(handler, body):
+    assert [json.loads(line) for line in asked(handler, body, "application/x-ndjson").text.splitlines()] == [body]
 
 
 def test_an_error_on_the_way_is_the_last_line():
