@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING
 
 from nbgraph.errors import ExportError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 # What the worker itself needs.
 RUNTIME = ("msgspec", "PyYAML", "starlette", "uvicorn", "httptools", "httpx", "prometheus-client", "nest-asyncio2")
@@ -73,7 +74,7 @@ def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> Requir
     `extra` are requirement lines of the user's own: they are added, or replace the pin of the same name.
     """
     given = {
-        str(canonicalize_name(requirement.name)): (requirement, hashes) for requirement, hashes in map(_parsed, extra)
+        _canonical(requirement.name): (requirement, hashes) for requirement, hashes in map(_parsed, extra)
     }
     wanted = {name for module in modules if (name := distribution_of(module)) not in (None, OWN)}
     found = _closure([*(str(name) for name in wanted), *(str(requirement) for requirement, _ in given.values())])
@@ -98,7 +99,7 @@ def distribution_of(module: str) -> str | None:
     root = module.partition(".")[0]
     if root in sys.stdlib_module_names:
         return None
-    owners = sorted({canonicalize_name(name) for name in _owners(_stamp()).get(root, ())})
+    owners = sorted({_canonical(name) for name in _owners(_stamp()).get(root, ())})
     if len(owners) > 1:  # a namespace package: whoever installed this very module
         path = module.replace(".", "/")
         owners = [name for name in owners if _has_file(name, path)] or owners
@@ -130,22 +131,34 @@ def _has_file(name: str, path: str) -> bool:
     return any(str(file).startswith((f"{path}.", f"{path}/")) for file in files)
 
 
+def _canonical(name: str) -> str:
+    from packaging.utils import canonicalize_name  # not in images, where modules that name a deployment are loaded too
+
+    return canonicalize_name(name)
+
+
+def _requirement(line: str) -> Requirement:
+    from packaging.requirements import Requirement
+
+    return Requirement(line)
+
+
 def _parsed(line: str) -> tuple[Requirement, list[str]]:
     """A line, and the hashes behind it."""
     words, *hashes = line.split(" --hash=")
     try:
-        return Requirement(words), [f"--hash={one.strip()}" for one in hashes]
-    except InvalidRequirement as error:
+        return _requirement(words), [f"--hash={one.strip()}" for one in hashes]
+    except ValueError as error:
         raise ExportError(f'Requirement "{line}" can\'t be read: {error}. Write it as pip does: "name==1.2".') from None
 
 
 def _closure(lines: Iterable[str]) -> dict[str, _Found]:
     """All installed distributions that the lines lead to; those that are not installed are left to pip."""
     found: dict[str, _Found] = {}
-    waiting = [(Requirement(line), "") for line in lines]
+    waiting = [(_requirement(line), "") for line in lines]
     while waiting:
         requirement, parent = waiting.pop()
-        name = canonicalize_name(requirement.name)
+        name = _canonical(requirement.name)
         distribution = _installed(name)
         if distribution is None or name == OWN:
             continue
@@ -164,7 +177,7 @@ def _closure(lines: Iterable[str]) -> dict[str, _Found]:
 def _needed(distribution: importlib.metadata.Distribution, extras: set[str]) -> list[Requirement]:
     return [
         requirement
-        for requirement in map(Requirement, distribution.requires or ())
+        for requirement in map(_requirement, distribution.requires or ())
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras | {""})
     ]
 

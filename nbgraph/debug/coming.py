@@ -42,7 +42,7 @@ class Coming(msgspec.Struct, frozen=True, gc=False):
         if isinstance(events, list) and events and all(isinstance(event, Event) for event in events):
             all_ = tuple(map(entering, events))
             return all_[0], cls(all_, 1, is_stream=True)
-        event = entering(events.event if isinstance(events, Failure) else events)
+        event = events.event.with_body(events.event.body) if isinstance(events, Failure) else entering(events)
         return event, cls((event,), 1)
 
     @property

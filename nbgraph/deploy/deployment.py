@@ -184,8 +184,11 @@ class Deployment:
             self._hosted.resubmit(failure.function, failure.message, body)
             return None
         event = failure.event
+        is_text = body is None and isinstance(event.body, str)  # it was decoded when it came
         try:
-            return self.invoke(event.body if body is None else body, event.path)
+            return self.invoke(
+                event.body if body is None else body, event.path, {"Content-Type": "text/plain"} if is_text else None
+            )
         finally:
             for place in self._places():
                 httpx.delete(f"{place}/{event.id}", trust_env=False)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nbgraph.capture.artifacts import MANIFEST
-from nbgraph.capture.project import capture
 from nbgraph.capture.requirements import runtime_requirements
 from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base, dockerfile, python_of
 from nbgraph.deploy.profile import Profile
@@ -48,6 +47,8 @@ def project_files(
     >>> [path for path in project_files(Function("shout", graph)) if "/" not in path]
     ['.dockerignore', 'Dockerfile', 'graph.yaml', 'handlers.py', 'requirements.txt']
     """
+    from nbgraph.capture.project import capture  # it needs cloudpickle, which images do not have
+
     wanted = wanted_of(requirements)
     project = capture(function.graph, wanted.lines, include)
     say(f"{function.name}: proven equal: {project.proof}")

@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from nbgraph.capture.requirements import LOCAL
 from nbgraph.deploy.wheel import built_wheel
 from nbgraph.errors import DeployError, ExportError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 HASH = " --hash"
 _COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -56,6 +56,8 @@ def lines_of(given: Any, where: str) -> tuple[str, ...]:
 
 def wanted_of(lines: Iterable[str]) -> Wanted:
     """What becomes of the lines in an image; folders are built."""
+    from packaging.utils import parse_wheel_filename
+
     found: list[str] = []
     wheels: dict[str, bytes] = {}
     for line in lines:
@@ -73,13 +75,15 @@ def wanted_of(lines: Iterable[str]) -> Wanted:
 
 def hashed(text: str, wheels: Mapping[str, bytes]) -> str:
     """A list with a hash for every package, as pip wants it where one has any; wheels that go along get theirs here."""
+    from packaging.utils import canonicalize_name, parse_wheel_filename
+
     if HASH not in text:
         return text
     ours = {parse_wheel_filename(name)[0]: hashlib.sha256(content).hexdigest() for name, content in wheels.items()}
     lines, without = [], []
     for line in text.splitlines():
         written, space, remark = line.partition("  #")
-        name = canonicalize_name(Requirement(written.partition(HASH)[0]).name)
+        name = canonicalize_name(_parsed(written).name)
         if HASH not in written and name not in ours:
             without.append(name)
         own = f"{HASH}=sha256:{ours[name]}" if HASH not in written and name in ours else ""
@@ -108,7 +112,7 @@ def remarks_in(text: str) -> list[str]:
         written, _, remark = line.partition("  # ")
         if remark.startswith(LOCAL):
             here = remark.removeprefix(LOCAL).partition(";")[0]
-            name = Requirement(written.partition(HASH)[0]).name
+            name = _parsed(written).name
             found.append(
                 f"{name} is {here} here, and {written} is asked for; where an index has that, give its address by "
                 f'index_url=, or another version by requirements=["{name}==..."].'
@@ -124,7 +128,7 @@ def without_urls(text: str) -> str:
     """
     found = []
     for line in text.splitlines():
-        requirement = Requirement(line.partition("  #")[0].partition(HASH)[0])
+        requirement = _parsed(line.partition("  #")[0])
         if requirement.url is not None:
             extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
             marker = f"; {requirement.marker}" if requirement.marker else ""
@@ -140,7 +144,9 @@ def _of_file(path: Path, where: str, depth: int = 0) -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise DeployError(f"{where}: the file {path} can't be read: {reason}.") from None
+        raise DeployError(
+            f'{where}: the file {path} can\'t be read: {reason}; packages are named in a list: ["{path.name}"].'
+        ) from None
     yield from _read(re.sub(r"\\\r?\n", " ", text).splitlines(), path.resolve().parent, where, depth)
 
 
@@ -183,8 +189,8 @@ def _whole(line: str, folder: Path, where: str) -> str:
             raise DeployError(f"{where}: {place} is not there.")
         return f"{place}{bracket}{extras}"
     try:
-        parsed = Requirement(line.partition(HASH)[0])
-    except InvalidRequirement as error:
+        parsed = _parsed(line)
+    except ValueError as error:
         reason = str(error).splitlines()[0]
         raise DeployError(f'{where}: "{line}" can\'t be read: {reason}. Write it as pip does: "name==1.2".') from None
     place_of = _path(parsed.url)
@@ -193,11 +199,18 @@ def _whole(line: str, folder: Path, where: str) -> str:
     return line
 
 
+def _parsed(line: str) -> Requirement:
+    """The line without its hashes, taken apart."""
+    from packaging.requirements import Requirement  # not in images, where modules that name a deployment are loaded too
+
+    return Requirement(line.partition(HASH)[0])
+
+
 def _place(line: str) -> Path | None:
     """The folder or file of this machine that a line means."""
     if line.startswith("/"):
         return Path(line.partition("[")[0])
-    return _path(Requirement(line.partition(HASH)[0]).url)
+    return _path(_parsed(line).url)
 
 
 def _path(url: str | None) -> Path | None:
@@ -210,7 +223,7 @@ def _around(line: str) -> tuple[str, str]:
     if line.startswith("/"):
         _, bracket, extras = line.partition("[")
         return f"{bracket}{extras}", ""
-    parsed = Requirement(line.partition(HASH)[0])
+    parsed = _parsed(line)
     extras = f"[{','.join(sorted(parsed.extras))}]" if parsed.extras else ""
     return extras, f"; {parsed.marker}" if parsed.marker else ""
 

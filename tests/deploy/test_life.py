@@ -185,6 +185,19 @@ def test_a_failure_of_a_caller_s_event_answers_when_run_again():
         assert (running.resubmit(failure, {"n": 4}), running.failures()) == ({"n": 4}, [])
 
 
+def test_a_text_that_failed_is_the_same_text_in_the_debugger_and_when_run_again():
+    graph, mended = Graph("text"), Graph("text")
+    graph.to("(event['n'])", "read").respond()
+    mended.to("(event)", "read").respond()
+    with graph.deploy("process", progress=False) as running:
+        with pytest.raises(InvokeError):
+            running.invoke('"5"')
+        (failure,) = running.failures()
+        stood = graph.debug(failure).current.input
+        running.update(mended, progress=False)
+        assert (failure.event.body, stood, running.resubmit(failure)) == ("5", "5", "5")
+
+
 def test_the_magic_renews_what_it_deployed():
     notebook = Notebook()
     notebook.cell("%load_ext nbgraph\nfrom nbgraph import Graph")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph
+from nbgraph.capture.requirements import runtime_requirements
 from nbgraph.errors import DeployError, ExportError, NbgraphError
 from tests.lab.notebook import Notebook
 
@@ -244,3 +245,26 @@ def test_pip_reads_what_is_written(tmp_path: Path) -> None:
         input=text, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (ran.returncode, "Would install mypack-1.2" in ran.stdout) == (0, True)
+
+
+ALONE = """
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.metadata import packages_distributions
+owners = packages_distributions()
+class Image(MetaPathFinder):  # as an image: nothing is installed but what its worker needs
+    def find_spec(self, name, path=None, target=None):
+        root = name.partition(".")[0]
+        names = {each.lower().replace("_", "-") for each in owners.get(root, ())} - {"nbgraph"}
+        if names and root not in sys.stdlib_module_names and not names & set(sys.argv[1].split()):
+            raise ModuleNotFoundError(f"{name} is not in images")
+sys.meta_path.insert(0, Image())
+import nbgraph
+print([name for name in nbgraph.__all__ if getattr(nbgraph, name) is None])
+"""
+
+
+def test_modules_that_name_a_deployment_can_be_loaded_in_images() -> None:
+    there = " ".join(pin.name for pin in runtime_requirements(is_part=True).pins)
+    done = subprocess.run([sys.executable, "-c", ALONE, there], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
