@@ -19,6 +19,7 @@ from nbgraph.capture.anatomy import Anatomy
 from nbgraph.capture.fingerprint import Difference, Fingerprint, Node, differences
 from nbgraph.capture.imports import is_notebook
 from nbgraph.capture.local import folders_of
+from nbgraph.capture.requirements import import_path
 from nbgraph.capture.roots import Roots
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
@@ -127,10 +128,10 @@ def _started(
         sys.executable, "-P", "-m", LOADER, "--project", str(project), "--local", ",".join(local), "--into", str(told),
         *(word for place in places for word in ("--place", place)),
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0"}
+    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0", "PYTHONPATH": import_path()}
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=project,
-        env=environment, start_new_session=True,
+        env={**os.environ, **settings}, start_new_session=True,
     )  # fmt: skip
     return process, told
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import site
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbgraph.errors import ExportError
@@ -73,9 +75,7 @@ def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> Requir
 
     `extra` are requirement lines of the user's own: they are added, or replace the pin of the same name.
     """
-    given = {
-        _canonical(requirement.name): (requirement, hashes) for requirement, hashes in map(_parsed, extra)
-    }
+    given = {_canonical(requirement.name): (requirement, hashes) for requirement, hashes in map(_parsed, extra)}
     wanted = {name for module in modules if (name := distribution_of(module)) not in (None, OWN)}
     found = _closure([*(str(name) for name in wanted), *(str(requirement) for requirement, _ in given.values())])
     bundled = tuple(name for name in sorted(found) if name not in given and is_off_index(name))
@@ -104,6 +104,16 @@ def distribution_of(module: str) -> str | None:
         path = module.replace(".", "/")
         owners = [name for name in owners if _has_file(name, path)] or owners
     return owners[0] if owners else None
+
+
+def import_path() -> str:
+    """PYTHONPATH of a process on this machine that is to find the packages that are found here.
+
+    A notebook may have added a folder of them to `sys.path`. A folder of modules of one's own is none: those travel.
+    """
+    usual = {Path(place).resolve() for place in (*site.getsitepackages(), site.getusersitepackages())}
+    added = [place for place in sys.path if Path(place).resolve() not in usual and any(Path(place).glob("*.dist-info"))]
+    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), *added]))
 
 
 def is_off_index(name: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nbgraph.capture.requirements import import_path
 from nbgraph.deploy.hosted import State, failed_start
 from nbgraph.deploy.profile import GRACE_SECONDS
 from nbgraph.deploy.rlimit import limit
@@ -118,7 +119,7 @@ class Member:
             self._worker = subprocess.Popen(
                 [*self._command, *handed], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder,
                 start_new_session=True, pass_fds=() if self._handed is None else (self._handed,),
-                env={**os.environ, **self._variables},
+                env={**os.environ, "PYTHONPATH": import_path(), **self._variables},
             )  # fmt: skip
         if self._memory is not None:
             limit(self._worker.pid, self._memory)

@@ -155,7 +155,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"api_key": "k\nX-Other: 1"}, "no text that a header can carry"),
     ({"timeout": 0}, "timeout=0 is no patience"),
     ({"base_image": ""}, "base_image='' is no name of an image"),
-    ({"requirements": "numpy"}, 'requirements: the file numpy can\'t be read: No such file or directory; packages are'),
+    ({"requirements": "numpy"}, "requirements: the file numpy can't be read: No such file or directory; packages are"),
     ({"requirements": {"nobody": ["numpy"]}}, 'requirements names "nobody"; functions: taxes'),
     ({"autoscale": {"taxes": (1, 2, 3)}}, 'autoscale names "taxes"; functions that can be scaled: none'),
     ({"autoscale": 4}, "autoscale=4 is no rule"),
