@@ -16,6 +16,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 OPERATIONS = ("count", "sum", "sqr", "avg", "min", "max", "first", "last", "stddev", "stdvar")
 DURATION = r"([1-9][0-9]*)([smhd])"
 EPOCH = datetime(1970, 1, 1)
+FIELDS = {"name", "column", "operations", "windows", "period", "aggregation_filter", "max_value"}  # of a dict
 
 
 def duration(text: str) -> int:
@@ -186,6 +187,10 @@ class FieldAggregator:
         """The aggregator itself, or the one a dict means, in which MLRun's specs have them."""
         if isinstance(given, FieldAggregator):
             return given
+        if isinstance(given, Mapping) and (unknown := sorted(map(str, given.keys() - FIELDS))):
+            raise GraphError(
+                f'AggregateByKey got "{unknown[0]}" in an aggregate; known are {", ".join(sorted(FIELDS))}.'
+            )
         try:
             period = given.get("period")
             names = given["windows"]

@@ -57,6 +57,8 @@ class AggregateByKey(Handler):
     - Missing values (None, NaN) and events that `aggr_filter` refuses are not counted. Over nothing, count, sum and
       sqr are 0 and the other operations NaN, as in pandas. sqr is the sum of squares; stdvar and stddev are those of
       a sample (n - 1), NaN for one value. first and last go by event time; of equal times, by arrival.
+    - Numbers of any kind add up: Decimals with whole numbers to Decimals, Decimals with floats to a float.
+    - A column takes the place of a field of its name, so that what went through once may go through again.
     - A time is a datetime (without a time zone it is UTC), an ISO 8601 text, or a number of seconds since 1970.
 
     Without `key` events are grouped by their own key, without `time_field` they are put where their own time is. Both

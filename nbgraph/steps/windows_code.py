@@ -11,15 +11,14 @@ import linecache
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from itertools import accumulate, count
 from operator import itemgetter
 from typing import Any, Protocol
 
 from nbgraph.steps.frame import is_frame
 from nbgraph.steps.windows import FieldAggregator
-from nbgraph.steps.windows_series import NAN, Series, Slots, merged_m2, root
+from nbgraph.steps.windows_series import NAN, Series, Slots, added, grown_m2, merged_m2, root
 from nbgraph.steps.windows_text import (
     added_lines,
     empty_lines,
@@ -27,9 +26,10 @@ from nbgraph.steps.windows_text import (
     merge_lines,
     stack_lines_alone,
     stack_lines_together,
+    sum_lines,
     texts_at,
     value_text,
-    whole_text,
+    whole_lines,
 )
 from nbgraph.values import counted, normal_key, number_of, seconds_of
 
@@ -129,7 +129,7 @@ class WindowCode:
         self.names: dict[str, Any] = {
             "nan": NAN, "inf": math.inf, "sqrt": math.sqrt, "merged_m2": merged_m2, "accumulate": accumulate,
             "bisect_right": bisect_right, "seconds_of": seconds_of, "counted": counted, "normal_key": normal_key,
-            "root": root, "Decimal": Decimal,
+            "root": root, "added": added, "grown_m2": grown_m2, "reduce": reduce,
         }  # fmt: skip
         for number, aggregator in enumerate(aggregators):
             if callable(aggregator.field):
@@ -326,11 +326,13 @@ class WindowCode:
         """Lines that make a short window's base from its closed buckets since `start`; so few need no stack."""
         layout = self.layouts[number]
         base = layout.base(window)
-        return [
-            f"a[{base + at}] = {raw if raw in ('min', 'max') else 'sum'}(c{at}[start:])"
-            for slots in layout.slots
-            for raw, at in slots.at.items()
-        ]
+        lines: list[str] = []
+        for slots in layout.slots:
+            for raw, at in slots.at.items():
+                place = f"a[{base + at}]"
+                is_extreme = raw in ("min", "max")
+                lines += [f"{place} = {raw}(c{at}[start:])"] if is_extreme else sum_lines(place, f"c{at}")
+        return lines
 
     def _stack(self, number: int, window: int) -> list[str]:
         """Lines that make a window's stacks anew, from its closed buckets since `start`."""
@@ -384,9 +386,10 @@ class WindowCode:
         aggregator = self.aggregators[slots.aggregator]
         names = {raw: f"{raw}_{suffix}" for raw in slots.at}
         lines = [
-            f"{names[raw]} = {whole_text(raw, f'a{number}', layout, slots, window)}"
+            line
             for raw in slots.at
             if raw not in ("first_time", "last_time")
+            for line in whole_lines(names[raw], raw, f"a{number}", layout, slots, window)
         ]
         texts = {operation: value_text(operation, names) for operation in aggregator.aggr}
         if aggregator.max_value is not None:

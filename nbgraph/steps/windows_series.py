@@ -21,6 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -128,7 +129,7 @@ class Series:
     def _merge(raw: str, at: int, place: dict[str, int], older: Sequence[Any], newer: Sequence[Any]) -> Any:
         one, other = older[at], newer[at]
         if raw in ("count", "sum", "sqr"):
-            return one + other
+            return added(one, other)
         if raw == "min":
             return other if other < one else one
         if raw == "max":
@@ -186,7 +187,31 @@ class Series:
             series[start : start + 2] = [max(series[start] - cut, 0), max(series[start + 1] - cut, 0)]
 
 
-def merged_m2(count: int, total: float, m2: float, other_count: int, other_total: float, other_m2: float) -> float:
+def added(one: Any, other: Any) -> Any:
+    """The sum of two numbers; a Decimal and a float, which Python does not add up, come to a float.
+
+    >>> added(Decimal("1.5"), 2.0), added(Decimal("1.5"), 2)
+    (3.5, Decimal('3.5'))
+    """
+    one, other = alike(one, other)
+    return one + other
+
+
+def alike(*numbers: Any) -> tuple[Any, ...]:
+    """Numbers that can be worked with together: floats, where one is a Decimal and another a float or a Fraction."""
+    kinds = set(map(type, numbers))
+    return tuple(map(float, numbers)) if Decimal in kinds and kinds & {float, Fraction} else numbers
+
+
+def grown_m2(m2: Any, count: int, total: Any, value: Any) -> Any:
+    """The sum of squared distances with one value more, which the count and the total know already."""
+    of = Decimal if type(total) is Decimal else float
+    m2, total, value = map(of, (m2, total, value))
+    distance = count * value - total
+    return m2 + distance * distance / (count * (count - 1))
+
+
+def merged_m2(count: int, total: Any, m2: Any, other_count: int, other_total: Any, other_m2: Any) -> Any:
     """The sum of squared distances from the common mean (Chan, Golub and LeVeque)."""
     if not count:
         return other_m2
@@ -196,11 +221,11 @@ def merged_m2(count: int, total: float, m2: float, other_count: int, other_total
         distance = total / count - other_total / other_count
         square = distance * distance + (distance - distance)  # of an infinite distance NaN
         return m2 + other_m2 + square * count * other_count / (count + other_count)
-    except TypeError:  # a Decimal, which mixes with integers, but not with what they come to
-        if Decimal not in map(type, (total, other_total)) or float in map(type, (total, other_total)):
+    except TypeError:  # a Decimal, which mixes with integers, but not with what they come to, nor with floats
+        if Decimal not in map(type, (total, m2, other_total, other_m2)):
             raise
-    decimals = (Decimal(number) for number in (total, m2, other_total, other_m2))
-    total, m2, other_total, other_m2 = decimals  # type: ignore[assignment]
+    of = Decimal if Decimal in map(type, alike(total, other_total)) else float
+    total, m2, other_total, other_m2 = map(of, (total, m2, other_total, other_m2))
     return merged_m2(count, total, m2, other_count, other_total, other_m2)
 
 

@@ -54,7 +54,7 @@ class WindowStore:
 
     def load(self, key: Any) -> list[list[Any]] | None:
         """The series of a key; None where it has none yet."""
-        stored = (self._table.get(key) or {}).get(FIELD)
+        stored = (self._table.look(key) or {}).get(FIELD)
         if stored is None:
             return None
         return [self._loaded(*each) for each in zip(self._layouts, stored, self._code.rebuilders, strict=True)]
@@ -67,11 +67,11 @@ class WindowStore:
         return series
 
     def keep(self, key: Any, series: Sequence[list[Any]]) -> None:
-        row = self._table.get(key) or {}
+        row = self._table.look(key) or {}
         if not isinstance(row, Mapping):
             raise TypeError(f"The table's row of {key!r} is {row!r}; expected a dict, to which windows can be added.")
         stored = [each[: layout.base(0)] for layout, each in zip(self._layouts, series, strict=True)]
-        self._table[key] = {**row, FIELD: stored}
+        self._table.keep(key, {**row, FIELD: stored})
 
 
 def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], WindowCode] | None:

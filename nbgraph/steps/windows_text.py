@@ -7,21 +7,27 @@ from collections.abc import Sequence
 from nbgraph.steps.windows_series import EMPTY, Series, Slots
 
 
+def tried(line: str, instead: str) -> list[str]:
+    """A line, and what is done where numbers do not add up by themselves: a Decimal and a float."""
+    return ["try:", f"    {line}", "except TypeError:", f"    {instead}"]
+
+
 def added_lines(name: str, at: dict[str, int]) -> list[str]:
     """Lines that take the value x into the bucket `name`."""
     place = {raw: f"{name}[{position + 1}]" for raw, position in at.items()}
     lines = {
         "count": ["{count} += 1"],
-        "sum": ["{sum} = {sum} + x"],  # not in place: the sum of arrays is in an answer already
-        "sqr": ["{sqr} = {sqr} + x * x"],
-        "m2": [  # of an infinite distance NaN, as in pandas; what integers gave is a float, and Decimals may follow
+        # not in place: the sum of arrays is in an answer already
+        "sum": tried("{sum} = {sum} + x", "{sum} = added({sum}, x)"),
+        "sqr": tried("{sqr} = {sqr} + x * x", "{sqr} = added({sqr}, x * x)"),
+        "m2": [  # of an infinite distance NaN, as in pandas
             "n = {count}",
             "if n > 1:",
-            "    d = n * x - {sum}",
             "    try:",
+            "        d = n * x - {sum}",
             "        {m2} += (d * d + (d - d)) / (n * (n - 1))",
             "    except TypeError:",
-            "        {m2} = Decimal({m2}) + d * d / (n * (n - 1))",
+            "        {m2} = grown_m2({m2}, n, {sum}, x)",
         ],
         "min": ["if x < {min}:", "    {min} = x"],
         "max": ["if x > {max}:", "    {max} = x"],
@@ -29,6 +35,12 @@ def added_lines(name: str, at: dict[str, int]) -> list[str]:
         "last": ["if time >= {last_time}:", "    {last_time} = time", "    {last} = x"],
     }
     return [line.format(**place) for raw in at if raw in lines for line in lines[raw]]
+
+
+def merged_lines(target: str, raw: str, older: dict[str, str], newer: dict[str, str]) -> list[str]:
+    """Lines that set a name to the merged raw of two groups of values."""
+    line = f"{target} = {merge_text(raw, older, newer)}"
+    return tried(line, f"{target} = added({older[raw]}, {newer[raw]})") if raw in ("sum", "sqr") else [line]
 
 
 def merge_text(raw: str, older: dict[str, str], newer: dict[str, str]) -> str:
@@ -53,9 +65,17 @@ def stack_lines_alone(slots: Slots) -> list[str]:
     """Lines that make the stacks `s...` of columns `c...`, each by itself."""
     lines: list[str] = []
     for raw, at in slots.at.items():
-        merge = f", {raw}" if raw in ("min", "max") else ""
-        lines += [f"column = c{at}[start:]", "column.reverse()", f"s{at} = list(accumulate(column{merge}))"]
+        lines += [f"column = c{at}[start:]", "column.reverse()"]
+        if raw in ("min", "max"):
+            lines.append(f"s{at} = list(accumulate(column, {raw}))")
+        else:
+            lines += tried(f"s{at} = list(accumulate(column))", f"s{at} = list(accumulate(column, added))")
     return lines
+
+
+def sum_lines(target: str, column: str) -> list[str]:
+    """Lines that add up the closed buckets of a column since `start`."""
+    return tried(f"{target} = sum({column}[start:])", f"{target} = reduce(added, {column}[start:], 0)")
 
 
 def stack_lines_together(slots: Slots) -> list[str]:
@@ -79,7 +99,7 @@ def empty_lines(layout: Series, start: int) -> list[str]:
 
 def merge_lines(target: dict[str, str], older: dict[str, str], newer: dict[str, str]) -> list[str]:
     """Lines that merge all raws of an aggregator; those that others depend on are written last."""
-    return [f"{target[raw]} = {merge_text(raw, older, newer)}" for raw in reversed(target)]
+    return [line for raw in reversed(target) for line in merged_lines(target[raw], raw, older, newer)]
 
 
 def texts_at(place: Place, slots: Slots) -> dict[str, str]:
@@ -87,12 +107,12 @@ def texts_at(place: Place, slots: Slots) -> dict[str, str]:
     return {raw: f"{name}[{start + position}]" for raw, position in slots.at.items()}
 
 
-def whole_text(raw: str, name: str, layout: Series, slots: Slots, window: int | None) -> str:
-    """The text of a window's raw: its base merged with the newest bucket."""
+def whole_lines(target: str, raw: str, name: str, layout: Series, slots: Slots, window: int | None) -> list[str]:
+    """Lines that set a name to a window's raw: its base merged with the newest bucket."""
     newest = texts_at((name, 1), slots)
     if window is None:
-        return newest[raw]
-    return merge_text(raw, texts_at((name, layout.base(window)), slots), newest)
+        return [f"{target} = {newest[raw]}"]
+    return merged_lines(target, raw, texts_at((name, layout.base(window)), slots), newest)
 
 
 def value_text(operation: str, names: dict[str, str]) -> str:

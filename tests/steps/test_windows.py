@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -273,12 +276,54 @@ def test_memory_is_plain_and_bounded() -> None:
         (lambda: rate("sometimes"), "expected one of EveryEvent, AfterMaxEvent"),
         (lambda: rate({"mode": "afterDelay", "wait": 3}), "has wait; known: delay"),
         (lambda: AggregateByKey([{"name": "n"}]), "a dict with name, column, operations, windows"),
+        (
+            lambda: AggregateByKey([{"name": "n", "aggr_filter": "event"}]),
+            '"aggr_filter" in an aggregate; known',
+        ),
     ],
 )
 def test_what_is_wrong_is_said_when_it_is_built(make: Any, says: str) -> None:
     with pytest.raises(GraphError) as caught:
         make()
     assert says in str(caught.value)
+
+
+NUMBERS = st.one_of(
+    st.integers(-9, 9),
+    st.integers(-30, 30).map(lambda number: number / 4),
+    st.integers(-30, 30).map(lambda number: Decimal(number) / 4),
+    st.integers(-100, 100).map(np.int8),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 7200), NUMBERS), min_size=1, max_size=20),
+    st.sampled_from([["sum"], ["sum", "sqr", "avg", "min", "max", "stdvar"]]),
+)
+def test_numbers_of_any_kinds_add_up(paid: list[tuple[int, Any]], operations: list[str]) -> None:
+    """A Decimal and a float come to a float, in a bucket, between buckets and in what is made of them."""
+    step = AggregateByKey(
+        [FieldAggregator("x", "x", operations, SlidingWindows(["1h", "2h"], "10m"))], "k", "t", lateness="1d"
+    )
+    graph = Graph("g")
+    graph.to(step)
+    answers = list(graph.stream([{"k": 1, "t": time, "x": value} for time, value in paid]))
+    for place, answer in enumerate(answers):
+        for window, length in (("1h", 6), ("2h", 12)):
+            end = paid[place][0] // 600
+            values = [value for time, value in paid[: place + 1] if end - length < time // 600 <= end]
+            total = answer[f"x_sum_{window}"]
+            assert total == pytest.approx(sum(map(float, values)))
+            assert (type(total) is float) == any(type(value) is float for value in values)
+            if len(operations) > 1:
+                plain = list(map(float, values))
+                expected = [
+                    sum(plain) / len(plain), sum(value * value for value in plain), max(plain),
+                    statistics.variance(plain) if len(plain) > 1 else math.nan,
+                ]  # fmt: skip
+                found = [float(answer[f"x_{operation}_{window}"]) for operation in ("avg", "sqr", "max", "stdvar")]
+                assert found == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize("policy", [None, steps.AfterMaxEvent(2)])
