@@ -11,7 +11,7 @@ from nbgraph.handler import Handler
 from nbgraph.look import shown
 from nbgraph.steps.key import field_of
 from nbgraph.steps.names import Names, names_of
-from nbgraph.steps.table import Memory, table_of
+from nbgraph.steps.table import Memory, own, table_of
 from nbgraph.types import Shape
 
 JoinKey = str | Sequence[str] | Callable[[Any], Any]
@@ -19,7 +19,7 @@ Joining = Callable[[Any, Any], Any]  # of the body and the row's fields
 
 
 class JoinWithTable(Handler):
-    """The fields of the row that the body's key finds in the table are added to the body.
+    """The fields of the row that the body's key finds in the table are added to the body, or take the place of its own.
 
     >>> from nbgraph import Graph
     >>> customers = {"card-7": {"country": "PT", "since": 2019}}
@@ -50,7 +50,7 @@ class JoinWithTable(Handler):
             raise GraphError(f"JoinWithTable got join_function={join_function!r}; expected a function: (body, fields).")
         self._table = table_of(table)
         self._find = self._table.get
-        self._is_quick = False  # looks for a key as it came, and only where that is not there for its normal form
+        self._memory: Memory | None = None  # looked in for a key as it came, then for its normal form
         self._key = _key_function(key)
         self._attributes = names_of(attributes, "JoinWithTable", "attributes") if attributes else None
         self._join = join_function
@@ -61,7 +61,7 @@ class JoinWithTable(Handler):
     def post_init(self) -> None:
         driver = self._table.driver
         if isinstance(driver, Memory):
-            self._find, self._is_quick = driver.get, True
+            self._find, self._memory = driver.look, driver
 
     def _outer(self, body: Any) -> Any:
         key = self._key(body)
@@ -69,10 +69,13 @@ class JoinWithTable(Handler):
             row = self._find(key)
         except TypeError:  # a list, which is a tuple
             row = None
-        if row is None and self._is_quick:
-            row = self._table.get(key)
+        memory = self._memory
+        if row is None and memory is not None:
+            row = self._table.look(key)
         if row is None:
             return body
+        if memory is not None and not (memory.is_flat and self._join is None):
+            row = own(row)  # what goes on in the body is not the table's
         return {**body, **self._fields(row)} if self._join is None else self._join(body, self._own(row))
 
     def _inner(self, body: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
+from nbgraph.body import IMMUTABLE, LIBRARIES, Copier
 from nbgraph.errors import GraphError
 from nbgraph.values import normal_key
 
@@ -26,19 +27,48 @@ class Driver(Protocol):
     def close(self) -> None: ...
 
 
+class Rows(Copier):
+    """Copies rows for who puts and gets them, so that memory gives values as a database does.
+
+    Objects that no database takes are live ones of the notebook, and stay what they are.
+    """
+
+    def _object(self, value: Any, known: dict[int, Any]) -> Any:
+        library = type(value).__module__.partition(".")[0]
+        return super()._object(value, known) if library in LIBRARIES or library == "collections" else value
+
+
+own = Rows()
+
+
+def is_flat(row: Any) -> bool:
+    """Whether a row's values are such that nobody can change them."""
+    return type(row) in IMMUTABLE or (type(row) is dict and IMMUTABLE.issuperset(map(type, row.values())))
+
+
 class Memory:
     """Rows in a dict, the very one that it is given; what its keys mean is found."""
 
     def __init__(self, rows: MutableMapping[Any, Any]) -> None:
         self.rows = rows
         self._own = _own_keys(rows)
-        # a look-up costs what the dict's own does
-        self.get: Callable[..., Any] = self._found if self._own else rows.get
+        # a row as it stands in the dict, to be looked at; this costs what the dict's own look-up does
+        self.look: Callable[..., Any] = self._found if self._own else rows.get
+        self.is_flat = all(map(is_flat, rows.values()))
 
     def _found(self, key: Any, default: Any = None) -> Any:
         return self.rows.get(self._own.get(key, key), default)
 
+    def get(self, key: Any, default: Any = None) -> Any:
+        row = self.look(key, self)
+        return default if row is self else own(row)
+
     def put(self, rows: Mapping[Any, Any]) -> None:
+        self.keep({key: own(row) for key, row in rows.items()})
+
+    def keep(self, rows: Mapping[Any, Any]) -> None:
+        """Put rows that nobody else has."""
+        self.is_flat = self.is_flat and all(map(is_flat, rows.values()))
         self.rows.update({self._own.get(key, key): row for key, row in rows.items()} if self._own else rows)
 
     def delete(self, key: Any) -> bool:
@@ -68,6 +98,8 @@ class Table(MutableMapping[Any, Any]):
     RedisDriver are such single values or tuples of them; a row comes back from them as what it was put as, or is
     refused.
 
+    A row is a value, wherever it is kept: who changes one that he got puts it back, `table[key] = row`.
+
     Leaving `with table:` writes what still waits and closes what is open.
     """
 
@@ -92,6 +124,11 @@ class Table(MutableMapping[Any, Any]):
     def get(self, key: Any, default: Any = None) -> Any:
         return self.driver.get(normal_key(key), default)
 
+    def look(self, key: Any) -> Any:
+        """A row that is only looked at: the one in memory itself, where it is kept there."""
+        driver = self.driver
+        return (driver.look if isinstance(driver, Memory) else driver.get)(normal_key(key))
+
     def __getitem__(self, key: Any) -> Any:
         row = self.driver.get(normal_key(key), self)
         if row is self:
@@ -100,6 +137,11 @@ class Table(MutableMapping[Any, Any]):
 
     def __setitem__(self, key: Any, row: Any) -> None:
         self.driver.put({normal_key(key): row})
+
+    def keep(self, key: Any, row: Any) -> None:
+        """Set a row that nobody else has, and nobody else changes."""
+        driver = self.driver
+        (driver.keep if isinstance(driver, Memory) else driver.put)({normal_key(key): row})
 
     def put(self, rows: Mapping[Any, Any]) -> None:
         """Set many rows in one go."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbgraph.steps.table import Driver
+from nbgraph.steps.table import Driver, own
 from nbgraph.streams.freeze import UnfitError
 
 
@@ -48,18 +48,18 @@ class Cache:
     def get(self, key: Any, default: Any = None) -> Any:
         with self._lock:
             if key in self._changed:
-                return self._changed[key]
+                return own(self._changed[key])
             if key not in self._rows:
                 found = self.driver.get(key, self)
                 if found is self:
                     return default
                 self._keep(key, found)
             self._rows.move_to_end(key)
-            return self._rows[key]
+            return own(self._rows[key])
 
     def put(self, rows: Mapping[Any, Any]) -> None:
         with self._lock:
-            self._changed.update(rows)
+            self._changed.update({key: own(row) for key, row in rows.items()})
             for key in rows:
                 self._rows.pop(key, None)
             if len(self._changed) >= self.max_updates:

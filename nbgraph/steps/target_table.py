@@ -63,7 +63,7 @@ class TableTarget(RowTarget):
     def write(self, items: list[Any]) -> None:
         rows: dict[Any, Any] = {}
         for key, row in items:
-            there = rows.get(key) or self._table.get(key) or {}
+            there = rows.get(key) or self._table.look(key) or {}
             if not isinstance(there, Mapping):
                 raise NbgraphError(f"TableTarget adds to the row of {key!r}, which is no dict but {there!r:.60}.")
             rows[key] = {**there, **row}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -20,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nbgraph import Event, Graph
+from nbgraph import Event, Graph, StepError
 from nbgraph.steps import (
     AggregateByKey,
     Cache,
@@ -160,6 +161,7 @@ WINDOWS = [
 AMOUNTS = {
     "decimals": [Decimal("1.10"), Decimal("-2.30"), 3, np.int8(100), None],
     "floats": [1.5, np.float32(0.25), np.int64(3), pd.NA, math.nan, True],
+    "both": [Decimal("1.10"), 2.5, 3, np.float32(0.25), Decimal("-2.30")],
 }
 
 
@@ -207,6 +209,47 @@ def test_states_and_joins_are_the_same_whatever_keeps_them(tmp_path: Path, redis
             found[kind] = shown(list(graph.stream(Event(body, key=body["k"]) for body in bodies)))
         assert found == dict.fromkeys(opens, found["memory"])
     assert "Decimal('1.10'), np.int64(3)" in found["redis"]
+
+
+def changed(body: Any) -> Any:
+    body["tags"].append("seen")
+    body["address"]["zip"] = "0"
+    return body
+
+
+def test_a_row_is_a_value_whatever_keeps_it(tmp_path: Path, redis: str) -> None:
+    """What is changed in place behind a table, before it or by who holds a row does not change the table."""
+    found = {}
+    with stores(tmp_path, redis) as opens:
+        for kind, open_ in opens.items():
+            table, row = open_(), {"tags": ["a"], "address": {"zip": "1"}}
+            table["k"] = row
+            graph = Graph("joined")
+            graph.to(JoinWithTable(table, "k")).to(changed)
+            row["tags"].append("later")
+            table["k"]["tags"].append("outside")
+            answers = [graph.run({"k": "k"}) for _ in range(2)]
+            found[kind] = [answers, table["k"]]
+    answer = {"k": "k", "tags": ["a", "seen"], "address": {"zip": "0"}}
+    assert [*found.values()] == [[[answer] * 2, {"tags": ["a"], "address": {"zip": "1"}}]] * len(found)
+
+
+@pytest.mark.parametrize("more", [{}, {"join_function": lambda body, fields: changed({**body, **fields})}])
+@pytest.mark.parametrize("inner", [True, False])
+def test_rows_that_are_put_while_a_graph_runs_are_values_too(more: Any, inner: bool) -> None:
+    table = Table({"flat": {"n": 1}})
+    graph = Graph("joined")
+    graph.to(JoinWithTable(table, "k", None, inner, **more)).to(lambda body: changed(body) if "tags" in body else body)
+    with contextlib.suppress(StepError):
+        graph.run({"k": "flat"})
+    table["k"] = {"tags": [], "address": {}}
+    graph.run({"k": "k"})
+    assert dict(table) == {"flat": {"n": 1}, "k": {"tags": [], "address": {}}}
+
+
+def test_objects_in_memory_are_the_notebooks_own() -> None:
+    mine = Mine()
+    assert Table({"k": {"v": mine}})["k"]["v"] is mine
 
 
 class Mine:
