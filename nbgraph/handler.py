@@ -113,3 +113,6 @@ class Handler:
     def holding(self) -> bool:
         """Whether events would be lost if the process died now, since the step has them and nobody else."""
         return False
+
+    def end(self) -> None:
+        """The worker stops, and no event comes any more: close what is open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from nbgraph.errors import StepError
 from nbgraph.handler import Handler
 from nbgraph.serve.track import Track
 
+log = logging.getLogger("nbgraph.serve")
 TICK = 0.2  # seconds between looks at what is due
 
 
@@ -38,6 +40,18 @@ async def let_go(track: Track, now: float | None, failed: Callable[[StepError], 
                 await track.resume(plan, name, chunk)
             except StepError as error:
                 failed(error)
+    if now is None:
+        await track.look(partial(_end, plan))
+
+
+def _end(plan: Plan) -> None:
+    """Close what steps have open; one that can't does not keep the others from it."""
+    for name, step in plan.steps.items():
+        if isinstance(step.call.target, Handler):
+            try:
+                step.call.target.end()
+            except Exception:
+                log.exception('Step "%s" could not close what it has open', name)
 
 
 def _held(call: Call, now: float | None) -> list[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.steps.features_fields import Each, FieldsStep, Function, mapping_of
+from nbgraph.steps.features_fields import Each, FieldsStep, Function, mapping_of, refuse_met
 from nbgraph.steps.names import Names, names_of
 from nbgraph.values import is_missing
 
@@ -42,7 +42,9 @@ class MapValues(FieldsStep):
         mapped = {name: each(self._functions[name], value) for name, value in fields.items() if name in self._functions}
         if not self._with_originals:
             return mapped
-        return {**fields, **{f"{name}_{self._suffix}": value for name, value in mapped.items()}}
+        added = {f"{name}_{self._suffix}": value for name, value in mapped.items()}
+        refuse_met(self, added, fields)
+        return {**fields, **added}
 
 
 def _mapper(field: str, values: Any) -> Function:
@@ -123,14 +125,11 @@ class OneHotEncoder(FieldsStep):
         made = [name for columns in self._columns.values() for name in columns]
         if twice := [name for name in made if made.count(name) > 1]:
             raise GraphError(f'OneHotEncoder would make "{twice[0]}" of two fields; rename one of them before.')
-        self._made = frozenset(made)
+        self._made = made
 
     def change(self, fields: Mapping[str, Any], each: Each) -> dict[str, Any]:
         encoded: dict[str, Any] = {}
-        if met := [name for name in fields if name in self._made and name not in self._columns]:
-            raise ValueError(
-                f'OneHotEncoder makes a field "{met[0]}", and the body has one of that name; rename or drop it before.'
-            )
+        refuse_met(self, self._made, {name: None for name in fields if name not in self._columns})
         for name, value in fields.items():
             if name not in self._columns:
                 encoded[name] = value

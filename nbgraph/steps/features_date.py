@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.steps.features_fields import Each, FieldsStep, Function
+from nbgraph.steps.features_fields import Each, FieldsStep, Function, refuse_met
 from nbgraph.steps.names import Names, names_of
 from nbgraph.values import is_missing, moment_of
 
@@ -73,6 +73,7 @@ class DateExtractor(FieldsStep):
             )
         field = self._field
         parts = {f"{field}_{part}": each(_of(PARTS[part], field), fields[field]) for part in self._parts}
+        refuse_met(self, parts, fields)
         return {**fields, **parts}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nbgraph.errors import GraphError
@@ -28,6 +28,16 @@ class FieldsStep(Handler):
             name = type(self).__name__
             raise TypeError(f"{name} got {type(body).__name__} as a body; expected a dict or a DataFrame.")
         return self.change(body, on_value)
+
+
+def refuse_met(step: FieldsStep, made: Iterable[str], fields: Mapping[str, Any]) -> None:
+    """A field that a step makes must not take the place of one that the body has."""
+    for name in made:
+        if name in fields:
+            raise ValueError(
+                f'{type(step).__name__} makes a field "{name}", and the body has one of that name; '
+                "rename or drop it before."
+            )
 
 
 def on_value(function: Function, value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
+from nbgraph.steps.frame import is_frame, picked
 from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.operators import BODY, Function, callable_of
 from nbgraph.types import Shape
@@ -61,7 +62,7 @@ class Extend(Handler):
 
 
 class Rename(Handler):
-    """Fields get new names; those that the body does not have are left out of account.
+    """Fields, or columns of a DataFrame, get new names; those that the body does not have are left out of account.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("g")
@@ -70,22 +71,36 @@ class Rename(Handler):
     {'carrier': 'UA', 'delay': 4}
 
     A field that gets the name of another takes its place, unless that gets a new name too: `{"a": "b", "b": "a"}`
-    exchanges two.
+    exchanges two. Of two that would get one name, the body may have one.
     """
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
         if not isinstance(mapping, Mapping):
             raise GraphError(f'Rename got {mapping!r}; expected a dict of old and new names, {{"old": "new"}}.')
         self._names = dict(mapping)
+        self._has_twins = len(set(self._names.values())) < len(self._names)
 
-    def do(self, body: Body) -> dict[str, Any]:
+    def do(self, body: Any) -> Any:
         names = self._names
+        if is_frame(body):
+            return picked(body, self.do({name: name for name in body.columns}))
+        if self._has_twins:
+            self._refuse_twins(body)
         taken = {names[name] for name in body if name in names}
         return {names.get(name, name): value for name, value in body.items() if name in names or name not in taken}
 
+    def _refuse_twins(self, body: Body) -> None:
+        met: dict[str, str] = {}
+        for name in body:
+            new = self._names.get(name)
+            if new in met:
+                raise ValueError(f'Rename makes "{new}" of "{met[new]}" and of "{name}", and the body has both.')
+            if new is not None:
+                met[new] = name
+
 
 class DropColumns(Handler):
-    """The body without some of its fields; those that it does not have are left out of account.
+    """The body without some of its fields, or columns; those that it does not have are left out of account.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("g")
@@ -97,8 +112,10 @@ class DropColumns(Handler):
     def __init__(self, columns: Names) -> None:
         self._columns = frozenset(names_of(columns, "DropColumns", "columns"))
 
-    def do(self, body: Body) -> dict[str, Any]:
+    def do(self, body: Any) -> Any:
         columns = self._columns
+        if is_frame(body):
+            return picked(body, {name: name for name in body.columns if name not in columns})
         return {name: value for name, value in body.items() if name not in columns}
 
 

@@ -75,8 +75,8 @@ class MapWithState(Handler):
     [{'a': 1, 'number': 0}, {'a': 2, 'number': 1}]
 
     With `group_by_key` each key has a state of its own, that of the event's key. The initial state may then be a
-    `Table`, where states are found and kept. A state that has `close()` is closed when the stream ends; it, and a
-    table, is used itself and not as a copy.
+    `Table`, where states are found and kept. A state that has `close()` is closed when the stream ends, or the worker
+    stops; it, and a table, is used itself and not as a copy.
     """
 
     expressions: ClassVar = {"fn": ("event", "state")}
@@ -91,21 +91,24 @@ class MapWithState(Handler):
         is_open = callable(getattr(initial_state, "close", None))
         self.state = {} if group_by_key else initial_state if is_open else copy.deepcopy(initial_state)
         if is_open:
-            self.release = self._close  # type: ignore[method-assign]
+            self.release, self.end = self._release, self._close  # type: ignore[method-assign]
         self.do = (self._by_table if is_table else self._by_key) if group_by_key else self._for_all
 
     def takes_event(self) -> bool:
         return self.shape is Shape.MAP  # with a state for each key it is called with bodies
 
-    def _close(self) -> tuple[()]:
-        """The end of a stream: whatever can be closed is; with keys, each begins anew."""
+    def _release(self) -> tuple[()]:
+        self._close()
+        return ()
+
+    def _close(self) -> None:
+        """Whatever can be closed is; with keys, each begins anew."""
         if isinstance(self._initial_state, Table) or self.shape is Shape.MAP:
             self._initial_state.close()
-            return ()
+            return
         for state in self.state.values():
             state.close()
         self.state.clear()
-        return ()
 
     def _for_all(self, body: Any) -> Any:
         body, self.state = self._fn(body, self.state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -44,6 +44,13 @@ def in_pandas(frame: Any) -> Any:
         is_plain = not column.null_count() and (kind.is_numeric() or str(kind) == "Boolean") and not kind.is_decimal()
         columns[column.name] = column.to_numpy() if is_plain else pd.Series(column.to_list(), dtype=object)
     return pd.DataFrame(columns)
+
+
+def picked(frame: Any, columns: Mapping[str, str]) -> Any:
+    """Some of the columns: by the names that they get, those that they have."""
+    found = frame[list(columns.values())]
+    found.columns = list(columns)
+    return found
 
 
 def with_columns(frame: Any, made: Any, names: Sequence[str]) -> Any:

@@ -117,6 +117,22 @@ def test_a_rule_that_does_not_fit_the_value_is_broken() -> None:
     assert answers == [{"age": "old", "problems": ["age is 'old', which the rule min is not for"]}]
 
 
+@pytest.mark.parametrize(
+    ("step", "body"),
+    [
+        (DateExtractor(["hour"], "at"), {"at": 0, "at_hour": 5}),
+        (MapValues({"sex": {"M": 0}}, with_original_features=True), {"sex": "M", "sex_mapped": 5}),
+        (OneHotEncoder({"kind": ["a"]}), {"kind": "a", "kind_a": 5}),
+    ],
+)
+def test_a_made_field_does_not_take_the_place_of_the_bodys_own(step: Any, body: Body) -> None:
+    graph = Graph("g")
+    graph.to(step)
+    for made in (body, pd.DataFrame([body])):
+        with pytest.raises(StepError, match=f'makes a field "{list(body)[1]}", and the body has one of that name'):
+            graph.run(made)
+
+
 def test_metadata_of_the_event() -> None:
     graph = Graph("g")
     graph.to(SetEventMetadata("order.id", "card")).to(lambda event: event, "see", full_event=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,11 +39,29 @@ def test_fields_that_exchange_their_names(mapping: dict[str, str], expected: dic
     mapping=st.dictionaries(st.sampled_from("abcd"), st.sampled_from("abcd")),
 )
 def test_rename_is_take_out_and_put_in(body: dict[str, int], mapping: dict[str, str]) -> None:
+    given = [mapping[name] for name in body if name in mapping]
+    if len(set(given)) < len(given):
+        with pytest.raises(ValueError, match=r'Rename makes "[a-d]" of "[a-d]" and of "[a-d]", and the body has both'):
+            steps.Rename(mapping).do(body)
+        return
     expected = {name: value for name, value in body.items() if name not in mapping}
     for name, value in body.items():
         if name in mapping:
             expected[mapping[name]] = value
     assert steps.Rename(mapping).do(body) == expected
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("mapping", [{"a": "b"}, {"a": "b", "b": "a"}, {"c": "a"}])
+def test_columns_are_renamed_and_dropped_as_fields_are(make: Any, mapping: dict[str, str]) -> None:
+    body = {"a": 1, "b": 2, "c": 3}
+    graph = Graph("g")
+    graph.to(steps.Rename(mapping)).to(steps.DropColumns(["c"]))
+    found = graph.run(make({name: [value] for name, value in body.items()}))
+    assert (type(found), {name: list(found[name]) for name in found.columns}) == (
+        make,
+        {name: [value] for name, value in graph.run(body).items()},
+    )
 
 
 def test_one_name_is_one_column() -> None:
