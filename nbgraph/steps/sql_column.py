@@ -218,7 +218,7 @@ def _listed(value: Any) -> Any:
 
 def refusal(step: str, table: str, column: Any, value: Any, what: str) -> GraphError:
     return GraphError(
-        f'{step}, column "{column.name}" of {table}: it is {column.type!r}, and got a {what}: {shown(value)}. Change '
+        f'{step}, column "{column.name}" of {table}: it is {column.type}, and got a {what}: {shown(value)}. Change '
         "the value before this step, or the column."
     )
 

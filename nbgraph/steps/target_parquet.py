@@ -120,6 +120,7 @@ class ParquetTarget(RowTarget):
             name: column.type for name, column in columns.items() if column is not None and not is_open(column.type)
         }
         missing = [name for name, column in columns.items() if column is None]
+        columns |= {name: arrow.nulls(len(items), arrow.string()) for name in missing if name in self._partitions}
         if len(missing) == len(columns) and missing:  # a file of no column would have no rows either
             columns[missing[0]] = arrow.nulls(len(items), arrow.string())
         partitions = {name: str(types[name]) for name in self._partitions if name in types}

@@ -157,6 +157,12 @@ def test_partitions_keep_their_kind(tmp_path: Path, values: list[Any]) -> None:
     assert read(tmp_path / "a", filters=[("zip", "=", values[-1])], columns="n") == [{"n": len(values) - 1}]
 
 
+@pytest.mark.parametrize("values", [[None], [None, "b"], ["b", None], [None, None]])
+def test_partitions_of_what_is_missing(tmp_path: Path, values: list[Any]) -> None:
+    run(steps.ParquetTarget(tmp_path / "p", partition_cols=["zip"], max_events=1), [{"v": 1, "zip": v} for v in values])
+    assert sorted(map(repr, read(tmp_path / "p"))) == sorted(repr({"v": 1, "zip": value}) for value in values)
+
+
 def test_partitions_of_others(tmp_path: Path) -> None:
     frame = pd.DataFrame({"zip": ["01234", "5"], "year": [2013, 2014], "n": [0, 1]})
     frame.to_parquet(tmp_path / "a", partition_cols=["zip", "year"])

@@ -147,7 +147,7 @@ def test_times_with_a_zone_are_the_same_moment(url: str) -> None:
 )  # fmt: skip
 def test_a_value_that_its_column_can_not_hold(url: str, value: Any, what: str) -> None:
     name = a_table()
-    with pytest.raises(StepError, match=rf'SQLTarget, column "v" of {name}: it is BIGINT\(\), and got a {what}: '):
+    with pytest.raises(StepError, match=rf'SQLTarget, column "v" of {name}: it is BIGINT, and got a {what}: '):
         run(steps.SQLTarget(url, name), [{"v": 1}, {"v": 2.0}, {"v": value}])
     assert list(steps.SQLSource(url, name)) == [{"v": 1}, {"v": 2}]
 
