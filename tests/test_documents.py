@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,27 @@ def test_the_graph_of_the_readme_runs() -> None:
     exec(functions, namespace)
     fraud = Graph.parse(cell, namespace=namespace)
     assert fraud.run({"card": "c-7", "amount": "120"}) == "c-7: paid"
+
+
+@pytest.mark.parametrize("title", ["A distributed pipeline", "An advanced serving graph"])
+def test_the_migrations_run_as_they_are_told(title: str) -> None:
+    text = (ROOT / "docs" / "from_mlrun_and_storey.md").read_text(encoding="utf-8")
+    section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    namespace: dict[str, Any] = {"Graph": Graph, "__name__": "__main__"}
+    failures = []
+    for kind, block in re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL):
+        match kind:
+            case "python":
+                exec(block, namespace)
+            case "yaml":
+                namespace["spec"] = block
+            case "graph":
+                graph = Graph.parse(block, namespace=namespace)
+                namespace[graph.name] = graph
+            case _:
+                told: list[str] = []
+                examples = doctest.DocTestParser().get_doctest(block, namespace, title, None, None)
+                doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples, out=told.append, clear_globs=False)
+                namespace |= examples.globs
+                failures += told
+    assert failures == []
