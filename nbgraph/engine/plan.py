@@ -158,14 +158,17 @@ class Plan:
 
         return answers(self, event)
 
-    def handle(self, event: Event) -> Answers:
-        """All answers of one event through the generated function, or observed where somebody watches."""
+    def handle(self, event: Event, answers: Answers | None = None) -> Answers:
+        """All answers of one event through the generated function, or observed where somebody watches.
+
+        They are put into those given, where also those before an error are found.
+        """
         if self.nests:
             nesting.allow()
-        answers = Answers()
+        answers = Answers() if answers is None else answers
         try:
             if self.observers or self.tree is None:
-                return loop.without_waiting(self.walk(event, self.observers).finish())
+                return loop.without_waiting(self.walk(event, self.observers, answers).finish())
             self.tree(event.body, event, answers)
         except StepError as error:
             raise self.told(error, answers) from error.__cause__
@@ -175,13 +178,14 @@ class Plan:
         """The answer to one event where steps are async; runs on the loop thread."""
         return self.answer_of(event, await self.aanswers(event))
 
-    async def aanswers(self, event: Event) -> Answers:
+    async def aanswers(self, event: Event, answers: Answers | None = None) -> Answers:
+        """As `handle`, on the loop thread."""
         if self.nests:
             nesting.allow()
-        answers = Answers()
+        answers = Answers() if answers is None else answers
         try:
             if self.observers or self.tree is None:
-                return await self.walk(event, self.observers).finish()
+                return await self.walk(event, self.observers, answers).finish()
             await self.tree(event.body, event, answers)
         except StepError as error:
             raise self.told(error, answers) from error.__cause__
@@ -199,11 +203,14 @@ class Plan:
         except StepError as failed:
             raise self.told(failed, walk.answers) from failed.__cause__
 
-    def walk(self, event: Event, observers: Sequence[Observer] = ()) -> Walk:
-        """The event's run, move by move."""
+    def walk(self, event: Event, observers: Sequence[Observer] = (), answers: Answers | None = None) -> Walk:
+        """The event's run, move by move; its answers are put into those given."""
         from nbgraph.engine.walk import Walk
 
-        return Walk(self, event, observers)
+        walk = Walk(self, event, observers)
+        if answers is not None:
+            walk.answers = answers
+        return walk
 
     def resumed(self, step: str, event: Event, chunk: Any) -> Walk:
         """The walk of something that a step held back and now lets go."""

@@ -13,7 +13,7 @@ from nbgraph.engine import loop
 from nbgraph.engine.channel import aiterate, iterate
 from nbgraph.engine.conductor import conducted
 from nbgraph.engine.inlet import END, Inlet, LoopInlet, ThreadInlet
-from nbgraph.engine.plan import Plan
+from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.settle import Settling, settling
 from nbgraph.engine.ticket import Ticket
 from nbgraph.errors import NbgraphError, RowError, StepError
@@ -171,7 +171,7 @@ def _answers(
                 yield from plan.fused(rows)
             else:
                 for row in rows:
-                    yield from plan.handle(enter(row)).all()
+                    yield from _handled(plan, enter(row))
             break
         except RowError as error:  # that row is told of; those behind it follow
             yield from loop.without_waiting(plan.arefused(error)).all()
@@ -179,6 +179,17 @@ def _answers(
         yield from plan.resume(name, chunk).all()
     if settled is not None:
         settled.end()
+
+
+def _handled(plan: Plan, event: Event) -> Iterator[Any]:
+    """The answers to one event, also those before an error."""
+    answers = Answers()
+    try:
+        plan.handle(event, answers)
+    except StepError:
+        yield from answers.all()
+        raise
+    yield from answers.all()
 
 
 def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
@@ -298,9 +309,11 @@ async def _one_by_one(plan: Plan, inlet: Inlet, enter: Entering) -> AsyncGenerat
         refused = ticket.error if isinstance(ticket.error, RowError) else None
         if ticket.error is refused:
             try:
-                run = plan.aanswers(ticket.event) if refused is None else plan.arefused(refused)
-                ticket.extend((await run).all())
-                ticket.error = None
+                if refused is None:
+                    await plan.aanswers(ticket.event, ticket)
+                else:
+                    ticket.extend((await plan.arefused(refused)).all())
+                    ticket.error = None
             except StepError as error:
                 ticket.error = error
         yield [ticket]

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from nbgraph import Graph, GraphError, StepError
-from nbgraph.steps import Batch
+from nbgraph.engine.observer import Observer
+from nbgraph.steps import Batch, Queue
 from nbgraph.testing import ListTarget, assert_same
 
 
@@ -218,3 +219,45 @@ def test_a_condition_can_not_be_a_coroutine():
     graph.to(str, "a").to(str, "b", when=when)
     with pytest.raises(GraphError, match=r'"a" -> "b".*coroutine function'):
         graph.run(1)
+
+
+def outcomes(answers):
+    """What an iterator gives, its errors too."""
+    found = []
+    while len(found) < 9:
+        try:
+            found.append(next(answers))
+        except StopIteration:
+            break
+        except StepError as error:
+            found.append(str(error))
+    return found
+
+
+def two_and_no_more(body):
+    yield body
+    yield body + 1
+    raise ValueError("no more")
+
+
+async def two_and_no_more_async(body):
+    for chunk in two_and_no_more(body):
+        yield chunk
+
+
+async def later(body):
+    return body
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("behind", [None, later, "queue"])
+@pytest.mark.parametrize("generator", [two_and_no_more, two_and_no_more_async])
+def test_a_stream_gives_what_was_answered_before_an_error(generator, behind, watched):
+    graph = Graph("g")
+    step = graph.to(generator, "chunks")
+    if behind is not None:
+        step.to(Queue("q") if behind == "queue" else behind).to(lambda body: body, "end")
+    if watched:
+        graph.observers.append(Observer())
+    error = 'Step "chunks" failed: ValueError: no more'
+    assert outcomes(graph.stream([1, 5])) == [1, 2, error, 5, 6, error]
