@@ -30,6 +30,10 @@ class Blueprint:
     def __init__(self, name: str, max_iterations: int, error_stream: Any, copy: bool, scope: Scope) -> None:
         if not isinstance(name, str) or not name:
             raise GraphError(f"A graph's name is {name!r}; expected a text that is not empty.")
+        if not isinstance(max_iterations, int) or isinstance(max_iterations, bool) or max_iterations < 1:
+            raise GraphError(
+                f'Graph "{name}" has max_iterations={max_iterations!r}; expected a whole number of at least 1.'
+            )
         self.name = name
         self.max_iterations = max_iterations
         self.error_stream = error_stream

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.context import StepContext, clock_of
 from nbgraph.steps.key import Key, key_of
+from nbgraph.steps.number import seconds, whole
 from nbgraph.types import Shape
 
 
@@ -39,10 +39,8 @@ class Batch(Handler):
         *,
         context: StepContext | None = None,
     ) -> None:
-        if max_events is not None and max_events < 1:
-            raise GraphError(f"Batch got max_events={max_events!r}; expected a whole number of at least 1.")
-        self._max_events = max_events
-        self._seconds = flush_after_seconds
+        self._max_events = None if max_events is None else whole("Batch", "max_events", max_events)
+        self._seconds = seconds("Batch", "flush_after_seconds", flush_after_seconds)
         self._key = key_of(key, "Batch")
         self._is_whole = False
         self._clock = clock_of(context)

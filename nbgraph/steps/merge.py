@@ -8,6 +8,7 @@ from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.key import Key, key_of
+from nbgraph.steps.number import whole
 from nbgraph.types import Shape
 
 
@@ -41,8 +42,10 @@ class Merge(Handler):
         context: StepContext | None = None,
     ) -> None:
         self._key = (lambda event: event.id) if key is None else key_of(key, "Merge")
-        self._max_behind = max_behind
+        self._max_behind = whole("Merge", "max_behind", max_behind)
         self._expected = expected_num_events
+        if expected_num_events is not None:
+            whole("Merge", "expected_num_events", expected_num_events)
         self._context = context
         self.state: dict[Any, list[Any]] = {}  # key -> the parts that came, the oldest first
 

@@ -9,6 +9,7 @@ from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.key import Key, key_of
+from nbgraph.steps.number import whole
 from nbgraph.types import Shape
 
 
@@ -29,8 +30,8 @@ class Queue(Handler):
     hands_over = True
 
     def __init__(self, name: str = "queue", key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
-        if shards < 1 or max_size < 1:
-            raise GraphError(f'Queue "{name}" has shards={shards!r}, max_size={max_size!r}; expected at least 1.')
+        for argument, value in (("shards", shards), ("max_size", max_size)):
+            whole(f'Queue "{name}"', argument, value)
         if shards > 1 and key is None:
             raise GraphError(f'Queue "{name}" has {shards} shards and no key to spread events by; give it a key.')
         self.name, self.key, self.shards, self.max_size = name, key, shards, max_size

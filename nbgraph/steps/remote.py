@@ -53,7 +53,7 @@ class _Remote(Handler):
             self._more_headers = callable_of(headers_expression, own, "headers_expression")
         self._method, self._subpath, self._headers = method, subpath, dict(headers or {})
         self._returns_json = return_json
-        self._sender = Sender(timeout, retries, backoff_factor, max_in_flight or self.default_in_flight)
+        self._sender = Sender(own.__name__, timeout, retries, backoff_factor, max_in_flight or self.default_in_flight)
         self.concurrency = max_in_flight
 
     async def do(self, event: Event) -> Event:
@@ -162,7 +162,7 @@ class SendToHttp(Handler):
     ) -> None:
         self._builder, self._join = request_builder, join_from_response
         self.concurrency = max_in_flight
-        self._sender = Sender(timeout, retries, backoff_factor, max_in_flight)
+        self._sender = Sender("SendToHttp", timeout, retries, backoff_factor, max_in_flight)
 
     async def do(self, body: Any) -> Any:
         response = await self._sender.send(self._builder(body))

@@ -12,6 +12,7 @@ from typing import Any
 from nbgraph.errors import NbgraphError
 from nbgraph.event import decode, is_json
 from nbgraph.steps.flight import LONGEST_PAUSE, PerLoop, pause
+from nbgraph.steps.number import seconds, whole
 from nbgraph.steps.package import package
 from nbgraph.steps.portal import send_off
 from nbgraph.steps.wire import packed
@@ -70,9 +71,12 @@ class Sender:
     """
 
     def __init__(
-        self, timeout: float | None = 30, retries: int = 6, backoff_factor: float = 1, max_in_flight: int | None = None
+        self, step: str, timeout: float | None, retries: int, backoff_factor: float, max_in_flight: int | None = None
     ) -> None:
-        self._timeout, self._retries, self._backoff = timeout, retries, backoff_factor
+        self._timeout, self._retries = seconds(step, "timeout", timeout), whole(step, "retries", retries, 0)
+        self._backoff = backoff_factor
+        if max_in_flight is not None:
+            whole(step, "max_in_flight", max_in_flight)
         self._clients: PerLoop[Any] = PerLoop(self._made_client)
         self._slots: PerLoop[Any] = PerLoop(
             lambda: asyncio.Semaphore(max_in_flight) if max_in_flight is not None else nullcontext()

@@ -9,6 +9,7 @@ from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.key import Key, key_of
+from nbgraph.steps.number import whole
 from nbgraph.types import Shape
 
 
@@ -37,11 +38,9 @@ class SampleWindow(Handler):
         emit_before_termination: bool = False,
         key: Key = None,
     ) -> None:
-        if window_size < 2:
-            raise GraphError(f"SampleWindow got window_size={window_size!r}; expected a whole number of at least 2.")
         if emit_period not in ("first", "last"):
             raise GraphError(f'SampleWindow got emit_period={emit_period!r}; expected "first" or "last".')
-        self._size = window_size
+        self._size = whole("SampleWindow", "window_size", window_size, 2)
         self._turn = 1 if emit_period == "first" else window_size
         self._keeps_last = emit_before_termination
         self._key = key_of(key, "SampleWindow")

@@ -11,6 +11,7 @@ from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.context import StepContext, clock_of
 from nbgraph.steps.names import Names, names_of
+from nbgraph.steps.number import seconds, whole
 from nbgraph.types import Shape
 from nbgraph.values import moment_of
 
@@ -44,9 +45,9 @@ class Target(Handler):
     def __init__(
         self, max_events: int = 1, flush_after_seconds: float | None = None, *, context: StepContext | None = None
     ) -> None:
-        if max_events < 1:
-            raise GraphError(f"{type(self).__name__} got max_events={max_events!r}; expected at least 1.")
-        self._max_events, self._seconds = max_events, flush_after_seconds
+        name = type(self).__name__
+        self._max_events = whole(name, "max_events", max_events)
+        self._seconds = seconds(name, "flush_after_seconds", flush_after_seconds)
         self._clock = clock_of(context)
         if max_events > 1:
             self.state: dict[str, Any] = {"began": 0.0, "items": []}  # when the first came, and all that wait

@@ -37,7 +37,7 @@ class HttpTarget(Target):
     ) -> None:
         super().__init__(max_events, flush_after_seconds, context=context)
         self._url, self._method, self._headers = url, method, dict(headers or {})
-        self._sender = Sender(timeout, retries, backoff_factor)
+        self._sender = Sender("HttpTarget", timeout, retries, backoff_factor)
 
     def write(self, items: list[Any]) -> None:
         body = items[0] if self._max_events == 1 and len(items) == 1 else items
