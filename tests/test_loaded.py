@@ -67,6 +67,9 @@ def has_mark(code: CodeType) -> bool:
 sys.addaudithook(_heard)
 
 
+THERE = {("AggregateByKey", "key"): "key_field", ("QueryByKey", "key"): "key_field"}  # as MLRun calls arguments
+
+
 def code_made_by(action: Callable[[], object]) -> list[CodeType]:
     """The code with the mark that came to be meanwhile."""
     global _compiled
@@ -90,7 +93,8 @@ def loaders(kind: str, given: Mapping[str, Any], folder: Path, **options: Any) -
     path = folder / "g.json"
     path.write_text(json.dumps(document))
     named = ", ".join(f"{name}={python_text(value)}" for name, value in given.items())
-    mlrun = {"steps": {"a": {"kind": "task", "class_name": kind, "class_args": dict(given)}}}
+    theirs = {THERE.get((kind, name), name): value for name, value in given.items()}
+    mlrun = {"steps": {"a": {"kind": "task", "class_name": kind, "class_args": theirs}}}
     options = {"namespace": {"b": str}, **options}
     yield lambda: Graph.from_dict(document, **options)
     yield lambda: Graph.from_yaml(json.dumps(document), **options)

@@ -13,7 +13,7 @@ from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import type_name
 from nbgraph.graph.mlrun_arguments import OPTIONS, Arguments, options_among
-from nbgraph.graph.mlrun_classes import Counterpart, counterpart_of, home_of, is_theirs
+from nbgraph.graph.mlrun_classes import Counterpart, counterpart_of, home_of, is_theirs, refuse_their_base
 from nbgraph.graph.mlrun_report import Report, Translated
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, step
@@ -204,12 +204,14 @@ and name that"
         name = class_name.removeprefix("*") if isinstance(class_name, str) else class_name.__name__
         self._told(where, name, name, "")
         if not isinstance(class_name, str):
+            refuse_their_base(class_name, f"{where}.class_name".lstrip("."))
             self._arguments.check(class_name, arguments, path)
             return class_name, arguments, {}
         self._admission.arguments(name, arguments, path)
         bound = self._admission.handler(name, f"{where}.class_name".lstrip("."))
         found = self._admission.scope.known(name.rpartition(".")[2])
         if isinstance(found, type):
+            refuse_their_base(found, f"{where}.class_name".lstrip("."))
             self._arguments.check(found, arguments, path)
         return bound, arguments, {}
 

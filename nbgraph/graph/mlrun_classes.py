@@ -6,6 +6,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbgraph.errors import GraphError
+
 PACKAGES = ("mlrun.", "storey.")
 
 
@@ -121,6 +123,15 @@ def is_theirs(class_name: str) -> bool:
     (True, False, True)
     """
     return class_name.startswith(PACKAGES) or class_name in ("*", "*.", "$remote")
+
+
+def refuse_their_base(kind: type, where: str) -> None:
+    """Refuse a class that derives from one of MLRun's, which only its own server can run."""
+    for base in kind.__mro__[1:]:
+        found = counterpart_of(base.__name__) if home_of(base).startswith("mlrun.") else None
+        if found is not None:
+            ours = f"nbgraph.steps.{found.ours}, which has the same hooks" if isinstance(found, Counterpart) else found
+            raise GraphError(f'{where}: "{kind.__name__}" derives from {home_of(base)}; let it derive from {ours}.')
 
 
 def home_of(value: Any) -> str:

@@ -52,8 +52,10 @@ class Scope:
         >>> Scope({"open": open}, is_document=True).gives("open"), Scope({"open": open}).gives("open")
         (False, True)
         """
-        if name not in self.namespace or not self.is_document:
-            return name in self.namespace
+        if name not in self.namespace or (name in self.library and _is_reference(self.namespace[name])):
+            return False
+        if not self.is_document:
+            return True
         own = getattr(self.namespace[name], "__module__", None) == self.namespace.get("__name__")
         return not name.startswith("__") and (self.is_given or own or not hasattr(builtins, name))
 
@@ -64,6 +66,11 @@ class Scope:
     def as_own(self) -> Scope:
         """The same names, for what a user writes himself about a loaded graph."""
         return replace(self, is_document=False)
+
+
+def _is_reference(value: Any) -> bool:
+    """Whether MLRun or Storey has it: who comes from there has their steps imported, which run only there."""
+    return str(getattr(value, "__module__", "")).partition(".")[0] in ("mlrun", "storey")
 
 
 def _restored(

@@ -297,3 +297,21 @@ def test_the_key_of_a_merge_is_an_expression_there_and_a_field_here(key_path: st
 def test_a_completing_step_is_the_responder() -> None:
     steps = {"a": {"handler": "(event + 1)"}, "done": {"class_name": "storey.Complete", "after": ["a"]}}
     assert Graph.from_mlrun({"steps": steps}).run(1) == 2
+
+
+def test_a_text_of_an_imported_graph_means_our_steps_too() -> None:
+    there = {"Merge": theirs("Merge", "mlrun.serving.merger")}
+    graph = Graph.from_mlrun(MERGED, namespace=there)
+    again = [Graph.from_yaml(graph.to_yaml(), namespace=there), Graph.parse(graph.source(), namespace=there)]
+    assert [one.run(1) for one in again] == [[2, 3]] * 2
+
+
+def test_a_class_that_derives_from_theirs_is_told_what_to_derive_from() -> None:
+    own = type("Mine", (theirs("V2ModelServer", "mlrun.serving.v2_serving"),), {})
+    router = {"class_name": "mlrun.serving.ModelRouter", "routes": {"m1": {"class_name": "Mine"}}}
+    with pytest.raises(GraphError) as caught:
+        Graph.from_mlrun(router, namespace={"Mine": own})
+    assert str(caught.value) == (
+        'routes.m1.class_name: "Mine" derives from mlrun.serving.v2_serving.V2ModelServer; let it derive from '
+        "nbgraph.steps.ModelServer, which has the same hooks."
+    )

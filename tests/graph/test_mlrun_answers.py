@@ -16,7 +16,6 @@ from tests.mlrun_reference.answers import plain
 STORED = Path(__file__).parent / "data" / "mlrun_answers.json"
 RECORDED = json.loads(Path(os.environ.get("NBGRAPH_MLRUN_ANSWERS", STORED)).read_text())["cases"]
 KNOWN = {name: case for name, case in RECORDED.items() if "spec" in case and name in cases.CASES}
-DIFFERENT: dict[str, str] = {}
 
 
 def answered(graph: Graph, case: cases.Case) -> dict[str, Any]:
