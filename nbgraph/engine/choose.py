@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -77,13 +77,14 @@ def by_outlets(step: PlanStep, body: Any) -> tuple[list[Arrow], str]:
         raise TypeError("select_outlets is async; it only looks at the body: make it a plain function")
     if named is None:
         return list(step.arrows), "select_outlets chose all"
+    if not isinstance(named, Iterable):
+        raise TypeError(f"select_outlets gave {named!r}; expected names of the next steps, or None for all of them")
     names = [named] if isinstance(named, str) else list(named)
     allowed = [arrow.target for arrow in step.arrows]
     for name in names:
         if name not in allowed:
-            raise ValueError(
-                f'select_outlets chose "{name}", which does not follow this step. Allowed: {", ".join(allowed)}.'
-            )
+            there = f"Allowed: {', '.join(allowed)}" if allowed else "No step follows"
+            raise ValueError(f'select_outlets chose "{name}", which does not follow this step. {there}.')
     chosen = [arrow for arrow in step.arrows if arrow.target in names]
     return chosen, f"select_outlets chose {', '.join(names) or 'nothing'}"
 

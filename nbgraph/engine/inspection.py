@@ -6,16 +6,18 @@ import ast
 import builtins
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from types import FunctionType
 from typing import Any
 
 from nbgraph import steps
-from nbgraph.engine.bind import is_expression, named, resolve
+from nbgraph.engine.bind import is_expression, named, resolve, value_of
 from nbgraph.engine.condition import bound, names_predicate
 from nbgraph.engine.fit import makes_handlers, no_handler
 from nbgraph.engine.flatten import flatten
 from nbgraph.engine.report import target_of
 from nbgraph.engine.share import shared
+from nbgraph.engine.whole import check_whole
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology
 from nbgraph.graph.argument import POSITIONAL, routes_of
@@ -29,7 +31,12 @@ from nbgraph.graph.scope import Scope
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
+from nbgraph.steps.router import Router
 from nbgraph.types import EdgeKind, Shape
+
+_WRITTEN_OUT = (
+    ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Call, ast.keyword, ast.List, ast.Tuple, ast.Dict,
+)  # fmt: skip
 
 
 def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) -> list[Finding]:
@@ -217,19 +224,35 @@ def _of_building(resolved: Any, step: Step, scope: Scope) -> list[str]:
         return []
     try:
         _look_at_expressions(resolved, step.arguments, scope)
-        has_code = any(True for value in step.arguments.values() for _ in _codes(value))
-        if not (has_code or resolved.io or "routes" in step.arguments):
-            _, arguments = shared(resolved, step, dict(step.arguments))
+        codes = [code for value in step.arguments.values() for code in _codes(value)]
+        if all(_is_written_out(code, scope) for code in codes) and not (resolved.io or "routes" in step.arguments):
+            _, given = shared(resolved, step, dict(step.arguments))
+            arguments = {name: value_of(value, scope, f'argument "{name}"') for name, value in given.items()}
             named = {name: value for name, value in arguments.items() if name != POSITIONAL}
             if "name" in _parameters(resolved):
                 named.setdefault("name", step.name)
             with steps_of(is_document=scope.is_document):
-                resolved(*arguments.get(POSITIONAL, ()), **named)
+                made = resolved(*arguments.get(POSITIONAL, ()), **named)
+            if step.options.full_event:
+                check_whole(made)
+            if isinstance(made, Router):
+                made.check()
     except GraphError as error:
         return error.problems
     except Exception:
         return []  # its error belongs to the run, with its traceback
     return []
+
+
+def _is_written_out(code: Code, scope: Scope) -> bool:
+    """Whether an argument's code makes nothing but parts of the library that are plain data: `FixedWindows(["1h"])`."""
+    nodes = list(ast.walk(ast.parse(code.text.strip(), mode="eval")))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return (
+        all(isinstance(node, _WRITTEN_OUT) for node in nodes)
+        and all(name in steps.catalogue().modules for name in names)
+        and all(is_dataclass(kind := steps.catalogue()[name]) and named(name, scope) is kind for name in names)
+    )
 
 
 def _is_built_in(kind: type) -> bool:

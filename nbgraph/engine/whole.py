@@ -16,15 +16,23 @@ Function = Callable[[Any], Any]
 
 def whole(handler: Handler, step: str) -> tuple[Function, Shape]:
     """The function that takes the Event, and its shape; refused by name where the step works on the body alone."""
-    if not handler.takes_event():
-        raise GraphError(
-            f'Step "{step}": {type(handler).__name__} works on the body, so full_event=True has nobody to give the '
-            "Event to; leave it out, or let a function before it put what is needed into the body."
-        )
+    try:
+        check_whole(handler)
+    except GraphError as error:
+        raise GraphError(f'Step "{step}": {error}') from None
     do: Function = handler.do  # type: ignore[attr-defined]
     if handler.shape in _BY_EVENT:
         return _BY_EVENT[handler.shape](do)
     return do, handler.shape if handler.shape is Shape.EVENTS else Shape.EVENT
+
+
+def check_whole(handler: Handler) -> None:
+    """Refuse a step that works on the body alone."""
+    if not handler.takes_event():
+        raise GraphError(
+            f"{type(handler).__name__} works on the body, so full_event=True has nobody to give the Event to; leave it "
+            "out, or let a function before it put what is needed into the body."
+        )
 
 
 def _each(do: Function) -> tuple[Function, Shape]:

@@ -15,7 +15,7 @@ from nbgraph.graph.argument import POSITIONAL, STEP, named_first
 from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.spelling import dotted, spelling
-from nbgraph.graph.step import OPTIONS, Step, step
+from nbgraph.graph.step import OPTIONS, Step, handler_name, step
 
 Parse = Callable[[str], Graph]
 
@@ -62,7 +62,7 @@ class Calls:
             raise GraphError(f"found name={name!r}, function={function!r}; expected texts.")
         arguments = {**declared.arguments, **given}
         self.admission.arguments(declared.handler, arguments, "step")
-        checked = step("x", "x", **options).options
+        checked = step("x", name or declared.name or handler_name(declared.handler) or "step", **options).options
         return Step(name or declared.name, declared.handler, MappingProxyType(arguments), function, checked)
 
     def _handler(self, node: ast.expr, source: str) -> Step:

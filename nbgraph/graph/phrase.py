@@ -27,9 +27,6 @@ class Kind(Enum):
     RESPOND = "respond"
 
 
-JOINT = "(event)"  # what the step does in which several meet before `respond`
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing between arrows; `offset` is where it stands in the text."""
@@ -102,12 +99,16 @@ class _Reader:
             self.at += 1
             kind = EdgeKind.ERROR
             condition, condition_offset = self._caught()
-        if self._peek("else"):
-            self.at += 1
-            otherwise = True
         if self._peek("if") and kind is not EdgeKind.ERROR:
             self.at += 1
             condition, condition_offset = self._condition()
+        if self._peek("else"):
+            offset_of_else = self._take().start
+            otherwise = True
+            if self._peek("if"):
+                raise self._error_at(
+                    offset_of_else, "found `else if`", "`if`, which the arrow alone decides, or `else`"
+                )
         limit = self._limit()
         if self.at < len(self.tokens):
             raise self._error("an arrow `->`, `if`, `else`, `on error`, `max` or the end of the line")
@@ -201,6 +202,8 @@ class _Reader:
         rest = self.tokens[self.at :]
         if len(rest) > 2 and rest[-2].text == "max" and rest[-1].text.isdecimal() and not rest[-2].depth:
             rest = rest[:-2]
+        if len(rest) > 1 and rest[-1].text == "else" and not rest[-1].depth:  # or where no other condition held
+            rest = rest[:-1]
         if not rest:
             raise self._error('a condition, such as `event["p"] > 0.9`')
         for token in rest:

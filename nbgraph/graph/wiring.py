@@ -14,6 +14,7 @@ from nbgraph.graph.lexer import Text
 from nbgraph.graph.phrase import JOINT, RESPOND, Item, Kind, Phrase, language_error
 from nbgraph.graph.reader import Declaration
 from nbgraph.graph.step import Step, handler_name, step
+from nbgraph.graph.topology import cycles, successors
 from nbgraph.graph.ways import Ways
 from nbgraph.types import EdgeKind
 
@@ -28,6 +29,7 @@ class Wiring:
         self._offsets: dict[str, int] = {}  # where each step is made
         self._text, self._calls, self._admission = text, calls, calls.admission
         self._declared: dict[str, Step] = {}
+        self._limits: dict[str, int] = {}  # steps that an arrow says `max` of, and where
         self._ways = Ways()
 
     def declare(self, declaration: Declaration) -> Step:
@@ -65,12 +67,20 @@ class Wiring:
         return steps | {(edge.source, edge.target): self._text.place(offset) for edge, offset in self.edges.items()}
 
     def check(self) -> None:
-        """Refuse an `else` that stands beside no condition, at its place."""
+        """Refuse an `else` that stands beside no condition and a `max` of what is on no cycle, at their places."""
         conditional = {edge.source for edge in self.edges if edge.when is not None and not edge.is_error}
         for edge, offset in self.edges.items():
             if edge.otherwise and edge.source not in conditional:
                 message = f'found `else`, but no arrow of "{edge.source}" has an `if`; expected one beside it.'
                 raise language_error(self._text, offset, message)
+        if self._limits:
+            kinds = (EdgeKind.FLOW, EdgeKind.CYCLE, EdgeKind.ERROR)
+            groups = cycles(successors(self.steps, self.edges, kinds=kinds))
+            around = {name for group in groups for name in group}
+            for name, offset in self._limits.items():
+                if name not in around:
+                    message = f'found `max`, but "{name}" is on no cycle; expected it on an arrow that goes back.'
+                    raise language_error(self._text, offset, message)
 
     def _check_ends(self, phrase: Phrase) -> None:
         if any(item.kind is Kind.RESPOND for item in phrase.groups[0]):
@@ -159,7 +169,7 @@ class Wiring:
 
     def _connect(self, item: Item, source: str, aim: Item, target: str, phrase: Phrase | None) -> None:
         kind = phrase.kind if phrase else None
-        if source == target and source and self._text.row(aim.offset) > self._text.row(item.offset):
+        if source == target and source and self._text.row(aim.offset) > self._text.row(item.offset + len(item.text)):
             message = (
                 f'"{source}" would follow itself: the line above ends in an arrow, and this one begins with the same '
                 "step; expected another step here, or no arrow there."
@@ -187,7 +197,7 @@ class Wiring:
         for edge in self.edges:
             if edge.is_error and (edge.source, edge.when) == (source, when) and edge.target != target:
                 whose = "the graph" if source == WHOLE_GRAPH else f'step "{source}"'
-                message = f'{whose} has an error handler already, "{edge.target}"; expected one for the same errors.'
+                message = f'{whose} has an error handler already, "{edge.target}", for the same errors; expected one.'
                 raise language_error(self._text, phrase.offset if phrase else 0, message)
 
     def _respond(
@@ -225,6 +235,7 @@ class Wiring:
         for name in groups[-2]:
             with self._at(phrase.offset):
                 checked = step("x", name, max_iterations=phrase.limit).options.max_iterations
+            self._limits.setdefault(name, phrase.offset)
             known = self.steps[name]
             self.steps[name] = replace(known, options=replace(known.options, max_iterations=checked))
 

@@ -87,7 +87,7 @@ class _Writer:
                 'form; write it as an expression ("event > 3"), or give the function a name.'
             )
         otherwise = " else" if edge.otherwise else ""
-        return otherwise if text is None else f"{otherwise} if {text if _reads_back(text) else quoted(text)}"
+        return otherwise if text is None else f" if {text if _reads_back(text) else quoted(text)}{otherwise}"
 
     def _limit(self, edge: Edge) -> str:
         """The limit of a step stands behind the first arrow that goes back from it."""

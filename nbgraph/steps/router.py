@@ -52,6 +52,10 @@ class Router(Handler):
         return any(branch.is_async for branch in self.branches.values())
 
     def post_init(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a router that has nowhere to send an event."""
         if not self.routes:
             raise GraphError(f'Router "{self.name}" has no routes; add one: .add_route("m1", model).')
 

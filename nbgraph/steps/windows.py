@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from nbgraph.errors import GraphError
+from nbgraph.steps.names import names_of
 from nbgraph.steps.operators import BODY, callable_of
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -95,7 +96,7 @@ class FixedWindows:
     windows: Sequence[str]
 
     def __post_init__(self) -> None:
-        _check(self.windows, "FixedWindows")
+        object.__setattr__(self, "windows", _durations(self.windows, "FixedWindows"))
 
     def spans(self) -> list[Spans]:
         return [Spans(duration(window), ((window, 1),)) for window in self.windows]
@@ -115,7 +116,7 @@ class SlidingWindows:
     period: str | None = None
 
     def __post_init__(self) -> None:
-        _check(self.windows, "SlidingWindows")
+        object.__setattr__(self, "windows", _durations(self.windows, "SlidingWindows"))
         for window in self.windows:
             if duration(window) % self._period():
                 raise GraphError(
@@ -134,13 +135,15 @@ class SlidingWindows:
         return [Spans(period, tuple((window, duration(window) // period) for window in self.windows))]
 
 
-def _check(windows: Sequence[str], name: str) -> None:
-    if isinstance(windows, str) or not windows:
-        raise GraphError(f'{name} got {windows!r}; expected a list of durations, such as ["1h", "1d"].')
+def _durations(given: Sequence[str], name: str) -> list[str]:
+    """The windows' lengths, each once; a text alone is one."""
+    if not (windows := names_of(given, name, "windows")):
+        raise GraphError(f'{name} got {given!r}; expected a list of durations, such as ["1h", "1d"].')
     for window in windows:
         duration(window)
     if len(set(windows)) < len(windows):
-        raise GraphError(f"{name} got {list(windows)!r}, in which a window stands twice; name each once.")
+        raise GraphError(f"{name} got {windows!r}, in which a window stands twice; name each once.")
+    return windows
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,8 @@ class FieldAggregator:
     max_value: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.aggr, str) or not self.aggr:
+        object.__setattr__(self, "aggr", names_of(self.aggr, f'FieldAggregator "{self.name}"', "aggr"))
+        if not self.aggr:
             raise GraphError(f'FieldAggregator "{self.name}" got aggr={self.aggr!r}; expected a list, such as ["sum"].')
         for operation in self.aggr:
             if operation not in OPERATIONS:

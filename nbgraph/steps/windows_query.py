@@ -9,6 +9,7 @@ from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.frame import is_frame, is_polars, of_rows, rows_of
+from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.table import table_of
 from nbgraph.steps.windows import is_column
 from nbgraph.steps.windows_code import Part, WindowCode, absent, named, reader
@@ -47,18 +48,18 @@ class QueryByKey(Handler):
 
     def __init__(
         self,
-        features: Sequence[str],
+        features: Names,
         table: Any,
         key: Part = None,
         time_field: Part = None,
         aliases: Mapping[str, str] | None = None,
         fixed_window_type: str = "current",
     ) -> None:
-        if isinstance(features, str) or not features:
+        if not (names := names_of(features, "QueryByKey", "features")):
             raise GraphError(f'QueryByKey got features={features!r}; expected a list, such as ["paid_sum_1h"].')
         if fixed_window_type not in FIXED:
             raise GraphError(f"QueryByKey got fixed_window_type={fixed_window_type!r}; expected {' or '.join(FIXED)}.")
-        self._features, self._aliases = list(features), dict(aliases or {})
+        self._features, self._aliases = names, dict(aliases or {})
         self._table = table_of(table)
         self._read_key, self._read_time, self._time_name = reader(key), reader(time_field), named(time_field)
         self._is_closed = fixed_window_type == "last_closed"

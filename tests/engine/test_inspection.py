@@ -100,6 +100,12 @@ def notebook(text: str, names: dict[str, Any] = NAMES) -> Graph:
         ('clean -> ModelRouter(routes={"m": Enrich(tabel=customers)})', 'Step "ModelRouter", route "m": can\'t be '
          'built: Enrich(table, on="id") has no argument "tabel"'),
         ("clean -> SampleWindow(window_size=0)", 'Step "SampleWindow": '),
+        ('clean -> Batch("x")', "Batch got max_events='x'; expected a whole number"),
+        ("clean -> Batch(2.5)", "Batch got max_events=2.5; expected a whole number"),
+        ("clean -> ParallelRun()", 'Router "ParallelRun" has no routes; add one'),
+        ("clean -> step(ToDataFrame(), full_event=True)", "ToDataFrame works on the body, so full_event=True has"),
+        ('clean -> AggregateByKey([FieldAggregator("a", "b", ["summ"], FixedWindows(["1h"]))])', 'no operation "summ"'),
+        ('clean -> AggregateByKey([FieldAggregator("a", "b", ["sum"], FixedWindows(["1w"]))])', "is not a duration"),
     ],
 )  # fmt: skip
 def test_what_can_be_known_is_told(text: str, expected: str) -> None:

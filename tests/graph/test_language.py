@@ -84,13 +84,13 @@ def test_a_leading_arrow_only_mentions_steps() -> None:
     [
         ("", Edge("a", "b")),
         (" if event > 3", Edge("a", "b", "event > 3")),
-        (' if event["x"] == " else " max 3', Edge("a", "b", 'event["x"] == " else "')),
+        (' if event["x"] == " else "', Edge("a", "b", 'event["x"] == " else "')),
         (" if (event\n  > 3)", Edge("a", "b", "(event\n  > 3)")),
         (" if 1 if event else 2", Edge("a", "b", "1 if event else 2")),
         (" else", Edge("a", "b", otherwise=True)),
         (" on error", Edge("a", "b", kind=EdgeKind.ERROR)),
         (" on error ValueError | KeyError", Edge("a", "b", "ValueError | KeyError", kind=EdgeKind.ERROR)),
-        (" cycle max 3", Edge("a", "b", kind=EdgeKind.CYCLE)),
+        (" if event > 3 else", Edge("a", "b", "event > 3", otherwise=True)),
     ],
 )
 def test_what_is_said_behind_an_arrow(ending: str, edge: Edge) -> None:
@@ -101,6 +101,12 @@ def test_an_arrow_back_makes_a_cycle_and_max_its_limit() -> None:
     graph = parse("a -> b -> c\nb -> a if event > 3 max 4\nc -> c max 2")
     assert graph.edges[2:] == (Edge("b", "a", "event > 3", kind=EdgeKind.CYCLE), Edge("c", "c", kind=EdgeKind.CYCLE))
     assert [step.options.max_iterations for step in graph.steps] == [None, 4, 2]
+
+
+def test_a_step_of_several_lines_may_follow_itself() -> None:
+    graph = Graph("g")
+    graph.to("(event +\n 1)", "a:b").cycle_to("a:b", max_iterations=3)
+    assert Graph.parse(graph.source()) == graph
 
 
 def test_a_handler_that_goes_back_to_the_failed_step_makes_a_cycle() -> None:
@@ -164,6 +170,8 @@ def test_the_header_carries_the_graphs_own_options() -> None:
         ("a -> b if event >", 2, 18, "invalid syntax"),
         ("a -> b if event > 3 -> c", 2, 21, "found `->` behind a condition"),
         ("a -> b max x", 2, 12, "found `x`; expected a whole number"),
+        ("a -> b if event > 1\na -> c else if event > 2", 3, 8, "found `else if`"),
+        ("a -> step(b, retries='3')", 2, 6, 'Step "b" has retries'),
         ("a -> b on eror", 2, 11, "expected `error`"),
         ("a -> [b, c", 2, 6, 'this "[" is never closed'),
         ("a -> []", 2, 6, "found an empty list"),

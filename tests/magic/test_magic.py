@@ -83,6 +83,7 @@ def test_names_are_bound_late(shell: Any) -> None:
         ("new = 1\nold = 2\n1 / 0\na -> c", ZeroDivisionError),
         ("new = 1\nold = 2\na -> c iff x", LanguageError),
         ("new = 1\nold = 2\na -> c else", LanguageError),
+        ("new = 1\nold = 2\na -> c\nb -> c max 3", LanguageError),
         ("new = 1\nold = (2\na -> c", SyntaxError),
         ("new = 1\nold = 2\na -> g", GraphError),
     ],

@@ -267,7 +267,7 @@ def test_memory_is_plain_and_bounded() -> None:
     [
         (lambda: SlidingWindows(["1h"], "7m"), 'The period "7m" does not divide the window "1h"'),
         (lambda: FixedWindows(["1w"]), "'1w' is not a duration"),
-        (lambda: FixedWindows("1h"), "expected a list of durations"),
+        (lambda: FixedWindows([]), "expected a list of durations"),
         (lambda: FieldAggregator("n", "x", ["median"], FIXED), 'no operation "median"; known: count, sum'),
         (lambda: FieldAggregator("n", None, ["sum"], FIXED), "has no field, so it can only count"),
         (lambda: FieldAggregator("n", "x", ["sum"], "1h"), "expected FixedWindows"),
@@ -324,6 +324,21 @@ def test_numbers_of_any_kinds_add_up(paid: list[tuple[int, Any]], operations: li
                 ]  # fmt: skip
                 found = [float(answer[f"x_{operation}_{window}"]) for operation in ("avg", "sqr", "max", "stdvar")]
                 assert found == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("windows", [FixedWindows("1h"), SlidingWindows("1h", "10m")])
+def test_one_text_is_one_operation_one_window_and_one_feature(windows: Any) -> None:
+    table = steps.Table()
+    writes, reads = Graph("writes"), Graph("reads")
+    writes.to(AggregateByKey([FieldAggregator("x", "v", "sum", windows)], key="k", time_field="t", table=table))
+    reads.to(steps.QueryByKey("x_sum_1h", table, key="k", time_field="t"))
+    event = {"k": "a", "t": 0, "v": 2}
+    assert (writes.run(dict(event))["x_sum_1h"], reads.run(dict(event))["x_sum_1h"]) == (2, 2)
+
+
+def test_a_specs_texts_are_one_name_each() -> None:
+    given = {"name": "x", "column": "v", "operations": "sum", "windows": "1h"}
+    assert FieldAggregator.of(given).columns() == ["x_sum_1h"]
 
 
 @pytest.mark.parametrize("policy", [None, steps.AfterMaxEvent(2)])
