@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -156,9 +157,18 @@ def test_a_new_graph_takes_over_and_nothing_is_lost(client, deployment):
         assert deployment.update(stacked(add_fee, rate_twice), progress=False) == ["rating"]
         assert {container.id for container in containers(client, deployment, "stacked")} == before
     assert (seen.failures, len(seen.answers) > 0) == ([], True)
-    asked = ThreadPoolExecutor(1).submit(lambda: [deployment.invoke({"amount": n})["total"] - n for n in range(500)])
+    is_changed = threading.Event()
+
+    def ask():
+        answers, deadline = [], time.monotonic() + 120
+        while not is_changed.is_set() and time.monotonic() < deadline:
+            answers.append(deployment.invoke({"amount": 1})["total"] - 1)
+        return [*answers, deployment.invoke({"amount": 1})["total"] - 1]
+
+    asked = ThreadPoolExecutor(1).submit(ask)
     with calling(deployment.url, body=lambda number: {"amount": number}) as seen:
         assert deployment.update(stacked(add_more, rate_twice), progress=False) == ["stacked"]
+    is_changed.set()
     answers = asked.result(timeout=60)
     print(
         f"{len(seen.failures)} calls of a plain client failed while Docker's port changed hands, {len(answers)} did not"
