@@ -256,7 +256,7 @@ def test_a_build_that_fails_shows_the_end_of_its_log(client: DockerClient) -> No
         graph.deploy("docker", progress=False, base_image="nothing-in-it")
     client.images.remove("nothing-in-it")
     assert len(str(failed.value).splitlines()) <= 15
-    with pytest.raises(DeployError, match=r'The base image "scratch-of-nothing" is not here and can\'t be pulled .*; name'):
+    with pytest.raises(DeployError, match=r'"scratch-of-nothing" is not here and can\'t be pulled .*; name'):
         graph.deploy("docker", progress=False, base_image="scratch-of-nothing")
     assert everything(client, "Broken") == []
 
