@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types format notebooks deployments units test-models test-mlrun bench bench-widget faults docs clean
+.PHONY: demo test checks lint style types format notebooks deployments units test-models test-mlrun bench bench-widget faults soak docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -77,6 +77,12 @@ bench-widget:
 faults:
 	@bash tests/lab/environment.sh flights,test
 	@$(LAB) $(BIN)/python -m benchmarks.faults $(FAULTS)
+
+# One deployment for MINUTES, something killed every few seconds: the history of answers and effects. SEED for the same again.
+MINUTES ?= 10
+soak:
+	@bash tests/lab/environment.sh flights,test
+	@$(BIN)/python -m benchmarks.soak $(MINUTES) $(SEED)
 
 docs:
 	@bash tests/lab/environment.sh flights,test

@@ -39,6 +39,8 @@ class Judge:
             raise ValueError(f"flight {flight['number']} is poison")
         if flight.get("poison") == "kills":
             os.kill(os.getpid(), signal.SIGKILL)
+        if flight.get("poison") == "crashes":
+            os.kill(os.getpid(), signal.SIGSEGV)
         if self._recorder is not None:
             self._recorder.sendall(f"{time.monotonic_ns()} {flight['carrier']} {flight['number']}\n".encode())
         return {"number": flight["number"], "carrier": flight["carrier"], "score": flight["late"] / flight["distance"]}

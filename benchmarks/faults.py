@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.departures import departures
 from benchmarks.recorder import Effect, Recorder
-from benchmarks.strikes import VICTIMS, Strike, end_broker, kill_gateway, kill_worker, pause_worker, scale
+from benchmarks.strikes import VICTIMS, Strike, cut_worker, end_broker, kill_gateway, kill_worker, pause_worker, scale
 from nbgraph.deploy.deployment import Deployment, InvokeError
 from nbgraph.errors import DeployError
 
@@ -36,6 +36,7 @@ class Fault:
     poison: str = ""
     events: int = 2_000
     workers: int = 3
+    only: str = ""  # the target where it can be done
 
 
 FAULTS = {
@@ -47,6 +48,8 @@ FAULTS = {
     "scale": Fault("one worker becomes eight, and one again", (scale,), events=5_000, workers=1),
     "raises": Fault("three events raise", poison="raises"),
     "kills": Fault("three events kill their worker", poison="kills"),
+    "crashes": Fault("three events crash their worker (SIGSEGV)", poison="crashes"),
+    "cut": Fault("a worker is cut off the broker for 15 s", (cut_worker,), only="docker"),
     "flights": Fault("20,000 flights: a worker is killed, the broker ends", (kill_worker, end_broker), events=20_000),
 }
 
@@ -90,7 +93,7 @@ def run(target: str, fault: Fault) -> Outcome:
     with Recorder(_address(target)) as recorder:
         graph = departures(recorder.address)
         with graph.deploy(target, replicas={"judging": fault.workers}, progress=False) as deployment:
-            callers = _Callers(deployment, rows)
+            callers = Callers(deployment, rows)
             with ThreadPoolExecutor(1) as striker:
                 struck = striker.submit(_strike, deployment, target, fault, recorder, callers)
                 answers = callers.run()
@@ -99,10 +102,10 @@ def run(target: str, fault: Fault) -> Outcome:
             found.dead = len({letter.event.body["number"] for letter in deployment.failures()}) if fault.poison else 0
             recorder.wait(len(expected))
     found.wrong = sum(answers.get(number) != answer for number, answer in expected.items())
-    return _judged(found, recorder.effects(), expected)
+    return judged(found, recorder.effects(), expected)
 
 
-def _judged(found: Outcome, effects: Sequence[Effect], expected: dict[int, Any]) -> Outcome:
+def judged(found: Outcome, effects: Sequence[Effect], expected: dict[int, Any]) -> Outcome:
     first: dict[int, str] = {}
     for effect in effects:
         first.setdefault(effect.number, effect.key)
@@ -115,7 +118,7 @@ def _judged(found: Outcome, effects: Sequence[Effect], expected: dict[int, Any])
     return found
 
 
-class _Callers:
+class Callers:
     """One caller a carrier, which waits for each answer: the order in which events come in is then known."""
 
     def __init__(self, deployment: Deployment, rows: list[Flight]) -> None:
@@ -162,7 +165,7 @@ class _Callers:
             time.sleep(0.1)
 
 
-def _strike(deployment: Deployment, target: str, fault: Fault, recorder: Recorder, callers: _Callers) -> None:
+def _strike(deployment: Deployment, target: str, fault: Fault, recorder: Recorder, callers: Callers) -> None:
     """At equal parts of the way: one strike in its middle, two at its thirds."""
     victims = VICTIMS[target](deployment)
     for number, strike in enumerate(fault.strikes, 1):
@@ -212,6 +215,8 @@ def main(words: list[str]) -> int:
     rows = []
     for name in names:
         for target in targets:
+            if FAULTS[name].only not in ("", target):
+                continue
             console.print(f"[dim]{target}: {FAULTS[name].title}[/]")
             rows.append((target, FAULTS[name], run(target, FAULTS[name])))
     console.print(table(rows))

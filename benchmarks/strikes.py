@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from nbgraph.deploy.deployment import Deployment
 
+CUT = 15.0  # seconds
 PAUSE = 13.0  # seconds: longer than the lease of ten, after which a silent worker's event is another's
 
 
@@ -22,6 +23,9 @@ class Victims(Protocol):
 
     def pause(self, function: str, seconds: float) -> None:
         """One worker stands still for so long, and does not know it."""
+
+    def cut(self, function: str, seconds: float) -> None:
+        """One worker and the broker don't reach each other for so long."""
 
     def end_broker(self) -> None:
         """The broker ends without a word; whoever keeps the deployment starts it again."""
@@ -42,6 +46,9 @@ class Processes:
         time.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):  # it may have been replaced
             os.kill(pid, signal.SIGCONT)
+
+    def cut(self, function: str, seconds: float) -> None:
+        raise NotImplementedError("processes of one machine can't be cut off each other")
 
     def end_broker(self) -> None:
         hosted: Any = self._deployment._hosted
@@ -73,6 +80,16 @@ class Containers:
         with contextlib.suppress(docker.errors.APIError):  # it may have been replaced
             container.unpause()
 
+    def cut(self, function: str, seconds: float) -> None:
+        worker = self._first(function)
+        names = list(worker.attrs["NetworkSettings"]["Networks"])
+        networks = [self._client.networks.get(name) for name in names]
+        for network in networks:
+            network.disconnect(worker, force=True)
+        time.sleep(seconds)
+        for network in networks:
+            network.connect(worker)
+
     def end_broker(self) -> None:
         self._first("broker").restart(timeout=0)
 
@@ -94,6 +111,10 @@ def end_broker(_: Deployment, victims: Victims) -> None:
 
 def pause_worker(_: Deployment, victims: Victims) -> None:
     victims.pause("judging", PAUSE)
+
+
+def cut_worker(_: Deployment, victims: Victims) -> None:
+    victims.cut("judging", CUT)
 
 
 def kill_gateway(deployment: Deployment, victims: Victims) -> None:

@@ -1,7 +1,10 @@
 """Queues into which somebody else writes: what can't be read is put aside, each piece of it, and all others go on."""
 
 import asyncio
+import base64
 import contextlib
+import json
+import pickle
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +19,8 @@ from nbgraph.serve.track import Track
 from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.wire import pack
+from nbgraph.streams.wire import VALUES, pack
+from tests.serve.served import served
 from tests.streams.kafka_cluster import mock_cluster
 
 ours = ["Nbgraph", "Nats-Msg-Id", "Nbgraph-Credit", "Nbgraph-Hops", "Nbgraph-Root", "Nbgraph-Reply-To"]
@@ -219,3 +223,54 @@ def test_a_spec_is_named_in_the_letter(connect):
 
     with running(flow("named"), connect) as (home, _, broker, queue):
         assert home.submit(story()).result(30) == ["named-q"] == [QueueSpec("named-q").name]
+
+
+class Canary:
+    """Whoever unpickles it leaves a file."""
+
+    def __init__(self, path):
+        self._path = str(path)
+
+    def __reduce__(self):
+        return open, (self._path, "w")
+
+
+def test_a_pickle_is_never_opened_wherever_it_comes_in(server, tmp_path):
+    canary = tmp_path / "opened"
+    pickled = pickle.dumps(Canary(canary))
+    text = base64.b64encode(pickled).decode()
+
+    async def story():
+        told = json.dumps(["1", {"Event-Key": text, "Event-Headers": text}]).encode()
+        await raw(server, f"{queue.name}.0", [([], pickled), ([("Nbgraph", told)], pickled)])
+        return await callers.ask(Event(1, id="after-pickles")), len(await broker.buried(2))
+
+    with running(flow("pickled"), over(server)) as (home, callers, broker, queue):
+        assert home.submit(story()).result(30) == (20, 2)
+    with served(flow("pickled-http"), over(server)) as client:
+        for kind in ("application/x-python-pickle", "application/octet-stream", "application/json", VALUES):
+            client.post("/", content=pickled, headers={"content-type": kind, "x-pickle": text})
+    assert not canary.exists()
+
+
+def test_no_answer_is_another_callers_though_replies_come_twice_and_late():
+    """Ten thousand ids at once."""
+    broker = MemoryBroker()
+    reply = broker.reply
+
+    async def again(address, headers, body):
+        await reply(address, headers, body)
+        await reply(address, headers, body)
+        asyncio.get_running_loop().call_later(0.05, lambda: asyncio.ensure_future(reply(address, headers, body)))
+
+    broker.reply = again
+
+    async def shared():
+        return broker
+
+    async def story():
+        asks = (callers.ask(Event(body, id=f"id-{body}")) for body in range(10_000))
+        return await asyncio.gather(*asks), callers.late > 0
+
+    with running(flow("crossed"), shared) as (home, callers, *_):
+        assert home.submit(story()).result(60) == ([(body + 1) * 10 for body in range(10_000)], True)
