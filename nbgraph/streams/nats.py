@@ -284,10 +284,12 @@ async def _connected(url: str, token: str | None, patience: float) -> Client:
     while True:
         try:
             client = Client()
-            await client.connect(
+            left = max(deadline - asyncio.get_running_loop().time(), PAUSE)
+            connecting = client.connect(
                 url, token=token, max_reconnect_attempts=-1, connect_timeout=2, error_cb=_quiet, allow_reconnect=True,
                 reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it only sleeps so long
             )  # fmt: skip
+            await asyncio.wait_for(connecting, left)  # by itself it would try for ever
             return client
         except (OSError, nats.errors.Error) as error:
             if asyncio.get_running_loop().time() > deadline:

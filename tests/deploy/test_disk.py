@@ -101,3 +101,19 @@ def test_a_broker_whose_disk_was_filled_by_others_goes_on_when_it_is_started_aga
 
     with NatsServer(disk) as server:
         assert asyncio.run(asyncio.wait_for(story(server), 60)) == (2, False)
+
+
+def test_a_step_that_finds_no_room_fails_and_its_worker_lives(disk):
+    def write(body):
+        (disk / body["name"]).write_bytes(b"x" * body["size"])
+        return body["size"]
+
+    graph = Graph("writing")
+    graph.to(write, "write")
+    with served(graph) as client:
+        fill(disk)
+        full = client.post("/", json={"name": "a", "size": 1_000_000})
+        (disk / "other").unlink()
+        after = client.post("/", json={"name": "b", "size": 1_000_000})
+    assert (full.status_code, full.json()["step"], after.json()) == (500, "write", 1_000_000)
+    assert "No space left on device" in full.json()["error"]

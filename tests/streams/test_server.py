@@ -1,5 +1,6 @@
 """The embedded server: a child that ends with whoever started it, however that ends."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from nbgraph.errors import DeployError
+from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
 
 STARTS = """
 import sys
+from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
 server = NatsServer().start()
 print(server.pid, server.folder, flush=True)
@@ -66,3 +69,29 @@ def test_a_server_that_can_not_start_says_why(tmp_path):
         port = int(one.url.rpartition(":")[2])
         with pytest.raises(DeployError, match=r"did not start: .*address already in use"):
             NatsServer(tmp_path / "two", port=port).start()
+
+
+def test_who_comes_before_the_server_waits_for_it(tmp_path):
+    server = NatsServer(tmp_path).start()
+    server.kill()
+
+    async def story():
+        connecting = asyncio.create_task(NatsBroker.connect(server.url, token=server.token))
+        await asyncio.sleep(0.5)
+        was_waiting = not connecting.done()
+        await asyncio.to_thread(server.start)
+        broker = await asyncio.wait_for(connecting, 20)
+        await broker.close()
+        return was_waiting
+
+    try:
+        assert asyncio.run(story())
+    finally:
+        server.stop()
+
+
+def test_who_waits_in_vain_is_told(tmp_path):
+    server = NatsServer(tmp_path).start()
+    server.stop()
+    with pytest.raises(ConnectionError, match="No NATS server answers at"):
+        asyncio.run(NatsBroker.connect(server.url, token=server.token, patience=0.3))
