@@ -13,6 +13,7 @@ from typing import Any
 from nbgraph.engine import loop
 from nbgraph.engine.attempt import attempts
 from nbgraph.engine.bind import resolve, value_of
+from nbgraph.engine.chunks import let_go
 from nbgraph.engine.context import Context, ignore_metric
 from nbgraph.engine.fit import makes_handlers, no_handler
 from nbgraph.engine.loopless import loopless
@@ -230,9 +231,9 @@ def _look_at(
         draws_async=draws_async, concurrency=_concurrency(target, options),
         input_path=input_path, result_path=result_path,
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
-        release=target.release if _overrides(target, "release") else None,
+        release=let_go(target.release) if _overrides(target, "release") else None,
         due=target.due if _overrides(target, "due") else None,
-        overdue=target.overdue if isinstance(target, Handler) else None,
+        overdue=let_go(target.overdue) if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
         results_are_new=isinstance(target, Handler) and target.results_are_new,
         hands_over=isinstance(target, Handler) and target.hands_over,

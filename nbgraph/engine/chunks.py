@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from nbgraph.fault import own
@@ -54,6 +54,40 @@ class Chunks:
         if isinstance(self._iterator, AsyncIterator):
             return await anext(self._iterator)
         return _next(self._iterator)
+
+
+class Failing:
+    """In the place of what a step would let go: its error, which rises where the chunk is drawn, as the step's own."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __iter__(self) -> Iterator[Any]:
+        raise self.error
+        yield
+
+
+def let_go(release: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
+    """What a step holds back, given one by one; where that fails, `Failing` is the last.
+
+    >>> [str(chunk.error) for chunk in let_go(lambda: 1 / 0)()]
+    ['division by zero']
+    """
+
+    def chunks() -> Iterator[Any]:
+        held: Iterator[Any] | None = None
+        while True:
+            try:
+                held = iter(release()) if held is None else held
+                chunk = next(held)
+            except StopIteration:
+                return
+            except own() as error:
+                yield Failing(error)
+                return
+            yield chunk
+
+    return chunks
 
 
 def _next(iterator: Iterator[Any]) -> Any:

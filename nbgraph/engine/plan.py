@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbgraph.body import Copier
 from nbgraph.engine import loop, nesting
 from nbgraph.engine.call import Call
+from nbgraph.engine.chunks import Failing
 from nbgraph.engine.observer import Observer
 from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
@@ -232,7 +233,7 @@ class Plan:
         after = self.after.get(step)
         answers = Answers()
         try:
-            if after is None or self.observers:
+            if after is None or self.observers or isinstance(event.body, Failing):
                 is_event = self.steps[step].call.shape is Shape.EVENTS
                 walk = self.resumed(step, event, event if is_event else event.body)
                 answers = walk.answers

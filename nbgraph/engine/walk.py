@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from nbgraph.engine.choose import choose, condition_failed, raise_unless_event
-from nbgraph.engine.chunks import Chunks, Copy
+from nbgraph.engine.chunks import Chunks, Copy, Failing
 from nbgraph.engine.loop import without_waiting
 from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.engine.paths import part, put
@@ -209,7 +209,10 @@ class Walk:
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
         """Instead of entering by the start, let what a step held back go on from it."""
-        self.waiting = [Pending(step, event, 1, Chunks([chunk], self._copy))]
+        chunks: Iterable[Any] = [chunk]
+        if isinstance(event.body, Failing):
+            chunks, event = event.body, event.with_body(None)
+        self.waiting = [Pending(step, event, 1, Chunks(chunks, self._copy))]
 
     def refuse(self, error: RowError) -> None:
         """Instead of entering by the start, go the way of errors that the start's own would go."""

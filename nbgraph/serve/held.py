@@ -58,6 +58,6 @@ def _held(call: Call, now: float | None) -> list[Any]:
     """What a step holds that is to go on."""
     if now is None:
         is_holding = isinstance(call.target, Handler) and call.target.holding()
-        return list(call.target.release()) if is_holding else []
+        return list(call.release()) if is_holding and call.release is not None else []
     due = call.due() if call.due is not None else None
     return list(call.overdue()) if due is not None and due <= now and call.overdue is not None else []

@@ -6,9 +6,10 @@ from contextlib import aclosing
 
 import pytest
 
-from nbgraph import Event, Graph, StepError
+from nbgraph import Event, Graph, GraphError, StepError
 from nbgraph.engine.observer import Observer
 from nbgraph.engine.stream import answers_of
+from nbgraph.steps import SQLTarget
 
 SOON = 2.0  # seconds in which a `finally` must have run
 
@@ -201,3 +202,36 @@ def test_answers_are_left_while_a_step_takes_its_time(step):
 
     asyncio.run(main())
     assert soon(lambda: rows.ended == ["outer"])
+
+
+def run_to_its_end(graph, bodies):
+    with graph.start() as run:
+        for body in bodies:
+            run.push(body)
+
+
+def debugged(graph, bodies):
+    graph.debug([Event(body) for body in bodies]).resume()
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        lambda graph, bodies: list(graph.stream(bodies)),
+        run_to_its_end,
+        debugged,
+    ],
+    ids=["stream", "start", "debug"],
+)
+@pytest.mark.parametrize("is_handled", [False, True])
+def test_what_fails_at_the_end_of_a_stream_is_the_step_s_error(tmp_path, life, is_handled):
+    told = []
+    graph = Graph("g")
+    graph.to(SQLTarget(f"sqlite:///{tmp_path}/x.db", "t", max_events=100), "write")
+    if is_handled:
+        graph.error_handler(lambda event: told.append((event.origin, type(event.error))), "told", full_event=True)
+        life(graph, [{"i": 1}, {"i": "x"}])
+        assert told == [("write", GraphError)]
+    else:
+        with pytest.raises(StepError, match='Step "write" failed: GraphError: SQLTarget, column "i"'):
+            life(graph, [{"i": 1}, {"i": "x"}])
