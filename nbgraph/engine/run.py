@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakSet
 
 from nbgraph.engine.course import Course, Flush
@@ -77,6 +77,13 @@ class Run:
         journey = Journey(event, Future(), self._course.ended)
         self._course.push(Item(journey, event))
         return journey.future
+
+    def answers(self, body: Any) -> NoReturn:
+        """Not here: an event's future has one answer."""
+        raise NbgraphError(
+            f'A run of graph "{self._graph.name}" has one answer for each event, that of its future: '
+            "run.push(body).result(). graph.answers(body) gives those of all ends."
+        )
 
     def pause(self) -> None:
         """Let pushed events wait from the next one on; those that have entered go their way."""

@@ -409,3 +409,10 @@ def test_stopped_while_it_is_held_or_paused():
     paused = run.push(2)
     run.stop()
     assert (told(held), told(paused), run.waiting()) == ("cancelled", "cancelled", {})
+
+
+def test_several_answers_of_a_run_are_refused_by_name():
+    graph = Graph("words")
+    graph.to(str.split).to("Flatten")
+    with graph.start() as run, pytest.raises(NbgraphError, match=r"graph\.answers\(body\) gives those of all ends"):
+        run.answers("a b")
