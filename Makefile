@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types format notebooks deployments units test-models test-mlrun bench bench-widget faults soak docs clean
+.PHONY: demo test checks lint style types script format notebooks deployments units test-models test-mlrun bench bench-widget faults soak docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -22,9 +22,9 @@ test:
 	@bash tests/lab/environment.sh flights,test
 	@$(LAB) $(MAKE) --keep-going --jobs=3 --output-sync=line checks
 
-checks: style types notebooks deployments units
+checks: style types script notebooks deployments units
 
-lint: style types
+lint: style types script
 
 style:
 	@bash tests/lab/environment.sh flights,test
@@ -35,10 +35,15 @@ types:
 	@bash tests/lab/environment.sh flights,test
 	$(BIN)/mypy --strict
 
+# The widgets' JavaScript: eslint, prettier, and tsc, which reads its types in comments.
+script:
+	@bash tests/lab/script.sh lint
+
 format:
 	@bash tests/lab/environment.sh flights,test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	@bash tests/lab/script.sh format
 
 notebooks:
 	$(BIN)/python -m pytest $(AGAIN) --nbmake --nbmake-timeout=300 -o addopts=-raR notebooks
@@ -90,4 +95,4 @@ docs:
 	@echo "The notebooks as pages: build/docs"
 
 clean:
-	rm -rf .venv .venv-models .venv-mlrun .bench build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-models .venv-mlrun node_modules .bench build dist .mypy_cache .pytest_cache .ruff_cache

@@ -7,9 +7,15 @@ from functools import cache
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-PICTURE = ("values.js", "theme.js", "shapes.js", "camera.js", "stage.js", "table.js", "bar.js")  # what all views have
+# What all views have.
+PICTURE = ("values.js", "theme.js", "link.js", "shapes.js", "camera.js", "stage.js", "table.js", "bar.js")
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./[\w.]+";\n', re.MULTILINE)
-_REMARK = re.compile(r"^ *// .*\n", re.MULTILINE)  # every view of every notebook would carry them
+# What no browser needs, and every view of every notebook would carry: remarks, types, white space.
+_REMARK = re.compile(r"^ *// .*\n|^ *//\n", re.MULTILINE)
+_TYPES = re.compile(r"/\*\*.*?\*/\s*", re.DOTALL)
+_ASIDE = re.compile(r"(?<=[;{},)\]]) // .*$", re.MULTILINE)
+_INDENT = re.compile(r"^ +", re.MULTILINE)
+_BREAK = re.compile(r"(?<=[,;({\[\n])\n+|^\n+")
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
 
 
@@ -20,11 +26,16 @@ def module(*names: str) -> str:
     >>> "import {" in module("values.js", "theme.js")
     False
     """
-    texts = [(STATIC / name).read_text(encoding="utf-8") for name in names]
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _REMARK.sub("", text))) for text in texts)
+    return "\n".join(_bare((STATIC / name).read_text(encoding="utf-8")) for name in names)
 
 
 @cache
 def styles(*names: str) -> str:
     """The style sheets of these names, one after the other."""
     return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+
+
+def _bare(text: str) -> str:
+    for pattern in (_TYPES, _REMARK, _ASIDE, _IMPORT, _EXPORT, _INDENT, _BREAK):
+        text = pattern.sub("", text)
+    return text

@@ -14,6 +14,7 @@ from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.cells import put_into_cell
 from nbgraph.widgets.draft import Draft
+from nbgraph.widgets.fault import by_id, found
 from nbgraph.widgets.graph import GraphWidget, Message
 from nbgraph.widgets.palette import form, palette
 from nbgraph.widgets.written import rewritten
@@ -30,7 +31,7 @@ class BuilderWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module(*PICTURE, "panel.js", "cell.js", "builder.js")
+    _esm = module(*PICTURE, "panel.js", "cell.js", "sheet.js", "builder.js")
     _css = styles("graph.css", "debugger.css", "builder.css")
 
     sheet = traitlets.Dict().tag(
@@ -50,6 +51,9 @@ class BuilderWidget(GraphWidget):
         super().refresh()
         self.offered = palette(self.graph.scope.namespace)
         self.sheet = self._sheet()
+
+    def _reasons(self) -> dict[str, str]:
+        return by_id(found(self.graph), self._drawn.ids)
 
     def redraw(self) -> None:
         super().redraw()

@@ -14,6 +14,7 @@ from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.graph import CHANGED, GraphWidget, Message
 from nbgraph.widgets.moments import listed, moment, records, taken
 from nbgraph.widgets.preview import shown
+from nbgraph.widgets.record import Record
 from nbgraph.widgets.session import Session, value_of
 from nbgraph.widgets.watch import Change
 
@@ -31,7 +32,7 @@ class DebugWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module(*PICTURE, "child.js", "panel.js", "debugger.js")
+    _esm = module(*PICTURE, "child.js", "panel.js", "moves.js", "forms.js", "debugger.js")
     _css = styles("graph.css", "debugger.css")
 
     def __init__(self, debugger: Debugger) -> None:
@@ -99,7 +100,7 @@ class DebugWidget(GraphWidget):
             return
         found = records(self.debugger, self._changed())
         frames = self.debugger.trace.frames
-        every = {**{name: type(one)() for name, one in self.watch.records.items()}, **found}
+        every = {**{name: Record() for name in self._drawn.ids}, **found}  # where it stood before, it stands no more
         lines = {str(line["id"]): 0 for line in self._drawn.data["lines"]}  # what was undone was not taken
         lines |= {line: count for ends, count in taken(frames).items() if (line := self._drawn.line(*ends))}
         self.send({"kind": "status", "steps": self._drawn.steps(every, every), "lines": lines, "running": False})

@@ -49,7 +49,7 @@ class Deployed(Protocol):
 class DeploymentView(anywidget.AnyWidget):
     """The live view of a deployment; it looks twice a second while a browser shows it, and ends with the deployment."""
 
-    _esm = module(*PICTURE, "child.js", "panel.js", "deployment.js")
+    _esm = module(*PICTURE, "child.js", "panel.js", "replicas.js", "deployment.js")
     _css = styles("graph.css", "debugger.css", "deployment.css")
 
     picture = traitlets.Dict().tag(sync=True)  # ours: the graph with every step in its function, if it is known

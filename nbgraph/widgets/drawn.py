@@ -12,7 +12,7 @@ from nbgraph.render.group import MARKS
 from nbgraph.render.printable import printable
 from nbgraph.render.svg import picture
 from nbgraph.render.view import INNER, view
-from nbgraph.widgets.record import Record
+from nbgraph.widgets.record import Figures, Record
 
 BUSIEST = (
     "paused",
@@ -82,7 +82,7 @@ class Drawn:
             (self.ids.get(names[0], ""), self.ids.get(names[1], ""))
         )
 
-    def steps(self, changed: Mapping[str, Record], all: Mapping[str, Record]) -> dict[str, tuple[Any, ...]]:
+    def steps(self, changed: Mapping[str, Record], all: Mapping[str, Record]) -> dict[str, Figures]:
         """Lines of a message by id; an inner graph is as its busiest step."""
         lines = {self.ids[name]: record.now() for name, record in changed.items() if name in self.ids}
         for id in {id for id, names in self.members.items() if len(names) > 1} | set(self._groups):
@@ -97,17 +97,14 @@ class Drawn:
         return [] if path is None else [name for name in all if name.startswith(f"{path}{INNER}")]
 
 
-def _together(lines: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+def _together(lines: list[Figures]) -> Figures:
     """One line for several steps: the state of the busiest, the most events, all errors."""
-    states = {line[0] for line in lines}
+    states = {line.state for line in lines}
     state = next((state for state in BUSIEST if state in states), "idle")
-    return (
+    return Figures(
         state,
-        max(line[1] for line in lines),
-        sum(line[2] for line in lines),
-        0,
-        0,
-        max(line[5] for line in lines),
-        "",
-        max(line[7] for line in lines),
+        events=max(line.events for line in lines),
+        errors=sum(line.errors for line in lines),
+        rate=max(line.rate for line in lines),
+        level=max(line.level for line in lines),
     )

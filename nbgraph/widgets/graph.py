@@ -21,6 +21,7 @@ from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.cells import after_cells
 from nbgraph.widgets.changed import Handlers
 from nbgraph.widgets.drawn import Drawn
+from nbgraph.widgets.fault import by_id, missing
 from nbgraph.widgets.inspect import inspected
 from nbgraph.widgets.pages import page
 from nbgraph.widgets.preview import part
@@ -52,6 +53,7 @@ class GraphWidget(anywidget.AnyWidget):
     picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id
     breakpoints = traitlets.List(traitlets.Unicode()).tag(sync=True)  # ours: the names of steps that have one
     direction = traitlets.Enum(["LR", "TB"], default_value="LR").tag(sync=True)  # the view's
+    faults = traitlets.Dict().tag(sync=True)  # ours: why steps can't run, by their ids
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -60,7 +62,8 @@ class GraphWidget(anywidget.AnyWidget):
         whole = Drawn(graph, "LR") if len(graph.steps) <= OPEN else None
         self.closed: set[str] = set() if whole else set(foldable(view(graph)))
         self._drawn = whole or Drawn(graph, "LR", self.closed)
-        super().__init__(picture=self._drawn.data, breakpoints=self._marked(self.watch.breakpoints))
+        marked, faults = self._marked(self.watch.breakpoints), self._reasons()
+        super().__init__(picture=self._drawn.data, breakpoints=marked, faults=faults)
         self._handlers = Handlers(graph)
         self._rendered: Any = None  # an output area, for the value that is shown as a cell would
         self._deployed: anywidget.AnyWidget | None = None  # the view of what was deployed from here
@@ -90,7 +93,8 @@ class GraphWidget(anywidget.AnyWidget):
         show_widget(self)
 
     def refresh(self) -> None:
-        """A cell has run: mark the steps whose functions it has defined anew."""
+        """A cell has run: mark the steps whose functions it has defined anew, and those that lack theirs."""
+        self.faults = self._reasons()
         changed = self._handlers.changed()
         if changed:
             self.mark_changed(changed)
@@ -133,7 +137,12 @@ class GraphWidget(anywidget.AnyWidget):
         with self._drawing:
             self._drawn = Drawn(self.graph, self.direction, self.closed)
             self.picture = self._drawn.data
+            self.faults = self._reasons()
         self.send_status(self.watch.everything())
+
+    def _reasons(self) -> dict[str, str]:
+        """Why steps can't run, by their ids."""
+        return by_id(missing(self.graph), self._drawn.ids)
 
     def update(self, change: Change) -> None:
         """Show what a watch has seen; called on the watch's thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 from typing import Any
 
@@ -20,16 +21,17 @@ CODE = 20_000  # characters of a handler's source
 def inspected(graph: Graph, watch: Watch, step: str) -> dict[str, Any]:
     """Input, output and error of the step's last event, its times, its code."""
     record = watch.record(step) or Record()
-    state, count, errors, p50, p95, rate, note, _ = record.now()
+    now = record.now()
     line = record.line
-    facts = {"p50 ms": p50, "p95 ms": p95, "slowest ms": record.slowest()}
+    facts = {"p50 ms": now.middle, "p95 ms": now.slow, "slowest ms": record.slowest()}
     statistics = {
-        "state": state, "events": count, "errors": errors, "errors, %": round(100 * errors / count, 2) if count else 0,
-        "events/s": rate, **({"waiting": line.waiting} if line.waiting or line.most else {}),
+        "state": now.state, "events": now.events, "errors": now.errors,
+        "errors, %": round(100 * now.errors / now.events, 2) if now.events else 0, "events/s": now.rate,
+        **({"waiting": line.waiting} if line.waiting or line.most else {}),
         **({"queue holds": line.most} if line.most else {}),
     }  # fmt: skip
     return {
-        "name": printable(step, 200), "facts": facts, "statistics": statistics, "note": note,
+        "name": printable(step, 200), "facts": facts, "statistics": statistics, "note": now.note,
         "code": code_of(graph, step), "isHeld": record.line.is_held,
         "inside": [_inner(inner, watch) for inner in list(record.inside)],
         **_last(record, watch),
@@ -65,13 +67,38 @@ def _inner(inner: Inner, watch: Watch) -> dict[str, Any]:
 
 
 def traceback_of(error: BaseException | None) -> str:
-    """The user's part of the traceback: frames of this package are left out."""
+    """The user's part of the traceback, with the errors that led to it: frames of this package are left out.
+
+    >>> try:
+    ...     raise RuntimeError("no p") from KeyError("p")
+    ... except RuntimeError as error:
+    ...     told = traceback_of(error)
+    >>> told.splitlines()[0], told.splitlines()[-1]
+    ("KeyError: 'p'", 'RuntimeError: no p')
+    """
     if error is None:
         return ""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "nbgraph/engine" not in frame.filename]
-    listed = "".join(traceback.format_list(frames) + traceback.format_exception_only(error)).splitlines(keepends=True)
-    lines = [line for line in listed if line.strip(" ^~\n")]  # marks under a line miss it where the line is folded
-    return "".join(lines)[-8_000:].encode("utf-8", "backslashreplace").decode()
+    told = traceback.TracebackException.from_exception(error)
+    _trim(told)
+    listed = "".join(told.format()).splitlines()
+    lines = [line for line in listed if line.strip(" ^~") or not line]  # marks miss a line that is folded
+    return "\n".join(lines)[-8_000:].encode("utf-8", "backslashreplace").decode()
+
+
+def _trim(told: traceback.TracebackException) -> None:
+    """Leave out the frames of the engine, and name cells as the notebook does, in all errors of a chain."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    waiting, seen = [told], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        for frame in one.stack:
+            cell = shell.compile.format_code_name(frame.filename) if shell is not None else None
+            frame.filename = " ".join(cell) if cell is not None else frame.filename
+        one.stack[:] = [frame for frame in one.stack if "nbgraph/engine" not in frame.filename]
+        waiting += [each for each in (one.__cause__, one.__context__, *(one.exceptions or ())) if each is not None]
 
 
 def code_of(graph: Graph, step: str) -> str:

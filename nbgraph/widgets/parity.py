@@ -27,7 +27,7 @@ class ParityView(anywidget.AnyWidget):
     >>> view.close()
     """
 
-    _esm = module("values.js", "theme.js", "parity.js")
+    _esm = module("values.js", "theme.js", "link.js", "parity.js")
     _css = styles("graph.css", "debugger.css")
 
     told = traitlets.Dict().tag(sync=True)  # ours: how many are equal, and the first page

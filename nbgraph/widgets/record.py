@@ -6,7 +6,7 @@ import time
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbgraph.engine.observer import Move
 from nbgraph.render.printable import printable
@@ -16,6 +16,22 @@ from nbgraph.widgets.preview import Shown
 KEPT = 256  # times of a step that the percentiles look at
 NOBODY = Line()  # waits before a step
 LATELY = 5.0  # seconds that the rate looks at
+
+
+class Figures(NamedTuple):
+    """One step's line of a status; on the wire an array, since a thousand of them may go 25 times a second.
+
+    `middle` and `slow` are p50 and p95 in milliseconds, `rate` events a second, `level` how full a queue is.
+    """
+
+    state: str = "idle"
+    events: int = 0
+    errors: int = 0
+    middle: float = 0
+    slow: float = 0
+    rate: float = 0
+    note: str = ""
+    level: float = 0
 
 
 @dataclass(slots=True)
@@ -65,13 +81,13 @@ class Record:
             self.state, self.note = "failed", note
         self.output = output
 
-    def now(self) -> tuple[Any, ...]:
-        """The line of a message: state, count, errors, p50 and p95 in ms, events a second, a note, how full it is."""
+    def now(self) -> Figures:
+        """Its line of a message."""
         state = "running" if self.active else self.state
         if self.line.waiting or self.line.is_held:
             state = "paused" if self.line.is_held else "waiting"
         note = self.line.words() or self.note
-        return (state, self.count, self.errors, *self.percentiles(), self.rate(), note, self.line.level)
+        return Figures(state, self.count, self.errors, *self.percentiles(), self.rate(), note, self.line.level)
 
     def rate(self) -> float:
         """Events a second, of the last seconds in which there were any.

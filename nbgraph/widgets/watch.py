@@ -122,7 +122,7 @@ class Watch(Observer):
     def states(self) -> dict[str, str]:
         """The state of every step that has one."""
         with self._lock:
-            return {name: record.now()[0] for name, record in self.records.items()}
+            return {name: record.now().state for name, record in self.records.items()}
 
     def record(self, step: str) -> Record | None:
         return self.records.get(step)

@@ -11,7 +11,9 @@ SITE = "http://nb.test/"
 class Host:
     """A page that shows a widget; what the widget sends and syncs is fetched by the page."""
 
-    def __init__(self, context, widget, names=("picture", "breakpoints", "direction"), ready=".nbg-stage > *"):
+    def __init__(
+        self, context, widget, names=("picture", "breakpoints", "direction", "faults"), ready=".nbg-stage > *"
+    ):
         self.widget, self.names, self.sent, self.errors, self.asked = widget, names, queue.SimpleQueue(), [], []
         self.messages = []
         widget.send = self._send

@@ -6,7 +6,7 @@ from host import Host
 from nbgraph import Graph
 from nbgraph.widgets.builder import BuilderWidget
 
-NAMES = ("picture", "breakpoints", "direction", "sheet", "offered")
+NAMES = ("picture", "breakpoints", "direction", "faults", "sheet", "offered")
 
 
 def clean(body):
@@ -77,3 +77,28 @@ def test_undo_and_a_wrong_text(host):
     page.get_by_role("button", name="Apply text").click()
     page.locator(".nbg-problem", has_text="line 2").wait_for()
     assert page.get_by_label("The graph as text").input_value() == "%%graph fraud\nclean -> ->\n"
+
+
+def test_a_refused_condition_stays_to_be_mended(host):
+    page = host.page
+    page.get_by_label("The graph as text").fill("%%graph fraud\nclean -> Enrich(1) -> respond\n")
+    page.get_by_role("button", name="Apply text").click()
+    page.locator('[data-step][aria-label^="clean "]').click()
+    page.get_by_label("When the arrow to Enrich is followed").select_option("if")
+    page.get_by_label("Condition of the arrow to Enrich").fill("event > ")
+    page.keyboard.press("Enter")
+    page.locator(".nbg-problem:not([hidden])").first.wait_for()
+    refused = page.get_by_label("Condition of the arrow to Enrich").input_value()
+    chosen = page.get_by_label("When the arrow to Enrich is followed").input_value()
+    page.get_by_label("Condition of the arrow to Enrich").fill("event > 1")
+    page.keyboard.press("Enter")
+    text(host, "if event > 1")
+    assert (refused, chosen) == ("event > ", "if")
+
+
+def test_a_step_that_lacks_what_it_needs_is_marked(host):
+    page = host.page
+    page.get_by_label("The graph as text").fill("%%graph fraud\nclean -> Enrich(1)\nclean -> Late -> respond\n")
+    page.get_by_role("button", name="Apply text").click()
+    page.locator('[data-step][data-fault][aria-label^="Late "]').wait_for()
+    assert page.locator("[data-fault]").count() == 1

@@ -147,3 +147,58 @@ def test_a_watched_expression_follows_the_run(view):
     host.page.get_by_label("Watch an expression").fill("event['amount'] * 2")
     host.page.keyboard.press("Enter")
     host.page.locator(".nbg-watch .nbg-number", has_text="100").wait_for()
+
+
+def test_a_refused_condition_leaves_the_panel_as_it_is(view):
+    host = view({"amount": 50})
+    page = host.page
+    page.locator('[aria-label^="check "]').click()
+    page.get_by_role("tab", name="break").click()
+    page.get_by_label("Condition").fill("event['p'] > ")
+    page.get_by_role("button", name="Set the breakpoint").click()
+    page.locator(".nbg-problem", has_text="not Python").wait_for()
+    refused = page.locator(".nbg-panel h3").text_content(), page.get_by_label("Condition").input_value()
+    page.get_by_label("Condition").fill("event['p'] == 0.5")
+    page.get_by_role("button", name="Set the breakpoint").click()
+    page.locator(".nbg-hint", has_text="held 0 times").wait_for()
+    kept = page.locator(".nbg-panel h3").text_content(), list(host.widget.debugger.breakpoints)
+    assert (refused, kept) == (("check", "event['p'] > "), ("check", ["check"]))
+
+
+def test_a_refused_input_stays_in_its_editor(view):
+    host = view({"amount": 50})
+    page = host.page
+    page.get_by_text("Change the input and go on from here").click()
+    page.get_by_label("Change the input and go on from here").first.fill("{**event, 'amount': 9")
+    page.get_by_role("button", name="Change the input").click()
+    page.locator(".nbg-problem", has_text="SyntaxError").wait_for()
+    assert page.get_by_label("Change the input and go on from here").first.input_value() == "{**event, 'amount': 9"
+
+
+def test_a_pin_leaves_the_panel_at_its_step(view):
+    host = view({"amount": 50})
+    page = host.page
+    page.get_by_text("Next ▶").click()
+    standing(host, "stands before check")
+    page.locator('[aria-label^="add "]').click()
+    page.get_by_role("tab", name="output").click()
+    page.get_by_role("button", name="Pin this output").click()
+    page.get_by_role("button", name="Unpin").wait_for()
+    assert page.locator(".nbg-panel h3").text_content() == "add"
+
+
+def test_only_the_step_it_stands_before_is_paused(context):
+    graph = Graph.parse("%%graph fork\na -> b if event > 5\na -> c else\n", namespace={"a": int, "b": int, "c": int})
+    host = Host(context, DebugWidget(graph.debug(10)))
+    host.page.get_by_text("Next ▶").click()
+    host.wait("b", "paused")
+    host.page.get_by_text("◀ Back").click()
+    host.wait("a", "paused")
+    back = host.status("b")
+    host.widget.session.do("input", text="1").result(5)
+    host.widget.session.do("continue").result(5)
+    standing(host, "finished")
+    host.wait("c", "done")
+    states = [host.status(step) for step in "abc"]
+    host.close()
+    assert (back, states) == ("idle", ["done", "idle", "done"])

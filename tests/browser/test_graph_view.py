@@ -444,3 +444,40 @@ def test_a_step_that_failed_says_so_in_the_list_of_events(view):
     row = host.page.locator(".nbg-events button")
     row.wait_for()
     assert row.text_content().partition("steps")[2].strip() == "handled: ValueError: no mail server"
+
+
+def test_a_step_without_a_handler_is_marked_until_there_is_one(view):
+    graph = Graph.parse("%%graph late\nlen -> Late\n", namespace={})
+    host = view(graph)
+    late = host.page.locator('[data-step][data-fault][aria-label^="Late "]')
+    late.wait_for()
+    label = late.get_attribute("aria-label")
+    graph.scope.namespace["Late"] = str
+    host.widget.refresh()
+    late.wait_for(state="detached")
+    assert 'can\'t run: handler "Late" is neither defined here' in label
+
+
+def test_the_error_page_has_the_whole_chain(view):
+    def clean(body):
+        try:
+            return body["p"]
+        except KeyError as error:
+            raise ValueError("no p") from error
+
+    graph = Graph("chain")
+    graph.to(clean)
+    host = view(graph)
+    with pytest.raises(StepError):
+        graph.run({})
+    host.wait("clean", "failed")
+    host.page.locator('[aria-label^="clean "]').click()
+    text = host.page.locator(".nbg-panel pre").text_content()
+    assert ("KeyError: 'p'" in text, "direct cause" in text, text.strip().endswith("ValueError: no p")) == (True,) * 3
+
+
+def test_a_view_whose_kernel_is_gone_says_so(view):
+    host = view(fraud())
+    host.page.evaluate("model.send = () => { throw new Error('Cannot send'); }")
+    host.page.locator('[aria-label^="clean "]').click()
+    host.page.locator(".nbg-gone .nbg-lost", has_text="run its cell again").wait_for()

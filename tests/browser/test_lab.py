@@ -286,3 +286,34 @@ def test_a_reloaded_page_and_a_restarted_kernel_show_the_live_view_again(browser
     page.locator('[aria-label^="shout "][aria-label*="50 events"]').wait_for()
     assert page.locator(".nbg-static img").is_visible() is False
     context.close()
+
+
+DEBUGGER = """
+from nbgraph import Graph
+from nbgraph.widgets.picture import register
+register(get_ipython())
+graph = Graph("keys")
+graph.to(str.strip).to(str.upper).to(len, "size")
+debugger = graph.debug(" hi ")
+debugger.resume()
+debugger
+"""
+
+
+def test_keys_belong_to_the_view_and_a_restart_of_the_kernel_is_told(page, lab):
+    page.evaluate(OPEN, lab.notebook("keys.ipynb", DEBUGGER))
+    page.locator(f"{CURRENT}.nbg-standing", has_text="finished").wait_for()
+    slider = page.locator(f"{CURRENT}[aria-label='Time: frames of the run']")
+    slider.focus()
+    for key in ("Home", "ArrowRight"):
+        page.keyboard.press(key)
+    clock = page.locator(f"{CURRENT}.nbg-clock", has_text="frame 2 of 3")
+    clock.wait_for()
+    page.locator(f'{CURRENT}[data-step][aria-label^="strip "]').focus()
+    for key in "dd":  # would delete the cell
+        page.keyboard.press(key)
+    is_there = page.locator(f"{CURRENT}.jp-CodeCell").count()
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.locator(f"{CURRENT}.nbg-gone .nbg-lost", has_text="run its cell again").wait_for()
+    page.evaluate(CLOSE)
+    assert is_there == 1

@@ -1,137 +1,210 @@
 // The builder: a palette, the picture, a sheet for the chosen step, the text beside it. The kernel makes every edit.
-import { button, download, pictureBar } from "./bar.js";
+import { alertView, button, download, pictureBar } from "./bar.js";
 import { putIntoCell, reachable } from "./cell.js";
-import { Stage } from "./stage.js";
-import { followTheme } from "./theme.js";
+import { join, linked } from "./link.js";
+import { noneView } from "./panel.js";
+import { sheetView } from "./sheet.js";
+import { Stage, wishOf } from "./stage.js";
 import { element } from "./values.js";
 
-function render({ model, el }) {
-  let chosen = null; // a step's id
-  let wanted = null; // the name of a step that is to be chosen when it is drawn
-  const edit = (what, more = {}) => model.send({ kind: "edit", what, ...more });
-  const nameOf = id => model.get("sheet").steps?.[id]?.name;
-  const stage = new Stage((kind, step, on) => {
-    if (kind === "break") model.send({ kind, step, on });
-    else if (kind === "fold") model.send({ kind, step, on });
-    else if (kind === "inspect") choose(step);
-  });
-  stage.link = (source, target) => edit("connect", { name: nameOf(source), target: nameOf(target) });
-  const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
-  const undo = button("Undo", "Take the last edit back (Ctrl+Z)", () => edit("undo"));
-  const redo = button("Redo", "Make it again (Ctrl+Shift+Z)", () => edit("redo"));
-  const problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
-  const problems = element("ul", { class: "nbg-faults", "aria-label": "Problems of the graph" });
-  const panel = element("section", { class: "nbg-panel", "aria-label": "Step" });
-  const text = element("textarea", { class: "nbg-source", rows: "8", "aria-label": "The graph as text", spellcheck: "false" });
-  text.addEventListener("keydown", event => {
-    event.stopPropagation();
-    if (event.key === "Enter" && (event.ctrlKey || event.shiftKey)) {
-      event.preventDefault();
-      edit("text", { text: text.value });
-    }
-  });
-  const done = element("span", { class: "nbg-hint", role: "status" });
-  const copy = async () => {
-    text.select();
-    await navigator.clipboard?.writeText(text.value).catch(() => document.execCommand("copy"));
-    done.textContent = "The text is copied; paste it into a cell.";
-  };
-  const toCell = async () => {
-    done.textContent = await putIntoCell(model, el, text.value);
-  };
-  const where = reachable(model) ? "Put the text into a new cell below this one" : "Copy the text for a new cell: this front end lets no view make one";
-  const palette = paletteView(model, name => {
-    const before = new Set(Object.values(model.get("sheet").steps).map(step => step.name));
-    wanted = steps => steps.find(step => !before.has(step.name));
-    edit("add", { name, after: chosen ? nameOf(chosen) : null });
-  });
-  const bar = pictureBar(model, stage, spoken, undo, redo);
-  const root = element("div", { class: "nbg-root nbgraph nbg-builder" }, bar, problem,
-    element("div", { class: "nbg-main" }, palette.root, stage.root, stage.table.root, panel), problems,
-    element("div", { class: "nbg-text-row" }, text, element("p", { class: "nbg-acts" },
-      button("Apply text", "Let the picture follow the text (Shift+Enter)", () => edit("text", { text: text.value })),
-      button("Copy", "Copy the text, to paste it into a cell", copy),
-      button("To a new cell", where, toCell), done)), spoken);
+/** @import { Model, Offer, Place, Sheet, Told } from "./protocol.js" */
+/** @import { DoEdit } from "./sheet.js" */
+/** @import { Act } from "./stage.js" */
 
-  const choose = id => {
-    chosen = id;
-    for (const step of stage.steps.values()) step.group.classList.toggle("nbg-hit", step.id === id);
-    const step = model.get("sheet").steps?.[id];
-    const others = Object.values(model.get("sheet").steps ?? {}).map(other => other.name);
-    panel.replaceChildren(...(step ? sheetView(step, others, edit) : [element("p", { class: "nbg-none" },
-      "Choose a step in the picture, or put one in from the palette: it is added behind the chosen step.")]));
-  };
-  const sheet = () => {
-    const now = model.get("sheet");
-    undo.setAttribute("aria-disabled", String(!now.undo));
-    redo.setAttribute("aria-disabled", String(!now.redo));
-    problem.hidden = !now.problem;
-    problem.textContent = now.problem ?? "";
-    problems.replaceChildren(...(now.problems ?? []).map(words => element("li", { class: "nbg-bad" }, words)));
-    if (!now.problem && document.activeElement !== text) text.value = now.text;
-    if (!now.problem && text.value !== now.text) text.value = now.text;
-    for (const step of stage.steps.values()) {
-      const fault = (now.problems ?? []).find(words => words.includes(`"${step.name}"`));
-      stage.show({ steps: { [step.id]: [fault ? "failed" : "idle", 0, 0, 0, 0, 0, (fault ?? "").replace(`Step "${step.name}": `, ""), 0] }, lines: {} });
-    }
-    const fresh = wanted?.([...stage.steps.values()]);
+class BuilderView {
+  /**
+   * @param {Model} model
+   * @param {HTMLElement} el
+   */
+  constructor(model, el) {
+    this.model = model;
+    this.el = el;
+    this.chosen = ""; // a step's id
+    /** @type {Set<string> | null} */
+    this.old = null; // names of the steps there were before one was added, which is to be chosen when it is drawn
+    /** @type {DoEdit} */
+    this.edit = (what, more = {}) => model.send({ kind: "edit", what, ...more });
+    this.stage = new Stage((kind, id, on) => this.act(kind, id, on));
+    this.stage.link = (source, target) =>
+      this.edit("connect", { name: this.nameOf(source), target: this.nameOf(target) });
+    this.spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
+    this.undo = button("Undo", "Take the last edit back (Ctrl+Z)", () => this.edit("undo"));
+    this.redo = button("Redo", "Make it again (Ctrl+Shift+Z)", () => this.edit("redo"));
+    this.problem = alertView();
+    this.problems = element("ul", { class: "nbg-faults", "aria-label": "Problems of the graph" });
+    this.panel = element("section", { class: "nbg-panel", "aria-label": "Step" });
+    const source = { class: "nbg-source", rows: "8", "aria-label": "The graph as text", spellcheck: "false" };
+    this.text = element("textarea", source);
+    this.done = element("span", { class: "nbg-hint", role: "status" });
+    this.palette = paletteView(model, name => this.add(name));
+    const bar = pictureBar(model, this.stage, this.spoken, this.undo, this.redo);
+    const main = element("div", { class: "nbg-main" }, this.palette.root);
+    main.append(this.stage.root, this.stage.table?.root ?? "", this.panel);
+    const parts = [bar, this.problem, main, this.problems, this.textRow(), this.spoken];
+    this.root = element("div", { class: "nbg-root nbgraph nbg-builder" }, ...parts);
+    this.root.addEventListener("keydown", event => this.key(event));
+  }
+
+  textRow() {
+    const { model, text } = this;
+    const apply = () => this.edit("text", { text: text.value });
+    text.addEventListener("keydown", event => {
+      event.stopPropagation();
+      if (event.key !== "Enter" || !(event.ctrlKey || event.shiftKey)) return;
+      event.preventDefault();
+      apply();
+    });
+    const toCell = reachable(model)
+      ? "Put the text into a new cell below this one"
+      : "Copy the text for a new cell: this front end lets no view make one";
+    const acts = element(
+      "p",
+      { class: "nbg-acts" },
+      button("Apply text", "Let the picture follow the text (Shift+Enter)", apply),
+      button("Copy", "Copy the text, to paste it into a cell", () => this.copy()),
+      button("To a new cell", toCell, () => this.toCell()),
+      this.done,
+    );
+    return element("div", { class: "nbg-text-row" }, text, acts);
+  }
+
+  async copy() {
+    this.text.select();
+    await navigator.clipboard?.writeText(this.text.value).catch(() => document.execCommand("copy"));
+    this.done.textContent = "The text is copied; paste it into a cell.";
+  }
+
+  async toCell() {
+    this.done.textContent = await putIntoCell(this.model, this.el, this.text.value);
+  }
+
+  /** @returns {Sheet} */
+  get sheet() {
+    return this.model.get("sheet");
+  }
+
+  /** @param {string} id */
+  nameOf(id) {
+    return this.sheet.steps[id]?.name;
+  }
+
+  names() {
+    return Object.values(this.sheet.steps).map(step => step.name);
+  }
+
+  /**
+   * @param {Act} kind
+   * @param {string} id
+   * @param {boolean} on
+   */
+  act(kind, id, on) {
+    if (kind === "inspect") this.choose(id);
+    else if (kind === "break" || kind === "fold") this.model.send(wishOf(kind, id, on));
+  }
+
+  /** @param {string} name */
+  add(name) {
+    this.old = new Set(this.names());
+    this.edit("add", { name, after: this.chosen ? this.nameOf(this.chosen) : null });
+  }
+
+  /** @param {string} id */
+  choose(id) {
+    this.chosen = id;
+    for (const step of this.stage.steps.values()) step.group.classList.toggle("nbg-hit", step.id === id);
+    const step = this.sheet.steps[id];
+    const hint = "Choose a step in the picture, or put one in from the palette: it is added behind the chosen step.";
+    this.panel.replaceChildren(step ? sheetView(step, this.names(), this.edit) : noneView(hint));
+  }
+
+  draw() {
+    const name = this.stage.steps.get(this.chosen)?.name;
+    this.stage.draw(this.model.get("picture"), this.model.get("direction"));
+    this.chosen = [...this.stage.steps.values()].find(step => step.name === name)?.id ?? "";
+    this.stage.setBreakpoints(this.model.get("breakpoints"));
+    this.mark();
+    this.show();
+  }
+
+  mark() {
+    this.stage.setFaults(this.model.get("faults"));
+  }
+
+  // The sheet as the kernel has it. An edit that it refused has changed nothing: what was typed stays, to be mended.
+  show() {
+    const { sheet, stage } = this;
+    this.undo.setAttribute("aria-disabled", String(!sheet.undo));
+    this.redo.setAttribute("aria-disabled", String(!sheet.redo));
+    this.problem.say(sheet.problem);
+    this.problems.replaceChildren(...sheet.problems.map(words => element("li", { class: "nbg-bad" }, words)));
+    if (sheet.problem && stage.steps.has(this.chosen)) return;
+    if (!sheet.problem && this.text.value !== sheet.text) this.text.value = sheet.text;
+    const fresh = [...stage.steps.values()].find(step => this.old && !this.old.has(step.name));
     if (fresh) {
-      wanted = null;
+      this.old = null;
       stage.focus(fresh.id);
-    }
-    choose(fresh ? fresh.id : stage.steps.has(chosen) ? chosen : null);
-  };
-  const draw = () => {
-    const name = chosen && stage.steps.get(chosen)?.name;
-    stage.draw(model.get("picture"), model.get("direction"));
-    chosen = [...stage.steps.values()].find(step => step.name === name)?.id ?? null;
-    stage.setBreakpoints(model.get("breakpoints"));
-  };
-  const receive = message => message.kind === "saved" && download(message);
-  root.addEventListener("keydown", event => {
-    if (event.target.matches("input, textarea, select")) return;
+      this.choose(fresh.id);
+    } else this.choose(stage.steps.has(this.chosen) ? this.chosen : "");
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (!(event.target instanceof Element) || event.target.matches("input, textarea, select")) return;
     const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
-    if (isUndo) edit(event.shiftKey ? "redo" : "undo");
-    else if (event.key === "Delete" && chosen && stage.root.contains(event.target)) edit("remove", { name: nameOf(chosen) });
+    const isDelete = event.key === "Delete" && this.chosen && this.stage.root.contains(event.target);
+    if (isUndo) this.edit(event.shiftKey ? "redo" : "undo");
+    else if (isDelete) this.edit("remove", { name: this.nameOf(this.chosen) });
     else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** @param {Told} message */
+  receive(message) {
+    if (message.kind === "saved") download(message);
+  }
+}
+
+/** @param {Place} place */
+function render({ model, el }) {
+  const link = linked(model);
+  const view = new BuilderView(link, el);
+  const unjoin = join(link, el, view.root, {
+    "change:picture": () => view.draw(),
+    "change:sheet": () => view.show(),
+    "change:faults": () => view.mark(),
+    "change:offered": () => view.palette.fill(),
+    "msg:custom": message => view.receive(message),
   });
-  const redraw = () => {
-    draw();
-    sheet();
-  };
-  model.on("change:picture", redraw);
-  model.on("change:sheet", sheet);
-  model.on("change:offered", palette.fill);
-  model.on("msg:custom", receive);
-  const unfollow = followTheme(root);
-  el.append(root);
-  model.send({ kind: "opened" });
-  redraw();
+  view.draw();
   return () => {
-    model.off("change:picture", redraw);
-    model.off("change:sheet", sheet);
-    model.off("change:offered", palette.fill);
-    model.off("msg:custom", receive);
-    unfollow();
-    stage.close();
-    model.send({ kind: "left" });
+    view.stage.close();
+    unjoin();
   };
 }
 
-// The notebook's functions and the built-in steps, searched by name and by what they are about.
+/**
+ * The notebook's functions and the built-in steps, searched by name and by what they are about.
+ * @param {Model} model
+ * @param {(name: string) => void} add
+ */
 function paletteView(model, add) {
   const list = element("div", { class: "nbg-offers" });
   const search = element("input", { type: "search", placeholder: "search steps", "aria-label": "Search the palette" });
-  const offerView = one => button(one.name, `Add ${one.name}${one.signature}. ${one.about}`, () => add(one.name),
-    { class: "nbg-offer", "data-signature": one.signature });
+  const offerView = (/** @type {Offer} */ { name, signature, about }) => {
+    const is = { class: "nbg-offer", "data-signature": signature };
+    return button(name, `Add ${name}${signature}. ${about}`, () => add(name), is);
+  };
   const fill = () => {
     const text = search.value.trim().toLowerCase();
-    const found = model.get("offered").filter(({ name, about }) => `${name} ${about}`.toLowerCase().includes(text));
-    const groups = [...new Set(found.map(one => one.group))];
-    list.replaceChildren(...groups.map(group => element("details", { open: true }, element("summary", {}, group),
-      ...found.filter(one => one.group === group).map(offerView))));
+    /** @type {Offer[]} */
+    const offered = model.get("offered");
+    const found = offered.filter(({ name, about }) => `${name} ${about}`.toLowerCase().includes(text));
+    const groups = [...new Set(found.map(one => one.group))].map(group => {
+      const offers = found.filter(one => one.group === group).map(offerView);
+      return element("details", { open: true }, element("summary", {}, group), ...offers);
+    });
+    list.replaceChildren(...groups);
   };
   search.addEventListener("input", fill);
   search.addEventListener("keydown", event => {
@@ -140,49 +213,6 @@ function paletteView(model, add) {
   });
   fill();
   return { root: element("section", { class: "nbg-palette", "aria-label": "Palette" }, search, list), fill };
-}
-
-// Name, answer, parameters and arrows of one step.
-function sheetView(step, others, edit) {
-  const field = (label, value, done, properties = {}) => {
-    const input = element("input", { type: "text", "aria-label": label, ...properties });
-    input.value = value;
-    input.addEventListener("keydown", event => event.stopPropagation());
-    input.addEventListener("change", () => done(input.value));
-    return input;
-  };
-  const answers = element("input", { type: "checkbox", checked: step.answers, onchange: event =>
-    edit("respond", { name: event.target.checked ? step.name : "" }) });
-  const parameters = step.form.map(one => element("label", {}, element("span", {}, one.name, one.required ? " *" : ""),
-    field(one.name, one.text, text => edit("arguments", { name: step.name, texts: { [one.name]: text } }), { placeholder: one.default })));
-  const arrows = step.arrows.map(arrow => arrowView(step, arrow, field, edit));
-  const target = element("select", { "aria-label": "Connect to" }, element("option", { value: "" }, "connect to…"),
-    ...others.filter(name => !step.arrows.some(arrow => arrow.target === name)).map(name => element("option", { value: name }, name)));
-  target.addEventListener("change", () => target.value && edit("connect", { name: step.name, target: target.value }));
-  return [
-    element("div", { class: "nbg-form" },
-      element("label", {}, element("span", {}, "name"), field("Name of the step", step.name, target => edit("rename", { name: step.name, target }))),
-      element("label", {}, answers, "answers the caller"), ...parameters,
-      element("h3", {}, "Arrows"), ...arrows, target,
-      element("p", { class: "nbg-acts" }, button("Delete step", "Take the step and its arrows out (Delete)", () => edit("remove", { name: step.name })))),
-  ];
-}
-
-function arrowView(step, arrow, field, edit) {
-  const to = more => edit("connect", { name: step.name, target: arrow.target, when: arrow.when, otherwise: arrow.otherwise, error: arrow.kind === "error", ...more });
-  const kinds = { always: {}, if: {}, else: {}, error: {} };
-  const kind = arrow.kind === "error" ? "error" : arrow.otherwise ? "else" : arrow.when ? "if" : "always";
-  const when = field(`Condition of the arrow to ${arrow.target}`, arrow.when, text => to({ when: text, otherwise: false, error: false }), { placeholder: 'event["p"] > 0.9' });
-  when.hidden = kind !== "if";
-  const choice = element("select", { "aria-label": `When the arrow to ${arrow.target} is followed` },
-    ...Object.keys(kinds).map(name => element("option", { value: name, selected: name === kind }, name === "error" ? "on error" : name)));
-  choice.addEventListener("change", () => {
-    when.hidden = choice.value !== "if";
-    if (choice.value === "if") when.focus();
-    else to({ when: "", otherwise: choice.value === "else", error: choice.value === "error" });
-  });
-  return element("div", { class: "nbg-arrow" }, element("span", {}, arrow.kind === "cycle" ? "↺ " : "→ ", arrow.target), choice, when,
-    button("×", `Take the arrow to ${arrow.target} away`, () => edit("disconnect", { name: step.name, target: arrow.target })));
 }
 
 export default { render };

@@ -1,18 +1,34 @@
 // Camera: which part of a picture is seen: fit, zoom, pan. A person's own look outlives a new drawing.
 
+/** @import { Box } from "./shapes.js" */
+/** @typedef {[x: number, y: number, width: number, height: number]} Look */
+
 export const READABLE = 0.55; // the scale below which names can't be read
 
 export class Camera {
+  /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
+    /** @type {SVGSVGElement | null} */
     this.svg = null;
+    this.size = [100, 100];
+    this.origin = [0, 0];
+    /** @type {Look} */
+    this.look = [0, 0, 100, 100];
+    this.width = 0;
+    this.isPanning = false;
     this.isMoved = false; // by a person
     root.addEventListener("wheel", event => this.wheel(event), { passive: false });
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(root);
   }
 
-  // Look at another drawing; `steady` gives where a step that both have stood in the old one and stands in the new.
+  /**
+   * Look at another drawing; `steady` gives where a step that both have stood in the old one and stands in the new.
+   * @param {SVGSVGElement | null} svg
+   * @param {SVGGraphicsElement | null} [drawing]
+   * @param {() => number[][] | undefined} [steady]
+   */
   turnTo(svg, drawing, steady) {
     const before = this.svg && this.isMoved ? { look: this.look, origin: this.origin } : null;
     this.svg = svg;
@@ -21,11 +37,16 @@ export class Camera {
     this.origin = moved ? [moved.e, moved.f] : [0, 0];
     if (!svg) return;
     this.fit(READABLE);
-    const points = before && steady();
+    const points = before && steady?.();
     if (!points) return;
     const [old, now] = points;
     const by = [0, 1].map(axis => now[axis] + this.origin[axis] - old[axis] - before.origin[axis]);
-    this.look = [before.look[0] + by[0], before.look[1] + by[1], before.look[2], this.look[3] * (before.look[2] / this.look[2])];
+    this.look = [
+      before.look[0] + by[0],
+      before.look[1] + by[1],
+      before.look[2],
+      this.look[3] * (before.look[2] / this.look[2]),
+    ];
     this.isMoved = true;
     this.apply();
   }
@@ -50,10 +71,14 @@ export class Camera {
   }
 
   apply() {
-    this.svg.setAttribute("viewBox", this.look.map(number => number.toFixed(2)).join(" "));
+    this.svg?.setAttribute("viewBox", this.look.map(number => number.toFixed(2)).join(" "));
   }
 
-  // Zoom round a point of the picture that stays where it is; without one round the middle.
+  /**
+   * Zoom round a point of the picture that stays where it is; without one round the middle.
+   * @param {number} factor
+   * @param {number[] | null} at
+   */
   zoom(factor, at = null) {
     const [x, y, width, height] = this.look;
     const wide = Math.min(this.size[0] * 4, Math.max(60, width / factor));
@@ -64,19 +89,24 @@ export class Camera {
     this.apply();
   }
 
+  /** @param {WheelEvent} event */
   wheel(event) {
     if (!this.svg || !(event.ctrlKey || event.metaKey)) return; // a plain wheel scrolls the notebook
     event.preventDefault();
-    const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM().inverse());
+    const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM()?.inverse());
     this.zoom(Math.exp(-event.deltaY / 300), [spot.x, spot.y]);
   }
 
-  // Pan from here as the pointer goes; `moved` is told when it is a drag and no click.
+  /**
+   * Pan from here as the pointer goes; `moved` is told when it is a drag and no click.
+   * @param {PointerEvent} event
+   * @param {() => void} moved
+   */
   pan(event, moved) {
     const from = [event.clientX, event.clientY];
     const look = [...this.look];
     const scale = look[2] / this.root.clientWidth;
-    const move = next => {
+    const move = (/** @type {PointerEvent} */ next) => {
       const by = [next.clientX - from[0], next.clientY - from[1]];
       if (!this.isPanning && Math.hypot(...by) < 4) return;
       this.isPanning = this.isMoved = true;
@@ -93,7 +123,10 @@ export class Camera {
     addEventListener("pointerup", end);
   }
 
-  // Bring a box into sight without changing the scale.
+  /**
+   * Bring a box into sight without changing the scale.
+   * @param {Box} box
+   */
   reveal(box) {
     const [x, y, width, height] = this.look;
     const middle = [box.x + box.width / 2 + this.origin[0], box.y + box.height / 2 + this.origin[1]];

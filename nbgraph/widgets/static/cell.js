@@ -1,11 +1,19 @@
 // Cell: a text as a new cell of the notebook that a view stands in; JupyterLab and Notebook 7 let a view reach it.
 
+/** @import { Model } from "./protocol.js" */
+
+/** @param {Model} model */
 export function reachable(model) {
   const notebook = model.widget_manager?.context?.model?.sharedModel;
   return typeof notebook?.insertCell === "function" ? notebook : null;
 }
 
-// Put it in below the cell that `el` stands in; what was done, in words.
+/**
+ * Put it in below the cell that `el` stands in; gives what was done, in words.
+ * @param {Model} model
+ * @param {HTMLElement} el
+ * @param {string} text
+ */
 export async function putIntoCell(model, el, text) {
   const notebook = reachable(model);
   if (notebook) {
@@ -21,10 +29,15 @@ export async function putIntoCell(model, el, text) {
   }
 }
 
-// A long notebook has only the cells in the page that are looked at; those know their number.
+/**
+ * A long notebook has only the cells in the page that are looked at; those know their number.
+ * @param {HTMLElement} el
+ * @param {{ cells: unknown[] }} notebook
+ */
 function placeBelow(el, notebook) {
+  /** @type {HTMLElement | null} */
   const cell = el.closest(".jp-Cell");
   if (!cell) return notebook.cells.length;
-  const given = cell.dataset.windowedListIndex ?? [...cell.parentElement.children].filter(one => one.matches(".jp-Cell")).indexOf(cell);
-  return Number(given) + 1;
+  const cells = [...(cell.parentElement?.children ?? [])].filter(one => one.matches(".jp-Cell"));
+  return Number(cell.dataset.windowedListIndex ?? cells.indexOf(cell)) + 1;
 }

@@ -1,247 +1,339 @@
 // The view of a debugged run: moves, a slider over what happened, edits, forks, pins, breakpoints. The kernel decides.
-import { button, download, foldButton, pictureBar } from "./bar.js";
+import { alertView, button, download, foldButton, pictureBar } from "./bar.js";
 import { serveShown } from "./child.js";
-import { fillPanel, wholeView } from "./panel.js";
-import { Stage } from "./stage.js";
-import { followTheme } from "./theme.js";
-import { element, servePages, valueView } from "./values.js";
+import { breakpointForm, editor, watchView } from "./forms.js";
+import { join, linked } from "./link.js";
+import { block, movesBar } from "./moves.js";
+import { fillPanel, noneView, wholeView } from "./panel.js";
+import { Stage, wishOf } from "./stage.js";
+import { element } from "./values.js";
 
-const TABS = ["input", "output", "routes", "diff", "error", "code", "timing", "break"];
+/** @import { Busy, Debugged, Model, Moment, Move, Place, Told } from "./protocol.js" */
+/** @import { BreakpointForm } from "./forms.js" */
+/** @import { DoMove, Standing } from "./moves.js" */
+/** @import { Act } from "./stage.js" */
+/** @typedef {Moment & { step: string, branch?: number | null }} Seen a frame in the panel */
 
-function render({ model, el }) {
-  let now = { frames: [], branches: [], breakpoints: {}, pins: [], watches: [] };
-  let seen = null; // the frame that the panel shows
-  let tab = "input";
-  let branch = null;
-  const typed = new Map(); // conditions of breakpoints, by step
-  const send = (kind, more = {}) => model.send({ kind, ...more });
-  const move = (what, more = {}) => send("do", { what, ...more });
-  const stage = new Stage((kind, step, on) => kind !== "line" && send(kind, { step, on }));
-  const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
-  const panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
-  const standing = element("span", { class: "nbg-standing" });
-  const problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
-  const slider = element("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Time: frames of the run",
-    oninput: () => look(Number(slider.value)) });
-  const clock = element("output", { class: "nbg-clock" });
-  const forks = element("select", { "aria-label": "Line of the run", hidden: true, onchange: () => {
-    branch = forks.value === "main" ? null : Number(forks.value);
-    draft();
-    look(Number(slider.value));
-  } });
-  const backHere = button("Go back to here", "Undo the run back to this frame", () => move("to", { index: Number(slider.value) }));
-  const watches = element("div", { class: "nbg-watches" });
-  const moves = movesBar(() => stage.current, move, send);
-  const bar = pictureBar(model, stage, spoken, foldButton(model));
-  const root = element("div", { class: "nbg-root nbgraph nbg-debugger" }, moves.bar, problem,
-    element("div", { class: "nbg-bar nbg-time" }, slider, clock, forks, backHere, standing),
-    bar, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), watches, spoken);
+const PAGES = ["input", "output", "routes", "diff", "error", "code", "timing", "break"];
+/** @type {Standing} */
+const NOWHERE = {
+  ...{ kind: "debug", busy: false, isBusy: false, stopped: false, finished: false, at: "", current: null, skipped: 0 },
+  ...{ frames: [], branches: [], breakpoints: {}, pins: [], watches: [], error: "", problem: "" },
+  answer: { kind: "none", text: "" },
+};
 
-  // Frame `index` of the chosen line; the one after the last is the step that runs next.
-  const look = index => {
-    if (branch === null && index >= now.frames.length) {
-      if (now.current) show({ ...now.current, step: now.at });
-      else if (now.frames.length) send("frame", { index: now.frames.length - 1 + now.skipped });
-    } else send("frame", { index: index + (branch === null ? now.skipped : 0), branch });
-    draft(index);
-  };
-  const show = message => {
-    seen = message;
-    fillPanel(panel, message, { tabs: TABS, chosen: tab, choose: name => { tab = name; show(seen); }, pages: {
-      input: inputView, output: outputView, break: breakpointView,
-    } });
-    for (const step of stage.steps.values()) step.group.classList.toggle("nbg-seen", step.id === message.step);
-  };
-  const draft = (index = Number(slider.value)) => {
-    const count = branch === null ? now.frames.length : now.branches[branch].frames;
-    slider.max = String(Math.max(0, count - (branch === null && now.current ? 0 : 1)));
-    slider.value = String(Math.min(index, Number(slider.max)));
-    const frame = branch === null ? now.frames[Number(slider.value)] : null;
-    const at = Number(slider.value);
-    clock.textContent = branch === null && at >= count ? `next, after ${count} frame${count === 1 ? "" : "s"}` : `frame ${at + 1} of ${count}`;
-    slider.setAttribute("aria-valuetext", frame ? `${clock.textContent}, ${frame[1]}` : clock.textContent);
-    block(backHere, branch !== null || at >= now.frames.length || now.busy);
-  };
+class DebuggerView {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.now = NOWHERE;
+    /** @type {Seen | null} */
+    this.seen = null; // the frame that the panel shows
+    this.tab = "input";
+    /** @type {number | null} */
+    this.branch = null;
+    /** @type {Map<string, string>} */
+    this.typed = new Map(); // conditions of breakpoints, by step
+    /** @type {Move | null} */
+    this.asked = null; // the last move that was asked for
+    /** @type {DoMove} */
+    this.move = (what, more = {}) => {
+      this.asked = what;
+      model.send({ kind: "do", what, ...more });
+    };
+    this.stage = new Stage((kind, id, on) => this.act(kind, id, on));
+    this.spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
+    this.panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
+    this.problem = alertView();
+    this.watches = element("div", { class: "nbg-watches" });
+    const range = { type: "range", min: "0", max: "0", value: "0", "aria-label": "Time: frames of the run" };
+    this.slider = element("input", range);
+    this.clock = element("output", { class: "nbg-clock" });
+    this.forks = element("select", { "aria-label": "Line of the run", hidden: true });
+    this.standing = element("span", { class: "nbg-standing" });
+    const back = () => this.move("to", { index: this.time() });
+    this.backHere = button("Go back to here", "Undo the run back to this frame", back);
+    this.moves = movesBar(
+      () => this.stage.current,
+      this.move,
+      wish => model.send(wish),
+    );
+    const bar = pictureBar(model, this.stage, this.spoken, foldButton(model));
+    const main = element("div", { class: "nbg-main" }, this.stage.root, this.stage.table?.root, this.panel);
+    const parts = [this.moves.root, this.problem, this.timeBar(), bar, main, this.watches, this.spoken];
+    this.root = element("div", { class: "nbg-root nbgraph nbg-debugger" }, ...parts);
+    this.root.addEventListener("keydown", event => this.key(event));
+  }
 
-  const receive = message => {
-    if (message.kind === "status") stage.show(message);
-    else if (message.kind === "frame") show(message);
-    else if (message.kind === "saved") download(message);
-    else if (message.kind === "problem") {
-      problem.hidden = false;
-      problem.textContent = message.text;
-    }
-    else if (message.kind === "debug") {
-      const before = now;
-      now = message.busy ? { ...now, busy: true } : message;
-      moves.update(now);
-      problem.hidden = !now.problem;
-      problem.textContent = now.problem ?? "";
-      root.classList.toggle("nbg-busy", Boolean(now.busy));
-      if (!message.busy) stand(before);
-    }
-  };
-  const stand = before => {
-    branch = null;
-    forks.hidden = !now.branches.length;
-    forks.replaceChildren(element("option", { value: "main" }, "this line"), ...now.branches.map((fork, index) =>
-      element("option", { value: String(index) }, `fork ${index + 1}: left at ${fork.step}, ${fork.frames} frames`)));
-    const name = stage.steps.get(now.at)?.name;
-    const place = now.current?.route ? `${now.current.route} in ${name}` : name;
-    const words = now.stopped ? "stopped" : now.error ? now.error : now.finished ? "finished"
-      : now.current.index === null && !now.current.error && now.current.output === null ? `stands before ${place}, visit ${now.current.visit}` : `stands after ${place}, visit ${now.current.visit}`;
-    standing.textContent = words;
-    standing.classList.toggle("nbg-bad", Boolean(now.error));
-    spoken.textContent = words;
-    const last = now.frames.at(-1);
-    if (now.frames.length > before.frames.length && (now.finished || now.current?.error)) {
-      tab = now.error || now.current?.error ? "error" : "output";
-      draft(now.frames.length);
-      send("frame", { index: now.frames.length - 1 + now.skipped });
-    } else {
-      if (tab === "output" || tab === "error") tab = "input";
-      draft(now.frames.length);
-      look(now.frames.length);
-    }
-    const at = stage.steps.get(now.at || last?.[0]);
-    if (at) stage.camera.reveal(at.box);
-    for (const step of stage.steps.values()) step.group.classList.toggle("nbg-at", step.id === now.at);
-    stage.markRoute(now.at, now.current?.route);
-    watches.replaceChildren(...watchView(now.watches, texts => send("watch", { texts })));
-  };
+  timeBar() {
+    this.slider.addEventListener("input", () => this.look(this.time()));
+    this.forks.addEventListener("change", () => this.turnToLine());
+    const parts = [this.slider, this.clock, this.forks, this.backHere, this.standing];
+    return element("div", { class: "nbg-bar nbg-time" }, ...parts);
+  }
 
-  // --- pages of the panel ---
+  time() {
+    return Number(this.slider.value);
+  }
 
-  const inputView = message => {
-    const parts = [wholeView(message, "input")];
-    if (message.index === null && !message.route && !now.finished && !now.busy && message.step === now.at) {
-      parts.push(editor("Change the input and go on from here", message.text, "Python; event is the value as it is", text => move("input", { text })));
-    }
-    return element("div", {}, ...parts);
-  };
-  const outputView = message => {
-    const isPinned = now.pins.includes(message.route ? `${message.step}/${message.route}` : message.step);
-    const parts = [message.output || !message.error ? wholeView(message, "output") : element("p", { class: "nbg-none" }, "none: the step failed")];
-    const pin = text => move("pin", { step: message.step, route: message.route, text });
-    parts.push(element("p", { class: "nbg-acts" },
-      message.index !== null && message.output ? button("Pin this output", "The step gives this value from now on, without running", () => pin("")) : null,
-      isPinned ? button("Unpin", "Let the step run again", () => move("unpin", { step: message.step, route: message.route })) : null));
-    if (message.index !== null && message.index === now.frames.length + now.skipped - 1) {
-      parts.push(editor("Change the output and go on from here", message.gave, "Python; event is the output as it is", text => move("output", { text })));
-    }
-    parts.push(editor("Pin another value", "", "Python; event is the last output", pin));
-    return element("div", {}, ...parts);
-  };
-  const breakpointView = message => {
-    const key = message.route ? `${message.step}/${message.route}` : message.step;
-    const found = now.breakpoints[key];
-    const when = element("input", { type: "text", value: found?.when ?? typed.get(key) ?? "", placeholder: "event[\"p\"] > 0.9", "aria-label": "Condition" });
-    const hits = element("input", { type: "number", min: "1", value: String(found?.hits ?? 1), "aria-label": "Stop at every n-th time" });
-    const at = element("select", { "aria-label": "When to look" }, ...["before", "after", "error"].map(name =>
-      element("option", { value: name, selected: name === found?.on }, name === "error" ? "on its error" : `${name} it runs`)));
-    for (const field of [when, hits]) field.addEventListener("keydown", event => event.stopPropagation());
-    when.addEventListener("input", () => typed.set(key, when.value)); // what the kernel refuses is there to be mended
-    const set = () => send("break", { step: message.step, route: message.route, on: true, when: when.value, hits: hits.value, at: at.value });
-    return element("div", { class: "nbg-form" },
-      element("label", {}, "Stop ", at), element("label", {}, "where ", when), element("label", {}, "every n-th time: ", hits),
-      element("p", { class: "nbg-acts" }, button(found ? "Change" : "Set", "Set the breakpoint", set),
-        found ? button("Clear", "Clear the breakpoint", () => send("break", { step: message.step, route: message.route, on: false })) : null),
-      found ? element("p", { class: "nbg-hint" }, `The condition held ${found.seen} times so far.`) : null);
-  };
+  turnToLine() {
+    this.branch = this.forks.value === "main" ? null : Number(this.forks.value);
+    this.setTime();
+    this.look(this.time());
+  }
 
-  const breakpoints = () => stage.setBreakpoints(model.get("breakpoints"));
-  const draw = () => {
-    stage.draw(model.get("picture"), model.get("direction"));
-    breakpoints();
-    send("hello");
-  };
-  // Keys of debuggers, only while the view has the focus.
-  root.addEventListener("keydown", event => {
-    const keys = { F8: () => (now.busy ? send("pause") : move("continue")), F10: () => move("over"), F11: () => move(event.shiftKey ? "out" : "into"),
-      "[": () => move("back"), "]": () => move("next") };
-    if (!keys[event.key] || (event.target.matches("input, textarea") && event.key.length === 1)) return;
+  /**
+   * @param {Act} kind
+   * @param {string} id
+   * @param {boolean} on
+   */
+  act(kind, id, on) {
+    if (kind !== "line") this.model.send(wishOf(kind, id, on));
+  }
+
+  /**
+   * Keys of debuggers, only while the view has the focus.
+   * @param {KeyboardEvent} event
+   */
+  key(event) {
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      F8: () => (this.now.isBusy ? this.model.send({ kind: "pause" }) : this.move("continue")),
+      F10: () => this.move("over"),
+      F11: () => this.move(event.shiftKey ? "out" : "into"),
+      "[": () => this.move("back"),
+      "]": () => this.move("next"),
+    };
+    const isTyped =
+      event.target instanceof Element && event.target.matches("input, textarea") && event.key.length === 1;
+    if (!keys[event.key] || isTyped) return;
     event.preventDefault();
     event.stopPropagation();
     keys[event.key]();
-  });
-  model.on("change:picture", draw);
-  model.on("change:breakpoints", breakpoints);
-  model.on("msg:custom", receive);
-  const unfollow = followTheme(root);
-  const unserve = servePages(model, root);
-  const unshow = serveShown(model, root);
-  el.append(root);
-  send("opened");
-  draw();
-  return () => {
-    model.off("change:picture", draw);
-    model.off("change:breakpoints", breakpoints);
-    model.off("msg:custom", receive);
-    unfollow();
-    unserve();
-    unshow();
-    stage.close();
-    send("left");
-  };
-}
+  }
 
-// The buttons that move the run; `selected` gives the step that the focus is on.
-function movesBar(selected, move, send) {
-  const start = button("|◀", "Back to the start", () => move("start"));
-  const back = button("◀ Back", "Undo the last move  [", () => move("back"));
-  const next = button("Next ▶", "Run the next step  ]", () => move("next"));
-  const over = button("Over", "Run the next step; an inner graph or a router as one  F10", () => move("over"));
-  const into = button("Into", "Into a router: stand before each of its routes; into an inner graph: run its next step  F11", () => move("into"));
-  const out = button("Out", "Run to the end of this router or inner graph  Shift+F11", () => move("out"));
-  const resume = button("Continue", "Run to the next breakpoint  F8", () => move("continue"), { class: "nbg-main-act" });
-  const pause = button("Pause", "Stop before the next step  F8", () => send("pause"), { hidden: true });
-  const to = button("Run to step", "Run until it stands before the step that is chosen in the picture", () => move("run_to", { step: selected() }));
-  const again = button("Rerun step", "Run the chosen step again as it is coded now, on the input that was recorded", () => move("rerun", { step: selected() }));
-  const stop = button("Stop", "End the session", () => send("stop"));
-  const mute = element("input", { type: "checkbox", onchange: event => send("mute", { on: event.target.checked }) });
-  const forward = [next, over, into, out, resume, to];
-  const update = now => {
-    for (const one of forward) block(one, now.busy || now.stopped || now.finished);
-    for (const one of [start, back, again]) block(one, now.busy || now.stopped || !(now.frames.length || now.current?.route));
-    block(stop, now.stopped);
-    pause.hidden = !now.busy;
-    resume.hidden = Boolean(now.busy);
-  };
-  const bar = element("div", { class: "nbg-bar", role: "group", "aria-label": "Run" }, start, back, next, over, into, out, resume, pause, to, again, stop,
-    element("label", { class: "nbg-mute" }, mute, " mute breakpoints"));
-  return { bar, update };
-}
+  draw() {
+    this.stage.draw(this.model.get("picture"), this.model.get("direction"));
+    this.mark();
+    this.markPlace();
+    this.model.send({ kind: "hello" });
+  }
 
-// A blocked button keeps the focus, which a disabled one would lose in the middle of stepping by keyboard.
-function block(one, isBlocked) {
-  one.setAttribute("aria-disabled", String(Boolean(isBlocked)));
-}
+  // Breakpoints, and the steps that can't run.
+  mark() {
+    this.stage.setBreakpoints(this.model.get("breakpoints"));
+    this.stage.setFaults(this.model.get("faults"));
+  }
 
-// A text field with a button that hands the text on.
-function editor(label, text, hint, done) {
-  const area = element("textarea", { rows: "3", "aria-label": label, spellcheck: "false", placeholder: hint });
-  area.value = text;
-  area.addEventListener("keydown", event => {
-    event.stopPropagation();
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.shiftKey)) {
-      event.preventDefault();
-      done(area.value);
+  /** @param {Told} message */
+  receive(message) {
+    if (message.kind === "status") this.stage.show(message);
+    else if (message.kind === "frame") this.show(message);
+    else if (message.kind === "saved") download(message);
+    else if (message.kind === "problem") this.problem.say(message.text);
+    else if (message.kind === "debug") this.stand(message);
+  }
+
+  /**
+   * The run goes, or stands somewhere: where it has not moved, the panel stays as it is, with all that was typed in it.
+   * @param {Debugged | Busy} message
+   */
+  stand(message) {
+    const before = this.now;
+    this.now = message.busy ? { ...before, isBusy: true } : { ...message, isBusy: false };
+    this.moves.update(this.now);
+    this.problem.say(message.busy ? "" : message.problem);
+    this.root.classList.toggle("nbg-busy", message.busy);
+    if (message.busy) return;
+    this.watches.replaceChildren(...watchView(message.watches, texts => this.model.send({ kind: "watch", texts })));
+    const isMoved = before.isBusy && !message.problem && this.asked !== "pin" && this.asked !== "unpin";
+    if (isMoved || placeOf(before) !== placeOf(message)) this.arrive(before);
+    else if (marksOf(before) !== marksOf(message) && this.seen) this.show(this.seen);
+  }
+
+  /** @param {Standing} before */
+  arrive(before) {
+    const { now, stage } = this;
+    this.branch = null;
+    this.listForks();
+    const words = standingWords(now, stage.steps.get(now.at)?.name ?? "");
+    this.standing.textContent = words;
+    this.standing.classList.toggle("nbg-bad", Boolean(now.error));
+    this.spoken.textContent = words;
+    const isEnd = now.finished || Boolean(now.current?.error);
+    if (now.frames.length > before.frames.length && isEnd) {
+      this.tab = now.error || now.current?.error ? "error" : "output";
+      this.setTime(now.frames.length);
+      this.model.send({ kind: "frame", index: now.frames.length - 1 + now.skipped });
+    } else {
+      if (this.tab === "output" || this.tab === "error") this.tab = "input";
+      this.look(now.frames.length);
     }
-  });
-  return element("details", { class: "nbg-editor" }, element("summary", {}, label), area,
-    element("p", { class: "nbg-acts" }, button("Apply", `${label} (Shift+Enter)`, () => done(area.value))));
+    const at = stage.steps.get(now.at || now.frames[now.frames.length - 1]?.[0]);
+    if (at) stage.camera.reveal(at.box);
+    this.markPlace();
+  }
+
+  // The step, and the route in it, that the run stands before.
+  markPlace() {
+    const { at, current } = this.now;
+    for (const step of this.stage.steps.values()) step.group.classList.toggle("nbg-at", step.id === at);
+    this.stage.markRoute(at, current?.route);
+  }
+
+  listForks() {
+    const { branches } = this.now;
+    const forks = branches.map(({ step, frames }, index) =>
+      element("option", { value: String(index) }, `fork ${index + 1}: left at ${step}, ${frames} frames`),
+    );
+    this.forks.hidden = !branches.length;
+    this.forks.replaceChildren(element("option", { value: "main" }, "this line"), ...forks);
+  }
+
+  /**
+   * Frame `index` of the chosen line; the one after the last is the step that runs next.
+   * @param {number} index
+   */
+  look(index) {
+    const { now, branch } = this;
+    const last = now.frames.length - 1;
+    if (branch !== null) this.model.send({ kind: "frame", index, branch });
+    else if (index <= last) this.model.send({ kind: "frame", index: index + now.skipped, branch });
+    else if (now.current) this.show({ ...now.current, step: now.at });
+    else if (last >= 0) this.model.send({ kind: "frame", index: last + now.skipped });
+    this.setTime(index);
+  }
+
+  /** @param {Seen} message */
+  show(message) {
+    this.seen = message;
+    const choose = (/** @type {string} */ name) => {
+      this.tab = name;
+      this.show(message);
+    };
+    const pages = {
+      input: (/** @type {Seen} */ seen) => this.inputView(seen),
+      output: (/** @type {Seen} */ seen) => this.outputView(seen),
+      break: (/** @type {Seen} */ seen) => this.breakpointView(seen),
+    };
+    fillPanel(this.panel, message, { tabs: PAGES, chosen: this.tab, choose, pages });
+    for (const step of this.stage.steps.values()) step.group.classList.toggle("nbg-seen", step.id === message.step);
+  }
+
+  /** The slider and the words beside it. */
+  setTime(index = this.time()) {
+    const { now, branch, slider, clock, backHere } = this;
+    const isMain = branch === null;
+    const count = isMain ? now.frames.length : now.branches[branch].frames;
+    slider.max = String(Math.max(0, count - (isMain && now.current ? 0 : 1)));
+    slider.value = String(Math.min(index, Number(slider.max)));
+    const at = this.time();
+    const isNext = isMain && at >= count;
+    const words = isNext ? `next, after ${count} frame${count === 1 ? "" : "s"}` : `frame ${at + 1} of ${count}`;
+    clock.textContent = words;
+    const frame = isMain ? now.frames[at] : undefined;
+    slider.setAttribute("aria-valuetext", frame ? `${words}, ${frame[1]}` : words);
+    block(backHere, !isMain || at >= now.frames.length || now.isBusy);
+  }
+
+  /** @param {Seen} seen */
+  inputView(seen) {
+    const { now } = this;
+    /** @type {HTMLElement[]} */
+    const parts = [wholeView(seen, "input")];
+    const isNext = seen.index === null && !seen.route && seen.step === now.at && !now.finished && !now.isBusy;
+    if (isNext) {
+      const [label, hint] = ["Change the input and go on from here", "Python; event is the value as it is"];
+      parts.push(editor(label, seen.text, hint, text => this.move("input", { text })));
+    }
+    return element("div", {}, ...parts);
+  }
+
+  /** @param {Seen} seen */
+  outputView(seen) {
+    const { now } = this;
+    const { step, route } = seen;
+    const pin = (/** @type {string} */ text) => this.move("pin", { step, route, text });
+    const acts = element("p", { class: "nbg-acts" });
+    if (seen.index !== null && seen.output) {
+      const label = "The step gives this value from now on, without running";
+      acts.append(button("Pin this output", label, () => pin("")));
+    }
+    if (now.pins.includes(keyOf(seen))) {
+      acts.append(button("Unpin", "Let the step run again", () => this.move("unpin", { step, route })));
+    }
+    /** @type {HTMLElement[]} */
+    const parts = [seen.output || !seen.error ? wholeView(seen, "output") : noneView(), acts];
+    if (seen.index !== null && seen.index === now.frames.length + now.skipped - 1) {
+      const [label, hint] = ["Change the output and go on from here", "Python; event is the output as it is"];
+      parts.push(editor(label, seen.gave, hint, text => this.move("output", { text })));
+    }
+    parts.push(editor("Pin another value", "", "Python; event is the last output", pin));
+    return element("div", {}, ...parts);
+  }
+
+  /** @param {Seen} seen */
+  breakpointView(seen) {
+    const { step, route } = seen;
+    const set = (/** @type {BreakpointForm} */ form) => this.model.send({ kind: "break", step, route, ...form });
+    const key = keyOf(seen);
+    const keep = (/** @type {string} */ text) => this.typed.set(key, text);
+    return breakpointForm(this.now.breakpoints[key], this.typed.get(key) ?? "", keep, set);
+  }
 }
 
-// Expressions that are worked out anew wherever the run stands.
-function watchView(watches, send) {
-  const texts = watches.map(([text]) => text);
-  const field = element("input", { type: "text", placeholder: "watch an expression, such as event[\"p\"]", "aria-label": "Watch an expression" });
-  field.addEventListener("keydown", event => {
-    event.stopPropagation();
-    if (event.key === "Enter" && field.value.trim()) send([...texts, field.value.trim()]);
+/** @param {Seen} seen */
+function keyOf({ step, route }) {
+  return route ? `${step}/${route}` : step;
+}
+
+/**
+ * Where a run stands: equal texts, equal places.
+ * @param {Debugged} standing
+ */
+function placeOf({ at, current, frames, skipped, branches, finished, stopped, error, answer }) {
+  return JSON.stringify([at, current, frames, skipped, branches, finished, stopped, error, answer]);
+}
+
+/**
+ * What a person has put on steps.
+ * @param {Debugged} standing
+ */
+function marksOf({ breakpoints, pins }) {
+  return JSON.stringify([breakpoints, pins]);
+}
+
+/**
+ * @param {Debugged} now
+ * @param {string} name
+ */
+function standingWords({ current, stopped, finished, error }, name) {
+  if (stopped) return "stopped";
+  if (error) return error;
+  if (finished || !current) return "finished";
+  const place = current.route ? `${current.route} in ${name}` : name;
+  const isBefore = current.index === null && !current.error && current.output === null;
+  return `stands ${isBefore ? "before" : "after"} ${place}, visit ${current.visit}`;
+}
+
+/** @param {Place} place */
+function render({ model, el }) {
+  const link = linked(model);
+  const view = new DebuggerView(link);
+  const mark = () => view.mark();
+  const unjoin = join(link, el, view.root, {
+    "change:picture": () => view.draw(),
+    "change:breakpoints": mark,
+    "change:faults": mark,
+    "msg:custom": message => view.receive(message),
   });
-  return [...watches.map(([text, value], index) => element("div", { class: "nbg-watch" }, element("code", {}, text), valueView(value, false),
-    button("×", `Stop watching ${text}`, () => send(texts.filter((_, other) => other !== index))))), field];
+  const unshow = serveShown(link, view.root);
+  view.draw();
+  return () => {
+    unshow();
+    view.stage.close();
+    unjoin();
+  };
 }
 
 export default { render };

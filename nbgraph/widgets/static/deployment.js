@@ -1,149 +1,206 @@
 // The view of a deployment: a row for each function with its figures and its scale, the picture grouped by function.
-import { button } from "./bar.js";
+import { alertView, button } from "./bar.js";
 import { showChild } from "./child.js";
+import { join, linked } from "./link.js";
+import { noneView } from "./panel.js";
+import { FIGURES, FunctionRow, LOOKS, rateOf } from "./replicas.js";
 import { around, shape } from "./shapes.js";
-import { Stage } from "./stage.js";
-import { followTheme } from "./theme.js";
-import { element, servePages, valueView } from "./values.js";
+import { IDLE, Stage } from "./stage.js";
+import { element, valueView } from "./values.js";
 
-const FIGURES = ["function", "state", "replicas", "events/s", "waiting", "in flight", "errors", "dead", "p95", ""];
-const LOOKS = { running: "done", starting: "waiting", failing: "failed", stopped: "idle" };
+/** @import { About, Failures, Figures, FunctionPulse, Model, Picture, Place, Pulse, Told, Wish } from "./protocol.js" */
 
-function render({ model, el }) {
-  const send = (kind, more = {}) => model.send({ kind, ...more });
-  const about = model.get("about");
-  const stage = new Stage(() => {}, { hasMarks: false });
-  const frames = new Map(); // a function's name -> where its figures stand in the picture
-  const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
-  const problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
-  const sheet = element("section", { class: "nbg-below", "aria-label": "More", hidden: true });
-  const rows = new Map(about.functions.map(name => [name, functionRow(name, send)]));
-  const state = element("span", { class: "nbg-hint" }, "…");
-  const stop = button("Stop", "End the deployment; events in flight are finished", () => { sure.hidden = false; });
-  const sure = element("span", { class: "nbg-sure", hidden: true, role: "group", "aria-label": "Really stop?" }, "Really?",
-    button("Yes", "Stop it now", () => { sure.hidden = true; say("stopping…"); send("stop"); }),
-    button("No", "Let it run", () => { sure.hidden = true; }));
-  const say = words => {
-    state.textContent = words;
-    spoken.textContent = words;
-  };
-  const bar = element("div", { class: "nbg-bar", role: "group", "aria-label": "Deployment" }, element("strong", { title: `In a cell: Deployment.attach("${about.name}")` }, about.name),
-    element("span", { class: "nbg-hint" }, about.url), state, button("Failures", "The events that failed last", () => send("failures")), stop, sure);
-  const table = element("div", { class: "nbg-scroll nbg-functions", role: "region", tabindex: "0", "aria-label": "Functions" },
-    element("table", {}, element("thead", {}, element("tr", {}, ...FIGURES.map(name => name ? element("th", { scope: "col" }, name) : element("td")))),
-      element("tbody", {}, ...[...rows.values()].map(row => row.root))));
-  const root = element("div", { class: "nbg-root nbgraph nbg-deployment" }, bar, problem, table, stage.root, sheet, spoken);
+class DeploymentView {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.send = (/** @type {Wish} */ wish) => model.send(wish);
+    /** @type {About} */
+    const about = model.get("about");
+    this.stage = new Stage(() => {}, { hasMarks: false });
+    /** @type {Map<string, SVGElement>} */
+    this.frames = new Map(); // a function's name -> where its figures stand in the picture
+    this.rows = new Map(about.functions.map(name => [name, new FunctionRow(name, this.send)]));
+    this.spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
+    this.problem = alertView();
+    this.sheet = element("section", { class: "nbg-below", "aria-label": "More", hidden: true });
+    this.state = element("span", { class: "nbg-hint" }, "…");
+    this.sure = this.question();
+    const ask = () => {
+      this.sure.hidden = false;
+    };
+    this.stop = button("Stop", "End the deployment; events in flight are finished", ask);
+    this.unchild = () => {};
+    const parts = [this.bar(about), this.problem, this.table(), this.stage.root, this.sheet, this.spoken];
+    this.root = element("div", { class: "nbg-root nbgraph nbg-deployment" }, ...parts);
+  }
 
-  const draw = () => {
-    const picture = model.get("picture");
+  /** @param {About} about */
+  bar({ name, url }) {
+    const failures = button("Failures", "The events that failed last", () => this.send({ kind: "failures" }));
+    const title = element("strong", { title: `In a cell: Deployment.attach("${name}")` }, name);
+    const parts = [title, element("span", { class: "nbg-hint" }, url), this.state, failures, this.stop, this.sure];
+    return element("div", { class: "nbg-bar", role: "group", "aria-label": "Deployment" }, ...parts);
+  }
+
+  question() {
+    const answer = (/** @type {boolean} */ isSure) => {
+      this.sure.hidden = true;
+      if (!isSure) return;
+      this.say("stopping…");
+      this.send({ kind: "stop" });
+    };
+    const yes = button("Yes", "Stop it now", () => answer(true));
+    const no = button("No", "Let it run", () => answer(false));
+    const is = { class: "nbg-sure", hidden: true, role: "group", "aria-label": "Really stop?" };
+    return element("span", is, "Really?", yes, no);
+  }
+
+  table() {
+    const names = FIGURES.map(name => (name ? element("th", { scope: "col" }, name) : element("td")));
+    const head = element("thead", {}, element("tr", {}, ...names));
+    const body = element("tbody", {}, ...[...this.rows.values()].map(row => row.root));
+    const is = { class: "nbg-scroll nbg-functions", role: "region", tabindex: "0", "aria-label": "Functions" };
+    return element("div", is, element("table", {}, head, body));
+  }
+
+  /** @param {string} words */
+  say(words) {
+    this.state.textContent = words;
+    this.spoken.textContent = words;
+  }
+
+  draw() {
+    /** @type {Picture} */
+    const picture = this.model.get("picture");
+    const { stage } = this;
     stage.root.hidden = !picture.svg;
     if (!picture.svg) return;
-    stage.draw(picture, model.get("direction"));
-    frames.clear();
-    for (const group of stage.svg.querySelectorAll("[data-function]")) {
-      const name = picture.functions[group.dataset.function];
-      const { x, y, width, height } = around([group.querySelector("path, polygon")]);
-      const words = stage.overlay.appendChild(shape("text", { class: "nbg-count nbg-figures", x: x + width / 2, y: y + height + 14, "aria-hidden": "true" }));
-      frames.set(name, words);
+    stage.draw(picture, this.model.get("direction"));
+    this.frames.clear();
+    /** @type {NodeListOf<SVGElement>} */
+    const groups = stage.root.querySelectorAll("[data-function]");
+    for (const group of groups) {
+      const { x, y, width, height } = around([...group.querySelectorAll("path, polygon")].slice(0, 1));
+      const at = { x: x + width / 2, y: y + height + 14 };
+      const words = shape("text", { class: "nbg-count nbg-figures", ...at, "aria-hidden": "true" });
+      this.frames.set(picture.functions?.[group.dataset.function ?? ""] ?? "", stage.overlay.appendChild(words));
     }
-  };
-  const pulse = ({ functions, over }) => {
+  }
+
+  /** @param {Pulse} message */
+  pulse({ functions, over }) {
     for (const [name, found] of Object.entries(functions)) {
-      rows.get(name)?.show(found);
-      const words = frames.get(name);
-      if (words) words.textContent = `${found.replicas}× · ${rateOf(found)}/s${found.backlog ? ` · ${found.backlog} wait` : ""}${found.errors ? ` · ${found.errors} failed` : ""}`;
+      this.rows.get(name)?.show(found);
+      const words = this.frames.get(name);
+      if (words) words.textContent = figuresOf(found);
     }
-    const { of = {} } = model.get("picture");
+    /** @type {Picture} */
+    const { of = {} } = this.model.get("picture");
+    /** @type {Record<string, Figures>} */
     const steps = {};
     for (const [id, name] of Object.entries(of)) {
-      const found = functions[name];
-      if (over) steps[id] = ["idle", 0, 0, 0, 0, 0, "", 0];
-      else if (found) steps[id] = [found.state === "running" && found.rate ? "running" : LOOKS[found.state], 0, 0, 0, 0, 0, "", 0];
+      if (over) steps[id] = IDLE;
+      else if (functions[name]) steps[id] = lookOf(functions[name]);
     }
-    stage.show({ steps, lines: {} });
-    if (over) {
-      say("stopped");
-      for (const row of rows.values()) row.over();
-      for (const words of frames.values()) words.textContent = "stopped";
-      stop.setAttribute("aria-disabled", "true");
-    } else if (state.textContent === "…") say("running");
-  };
-  let unchild = () => {};
-  const open = (title, ...parts) => {
-    unchild();
-    unchild = () => {};
-    sheet.hidden = false;
-    sheet.setAttribute("aria-label", title);
-    sheet.replaceChildren(element("header", {}, element("h3", {}, title), button("×", "Close", () => { sheet.hidden = true; })), ...parts);
-  };
-  const receive = message => {
-    if (message.kind === "pulse") pulse(message);
-    else if (message.kind === "did") {
-      problem.hidden = !message.problem;
-      problem.textContent = message.problem;
-    } else if (message.kind === "logs") open(`Logs of ${message.function}`, element("pre", { tabindex: "0", role: "region", "aria-label": "Log lines" }, message.text || "nothing was logged"));
-    else if (message.kind === "failures") open("Failures", failuresView(message, send));
-    else if (message.kind === "child") {
-      const place = element("div");
-      open("Debugger", place);
-      showChild(model, message.model, place).then(done => { unchild = done; }, error => { place.textContent = `This front end can't show it here: ${error.message}`; });
+    this.stage.show({ steps, lines: {} });
+    if (over) this.over();
+    else if (this.state.textContent === "…") this.say("running");
+  }
+
+  over() {
+    this.say("stopped");
+    for (const row of this.rows.values()) row.over();
+    for (const words of this.frames.values()) words.textContent = "stopped";
+    this.stop.setAttribute("aria-disabled", "true");
+  }
+
+  /**
+   * @param {string} title
+   * @param {...Node} parts
+   */
+  open(title, ...parts) {
+    this.unchild();
+    this.unchild = () => {};
+    this.sheet.hidden = false;
+    this.sheet.setAttribute("aria-label", title);
+    const close = () => {
+      this.sheet.hidden = true;
+    };
+    const head = element("header", {}, element("h3", {}, title), button("×", "Close", close));
+    this.sheet.replaceChildren(head, ...parts);
+  }
+
+  /** @param {Told} message */
+  receive(message) {
+    if (message.kind === "pulse") this.pulse(message);
+    else if (message.kind === "did") this.problem.say(message.problem);
+    else if (message.kind === "failures") this.open("Failures", failuresView(message, this.send));
+    else if (message.kind === "child") this.showDebugger(message.model);
+    else if (message.kind === "logs") {
+      const is = { tabindex: "0", role: "region", "aria-label": "Log lines" };
+      this.open(`Logs of ${message.function}`, element("pre", is, message.text || "nothing was logged"));
     }
-  };
-  model.on("change:picture", draw);
-  model.on("msg:custom", receive);
-  const unfollow = followTheme(root);
-  const unserve = servePages(model, root);
-  el.append(root);
-  send("opened");
-  draw();
-  return () => {
-    model.off("change:picture", draw);
-    model.off("msg:custom", receive);
-    unfollow();
-    unserve();
-    unchild();
-    stage.close();
-    send("left");
-  };
+  }
+
+  /** @param {string} id */
+  async showDebugger(id) {
+    const place = element("div");
+    this.open("Debugger", place);
+    try {
+      this.unchild = await showChild(this.model, id, place);
+    } catch (error) {
+      place.textContent = `This front end can't show it here: ${error instanceof Error ? error.message : error}`;
+    }
+  }
 }
 
-function rateOf({ rate }) {
-  return rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(3));
+/**
+ * A function's figures, as small print under its frame.
+ * @param {FunctionPulse} found
+ */
+function figuresOf(found) {
+  const more = `${found.backlog ? ` · ${found.backlog} wait` : ""}${found.errors ? ` · ${found.errors} failed` : ""}`;
+  return `${found.replicas}× · ${rateOf(found)}/s${more}`;
 }
 
-// A function's figures, with buttons for one replica more or less.
-function functionRow(name, send) {
-  let wanted = 0;
-  const cells = Array.from({ length: 7 }, () => element("td"));
-  const count = element("span", { class: "nbg-replicas" });
-  const by = number => send("scale", { function: name, n: Math.max(0, wanted + number) });
-  const less = button("−", `One replica of ${name} less`, () => by(-1));
-  const more = button("+", `One replica of ${name} more`, () => by(1));
-  const [state, ...rest] = cells;
-  const root = element("tr", {}, element("th", { scope: "row" }, name), state, element("td", { class: "nbg-scale" }, less, count, more), ...rest,
-    element("td", {}, button("Logs", `What ${name} logged last`, () => send("logs", { function: name }))));
-  const show = found => {
-    wanted = found.wanted;
-    count.textContent = found.replicas === found.wanted ? String(found.replicas) : `${found.replicas} of ${found.wanted}`;
-    const age = found.age ? `, oldest ${Math.round(found.age)} s` : "";
-    const figures = [found.state, rateOf(found), `${found.backlog}${age}`, found.in_flight, found.errors, found.dead, found.p95 === null ? "" : `${Number((found.p95 * 1000).toPrecision(3))} ms`];
-    figures.forEach((value, index) => { cells[index].textContent = String(value); });
-    state.className = `nbg-is-${LOOKS[found.state]}`;
-    less.setAttribute("aria-disabled", String(wanted <= 0));
-  };
-  const over = () => {
-    state.textContent = "stopped";
-    state.className = "";
-    count.textContent = "0";
-    for (const one of [less, more]) one.setAttribute("aria-disabled", "true");
-  };
-  return { root, show, over };
+/**
+ * @param {FunctionPulse} found
+ * @returns {Figures}
+ */
+function lookOf({ state, rate }) {
+  return [state === "running" && rate ? "running" : LOOKS[state], 0, 0, 0, 0, 0, "", 0];
 }
 
+/**
+ * @param {Failures} message
+ * @param {(wish: Wish) => void} send
+ */
 function failuresView({ rows, canDebug }, send) {
-  if (!rows.length) return element("p", { class: "nbg-none" }, "no event failed");
-  return element("div", {}, ...rows.map((row, index) => element("details", {}, element("summary", {}, `${row.step}  ${row.error}`),
-    valueView(row.body, false), canDebug ? button("Debug", "Stand before the step that failed, in this notebook", () => send("debug", { index })) : null)));
+  if (!rows.length) return noneView("no event failed");
+  const parts = rows.map((row, index) => {
+    const debug = () => send({ kind: "debug", index });
+    const act = canDebug ? button("Debug", "Stand before the step that failed, in this notebook", debug) : null;
+    const head = element("summary", {}, `${row.step}  ${row.error}`);
+    return element("details", {}, head, valueView(row.body, false), act);
+  });
+  return element("div", {}, ...parts);
+}
+
+/** @param {Place} place */
+function render({ model, el }) {
+  const link = linked(model);
+  const view = new DeploymentView(link);
+  const unjoin = join(link, el, view.root, {
+    "change:picture": () => view.draw(),
+    "msg:custom": message => view.receive(message),
+  });
+  view.draw();
+  return () => {
+    view.unchild();
+    view.stage.close();
+    unjoin();
+  };
 }
 
 export default { render };

@@ -1,131 +1,191 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
-import { button, download, foldButton, pictureBar } from "./bar.js";
+import { alertView, button, choice, download, foldButton, pictureBar } from "./bar.js";
 import { serveShown, showChild } from "./child.js";
 import { EventList, showLine, showWay } from "./events.js";
+import { join, linked } from "./link.js";
 import { fillPanel } from "./panel.js";
-import { Stage } from "./stage.js";
-import { followTheme } from "./theme.js";
-import { element, servePages } from "./values.js";
+import { Stage, wishOf } from "./stage.js";
+import { element } from "./values.js";
+
+/** @import { Inspected, Model, Place, Progress, Status, Told } from "./protocol.js" */
+/** @import { Act } from "./stage.js" */
 
 const TABS = ["input", "output", "diff", "routes", "error", "code", "timing", "statistics"];
 
-function render({ model, el }) {
-  let opened = null;
-  let tab = "output";
-  let asked = 0;
-  let wasRunning = false;
-  let drawn = ""; // what the panel was drawn from last
-  const stage = new Stage((kind, step, on) => {
-    problem.hidden = true;
-    if (kind === "inspect") opened = step;
-    if (kind === "line") opened = null;
-    model.send({ kind, step, on, line: step });
-  });
-  const spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
-  const panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
-  const openEvent = id => model.send({ kind: "event", id });
-  const events = new EventList(filter => model.send({ kind: "events", ...filter }), openEvent);
-  const listEvents = () => {
-    opened = null;
-    events.ask();
-  };
-  const below = element("section", { class: "nbg-below", "aria-label": "Deployment", hidden: true });
-  const deploy = element("select", { "aria-label": "Deploy the graph", title: "Host this graph in processes or in containers", onchange: event => {
-    model.send({ kind: "deploy", target: event.target.value });
-    event.target.value = "";
-  } }, element("option", { value: "" }, "deploy…"), ...["process", "docker"].map(name => element("option", { value: name }, name)));
-  const progress = progressView();
-  const problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
-  const bar = pictureBar(model, stage, spoken, foldButton(model), button("Events", "List the last events", listEvents), deploy, progress.root);
-  const root = element("div", { class: "nbg-root nbgraph" }, bar, problem, element("div", { class: "nbg-main" }, stage.root, stage.table.root, panel), below, spoken);
+class GraphView {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.opened = ""; // the step that the panel shows
+    this.tab = "output";
+    this.asked = 0;
+    this.wasRunning = false;
+    this.drawn = ""; // what the panel was drawn from last
+    this.told = ""; // what the deployment does
+    this.stage = new Stage((kind, id, on) => this.act(kind, id, on));
+    this.spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
+    this.panel = element("section", { class: "nbg-panel", hidden: true, "aria-label": "Step" });
+    this.below = element("section", { class: "nbg-below", "aria-label": "Deployment", hidden: true });
+    this.problem = alertView();
+    this.progress = progressView();
+    this.close = () => this.closePanel();
+    this.openEvent = (/** @type {string} */ id) => model.send({ kind: "event", id });
+    this.events = new EventList(filter => model.send({ kind: "events", ...filter }), this.openEvent);
+    const main = element("div", { class: "nbg-main" });
+    this.root = element("div", { class: "nbg-root nbgraph" }, this.bar(), this.problem, main, this.below, this.spoken);
+    main.append(this.stage.root, this.stage.table?.root ?? "", this.panel);
+  }
 
-  const breakpoints = () => stage.setBreakpoints(model.get("breakpoints"));
-  const draw = () => {
-    stage.draw(model.get("picture"), model.get("direction"));
-    breakpoints();
-    model.send({ kind: "hello" });
-  };
-  const receive = message => {
-    if (message.kind === "status") {
-      stage.show(message);
-      progress.show(message.progress);
-      speak(message);
-      if (opened && message.steps[opened]) askSoon();
-    } else if (message.kind === "events") events.show(panel, message.rows, close);
-    else if (message.kind === "event") showWay(panel, message, close, listEvents);
-    else if (message.kind === "line") showLine(panel, message, close, openEvent);
+  bar() {
+    const deploy = (/** @type {string} */ target) => this.model.send({ kind: "deploy", target });
+    const title = { title: "Host this graph in processes or in containers" };
+    const targets = choice("Deploy the graph", title, ["process", "docker"], deploy, "deploy…");
+    const events = button("Events", "List the last events", () => this.listEvents());
+    const parts = [foldButton(this.model), events, targets, this.progress.root];
+    return pictureBar(this.model, this.stage, this.spoken, ...parts);
+  }
+
+  /**
+   * What a person does in the picture.
+   * @param {Act} kind
+   * @param {string} id
+   * @param {boolean} on
+   */
+  act(kind, id, on) {
+    this.problem.say("");
+    if (kind === "inspect") this.opened = id;
+    if (kind === "line") this.opened = "";
+    this.model.send(wishOf(kind, id, on));
+  }
+
+  listEvents() {
+    this.opened = "";
+    this.events.ask();
+  }
+
+  draw() {
+    this.stage.draw(this.model.get("picture"), this.model.get("direction"));
+    this.mark();
+    this.model.send({ kind: "hello" });
+  }
+
+  // Breakpoints, and the steps that can't run.
+  mark() {
+    this.stage.setBreakpoints(this.model.get("breakpoints"));
+    this.stage.setFaults(this.model.get("faults"));
+  }
+
+  /** @param {Told} message */
+  receive(message) {
+    const { panel, close } = this;
+    if (message.kind === "status") this.showStatus(message);
+    else if (message.kind === "inspected") this.showStep(message);
+    else if (message.kind === "events") this.events.show(panel, message.rows, close);
+    else if (message.kind === "event") showWay(panel, message, close, () => this.listEvents());
+    else if (message.kind === "line") showLine(panel, message, close, this.openEvent);
     else if (message.kind === "saved") download(message);
-    else if (message.kind === "deploying") tell(message.text);
-    else if (message.kind === "child") showChild(model, message.model, below).catch(error => tell(`It runs, but this front end can't show it here: ${error.message}`));
+    else if (message.kind === "deploying") this.tell(message.text);
+    else if (message.kind === "child") this.showDeployment(message.model);
     else if (message.kind === "problem") {
-      below.hidden = below.textContent === told;
-      problem.hidden = false;
-      problem.textContent = message.text;
+      this.below.hidden = this.below.textContent === this.told;
+      this.problem.say(message.text);
     }
-    else if (message.kind === "inspected" && message.step === opened) {
-      if (message.error && tab === "output") tab = "error";
-      const text = JSON.stringify(message);
-      if (text === drawn && !panel.hidden && panel.querySelector(".nbg-tabs")) return; // what a person has opened in it stays open
-      if (panel.matches(":active")) askSoon(); // drawn anew between press and release, a button would lose its click
-      else {
-        drawn = text;
-        inspect(message);
-      }
-    }
-  };
-  let told = ""; // what the deployment does
-  const tell = text => {
-    told = text;
-    below.hidden = false;
-    below.replaceChildren(element("p", { class: "nbg-hint", role: "status" }, text));
-  };
-  // An open panel follows the run, a few times a second.
-  const askSoon = () => {
-    asked ||= setTimeout(() => {
-      asked = 0;
-      if (opened) model.send({ kind: "inspect", step: opened });
-    }, 300);
-  };
-  const speak = message => {
-    const failed = Object.entries(message.steps).find(([, line]) => line[0] === "failed");
-    if (wasRunning && !message.running) spoken.textContent = "Run finished.";
-    if (failed) spoken.textContent = `${stage.steps.get(failed[0])?.name} failed: ${failed[1][6]}`;
-    wasRunning = message.running;
-  };
-  const close = () => {
-    panel.hidden = true;
-    opened = null;
-    stage.focus(stage.current);
-  };
-  const inspect = message => {
-    const choose = name => {
-      tab = name;
-      inspect(message);
-    };
-    const label = message.isHeld ? "Let the events that wait before it go on  p" : "Let events wait before it while the other steps go on  p";
-    const hold = button(message.isHeld ? "Go on" : "Hold", label, () => stage.act("hold", message.step, !message.isHeld));
-    fillPanel(panel, message, { tabs: TABS, chosen: tab, choose, close, acts: [hold] });
-  };
+  }
 
-  model.on("change:picture", draw);
-  model.on("change:breakpoints", breakpoints);
-  model.on("msg:custom", receive);
-  const unfollow = followTheme(root);
-  const unserve = servePages(model, root);
-  const unshow = serveShown(model, root);
-  el.append(root);
-  model.send({ kind: "opened" });
-  draw();
+  /** @param {Status} message */
+  showStatus(message) {
+    this.stage.show(message);
+    this.progress.show(message.progress);
+    this.speak(message);
+    if (this.opened && message.steps[this.opened]) this.askSoon();
+  }
+
+  /** @param {Status} message */
+  speak(message) {
+    const failed = Object.entries(message.steps).find(([, [state]]) => state === "failed");
+    if (this.wasRunning && !message.running) this.spoken.textContent = "Run finished.";
+    if (failed) {
+      const [id, [, , , , , , note]] = failed;
+      this.spoken.textContent = `${this.stage.steps.get(id)?.name} failed: ${note}`;
+    }
+    this.wasRunning = message.running;
+  }
+
+  // An open panel follows the run, a few times a second.
+  askSoon() {
+    const ask = () => {
+      this.asked = 0;
+      if (this.opened) this.model.send({ kind: "inspect", step: this.opened });
+    };
+    this.asked ||= setTimeout(ask, 300);
+  }
+
+  /** @param {Inspected} message */
+  showStep(message) {
+    if (message.step !== this.opened) return;
+    if (message.error && this.tab === "output") this.tab = "error";
+    const text = JSON.stringify(message);
+    const isSame = text === this.drawn && !this.panel.hidden && this.panel.querySelector(".nbg-tabs");
+    if (isSame) return; // what a person has opened in it stays open
+    if (this.panel.matches(":active"))
+      this.askSoon(); // drawn between press and release, a button would lose its click
+    else {
+      this.drawn = text;
+      this.fill(message);
+    }
+  }
+
+  /** @param {Inspected} message */
+  fill(message) {
+    const choose = (/** @type {string} */ name) => {
+      this.tab = name;
+      this.fill(message);
+    };
+    const [word, label] = message.isHeld
+      ? ["Go on", "Let the events that wait before it go on  p"]
+      : ["Hold", "Let events wait before it while the other steps go on  p"];
+    const hold = button(word, label, () => this.stage.act("hold", message.step, !message.isHeld));
+    fillPanel(this.panel, message, { tabs: TABS, chosen: this.tab, choose, close: this.close, acts: [hold] });
+  }
+
+  closePanel() {
+    this.panel.hidden = true;
+    this.opened = "";
+    this.stage.focus(this.stage.current);
+  }
+
+  /** @param {string} text */
+  tell(text) {
+    this.told = text;
+    this.below.hidden = false;
+    this.below.replaceChildren(element("p", { class: "nbg-hint", role: "status" }, text));
+  }
+
+  /** @param {string} id */
+  showDeployment(id) {
+    const can = showChild(this.model, id, this.below);
+    can.catch(error => this.tell(`It runs, but this front end can't show it here: ${error.message}`));
+  }
+}
+
+/** @param {Place} place */
+function render({ model, el }) {
+  const link = linked(model);
+  const view = new GraphView(link);
+  const mark = () => view.mark();
+  const unjoin = join(link, el, view.root, {
+    "change:picture": () => view.draw(),
+    "change:breakpoints": mark,
+    "change:faults": mark,
+    "msg:custom": message => view.receive(message),
+  });
+  const unshow = serveShown(link, view.root);
+  view.draw();
   return () => {
-    model.off("change:picture", draw);
-    model.off("change:breakpoints", breakpoints);
-    model.off("msg:custom", receive);
-    clearTimeout(asked);
-    unfollow();
-    unserve();
+    clearTimeout(view.asked);
     unshow();
-    stage.close();
-    model.send({ kind: "left" });
+    view.stage.close();
+    unjoin();
   };
 }
 
@@ -134,13 +194,16 @@ function progressView() {
   const bar = element("progress", { "aria-label": "Events of the stream that are done" });
   const words = element("span");
   const root = element("span", { class: "nbg-progress", hidden: true }, bar, words);
+  /** @param {Progress | null | undefined} told */
   const show = told => {
     root.hidden = !told;
     if (!told) return;
-    bar.hidden = told.total === null;
-    bar.max = told.total || 1;
-    bar.value = told.done;
-    words.textContent = `${told.done.toLocaleString("en")}${told.total === null ? "" : ` of ${told.total.toLocaleString("en")}`} events, ${told.rate.toLocaleString("en")}/s`;
+    const { done, total, rate } = told;
+    const written = (/** @type {number} */ number) => number.toLocaleString("en");
+    bar.hidden = total === null;
+    bar.max = total || 1;
+    bar.value = done;
+    words.textContent = `${written(done)}${total === null ? "" : ` of ${written(total)}`} events, ${written(rate)}/s`;
   };
   return { root, show };
 }

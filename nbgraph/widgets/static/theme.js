@@ -1,20 +1,25 @@
 // Theme: dark and light with the front end.
 import { element } from "./values.js";
 
-// Dark where the front end is dark: its colours are asked, since every front end names its themes otherwise.
+/**
+ * Dark where the front end is dark: its colours are asked, since every front end names its themes otherwise.
+ * @param {HTMLElement} root
+ */
 export function followTheme(root) {
+  const query = matchMedia("(prefers-color-scheme: dark)");
   const look = () => {
     const style = getComputedStyle(root);
-    const named = ["--jp-layout-color1", "--vscode-editor-background"].map(name => style.getPropertyValue(name).trim()).find(Boolean);
-    const light = named ? luminance(named, root) > 0.5 : !matchMedia("(prefers-color-scheme: dark)").matches;
+    const grounds = ["--jp-layout-color1", "--vscode-editor-background"];
+    const named = grounds.map(name => style.getPropertyValue(name).trim()).find(Boolean);
+    const light = named ? luminance(named, root) > 0.5 : !query.matches;
     root.classList.toggle("nbg-dark", !light);
     root.classList.toggle("nbg-light", light);
   };
   const observer = new MutationObserver(() => requestAnimationFrame(look));
-  for (const element of [document.documentElement, document.body]) {
-    observer.observe(element, { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-light", "data-theme"] });
+  const attributeFilter = ["class", "style", "data-jp-theme-light", "data-theme"];
+  for (const part of [document.documentElement, document.body]) {
+    observer.observe(part, { attributes: true, attributeFilter });
   }
-  const query = matchMedia("(prefers-color-scheme: dark)");
   query.addEventListener("change", look);
   requestAnimationFrame(look);
   return () => {
@@ -23,6 +28,10 @@ export function followTheme(root) {
   };
 }
 
+/**
+ * @param {string} colour
+ * @param {HTMLElement} root
+ */
 function luminance(colour, root) {
   const probe = root.appendChild(element("span", { style: `color:${colour};display:none` }));
   const [red, green, blue] = (getComputedStyle(probe).color.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);

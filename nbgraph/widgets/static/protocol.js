@@ -1,0 +1,425 @@
+// Protocol: what the kernel and a view tell each other, as types: the one list of it. tests/widgets/test_protocol.py
+// holds Python's side against it, `tsc` the side of these files. No widget carries this file.
+
+/** @typedef {"idle" | "waiting" | "running" | "done" | "failed" | "paused" | "changed" | "pinned"} State */
+
+/**
+ * One step's line of a status: a tuple, since a thousand of them go 25 times a second. `record.Figures` in Python.
+ * @typedef {[state: State, events: number, errors: number, middle: number, slow: number, rate: number, note: string, level: number]} Figures
+ */
+
+// --- what is synced ---
+
+/**
+ * @typedef {object} Step
+ * @property {string} id
+ * @property {string} name
+ * @property {string} type
+ * @property {string} path
+ */
+/**
+ * @typedef {object} Line
+ * @property {string} id
+ * @property {string} source
+ * @property {string} target
+ */
+/**
+ * @typedef {object} Picture
+ * @property {string} name
+ * @property {string} svg
+ * @property {string} problem
+ * @property {Record<string, string>} marks
+ * @property {Step[]} steps
+ * @property {Line[]} lines
+ * @property {number} [folds]
+ * @property {boolean} [isFolded]
+ * @property {Record<string, string>} [functions]
+ * @property {Record<string, string>} [of]
+ */
+/**
+ * @typedef {object} Sheet
+ * @property {string} text
+ * @property {string} problem
+ * @property {string[]} problems
+ * @property {number} undo
+ * @property {number} redo
+ * @property {Record<string, SheetStep>} steps
+ */
+/**
+ * @typedef {object} SheetStep
+ * @property {string} name
+ * @property {boolean} answers
+ * @property {Arrow[]} arrows
+ * @property {Field[]} form
+ */
+/**
+ * @typedef {object} Arrow
+ * @property {string} target
+ * @property {string | null} when
+ * @property {boolean} otherwise
+ * @property {string} kind
+ */
+/**
+ * @typedef {object} Field
+ * @property {string} name
+ * @property {string} text
+ * @property {string} default
+ * @property {boolean} required
+ */
+/**
+ * @typedef {object} Offer
+ * @property {string} name
+ * @property {string} signature
+ * @property {string} about
+ * @property {string} group
+ */
+/**
+ * @typedef {object} About
+ * @property {string} name
+ * @property {string} url
+ * @property {string[]} functions
+ */
+/**
+ * @typedef {object} Parity
+ * @property {string} words
+ * @property {boolean} isEqual
+ * @property {Shown} table
+ */
+
+// --- values ---
+
+/**
+ * A value as a tree: a leaf has its text, a container items, a table rows, a picture or a page data.
+ * @typedef {object} Shown
+ * @property {string} kind
+ * @property {string} text
+ * @property {[key: string, item: Shown][]} [items]
+ * @property {number} [more]
+ * @property {boolean} [deep]
+ * @property {boolean} [late]
+ * @property {string[]} [columns]
+ * @property {string[][]} [rows]
+ * @property {number} [total]
+ * @property {string} [ref]
+ * @property {string} [type]
+ * @property {string} [data]
+ * @property {string} [html]
+ */
+/**
+ * Where the kernel finds a value: a step's last one, or that of a frame.
+ * @typedef {object} Of
+ * @property {string} [step]
+ * @property {number | null} [index]
+ * @property {number | null} [branch]
+ * @property {string} side
+ */
+/**
+ * A call: of a step in an event's way, or one that a step made itself.
+ * @typedef {object} Call
+ * @property {string} step
+ * @property {number} ms
+ * @property {string} reason
+ * @property {string} error
+ * @property {Shown | null} input
+ * @property {Shown | null} output
+ */
+
+// --- from the kernel ---
+
+/**
+ * @typedef {object} Progress
+ * @property {number} done
+ * @property {number | null} total
+ * @property {number} rate
+ */
+/**
+ * @typedef {object} Status
+ * @property {"status"} kind
+ * @property {Record<string, Figures>} steps
+ * @property {Record<string, number>} lines
+ * @property {boolean} running
+ * @property {Progress | null} [progress]
+ */
+/**
+ * @typedef {object} Inspected
+ * @property {"inspected"} kind
+ * @property {string} step
+ * @property {string} name
+ * @property {Record<string, number>} facts
+ * @property {Record<string, number | string>} statistics
+ * @property {string} note
+ * @property {string} code
+ * @property {boolean} isHeld
+ * @property {Call[]} inside
+ * @property {string} event
+ * @property {number} [visit]
+ * @property {Shown | null} input
+ * @property {Shown | null} output
+ * @property {[path: string, before: Shown, after: Shown][]} [diff]
+ * @property {boolean} [inputIsRich]
+ * @property {boolean} [outputIsRich]
+ * @property {string} error
+ * @property {string} reason
+ * @property {number} seconds
+ * @property {string[]} goes
+ * @property {boolean} [dropped]
+ */
+/**
+ * A frame of a debugged run; `index` is null for the one to come.
+ * @typedef {object} Moment
+ * @property {string} name
+ * @property {number | null} index
+ * @property {string} event
+ * @property {number} visit
+ * @property {Shown | null} input
+ * @property {Shown | null} output
+ * @property {boolean} inputIsRich
+ * @property {boolean} outputIsRich
+ * @property {string} text
+ * @property {string} gave
+ * @property {[path: string, before: Shown, after: Shown][]} diff
+ * @property {boolean} compared
+ * @property {string} error
+ * @property {string} note
+ * @property {string} code
+ * @property {Record<string, number>} facts
+ * @property {string} reason
+ * @property {Call[]} inside
+ * @property {number} seconds
+ * @property {string[]} goes
+ * @property {boolean} dropped
+ * @property {string} [route]
+ */
+/** @typedef {Moment & FrameOf} Frame */
+/**
+ * @typedef {object} FrameOf
+ * @property {"frame"} kind
+ * @property {string} step
+ * @property {number | null} branch
+ */
+/**
+ * @typedef {object} Debugged
+ * @property {"debug"} kind
+ * @property {false} busy
+ * @property {boolean} stopped
+ * @property {string} at
+ * @property {Moment | null} current
+ * @property {[step: string, name: string, failed: boolean][]} frames
+ * @property {number} skipped
+ * @property {boolean} finished
+ * @property {Shown} answer
+ * @property {string} error
+ * @property {string} problem
+ * @property {Fork[]} branches
+ * @property {string[]} pins
+ * @property {Record<string, Breakpoint>} breakpoints
+ * @property {[text: string, value: Shown][]} watches
+ */
+/**
+ * @typedef {object} Busy
+ * @property {"debug"} kind
+ * @property {true} busy
+ */
+/**
+ * @typedef {object} Fork
+ * @property {string} step
+ * @property {number} frames
+ */
+/**
+ * @typedef {object} Breakpoint
+ * @property {string} when
+ * @property {number} hits
+ * @property {string} on
+ * @property {number} seen
+ * @property {boolean} muted
+ */
+/**
+ * @typedef {object} Passage
+ * @property {string} id
+ * @property {number} steps
+ * @property {number | null} ms
+ * @property {string} error
+ * @property {string} handled
+ * @property {string} last
+ * @property {boolean} failed
+ */
+/**
+ * @typedef {object} Passages
+ * @property {"events"} kind
+ * @property {Passage[]} rows
+ */
+/**
+ * @typedef {object} Way
+ * @property {"event"} kind
+ * @property {string} id
+ * @property {Call[]} stops
+ */
+/**
+ * @typedef {object} Along
+ * @property {"line"} kind
+ * @property {string} line
+ * @property {string} title
+ * @property {Taken[]} rows
+ */
+/**
+ * @typedef {object} Taken
+ * @property {string} id
+ * @property {string} reason
+ * @property {Shown | null} output
+ */
+/**
+ * @typedef {object} Rows
+ * @property {"rows"} kind
+ * @property {string} ref
+ * @property {string[][]} [rows]
+ * @property {number} [page]
+ * @property {number} [pages]
+ * @property {number} [total]
+ * @property {string} [note]
+ * @property {string} [problem]
+ */
+/**
+ * @typedef {object} Part
+ * @property {"part"} kind
+ * @property {string} token
+ * @property {Shown} value
+ */
+/**
+ * @typedef {object} Saved
+ * @property {"saved"} kind
+ * @property {string} name
+ * @property {string} type
+ * @property {string} data
+ */
+/**
+ * A widget to be put into the view: `shown` is a value in the notebook's own renderers.
+ * @typedef {object} Child
+ * @property {"child" | "shown"} kind
+ * @property {string} model
+ */
+/**
+ * @typedef {object} Words
+ * @property {"problem" | "deploying"} kind
+ * @property {string} text
+ */
+/**
+ * @typedef {object} Pulse
+ * @property {"pulse"} kind
+ * @property {Record<string, FunctionPulse>} functions
+ * @property {boolean} over
+ */
+/**
+ * @typedef {object} FunctionPulse
+ * @property {"running" | "starting" | "failing" | "stopped"} state
+ * @property {number} replicas
+ * @property {number} wanted
+ * @property {number} rate
+ * @property {number} backlog
+ * @property {number | null} age
+ * @property {number} in_flight
+ * @property {number} errors
+ * @property {number} dead
+ * @property {number | null} p95
+ */
+/**
+ * @typedef {object} Did
+ * @property {"did"} kind
+ * @property {string} problem
+ */
+/**
+ * @typedef {object} Logs
+ * @property {"logs"} kind
+ * @property {string} function
+ * @property {string} text
+ */
+/**
+ * @typedef {object} Failures
+ * @property {"failures"} kind
+ * @property {Failed[]} rows
+ * @property {boolean} canDebug
+ */
+/**
+ * @typedef {object} Failed
+ * @property {string} step
+ * @property {string} error
+ * @property {string} id
+ * @property {Shown} body
+ */
+/** @typedef {Status | Inspected | Frame | Debugged | Busy | Passages | Way | Along | Rows | Part | Saved | Child | Words | Pulse | Did | Logs | Failures} Told */
+
+// --- from a view ---
+
+/**
+ * All that a view asks for, and what it says with it.
+ * @typedef {object} Wishes
+ * @property {{}} opened
+ * @property {{}} left
+ * @property {{}} hello
+ * @property {{step: string}} inspect
+ * @property {{step: string, on?: boolean}} hold
+ * @property {{step: string, on?: boolean, route?: string, when?: string, hits?: string, at?: string}} break
+ * @property {{step?: string, on?: boolean}} fold
+ * @property {{line: string}} line
+ * @property {{text: string, failed: boolean, slower: number}} events
+ * @property {{id: string}} event
+ * @property {{as: string}} save
+ * @property {{target: string}} deploy
+ * @property {RowsAsked} rows
+ * @property {{token: string, of: Of, path: number[], from: number}} part
+ * @property {{of: Of}} show
+ * @property {{what: Move, step?: string | null, route?: string, text?: string, index?: number}} do
+ * @property {{}} pause
+ * @property {{}} stop
+ * @property {{index: number, branch?: number | null}} frame
+ * @property {{on: boolean}} mute
+ * @property {{texts: string[]}} watch
+ * @property {Edit} edit
+ * @property {{function: string, n: number}} scale
+ * @property {{function: string}} logs
+ * @property {{}} failures
+ * @property {{index: number}} debug
+ */
+/** @typedef {"next" | "over" | "into" | "out" | "back" | "start" | "to" | "continue" | "run_to" | "rerun" | "input" | "output" | "pin" | "unpin"} Move */
+/** @typedef {"add" | "remove" | "rename" | "connect" | "disconnect" | "respond" | "arguments" | "text" | "cell" | "undo" | "redo"} EditKind */
+/**
+ * @typedef {object} Edit
+ * @property {EditKind} what
+ * @property {string} [name]
+ * @property {string} [target]
+ * @property {string | null} [after]
+ * @property {string | null} [when]
+ * @property {boolean} [otherwise]
+ * @property {boolean} [error]
+ * @property {Record<string, string>} [texts]
+ * @property {string} [text]
+ */
+/**
+ * @typedef {object} RowsAsked
+ * @property {string} ref
+ * @property {number} page
+ * @property {number} sort
+ * @property {boolean} descending
+ * @property {string} text
+ */
+/** @typedef {{ [Kind in keyof Wishes]: { kind: Kind } & Wishes[Kind] }[keyof Wishes]} Wish */
+
+// --- the front end's side ---
+
+/**
+ * What anywidget gives to a view. Events are those of Backbone: "change:picture", "msg:custom", "comm_live_update".
+ * @typedef {object} Model
+ * @property {(name: string) => any} get
+ * @property {(name: string, value: unknown) => void} set
+ * @property {() => void} save_changes
+ * @property {(event: string, act: (message: any) => void) => void} on
+ * @property {(event: string, act: (message: any) => void) => void} off
+ * @property {(message: Wish) => void} send
+ * @property {any} [widget_manager]
+ */
+/**
+ * @typedef {object} Place
+ * @property {Model} model
+ * @property {HTMLElement} el
+ */
+
+export {};
