@@ -202,7 +202,7 @@ class Stepper:
     def back_to(self, index: int) -> Frame | None:
         """Undo everything back to where the trace had so many frames; stands before the step of the next one."""
         count = len(self._done)
-        while count and (len(self._recorder.frames) if count == len(self._done) else self._done[count].frames) > index:
+        while count and self._done[count - 1].frames >= index:  # also out of a step that it went into
             count -= 1
         self._undo(count)
         return self.current

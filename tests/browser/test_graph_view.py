@@ -478,6 +478,6 @@ def test_the_error_page_has_the_whole_chain(view):
 
 def test_a_view_whose_kernel_is_gone_says_so(view):
     host = view(fraud())
-    host.page.evaluate("model.send = () => { throw new Error('Cannot send'); }")
+    host.page.evaluate("() => { window.model.send = () => { throw new Error('Cannot send'); }; }")
     host.page.locator('[aria-label^="clean "]').click()
     host.page.locator(".nbg-gone .nbg-lost", has_text="run its cell again").wait_for()

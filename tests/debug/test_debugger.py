@@ -572,3 +572,14 @@ def test_forgetting_grows_with_what_changes_and_not_with_its_square():
 
     count_in = count
     assert kept(1200) < 2.5 * kept(600)
+
+
+def test_back_to_the_start_leads_out_of_a_router():
+    graph = Graph("routes")
+    graph.to("ParallelRun", "both", routes={"up": str.upper, "size": len}, executor_type="array").to(str, "text")
+    debugger = graph.debug("abc")
+    debugger.into()
+    debugger.next()
+    inside = debugger.current.step
+    debugger.back_to(0)
+    assert (inside, debugger.current.step) == ("both/size", "both")
