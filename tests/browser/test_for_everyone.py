@@ -50,7 +50,7 @@ def runs() -> Graph:
 def shown(context, request):
     opened = []
 
-    def show(widget, names=("picture", "breakpoints", "direction"), **more) -> Host:
+    def show(widget, names=("picture", "breakpoints", "direction", "faults"), **more) -> Host:
         host = Host(context, widget, names, **more)
         host.page.emulate_media(color_scheme=request.param)
         host.page.wait_for_selector(f".nbg-root.nbg-{request.param}")
@@ -103,7 +103,7 @@ def test_the_debugger_can_be_read_tab_by_tab(shown):
 
 
 def test_the_builder_can_be_read(shown):
-    host = shown(BuilderWidget(graph()), ("picture", "breakpoints", "direction", "sheet", "offered"))
+    host = shown(BuilderWidget(graph()), ("picture", "breakpoints", "direction", "faults", "sheet", "offered"))
     host.page.locator('[data-step][aria-label^="score"]').click()
     host.page.wait_for_selector(".nbg-form")
     assert audited(host) == []
