@@ -54,7 +54,8 @@ def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], ti
     values = [_Values.of(each, frame, order) for each in step.aggregators]
     rows = _Rows(codes[order], known, times[order])
     alone = np.ones(len(frame), bool)
-    if all(each.is_numeric for each in values) and not step.is_forgetful:
+    is_near = bool((np.abs(times) < LARGEST).all())  # the numbers of the periods are whole numbers of 64 bits
+    if all(each.is_numeric for each in values) and is_near and not step.is_forgetful:
         alone = rows.apart(step)
     columns = _with_arrays(step, rows.part(~alone), [each.part(~alone) for each in values])
     found = {name: np.empty(len(frame), object if alone.any() else some.dtype) for name, some in columns.items()}

@@ -147,6 +147,15 @@ def test_frames_may_meet_inside_a_period_and_out_of_order() -> None:
     assert answers[["n_first_1h", "n_last_1h"]].values.tolist() == [[1, 1], [2, 1], [3, 1]]
 
 
+@pytest.mark.parametrize("times", [[1e300, 2e300], [-1e30, 1.0, 1e30], [2.0**70, 2.0**70]])
+def test_times_that_no_calendar_has_are_the_same_in_frames(times: list[float]) -> None:
+    events = [{"k": 1, "t": time, "v": 1} for time in times]
+    by_event, by_frame = Graph("events"), Graph("frame")
+    for graph in (by_event, by_frame):
+        graph.to(AggregateByKey([FieldAggregator("x", "v", ["sum"], FIXED)], "k", "t"))
+    assert list(by_event.stream(events)) == by_frame.run(pd.DataFrame(events)).to_dict("records")
+
+
 def rate(emit_policy: Any = None, **more: Any) -> AggregateByKey:
     """The number of a sensor's readings in an hour, by ten minutes."""
     windows = more.pop("windows", SlidingWindows(["1h"], "10m"))
