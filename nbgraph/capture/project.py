@@ -26,6 +26,7 @@ from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import NotLiteralError, plain
 from nbgraph.graph.step import Step
+from nbgraph.handler import Handler
 
 HANDLERS = "handlers"  # the module's name in the project
 GRAPH = "graph.yaml"
@@ -178,6 +179,8 @@ class _Portable:
             assert isinstance(handler, str)
             return handler if _is_safe(handler) else self._function(step.name, handler, where)
         target = resolve(self._given, step)
+        if isinstance(target, type) and issubclass(target, Handler):
+            self._module.modules.update(target.packages)
         if isinstance(handler, str) and self._is_known_anywhere(handler, target):
             return handler
         if isinstance(target, Graph):

@@ -56,6 +56,8 @@ class ToDataFrame(Handler):
     One frame of a whole stream is `ReduceToDataFrame`.
     """
 
+    packages = ("pandas",)
+
     def __init__(self, index: Names | None = None, columns: Names | None = None) -> None:
         self._index = names_of(index, "ToDataFrame", "index") if index is not None else None
         self._columns = names_of(columns, "ToDataFrame", "columns") if columns is not None else None
@@ -80,6 +82,8 @@ class ReduceToDataFrame(Handler):
     A body is a row (a dict, or a sequence in the order of `columns`) or a list of rows. The columns that `insert_...`
     names have what is the event's own.
     """
+
+    packages = ("pandas",)
 
     do: Callable[[Any], Any]
     holds_bodies = True

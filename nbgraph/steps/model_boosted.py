@@ -26,6 +26,8 @@ class XGBoostModel(SklearnModel):
     Booster, whose predictions are what its objective gives.
     """
 
+    packages = ("xgboost",)
+
     platform = "xgboost"
 
     def read(self) -> Any:
@@ -59,6 +61,8 @@ class LightGBMModel(SklearnModel):
     >>> low < high
     True
     """
+
+    packages = ("lightgbm",)
 
     platform = "lightgbm"
 

@@ -25,6 +25,8 @@ class HuggingFaceModel(ModelServer):
     True
     """
 
+    packages = ("transformers", "torch")
+
     platform = "transformers"
 
     def __init__(

@@ -35,6 +35,8 @@ class OnnxModel(ModelServer):
     they name. `providers` are ONNX Runtime's execution providers, by default the CPU.
     """
 
+    packages = ("onnxruntime",)
+
     platform = "onnxruntime"
 
     def __init__(

@@ -28,6 +28,8 @@ class TorchModel(ModelServer):
     Rows become one tensor of `dtype` on `device`; tensor requests with several inputs are passed by name.
     """
 
+    packages = ("torch",)
+
     platform = "pytorch"
 
     def __init__(

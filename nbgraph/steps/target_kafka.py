@@ -26,6 +26,7 @@ class KafkaTarget(Target):
     """
 
     io = "the network"
+    packages = ("confluent_kafka",)
     shape = Shape.EVENT
 
     def __init__(

@@ -25,6 +25,7 @@ class NatsTarget(Target):
     """
 
     io = "the network"
+    packages = ("nats",)
     shape = Shape.EVENT
 
     def __init__(

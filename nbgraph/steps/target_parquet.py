@@ -45,6 +45,7 @@ class ParquetTarget(RowTarget):
     """
 
     io = "files"
+    packages = ("pyarrow",)
 
     def __init__(
         self,

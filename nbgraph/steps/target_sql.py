@@ -38,6 +38,7 @@ class SQLTarget(RowTarget):
     """
 
     io = "databases"
+    packages = ("sqlalchemy",)
 
     def __init__(
         self,

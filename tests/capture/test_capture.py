@@ -16,6 +16,7 @@ import pytest
 from pyflakes.api import check
 from pyflakes.reporter import Reporter
 
+from nbgraph import Graph, steps
 from nbgraph.capture.project import Project, capture
 from nbgraph.errors import ExportError
 from tests.lab.notebook import Notebook
@@ -432,3 +433,18 @@ def test_arguments_without_names_and_code_inside_of_them_go_along(notebook: Note
     """)
     right = [0, [1, [1, 2], [[1, 2], 2]], {"a": {"b": 2}, "c": [3, 4]}]
     assert answers(written(capture(notebook["g"])), 0) == [right]
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (lambda: steps.ParquetTarget("p"), "pyarrow"),
+        (lambda: steps.SQLTarget("sqlite:///x.db", "t"), "SQLAlchemy"),
+        (lambda: steps.ToDataFrame(), "pandas"),
+        (lambda: steps.ReduceToDataFrame(), "pandas"),
+    ],
+)
+def test_what_a_built_in_step_imports_when_first_used_is_installed_there(made: Any, name: str) -> None:
+    graph = Graph("g")
+    graph.to(len, "a").to(made(), "b")
+    assert name in [line.split("==")[0] for line in graph.captured().requirements]
