@@ -81,6 +81,8 @@ def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> 
             for inner in findings(resolved, (*around, graph), tries=tries):
                 yield Finding(f'In the graph "{step.name}": {inner.text}', step.name, is_fault=inner.is_fault)
         return
+    if not step.arguments and _takes_body(resolved) and not is_expression(step.handler):
+        return  # a function of the body, as most steps are: there is no more to look at
     where = f'Step "{step.name}"'
     texts = [*_of_names(step, graph.scope), *_of_handler(resolved, step), *_of_routes(graph, step, around, tries)]
     for text in texts:

@@ -129,10 +129,7 @@ class Plan:
 
     def is_current(self) -> bool:
         """Whether every name still means the object it was compiled from."""
-        try:
-            return self.watch is None or self.watch()
-        except NameError:
-            return False
+        return self.watch is None or self.watch()
 
     def ready(self) -> None:
         """Nothing is left to build: steps are built, and their models loaded, when the plan is compiled."""

@@ -47,11 +47,17 @@ def _compare(namespace: dict[str, Any], names: Sequence[str]) -> Watch | None:
     absent = [name for name in usable if name not in namespace]
     if not usable:
         return None
-    given = ["_nbgraph=_nbgraph", *(f"_nbgraph_{number}=seen[{number}]" for number in range(len(there)))]
+    given = [
+        "_nbgraph=_nbgraph",
+        "_nbgraph_error=NameError",
+        *(f"_nbgraph_{number}=seen[{number}]" for number in range(len(there))),
+    ]
     same = [f"{name} is _nbgraph_{number}" for number, name in enumerate(there)]
     same += [f"{name!r} not in _nbgraph" for name in absent]  # built in, until the notebook has one of that name
     made: dict[str, Any] = {"seen": [namespace[name] for name in there], "_nbgraph": namespace}
-    exec(f"def is_current({', '.join(given)}):\n    return {' and '.join(same)}", made)
+    lines = [f"def is_current({', '.join(given)}):", "    try:", f"        return {' and '.join(same)}"]
+    lines += ["    except _nbgraph_error:", "        return False  # one was deleted"]
+    exec("\n".join(lines), made)
     compare = made["is_current"]
     return FunctionType(compare.__code__, namespace, "is_current", compare.__defaults__)
 

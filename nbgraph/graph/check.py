@@ -103,9 +103,11 @@ def _cut_off(names: Sequence[str], edges: Sequence[Edge], cut_off: Mapping[str, 
 
 def _apart(names: Sequence[str], edges: Sequence[Edge], cut_off: Mapping[str, str]) -> Iterator[Finding]:
     """Beginnings that no arrow joins: each event takes all of these ways."""
+    beginnings = [name for name in starts(names, edges) if name not in cut_off]
+    if len(beginnings) < 2:
+        return
     joined = successors(names, [*edges, *(replace(edge, source=edge.target, target=edge.source) for edge in edges
                                           if edge.source != WHOLE_GRAPH)], kinds=EdgeKind)  # fmt: skip
-    beginnings = [name for name in starts(names, edges) if name not in cut_off]
     together: set[str] = set()
     first: list[str] = []
     for name in beginnings:

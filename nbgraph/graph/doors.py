@@ -103,7 +103,7 @@ class Doors:
         if streams != MEMORY:
             return self._over(streams).run(entering(body, path, method, headers, key, id, content_type))
         plan = self._plan
-        if plan is None or not (plan.watch is None or plan.is_current()):
+        if plan is None or not (plan.watch is None or plan.watch()):
             plan = self.plan()
         line = plan.line
         if line is not None and type(body) not in RAW and not self.observers:

@@ -17,7 +17,6 @@ from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.source import Field, Fields, RowSource, listed
 
 SAMPLE = 1000  # rows that decide what type a column has
-_EMPTY = frozenset([""])
 LONGEST = 2**31 - 1  # characters of a cell
 Record = tuple[int, list[str] | csv.Error]  # the line it begins in, and its cells
 
@@ -113,19 +112,19 @@ class CSVSource(RowSource):
         names = self._names(path, sample)
         if names is None:
             return
-        readers = self._readers(path, names, sample)
         width, is_dict = len(names), self._header is not False
-        for line, found in chain(sample, records):
-            cells = found if type(found) is list and len(found) == width else self._even((path, line), names, found)
-            row: Any = cells
-            if type(cells) is list:
-                try:
-                    row = {name: read(cell) for name, read, cell in zip(names, readers, cells, strict=True)}
-                except Exception:
-                    row = self._unread((path, line), names, readers, cells)
-                else:
-                    row = row if is_dict else list(row.values())
-            yield ((path, line), row) if is_placed else row
+        for readers, block in self._blocks(path, names, sample, records):
+            for line, found in block:
+                cells = found if type(found) is list and len(found) == width else self._even((path, line), names, found)
+                row: Any = cells
+                if type(cells) is list:
+                    try:
+                        row = {name: read(cell) for name, read, cell in zip(names, readers, cells, strict=True)}
+                    except Exception:
+                        row = self._unread((path, line), names, readers, cells)
+                    else:
+                        row = row if is_dict else list(row.values())
+                yield ((path, line), row) if is_placed else row
 
     def _even(self, place: Any, names: list[Any], found: list[str] | csv.Error) -> list[str] | RowError:
         """A row that is too short is filled; one that is too long is refused, unless what is too much is empty."""
@@ -159,11 +158,29 @@ class CSVSource(RowSource):
 
     # --- what the cells mean ---
 
-    def _readers(self, path: Path, names: list[Any], sample: list[Record]) -> list[Read]:
-        found = {name: self._reader(name, _column(sample, at)) for at, name in enumerate(names)}
-        if len(sample) >= SAMPLE and (unknown := [name for name in names if found[name] is None]):
-            found |= self._found_later(path, names, unknown)
-        return [found[name] or _but(self._missing_of.get(name, _EMPTY), text) for name in names]
+    def _blocks(
+        self, path: Path, names: list[Any], sample: list[Record], records: Iterator[Record]
+    ) -> Iterator[tuple[list[Read], Iterable[Record]]]:
+        """The rows, and how to read their cells; so many at once while there are columns that nothing tells of yet."""
+        found: dict[Any, Read | None] = dict.fromkeys(names)
+        block = sample
+        while block:
+            columns = {name: _column(block, at) for at, name in enumerate(names) if found[name] is None}
+            found |= {name: self._reader(name, cells) for name, cells in columns.items()}
+            if len(block) >= SAMPLE:  # in a column of numbers "NA" is none, in one that is nothing else it is a text
+                marked = [name for name, cells in columns.items() if found[name] is None and any(cells)]
+                found |= self._found_later(path, names, marked) if marked else {}
+            readers = [read or self._unknown(name) for name, read in found.items()]
+            if None not in found.values():
+                yield readers, chain(block, records)
+                return
+            yield readers, block
+            block = list(islice(records, SAMPLE))
+
+    def _unknown(self, name: Any) -> Read:
+        """How to read a column that is missing in all rows."""
+        own = self._missing_of.get(name)
+        return text if own is None else _but(own, text)
 
     def _reader(self, name: Any, cells: list[str]) -> Read | None:
         """How to read the column; None where nothing in it tells."""
@@ -184,9 +201,9 @@ class CSVSource(RowSource):
         filled = [cell for cell in cells if cell not in missing]
         return self._timestamp_format is None and bool(filled) and all(number(cell) is not cell for cell in filled)
 
-    def _found_later(self, path: Path, names: list[Any], unknown: list[Any]) -> dict[Any, Read | None]:
+    def _found_later(self, path: Path, names: list[Any], unknown: list[Any]) -> dict[Any, Read]:
         """The readers of columns that are missing in all of the first rows, by the first rows where they are not."""
-        found: dict[Any, Read | None] = {}
+        found: dict[Any, Read] = {}
         with open_text(path, "r", self._encoding) as file:
             records = _records(csv.reader(file, **self._format))
             next(islice(records, SAMPLE, SAMPLE), None)
@@ -194,7 +211,7 @@ class CSVSource(RowSource):
                 for name in unknown:
                     if name not in found and (read := self._reader(name, _column(block, names.index(name)))):
                         found[name] = read
-        return found
+        return {name: found.get(name) or self._unknown(name) for name in unknown}
 
     def _date(self, cell: str) -> datetime:
         form = self._timestamp_format
@@ -223,15 +240,14 @@ def _records(reader: Any) -> Iterator[Record]:
     line = 1
     while True:
         try:
-            cells = next(reader)
-        except StopIteration:
+            for cells in reader:
+                if cells:
+                    yield line, cells
+                line = reader.line_num + 1
             return
         except csv.Error as error:
             yield line, error
-        else:
-            if cells:
-                yield line, cells
-        line = reader.line_num + 1
+            line = reader.line_num + 1
 
 
 def _column(records: Iterable[Record], at: int) -> list[str]:

@@ -15,6 +15,7 @@ from nbgraph.streams.freeze import UnfitError, freeze, thaw
 from nbgraph.values import normal_key, same_for_equal
 
 _FROZEN = b"\xc1"  # no MessagePack and no text begins so: what begins otherwise is JSON, which was written formerly
+_BIG = 2**53  # numbers below are in JSON what they are, wherever it is read
 _MARKED = "~"  # nor does a JSON text begin so
 _IN_JSON = frozenset({str, int, float, bool, type(None)})
 _KINDS = _IN_JSON | {bytes, datetime, date, time, timedelta, Decimal, Fraction, UUID}
@@ -53,7 +54,8 @@ def key_text(key: Any) -> str:
     ('7', '"7"', '["a",1]', datetime.date(2026, 1, 1))
     """
     key = normal_key(key)
-    kinds = _kinds_in(key)
+    is_plain = type(key) is str or (type(key) is int and abs(key) < _BIG)
+    kinds = {type(key)} if is_plain else _kinds_in(key)
     if strange := kinds - _KINDS:
         raise UnfitError(
             f"{key!r} can't be a key of this table: there is a {strange.pop().__qualname__} in it; expected a number, "
@@ -62,7 +64,7 @@ def key_text(key: Any) -> str:
     if kinds <= _IN_JSON:
         try:
             text = msgspec.json.encode(key).decode()
-            if normal_key(key_from(text)) == key:
+            if is_plain or normal_key(key_from(text)) == key:
                 return text
         except (UnicodeEncodeError, OverflowError):
             pass
@@ -80,7 +82,8 @@ def former_texts(key: Any) -> tuple[str, ...]:
         return ()
     number = int(key)
     texts = [str(number), f"{number}.0", *(["true"] if number == 1 else ["false", "-0.0"] if number == 0 else [])]
-    return tuple(text for text in texts if text != key_text(key))
+    own = key_text(key)
+    return tuple([text for text in texts if text != own])
 
 
 def key_from(text: str | bytes) -> Any:

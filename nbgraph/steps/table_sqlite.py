@@ -38,11 +38,13 @@ class SqliteDriver:
     _lock: Any = field(default_factory=threading.RLock, init=False, repr=False)
 
     def get(self, key: Any, default: Any = None) -> Any:
+        text = f"SELECT * FROM {self._table} WHERE {self._column} = ?"
         with self._lock:
-            keys = self._stored(key)
-            text = f"SELECT * FROM {self._table} WHERE {self._is_one_of(keys)} ORDER BY {self._column} = ? DESC"
-            cursor = self._open().execute(text, [*keys, keys[0]])
-            found = cursor.fetchone()
+            for stored in self._stored(key):
+                cursor = self._open().execute(text, [stored])
+                found = cursor.fetchone()
+                if found is not None:
+                    break
         if found is None:
             return default
         if self.key is None:
@@ -51,7 +53,7 @@ class SqliteDriver:
         return {name: value for name, value in zip(names, found, strict=True) if name != self.key}
 
     def put(self, rows: Mapping[Any, Any]) -> None:
-        written = [(self._stored(key), self._fields(key, row)) for key, row in rows.items()]
+        written = [([*self._stored(key)], self._fields(key, row)) for key, row in rows.items()]
         with self._lock, self._open() as connection:
             for keys, fields in written:
                 fields[self._name] = keys[0]
@@ -61,7 +63,7 @@ class SqliteDriver:
                 connection.execute(f"INSERT INTO {self._table} ({columns}) VALUES ({marks})", [*fields.values()])
 
     def delete(self, key: Any) -> bool:
-        keys = self._stored(key)
+        keys = [*self._stored(key)]
         with self._lock, self._open() as connection:
             return connection.execute(f"DELETE FROM {self._table} WHERE {self._is_one_of(keys)}", keys).rowcount > 0
 
@@ -105,11 +107,13 @@ class SqliteDriver:
     def _table(self) -> str:
         return _quoted(self.table)
 
-    def _stored(self, key: Any) -> list[Any]:
+    def _stored(self, key: Any) -> Iterator[Any]:
         """What a row's key may be stored as, first as what it is put; a column of the user's own holds it as it is."""
         if self.key is not None:
-            return [self._value(key, self.key, key)]
-        return [key_text(key), *former_texts(key)]
+            yield self._value(key, self.key, key)
+        else:
+            yield key_text(key)
+            yield from former_texts(key)
 
     def _is_one_of(self, keys: Sequence[Any]) -> str:
         return f"{self._column} IN ({', '.join('?' * len(keys))})"
