@@ -78,7 +78,9 @@ class _Channel:
         try:
             async with aclosing(source):
                 try:
-                    while not self._is_left and (items := await anext(source, None)) is not None:
+                    async for items in source:
+                        if self._is_left:
+                            break
                         await self._room()
                         self._pack(items)
                 finally:

@@ -306,16 +306,14 @@ def _tickets(plan: Plan, inlet: Inlet, enter: Entering) -> AsyncGenerator[list[T
 async def _one_by_one(plan: Plan, inlet: Inlet, enter: Entering) -> AsyncGenerator[list[Ticket], None]:
     while (row := await inlet.next()) is not END:
         ticket = _entered(row, enter)
-        refused = ticket.error if isinstance(ticket.error, RowError) else None
-        if ticket.error is refused:
-            try:
-                if refused is None:
-                    await plan.aanswers(ticket.event, ticket)
-                else:
-                    ticket.extend((await plan.arefused(refused)).all())
-                    ticket.error = None
-            except StepError as error:
-                ticket.error = error
+        try:
+            if ticket.error is None:
+                await plan.aanswers(ticket.event, ticket)
+            elif isinstance(ticket.error, RowError):
+                refused, ticket.error = ticket.error, None
+                ticket.extend((await plan.arefused(refused)).all())
+        except StepError as error:
+            ticket.error = error
         yield [ticket]
 
 
