@@ -171,7 +171,13 @@ def _answers(
                 yield from plan.fused(rows)
             else:
                 for row in rows:
-                    yield from _handled(plan, enter(row))
+                    answers = Answers()
+                    try:
+                        plan.handle(enter(row), answers)
+                    except StepError:
+                        yield from answers.all()  # what was answered before the error
+                        raise
+                    yield from answers.all()
             break
         except RowError as error:  # that row is told of; those behind it follow
             yield from loop.without_waiting(plan.arefused(error)).all()
@@ -179,17 +185,6 @@ def _answers(
         yield from plan.resume(name, chunk).all()
     if settled is not None:
         settled.end()
-
-
-def _handled(plan: Plan, event: Event) -> Iterator[Any]:
-    """The answers to one event, also those before an error."""
-    answers = Answers()
-    try:
-        plan.handle(event, answers)
-    except StepError:
-        yield from answers.all()
-        raise
-    yield from answers.all()
 
 
 def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
