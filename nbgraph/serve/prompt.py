@@ -1,6 +1,7 @@
 """Prompt: whether a step's code only computes with what it is given, so that it can't wait for anything.
 
-It is read off the code, and in doubt the answer is no: the step then runs on a thread.
+It is read off the code, and in doubt the answer is no: the step then runs on a thread. What goes round for as long as
+it likes (`while`, `range`) is in doubt too: it may be quick a thousand times and then keep all waiting for a minute.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import builtins
 import dis
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType
 from typing import Any
@@ -22,7 +23,7 @@ DATA = (int, float, complex, str, bytes, type(None))
 GROUPS = (list, tuple, dict, set, frozenset)
 TYPES = frozenset([*DATA, bool, *GROUPS])
 ERRORS = {name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)}
-NAMES = SAFE_FUNCTIONS | ERRORS | {"bytes", "complex", "hash", "repr", "round", "range", "slice", "type"}
+NAMES = SAFE_FUNCTIONS | ERRORS | {"bytes", "complex", "hash", "repr", "round", "slice", "type"}
 ATTRIBUTES = SAFE_METHODS | set(vars(math)) | {"body", "headers", "id", "key", "path", "time"}
 MOST = 50  # functions that are looked through, and values of a group
 
@@ -48,8 +49,8 @@ def is_prompt(function: Any) -> bool:
     >>> import time
     >>> is_prompt(lambda event: {"total": event["amount"] * 2}), is_prompt(str.upper), is_prompt(time.sleep)
     (True, True, False)
-    >>> is_prompt(lambda event: time.sleep(1) or event)
-    False
+    >>> is_prompt(lambda event: time.sleep(1) or event), is_prompt(lambda event: sum(range(event)))
+    (False, False)
     """
     waiting, seen = [function], set[int]()
     while waiting:
@@ -83,9 +84,10 @@ def _meant(function: FunctionType) -> list[Any] | None:
     """What the names of a function's code mean, as far as it matters; None where one is unknown."""
     found: list[Any] = []
     for code in _parts(function.__code__):
-        for instruction in dis.get_instructions(code):
+        each = {instruction.offset: instruction for instruction in dis.get_instructions(code)}
+        for instruction in each.values():
             name = instruction.argval
-            if instruction.opname == "IMPORT_NAME":
+            if instruction.opname == "IMPORT_NAME" or _goes_round(instruction, each):
                 return None
             if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                 if name in function.__globals__:
@@ -100,6 +102,12 @@ def _meant(function: FunctionType) -> list[Any] | None:
         except ValueError:
             return None  # not filled yet
     return found
+
+
+def _goes_round(instruction: dis.Instruction, each: Mapping[int, dis.Instruction]) -> bool:
+    """Whether it jumps back to anything but the head of a `for`, which comes to the end of what it goes through."""
+    is_back = "JUMP" in instruction.opname and instruction.argval < instruction.offset
+    return is_back and each[instruction.argval].opname != "FOR_ITER"
 
 
 def _parts(code: CodeType) -> Iterator[CodeType]:

@@ -53,7 +53,7 @@ def port() -> int:
 def compose(graph: Graph, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """Runs a command of compose in the exported folder as it is, whose services are up."""
     room = tmp_path_factory.mktemp("compose")
-    folder = graph.export(room / "x", replicas={"rating": 2}, port=port).folder  # other tests may hold 8080
+    folder = graph.export(room / "x", replicas={"rating": 2}, workers=2, port=port).folder  # other tests may hold 8080
     bring_wheels(folder)
     text = (folder / "compose.yaml").read_text()
     environment = {**os.environ, "NBGRAPH_SECRETS": str(room / "secrets")}
@@ -114,6 +114,12 @@ def containers(command: Command) -> list[Any]:
 
 def test_the_services_answer_what_the_notebook_answers(compose: Command, graph: Graph, port: int) -> None:
     assert answers(port, range(20)) == [graph.run({"amount": amount}) for amount in range(20)]
+
+
+def test_two_workers_answer_callers(compose: Command) -> None:
+    (container,) = [one for one in containers(compose) if one.labels["nbgraph.function"] == "composed"]
+    processes = [line[-1] for line in container.top(ps_args="-eo pid,args")["Processes"]]
+    assert sum("--listen-fd" in line for line in processes) == 2, processes
 
 
 def test_every_container_may_do_as_little_as_possible(compose: Command) -> None:

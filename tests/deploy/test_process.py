@@ -56,6 +56,12 @@ def deployment(graph: Graph) -> Iterator[Deployment]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deployments that a test makes have their files here, so that those of other tests are not counted."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def left_behind() -> list[Path]:
     return list(Path(tempfile.gettempdir()).glob("nbgraph-slow-*"))
 
@@ -197,7 +203,9 @@ def test_a_start_that_takes_too_long(graph: Graph) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a pipe, if it comes inside Popen
-def test_ctrl_c_leaves_nothing() -> None:
+def test_ctrl_c_leaves_nothing(request: pytest.FixtureRequest) -> None:
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ours))
     before = left_behind()
     notebook = Notebook()
     notebook.cell(SLOW)

@@ -292,4 +292,4 @@ def test_a_container_has_several_of_them() -> None:
         counted = frame[(frame.step == "work") & (frame.name == "nbgraph_events_total")]["value"].tolist()
         container.reload()
         assert (len(before), status, gone in after, container.status) == (2, 0, False, "running")
-        assert (len(counted), counted[0] >= 40) == (1, True)
+        assert (len(counted), counted[0] >= 32) == (1, True)  # what the killed one had counted may be gone

@@ -6,11 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from nbgraph.serve.lane import Lane, Late, Turn
 from nbgraph.serve.pace import Pace
+from nbgraph.serve.prompt import is_prompt
 
 
 class Clock:
@@ -21,6 +23,32 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def count_down(number: int) -> int:
+    while number:
+        number -= 1
+    return number
+
+
+def total(rows: list[Any]) -> int:
+    found = 0
+    for row in rows:
+        if row < 0:
+            continue
+        found += row
+    return found
+
+
+def test_what_may_go_round_for_ever_is_not_prompt() -> None:
+    steps: list[Any] = [
+        count_down,
+        lambda n: [x * x for x in range(n)],
+        total,
+        lambda rows: [x for x in rows if x],
+        str.upper,
+    ]
+    assert [is_prompt(step) for step in steps] == [False, False, True, True, True]
 
 
 def places(seconds: Iterable[float], *, is_prompt: bool = True) -> list[bool]:
