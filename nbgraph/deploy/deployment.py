@@ -125,7 +125,10 @@ class Deployment:
             return self._caller.invoke(body, path, headers or {})
         except (httpx.HTTPError, RuntimeError) as error:
             self._check_runs()
-            raise DeployError(f'Deployment "{self.name}" did not answer at {self.url}: {error}') from error
+            raise DeployError(
+                f'Deployment "{self.name}" did not answer at {self.url}: {error}. deployment.status() shows what has '
+                "ended, and deployment.mend() brings it back."
+            ) from error
 
     def status(self) -> pandas.DataFrame:
         """A row for every replica: function, replica, state, restarts, started, image."""
