@@ -10,7 +10,7 @@ import fractions
 import re
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 IMMUTABLE: frozenset[type] = frozenset({
@@ -128,7 +128,13 @@ class Copier:
         if not is_lazy:
             usage = value.memory_usage()
             self.bytes += int(usage.sum() if hasattr(usage, "sum") else usage)
-        return value.copy(deep=not is_lazy)
+        made = value.copy(deep=not is_lazy)
+        for place, column in _object_columns(value):
+            cells = pandas.Series([self._copied(cell, {}) for cell in column], column.index, object, column.name)
+            if column is value:
+                return cells
+            made.isetitem(place, cells)
+        return made
 
     def _polars(self, value: Any) -> Any:
         return value.clone() if hasattr(value, "clone") else value
@@ -144,6 +150,16 @@ CONTAINERS: dict[type, Callable[[Copier, Any, dict[int, Any]], Any]] = {
 LIBRARIES: dict[str, Callable[[Copier, Any], Any]] = {
     "numpy": Copier._array, "pandas": Copier._frame, "polars": Copier._polars, "pyarrow": Copier._arrow,
 }  # fmt: skip
+
+
+def _object_columns(value: Any) -> Iterator[tuple[int, Any]]:
+    """The columns of a frame (a Series is its own) whose cells are objects that can be changed in place."""
+    if not hasattr(value, "iloc"):
+        return  # an Index, whose values have a hash
+    columns = [value] if value.ndim == 1 else (value.iloc[:, place] for place in range(value.shape[1]))
+    for place, column in enumerate(columns):
+        if column.dtype == object and not IMMUTABLE.issuperset(map(type, column.array)):
+            yield place, column
 
 
 def _is(one: Any, other: Any) -> bool:

@@ -34,6 +34,8 @@ class Blueprint:
             raise GraphError(
                 f'Graph "{name}" has max_iterations={max_iterations!r}; expected a whole number of at least 1.'
             )
+        if not isinstance(copy, bool):
+            raise GraphError(f'Graph "{name}" has copy={copy!r}; expected True or False.')
         self.name = name
         self.max_iterations = max_iterations
         self.error_stream = error_stream

@@ -91,7 +91,7 @@ class Sender:
                     return await self._once(request)
                 except httpx.TransportError:
                     await asyncio.sleep(pause(attempt, self._backoff))
-                except _PassingError as error:
+                except PassingError as error:
                     await asyncio.sleep(error.wait if error.wait is not None else pause(attempt, self._backoff))
             try:
                 return await self._once(request)
@@ -114,7 +114,7 @@ class Sender:
             return HttpResponse(answer.status_code, _body_of(answer), dict(answer.headers), answer.content)
         body = answer.text
         if answer.status_code in PASSING:
-            raise _PassingError(request, answer.status_code, body, _seconds(answer.headers.get("retry-after")))
+            raise PassingError(request, answer.status_code, body, _seconds(answer.headers.get("retry-after")))
         raise HttpError(request, answer.status_code, body)
 
     def _made_client(self) -> Any:
@@ -137,7 +137,7 @@ def _address(request: HttpRequest) -> str:
     return request.url.partition("?")[0]
 
 
-class _PassingError(HttpError):
+class PassingError(HttpError):
     """An answer that may be another one later; `wait` is how long the server asks to wait."""
 
     def __init__(self, request: HttpRequest, status: int, body: Any, wait: float | None) -> None:

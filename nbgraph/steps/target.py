@@ -146,7 +146,8 @@ class RowTarget(Target):
         if not isinstance(body, list):
             if not isinstance(body, Mapping):
                 kind = type(body).__name__
-                raise GraphError(f"{step} writes bodies that are dicts, and got a {kind}: {body!r:.60}.")
+                line = " ".join(f"{body!r:.60}".split())  # a frame's repr has several
+                raise GraphError(f"{step} writes bodies that are dicts, and got a {kind}: {line}.")
             return [self._row(body, event)]
         for one in body:
             if not isinstance(one, Mapping):

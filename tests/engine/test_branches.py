@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nbgraph import Event, Graph, StepError
+from nbgraph import Event, Graph, GraphError, StepError
 from nbgraph.steps import FlatMap, ModelRunner, ParallelRun, Queue, VotingEnsemble
 from nbgraph.testing import assert_same
 
@@ -221,6 +221,22 @@ def test_arrays_and_frames_are_each_branch_s_own():
 
     body = {"array": np.zeros(2), "frame": pd.DataFrame({"x": [1, 2]})}
     assert fork(first=change, second=seen).run(body) == ([0.0, 0.0], [1, 2])
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pd.Series])
+def test_cells_that_can_be_changed_are_each_branch_s_own(make):
+    def change(body):
+        (body["x"] if make is pd.DataFrame else body).iloc[0].append(1)
+        return body
+
+    body = make({"x": pd.Series([[], ["a"]], dtype=object)} if make is pd.DataFrame else [[], ["a"]])
+    seen = fork(first=change, second=lambda body: (body["x"] if make is pd.DataFrame else body).tolist()).run(body)
+    assert seen == [[], ["a"]]
+
+
+def test_copy_is_yes_or_no():
+    with pytest.raises(GraphError, match="has copy='no'; expected True or False"):
+        Graph("g", copy="no")
 
 
 def test_a_trace_counts_the_bytes_that_were_copied_for_branches():
