@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import copyreg
+import enum
 import functools
 import gc
 import re
@@ -19,10 +20,13 @@ import cloudpickle
 
 from nbgraph.capture.code import attributes, essence, global_names
 from nbgraph.capture.imports import home_of, kind_name, place_of, registered
+from nbgraph.capture.instance import instance_of
 from nbgraph.capture.makers import default_of
+from nbgraph.look import attribute
 
 Part = tuple[str, Any]
 ATOMS = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
+SETTABLE = (*ATOMS, types.ModuleType)  # in a library's module: a limit, a switch; or a module inside of it
 OF_EVERY_MODULE = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__annotations__", "__dict__"})
 NOT_COMPARED = frozenset(
     [
@@ -38,6 +42,7 @@ OF_PYTHON = frozenset(
         "__total__",
     ]
 )  # fmt: skip
+OF_A_MEMBER = frozenset({"_value_", "__objclass__", "_sort_order_"})
 NATIVE = (
     types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType,
     types.GetSetDescriptorType, types.MemberDescriptorType,
@@ -59,14 +64,15 @@ class Anatomy:
     def __init__(self, is_own: Callable[[str], bool], is_local: Callable[[str], bool]) -> None:
         self._is_own, self._is_local = is_own, is_local
         self.looked_at: set[str] = set()  # attributes that the code looks at
+        self.met: set[str] = set()  # libraries whose classes were met
 
     def fact_of(self, thing: Any) -> Fact | None:
         """What can be told of it at once: it is an atom, or a library's own; None where it has parts."""
         kind = type(thing)
         if kind in ATOMS:
             return Fact(f"{kind.__name__}:{thing!r}")
-        if isinstance(thing, types.ModuleType) and not self._is_local(thing.__name__):
-            return Fact(f"module {thing.__name__}")
+        if isinstance(thing, types.ModuleType):
+            return None
         if isinstance(thing, type) or callable(thing):
             return self._of_library(thing)
         return self._of_instance(thing)
@@ -76,6 +82,7 @@ class Anatomy:
             return Fact(f"types.{name}")
         home = home_of(thing)
         if home is not None and not self._is_own(home) and not self._is_local(home):
+            self.met.add(home.partition(".")[0])
             return Fact(f"{home}.{thing.__qualname__}")
         if isinstance(thing, types.WrapperDescriptorType | types.MethodDescriptorType):
             return Fact(f"{thing.__objclass__.__name__}.{thing.__name__}")
@@ -150,9 +157,25 @@ class Anatomy:
         return f"module {module.__name__}", []
 
     def of_module(self, module: types.ModuleType) -> list[Part]:
-        """What the code that was read looks at in a module of the user's own."""
+        """What the code that was read looks at in a module; of a library's, what may have been set from outside."""
         own = vars(module)
-        return [(f".{name}", own[name]) for name in sorted(self.looked_at & own.keys()) if not name.startswith("__")]
+        found = [(f".{name}", own[name]) for name in sorted(self.looked_at & own.keys()) if not name.startswith("__")]
+        if self._is_local(module.__name__) or self._is_own(module.__name__):
+            return found
+        found = [(label, value) for label, value in found if type(value) in SETTABLE or self._is_of_ours(value)]
+        return found + [part for name, value in sorted(own.items()) for part in self._set_on(name, value)]
+
+    def _set_on(self, name: str, kind: Any) -> Iterator[Part]:
+        """What the notebook has set on a library's class: a method, an accessor of tables."""
+        if isinstance(kind, type) and not self._is_own(kind.__module__):
+            for member in sorted(self.looked_at & vars(kind).keys()):
+                if self._is_of_ours(vars(kind)[member]):
+                    yield f".{name}.{member}", vars(kind)[member]
+
+    def _is_of_ours(self, value: Any) -> bool:
+        """Whether it is a function, class or object of the notebook's, or directly holds one."""
+        held = (value, *_held(value))
+        return any(self._is_own(str(part.__module__)) for part in held if isinstance(part, types.FunctionType | type))
 
     # --- classes ---
 
@@ -181,11 +204,18 @@ class Anatomy:
         special = _SPECIAL.get(f"{kind.__module__}.{kind.__qualname__}")
         if special is not None:
             return special(thing)
+        if isinstance(thing, enum.Enum):
+            more = [(f".{name}", value) for name, value in sorted(vars(thing).items()) if name not in OF_A_MEMBER]
+            return "member", [("type", kind), ("value", thing._value_), *more]
+        whole = instance_of(thing) if self._is_own(kind.__module__) or self._is_local(kind.__module__) else None
+        if whole is not None:
+            held = [(f".{name}", value) for name, value in whole.attributes.items()]
+            return "object", [("type", kind), ("content", whole.content), *held]
         try:
             made = _reduced(thing)
         except Exception:  # locks, generators, whatever a class of the user's raises: told by its type and attributes
             own = getattr(thing, "__dict__", None)
-            inside = [(f".{name}", own[name]) for name in own] if isinstance(own, dict) else []
+            inside: list[Part] = [(f".{name}", own[name]) for name in own] if isinstance(own, dict) else []
             return "object", [("type", kind), *inside]
         if isinstance(made, str):
             return "object", [("type", kind), ("name", Fact(made))]
@@ -200,6 +230,17 @@ class Anatomy:
         for number, (key, value) in enumerate(pairs or ()):
             parts += [(f"key {number}", key), (f"[{_short(key)}]", value)]
         return "object", parts
+
+
+def _held(value: Any) -> Iterator[Any]:
+    if isinstance(value, property):
+        yield from (value.fget, value.fset)
+    elif isinstance(value, classmethod | staticmethod | types.MethodType):
+        yield value.__func__
+    elif not isinstance(value, type | types.ModuleType):
+        yield type(value)
+        own = attribute(value, "__dict__")
+        yield from own.values() if type(own) is dict else ()
 
 
 def _reduced(thing: Any) -> Any:

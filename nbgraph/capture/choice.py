@@ -14,6 +14,7 @@ from typing import Any
 
 from nbgraph.capture.fingerprint import Difference
 from nbgraph.capture.imports import home_of, is_notebook
+from nbgraph.capture.instance import has_own_pickling
 from nbgraph.capture.live import methods
 
 GLOBAL = " "  # what the label of a global name begins with
@@ -26,14 +27,16 @@ NEVER_BY_VALUE = (types.ModuleType, types.CellType, types.CodeType)
 class Choice:
     """What is known so far, by the ids of objects that are kept alive.
 
-    `values`: by value, with the reason; `patches`: labels of what is to be set on a function, class or module after its
-    text; `evaluated`: what expressions of the graph gave; `is_apart_too`: functions with other globals than
-    the notebook's go by value; `is_all`: everything does.
+    `values`: by value, with the reason; `whole`: objects whose own `__getstate__` or `__reduce__` leaves something out;
+    `patches`: labels of what is to be set on a function, class or module after its text; `evaluated`: what expressions
+    of the graph gave; `is_apart_too`: functions with other globals than the notebook's go by value; `is_all`:
+    everything does.
     """
 
     values: dict[int, tuple[Any, str]] = field(default_factory=dict)
     patches: dict[int, tuple[Any, set[str]]] = field(default_factory=dict)
     evaluated: dict[str, Any] = field(default_factory=dict)
+    whole: dict[int, Any] = field(default_factory=dict)
     named: set[int] = field(default_factory=set)  # arguments that get a name in the module
     is_apart_too: bool = False
     tries: int = 0
@@ -41,6 +44,10 @@ class Choice:
 
     def is_by_value(self, thing: Any) -> bool:
         return self.is_all or id(thing) in self.values
+
+    def is_whole(self, thing: Any) -> bool:
+        """Whether all that an object holds goes, whatever its class says of pickling."""
+        return id(thing) in self.whole
 
     def is_changed(self, thing: Any) -> bool:
         """Whether a function or class of the user's own modules is not what an import of them gives."""
@@ -91,6 +98,7 @@ class Choice:
 
     def _learn(self, difference: Difference, things: list[Any]) -> bool:
         """What is set on something can be set again; what can't goes by value, with what holds it up to a name."""
+        is_new = self._take_whole(difference, things)
         shared = [things[number] for number in difference.others if _is_shareable(things[number])]
         taken = [self.take(thing, "several things share it") for thing in shared]
         way = _from_name(difference, things)
@@ -98,7 +106,14 @@ class Choice:
             return True
         holders = [holder for holder, label in way if not label.startswith(GLOBAL)]
         plain = [holder for holder in holders if not isinstance(holder, NEVER_BY_VALUE)]
-        return any([*taken, *(self.take(holder, "its text makes something else") for holder in plain)])
+        return any([is_new, *taken, *(self.take(holder, "its text makes something else") for holder in plain)])
+
+    def _take_whole(self, difference: Difference, things: list[Any]) -> bool:
+        """Let the objects on the way whose class has its own way to be pickled go with all that they hold."""
+        found = [things[number] for number, _ in difference.way if number and has_own_pickling(things[number])]
+        fresh = {id(thing): thing for thing in found if id(thing) not in self.whole}
+        self.whole |= fresh
+        return bool(fresh)
 
     def _set_again(self, holder: Any, label: str) -> bool:
         """Let a statement of its own set it, unless one does; whether that is new."""

@@ -7,6 +7,7 @@ is one object has one number, wherever it is held, and that is compared as well.
 from __future__ import annotations
 
 import hashlib
+import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -62,7 +63,12 @@ class Fingerprint:
     def _look_into_modules(self) -> None:
         """Modules last, when it is known what the code looks at in them."""
         done: dict[int, int] = {}
+        libraries: set[str] = set()
         while True:
+            for name in sorted(self._anatomy.met & sys.modules.keys() - libraries):
+                self.nodes[0].parts.append((f"module {name}", self._token(sys.modules[name])))
+            libraries |= self._anatomy.met
+            self._drain()
             modules = [n for n, thing in enumerate(self.things) if isinstance(thing, types.ModuleType)]
             size = len(self._anatomy.looked_at)
             fresh = [number for number in modules if done.get(number) != size]
@@ -88,6 +94,7 @@ class Fingerprint:
             number = self._waiting.popleft()
             thing = self.things[number]
             if id(thing) in self._known:
+                self._anatomy.fact_of(type(thing))
                 self.nodes[number] = Node("artifact", [("hash", self._known[id(thing)])])
                 continue
             kind, parts = self._parts(thing)

@@ -47,6 +47,28 @@ def fill_function(made: types.FunctionType, state: Mapping[str, Any]) -> None:
         made.__globals__.setdefault(name, value)
 
 
+def instance(kind: type, base: type, content: Any) -> Any:
+    """An object without its attributes; no constructor of the notebook's runs."""
+    if base is BaseException:
+        return BaseException.__new__(kind, *content)
+    new: Any = base.__new__
+    return new(kind) if base is object or base in CHANGING else new(kind, content)
+
+
+def fill_instance(made: Any, state: tuple[Any, Mapping[str, Any]]) -> None:
+    content, attributes = state
+    for base, fill in CHANGING.items():
+        if isinstance(made, base):
+            fill(made, content)
+    own = object.__getattribute__(made, "__dict__") if hasattr(type(made), "__dict__") else {}
+    for name, value in attributes.items():
+        slot = next((vars(kind)[name] for kind in type(made).__mro__ if name in vars(kind)), None)
+        if isinstance(slot, types.MemberDescriptorType):
+            slot.__set__(made, value)
+        else:
+            own[name] = value
+
+
 def cell() -> types.CellType:
     return types.CellType()
 
@@ -81,7 +103,7 @@ def fill_kind(made: type, state: Mapping[str, Any]) -> None:
         if name in vars(made):
             type.__delattr__(made, name)
     for name, attributes in state["members"].items():
-        vars(made)[name].__dict__.update(attributes)
+        made.__members__[name].__dict__.update(attributes)  # type: ignore[attr-defined]
     for registered in state["registered"]:
         abc.ABCMeta.register(made, registered)  # type: ignore[arg-type]
 
@@ -97,6 +119,12 @@ def attribute(place: str, name: str) -> Any:
 
 def cached(function: Any, maxsize: int | None, typed: bool) -> Any:
     return functools.lru_cache(maxsize=maxsize, typed=typed)(function)
+
+
+def cached_property(function: Any, name: str | None) -> Any:
+    made = functools.cached_property(function)
+    made.attrname = name
+    return made
 
 
 def variable(name: str, default: tuple[Any, ...]) -> contextvars.ContextVar[Any]:
@@ -159,4 +187,5 @@ def is_enumeration(thing: type) -> bool:
     return issubclass(thing, enum.Enum)
 
 
+CHANGING: dict[type, Any] = {list: list.extend, dict: dict.update, set: set.update}
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)

@@ -25,7 +25,7 @@ from nbgraph.capture.literal import constructed, literal
 from nbgraph.capture.live import closure, decorated, defaults
 from nbgraph.capture.local import imported_by
 from nbgraph.capture.names import Names, names_in
-from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, refuse_waiting, unknown
+from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, UnknownError, refuse_waiting, unknown
 from nbgraph.capture.patch import Patches
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, secrets_in
 from nbgraph.capture.settings import settings
@@ -266,6 +266,10 @@ class Module:
         except SyntaxError:
             self.choice.take(value, "its text can't stand alone")
             raise AgainError from None
+        except UnknownError:
+            if not _is_made_in_a_call(plain) or not self.choice.take(value, "its text names what only that call had"):
+                raise
+            raise AgainError from None
         except ClashError:
             if not self.choice.leave_apart(plain, self.namespace):
                 raise
@@ -465,6 +469,10 @@ def _is_ours(code: types.FunctionType | type) -> bool:
     if isinstance(code, type):
         return code.__module__ != "builtins" or kind_name(code) is None
     return is_notebook(str(code.__globals__.get("__name__")))
+
+
+def _is_made_in_a_call(code: types.FunctionType | type) -> bool:
+    return "<locals>" in (code.__qualname__ if isinstance(code, type) else code.__code__.co_qualname)
 
 
 def _is_reached_by_name(method: Any) -> bool:

@@ -18,6 +18,10 @@ WAITING = frozenset({"input", "breakpoint"})
 MISSING = object()
 
 
+class UnknownError(ExportError):
+    """A name that means nothing."""
+
+
 class Notebook:
     """Its own names, and behind them the built-in steps.
 
@@ -69,4 +73,4 @@ def unknown(name: str, where: Where) -> ExportError:
     """The sentence for a name that means nothing."""
     if name in NOTEBOOK_ONLY:
         return ExportError(f"{where} exists in a notebook only (magics use it too); print() shows in logs.")
-    return ExportError(f'{where}: the name "{name}" is not defined here; define it, or correct it.')
+    return UnknownError(f'{where}: the name "{name}" is not defined here; define it, or correct it.')

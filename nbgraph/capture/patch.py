@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -44,10 +45,12 @@ class Patches:
         if label.startswith("default"):
             part = "__defaults__" if label == "defaults" else "__kwdefaults__"
             return self._set(name, part, getattr(value, part), where)
-        attribute = label[1:]
-        if attribute not in vars(value):
+        *above, attribute = label[1:].split(".")  # on a class of a library, by the name of its module
+        holder = functools.reduce(getattr, above, value)
+        name = ".".join([name, *above])
+        if attribute not in vars(holder):
             return f"del {name}.{attribute}", ()
-        return self._set(name, attribute, vars(value)[attribute], where)
+        return self._set(name, attribute, vars(holder)[attribute], where)
 
     def _set(self, name: str, attribute: str, value: Any, where: Where) -> tuple[str, tuple[str, ...]]:
         text = self._module.text_of(value, attribute.strip("_"), where.through(name))

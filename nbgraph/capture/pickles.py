@@ -15,6 +15,7 @@ import struct
 import sys
 import types
 import typing
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,13 +23,16 @@ from typing import Any
 import cloudpickle
 
 from nbgraph.capture import makers
+from nbgraph.capture.choice import Choice
 from nbgraph.capture.code import global_names, without_place
 from nbgraph.capture.imports import home_of, kind_name, place_of, registered
+from nbgraph.capture.instance import Instance, instance_of
 
 Refer = Callable[[Any], str | None]
 NUMBERS = frozenset({type(None), bool, int, float})
 PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, types.CodeType)
 NOT_OF_A_CLASS = frozenset({"__dict__", "__weakref__", "__module__", "_abc_impl", "__firstlineno__", "__slotnames__"})
+OF_A_MEMBER = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})  # Enum itself sets these
 EARLY = ("__slots__", "__orig_bases__", "__qualname__", "__annotations__")
 CACHED = type(functools.lru_cache(lambda: None))
 
@@ -53,16 +57,15 @@ def pickled(
     namespace: Mapping[str, Any],
     refer: Refer,
     look: Callable[[Any], None],
-    is_changed: Callable[[Any], bool],
+    choice: Choice,
 ) -> Pickled:
     """The value by value.
 
-    `refer` gives the name of what the module has already, `look` may refuse a part; `is_changed`: whether importing it
-    gives something else.
+    `refer` gives the name of what the module has already, `look` may refuse a part.
     """
     found = Pickled()
     buffer = io.BytesIO()
-    pickler = _Pickler(buffer, namespace, refer, look, is_changed, found)
+    pickler = _Pickler(buffer, namespace, refer, look, choice, found)
     pickler.dump(value)
     while pickler.late:
         waiting, pickler.late = pickler.late, []
@@ -90,12 +93,12 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         namespace: Mapping[str, Any],
         refer: Refer,
         look: Callable[[Any], None],
-        is_changed: Callable[[Any], bool],
+        choice: Choice,
         found: Pickled,
     ) -> None:
         super().__init__(file, protocol=5)
         self._namespace, self._refer, self._look, self._found = namespace, refer, look, found
-        self._is_changed = is_changed
+        self._choice = choice
         self._foreign: dict[int, dict[str, Any]] = {}  # globals of functions that came from elsewhere
         self._globals: dict[int, str] = {id(namespace): ":"}
         self.late: list[tuple[type, Any]] = []
@@ -133,10 +136,16 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         place = place_of(value)
         if place is not None:
             return makers.attribute, place
+        is_whole = self._choice.is_whole(value) or (
+            isinstance(value, BaseException) and self._home_of(type(value)) is None
+        )
+        held = instance_of(value) if is_whole else None
+        if held is not None:
+            return _instance(value, held)
         return super().reducer_override(value)
 
     def _home_of(self, value: Any) -> str | None:
-        return None if self._is_changed(value) else home_of(value)
+        return None if self._choice.is_changed(value) else home_of(value)
 
     # --- functions ---
 
@@ -195,6 +204,10 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
 
     def _enumeration(self, kind: Any, attributes: dict[str, Any], state: dict[str, Any]) -> Any:
         members = {name: member.value for name, member in kind.__members__.items()}
+        state["members"] = {
+            name: {key: value for key, value in vars(member).items() if key not in OF_A_MEMBER}
+            for name, member in kind.__members__.items()
+        }
         for name in ("_member_names_", "_member_map_", "_member_type_", "_value2member_map_", "__new__", *members):
             attributes.pop(name, None)
         made = (type(kind), kind.__name__, kind.__bases__, members, self._namespace)
@@ -203,6 +216,12 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
 
 def _is_bookkeeping(value: Any) -> bool:
     return isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType)
+
+
+def _instance(value: Any, held: Instance) -> Any:
+    early = None if held.base in makers.CHANGING else held.content
+    state = (held.content if early is None else None, held.attributes)
+    return makers.instance, (type(value), held.base, early), state, None, None, makers.fill_instance
 
 
 def _cell(cell: types.CellType) -> Any:
@@ -253,7 +272,9 @@ _REDUCERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (CACHED, _cached),
     (struct.Struct, lambda value: (struct.Struct, (value.format,))),
     (contextvars.ContextVar, lambda value: (makers.variable, (value.name, makers.default_of(value)))),
+    (functools.cached_property, lambda value: (makers.cached_property, (value.func, value.attrname))),
     (makers.WEAK, _weak),
+    (weakref.ref, lambda value: (weakref.ref, (value(),))),
     (typing.TypeVar, _type_variable),
     (typing.ParamSpec, _parameters),
     (typing.NewType, _new_type),

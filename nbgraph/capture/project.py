@@ -12,13 +12,13 @@ from nbgraph.capture.artifacts import MANIFEST, Artifact, manifest
 from nbgraph.capture.choice import Choice
 from nbgraph.capture.local import is_local, local_files
 from nbgraph.capture.module import Module
-from nbgraph.capture.proof import Proof, prove
+from nbgraph.capture.proof import Loader, Proof, prove
 from nbgraph.capture.refusal import Where, raise_if_secret, raise_if_secrets
 from nbgraph.capture.requirements import Requirements, requirements_of
-from nbgraph.capture.roots import is_deep
+from nbgraph.capture.roots import is_deep, libraries_of
 from nbgraph.capture.stock import AgainError
 from nbgraph.engine.bind import is_expression, resolve
-from nbgraph.errors import ExportError, GraphError
+from nbgraph.errors import ExportError, GraphError, NbgraphError
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.expression import check_safe
@@ -82,20 +82,33 @@ def attempt(graph: Graph, requirements: Iterable[str] = (), include: Iterable[st
     problems = faults(graph.findings())
     if problems:
         raise GraphError.of_problems(graph.name, problems)
+    try:
+        return _attempt(graph, requirements, tuple(include))
+    except (NbgraphError, AssertionError):
+        raise
+    except Exception as error:  # anything that an object of the user's raises when it is looked at
+        raise ExportError(
+            f'The graph "{graph.name}" can\'t leave the notebook: looking at what its steps use failed with '
+            f"{type(error).__name__}: {error}. Make the object that raises it in a step's constructor or post_init()."
+        ) from error
+
+
+def _attempt(graph: Graph, requirements: Iterable[str], include: tuple[str, ...]) -> Project:
     choice = Choice()
     while True:
-        project = _written(graph, requirements, tuple(include), choice)
+        project = _written(graph, requirements, include, choice)
         proof = project.proof
         if proof.is_equal or not choice.learn(proof.differences, proof.things, proof.evaluated):
             return project
 
 
 def _written(graph: Graph, requirements: Iterable[str], include: tuple[str, ...], choice: Choice) -> Project:
-    while True:
-        try:
-            return _Draft(graph, choice, include).project(tuple(requirements))
-        except AgainError:
-            continue
+    with Loader(libraries_of(graph)) as loader:
+        while True:
+            try:
+                return _Draft(graph, choice, include).project(tuple(requirements), loader)
+            except AgainError:
+                continue
 
 
 class _Draft:
@@ -106,7 +119,7 @@ class _Draft:
         self._module = Module(graph.scope.namespace, choice)
         self._inner: dict[str, bytes] = {}
 
-    def project(self, requirements: tuple[str, ...]) -> Project:
+    def project(self, requirements: tuple[str, ...], loader: Loader) -> Project:
         graph, module = self._graph, self._module
         written = _Portable(graph, module, self._inner).graph()
         title = f'What the steps of the graph "{_harmless(graph.name)}" call, as it stood in the notebook.'
@@ -123,7 +136,7 @@ class _Draft:
             requirements_of(modules | local.modules, requirements), artifacts, local.left,
         )  # fmt: skip
         own = {name for name in local.modules if is_local(name)}
-        return replace(project, proof=prove(graph, written, project.code(), own, module.stock.hashes()))
+        return replace(project, proof=prove(graph, written, project.code(), own, module.stock.hashes(), loader))
 
 
 def unproven(graph: Graph, proof: Proof) -> ExportError:

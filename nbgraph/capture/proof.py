@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -28,6 +29,14 @@ from nbgraph.look import attribute
 LOADER = "nbgraph.serve.fingerprint"
 PATIENCE = 300.0  # seconds in which the modules of a project must have been imported
 TABLES = ("pandas.core.frame", "polars.dataframe.frame", "pandas")
+
+
+class Order(msgspec.Struct):
+    """What the other process is to load: modules in `local` are the user's own, the names of `places` do not matter."""
+
+    project: str
+    local: list[str] = []
+    places: list[str] = []
 
 
 class Loaded(msgspec.Struct):
@@ -78,27 +87,15 @@ class Proof:
 
 
 def prove(
-    graph: Graph, written: Graph, files: Mapping[str, bytes], local: Iterable[str], known: Mapping[int, str]
-) -> Proof:
-    """Load the files in a process of its own, and compare; `known` are the hashes of live objects in artifacts."""
-    if attribute(attribute(sys.modules["__main__"], "__spec__"), "name") == LOADER:
-        raise ExportError(
-            "A module that a step imports exports or deploys a graph as it is imported, which would go on without an "
-            'end; put that below `if __name__ == "__main__":`.'
-        )
+    graph: Graph, written: Graph, files: Mapping[str, bytes], local: Iterable[str], known: Mapping[int, str],
+    loader: Loader,
+) -> Proof:  # fmt: skip
+    """Let a process of its own load the files, and compare; `known` are the hashes of live objects in artifacts."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="nbgraph-proof-") as name:
-        folder = Path(name)
-        places = [*folders_of(local), str(folder / "project")]
-        process, told = _started(folder, files, local, places)
-        try:
-            here, evaluated = _here(graph, written, frozenset(local), known, places)
-            _await(process)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-        there = _read(told, process)
+    places = [*folders_of(local), loader.project]
+    loader.load(files, local, places)
+    here, evaluated = _here(graph, written, frozenset(local), known, places)
+    there = loader.told()
     proof = Proof(things=here.things, evaluated=evaluated, error=there.error, trace=there.trace)
     if not there.error:
         proof.differences = differences(here.nodes, there.nodes)
@@ -116,37 +113,55 @@ def _here(
     return found, roots.evaluated
 
 
-def _started(
-    folder: Path, files: Mapping[str, bytes], local: Iterable[str], places: Iterable[str]
-) -> tuple[subprocess.Popen[bytes], Path]:
-    project, told = folder / "project", folder / "told.json"
-    for path, content in files.items():
-        place = project / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-    command = [
-        sys.executable, "-P", "-m", LOADER, "--project", str(project), "--local", ",".join(local), "--into", str(told),
-        *(word for place in places for word in ("--place", place)),
-    ]  # fmt: skip
-    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0", "PYTHONPATH": import_path()}
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=project,
-        env={**os.environ, **settings}, start_new_session=True,
-    )  # fmt: skip
-    return process, told
+class Loader:
+    """A process that loads one project; it starts, and imports libraries, while the project is still being written."""
 
+    def __init__(self, libraries: Iterable[str]) -> None:
+        if attribute(attribute(sys.modules["__main__"], "__spec__"), "name") == LOADER:
+            raise ExportError(
+                "A module that a step imports exports or deploys a graph as it is imported, which would go on without "
+                'an end; put that below `if __name__ == "__main__":`.'
+            )
+        self._folder = tempfile.TemporaryDirectory(prefix="nbgraph-proof-")
+        self.project = str(Path(self._folder.name, "project"))
+        self._told = Path(self._folder.name, "told.json")
+        settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0", "PYTHONPATH": import_path()}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", LOADER, "--into", str(self._told), *libraries],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            env={**os.environ, **settings},
+        )  # fmt: skip
 
-def _await(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        raise ExportError(
-            f"What was captured took more than {PATIENCE:g} seconds to load, and a worker would take as long; "
-            "load what is slow in post_init() of a step."
-        ) from None
+    def __enter__(self) -> Loader:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
 
-def _read(told: Path, process: subprocess.Popen[bytes]) -> Loaded:
-    if not told.is_file():
-        return Loaded(error=f"the process ended with status {process.returncode}")
-    return msgspec.json.decode(told.read_bytes(), type=Loaded)
+    def load(self, files: Mapping[str, bytes], local: Iterable[str], places: Iterable[str]) -> None:
+        """Begin to load the files."""
+        for path, content in files.items():
+            place = Path(self.project, path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        order = Order(self.project, sorted(local), list(places))
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended already, which is told
+            self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+            self._process.stdin.flush()
+
+    def told(self) -> Loaded:
+        """What it loaded, when it is done."""
+        try:
+            self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise ExportError(
+                f"What was captured took more than {PATIENCE:g} seconds to load, and a worker would take as long; "
+                "load what is slow in post_init() of a step."
+            ) from None
+        if not self._told.is_file():
+            return Loaded(error=f"the process ended with status {self._process.returncode}")
+        return msgspec.json.decode(self._told.read_bytes(), type=Loaded)

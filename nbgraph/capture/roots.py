@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
 from nbgraph import steps
 from nbgraph.capture.anatomy import Fact, Part
+from nbgraph.capture.code import global_names
+from nbgraph.capture.live import methods
+from nbgraph.capture.local import is_local
 from nbgraph.engine.bind import evaluate, is_expression, resolve
 from nbgraph.engine.call import POSITIONAL
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
+from nbgraph.look import attribute
 
 
 class Roots:
@@ -105,6 +110,22 @@ class Roots:
                 return self._namespace[called]
             return self._function(edge.when, there.when)
         return edge.when
+
+
+def libraries_of(graph: Graph) -> list[str]:
+    """The packages that functions of the steps name, which take long to import and will be needed."""
+    names = graph.scope.namespace
+    found: set[str] = set()
+    for step in graph.steps:
+        handler = names.get(step.handler) if isinstance(step.handler, str) else step.handler
+        for function in [handler, *methods(handler)]:
+            code = attribute(function, "__code__")
+            for name in global_names(code) if isinstance(code, types.CodeType) else ():
+                value = names.get(name)
+                module = value.__name__ if isinstance(value, types.ModuleType) else type(value).__module__
+                found.add(module.partition(".")[0])
+    known = found & sys.modules.keys() - {"__main__", "nbgraph"} - sys.stdlib_module_names
+    return sorted(name for name in known if not is_local(name))
 
 
 _MISSING = object()

@@ -115,7 +115,7 @@ class Stock:
                 raise_if_secret("", text, item.where.through(f"a part of {item.name}"))
 
         try:
-            found = pickled(value, self._namespace, refer, look, self._choice.is_changed)
+            found = pickled(value, self._namespace, refer, look, self._choice)
         except (ExportError, AgainError):
             raise
         except Exception as error:  # whatever a class of the user's or a library's raises from __reduce__

@@ -61,9 +61,9 @@ def _calls(function: Any) -> bool:
     """Whether its code calls something; what only computes looks for no loop."""
     while isinstance(function, partial):
         function = function.func
-    if not inspect.isroutine(function) and not inspect.isclass(function):
-        function = type(function).__call__
     plain = inspect.unwrap(getattr(function, "__func__", function))
+    if not isinstance(plain, FunctionType) and not inspect.isclass(function):
+        plain = inspect.unwrap(type(function).__call__)  # an object, also one that acts as a method does
     return isinstance(plain, FunctionType) and _has_call(plain.__code__)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -13,16 +16,18 @@ import msgspec
 from nbgraph.capture.anatomy import Anatomy
 from nbgraph.capture.artifacts import Artifacts
 from nbgraph.capture.fingerprint import Fingerprint, Node
-from nbgraph.capture.proof import Loaded
+from nbgraph.capture.proof import Loaded, Order
 from nbgraph.capture.roots import Roots
 from nbgraph.graph.graph import Graph
 from nbgraph.serve.project import HANDLERS, load_project
 
 
-def loaded(folder: Path, local: frozenset[str], places: list[str]) -> Loaded:
+def loaded(order: Order) -> Loaded:
+    local = frozenset(order.local)
     try:
-        graph = load_project(folder)
-        return Loaded(_fingerprint(graph, local, places))
+        os.chdir(order.project)
+        graph = load_project(Path(order.project))
+        return Loaded(_fingerprint(graph, local, order.places))
     except BaseException as error:  # a module of the user's may call exit() as well
         return Loaded([], f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
@@ -38,13 +43,16 @@ def _fingerprint(graph: Graph, local: frozenset[str], places: list[str]) -> list
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m nbgraph.serve.fingerprint")
-    parser.add_argument("--project", type=Path, required=True)
-    parser.add_argument("--local", default="", help="modules of the user's own, with commas between")
-    parser.add_argument("--place", action="append", default=[], help="a folder whose name does not matter")
     parser.add_argument("--into", type=Path, required=True, help="file that the fingerprint is written to")
+    parser.add_argument("libraries", nargs="*", help="what to import until the order comes, a line on standard input")
     given: Any = parser.parse_args()
-    told = loaded(given.project, frozenset(filter(None, given.local.split(","))), given.place)
-    given.into.write_bytes(msgspec.json.encode(told))
+    for name in given.libraries:
+        with contextlib.suppress(Exception):  # the project imports it again, and fails
+            importlib.import_module(name)
+    order = sys.stdin.buffer.readline()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # as a worker has it
+    if order:
+        given.into.write_bytes(msgspec.json.encode(loaded(msgspec.json.decode(order, type=Order))))
 
 
 if __name__ == "__main__":

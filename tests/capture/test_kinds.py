@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import colorsys
+import fractions
+import html
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
+import pandas
 import pytest
 
 from nbgraph.capture.project import capture
@@ -905,6 +910,164 @@ _ = g.to(h)
         [3],
         [9],
     ),
+    "a __getstate__ that leaves something out": (
+        [
+            """
+class A:
+    def __init__(self): self.cache = {'k': 5}
+    def __getstate__(self): return {}
+    def __setstate__(self, state): self.cache = {}
+    def do(self, e): return self.cache['k'] + e
+a = A()
+_=g.to(a.do)
+"""
+        ],
+        [3],
+        [8],
+    ),
+    "a __reduce__ that leaves something out": (
+        [
+            """
+class A(dict):
+    def __reduce__(self): return (A, (dict(self),))
+a = A(n=1); a.tag = 4
+def f(e): return a['n'] + a.tag + e
+_=g.to(f)
+"""
+        ],
+        [3],
+        [8],
+    ),
+    "a __getstate__ that gives it all in another form": (
+        [
+            """
+class A:
+    __slots__ = ('n', 'm')
+    def __init__(self): self.n, self.m = 1, [2]
+    def __getstate__(self): return (self.n, self.m)
+    def __setstate__(self, state): self.n, self.m = state
+a = A()
+def f(e): return a.n + a.m[0] + e
+_=g.to(f)
+"""
+        ],
+        [3],
+        [6],
+    ),
+    "an error with arguments of its own": (
+        [
+            """
+class E(ValueError):
+    def __init__(self, message, code): super().__init__(message); self.code = code
+error = E('x', 7)
+def f(e):
+    try: raise error
+    except E as raised: return (str(raised), raised.code)
+_=g.to(f)
+"""
+        ],
+        [3],
+        [("x", 7)],
+    ),
+    "members of an Enum changed": (
+        [
+            """
+from enum import Enum
+class P(Enum):
+    E = [1]
+P.E.value.append(2)
+P.E.note = 'n'
+def f(e): return (P.E.value, P.E.note)
+_=g.to(f)
+"""
+        ],
+        [3],
+        [([1, 2], "n")],
+    ),
+    "a class made in a call": (
+        [
+            """
+def with_more(Base, more):
+    class More(Base):
+        def do(self, e): return super().do(e) + more
+    return More
+class B:
+    def do(self, e): return e * 10
+C, D = with_more(B, 5), with_more(B, 7)
+_=g.to(C).to(D, 'd')
+"""
+        ],
+        [3],
+        [357],
+    ),
+    "a weak reference": (
+        [
+            """
+import weakref
+class A: n = 1
+a = A(); w = weakref.ref(a)
+def put(e): a.n = e; return e
+def f(e): return w().n
+_=g.to(put).to(f)
+"""
+        ],
+        [3],
+        [3],
+    ),
+    "a method set on a library's class": (
+        [
+            """
+import fractions
+fractions.Fraction.half = lambda self: self / K
+K = 2
+def f(e): return str(fractions.Fraction(e).half())
+_=g.to(f)
+"""
+        ],
+        [3],
+        ["3/2"],
+    ),
+    "a property set on a class that was imported by name": (
+        [
+            """
+from statistics import NormalDist
+NormalDist.twice = property(lambda self: self.mean * 2)
+def f(e): return NormalDist(e).twice
+_=g.to(f)
+"""
+        ],
+        [3],
+        [6.0],
+    ),
+    "a function and a limit set on libraries": (
+        [
+            """
+import html, colorsys
+html.shout = lambda text: text.upper() + '!'
+colorsys.ONE_SIXTH = 4
+def f(e): return (html.shout('a'), colorsys.ONE_SIXTH)
+_=g.to(f)
+"""
+        ],
+        [3],
+        [("A!", 4)],
+    ),
+    "an accessor of tables": (
+        [
+            """
+import pandas
+@pandas.api.extensions.register_dataframe_accessor('geo')
+class Geo:
+    def __init__(self, table): self.table = table
+    def size(self): return len(self.table)
+places = pandas.DataFrame({'a': [1, 2]})
+def f(e): return places.geo.size() + e
+_=g.to(f)
+"""
+        ],
+        [3],
+        [5],
+    ),
     "two partials over one list": (
         [
             "import functools\nlog = []\ndef put(l, e): l.append(e); return e\np = functools.partial(put, log)\n"
@@ -921,6 +1084,18 @@ def exported() -> Iterator[Exported]:
     found = Exported()
     yield found
     found.close()
+
+
+@pytest.fixture(autouse=True)
+def libraries_as_they_were(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What cells set on libraries goes with the test."""
+    monkeypatch.setattr(colorsys, "ONE_SIXTH", colorsys.ONE_SIXTH)
+    yield
+    for library, name in [
+        (fractions.Fraction, "half"), (statistics.NormalDist, "twice"), (html, "shout"), (pandas.DataFrame, "geo"),
+    ]:  # fmt: skip
+        if name in vars(library):
+            delattr(library, name)
 
 
 @pytest.fixture

@@ -56,6 +56,16 @@ class Object:
         return anyio.run(plus_one, body)
 
 
+class Wrapped:
+    """As `async_to_sync` wraps: an object that can be a method."""
+
+    def __get__(self, instance, owner):
+        return self
+
+    def __call__(self, body):
+        return anyio.run(plus_one, body)
+
+
 def by_event(event):
     event.body = anyio.run(plus_one, event.body)
 
@@ -68,7 +78,8 @@ def graph_of(handler, **options):
 
 @pytest.mark.parametrize(
     ("handler", "options"),
-    [(by_anyio, {}), (by_runner, {}), (by_own_loop, {}), (by_graph, {}), (Object, {}), (by_event, {"full_event": True}),
+    [(by_anyio, {}), (by_runner, {}), (by_own_loop, {}), (by_graph, {}), (Object, {}), (Wrapped(), {}),
+     (by_event, {"full_event": True}),
      (by_anyio, {"retries": 1}), (by_anyio, {"timeout": 5}), (by_anyio, {"concurrency": 2}),
      (lambda body: asyncio.run(plus_one(body)), {}), (steps.Map(by_anyio), {})],
 )  # fmt: skip
