@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import keyword
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from nbgraph.errors import LanguageError
@@ -40,7 +40,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """An arrow line: groups of items, each sending to the next; what is said of the last arrow."""
+    """An arrow line: groups of items, each sending to the next; what is said of the last arrow.
+
+    `broken` has the numbers of the groups that stand on another line than the arrow before them or the group before
+    that.
+    """
 
     groups: tuple[tuple[Item, ...], ...]
     offset: int
@@ -49,6 +53,7 @@ class Phrase:
     otherwise: bool = False
     kind: EdgeKind | None = None
     limit: int | None = None
+    broken: frozenset[int] = frozenset()
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -76,16 +81,24 @@ class _Reader:
     def phrase(self) -> Phrase:
         offset = self.tokens[0].start
         groups: list[tuple[Item, ...]] = []
+        broken: set[int] = set()
         if self._peek("->"):
             self.at += 1
             groups.append(())
         groups.append(self._group())
         while self._peek("->"):
+            if self._is_broken():
+                broken.add(len(groups))
             self.at += 1
             groups.append(self._group())
         if len(groups) < 2:
             raise self._error("an arrow `->`")
-        return self._ending(groups, offset)
+        return replace(self._ending(groups, offset), broken=frozenset(broken))
+
+    def _is_broken(self) -> bool:
+        """Whether the line ends beside the arrow here; brackets and strings that go over lines are no such end."""
+        around = self.tokens[self.at - 1 : self.at + 2]
+        return "\n" in self.text.text[around[0].end : around[-1].start]
 
     def _ending(self, groups: list[tuple[Item, ...]], offset: int) -> Phrase:
         kind: EdgeKind | None = None

@@ -54,6 +54,8 @@ class Wiring:
             if any(item.kind is Kind.RESPOND for item in after):
                 self._respond(sources, items, after, phrase, is_last)
                 continue
+            if number + 1 in phrase.broken:
+                self._check_broken(sources, after, targets)
             for item, source in zip(items, sources, strict=True):
                 for aim, target in zip(after, targets, strict=True):
                     self._connect(item, source, aim, target, phrase if is_last else None)
@@ -93,6 +95,15 @@ class Wiring:
         if not has_arrow and (_has_ending(phrase) or phrase.items[-1].kind in (Kind.RESPOND, Kind.GRAPH)):
             message = "found nothing before the arrow; expected a step, since something is said of the arrow."
             raise language_error(self._text, phrase.offset, message)
+
+    def _check_broken(self, sources: list[str], after: tuple[Item, ...], targets: list[str]) -> None:
+        for aim, target in zip(after, targets, strict=True):
+            if target in sources and target != WHOLE_GRAPH:
+                message = (
+                    f'"{target}" would follow itself: the line above ends in an arrow, and this one begins with the '
+                    "same step; expected another step here, or no arrow there."
+                )
+                raise language_error(self._text, aim.offset, message)
 
     def _mention(self, item: Item) -> str:
         """The name of the step that an item means; a new one enters the graph."""
@@ -169,12 +180,6 @@ class Wiring:
 
     def _connect(self, item: Item, source: str, aim: Item, target: str, phrase: Phrase | None) -> None:
         kind = phrase.kind if phrase else None
-        if source == target and source and self._text.row(aim.offset) > self._text.row(item.offset + len(item.text)):
-            message = (
-                f'"{source}" would follow itself: the line above ends in an arrow, and this one begins with the same '
-                "step; expected another step here, or no arrow there."
-            )
-            raise language_error(self._text, aim.offset, message)
         if target == WHOLE_GRAPH or (source == WHOLE_GRAPH and kind is not EdgeKind.ERROR):
             expected = "`* -> handler on error`: `*` stands for every step of the graph and has an error handler only."
             raise language_error(self._text, (aim if target == WHOLE_GRAPH else item).offset, f"expected {expected}")

@@ -270,6 +270,7 @@ def test_the_step_where_they_meet_answers_is_drawn_and_traced() -> None:
         ("clean -> score ->\nscore -> respond", 3, 1, '"score" would follow itself: the line above ends in an arrow'),
         ("clean -> score ->\n  score", 3, 3, '"score" would follow itself'),
         ("clean -> score\n  -> score -> save", 3, 6, '"score" would follow itself'),
+        ("clean -> [score, save] -> # both\n  [close, save]", 3, 11, '"save" would follow itself'),
         ("-> score -> save", 2, 1, "found nothing before the first arrow; expected the step that it leaves."),
         ("a -> respond\nb -> respond\nc -> respond", 3, 6, "both answer; a graph has one responder. Let them meet"),
         ("a -> respond\n[b, c] -> respond", 3, 11, '"a" and "b" and "c" would all answer'),
@@ -288,6 +289,22 @@ def test_stray_and_foreign_arrows(body: str, line: int, column: int, message: st
     with pytest.raises(LanguageError) as raised:
         Graph.parse(f"%%graph g\n{body}\n", namespace={})
     assert (raised.value.line, raised.value.column, message in str(raised.value)) == (line, column, True), raised.value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'again -> ["a:b", (event\n+ 1)]\n["a:b", (event\n+ 1)] -> "a:b" max 3',
+        "[a, Extend(\n  lambda body: {})] -> a max 3",
+        "[a, b,\n c] -> [a, d] cycle",
+        "a@audit -> [b,\n a] max 3",
+        "[(\n event), a] -> a max 3  # a\n",
+    ],
+)
+def test_a_step_follows_itself_beside_what_is_written_over_lines(line: str) -> None:
+    graph = Graph.parse(f"%%graph g\n{line}\n", namespace={})
+    again = Graph.parse(graph.source(), namespace={})
+    assert (again == graph, any(edge.source == edge.target for edge in graph.edges)) == (True, True), graph.source()
 
 
 def test_a_line_may_go_on_after_an_arrow_and_a_step_may_repeat_itself() -> None:
