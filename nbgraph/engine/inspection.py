@@ -14,7 +14,7 @@ from nbgraph import steps
 from nbgraph.engine.bind import is_expression, named, resolve, value_of
 from nbgraph.engine.condition import bound, names_predicate
 from nbgraph.engine.fit import makes_handlers, no_handler
-from nbgraph.engine.flatten import flatten
+from nbgraph.engine.flatten import flatten, inner_graph
 from nbgraph.engine.report import target_of
 from nbgraph.engine.share import shared
 from nbgraph.engine.whole import check_whole
@@ -60,7 +60,8 @@ def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) 
 def _of_whole(graph: Graph) -> list[str]:
     """What only shows when the graphs inside have become steps."""
     try:
-        flatten(graph)
+        if any(inner_graph(graph, step) is not None for step in graph.steps):
+            flatten(graph)
     except GraphError as error:
         return error.problems
     return []
@@ -317,6 +318,8 @@ def _of_stream(graph: Graph) -> list[str]:
 def _endless(graph: Graph) -> Iterator[Finding]:
     """Cycles whose events have no way out: no arrow has a condition, no step can drop an event or end with an error."""
     edges = [edge for edge in graph.edges if edge.target in graph and edge.source in graph]
+    if all(edge.kind is not EdgeKind.CYCLE for edge in edges):
+        return
     names = [step.name for step in graph.steps]
     following = topology.successors(names, edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
     for group in topology.cycles(following):

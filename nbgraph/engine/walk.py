@@ -342,9 +342,8 @@ class Walk:
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
         """Each branch has an Event and a body of its own; the first target runs first, the last keeps the body."""
-        *others, last = targets
-        self.waiting.append(Pending(last, event))
-        for target in reversed(others):
+        self.waiting.append(Pending(targets[-1], event))
+        for target in targets[-2::-1]:
             self.waiting.append(Pending(target, event.with_body(self._copied(event.body))))
 
     def _before(self, move: Move) -> Skip | None:

@@ -91,7 +91,7 @@ def _graph_handlers(edges: Sequence[Edge]) -> Iterator[Finding]:
 
 
 def _cut_off(names: Sequence[str], edges: Sequence[Edge], cut_off: Mapping[str, str]) -> Iterator[Finding]:
-    beginnings = starts(names, edges)
+    beginnings = starts(names, edges) if cut_off else []
     for name in beginnings:
         if name in cut_off and len(beginnings) > 1:
             text = (
