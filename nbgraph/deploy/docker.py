@@ -43,16 +43,24 @@ def connect() -> DockerClient:
         try:
             client = docker.from_env(**place, timeout=120)
         except docker.errors.DockerException as error:
-            reason = reason or str(error)
+            reason = reason or _reason(error)
             continue
         try:
             client.ping()
         except (docker.errors.DockerException, OSError) as error:
             client.close()
-            reason = reason or str(error)
+            reason = reason or _reason(error)
         else:
             return _guarded(client)
     raise AwayError(f"No Docker daemon answers ({reason}): {HELP}.")
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said, which the SDK and its libraries have wrapped one after the other."""
+    inner: BaseException | None = error
+    while inner is not None and not (isinstance(inner, OSError) and inner.strerror):
+        inner = inner.__cause__ or inner.__context__
+    return str(error if inner is None else inner)
 
 
 def _guarded(client: DockerClient) -> DockerClient:
@@ -68,11 +76,9 @@ def _guarded(client: DockerClient) -> DockerClient:
             try:
                 return self._inner.send(*words, **options)
             except requests.exceptions.ConnectionError as error:
-                cause = error.args[0] if error.args else error
-                reason = cause.args[-1] if getattr(cause, "args", ()) else cause
                 raise AwayError(
-                    f"The Docker daemon does not answer any more ({reason}); see to it that it runs, and ask again: "
-                    "containers are there when it is back."
+                    f"The Docker daemon does not answer any more ({_reason(error)}); see to it that it runs, and ask "
+                    "again: containers are there when it is back."
                 ) from None
 
         def close(self) -> None:
