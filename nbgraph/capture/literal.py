@@ -26,7 +26,7 @@ def literal(value: Any) -> str | None:
     """
     if type(value) is float and not math.isfinite(value):
         return f'float("{value}")'
-    if not _is_plain(value, 0) or is_entangled(value):
+    if _is_long(value) or not _is_plain(value, 0) or is_entangled(value):
         return None
     text = pprint.pformat(value, width=110, sort_dicts=False)
     return text if len(text.encode("utf-8", "surrogatepass")) <= LIMIT else None
@@ -58,6 +58,24 @@ def is_entangled(value: Any) -> bool:
             return True
         seen.add(id(part))
     return False
+
+
+def _is_long(value: Any) -> bool:
+    """Whether its text is surely too long, told without writing it: each item takes a character or more.
+
+    >>> _is_long([0] * 3000), _is_long({"a": ["x" * 3000]}), _is_long([0] * 100)
+    (True, True, False)
+    """
+    length, waiting = 0, [value]
+    while waiting and length <= LIMIT:
+        found = waiting.pop()
+        kind = type(found)
+        if kind in (str, bytes, list, tuple, set, frozenset, dict):
+            length += len(found)
+        if length <= LIMIT and kind in (list, tuple, set, frozenset, dict):
+            waiting += found
+            waiting += found.values() if kind is dict else ()
+    return length > LIMIT
 
 
 def _is_plain(value: Any, depth: int) -> bool:
