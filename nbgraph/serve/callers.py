@@ -33,7 +33,7 @@ from nbgraph.streams.wire import AnswerError, pack, unpack
 
 LOOK, PATIENCE = 0.5, 3  # seconds between looks at the broker, and how many in a row may find it away
 REMEMBERED = 10_000  # events whose callers have gone
-ROOM = 30.0  # seconds for which a reply waits for a place on the shelf
+ROOM = 30.0  # seconds between two times that a reply without a place on the shelf is told of
 log = logging.getLogger("nbgraph.serve")
 GRACE = 10.0  # seconds after it has come back in which whoever waited since before is still answered
 
@@ -188,19 +188,20 @@ class Callers:
         """Tell whoever asked what came of a part of his event."""
         headers = message.headers
         root = headers.get(passage.ROOT, message.id)
-        if passage.KEPT in headers and outcome.kind in (ANSWER, FAILED):
-            await self._kept(root, _reply(root, outcome))
         address = headers.get(passage.REPLY_TO)
         if address is not None and self._broker.is_inbox(address):
             told = {KIND: outcome.kind, ROOT: root, CREDIT: f"{outcome.credit:x}", STATUS: str(outcome.status)}
             await self._broker.reply(address, told, outcome.reply)
+        if passage.KEPT in headers and outcome.kind in (ANSWER, FAILED):
+            await self._kept(root, _reply(root, outcome))
 
     async def _kept(self, id: str, reply: Reply) -> None:
-        """Put a reply on the shelf; one that has no room for long must not make the event be done again."""
-        try:
-            await in_room("replies", self.shelf.settle(id, reply), ROOM)
-        except FullError:
-            log.error("The broker is full: a reply is not kept for who comes back for it", extra={"event": id})
+        """Put a reply on the shelf; while there is no room the event is not acknowledged, and nobody else begins it."""
+        while True:
+            try:
+                return await in_room("replies", self.shelf.settle(id, reply), ROOM)
+            except FullError:
+                log.error("The broker is full: a reply waits for a place, and its event with it", extra={"event": id})
 
     async def let_go(self, now: float | None, failed: Callable[[StepError], None]) -> None:
         """What steps of this function hold back goes on, also to the others; nobody waits for an answer."""

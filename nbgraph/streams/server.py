@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Self
 
 from nbgraph.errors import DeployError
+from nbgraph.streams.disk import FULL, has_room
 
 STARTED_WITHIN = 10.0
 # Of a message: room for what a gateway takes (16 MiB of JSON); the server can't read a record of 32 back from its disk.
 LARGEST = "31MB"
-DISK_FULL = b"no space left on device"  # as it says in its log
-ENOUGH = 256 << 20  # bytes of a disk that are room
 # Runs a command ($2...) until its standard input ends, which it does when whoever started it is gone, however that came
 # about; then removes the folder ($1), where one is given. Portable, unlike PR_SET_PDEATHSIG, which looks at a thread.
 GUARD = """
@@ -134,9 +133,8 @@ class NatsServer:
             log.seek(self._read)
             told = log.read()
         self._read += len(told)
-        self._is_given_up = self._is_given_up or DISK_FULL in told
-        disk = shutil.disk_usage(self.folder)
-        return self._is_given_up and disk.free > min(disk.total // 5, ENOUGH)
+        self._is_given_up = self._is_given_up or FULL in told
+        return self._is_given_up and has_room(str(self.folder))
 
     def stop(self) -> None:
         """End it, and remove what it kept where the folder was ours."""

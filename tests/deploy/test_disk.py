@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,12 @@ import httpx
 import pytest
 
 from nbgraph import Graph
+from nbgraph.deploy.hosted import listening
+from nbgraph.streams import disk as disk_module
 from nbgraph.streams.base import Message, QueueSpec
+from nbgraph.streams.disk import FULL
 from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.server import NatsServer, server_binary, server_config
 from tests.serve.served import served
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a small file system can be made by root only")
@@ -101,6 +105,44 @@ def test_a_broker_whose_disk_was_filled_by_others_goes_on_when_it_is_started_aga
 
     with NatsServer(disk) as server:
         assert asyncio.run(asyncio.wait_for(story(server), 60)) == (2, False)
+
+
+def test_a_broker_in_a_container_is_started_again_by_what_runs_it(disk):
+    """As the broker's image runs its server; it ends when its container is stopped."""
+    queue = QueueSpec("kept")
+    (disk / "data").mkdir()
+    with listening("127.0.0.1", None) as bound:
+        port = bound.getsockname()[1]
+    config = disk / "server.conf"
+    config.write_text(server_config("127.0.0.1", port, "t", str(disk / "data"), is_safe=True))
+    said: list[bytes] = []
+
+    async def story():
+        broker = await NatsBroker.connect(f"nats://127.0.0.1:{port}", token="t")
+        await broker.declare(queue)
+        await broker.publish(queue, Message("before", b"x"))
+        other = fill(disk)
+        late = asyncio.create_task(broker.publish(queue, Message("during", b"y" * 2_000_000)))
+        while not any(FULL in line for line in said):
+            await asyncio.sleep(0.1)
+        other.unlink()
+        await asyncio.wait_for(late, 40)
+        found = await broker.backlog(queue)
+        await broker.close()
+        return found
+
+    command = [sys.executable, "-I", "-S", disk_module.__file__, str(disk), str(server_binary()), "-c", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as keeper:
+        listener = threading.Thread(target=lambda: said.extend(keeper.stderr))
+        listener.start()
+        try:
+            found = asyncio.run(asyncio.wait_for(story(), 60))
+        finally:
+            keeper.terminate()
+            keeper.wait(30)
+            listener.join(10)
+    told = sum(b"is started again on its data" in line for line in said)
+    assert (found, told, keeper.returncode) == (2, 1, 0)
 
 
 def test_a_step_that_finds_no_room_fails_and_its_worker_lives(disk):

@@ -16,10 +16,12 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.deploy import deployment as held
-from nbgraph.deploy.deployment import Deployment
+from nbgraph.deploy.deployment import Deployment, InvokeError
+from nbgraph.deploy.profile import USER
 from nbgraph.deploy.prune import leftovers
 from nbgraph.errors import DeployError
 from nbgraph.steps import Queue
+from nbgraph.streams.disk import FULL
 from tests.lab import needs
 
 if TYPE_CHECKING:
@@ -82,6 +84,38 @@ def test_what_somebody_has_ended_is_shown_and_brought_back(client: DockerClient,
     )
     assert urls[0] in deployment.metrics_urls  # a port for Prometheus that stays
     assert deployment.mend() == []
+
+
+def test_a_broker_that_met_a_full_disk_comes_back_by_itself(client: DockerClient) -> None:
+    """Its volume is a file system of 64 MiB, which somebody else fills."""
+    marks = {"nbgraph.deployment": "cramped-here"}
+    small = {"type": "tmpfs", "device": "tmpfs", "o": f"size=64m,uid={USER.partition(':')[0]}"}
+    client.volumes.create("nbgraph-cramped-here-data", driver_opts=small, labels=marks)
+    graph = Graph("cramped")
+    graph.to("(event)", "one").to(Queue("texts")).to("(len(event))", "size", function="tail").respond()
+    with graph.deploy("docker", name="cramped-here", progress=False) as deployment:
+        before = deployment.invoke("abc")
+        broker = client.containers.get("nbgraph-cramped-here-broker")
+        broker.exec_run(["dd", "if=/dev/zero", "of=/data/other", "bs=1M"])
+        with pytest.raises(InvokeError) as refused:
+            deployment.invoke("x" * 2_000_000)
+        is_met = FULL in broker.logs()
+        broker.exec_run(["rm", "/data/other"])
+        after = asked_again(deployment, "x" * 2_000_000)
+        broker.reload()
+        told = broker.logs().count(b"is started again on its data")
+    assert (before, refused.value.status, is_met, after, told) == (3, 503, True, 2_000_000, 1)
+
+
+def asked_again(deployment: Deployment, body: str) -> Any:
+    """The answer, for as long as callers are told to come back in a while."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return deployment.invoke(body)
+        except InvokeError as error:
+            if error.status != 503 or time.monotonic() > deadline:
+                raise
 
 
 def test_a_name_runs_on_one_target_and_a_graph_on_two_is_told(deployment: Deployment) -> None:

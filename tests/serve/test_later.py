@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from nbgraph import Graph
+from nbgraph.serve import callers
 from nbgraph.serve.requests import id_of
+from nbgraph.streams.base import QueueSpec
 from nbgraph.streams.memory import MemoryBroker
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
@@ -158,6 +160,44 @@ def test_a_lost_reply_is_found_on_the_shelf() -> None:
         began = time.monotonic()
         answer = client.post("/", json=4, headers={"Idempotency-Key": "k"})
     assert (answer.json(), time.monotonic() - began < 10) == (0.25, True)
+
+
+class Cramped(Forgetful):
+    """It has no room for replies until there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_room = False
+
+    async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
+        while revision and not self.has_room:  # what is known of a request already
+            await asyncio.sleep(0.02)
+        return await super().keep(name, state, revision, seconds=seconds)
+
+
+def test_a_reply_without_a_place_keeps_its_event_in_the_queue(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long it takes; whoever comes back then finds the answer, and nothing is done twice."""
+    monkeypatch.setattr(callers, "ROOM", 0.05)
+    broker, ran = Cramped(), list[float]()
+
+    async def connect() -> MemoryBroker:
+        return broker
+
+    def kept(seconds: float) -> float:
+        ran.append(seconds)
+        return seconds
+
+    with served(two("cramped", kept), connect) as client:
+        place = client.post("/", json=4, headers={"Prefer": "respond-async"}).headers["Location"]
+        while caplog.text.count("a reply waits for a place") < 3:
+            time.sleep(0.02)
+        before = client.get(place).status_code
+        in_queue = asyncio.run(broker.backlog(QueueSpec("cramped-jobs")))
+        broker.has_room = True
+        answer = fetched(client, place).json()
+    assert (before, in_queue, answer, ran) == (202, 1, 4, [4])
 
 
 @pytest.mark.parametrize(
