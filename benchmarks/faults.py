@@ -49,6 +49,7 @@ FAULTS = {
     "raises": Fault("three events raise", poison="raises"),
     "kills": Fault("three events kill their worker", poison="kills"),
     "crashes": Fault("three events crash their worker (SIGSEGV)", poison="crashes"),
+    "fills": Fault("three events need more memory than there is", poison="fills", only="docker"),
     "cut": Fault("a worker is cut off the broker for 15 s", (cut_worker,), only="docker"),
     "flights": Fault("20,000 flights: a worker is killed, the broker ends", (kill_worker, end_broker), events=20_000),
 }

@@ -143,6 +143,10 @@ def _unmarked(code: int, data: memoryview) -> Any:
         return int(bytes(data), 16)
     if code == _TEXT:
         return bytes(data).decode("utf-8", "surrogatepass")
+    if code not in KINDS and code not in (_SAME, _PAIRS, _ARRAY, _TABLE):
+        raise UnfitError(
+            f"there is a value of the kind {code} in it, which is not known here: whoever wrote it may be newer"
+        )
     plain = thaw(bytes(data))
     if code == _SAME:
         return plain

@@ -201,6 +201,41 @@ def test_nothing_is_lost_and_keys_keep_their_order_when_a_worker_is_killed(tmp_p
     assert (answers, len(first), in_order, restarts) == (list(range(count)), count, True, 1)
 
 
+def end_once(order, when):
+    """The end of this worker, the first time that this order comes to this point."""
+    mark = Path(f"{order['file']}-{order['number']}")
+    if order["ends"] == when and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note_or_end(order):
+    end_once(order, "before")
+    with Path(order["file"]).open("a") as file:
+        file.write(f"{order['number']} begun\n")
+        file.flush()
+        end_once(order, "mid")
+        file.write(f"{order['number']} done\n")
+    end_once(order, "after")
+    return order["number"]
+
+
+def test_where_a_worker_dies_tells_what_is_done_twice(tmp_path):
+    graph = Graph("pointed")
+    graph.to("(event)", "take").to(Queue("points", key="number", shards=8)).to(note_or_end, function="writer").respond()
+    points = ("before", "mid", "after", "nowhere")
+    file = tmp_path / "notes"
+    orders = [{"number": number, "ends": point, "file": str(file)} for number, point in enumerate(points)]
+    with (
+        graph.deploy("process", progress=False, replicas={"writer": 4}, timeout=60) as running,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        answers = list(pool.map(running.invoke, orders))
+    written = file.read_text().splitlines()
+    done = [[written.count(f"{number} {word}") for word in ("begun", "done")] for number in range(3)]
+    assert (answers, done) == ([0, 1, 2, 3], [[1, 1], [2, 1], [2, 2]])
+
+
 def test_keys_keep_their_order_while_workers_come_and_go(tmp_path):
     graph = Graph("resized")
     graph.to("(event)", "take").to(Queue("notes", key="key", shards=8)).to(slow_note, function="writer").respond()

@@ -86,6 +86,13 @@ def test_what_somebody_has_ended_is_shown_and_brought_back(client: DockerClient,
     assert deployment.mend() == []
 
 
+FILL = "import os; free = os.statvfs('/data'); open('/data/other', 'wb').write(b'x' * (free.f_bavail * free.f_bsize))"
+
+
+def python(text: str) -> list[str]:
+    return ["python3", "-c", text]
+
+
 def test_a_broker_that_met_a_full_disk_comes_back_by_itself(client: DockerClient) -> None:
     """Its volume is a file system of 64 MiB, which somebody else fills."""
     marks = {"nbgraph.deployment": "cramped-here"}
@@ -96,11 +103,11 @@ def test_a_broker_that_met_a_full_disk_comes_back_by_itself(client: DockerClient
     with graph.deploy("docker", name="cramped-here", progress=False) as deployment:
         before = deployment.invoke("abc")
         broker = client.containers.get("nbgraph-cramped-here-broker")
-        broker.exec_run(["dd", "if=/dev/zero", "of=/data/other", "bs=1M"])
+        broker.exec_run(python(FILL))
         with pytest.raises(InvokeError) as refused:
             deployment.invoke("x" * 2_000_000)
         is_met = FULL in broker.logs()
-        broker.exec_run(["rm", "/data/other"])
+        broker.exec_run(python("import os; os.unlink('/data/other')"))
         after = asked_again(deployment, "x" * 2_000_000)
         broker.reload()
         told = broker.logs().count(b"is started again on its data")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import pickle
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -223,6 +224,26 @@ def test_a_spec_is_named_in_the_letter(connect):
 
     with running(flow("named"), connect) as (home, _, broker, queue):
         assert home.submit(story()).result(30) == ["named-q"] == [QueueSpec("named-q").name]
+
+
+def test_what_another_version_has_left_in_the_queue_is_done_or_put_aside(connect_any):
+    """What waits when new workers come: what they can read, with words beside it that they don't know, and a value of
+    a kind that they don't know.
+    """
+    newer = msgspec.msgpack.encode([1, msgspec.msgpack.Ext(99, b"x")])
+    waiting = [Message("newer", newer, "1"), Message("known", pack(4), "1", {"Nbgraph-Mood": "good"})]
+
+    async def story():
+        await broker.declare(queue)
+        for message in waiting:
+            await broker.publish(queue, message)
+        answer = await callers.ask(Event(1))
+        return answer, [
+            (letter["id"], "whoever wrote it may be newer" in str(letter)) for letter in await broker.buried()
+        ]
+
+    with running(flow("versioned"), connect_any) as (home, callers, broker, queue):
+        assert home.submit(story()).result(40) == (20, [("newer", True)])
 
 
 class Canary:

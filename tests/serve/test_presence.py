@@ -13,6 +13,7 @@ from tests.serve.served import served
 from tests.serve.test_damage import flow, running
 
 GIVEN = 400
+MOST = 32  # of 20 a second: what a caller who stays for 0.6 s is given, and a second's more
 
 
 class Giver:
@@ -60,7 +61,7 @@ def test_a_generator_stops_when_its_caller_hangs_up(place, kind, connect):
         with pytest.raises(httpx.ReadTimeout):
             client.post("/", json=1, timeout=0.6)
         stopped = giver.closed.wait(5)
-    assert (stopped, giver.given < GIVEN // 4) == (True, True)
+    assert (stopped, giver.given < MOST) == (True, True)
 
 
 def test_who_is_answered_early_does_not_stop_what_goes_on(connect):
