@@ -6,7 +6,6 @@ last. How a value gets there depends on what it is: an import, the statement it 
 
 from __future__ import annotations
 
-import ast
 import builtins
 import keyword
 import re
@@ -15,31 +14,25 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nbgraph.capture import statement
 from nbgraph.capture.choice import Choice
 from nbgraph.capture.code import attributes
 from nbgraph.capture.definition import Definition, ordered
 from nbgraph.capture.imports import Imports, home_of, is_notebook, kind_name, place_of
 from nbgraph.capture.layout import Layout
 from nbgraph.capture.literal import constructed, literal
-from nbgraph.capture.live import closure, decorated, defaults
-from nbgraph.capture.local import imported_by
 from nbgraph.capture.names import Names, names_in
-from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, UnknownError, refuse_waiting, unknown
+from nbgraph.capture.notebook import BUILTINS, MISSING, NOTEBOOK_ONLY, Notebook, refuse_waiting, unknown
 from nbgraph.capture.patch import Patches
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, raise_if_secrets, secrets_in
 from nbgraph.capture.settings import settings
-from nbgraph.capture.source import Source, Written, source_of
+from nbgraph.capture.source import Source
+from nbgraph.capture.statement import ClashError, Statements
 from nbgraph.capture.stock import AgainError, Stock
 from nbgraph.errors import ExportError
 from nbgraph.look import attribute
 
 OF_EVERY_MODULE = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__annotations__", "__dict__"})
 IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice)
-
-
-class ClashError(ExportError):
-    """One name means two things."""
 
 
 class Module:
@@ -69,7 +62,7 @@ class Module:
         self._texts: dict[str, Any] = {}  # plain data
         self._definitions: dict[str, Definition] = {}
         self._patches = Patches(self)
-        self._has_future_annotations = False
+        self._statements = Statements(self, self._notebook)
 
     # --- what the graph asks for ---
 
@@ -93,17 +86,17 @@ class Module:
         if text.strip() in self.choice.evaluated:
             return self.define(name, self.choice.evaluated[text.strip()], where)
         needs = names_in(f"{name} = ({text}\n)")
-        self._need_all(needs, self._notebook.lookup, text, where)
-        self._add(Definition(name, f"{name} = {_on_one_line(text)}", needs.now, needs.later), MISSING)
+        self.need_all(needs, self._notebook.lookup, text, where)
+        self.add(Definition(name, f"{name} = {_on_one_line(text)}", needs.now, needs.later), MISSING)
         return name
 
     def function(self, name: str, text: str, where: Where) -> str:
         """A function of `event` for an expression that a document may not hold."""
         name = self.free_name(name)
         needs = names_in(f"def {name}(event):\n    return ({text}\n)")
-        self._need_all(needs, self._notebook.lookup, text, where)
+        self.need_all(needs, self._notebook.lookup, text, where)
         body = f"def {name}(event):\n    return {_on_one_line(text)}"
-        self._add(Definition(name, body, needs.now, needs.later), MISSING)
+        self.add(Definition(name, body, needs.now, needs.later), MISSING)
         return name
 
     def free_name(self, preferred: str) -> str:
@@ -137,7 +130,7 @@ class Module:
         path = self.brought("Path", _path(), _from("pathlib", "Path"))
         kind = self.brought("Graph", type(graph), _from("nbgraph", "Graph"))
         text = f'{name} = {kind}.load({path}(__file__).with_name("{file}"), namespace=globals())'
-        self._add(Definition(name, text), graph)
+        self.add(Definition(name, text), graph)
         return name
 
     def lookup(self, name: str, where: Where) -> Any:
@@ -186,7 +179,7 @@ class Module:
         other = self._names.setdefault(id(value), name)
         if other == name:
             return False
-        self._add(Definition(name, f"{name} = {other}", (other,)), value)
+        self.add(Definition(name, f"{name} = {other}", (other,)), value)
         return True
 
     def _write(self, name: str, value: Any, where: Where) -> None:
@@ -198,8 +191,8 @@ class Module:
         if text is not None:
             raise_if_secrets(value, where)
             self._texts[name] = value
-            self._add(Definition(name, f"{name} = {text}", is_data=True), value)
-        elif not (self._write_call(name, value, where) or self._write_code(name, value, where)):
+            self.add(Definition(name, f"{name} = {text}", is_data=True), value)
+        elif not (self._write_call(name, value, where) or self._statements.write(name, value, where)):
             raise_if_secrets(value, where)
             self._store(name, value, where)
 
@@ -207,11 +200,11 @@ class Module:
         """What a short call makes again: constants of the standard library, methods of something that has a name."""
         if isinstance(value, types.MethodType | types.BuiltinMethodType) and _is_reached_by_name(value):
             owner = self.name_of(value.__self__, f"{name}_object", where.through(name))
-            self._add(Definition(name, f"{name} = {owner}.{value.__name__}", (owner,)), value)
+            self.add(Definition(name, f"{name} = {owner}.{value.__name__}", (owner,)), value)
             return True
         if type(value) in (classmethod, staticmethod):
             inner = self.name_of(value.__func__, f"{name}_function", where.through(name))
-            self._add(Definition(name, f"{name} = {type(value).__name__}({inner})", (inner,)), value)
+            self.add(Definition(name, f"{name} = {type(value).__name__}({inner})", (inner,)), value)
             return True
         call = constructed(value)
         if call is None:
@@ -220,7 +213,7 @@ class Module:
         for thing in named:
             text = self._with_name(text, thing, name, where)
         needed = tuple(found for thing in named if (found := self._names.get(id(thing))) in self._definitions and found)
-        self._add(Definition(name, f"{name} = {text}", needed, is_data=not needed), value)
+        self.add(Definition(name, f"{name} = {text}", needed, is_data=not needed), value)
         return True
 
     def _with_name(self, text: str, thing: Any, name: str, where: Where) -> str:
@@ -235,7 +228,8 @@ class Module:
         self.modules.add(own if isinstance(thing, types.ModuleType) else thing.__module__)
         return re.sub(rf"^{own}\b", found, text)
 
-    def _add(self, definition: Definition, value: Any) -> None:
+    def add(self, definition: Definition, value: Any) -> None:
+        """Put a statement in; `value` is what its name means."""
         for line in secrets_in(definition.text):
             found = definition.text.splitlines()[line - 1].strip()
             raise ExportError(
@@ -247,79 +241,6 @@ class Module:
 
     # --- code ---
 
-    def _write_code(self, name: str, value: Any, where: Where) -> bool:
-        """Functions and classes of the notebook, also behind decorators; False for all other values."""
-        plain = value if isinstance(value, type | types.FunctionType) else decorated(value, name)
-        if plain is None or self.choice.is_by_value(plain) or (plain is value and home_of(plain) is not None):
-            return False
-        source = self._source_of(plain)
-        if source is None:
-            self.choice.take(value, "no text of it is left")
-            return False
-        if plain is value and isinstance(value, types.FunctionType) and value.__closure__:
-            inner = decorated(value, name)  # @decorator without functools.wraps: the name is on the function inside
-            inner_source = source_of(inner, self.namespace) if inner is not None else None
-            if inner is not None and inner_source is not None:
-                plain, source = inner, inner_source
-        try:
-            self._write_statement(name, value, plain, source, where.through(name, source.line))
-        except SyntaxError:
-            self.choice.take(value, "its text can't stand alone")
-            raise AgainError from None
-        except UnknownError:
-            if not _is_made_in_a_call(plain) or not self.choice.take(value, "its text names what only that call had"):
-                raise
-            raise AgainError from None
-        except ClashError:
-            if not self.choice.leave_apart(plain, self.namespace):
-                raise
-            raise AgainError from None
-        return True
-
-    def _source_of(self, plain: Any) -> Source | None:
-        if self.choice.is_apart(plain, self.namespace):
-            return None
-        try:
-            return source_of(plain, self.namespace)
-        except Exception:  # a text that Python can't read again
-            return None
-
-    def _write_statement(self, name: str, value: Any, plain: Any, source: Source, where: Where) -> None:
-        node = source.node
-        is_future = bool(isinstance(plain, types.FunctionType) and plain.__code__.co_flags & _FUTURE_ANNOTATIONS)
-        self._has_future_annotations |= is_future
-        enclosed = self._enclosed(plain, node, where)
-        own = None if isinstance(node, ast.Lambda) else node.name
-        if own is not None and own != name and not enclosed and self.namespace.get(own, MISSING) is value:
-            self._names.pop(id(value), None)
-            self.define(own, value, where)
-            self._add(Definition(name, f"{name} = {own}", (own,)), value)
-            return
-        self.modules |= imported_by(node)
-        if source.asks_for_any():
-            raise ExportError(
-                f"{where} looks up names of the notebook by globals() that only an event tells; put what they may mean "
-                "into a dict, and look there."
-            )
-        needs = statement.needs(name, own, source, enclosed, is_future=is_future)
-        self._need_all(needs, self._notebook.of(plain), source, where, skip={name, *enclosed})
-        outer = tuple(n for n in needs.now if n not in enclosed)
-        later = tuple(n for n in needs.later if n not in enclosed)
-        if not enclosed and own in (None, name):
-            self._add(Definition(name, statement.plain(name, own, source.text), outer, later), value)
-            return
-        maker = self.free_name(f"make_{name}")
-        self._values[maker] = maker
-        now = (*outer, *later, *(text for text in enclosed.values() if text in self._values))
-        self._add(Definition(name, statement.factory(name, maker, own, source.text, enclosed), now, later), value)
-
-    def _enclosed(self, plain: Any, node: Written, where: Where) -> dict[str, str]:
-        """The values a function keeps of the place it was made in (its closure, its defaults), as Python text."""
-        kept = dict(closure(plain))
-        if isinstance(plain, types.FunctionType) and not isinstance(node, ast.ClassDef):
-            kept |= defaults(plain, node.args, plain.__globals__)
-        return {variable: self.text_of(value, variable, where) for variable, value in sorted(kept.items())}
-
     def text_of(self, value: Any, variable: str, where: Where) -> str:
         """A value inside of a text: what is small as it is, all else by its name."""
         text = literal(value) if isinstance(value, IMMUTABLE) or not self._held_as(value) else None
@@ -330,18 +251,29 @@ class Module:
         preferred = f"{where.names[-1]}_{variable}" if where.names else variable
         return self.name_of(value, preferred, where.through(variable))
 
+    def forget(self, value: Any) -> None:
+        """Let it get another name than the one it was to have."""
+        self._names.pop(id(value), None)
+
+    def reserve(self, preferred: str) -> str:
+        """A free name for something that only the text has."""
+        name = self.free_name(preferred)
+        self._values[name] = name
+        return name
+
     def knows(self, name: str) -> bool:
         return name in self._values
 
     def _patch(self, name: str, value: Any, where: Where) -> None:
         for patch in self._patches.of(name, value, where):
-            self._add(patch, MISSING)
+            self.add(patch, MISSING)
 
     # --- names ---
 
-    def _need_all(
+    def need_all(
         self, needs: Names, lookup: Callable[[str], Any], text: Source | str, where: Where, skip: set[str] | None = None
     ) -> None:
+        """Let the names that a text needs mean here what they mean where it was written."""
         for name in (*needs.now, *needs.later):
             if name in (skip or ()) or name in OF_EVERY_MODULE:
                 continue
@@ -392,7 +324,7 @@ class Module:
                 "decimal", decimal, lambda name: "import decimal" + (f" as {name}" * (name != "decimal"))
             )
             text = "\n".join(lines).replace("decimal.", f"{name}.")
-            self._add(Definition("decimal context", f"# As it was set in the notebook.\n{text}", is_data=True), MISSING)
+            self.add(Definition("decimal context", f"# As it was set in the notebook.\n{text}", is_data=True), MISSING)
 
     def _classes(self) -> list[type]:
         return [value for value in self._values.values() if isinstance(value, type) and _is_ours(value)]
@@ -419,7 +351,7 @@ class Module:
             if "__init_subclass__" in vars(base) and home_of(base) is None and not self.choice.is_by_value(base):
                 self.choice.take(base, "its __init_subclass__ must not run again")
                 raise AgainError
-        self._add(Definition(name, "", ()), value)
+        self.add(Definition(name, "", ()), value)
         self.stock.take(name, value, where)
 
     # --- text ---
@@ -441,7 +373,7 @@ class Module:
         else:
             self.stock.packed({}, self._texts, self.arguments, "")
         self._lines.discard("")
-        layout = Layout(self._lines, self.exported, call, self._has_future_annotations)
+        layout = Layout(self._lines, self.exported, call, self._statements.has_future_annotations)
         return layout.text(title, ordered(self._definitions))
 
 
@@ -459,9 +391,6 @@ def _from(module: str, attribute: str) -> Callable[[str], str]:
     return lambda name: f"from {module} import {attribute}" + (f" as {name}" if name != attribute else "")
 
 
-_FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS
-
-
 def _is_ours(code: types.FunctionType | type) -> bool:
     """Whether a function or class was made in the notebook, so that the module has to have it."""
     if home_of(code) is not None:
@@ -469,10 +398,6 @@ def _is_ours(code: types.FunctionType | type) -> bool:
     if isinstance(code, type):
         return code.__module__ != "builtins" or kind_name(code) is None
     return is_notebook(str(code.__globals__.get("__name__")))
-
-
-def _is_made_in_a_call(code: types.FunctionType | type) -> bool:
-    return "<locals>" in (code.__qualname__ if isinstance(code, type) else code.__code__.co_qualname)
 
 
 def _is_reached_by_name(method: Any) -> bool:

@@ -2,13 +2,137 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
+from nbgraph.capture.choice import Choice
+from nbgraph.capture.definition import Definition
+from nbgraph.capture.imports import home_of
+from nbgraph.capture.live import closure, decorated, defaults
+from nbgraph.capture.local import imported_by
 from nbgraph.capture.names import Names, names_in
-from nbgraph.capture.source import Source, indented
+from nbgraph.capture.notebook import MISSING, Notebook, UnknownError
+from nbgraph.capture.refusal import Where
+from nbgraph.capture.source import Source, Written, indented, source_of
+from nbgraph.capture.stock import AgainError
+from nbgraph.errors import ExportError
+
+_FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS
 
 
-def plain(name: str, own: str | None, text: str) -> str:
+class ClashError(ExportError):
+    """One name means two things."""
+
+
+class Texts(Protocol):
+    """What the statements ask of the module."""
+
+    namespace: Mapping[str, Any]
+    choice: Choice
+    modules: set[str]
+
+    def define(self, name: str, value: Any, where: Where) -> str: ...
+
+    def add(self, definition: Definition, value: Any) -> None: ...
+
+    def need_all(
+        self, needs: Names, lookup: Callable[[str], Any], text: Source | str, where: Where, skip: set[str] | None = None
+    ) -> None: ...
+
+    def text_of(self, value: Any, variable: str, where: Where) -> str: ...
+
+    def forget(self, value: Any) -> None: ...
+
+    def reserve(self, preferred: str) -> str: ...
+
+    def knows(self, name: str) -> bool: ...
+
+
+class Statements:
+    """Writes functions and classes into the module as the statements they were written as."""
+
+    def __init__(self, module: Texts, notebook: Notebook) -> None:
+        self._module, self._notebook = module, notebook
+        self.has_future_annotations = False
+
+    def write(self, name: str, value: Any, where: Where) -> bool:
+        """Functions and classes of the notebook, also behind decorators; False for all other values."""
+        plain = value if isinstance(value, type | types.FunctionType) else decorated(value, name)
+        if plain is None or self._module.choice.is_by_value(plain) or (plain is value and home_of(plain) is not None):
+            return False
+        source = self._source_of(plain)
+        if source is None:
+            self._module.choice.take(value, "no text of it is left")
+            return False
+        if plain is value and isinstance(value, types.FunctionType) and value.__closure__:
+            inner = decorated(value, name)  # @decorator without functools.wraps: the name is on the function inside
+            inner_source = source_of(inner, self._module.namespace) if inner is not None else None
+            if inner is not None and inner_source is not None:
+                plain, source = inner, inner_source
+        try:
+            self._write_statement(name, value, plain, source, where.through(name, source.line))
+        except SyntaxError:
+            self._module.choice.take(value, "its text can't stand alone")
+            raise AgainError from None
+        except UnknownError:
+            if not _is_made_in_a_call(plain) or not self._module.choice.take(
+                value, "its text names what only that call had"
+            ):
+                raise
+            raise AgainError from None
+        except ClashError:
+            if not self._module.choice.leave_apart(plain, self._module.namespace):
+                raise
+            raise AgainError from None
+        return True
+
+    def _source_of(self, plain: Any) -> Source | None:
+        if self._module.choice.is_apart(plain, self._module.namespace):
+            return None
+        try:
+            return source_of(plain, self._module.namespace)
+        except Exception:  # a text that Python can't read again
+            return None
+
+    def _write_statement(self, name: str, value: Any, plain: Any, source: Source, where: Where) -> None:
+        node = source.node
+        is_future = bool(isinstance(plain, types.FunctionType) and plain.__code__.co_flags & _FUTURE_ANNOTATIONS)
+        self.has_future_annotations |= is_future
+        enclosed = self._enclosed(plain, node, where)
+        own = None if isinstance(node, ast.Lambda) else node.name
+        if own is not None and own != name and not enclosed and self._module.namespace.get(own, MISSING) is value:
+            self._module.forget(value)
+            self._module.define(own, value, where)
+            self._module.add(Definition(name, f"{name} = {own}", (own,)), value)
+            return
+        self._module.modules |= imported_by(node)
+        if source.asks_for_any():
+            raise ExportError(
+                f"{where} looks up names of the notebook by globals() that only an event tells; put what they may mean "
+                "into a dict, and look there."
+            )
+        needs = needs_of(name, own, source, enclosed, is_future=is_future)
+        self._module.need_all(needs, self._notebook.of(plain), source, where, skip={name, *enclosed})
+        outer = tuple(n for n in needs.now if n not in enclosed)
+        later = tuple(n for n in needs.later if n not in enclosed)
+        if not enclosed and own in (None, name):
+            self._module.add(Definition(name, plain_text(name, own, source.text), outer, later), value)
+            return
+        maker = self._module.reserve(f"make_{name}")
+        now = (*outer, *later, *(text for text in enclosed.values() if self._module.knows(text)))
+        self._module.add(Definition(name, factory(name, maker, own, source.text, enclosed), now, later), value)
+
+    def _enclosed(self, plain: Any, node: Written, where: Where) -> dict[str, str]:
+        """The values a function keeps of the place it was made in (its closure, its defaults), as Python text."""
+        kept = dict(closure(plain))
+        if isinstance(plain, types.FunctionType) and not isinstance(node, ast.ClassDef):
+            kept |= defaults(plain, node.args, plain.__globals__)
+        return {variable: self._module.text_of(value, variable, where) for variable, value in sorted(kept.items())}
+
+
+def plain_text(name: str, own: str | None, text: str) -> str:
     """The text itself; a lambda is given its name."""
     return f"{name} = {text}" if own is None else text
 
@@ -32,8 +156,12 @@ def _definition(maker: str, own: str | None, text: str, enclosed: Mapping[str, s
     return f"def {maker}({', '.join(enclosed)}):\n{inner}"
 
 
-def needs(name: str, own: str | None, source: Source, enclosed: Mapping[str, str], *, is_future: bool) -> Names:
+def needs_of(name: str, own: str | None, source: Source, enclosed: Mapping[str, str], *, is_future: bool) -> Names:
     """The names that the statement needs; `is_future` where annotations are not evaluated."""
     if enclosed:
         return names_in(_definition(name, own, source.text, enclosed), is_future=is_future)
-    return names_in(plain(name, own, source.text), is_future=is_future)
+    return names_in(plain_text(name, own, source.text), is_future=is_future)
+
+
+def _is_made_in_a_call(code: types.FunctionType | type) -> bool:
+    return "<locals>" in (code.__qualname__ if isinstance(code, type) else code.__code__.co_qualname)

@@ -109,6 +109,7 @@ def deploy(
         projects = recipe.projects(functions, say)
         hosted = _started(target, request, projects, wanted, durability, registry, say)
     deployment = Deployment(hosted, graph, recipe=recipe)
+    deployment.left = tuple(path for part in projects for path in part.left)
     deployment.autoscale(rules)
     return deployment
 

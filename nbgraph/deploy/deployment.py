@@ -58,6 +58,7 @@ class Deployment:
         self.request = hosted.request
         self.name = hosted.request.name
         self.url = hosted.url
+        self.left: tuple[str, ...] = ()  # big files of the user's own packages, which did not go along
         self._caller = Caller(self.url, hosted.request.api_key)
         self._meter = Meter(hosted)
         weakref.finalize(self, self._caller.close)

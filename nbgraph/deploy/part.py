@@ -13,7 +13,8 @@ from nbgraph.deploy.split import Function
 class Part:
     """A function, the files of its project, what its workers are given, what its image is made from.
 
-    `index_url`: where packages come from that this machine fetches.
+    `index_url`: where packages come from that this machine fetches. `left`: big files of the user's own packages that
+    stay behind.
     """
 
     function: Function
@@ -21,6 +22,7 @@ class Part:
     given: Provision
     base: str
     index_url: str | None = field(default=None, repr=False)
+    left: tuple[str, ...] = ()
 
 
 Projects = Sequence[Part]

@@ -34,8 +34,10 @@ def project_files(
     index_url: str | None = None,
     include: Sequence[str] = (),
     say: Say = quiet,
-) -> dict[str, bytes]:
-    """All files of the project of one function, and `more` that its worker reads; where it runs is not among them.
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """All files of the project of one function, with `more` that its worker reads, and the paths of what stays behind.
+
+    Where it runs is not among them.
 
     `owned`: folders of the image that belong to the worker's user, as does a new volume that is mounted there.
     `index_url`: where pip asks for packages; a login in it is not written. `include`: files and folders here that the
@@ -44,7 +46,7 @@ def project_files(
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.upper).respond()
-    >>> [path for path in project_files(Function("shout", graph)) if "/" not in path]
+    >>> [path for path in project_files(Function("shout", graph))[0] if "/" not in path]
     ['.dockerignore', 'Dockerfile', 'graph.yaml', 'handlers.py', 'requirements.txt']
     """
     from nbgraph.capture.project import capture  # it needs cloudpickle, which images do not have
@@ -72,7 +74,7 @@ def project_files(
     check_python(function.name, files, base, python_of(base))
     files["Dockerfile"] = dockerfile(function.graph.name, base, copied, owned, lines, index_url).encode()
     files[".dockerignore"] = IGNORED
-    return dict(sorted(files.items()))
+    return dict(sorted(files.items())), project.left
 
 
 def check_python(function: str, files: Mapping[str, bytes], base: str, version: tuple[int, int] | None) -> None:

@@ -58,10 +58,10 @@ class Recipe:
         base = self.base(function.name)
         given = self.provision(function.name)
         owned = [volume.path for volume in given.volumes if not volume.is_read_only]
-        files = project_files(
+        files, left = project_files(
             function, base, self._required(function.name), more, owned, self.index_url, self.include, say
         )
-        return Part(function, files, given, base, self.index_url)
+        return Part(function, files, given, base, self.index_url, left)
 
     def _required(self, function: str) -> list[str]:
         return [*self.requirements.get(EVERYWHERE, ()), *self.requirements.get(function, ())]

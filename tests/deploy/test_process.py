@@ -295,3 +295,20 @@ def test_what_is_no_certificate_is_refused(graph: Graph, certificate: tuple[Path
         f'certificate names "{tmp_path}'[:30],
         f'"{certificate[0]}" and'[:30],
     ]
+
+
+def test_big_files_of_own_packages_that_stay_behind_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "package_with_big_data"
+    package.mkdir()
+    (package / "__init__.py").write_text("def twice(body): return body * 2\n")
+    (package / "big.bin").write_bytes(b"0" * 20)
+    monkeypatch.setattr("nbgraph.capture.local.MAX_DATA", 10)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    notebook = Notebook()
+    notebook.cell("import package_with_big_data\nfrom nbgraph import Graph\ng = Graph('g')")
+    notebook.cell("_ = g.to(package_with_big_data.twice).respond()")
+    with notebook["g"].deploy("process") as deployment:
+        assert (deployment.left, deployment.invoke(2)) == (("package_with_big_data/big.bin",), 4)
+    assert "big files stay behind: package_with_big_data/big.bin" in capsys.readouterr().out
