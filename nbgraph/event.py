@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -127,6 +127,21 @@ class Event:
 
     def __repr__(self) -> str:
         return f"Event({shown(self.body)}, key={shown(self.key)}, id={self.id!r}, path={self.path!r})"
+
+
+class Chunk(Event):
+    """An event of a stream: one of the results of a generator, and what becomes of it."""
+
+    __slots__ = ()
+
+    def with_body(self, body: Any) -> Chunk:
+        return Chunk.of(super().with_body(body))
+
+    @classmethod
+    def of(cls, event: Event) -> Chunk:
+        """The event as a chunk; who gives it away has no more use for it."""
+        event.__class__ = cls
+        return cast(Chunk, event)
 
 
 # what is looked at before it enters a graph; the rest is a body

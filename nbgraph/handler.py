@@ -99,6 +99,9 @@ class Handler:
         """What is still held back, in the form of `do`'s result, at the end of a stream; the state starts anew."""
         return ()
 
+    def streamed(self, event: Event) -> None:
+        """A step before this one begins a stream, of which no chunk may ever come here."""
+
     def gathered(self, event: Event) -> Iterable[Event]:
         """What was gathered of one event, now that its way through the graph is at its end; it goes on from here."""
         return ()

@@ -77,7 +77,7 @@ def _dict(value: dict[Any, Any]) -> Any:
 def _other(kind: type, value: Any) -> Any:
     if kind is Preview:
         return _marked("preview", [value.type, value.why, value.text])
-    if kind is Event:
+    if issubclass(kind, Event):
         return _marked("Event", {name: _told(getattr(value, name)) for name in _OF_EVENT})
     try:
         if (known := _PLAIN.get(kind)) is not None:

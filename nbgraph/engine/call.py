@@ -61,6 +61,8 @@ class Call:
     due: Callable[[], float | None] | None  # when it wants to release something although no event comes
     overdue: Callable[[], Iterable[Any]] | None
     gathered: Callable[[Event], Iterable[Event]] | None  # what it has of an event whose way is at its end
+    streamed: Callable[[Event], None] | None  # is told that a step before it begins a stream
+    streams: bool  # a generator: its results are chunks of one stream, not events of their own
     results_are_new: bool  # it keeps no hold of what it gives
     hands_over: bool  # what goes on is a value of its own, as behind a border
     nests: bool  # it starts an event loop of its own
@@ -216,6 +218,7 @@ def _look_at(
         function = partial(function, **injected)
     draws_async = inspect.isasyncgenfunction(plain)
     is_generator = draws_async or inspect.isgeneratorfunction(plain)
+    streams = is_generator and shape in (Shape.EVENT, Shape.MAP)
     if is_generator:
         shape = Shape.EVENTS if shape in (Shape.EVENT, Shape.EVENTS) else Shape.FLAT
     is_async = draws_async or inspect.iscoroutinefunction(plain)
@@ -235,6 +238,8 @@ def _look_at(
         due=target.due if _overrides(target, "due") else None,
         overdue=let_go(target.overdue) if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
+        streamed=target.streamed if _overrides(target, "streamed") else None,
+        streams=streams,
         results_are_new=isinstance(target, Handler) and target.results_are_new,
         hands_over=isinstance(target, Handler) and target.hands_over,
         nests=starts_loop(plain),

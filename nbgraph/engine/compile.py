@@ -61,6 +61,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
         takes=functions.takes, nests=nests, copier=copier,
         holders=tuple(name for name in topology.order(steps, flat.edges) if steps[name].call.release is not None),
         gatherers=tuple(name for name, step in steps.items() if step.call.gathered is not None),
+        streams={name: _gatherers(name, steps) for name, step in steps.items() if step.call.streams},
         is_staged=any(step.is_stage for step in steps.values()),
     )  # fmt: skip
 
@@ -105,6 +106,20 @@ def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
     if any(call.is_async for call in calls.values()):
         calls = {name: beside_loop(call) for name, call in calls.items()}
     return calls
+
+
+def _gatherers(name: str, steps: Mapping[str, PlanStep]) -> tuple[str, ...]:
+    """The first steps behind a generator, on each way, that gather its chunks."""
+    found: dict[str, None] = {}
+    seen, waiting = {name}, [name]
+    while waiting:
+        for target in (arrow.target for arrow in steps[waiting.pop()].arrows):
+            if steps[target].call.streamed is not None:
+                found[target] = None
+            elif target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return tuple(found)
 
 
 def _starts(steps: Mapping[str, PlanStep], flat: Flat) -> tuple[str, ...]:

@@ -123,6 +123,7 @@ class Plan:
     takes: Mapping[str, Callable[..., Any]]  # how an event is taken up behind such a step
     holders: tuple[str, ...]  # steps that hold events back, those first that others follow
     gatherers: tuple[str, ...]  # steps that gather what comes of one event until its end
+    streams: Mapping[str, tuple[str, ...]]  # generators, and the gatherers that their chunks come to
     is_staged: bool  # a step may have several calls under way
     nests: bool  # a synchronous step starts an event loop of its own
     copier: Copier | None  # makes a branch's own body; None where branches share one (`copy=False`)

@@ -22,7 +22,7 @@ from nbgraph.engine.paths import part, put
 from nbgraph.engine.pending import Departure, Pending
 from nbgraph.engine.plan import Answers, Arrow, Plan, PlanStep
 from nbgraph.errors import NbgraphError, RowError, StepError
-from nbgraph.event import Event
+from nbgraph.event import Chunk, Event
 from nbgraph.fault import own
 from nbgraph.inside import Entered, Watched
 from nbgraph.types import Shape
@@ -102,15 +102,18 @@ class Walk:
                     await pending.chunks.close()
             except own():
                 _logger.exception('Step "%s" of graph "%s" failed when it was closed', pending.step, self.plan.name)
+        if self.error is not None:  # what came of the event before it failed is let go of
+            self._gathered()
 
     def has_more(self) -> bool:
         """Whether something waits; at the end of the event's way, what steps gathered of it goes on from them."""
         if not self.waiting:
-            for name in self.plan.gatherers:
-                gathered = self.plan.steps[name].call.gathered
-                for event in gathered(self.event) if gathered is not None else ():
-                    self.waiting.append(Pending(name, event, 1, Chunks([event], self._copy)))
+            self.waiting += [Pending(name, event, 1, Chunks([event], self._copy)) for name, event in self._gathered()]
         return bool(self.waiting)
+
+    def _gathered(self) -> list[tuple[str, Event]]:
+        calls = [(name, self.plan.steps[name].call.gathered) for name in self.plan.gatherers]
+        return [(name, event) for name, call in calls if call is not None for event in call(self.event)]
 
     def begun(self) -> None:
         """Tell who watches that the event enters."""
@@ -181,6 +184,7 @@ class Walk:
         try:
             if step.call.shape is Shape.FLAT or step.call.shape is Shape.EVENTS:
                 chunks = Chunks(result, self._copy)
+                self._begin_stream(step, move.event)
                 began = time.perf_counter()
                 try:
                     chunk = await chunks.at(0)
@@ -199,6 +203,12 @@ class Walk:
             move.error = error
         self._done(step, move)
         return move
+
+    def _begin_stream(self, step: PlanStep, event: Event) -> None:
+        for name in self.plan.streams.get(step.name, ()):
+            streamed = self.plan.steps[name].call.streamed
+            assert streamed is not None
+            streamed(event)
 
     def failed(self, departure: Departure, error: BaseException, seconds: float = 0.0) -> Move:
         """Go on with the exception that a call raised."""
@@ -287,12 +297,15 @@ class Walk:
         return move
 
     def _go_on_chunk(self, step: PlanStep, event: Event, chunk: Any, move: Move) -> None:
+        is_chunk = bool(self.plan.streams.get(step.name))
         if step.call.shape is Shape.EVENTS:
             raise_unless_event(chunk)
             changed = chunk if chunk is not None else event
+            changed = Chunk.of(changed.with_body(changed.body)) if is_chunk else changed
             self._go_on(step, changed, self._chunk(step, changed.body), move)
             return
         path, chunk = step.call.result_path, self._chunk(step, chunk)
+        event = Chunk.of(event.with_body(event.body)) if is_chunk else event
         self._go_on(step, event, put(event.body, path, chunk) if path else chunk, move)
 
     def _chunk(self, step: PlanStep, chunk: Any) -> Any:

@@ -48,7 +48,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     ),
     "Collector": Counterpart(
         "Collector", unused={"expected_completions": range(1, 1000)},
-        note="what a FlatMap or several branches make of an event is collected too, and an empty stream gives nothing",
+        note="the list goes on when all of the event is done, however many completions are expected",
     ),
     "ConcurrentExecution": Counterpart("Concurrent"),
     "CSVTarget": Counterpart(

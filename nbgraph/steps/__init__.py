@@ -15,7 +15,7 @@ MODULES = {
     "border": "QueueReader QueueWriter",
     "batch": "Batch",
     "choice": "Choice ChoiceByField Partition Partitioned",
-    "collect": "Collector ReduceToDataFrame ToDataFrame",
+    "collect": "Collector Gather ReduceToDataFrame ToDataFrame",
     "concurrent": "Concurrent",
     "enrichment": "EnrichmentRouter",
     "ensemble": "VotingEnsemble",

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nbgraph.event import Event
+from nbgraph.event import Chunk, Event
 from nbgraph.handler import Handler
 from nbgraph.steps.names import Names, names_of
 from nbgraph.types import Shape
 
 
-class Collector(Handler):
-    """The list of all chunks that came of one event (of a generator, a flat map), as one event again.
+class Gather(Handler):
+    """The list of all that came of one event (of a flat map, a generator, several branches), as one event again.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("g")
-    >>> _ = graph.to(str.split).to("Flatten").to(str.upper).to(Collector)
+    >>> _ = graph.to(str.split).to("Flatten").to(str.upper).to(Gather)
     >>> list(graph.stream(["a b", "c d e"]))
     [['A', 'B'], ['C', 'D', 'E']]
 
@@ -41,6 +41,26 @@ class Collector(Handler):
         if chunks is None:
             return []
         return [event.with_body(chunks[0] if self._unwrap and len(chunks) == 1 else chunks)]
+
+
+class Collector(Gather):
+    """The list of all chunks of a stream, which a generator began, as one event again.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(lambda body: (yield from body), "letters").to(str.upper).to(Collector)
+    >>> list(graph.stream(["ab", "c", ""]))
+    [['A', 'B'], 'C', []]
+
+    An event that is of no stream goes through, and so does each item of a `FlatMap`, which is an event of its own;
+    `Gather` takes them all. Of one chunk the chunk goes on; with `unwrap=False` that is a list of one.
+    """
+
+    def do(self, event: Event) -> list[Event]:
+        return super().do(event) if isinstance(event, Chunk) else [event]
+
+    def streamed(self, event: Event) -> None:
+        self.state.setdefault(event.id, [])
 
 
 class ToDataFrame(Handler):

@@ -76,7 +76,7 @@ def joined(state, body):
 
 def test_chunks_are_collected_in_one_part():
     graph = Graph("collected")
-    graph.to(str.split).to("Flatten").to("Queue", "words").to(str.upper).to("Collector")
+    graph.to(str.split).to("Flatten").to("Queue", "words").to(str.upper).to("Gather")
     expected, found = both(graph, ["a b", "c d e"])
     assert found == expected == [["A", "B"], ["C", "D", "E"]]
 

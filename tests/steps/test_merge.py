@@ -1,8 +1,9 @@
-"""Merge, Collector, ToDataFrame, ReduceToDataFrame, Queue."""
+"""Merge, Collector, Gather, ToDataFrame, ReduceToDataFrame, Queue."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -59,13 +60,77 @@ def test_parts_that_wait_too_long_are_given_up_and_reported(caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize(("unwrap", "single"), [(True, "C"), (False, ["C"])])
-def test_collector_gathers_what_one_event_became(unwrap: bool, single: object) -> None:
+def test_gather_takes_what_one_event_became(unwrap: bool, single: object) -> None:
     def make() -> Graph:
         graph = Graph("g")
-        graph.to(str.split).to(steps.Flatten()).to(str.upper).to(steps.Collector(unwrap))
+        graph.to(str.split).to(steps.Flatten()).to(str.upper).to(steps.Gather(unwrap))
         return graph
 
     assert graphs_both_ways(make, ["a b", "c", "d e"]) == [["A", "B"], single, ["D", "E"]]
+
+
+def chunks(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+class Chunks:
+    def do(self, count: int) -> Iterator[int]:
+        yield from range(count)
+
+
+def events(event: Event) -> Iterator[Event]:
+    for number in range(event.body):
+        yield event.with_body(number)
+
+
+async def later(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
+
+
+def gather(graph: Graph) -> Any:
+    return graph.to(steps.FlatMap("range(event)")).to(steps.Gather()).to(steps.Collector())
+
+
+def branches(graph: Graph) -> None:
+    first = graph.to("(event)", "first")
+    ends = [first.to(chunks), first.to("(event * 100)", "plain")]
+    graph.add_step(steps.Collector(), "all", after=[end.name for end in ends])
+
+
+@pytest.mark.parametrize(
+    ("build", "answers"),
+    [
+        (lambda graph: graph.to(chunks).to(steps.Collector()), [[0, 1, 2], [], 0]),
+        (lambda graph: graph.to(Chunks).to("Collector"), [[0, 1, 2], [], 0]),
+        (lambda graph: graph.to(later).to("Collector"), [[0, 1, 2], [], 0]),
+        (lambda graph: graph.to(events, full_event=True).to("Collector"), [[0, 1, 2], [], 0]),
+        (lambda graph: graph.to(chunks).to("Collector", unwrap=False), [[0, 1, 2], [], [0]]),
+        (lambda graph: graph.to(chunks).to("(event * 10)").to("Queue", "q").to("Collector"), [[0, 10, 20], [], 0]),
+        (lambda graph: graph.to(chunks).to("Filter", fn="event % 2 == 0").to("Collector"), [[0, 2], [], 0]),
+        (lambda graph: graph.to(chunks).to("FlatMap", fn="[event] * 2").to("Collector"),
+         [[0, 0, 1, 1, 2, 2], [], [0, 0]]),
+        (lambda graph: graph.to("FlatMap", fn="range(event)").to("Collector"), [0, 1, 2, 0]),
+        (lambda graph: graph.to(chunks).to("Collector").to("Collector", "again"), [[0, 1, 2], [], 0]),
+        (branches, [300, [0, 1, 2], 0, [], 100, 0]),
+        (gather, [[0, 1, 2], 0]),
+    ],
+)  # fmt: skip
+def test_a_collector_takes_the_chunks_of_a_stream_alone(build: Any, answers: list[object]) -> None:
+    graph = Graph("g")
+    build(graph)
+    parted = list(graph.stream([3, 0, 1], streams="nats"))
+    asked = [answer for body in (3, 0, 1) for answer in graph.answers(body)]
+    assert (list(graph.stream([3, 0, 1])), parted, asked) == (answers, answers, answers)
+
+
+def test_what_was_collected_of_an_event_that_failed_is_let_go() -> None:
+    collector = steps.Collector()
+    graph = Graph("g")
+    graph.to(chunks).to("(1 / (1 - event))").to(collector)
+    with pytest.raises(StepError):
+        graph.run(3)
+    assert collector.state == {}
 
 
 def test_an_event_that_is_no_stream_goes_through_a_collector_as_it_is() -> None:
