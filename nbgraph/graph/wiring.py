@@ -91,6 +91,9 @@ class Wiring:
         if not phrase.groups[0] and len(phrase.groups) > 2:
             message = "found nothing before the first arrow; expected the step that it leaves."
             raise language_error(self._text, phrase.offset, message)
+        if not phrase.groups[0] and not self.steps and self._is_stray(phrase):
+            message = "found nothing before the arrow; expected a step. One that stands alone is in brackets: `-> [a]`."
+            raise language_error(self._text, phrase.offset, message)
         has_arrow = len(phrase.groups[-2]) > 0
         if not has_arrow and (_has_ending(phrase) or phrase.items[-1].kind in (Kind.RESPOND, Kind.GRAPH)):
             message = "found nothing before the arrow; expected a step, since something is said of the arrow."
@@ -104,6 +107,12 @@ class Wiring:
                     "same step; expected another step here, or no arrow there."
                 )
                 raise language_error(self._text, aim.offset, message)
+
+    def _is_stray(self, phrase: Phrase) -> bool:
+        """Whether a first line that begins with an arrow is a slip: it mentions a step that nothing above declares."""
+        is_listed = self._text.text[phrase.offset :].removeprefix("->").lstrip().startswith("[")
+        is_new = all(item.kind is Kind.NAME and item.text not in self._declared for item in phrase.items)
+        return is_new and not is_listed
 
     def _mention(self, item: Item) -> str:
         """The name of the step that an item means; a new one enters the graph."""

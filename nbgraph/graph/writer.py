@@ -126,9 +126,7 @@ class _Writer:
             begin -= 1
             before = place[names[begin]]
         first = names[:begin]
-        if len(first) == 1:
-            yield f"-> {self._item(first[0])}"
-        elif first:
+        if first:
             yield f"-> [{_wrapped(map(self._item, first))}]"
 
     def _lines(self, chain: Chain) -> Iterator[str]:

@@ -271,6 +271,7 @@ def test_the_step_where_they_meet_answers_is_drawn_and_traced() -> None:
         ("clean -> score ->\n  score", 3, 3, '"score" would follow itself'),
         ("clean -> score\n  -> score -> save", 3, 6, '"score" would follow itself'),
         ("clean -> [score, save] -> # both\n  [close, save]", 3, 11, '"save" would follow itself'),
+        ("-> score", 2, 1, "found nothing before the arrow; expected a step."),
         ("-> score -> save", 2, 1, "found nothing before the first arrow; expected the step that it leaves."),
         ("a -> respond\nb -> respond\nc -> respond", 3, 6, "both answer; a graph has one responder. Let them meet"),
         ("a -> respond\n[b, c] -> respond", 3, 11, '"a" and "b" and "c" would all answer'),

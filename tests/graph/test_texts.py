@@ -205,7 +205,7 @@ def test_the_language_comes_back(graph: Graph) -> None:
 
 @pytest.mark.parametrize("ending", ["json", "yaml"])
 def test_a_byte_order_mark_is_no_part_of_a_text(ending: str, tmp_path: Path) -> None:
-    graph = Graph.parse("\ufeff%%graph g\n-> upper\n", namespace={"upper": str.upper})
+    graph = Graph.parse("\ufeff%%graph g\n-> [upper]\n", namespace={"upper": str.upper})
     path = graph.save(tmp_path / f"g.{ending}")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     read = [
