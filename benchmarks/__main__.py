@@ -10,7 +10,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import blocking, hosting, imports
+from benchmarks import blocking, hosting, imports, proof
 from benchmarks.measure import ROUNDS, Result, measure
 from benchmarks.rows import ROWS, Goal, Limit, Row
 
@@ -122,7 +122,17 @@ def import_table() -> Table:
     return table
 
 
-TABLES = {"imports": import_table, "blocking": blocking_table, "hosting": hosting_table}
+def proof_table() -> Table:
+    table = Table(title="A graph of each notebook is captured and proven", title_justify="left", title_style="bold")
+    for column in ("", "graph", "seconds", "the proof's", "kB", "proven equal"):
+        table.add_column(column)
+    for name, cost in proof.measure().items():
+        figures = (f"{cost.captured:.2f}", f"{cost.proven:.2f}", f"{cost.bytes / 1000:,.0f}")
+        table.add_row(name, cost.graph, *figures, cost.compared)
+    return table
+
+
+TABLES = {"imports": import_table, "blocking": blocking_table, "hosting": hosting_table, "proof": proof_table}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -164,7 +164,11 @@ def place_of(value: Any) -> tuple[str, str] | None:
 
 def is_notebook(module: str) -> bool:
     """Whether a module is the notebook (or script) itself, which nothing can be imported from elsewhere."""
-    return module == "__main__" or (module in sys.modules and getattr(sys.modules[module], "__spec__", None) is None)
+    found = sys.modules.get(module)
+    if module == "__main__" or found is None:
+        return module == "__main__"
+    # Compiled libraries register modules without a spec as well, in which no Python ever ran.
+    return getattr(found, "__spec__", None) is None and "__builtins__" in vars(found)
 
 
 def is_importable(module: str) -> bool:

@@ -910,6 +910,17 @@ _ = g.to(h)
         [3],
         [9],
     ),
+    "compiled methods of a library": (
+        [
+            """
+import pandas as pd
+def f(e): return str(pd.Timestamp(e).floor('D').date())
+_=g.to(f)
+"""
+        ],
+        ["2024-05-06 07:08"],
+        ["2024-05-06"],
+    ),
     "a __getstate__ that leaves something out": (
         [
             """
