@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from nbgraph.deploy.gathering import check_gathering
 from nbgraph.engine.models import has_models
 from nbgraph.engine.remembers import remembers
 from nbgraph.errors import DeployError
@@ -71,6 +72,7 @@ def split(graph: Graph) -> list[Function]:
     names = list(dict.fromkeys(owners.values())) or [slug(graph.name)]
     if len(names) == 1:
         return [Function(names[0], graph)]
+    check_gathering(graph, owners)
     first = _entry(graph, owners)
     cut = _Cut(graph, owners)
     answering = _answering(graph)
