@@ -112,16 +112,22 @@ class ReduceToDataFrame(Handler):
         self,
         index: Names | None = None,
         columns: Names | None = None,
-        insert_key_column_as: str | None = None,
+        insert_key_column_as: Names | None = None,
         insert_processing_time_column_as: str | None = None,
         insert_id_column_as: str | None = None,
     ) -> None:
         self._index = names_of(index, "ReduceToDataFrame", "index") if index is not None else None
         self._columns = names_of(columns, "ReduceToDataFrame", "columns") if columns is not None else None
-        asked = {
+        asked: dict[str, Names | None] = {
             "key": insert_key_column_as, "time": insert_processing_time_column_as, "id": insert_id_column_as
         }  # fmt: skip
-        self._beside = {name: column for name, column in asked.items() if column is not None}
+        self._beside = {
+            name: column
+            if isinstance(column, str)
+            else names_of(column, "ReduceToDataFrame", f"insert_{name}_column_as")
+            for name, column in asked.items()
+            if column is not None
+        }
         self.shape = Shape.EVENTS if self._beside else Shape.HOLD
         self.do = self._by_event if self._beside else self._by_body
         self.state: dict[str, list[Any]] = {"rows": [], **{name: [] for name in self._beside}}
@@ -147,7 +153,11 @@ class ReduceToDataFrame(Handler):
 
         frame = pd.DataFrame(self.state["rows"], columns=self._columns)
         for name, column in self._beside.items():
-            frame[column] = pd.Series(self.state[name], index=frame.index, dtype=None if self.state[name] else object)
+            values = self.state[name]
+            if isinstance(column, str):
+                frame[column] = pd.Series(values, index=frame.index, dtype=None if values else object)
+            else:  # a key of several parts
+                frame[column] = pd.DataFrame(values, index=frame.index, columns=column)
         self.state = {name: [] for name in self.state}
         frame = _indexed(frame, self._index)
         return [Event(frame)] if self._beside else [frame]

@@ -140,6 +140,24 @@ def test_an_event_that_is_no_stream_goes_through_a_collector_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "key", "found"),
+    [
+        (["x", "y"], [(1, 2), (3, 4)], {"a": [5, 6], "x": [1, 3], "y": [2, 4]}),
+        (["x", "y"], [[1, "p"], [3, "q"]], {"a": [5, 6], "x": [1, 3], "y": ["p", "q"]}),
+        (["x", "y", "z"], [(1, 2, 3), (4, 5, 6)], {"a": [5, 6], "x": [1, 4], "y": [2, 5], "z": [3, 6]}),
+        (["x"], [(1,), (2,)], {"a": [5, 6], "x": [1, 2]}),
+        ("x", [(1, 2), (3, 4)], {"a": [5, 6], "x": [(1, 2), (3, 4)]}),
+        (["a", "y"], [(5, 2), (6, 4)], {"a": [5, 6], "y": [2, 4]}),
+    ],
+)
+def test_parts_of_a_key_become_columns(names: object, key: list[object], found: object) -> None:
+    graph = Graph("g")
+    graph.to(steps.ReduceToDataFrame(insert_key_column_as=names))
+    [frame] = graph.stream([Event({"a": 5}, key=key[0]), Event({"a": 6}, key=key[1])])
+    assert frame.to_dict("list") == found
+
+
+@pytest.mark.parametrize(
     ("body", "found"),
     [([{"a": 1}, {"a": 2}], {"a": [1, 2]}), ({"a": 1}, {"a": [1]}), ({"a": [1, 2]}, {"a": [1, 2]}), ([], {})],
 )
