@@ -215,7 +215,12 @@ class CSVSource(RowSource):
 
     def _date(self, cell: str) -> datetime:
         form = self._timestamp_format
-        return datetime.strptime(cell, form) if form else datetime.fromisoformat(cell)
+        if form:
+            return datetime.strptime(cell, form)
+        try:
+            return datetime.fromisoformat(cell)
+        except ValueError as error:
+            raise ValueError(f"{error}; any other form is said by timestamp_format, such as '%d.%m.%Y'") from None
 
     # --- what can't be read ---
 

@@ -204,7 +204,8 @@ def test_what_has_no_key_or_time_goes_the_way_of_errors(tmp_path: Path) -> None:
     assert told(source) == [
         good[0],
         'a.csv, line 3: The key "id" is missing: got None.',
-        "a.csv, line 4: the column \"at\" has 'yesterday': Invalid isoformat string: 'yesterday'",
+        "a.csv, line 4: the column \"at\" has 'yesterday': Invalid isoformat string: 'yesterday'; any other form "
+        "is said by timestamp_format, such as '%d.%m.%Y'",
         'a.csv, line 5: The time "at" is missing: got None; expected a datetime, a date, ISO 8601 text, '
         "or seconds since 1970.",
         good[1],
