@@ -272,6 +272,7 @@ def test_with_a_certificate_callers_come_by_https(graph: Graph, certificate: tup
             capture_output=True,
             text=True,
             check=True,
+            env={**os.environ, "TMPDIR": tempfile.gettempdir()},
         ).stdout
         assert (found.url[:8], found.invoke(EVENTS[0]), told.json(), "running" in other) == (
             "https://",
