@@ -134,7 +134,7 @@ def test_what_does_not_fit_the_table() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: QueryByKey("x_sum_1h", {}), "expected a list"),
+        (lambda: QueryByKey([], {}), "expected a list"),
         (lambda: QueryByKey(["x_sum_1h"], {}, fixed_window_type="open"), "expected current or last_closed"),
     ],
 )
