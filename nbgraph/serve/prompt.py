@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import dis
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -15,7 +16,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorT
 from typing import Any
 
 from nbgraph.engine.call import Call
-from nbgraph.engine.plan import Plan
+from nbgraph.engine.plan import Plan, PlanStep
 from nbgraph.graph.expression import SAFE_FUNCTIONS, SAFE_METHODS
 from nbgraph.steps.border import QueueReader, QueueWriter
 
@@ -31,20 +32,30 @@ MOST = 50  # functions that are looked through, and values of a group
 def is_prompt_plan(plan: Plan) -> bool:
     """Whether no synchronous step of the plan can wait, nor a condition behind one."""
     tests = [arrow.test for step in plan.steps.values() for arrow in step.arrows if arrow.test is not None]
-    calls = [step.call for step in plan.steps.values() if not isinstance(step.call.target, QueueWriter)]
-    return all(map(is_prompt_call, calls)) and all(map(is_prompt, tests))
+    calls = [
+        is_prompt_call(step.call, is_sent=is_sent_on(step, plan))
+        for step in plan.steps.values()
+        if not isinstance(step.call.target, QueueWriter)
+    ]
+    return all(calls) and all(map(is_prompt, tests))
 
 
-def is_prompt_call(call: Call) -> bool:
-    """Whether a step's call can't wait."""
+def is_sent_on(step: PlanStep, plan: Plan) -> bool:
+    """Whether each result goes into a queue at once, which lets others go on before the next is drawn."""
+    targets = [plan.steps[arrow.target].call.target for arrow in step.arrows]
+    return bool(targets) and all(isinstance(target, QueueWriter) for target in targets)
+
+
+def is_prompt_call(call: Call, *, is_sent: bool = False) -> bool:
+    """Whether a step's call can't wait; `is_sent` where each of its results goes into a queue."""
     options = call.step.options
     if call.is_async or call.outlets is not None or options.retries or options.timeout:
         return False
-    return isinstance(call.target, QueueReader) or is_prompt(call.target)
+    return isinstance(call.target, QueueReader) or is_prompt(call.target, is_sent=is_sent)
 
 
-def is_prompt(function: Any) -> bool:
-    """Whether a function, with those that it calls, can't wait.
+def is_prompt(function: Any, *, is_sent: bool = False) -> bool:
+    """Whether a function, with those that it calls, can't wait; `range` is none of it where each round gives a result.
 
     >>> import time
     >>> is_prompt(lambda event: {"total": event["amount"] * 2}), is_prompt(str.upper), is_prompt(time.sleep)
@@ -59,7 +70,7 @@ def is_prompt(function: Any) -> bool:
             waiting += [found.func, *found.args, *found.keywords.values()]
         elif isinstance(found, FunctionType) and id(found.__code__) not in seen:
             seen.add(id(found.__code__))
-            meant = _meant(found)
+            meant = _meant(found, may_range=is_sent and _gives_each_round(found.__code__))
             if meant is None or len(seen) > MOST:
                 return False
             waiting += meant
@@ -80,7 +91,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, DATA) or value is math or (isinstance(value, type) and value in TYPES)
 
 
-def _meant(function: FunctionType) -> list[Any] | None:
+def _meant(function: FunctionType, *, may_range: bool) -> list[Any] | None:
     """What the names of a function's code mean, as far as it matters; None where one is unknown."""
     found: list[Any] = []
     for code in _parts(function.__code__):
@@ -92,7 +103,7 @@ def _meant(function: FunctionType) -> list[Any] | None:
             if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                 if name in function.__globals__:
                     found.append(function.__globals__[name])
-                elif name not in NAMES:
+                elif name not in NAMES and not (may_range and name == "range"):
                     return None
             if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and name not in ATTRIBUTES:
                 return None
@@ -108,6 +119,16 @@ def _goes_round(instruction: dis.Instruction, each: Mapping[int, dis.Instruction
     """Whether it jumps back to anything but the head of a `for`, which comes to the end of what it goes through."""
     is_back = "JUMP" in instruction.opname and instruction.argval < instruction.offset
     return is_back and each[instruction.argval].opname != "FOR_ITER"
+
+
+def _gives_each_round(code: CodeType) -> bool:
+    """Whether it is a generator that gives something in each round of its loops."""
+    if not code.co_flags & inspect.CO_GENERATOR:
+        return False
+    every = list(dis.get_instructions(code))
+    gives = [one.offset for one in every if one.opname == "YIELD_VALUE"]
+    back = [one for one in every if "JUMP_BACKWARD" in one.opname and "NO_INTERRUPT" not in one.opname]
+    return all(any(one.argval < place < one.offset for place in gives) for one in back)
 
 
 def _parts(code: CodeType) -> Iterator[CodeType]:

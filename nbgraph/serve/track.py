@@ -22,7 +22,7 @@ from nbgraph.event import Event
 from nbgraph.serve.lane import Lane, Turn
 from nbgraph.serve.pace import Pace
 from nbgraph.serve.presence import heeding
-from nbgraph.serve.prompt import is_prompt, is_prompt_call, is_prompt_plan
+from nbgraph.serve.prompt import is_prompt, is_prompt_call, is_prompt_plan, is_sent_on
 from nbgraph.serve.there import there
 from nbgraph.steps.border import QueueReader, QueueWriter
 from nbgraph.types import Clock, Shape
@@ -60,7 +60,8 @@ class Track:
             given = {name: heeding(step.call) for name, step in plan.steps.items() if step.call.shape in GIVING}
             plan = with_calls(plan, given) if given else plan
             self.gives = bool(given)
-        calls = {name: self._called(step.call) for name, step in plan.steps.items()} if plan.is_async else {}
+        every = plan.steps.items() if plan.is_async else ()
+        calls = {name: self._called(step.call, is_sent=is_sent_on(step, plan)) for name, step in every}
         self.plan = replace(with_calls(plan, calls), nests=False) if calls else plan
 
     @property
@@ -113,17 +114,17 @@ class Track:
         finally:
             turn.give()
 
-    def _called(self, call: Call) -> Call:
+    def _called(self, call: Call, *, is_sent: bool) -> Call:
         """An async step gives up the event's turn in the lane; a synchronous one takes it."""
 
         def anew(clock: Clock) -> Call:
-            return self._called(call.anew(clock))
+            return self._called(call.anew(clock), is_sent=is_sent)
 
         if call.draws_async:
             return replace(call, function=partial(_drawn_async, call.function), anew=anew)
         if call.is_async:
             return replace(call, function=partial(_awaited, call.function), anew=anew)
-        pace = Pace(is_prompt=is_prompt_call(call))
+        pace = Pace(is_prompt=is_prompt_call(call, is_sent=is_sent))
         if not isinstance(call.target, QueueReader):  # what it brings goes on behind it
             self._paces.append(pace)
         if call.shape in GIVING:
