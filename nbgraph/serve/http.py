@@ -50,6 +50,7 @@ class Gateway:
     ) -> None:  # fmt: skip
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
+        self.awaits: str | None = None  # what has to come before events are taken, as a sentence
         self.in_flight = 0
         self._arriving = Arriving(limits)
         self._metrics, self._keys, self.limits = metrics, keys, limits
@@ -112,6 +113,9 @@ class Gateway:
             await _send(error_of(refusal.status, str(refusal)), send)
             return
         if scope["method"] == "GET" and path.startswith(PATH):
+            if self.awaits is not None:
+                await _send(error_of(503, f"Requests can't be found: {self.awaits}; try again in a while."), send)
+                return
             await _send(await self.requests.reply_for(path.removeprefix(PATH)), send)
             return
         await self._about(scope, receive, send)
@@ -120,6 +124,8 @@ class Gateway:
         """Why no events can be taken now."""
         if not self.is_ready:
             return "draining"
+        if self.awaits is not None:
+            return self.awaits
         return None if self.runner.is_reachable else "the broker is away"
 
     async def _chunks(self, scope: Scope, headers: Headers, receive: Receive, send: Send, kind: str) -> Reply | None:
@@ -141,15 +147,17 @@ class Gateway:
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """The body; a request has a place among those in flight only once it is there."""
-        self._refuse_when_draining()
+        self._refuse_when_closed()
         return await body_of(receive, headers, self.limits, self._arriving)
 
-    def _refuse_when_draining(self) -> None:
+    def _refuse_when_closed(self) -> None:
         if self.is_draining:
             raise RefusedError(503, "This deployment is being stopped and takes no new events.")
+        if self.awaits is not None:
+            raise RefusedError(503, f"No events can be taken: {self.awaits}; try again in a while.")
 
     def _admit(self) -> None:
-        self._refuse_when_draining()
+        self._refuse_when_closed()
         if self.in_flight >= self.limits.in_flight:
             raise RefusedError(429, f"{self.in_flight} requests are being worked on, the most that are taken.")
         self.in_flight += 1

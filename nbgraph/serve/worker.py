@@ -14,7 +14,6 @@ from pathlib import Path
 
 import uvicorn
 
-from nbgraph.errors import NbgraphError
 from nbgraph.serve import tracing
 from nbgraph.serve.captures import Captures
 from nbgraph.serve.connection import configuration
@@ -25,10 +24,10 @@ from nbgraph.serve.handover import Farewell, leave
 from nbgraph.serve.http import Gateway
 from nbgraph.serve.inspection import inspected
 from nbgraph.serve.keys import Keys
+from nbgraph.serve.link import Link
 from nbgraph.serve.listener import bound, inherited
 from nbgraph.serve.metrics import Metrics
 from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline
 from nbgraph.serve.project import load_part, load_project
 from nbgraph.serve.secret_variables import set_variables
 from nbgraph.serve.settings import Settings, report_ready
@@ -36,6 +35,9 @@ from nbgraph.serve.shelf import Shelf
 from nbgraph.serve.spool import Spool
 from nbgraph.serve.tether import Tether, nobody_there
 
+# Seconds in which a broker that is there lets a worker in. Until then whoever has the socket too, or is to be replaced,
+# is there for callers; without a broker nobody is, and this worker says why.
+HEAD_START = 3.0
 log = logging.getLogger("nbgraph.serve")
 
 
@@ -68,33 +70,6 @@ def _part(settings: Settings, name: str) -> Path | None:
     return settings.data / name if settings.data is not None else None
 
 
-async def _joined(gateway: Gateway, metrics: Metrics, settings: Settings, part: Part) -> Pipeline | None:
-    """The way to the other functions of the graph, open; None where there are none."""
-    if not part.is_joined:
-        return None
-    if settings.broker is None:
-        raise NbgraphError(
-            f'"{part.function}" is one function of several, which are joined by a NATS server; give its URL: --broker.'
-        )
-    from nbgraph.streams.nats import NatsBroker  # in the images of several functions only
-
-    token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
-    broker = await NatsBroker.connect(settings.broker, token=token)
-    pipeline = Pipeline(
-        gateway.runner.track,
-        part,
-        broker,
-        tracing=gateway.tracing,
-        captures=gateway.captures,
-        seconds=settings.limits.seconds,
-    )
-    await pipeline.open()
-    if part.asks or part.confirms:
-        gateway.join(pipeline.callers, models=part.models)
-    metrics.join(pipeline)
-    return pipeline
-
-
 async def _serve(
     gateway: Gateway,
     listener: socket.socket,
@@ -104,23 +79,55 @@ async def _serve(
     part: Part,
     tether: Tether | None,
 ) -> None:
-    pipeline = await _joined(gateway, metrics, settings, part)
+    link = Link(gateway, metrics, settings, part)
     farewell = Farewell(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
     app = sharing(farewell if has_heir else gateway, origins_of(settings.project))
     server = _Server(configuration(app, settings.limits, settings.certificate_file, settings.certificate_key_file))
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if tether is not None:
-        tether.then(partial(_stopped, asyncio.get_running_loop(), stop))
+    stopping = asyncio.create_task(_told_to_stop(tether))
+    joining = asyncio.create_task(link.join())
+    await asyncio.wait({joining, stopping}, timeout=HEAD_START, return_when=asyncio.FIRST_COMPLETED)
+    if joining.done():
+        joining.result()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
-    report_ready(settings, listener.getsockname()[1], metrics_port)
-    going = [asyncio.create_task(work) for work in (gateway.runner.keep_time(), gateway.recovery.run())]
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving, stopping, joining}, return_when=asyncio.FIRST_COMPLETED)
+    going: list[asyncio.Task[None]] = []
+    if joining.done() and joining.exception() is None and not serving.done():
+        report_ready(settings, listener.getsockname()[1], metrics_port)
+        going = [asyncio.create_task(work) for work in (gateway.runner.keep_time(), gateway.recovery.run())]
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await _leave(gateway, server, farewell, metrics, settings)
+    for task in (*going, joining, stopping):
+        task.cancel()
+    if link.pipeline is None or not link.pipeline.specs:  # behind a queue what is held stays with the broker
+        await gateway.runner.let_go()
+    if link.pipeline is not None:
+        await link.pipeline.drain(settings.grace_seconds)
+    server.should_exit = True
+    await serving
+    if link.pipeline is not None:
+        await link.pipeline.close(1)
+    if joining.done() and not joining.cancelled():
+        joining.result()
+    log.info("stopped")
+
+
+async def _told_to_stop(tether: Tether | None) -> None:
+    """Return at SIGTERM and SIGINT, and when whoever started this has gone."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if tether is not None:
+        tether.then(partial(_stopped, loop, stop))
+    await stop.wait()
+
+
+async def _leave(
+    gateway: Gateway, server: uvicorn.Server, farewell: Farewell, metrics: Metrics, settings: Settings
+) -> None:
+    """Take no more callers, and let those that are there have their answers."""
     metrics.draining.set(1)
     farewell.is_leaving = True
     log.info("stopping", extra={"in_flight": gateway.in_flight})
@@ -130,18 +137,6 @@ async def _serve(
     if settings.listen_fd is not None:
         await leave(server, lambda: gateway.in_flight, settings.grace_seconds)
     await _drain(gateway, settings)
-    for task in going:
-        task.cancel()
-    if pipeline is None or not pipeline.specs:  # behind a queue what is held stays with the broker
-        await gateway.runner.let_go()
-    if pipeline is not None:
-        await pipeline.drain(settings.grace_seconds)
-    server.should_exit = True
-    await serving
-    stopping.cancel()
-    if pipeline is not None:
-        await pipeline.close(1)
-    log.info("stopped")
 
 
 def _stopped(serving: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -27,7 +27,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
+from nats.js.errors import APIError, KeyNotFoundError, NotFoundError, ServiceUnavailableError
 from nats.js.kv import KeyValue
 
 from nbgraph.streams.base import (
@@ -54,6 +54,11 @@ WRONG_SEQUENCE = 10071  # its code for "wrong last sequence": somebody else has 
 # The server's codes for "maximum messages" or "bytes exceeded", and that its storage, or the disk, has no more room.
 NO_ROOM = frozenset({10023, 10047, 10077})
 MOST_BYTES, LEAST_BYTES = 1 << 30, 1 << 20  # of a queue: what it may hold, and what is tried at least on a small disk
+# What comes of a server that is away, has just begun, or has no room: it may be asked again.
+AWAY: tuple[type[Exception], ...] = (
+    OSError, ServiceUnavailableError, nats.errors.NoRespondersError, nats.errors.NoServersError,
+    nats.errors.ConnectionClosedError, nats.errors.ConnectionReconnectingError, nats.errors.StaleConnectionError,
+)  # fmt: skip
 LETTERS = "DEAD"
 STATES = "states"
 PAUSE = 0.02  # seconds before a server that is away is tried again; doubled up to a second

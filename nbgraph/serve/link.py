@@ -1,0 +1,69 @@
+"""Link: a worker's way to the other functions of its graph, made as soon as their broker is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from nbgraph.errors import NbgraphError
+from nbgraph.serve.http import Gateway
+from nbgraph.serve.metrics import Metrics
+from nbgraph.serve.part import Part
+from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.settings import Settings
+
+PATIENCE = 10.0  # seconds of asking after which the log is told that the broker does not answer
+PAUSE = 0.5  # seconds until a broker that answered, and then went, is asked again
+log = logging.getLogger("nbgraph.serve")
+
+
+class Link:
+    """While it takes long, the worker serves: it lives, is not ready, and refuses events with the reason."""
+
+    def __init__(self, gateway: Gateway, metrics: Metrics, settings: Settings, part: Part) -> None:
+        if part.is_joined and settings.broker is None:
+            raise NbgraphError(
+                f'"{part.function}" is one function of several, which are joined by a NATS server; give its URL: '
+                "--broker."
+            )
+        self.pipeline: Pipeline | None = None  # None until it is open, and where there are no other functions
+        self._gateway, self._metrics, self._settings, self._part = gateway, metrics, settings, part
+        if part.is_joined:
+            gateway.awaits = "the broker does not answer yet"
+
+    async def join(self) -> None:
+        """Open the way, however long the broker takes to come; what asking again can't mend rises."""
+        if not self._part.is_joined:
+            return
+        from nbgraph.streams.nats import AWAY  # in the images of several functions only
+
+        while self.pipeline is None:
+            try:
+                self.pipeline = await self._opened()
+            except AWAY as error:
+                log.warning("The broker does not answer yet, and is asked again: %s", error or repr(error))
+                await asyncio.sleep(PAUSE)
+        if self._part.asks or self._part.confirms:
+            self._gateway.join(self.pipeline.callers, models=self._part.models)
+        self._metrics.join(self.pipeline)
+        self._gateway.awaits = None
+
+    async def _opened(self) -> Pipeline:
+        from nbgraph.streams.nats import NatsBroker
+
+        settings, gateway = self._settings, self._gateway
+        assert settings.broker is not None
+        token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
+        broker = await NatsBroker.connect(settings.broker, token=token, patience=PATIENCE)
+        pipeline = Pipeline(
+            gateway.runner.track, self._part, broker, tracing=gateway.tracing, captures=gateway.captures,
+            seconds=settings.limits.seconds,
+        )  # fmt: skip
+        try:
+            await pipeline.open()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await pipeline.close(0)
+            raise
+        return pipeline
