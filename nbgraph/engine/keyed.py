@@ -1,0 +1,80 @@
+"""Keyed: whether a step keeps what it remembers apart by key, so that keys may be worked on in different places."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nbgraph.engine.call import call_of
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.step import Step
+
+KEYED = {"Batch": "key", "SampleWindow": "key", "MapWithState": "group_by_key"}  # built-in steps, and what keys them
+WHOLE = ("Reduce", "ReduceToDataFrame")  # those that have one state for all
+BY_KEY = "$key"  # the event's own, which a queue or whoever pushes it has set
+
+
+def is_by_key(graph: Graph, step: Step, key: Any) -> bool:
+    """Whether a step that remembers has a state for each key apart: the event's own, which was taken from `key`.
+
+    >>> graph = Graph("g")
+    >>> _ = graph.to("Batch", max_events=2, key="card").to("Reduce", initial_value=0, fn="state + event")
+    >>> [is_by_key(graph, step, "card") for step in graph.steps]
+    [True, False]
+    """
+    target = call_of(graph, step).target
+    kind = built_in(target)
+    if kind == "MapWithState":
+        return bool(step.arguments.get("group_by_key"))
+    if kind in KEYED:
+        return step.arguments.get("key") in (BY_KEY, key)
+    if kind is not None:
+        return kind not in WHOLE
+    state = getattr(target, "state", None)
+    if not isinstance(state, Mapping):
+        return False
+    has_own_dicts = all(isinstance(value, Mapping) for value in state.values())
+    return has_own_dicts and not set(_fixed_names(type(target))) - set(state)
+
+
+def how_to_key(graph: Graph, step: Step) -> str:
+    """What to write so that the step keeps its state by key."""
+    kind = built_in(call_of(graph, step).target)
+    return {"key": 'key="$key"', "group_by_key": "group_by_key=True"}.get(KEYED.get(kind or "", ""), "self.state[key]")
+
+
+def built_in(target: Any) -> str | None:
+    """The name of a built-in step; None for a step of one's own."""
+    cls = type(target)
+    return cls.__name__ if cls.__module__.startswith("nbgraph.") else None
+
+
+def _fixed_names(cls: type) -> Iterator[Any]:
+    """What the code of a class reaches for in its state under a name that is written there: `self.state["n"]`."""
+    for kind in cls.__mro__:
+        for member in vars(kind).values():
+            function = inspect.unwrap(getattr(member, "__func__", member)) if callable(member) else None
+            if isinstance(function, types.FunctionType) and not function.__module__.startswith("nbgraph."):
+                yield from _names_in(function.__code__)
+
+
+def _names_in(code: types.CodeType) -> Iterator[Any]:
+    place = ""  # what came last: the state, or a method of it
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("PRECALL", "PUSH_NULL", "CACHE", "EXTENDED_ARG"):
+            continue
+        if place and instruction.opname.startswith("LOAD_CONST") and instruction.argval is not None:
+            yield instruction.argval
+        is_attribute = instruction.opname in ("LOAD_ATTR", "LOAD_METHOD")
+        if is_attribute and instruction.argval == "state":
+            place = "state"
+        elif is_attribute and place == "state" and instruction.argval in ("get", "setdefault", "pop"):
+            place = "method"
+        else:
+            place = ""
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _names_in(inner)
