@@ -28,6 +28,9 @@ HELP = (
 GRAPH, FUNCTION, DEPLOYMENT = labels("", "", "")
 DUTY = "nbgraph.duty"
 AT_ONCE = 8  # containers that are stopped together
+FIRST_SECONDS = 10  # for the daemon to say that it is there
+QUESTION_SECONDS = 30  # for what it only looks up
+WORK_SECONDS = 120  # for what it does, such as the next line of a build's log
 
 
 class AwayError(DeployError):
@@ -41,7 +44,7 @@ def connect() -> DockerClient:
     reason = ""
     for place in _places():
         try:
-            client = docker.from_env(**place, timeout=120)
+            client = docker.from_env(**place, timeout=FIRST_SECONDS)
         except docker.errors.DockerException as error:
             reason = reason or _reason(error)
             continue
@@ -72,10 +75,12 @@ def _guarded(client: DockerClient) -> DockerClient:
             super().__init__()
             self._inner = inner
 
-        def send(self, *words: Any, **options: Any) -> requests.Response:
+        def send(self, request: requests.PreparedRequest, *words: Any, **options: Any) -> requests.Response:
+            if request.method == "GET":
+                options["timeout"] = QUESTION_SECONDS
             try:
-                return self._inner.send(*words, **options)
-            except requests.exceptions.ConnectionError as error:
+                return self._inner.send(request, *words, **options)
+            except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
                 raise AwayError(
                     f"The Docker daemon does not answer any more ({_reason(error)}); see to it that it runs, and ask "
                     "again: containers are there when it is back."
@@ -85,6 +90,7 @@ def _guarded(client: DockerClient) -> DockerClient:
             self._inner.close()
 
     session: Any = client.api
+    session.timeout = WORK_SECONDS
     session.mount(session.base_url, Guard(session.get_adapter(session.base_url)))
     return client
 

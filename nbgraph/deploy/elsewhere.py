@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nbgraph.deploy.docker import AwayError as AwayError
 from nbgraph.deploy.docker import connect
 from nbgraph.deploy.foreign import ForeignFleet
 from nbgraph.deploy.hosted import Hosted
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 
 def running(name: str, target: str | None) -> Iterator[Hosted]:
@@ -15,18 +19,19 @@ def running(name: str, target: str | None) -> Iterator[Hosted]:
     if target in (None, "process") and (fleet := ForeignFleet.find(name)) is not None:
         yield fleet
     for kind in ("docker", "swarm"):
-        if target in (None, kind) and (found := _at_daemon(name, kind)) is not None:
-            yield found
+        if target in (None, kind):
+            try:
+                client = connect()
+            except AwayError:  # no Docker, no containers
+                return
+            if (found := _at_daemon(client, name, kind)) is not None:
+                yield found
 
 
-def _at_daemon(name: str, target: str) -> Hosted | None:
+def _at_daemon(client: DockerClient, name: str, target: str) -> Hosted | None:
     from nbgraph.deploy.stack import Stack
     from nbgraph.deploy.swarm import Swarm
 
-    try:
-        client = connect()
-    except AwayError:  # no Docker, no containers
-        return None
     found: Hosted | None = None
     try:
         found = Stack.find(client, name) if target == "docker" else Swarm.find(client, name)

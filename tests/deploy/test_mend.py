@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -172,13 +176,34 @@ def test_a_daemon_that_is_away_is_told_in_a_sentence_whatever_is_asked(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way to the daemon is a socket of our own, which is taken away; the real one goes on."""
-    way = Way(tmp_path / "docker.sock")
+    way = Way(tmp_path / "docker.sock", needs.docker_host())
     monkeypatch.setenv("DOCKER_HOST", f"unix://{way.path}")
     told, attaching, is_stopped = asked_without(way)
     gc.collect()
     assert told == dict.fromkeys(ASKING, "The Docker daemon does not answer any more")
     assert "at the Docker daemon, which can't be asked: No Docker daemon answers" in attaching
     assert not is_stopped
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_a_daemon_that_falls_silent_is_told_in_a_sentence_and_soon(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, as one that has been halted is, and takes what is asked without a word."""
+    way = Way(tmp_path / "docker.sock", needs.docker_host())
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{way.path}")
+    held._HERE.clear()
+    other = Deployment.attach("mended-here")
+    way.is_silent = True
+    monkeypatch.setattr("nbgraph.deploy.docker.QUESTION_SECONDS", 0.2)
+    monkeypatch.setattr("nbgraph.deploy.docker.FIRST_SECONDS", 0.2)
+    with pytest.raises(DeployError, match="The Docker daemon does not answer any more"):
+        other.status()
+    held._HERE.clear()
+    with pytest.raises(DeployError, match="which can't be asked: No Docker daemon answers"):
+        Deployment.attach("mended-here")
+    way.end()
+    gc.collect()
 
 
 def asked_without(way: Way) -> tuple[dict[str, str], str, bool]:
@@ -201,46 +226,48 @@ def asked_without(way: Way) -> tuple[dict[str, str], str, bool]:
 class Way:
     """A socket that leads to the daemon's for as long as it is there."""
 
-    def __init__(self, path: Path) -> None:
-        import socket
-        import threading
-
-        self.path, self._pairs = path, list[Any]()
+    def __init__(self, path: Path, host: str) -> None:
+        self.path, self._host, self._pairs = path, urlsplit(host), list[socket.socket]()
+        self.is_silent = False
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
         threading.Thread(target=self._take, daemon=True).start()
 
     def _take(self) -> None:
-        import socket
-        import threading
-
-        while True:
-            try:
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
                 here, _ = self._listener.accept()
-            except OSError:
-                return
-            there = socket.socket(socket.AF_UNIX)
-            there.connect("/var/run/docker.sock")
-            self._pairs += [here, there]
-            for source, target in ((here, there), (there, here)):
-                threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+                self._lead(here)
 
-    def _pass_on(self, source: Any, target: Any) -> None:
-        import contextlib
-        import socket
+    def _lead(self, here: socket.socket) -> None:
+        self._pairs.append(here)
+        try:
+            there = self._reach()
+        except OSError:
+            here.close()  # a caller hears at once that nobody is there
+            return
+        self._pairs.append(there)
+        for source, target in ((here, there), (there, here)):
+            threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
+    def _reach(self) -> socket.socket:
+        if self._host.scheme != "unix":
+            return socket.create_connection((self._host.hostname, self._host.port))
+        there = socket.socket(socket.AF_UNIX)
+        there.connect(self._host.path)
+        return there
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                target.sendall(data)
+                if not self.is_silent:
+                    target.sendall(data)
         for one in (source, target):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        import contextlib
-        import socket
-
         os.unlink(self.path)
         for one in [self._listener, *self._pairs]:
             with contextlib.suppress(OSError):

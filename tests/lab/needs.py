@@ -42,6 +42,11 @@ def browser() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
+def docker_host() -> str:
+    """Where the Docker daemon listens: in CI it is not at the usual place."""
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+
 @cache
 def docker_problem() -> str | None:
     """Why the Docker daemon can't be used; None where it answers."""

@@ -19,8 +19,9 @@ import httpx
 from nbgraph import Graph
 from nbgraph.deploy.dockerfile import default_base
 from nbgraph.steps import Queue
+from tests.lab.needs import docker_host
 
-MACHINES = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+MACHINES = docker_host()
 
 
 class Daemon:
