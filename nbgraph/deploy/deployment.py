@@ -19,6 +19,7 @@ from nbgraph.deploy.autoscale import Autoscaler, Rule
 from nbgraph.deploy.caller import Caller
 from nbgraph.deploy.caller import InvokeError as InvokeError
 from nbgraph.deploy.captures import joined
+from nbgraph.deploy.counts import Counts, told_at
 from nbgraph.deploy.elsewhere import AwayError, away, running
 from nbgraph.deploy.failed import of_letter, of_worker
 from nbgraph.deploy.fleet import Fleet
@@ -61,6 +62,7 @@ class Deployment:
         self.left: tuple[str, ...] = ()  # big files of the user's own packages, which did not go along
         self._caller = Caller(self.url, hosted.request.api_key)
         self._meter = Meter(hosted)
+        self._counts = hosted.counts if isinstance(hosted, Fleet) else Counts()
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
         self._is_stopped = self._is_over = False
@@ -153,25 +155,18 @@ class Deployment:
     def metrics(self) -> pandas.DataFrame:
         """All numbers that Prometheus would read now, of every worker that answers: function, step, name, value.
 
-        The numbers of a queue stand at its step; what steps report themselves has the name that they gave it.
+        The numbers of a queue stand at its step; what steps report themselves has the name that they gave it. What
+        workers that have ended had counted when they were last looked at stands in rows beside, so that no sum falls.
         """
         import pandas
-        from prometheus_client.parser import text_string_to_metric_families
 
-        rows = [
-            (function, labels.get("step", labels.get("queue")), labels.get("name", sample.name), sample.value)
-            for function, url in self._hosted.sources()
-            for family in text_string_to_metric_families(_told_at(url))
-            for sample in family.samples
-            for labels in [sample.labels]
-            if not sample.name.endswith(("_bucket", "_created"))
-        ]
-        return pandas.DataFrame(rows, columns=["function", "step", "name", "value"])
+        told = ((function, url, told_at(url)) for function, url in self._hosted.sources())
+        return pandas.DataFrame(self._counts.rows(told), columns=["function", "step", "name", "value"])
 
     def failures(self) -> list[Failure]:
         """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
         self._check_runs()
-        every = [failure for place in self._places() for failure in json.loads(_told_at(place) or "[]")]
+        every = [failure for place in self._places() for failure in json.loads(told_at(place) or "[]")]
         told = [json.loads(one) for one in dict.fromkeys(map(json.dumps, every))]  # workers may share what they keep
         found = [*map(of_worker, told), *map(of_letter, self._hosted.letters())]
         return sorted(found, key=lambda failure: float(failure.time), reverse=True)
@@ -204,7 +199,7 @@ class Deployment:
         """
         self._check_runs()
         places = [url.replace("/metrics", "/captures") for url in self.metrics_urls]
-        found = [capture for place in places for capture in json.loads(_told_at(place) or "[]")]
+        found = [capture for place in places for capture in json.loads(told_at(place) or "[]")]
         return joined(found, self.graph)
 
     def parity(self, events: Any) -> pandas.DataFrame:
@@ -338,12 +333,3 @@ def _is_there(deployment: Deployment) -> bool:
     if not is_running:
         _HERE.pop((deployment._hosted.target, deployment.name), None)
     return is_running
-
-
-def _told_at(url: str) -> str:
-    """What a worker tells there; nothing where it is gone, or not there yet."""
-    try:
-        response = httpx.get(url, trust_env=False)
-    except httpx.HTTPError:
-        return ""
-    return response.text if response.is_success else ""

@@ -25,6 +25,7 @@ from nbgraph.deploy.alive import born
 from nbgraph.deploy.asks import asks
 from nbgraph.deploy.broker import Reach
 from nbgraph.deploy.certificate import certificate_options
+from nbgraph.deploy.counts import Counts, told_at
 from nbgraph.deploy.crew import Crew
 from nbgraph.deploy.duty import Duty
 from nbgraph.deploy.hosted import Request, State, callable_at, listening
@@ -37,6 +38,7 @@ from nbgraph.streams.server import NatsServer
 PREFIX = "nbgraph-"
 STATE, KEY, TOKEN, PROMISED = "deployment.json", "api_key", "token", "promised"
 EVERY = 0.2  # seconds between two looks at the workers
+COUNTED = 1.0  # seconds between two looks at what they have counted
 log = logging.getLogger("nbgraph.deploy")
 
 
@@ -54,6 +56,7 @@ class Fleet(Crew[Member]):
         self._numbers = itertools.count(1)
         self._is_over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="nbgraph-fleet")
+        self.counts = Counts()
         self.on_stop = self.stop
 
     @classmethod
@@ -71,6 +74,7 @@ class Fleet(Crew[Member]):
             fleet.stop()
             raise
         fleet._watcher.start()
+        threading.Thread(target=fleet._look_at_counts, daemon=True, name="nbgraph-counts").start()
         atexit.register(fleet.stop)
         return fleet
 
@@ -205,6 +209,13 @@ class Fleet(Crew[Member]):
         while not self._is_over.wait(EVERY):
             with contextlib.suppress(Exception):
                 self._look()
+
+    def _look_at_counts(self) -> None:
+        """Look at what the workers have counted, since one that is killed can't tell any more."""
+        while not self._is_over.wait(COUNTED):
+            with contextlib.suppress(Exception):
+                places = [(function, url, url.replace("/metrics", "/counts")) for function, url in self.sources()]
+                self.counts.look((function, url, told_at(place)) for function, url, place in places)
 
     def _look(self) -> None:
         if self._server is not None and not self._server.is_alive:

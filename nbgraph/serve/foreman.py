@@ -23,13 +23,14 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.serve.inspection import CAPTURES, FAILURES, answering
+from nbgraph.serve.inspection import CAPTURES, COUNTS, FAILURES, answering
 from nbgraph.serve.listener import bound, inherited
 from nbgraph.serve.settings import Settings, report_ready
 from nbgraph.serve.sums import Sums, listed
 from nbgraph.serve.tether import Tether
 
 EVERY = 0.05  # seconds between two looks at the workers
+COUNTED = 1.0  # seconds between two looks at what they have counted
 CALM = 10.0  # seconds after which an end is no sign of a worker that can't live
 PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before one that keeps ending is started again
 STEP = 1.0  # seconds after which the next worker is asked to stop, though the one before is not done
@@ -106,7 +107,8 @@ def lead(settings: Settings, words: Sequence[str]) -> int:
 def _watch(settings: Settings, workers: Sequence[Worker], port: int, stop: threading.Event) -> int:
     """The exit status: 1 where a worker ended before any was ready, as it does alone."""
     is_up, numbers = False, settings.workers
-    with answering(settings.metrics_host, settings.metrics_port, _answer_for(workers)) as metrics_port:
+    told = _Numbers(workers, stop)
+    with answering(settings.metrics_host, settings.metrics_port, told.answer) as metrics_port:
         while not stop.wait(EVERY):
             ready = [worker for worker in workers if worker.place is not None]
             if not is_up and len(ready) == len(workers):
@@ -135,21 +137,31 @@ def _end(workers: Sequence[Worker], seconds: float) -> None:
         worker.process.communicate()
 
 
-def _answer_for(workers: Sequence[Worker]) -> Callable[..., Iterable[bytes]]:
-    sums, turn = Sums(), threading.Lock()
+class _Numbers:
+    """What the workers tell, as one; they are looked at often, since one that is killed can't tell any more."""
 
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    def __init__(self, workers: Sequence[Worker], stop: threading.Event) -> None:
+        self._workers, self._stop = workers, stop
+        self._sums, self._turn = Sums(), threading.Lock()
+        threading.Thread(target=self._watch, daemon=True, name="nbgraph-numbers").start()
+
+    def answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
-        is_list = path == CAPTURES or path.startswith(FAILURES)
-        told = _told(workers, path if is_list else "/metrics", method)
-        if is_list:
+        if path == CAPTURES or path.startswith(FAILURES):
             start("200 OK", [("Content-Type", "application/json")])
-            return [listed(told.values())]
+            return [listed(_told(self._workers, path, method).values())]
         start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
-        with turn:
-            return [sums.text({number: text.decode() for number, text in told.items()})]
+        with self._turn:
+            return [self._sums.text(*self._heard("/metrics"))]
 
-    return answer
+    def _watch(self) -> None:
+        while not self._stop.wait(COUNTED):
+            with self._turn:
+                self._sums.look(*self._heard(COUNTS))
+
+    def _heard(self, path: str) -> tuple[dict[int, str], set[int]]:
+        told = _told(self._workers, path, "GET")
+        return {number: text.decode() for number, text in told.items()}, {worker.number for worker in self._workers}
 
 
 def _told(workers: Sequence[Worker], path: str, method: str) -> dict[int, bytes]:

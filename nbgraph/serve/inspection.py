@@ -15,7 +15,7 @@ from nbgraph.serve.captures import Captures
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.metrics import Metrics
 
-FAILURES, CAPTURES = "/failures", "/captures"
+FAILURES, CAPTURES, COUNTS = "/failures", "/captures", "/counts"
 Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -31,7 +31,7 @@ class _Silent(WSGIRequestHandler):
 @contextmanager
 def inspected(host: str, port: int, metrics: Metrics, failures: Failures, captures: Captures) -> Iterator[int]:
     """Serve them while the block runs; gives the port. DELETE /failures/ID forgets one."""
-    numbers = make_wsgi_app(metrics.registry)
+    numbers, counts = make_wsgi_app(metrics.registry), make_wsgi_app(metrics.counts)
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -39,7 +39,7 @@ def inspected(host: str, port: int, metrics: Metrics, failures: Failures, captur
             failures.forget(path.removeprefix(f"{FAILURES}/"))
             path = FAILURES
         if path not in (FAILURES, CAPTURES):
-            return numbers(environ, start)  # type: ignore[no-any-return]
+            return (counts if path == COUNTS else numbers)(environ, start)  # type: ignore[no-any-return]
         start("200 OK", [("Content-Type", "application/json")])
         return [failures.json() if path == FAILURES else captures.json()]
 

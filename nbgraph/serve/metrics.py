@@ -35,22 +35,30 @@ class Metrics:
 
     def __init__(self, graph: str, steps: Sequence[str]) -> None:
         self.registry = registry = CollectorRegistry()
+        self.counts = CollectorRegistry()  # without what the broker has to be asked for
         self.tally = Tally(graph, steps)
-        registry.register(self.tally)
-        ProcessCollector(registry=registry)
-        GCCollector(registry=registry)
+        self._register(self.tally)
+        for told in (registry, self.counts):
+            ProcessCollector(registry=told)
+            GCCollector(registry=told)
         self._graph = graph
         self._user = Gauge("nbgraph_user", "Numbers that steps report", ["graph", "step", "name"], registry=registry)
         requests = Counter("nbgraph_requests", "Answers of the gateway", ["graph", "status"], registry=registry)
         self.in_flight = Gauge("nbgraph_in_flight", "Requests being worked on", registry=registry)
         self.draining = Gauge("nbgraph_draining", "1 from SIGTERM on", registry=registry)
         self._request: Callable[[int], Counter] = cache(lambda status: requests.labels(graph, str(status)))
+        self.counts.register(requests)
         self._seconds = Seconds()
-        registry.register(_Latency(graph, self._seconds))
+        self._register(_Latency(graph, self._seconds))
 
     def join(self, pipeline: Pipeline) -> None:
         """Numbers of the queues that a function reads, beside those of its steps."""
+        self._register(_Messages(pipeline))
         self.registry.register(_Queues(pipeline))
+
+    def _register(self, counted: Collector) -> None:
+        for registry in (self.registry, self.counts):
+            registry.register(counted)
 
     def answered(self, status: int, seconds: float = 0.0) -> None:
         """The gateway has answered a request, so long after it came."""
@@ -72,8 +80,8 @@ class _Latency(Collector):
         yield family
 
 
-class _Queues(Collector):
-    """What waits before a function and what became of the rest, read when Prometheus asks."""
+class _Messages(Collector):
+    """What became of the messages that a function took."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -84,6 +92,15 @@ class _Queues(Collector):
             yield CounterMetricFamily(f"nbgraph_messages_{name}", help, value=count)
         late = self._pipeline.callers.late
         yield CounterMetricFamily("nbgraph_replies_late", "Replies that nobody waited for any more", value=late)
+
+
+class _Queues(Collector):
+    """What waits before a function, read when Prometheus asks."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("nbgraph_messages_in_flight", "Events worked on here", value=self._pipeline.in_flight)
         yield from _gauges(self._loads())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -27,11 +27,11 @@ class Sums(Collector):
 
     >>> sums = Sums()
     >>> text = '# TYPE calls_total counter\\ncalls_total{step="a"} 2.0\\n'
-    >>> print(sums.text({1: text, 2: text}).decode(), end="")
+    >>> print(sums.text({1: text, 2: text}, {1, 2}).decode(), end="")
     # HELP calls_total
     # TYPE calls_total counter
     calls_total{step="a"} 4.0
-    >>> b'calls_total{step="a"} 4.0' in sums.text({2: text})
+    >>> b'calls_total{step="a"} 4.0' in sums.text({2: text}, {2})
     True
     """
 
@@ -42,13 +42,22 @@ class Sums(Collector):
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
-    def text(self, told: dict[int, str]) -> bytes:
-        """All of it; `told` by a number for each worker, another one for who took the place of one that ended."""
-        gone = [text for number, text in self._last.items() if number not in told]
-        counted = [family for text in gone for family in _families(text) if family.type != "gauge"]
-        self._ended = _added([*self._ended, *counted])
-        self._last = dict(told)
-        self._now = _added([*self._ended, *(family for text in told.values() for family in _families(text))])
+    def look(self, told: Mapping[int, str], living: Collection[int]) -> None:
+        """Remember what is told, by a number for each worker, another one for who took the place of one that ended.
+
+        Who is among the living and tells nothing will again: what he had counted is not given up.
+        """
+        self._last.update(told)
+        gone = [self._last.pop(number) for number in list(self._last) if number not in living]
+        self._ended = _added([*self._ended, *(family for text in gone for family in _counts(text))])
+
+    def text(self, told: Mapping[int, str], living: Collection[int]) -> bytes:
+        """All of it."""
+        self.look(told, living)
+        silent = [text for number, text in self._last.items() if number not in told]
+        kept = [family for text in silent for family in _counts(text)]
+        now = [family for text in told.values() for family in text_string_to_metric_families(text)]
+        self._now = _added([*self._ended, *kept, *now])
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -61,8 +70,8 @@ def listed(told: Iterable[bytes]) -> bytes:
     return json.dumps(list({json.dumps(one): one for one in every}.values())).encode()
 
 
-def _families(text: str) -> Iterator[Metric]:
-    yield from text_string_to_metric_families(text)
+def _counts(text: str) -> list[Metric]:
+    return [family for family in text_string_to_metric_families(text) if family.type != "gauge"]
 
 
 def _added(families: Iterable[Metric]) -> list[Metric]:

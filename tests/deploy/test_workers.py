@@ -151,16 +151,30 @@ def test_failures_are_told_once(place: tuple[str, Any]) -> None:
 def test_numbers_are_added_up(place: tuple[str, Any]) -> None:
     url, told = place
 
-    def count() -> float:
-        if isinstance(told, Foreman):
-            lines = httpx.get(f"{told.metrics}/metrics", trust_env=False).text.splitlines()
-            return float(next(line.split()[-1] for line in lines if line.startswith("nbgraph_events_total{")))
-        frame = told.metrics()
-        return float(frame[(frame.step == "work") & (frame.name == "nbgraph_events_total")]["value"].sum())
-
-    before = count()
+    before = counted(told)
     all_at_once(url, [{"nap": 0.02}] * 10)
-    assert count() == before + 10
+    assert counted(told) == before + 10
+
+
+def test_what_a_killed_worker_has_counted_stays_in_the_sums(place: tuple[str, Any]) -> None:
+    url, told = place
+    before = counted(told)
+    pids = {response.json() for response in all_at_once(url, [{"nap": 0.1}] * 10)}
+    time.sleep(2.5)  # they are looked at once a second
+    os.kill(min(pids), signal.SIGKILL)
+    during = [counted(told) for _ in range(20)]
+    until(lambda: len({response.json() for response in all_at_once(url, [{"nap": 0.1}] * 4)} - pids) == 1)
+    assert set(during) == {before + 10}
+    assert counted(told) >= before + 14
+
+
+def counted(told: Any) -> float:
+    """Events of the step `work`, of all workers."""
+    if isinstance(told, Foreman):
+        lines = httpx.get(f"{told.metrics}/metrics", trust_env=False).text.splitlines()
+        return float(next(line.split()[-1] for line in lines if line.startswith("nbgraph_events_total{")))
+    frame = told.metrics()
+    return float(frame[(frame.step == "work") & (frame.name == "nbgraph_events_total")]["value"].sum())
 
 
 def test_update_and_scale_keep_and_change_their_number() -> None:
@@ -292,4 +306,4 @@ def test_a_container_has_several_of_them() -> None:
         counted = frame[(frame.step == "work") & (frame.name == "nbgraph_events_total")]["value"].tolist()
         container.reload()
         assert (len(before), status, gone in after, container.status) == (2, 0, False, "running")
-        assert (len(counted), counted[0] >= 32) == (1, True)  # what the killed one had counted may be gone
+        assert (len(counted), counted[0] >= 32) == (1, True)  # of the killed one's last second some may be gone
