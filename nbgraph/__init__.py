@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nbgraph.deploy.caller import InvokeError
     from nbgraph.deploy.deployment import Deployment
     from nbgraph.deploy.export import Export
+    from nbgraph.deploy.variables import Public
     from nbgraph.engine.observer import Observer
     from nbgraph.engine.run import Run
     from nbgraph.steps.source import RowSource, Source
@@ -51,6 +52,7 @@ __all__ = [
     "NbgraphError",
     "Observer",
     "PathError",
+    "Public",
     "RequestError",
     "RowError",
     "RowSource",
@@ -77,6 +79,7 @@ _LATER = {
     "Frame": "debug.frame",
     "InvokeError": "deploy.caller",
     "Observer": "engine.observer",
+    "Public": "deploy.variables",
     "RowSource": "steps.source",
     "RowTarget": "steps.target",
     "Run": "engine.run",

@@ -15,7 +15,44 @@ from nbgraph.errors import DeployError
 UNTOUCHED = ("PYTHONPATH", "PYTHONHOME")  # by which the image finds its packages
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# What a part of a variable's name says of a secret; the latter words are less sure.
+_HIDDEN = re.compile(r"(?:db|user|my)?(?:password|passwd|passphrase|pwd|secret|credential)s?")
+_LIKELY = re.compile(r"(?:api|access|auth|private|secret)?(?:key|token)|dsn|(?:api|access)keys")
+_PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_.-]+")
+# What the last part says where the text tells of a secret, and is none.
+_ABOUT = re.compile(
+    "column|count|dir|endpoint|expiry|field|file|format|header|host|id|kind|length|limit|name|path|port|prefix|seconds|"
+    "size|ttl|type|uri|url"
+)
+_PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?|true|false|yes|no|on|off|", re.IGNORECASE)
 _QUOTED = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
+
+
+class Public(str):
+    """The text of a variable whose name sounds like a secret's, and that is none.
+
+    >>> variables_of({"SORT_KEY": Public("day")}, "env")
+    {'SORT_KEY': 'day'}
+    """
+
+    __slots__ = ()
+
+
+def sounds_secret(name: str, text: str) -> bool:
+    """Whether a variable seems to hold a secret, by its name or by the form of its text.
+
+    >>> [name for name in ("shop_key", "API_KEY", "apikey", "dbPassword", "SENTRY_DSN") if sounds_secret(name, "x")]
+    ['shop_key', 'API_KEY', 'apikey', 'dbPassword', 'SENTRY_DSN']
+    >>> [name for name in ("KEYBOARD", "MONKEY", "KEY_FILE", "TOKENIZER") if sounds_secret(name, "x")]
+    []
+    >>> sounds_secret("MAX_TOKEN", "512"), sounds_secret("DB_PASSWORD", "512")
+    (False, True)
+    """
+    parts = [part for part in _PARTS.split(name) if part]
+    words = [part.lower() for part in parts]
+    is_hidden = name != "PWD" and any(map(_HIDDEN.fullmatch, words))
+    is_likely = not _PLAIN.fullmatch(text) and any(map(_LIKELY.fullmatch, words))
+    return ((is_hidden or is_likely) and not _ABOUT.fullmatch(words[-1])) or is_secret(name, text)
 
 
 def variables_of(given: Mapping[str, Any], where: str) -> dict[str, str]:
@@ -33,10 +70,12 @@ def variables_of(given: Mapping[str, Any], where: str) -> dict[str, str]:
         text = _taken(name, where) if value is None else value
         if isinstance(text, bool) or not isinstance(text, str | int | float) or "\0" in str(text):
             raise DeployError(f"{where}: {name} is a {type(text).__name__}; expected a text, a number, or None.")
-        if is_secret(name, str(text)):
+        if not isinstance(text, Public) and sounds_secret(name, str(text)):
             raise DeployError(
                 f"{where}: {name} looks like a secret, and an environment stands in files and labels that others read; "
-                f'give it by secrets={{"{name}": None}}, which takes it from here; steps ask context.secret("{name}").'
+                f'give it by secrets={{"{name}": None}}, which takes it from here; steps ask context.secret("{name}"), '
+                f"and packages find it in their environment all the same. If it is none, say so: "
+                f'from nbgraph import Public; env={{"{name}": Public("...")}}.'
             )
         found[name] = str(text)
     return found
