@@ -13,6 +13,7 @@ from nbgraph.errors import (
     NbgraphError,
     PathError,
     RequestError,
+    RouteError,
     RowError,
     StepError,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "PathError",
     "Public",
     "RequestError",
+    "RouteError",
     "RowError",
     "RowSource",
     "RowTarget",

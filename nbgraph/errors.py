@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,6 +104,20 @@ class RequestError(NbgraphError):
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class RouteError(RequestError):
+    """No route of the graph takes a request: `status` is 404, 405 (with `allow`), 403, 400, or 422 for what it lacks.
+
+    `missing` has the places in the body and the parameters that must be there, `invalid` why others are no such value.
+    """
+
+    def __init__(
+        self, message: str, status: int, *, allow: Sequence[str] = (), missing: Sequence[str] = (),
+        invalid: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message, status)
+        self.allow, self.missing, self.invalid = tuple(allow), tuple(missing), dict(invalid or {})
 
 
 class StepError(NbgraphError):

@@ -33,11 +33,15 @@ class Event:
     >>> event.body["amount"], event.key, event.path
     (120, 'card-7', '/')
 
+    In a graph with routes `params` has the parameters of the path and the query, and `entry` is the route's step.
     `error` and `origin` (the exception and the name of the step it rose in) are set inside error handlers.
     The id and the time are made when first asked for, since most runs never look at them.
     """
 
-    __slots__ = ("_id", "_time", "body", "content_type", "error", "headers", "key", "method", "origin", "path")
+    __slots__ = (
+        "_id", "_time", "body", "content_type", "entry", "error", "headers", "key", "method", "origin", "params",
+        "path",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Event:
         headers: Mapping[str, str] | None = None,
         content_type: str | None = None,
         time: datetime | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> None:
         self.body = body
         self.key = key
@@ -57,6 +62,8 @@ class Event:
         self.method = method
         self.headers: dict[str, str] = dict(headers) if headers else {}
         self.content_type = content_type
+        self.params: dict[str, Any] = dict(params) if params else {}
+        self.entry: str | None = None
         self._time = time
         self.error: BaseException | None = None
         self.origin: str | None = None
@@ -102,6 +109,8 @@ class Event:
         twin.method = self.method
         twin.headers = dict(self.headers)
         twin.content_type = self.content_type
+        twin.params = dict(self.params)
+        twin.entry = self.entry
         twin._time = self.time
         twin.error = self.error
         twin.origin = self.origin

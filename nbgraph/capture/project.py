@@ -171,14 +171,14 @@ class _Portable:
 
     def graph(self) -> Graph:
         given = self._given
-        written = Graph(given.name, given.max_iterations, given.error_stream, given.copy)
+        written = Graph(given.name, given.max_iterations, given.error_stream, given.copy, given.protocol)
         for step in given.steps:
             written.place(self._step(step))
         for edge in given.edges:
             when = self._condition(edge)
             written.connect(edge.source, edge.target, when=when, otherwise=edge.otherwise, kind=edge.kind)
-        if given.responder is not None:
-            written.respond(given.responder)
+        for responder in given.responders:
+            written.respond(responder)
         return written
 
     def _step(self, step: Step) -> Step:

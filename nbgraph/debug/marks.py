@@ -19,7 +19,17 @@ from nbgraph.streams.freeze import DICTS, KINDS, UnfitError
 MARK, VALUE = "$", "value"
 WHOLE = 2**63  # whole numbers from there on are told as texts
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # says nothing in another process
-_OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time", "origin")  # headers may hold credentials
+_OF_EVENT = (
+    "body",
+    "key",
+    "id",
+    "path",
+    "method",
+    "content_type",
+    "time",
+    "params",
+    "origin",
+)  # headers may hold credentials
 
 
 def told(value: Any) -> Any:

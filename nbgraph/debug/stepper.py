@@ -91,7 +91,7 @@ class Stepper:
         self._counted = False  # whether the breakpoint of the step it stands before has looked at it
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
         first, self._coming = Coming.of(events)
-        self._walk = self._enter(first)
+        self._walk = self._enter(first, enters=not isinstance(events, Failure))
         self._open = Opening()
         weakref.finalize(self, self._open.close).atexit = False
         weakref.finalize(self, self._memory.leave).atexit = False
@@ -209,9 +209,9 @@ class Stepper:
 
     # --- inside ---
 
-    def _enter(self, event: Event) -> Walk:
+    def _enter(self, event: Event, *, enters: bool = True) -> Walk:
         observers = [self._pins, self._recorder, *self.graph.observers]
-        return Walk(self.graph.plan(), event, observers, copy=self._copies.or_itself)
+        return Walk(self.graph.plan(), event, observers, copy=self._copies.or_itself, enters=enters)
 
     def _begin_move(self) -> bool:
         """Come away from where it halted and remember how it stands; False at the end."""
@@ -346,7 +346,7 @@ class Stepper:
                 self._memory.leave()
                 return
             self._coming, entry = entering
-            self._walk = self._enter(entry.event)
+            self._walk = self._enter(entry.event, enters=not entry.step)
             if entry.step:
                 self._walk.resume_after(entry.step, entry.event, entry.chunk)
             self._open.tell(self._walk)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION = 2
 UNMARKED = 1  # the version of files whose values were only what JSON has words for
 Read = Callable[[Any], Any]
-_OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time")  # headers may hold credentials
+_OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time", "params")  # headers may hold credentials
 
 
 class Trace:

@@ -24,7 +24,7 @@ def of_worker(told: Mapping[str, Any]) -> Failure:
     path = record.get("path") or "/"
     told = {name: _value(item) if name in ("values", "input") else item for name, item in told.items()}
     body = told.pop("values", record.get("body"))
-    event = Event(body, record.get("key"), record.get("id"), path, record.get("method"))
+    event = Event(body, record.get("key"), record.get("id"), path, record.get("method"), params=record.get("params"))
     return Failure({**told, "event": event})
 
 

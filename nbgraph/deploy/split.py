@@ -20,6 +20,7 @@ from nbgraph.graph import topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
+from nbgraph.graph.routing import answerers
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
@@ -75,24 +76,23 @@ def split(graph: Graph) -> list[Function]:
     check_gathering(graph, owners)
     first = _entry(graph, owners)
     cut = _Cut(graph, owners)
-    answering = _answering(graph)
+    answering = set(_answering(graph))
     functions = []
     for name in [first, *(name for name in names if name != first)]:
         part = cut.part(name)
-        answers = answering is not None and owners[answering] == name
-        if answering is not None and answers and answering in part:
-            part.respond(answering)
+        own = [one for one in answering if owners[one] == name]
+        part.responders = tuple(step.name for step in part.steps if step.name in own)
         is_first = name == first
-        asks, confirms = is_first and answering is not None, is_first and answering is None
+        asks, confirms = is_first and bool(answering), is_first and not answering
         models = is_first and any(owners[step.name] != name and has_models(graph, step) for step in graph.steps)
-        functions.append(Function(name, part, tuple(cut.reads(name)), answers, asks, confirms, models))
+        functions.append(Function(name, part, tuple(cut.reads(name)), bool(own), asks, confirms, models))
     return functions
 
 
 def _owners(graph: Graph) -> dict[str, str]:
     """Each step's function: its own word for it, else that of the steps before it, else the graph's."""
     default = slug(
-        next((step.function for step in graph.steps if step.function and _is_start(graph, step)), graph.name)
+        next((step.function for step in graph.steps if step.function and _is_first(graph, step)), graph.name)
     )
     given = {step.name: slug(step.function) for step in graph.steps if step.function}
     _refuse_clash({step.function for step in graph.steps if step.function})
@@ -115,8 +115,9 @@ def _refuse_clash(names: Iterable[str]) -> None:
             raise DeployError(f'Functions "{other}" and "{name}" would both be called "{slug(name)}"; rename one.')
 
 
-def _is_start(graph: Graph, step: Step) -> bool:
-    return all(edge.target != step.name for edge in graph.edges)
+def _is_first(graph: Graph, step: Step) -> bool:
+    """Whether callers' events come to the step before any other, routes aside."""
+    return all(edge.target != step.name or edge.source in graph.routes for edge in graph.edges)
 
 
 def _in_order(graph: Graph) -> list[str]:
@@ -149,12 +150,11 @@ def _entry(graph: Graph, owners: Mapping[str, str]) -> str:
     return found[0]
 
 
-def _answering(graph: Graph) -> str | None:
-    """The step whose result the caller gets: the responder, else the one end; None where there are several."""
-    if graph.responder is not None:
-        return graph.responder
-    found = topology.ends([step.name for step in graph.steps], graph.edges)
-    return found[0] if len(found) == 1 else None
+def _answering(graph: Graph) -> list[str]:
+    """The steps whose results callers get: the responder, else the one end; of a graph with routes those of each."""
+    names = [step.name for step in graph.steps]
+    found = answerers(graph.responders, names, graph.edges, graph.routes)
+    return found if graph.responders or graph.routes or len(found) == 1 else []
 
 
 class _Cut:
@@ -168,7 +168,8 @@ class _Cut:
 
     def part(self, function: str) -> Graph:
         """The graph of one function: its steps, and the sides of the borders that are its own."""
-        part = Graph(self._graph.name, self._graph.max_iterations, self._graph.error_stream, self._graph.copy)
+        given = self._graph
+        part = Graph(given.name, given.max_iterations, given.error_stream, given.copy, given.protocol)
         part.scope = self._graph.scope
         for step in self._graph.steps:
             if self._owners[step.name] == function and self._is_read_elsewhere(step.name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from nbgraph.engine.context import Context, ignore_metric
 from nbgraph.engine.fit import makes_handlers, no_handler
 from nbgraph.engine.loopless import loopless
 from nbgraph.engine.nesting import starts_loop
+from nbgraph.engine.params import Param, Taking, names_of, params_of
 from nbgraph.engine.paths import Path, on_part, path_of
 from nbgraph.engine.report import told
 from nbgraph.engine.share import shared
@@ -27,6 +28,7 @@ from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.formula import steps_of
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.route import Route
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
@@ -69,6 +71,7 @@ class Call:
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
     has_state: bool  # the object behind it has a `state` that it changes
     anew: Callable[[Clock], Call]  # the same step with a memory of its own, going by another clock
+    params: tuple[Param, ...] = ()  # what it takes of a request's path and query
     beside: Callable[[Any], Any] | None = None  # the synchronous function that `function` runs on a thread
 
     @property
@@ -117,9 +120,9 @@ def _built(
         kept=graph.kept,
     )  # fmt: skip
     with steps_of(is_document=graph.scope.is_document):
-        target = build(resolved, arguments, step, context)
+        target = build(resolved, arguments, step, context, is_routed=bool(graph.routes))
     anew = partial(_anew, graph, step, resolved, options, arguments, values)
-    return _look_at(target, step, resolved, options, values, context, anew)
+    return _look_at(target, step, resolved, options, values, context, anew, routes=graph.routes.values())
 
 
 def _anew(
@@ -153,10 +156,10 @@ def _copied(graph: Graph, body: Any) -> Any:
     return graph.copier(body) if graph.copy else body
 
 
-def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Context) -> Any:
+def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Context, *, is_routed: bool = False) -> Any:
     """The object that handles events: a class is built with its arguments, a function takes them along."""
     if isinstance(resolved, Step):  # a declaration that landed in the notebook: `enrich = step(Enrich, ...)`
-        return build(resolved.handler, {**resolved.arguments, **arguments}, step, context)
+        return build(resolved.handler, {**resolved.arguments, **arguments}, step, context, is_routed=is_routed)
     positional = tuple(arguments.get(POSITIONAL, ()))
     named = {name: value for name, value in arguments.items() if name != POSITIONAL}
     if makes_handlers(resolved):
@@ -165,7 +168,7 @@ def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Cont
         raise GraphError(f'Step "{step.name}" {fault}')
     if not (positional or named):
         return resolved
-    return partial(_accepting(resolved, positional, named, step), **named)
+    return partial(_accepting(resolved, positional, named, step, is_routed=is_routed), **named)
 
 
 def _construct(resolved: type, positional: tuple[Any, ...], named: dict[str, Any], step: Step, context: Context) -> Any:
@@ -179,14 +182,17 @@ def _construct(resolved: type, positional: tuple[Any, ...], named: dict[str, Any
     return target
 
 
-def _accepting(function: Any, positional: tuple[Any, ...], named: dict[str, Any], step: Step) -> Any:
+def _accepting(
+    function: Any, positional: tuple[Any, ...], named: dict[str, Any], step: Step, *, is_routed: bool
+) -> Any:
     """The function, once it is clear that it takes the arguments beside the body."""
-    if fault := misfit(function, positional, named, body=True):
+    asked = names_of(function, named)[len(positional) :] if is_routed else []
+    if fault := misfit(function, positional, [*named, *asked], body=True):
         raise GraphError(f'Step "{step.name}" can\'t be called: {fault}')
     return function if not positional else lambda body, **rest: function(body, *positional, **rest)
 
 
-def _injected(function: Any, given: Mapping[str, Any], step: Step, context: Context, skip: int) -> dict[str, Any]:
+def _injected(function: Any, given: Collection[str], step: Step, context: Context, skip: int) -> dict[str, Any]:
     """`context` and `name` for a signature that names them; never for its first `skip` parameters, the body's."""
     signature = signature_of(function)
     if signature is None:
@@ -208,11 +214,14 @@ def _look_at(
     values: tuple[Any, ...],
     context: Context,
     anew: Callable[[Clock], Call],
+    *,
+    routes: Collection[Route],
 ) -> Call:
     """Decide, once, everything about how the target is called."""
     function, shape = _entry(target, options, step.name)
     given = function.keywords if isinstance(function, partial) else {}
-    injected = _injected(function, given, step, context, skip=1)
+    of_request = {name for route in routes for name in route.parameters}  # also `{name}`: it is the path's then
+    injected = _injected(function, [*given, *of_request], step, context, skip=1)
     plain = _unwrapped(function)
     if injected:
         function = partial(function, **injected)
@@ -225,6 +234,13 @@ def _look_at(
     if is_async and not draws_async and not _is_coroutine_function(function):
         function = _awaited(function)
     input_path, result_path = path_of(options.input_path), path_of(options.result_path)
+    params = params_of(function, [*given, *injected]) if routes and _is_own(target, function) else ()
+    if params:
+        taking = Taking(function, params, shape, input_path, result_path)
+        function = taking.made(is_async=is_async, draws_async=draws_async)
+        if shape is not Shape.EVENT:
+            input_path = result_path = None
+        shape = Shape.EVENTS if is_generator else Shape.EVENT
     if shape is Shape.EVENT and (input_path or result_path):
         function = on_part(function, input_path, result_path, is_async=is_async)
     function = attempts(function, options, is_async=is_async, is_generator=is_generator)
@@ -243,7 +259,7 @@ def _look_at(
         results_are_new=isinstance(target, Handler) and target.results_are_new,
         hands_over=isinstance(target, Handler) and target.hands_over,
         nests=starts_loop(plain),
-        values=values, has_state=has_state(target), anew=anew,
+        values=values, has_state=has_state(target), anew=anew, params=params,
     )  # fmt: skip
 
 
@@ -259,6 +275,11 @@ def _entry(target: Any, options: StepOptions, step: str) -> tuple[Callable[[Any]
     if is_object and not callable(target):  # only select_outlets: the body goes on unchanged
         return _nothing, Shape.EACH
     return target, Shape.EVENT if options.full_event else Shape.MAP
+
+
+def _is_own(target: Any, function: Any) -> bool:
+    """Whether a handler is the user's, whose arguments beside the body may be a request's; the library's are said."""
+    return not isinstance(target, Handler | type) and not inspect.isbuiltin(_unwrapped(function))
 
 
 def _nothing(body: Any) -> None:

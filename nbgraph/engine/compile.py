@@ -13,6 +13,7 @@ from nbgraph.engine.generate import generate
 from nbgraph.engine.inspection import findings
 from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.report import reporter
+from nbgraph.engine.routing import Entrance, Routing
 from nbgraph.engine.watch import watch
 from nbgraph.errors import GraphError
 from nbgraph.fault import own
@@ -20,7 +21,9 @@ from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
-from nbgraph.steps.border import QueueReader
+from nbgraph.graph.route import Route
+from nbgraph.graph.routing import answerers
+from nbgraph.steps.border import QueueReader, QueueWriter
 from nbgraph.types import EdgeKind, Shape
 
 
@@ -40,11 +43,12 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     """
     flat = _sound(graph)
     calls = _calls(graph.name, flat, before)
-    steps = _plan_steps(flat, calls)
+    steps = _plan_steps(flat, calls, graph.routes)
     starts = _starts(steps, flat)
     if not starts:
         raise GraphError(f'Graph "{graph.name}" has no step that events could enter by: every step follows another.')
-    confirms = flat.responder is None and len(topology.ends(steps, flat.edges)) > 1
+    routes = graph.routes
+    confirms = not flat.responders and not routes and len(topology.ends(steps, flat.edges)) > 1
     uses_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) or step.handlers for step in steps.values())
     is_async = any(step.call.is_async for step in steps.values())
     report = reporter(graph)
@@ -52,7 +56,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     copier = graph.copier if graph.copy else None
     functions = generate(
         graph.name, steps, starts, is_line_wanted=not (confirms or report or nests), uses_events=uses_events,
-        is_async=is_async, copier=copier,
+        is_async=is_async, copier=copier, is_routed=bool(routes),
     )  # fmt: skip
     return Plan(
         name=graph.name, steps=steps, starts=starts, confirms=confirms, uses_events=uses_events, is_async=is_async,
@@ -63,6 +67,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
         gatherers=tuple(name for name, step in steps.items() if step.call.gathered is not None),
         streams={name: _gatherers(name, steps) for name, step in steps.items() if step.call.streams},
         is_staged=any(step.is_stage for step in steps.values()),
+        routing=_routing(routes, flat, calls),
     )  # fmt: skip
 
 
@@ -78,7 +83,7 @@ def lock_of(graph: Graph) -> threading.RLock:
 
 def _sound(graph: Graph) -> Flat:
     """The graph without inner graphs, once its form has no fault; all faults are told at once."""
-    problems = faults([*check.findings(graph.steps, graph.edges), *findings(graph, tries=False)])
+    problems = faults([*check.findings(graph.steps, graph.edges, {}, graph.responders), *findings(graph, tries=False)])
     if problems:  # nothing is built any more, so what building would tell is looked for as well
         problems = faults(graph.findings())
     if not graph.steps:
@@ -129,7 +134,20 @@ def _starts(steps: Mapping[str, PlanStep], flat: Flat) -> tuple[str, ...]:
     return tuple(own or found)
 
 
-def _plan_steps(flat: Flat, calls: Mapping[str, Call]) -> dict[str, PlanStep]:
+def _routing(routes: Mapping[str, Route], flat: Flat, calls: Mapping[str, Call]) -> Routing | None:
+    """The entrances of a graph with routes, each with what the handlers behind it name of a request."""
+    if not routes:
+        return None
+    following = topology.successors(flat.steps, flat.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
+    entrances = []
+    for name, route in routes.items():
+        behind = topology.reachable(following, [name])
+        params = dict.fromkeys(param for step in flat.steps if step in behind for param in calls[step].params)
+        entrances.append(Entrance(name, route, tuple(params)))
+    return Routing(entrances)
+
+
+def _plan_steps(flat: Flat, calls: Mapping[str, Call], routes: Mapping[str, Route]) -> dict[str, PlanStep]:
     names, edges = list(flat.steps), flat.edges
     limits = _limits(flat)
     handlers: dict[str, list[Handling]] = {}
@@ -141,6 +159,8 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call]) -> dict[str, PlanStep]:
             handlers.setdefault(edge.source, []).append(Handling(edge.target, exceptions_of(edge)))
     following = topology.successors(names, edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
     main = topology.reachable(following, topology.starts(names, edges))
+    is_part = any(isinstance(call.target, QueueReader | QueueWriter) for call in calls.values())
+    answering = set(answerers(flat.responders, names, edges, routes, is_part=is_part))
     of_graph = handlers.get(WHOLE_GRAPH, [])
     return {
         name: PlanStep(
@@ -149,18 +169,11 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call]) -> dict[str, PlanStep]:
             arrows=tuple(_arrow(edge) for edge in leaving[name]),
             handlers=tuple(handlers.get(name, [])) + tuple(one for one in of_graph if one.target != name),
             limit=limits.get(name),
-            answers=_answers(flat, name, main, leaving),
+            answers=name in answering,
             rescues=name not in main and not leaving[name],
         )
         for name in names
     }
-
-
-def _answers(flat: Flat, name: str, main: set[str], leaving: Mapping[str, list[Edge]]) -> bool:
-    """The responder's result answers; without a responder, the ends' do."""
-    if flat.responder is not None:
-        return name == flat.responder
-    return name in main and not leaving[name]
 
 
 def _limits(flat: Flat) -> dict[str, int]:

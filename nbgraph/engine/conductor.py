@@ -60,7 +60,7 @@ class Conductor:
         await self._walk_on(ticket)
 
     async def _refuse(self, ticket: Ticket, error: RowError) -> None:
-        ticket.walk, ticket.error = Walk(self._plan, error.event, self._plan.observers), None
+        ticket.walk, ticket.error = Walk(self._plan, error.event, self._plan.observers, enters=False), None
         ticket.walk.begun()
         try:
             ticket.walk.refuse(error)

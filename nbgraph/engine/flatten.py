@@ -28,11 +28,11 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """All steps with their owners, all edges, the responder; the graphs that were inside."""
+    """All steps with their owners, all edges, the responders; the graphs that were inside."""
 
     steps: dict[str, Owned]
     edges: tuple[Edge, ...]
-    responder: str | None
+    responders: tuple[str, ...]
     inner: tuple[Graph, ...] = ()
 
 
@@ -51,7 +51,7 @@ def flatten(graph: Graph, around: Sequence[Graph] = ()) -> Flat:
         raise GraphError(f"Graph {way} contains itself; a graph inside a graph has to end somewhere.")
     steps: dict[str, Owned] = {}
     edges = [bound(edge, graph) for edge in graph.edges]
-    responder, within = graph.responder, list[Graph]()
+    responders, within = list(graph.responders), list[Graph]()
     for step in graph.steps:
         inner = inner_graph(graph, step)
         if inner is None:
@@ -62,9 +62,9 @@ def flatten(graph: Graph, around: Sequence[Graph] = ()) -> Flat:
         prefix = f"{step.name}{SEPARATOR}"
         steps |= {f"{prefix}{name}": owned for name, owned in flat.steps.items()}
         edges = _spliced(edges, step.name, prefix, flat)
-        if responder == step.name:
-            responder = _only_exit(step.name, [f"{prefix}{name}" for name in exits(flat)])
-    return Flat(steps, tuple(edges), responder, tuple(within))
+        if step.name in responders:
+            responders[responders.index(step.name)] = _only_exit(step.name, [f"{prefix}{name}" for name in exits(flat)])
+    return Flat(steps, tuple(edges), tuple(responders), tuple(within))
 
 
 def inner_graph(graph: Graph, step: Step) -> Graph | None:
@@ -89,7 +89,7 @@ def exits(flat: Flat) -> list[str]:
     following = topology.successors(flat.steps, flat.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
     main = topology.reachable(following, topology.starts(flat.steps, flat.edges))
     rescues = [name for name, after in following.items() if name not in main and not after]
-    return [flat.responder or "", *rescues] if flat.responder else topology.ends(flat.steps, flat.edges) + rescues
+    return [*(flat.responders or topology.ends(flat.steps, flat.edges)), *rescues]
 
 
 def _only_exit(name: str, leaving: list[str]) -> str:

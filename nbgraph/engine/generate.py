@@ -43,6 +43,7 @@ def generate(
     uses_events: bool,
     is_async: bool,
     copier: Copier | None,
+    is_routed: bool = False,
 ) -> Functions:
     """All forms that the plan allows; none for a plan with a cycle, which is walked."""
     if any(step.limit is not None or step.call.gathered is not None for step in steps.values()):
@@ -50,7 +51,7 @@ def generate(
     shape = Layout(steps, starts)
     if shape.longest > LONGEST:
         return Functions()
-    tree = Writer(graph, shape, Form.TREE, uses_events, is_async, copier)
+    tree = Writer(graph, shape, Form.TREE, uses_events, is_async, copier, is_routed=is_routed)
     tree_made, after = tree.made()
     line_made: Line | None = None
     fused: Fused | None = None
@@ -61,17 +62,25 @@ def generate(
         line_made, source = line.made()[0], line.source
     if not is_async and not uses_events and not shape.functions and not shape.has_late_answers():
         fused = Writer(graph, shape, Form.FUSED, uses_events, is_async, copier).made()[0]
-    staged, takes = _staged(graph, steps, starts, uses_events, copier)
+    staged, takes = _staged(graph, steps, starts, uses_events, copier, is_routed=is_routed)
     return Functions(source, line_made, tree_made, fused, after, staged, takes)
 
 
 def _staged(
-    graph: str, steps: Mapping[str, PlanStep], starts: Sequence[str], uses_events: bool, copier: Copier | None
+    graph: str,
+    steps: Mapping[str, PlanStep],
+    starts: Sequence[str],
+    uses_events: bool,
+    copier: Copier | None,
+    *,
+    is_routed: bool,
 ) -> tuple[Callable[..., Any] | None, Mapping[str, Callable[..., Any]]]:
     """The tree that parks events at concurrent steps; it waits only for the async steps that are not concurrent."""
     stages = {name for name, step in steps.items() if step.is_stage}
     if not stages:
         return None, {}
     is_async = any(step.call.is_async for name, step in steps.items() if name not in stages)
-    writer = Writer(graph, Layout(steps, starts, stages), Form.STAGED, uses_events, is_async, copier)
+    writer = Writer(
+        graph, Layout(steps, starts, stages), Form.STAGED, uses_events, is_async, copier, is_routed=is_routed
+    )
     return writer.made()[0], writer.takes()

@@ -15,6 +15,7 @@ from nbgraph.engine.bind import is_expression, named, resolve, value_of
 from nbgraph.engine.condition import bound, names_predicate
 from nbgraph.engine.fit import makes_handlers, no_handler
 from nbgraph.engine.flatten import flatten, inner_graph
+from nbgraph.engine.params import names_of
 from nbgraph.engine.report import target_of
 from nbgraph.engine.share import shared
 from nbgraph.engine.whole import check_whole
@@ -78,6 +79,9 @@ def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> 
         yield Finding(text, step.name)
         return
     if isinstance(resolved, Graph):
+        if resolved.routes:
+            text = f'Step "{step.name}" is a graph with routes; callers enter by those of the outermost graph alone.'
+            yield Finding(text, step.name)
         if resolved is not graph and resolved not in around:
             for inner in findings(resolved, (*around, graph), tries=tries):
                 yield Finding(f'In the graph "{step.name}": {inner.text}', step.name, is_fault=inner.is_fault)
@@ -85,7 +89,12 @@ def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> 
     if not step.arguments and _takes_body(resolved) and not is_expression(step.handler):
         return  # a function of the body, as most steps are: there is no more to look at
     where = f'Step "{step.name}"'
-    texts = [*_of_names(step, graph.scope), *_of_handler(resolved, step), *_of_routes(graph, step, around, tries)]
+    is_routed = bool(graph.routes)
+    texts = [
+        *_of_names(step, graph.scope),
+        *_of_handler(resolved, step, is_routed),
+        *_of_routes(graph, step, around, tries),
+    ]
     for text in texts:
         yield Finding(text if text.startswith('Step "') else f"{where} {text}", step.name)
     if tries and not texts:
@@ -139,10 +148,12 @@ def _codes(value: Any) -> Iterator[Code]:
 # --- handlers and their arguments ---
 
 
-def _of_handler(resolved: Any, step: Step) -> Iterator[str]:
+def _of_handler(resolved: Any, step: Step, is_routed: bool) -> Iterator[str]:
     if isinstance(resolved, Step):  # a declaration in the notebook
         merged = {**resolved.arguments, **step.arguments}
-        yield from _of_handler(resolved.handler, Step(step.name, resolved.handler, merged, None, step.options))
+        yield from _of_handler(
+            resolved.handler, Step(step.name, resolved.handler, merged, None, step.options), is_routed
+        )
         return
     if (fault := no_handler(resolved)) is not None:
         yield fault
@@ -158,21 +169,24 @@ def _of_handler(resolved: Any, step: Step) -> Iterator[str]:
         injected = [name for name in INJECTED if name in _parameters(resolved) and name not in named]
         if fault := misfit(resolved, positional, [*named, *injected], body=False):
             yield f"can't be built: {fault}"
-        yield from _of_method(resolved)
+        yield from _of_method(resolved, is_routed)
     elif isinstance(resolved, type):
         return  # `int`: a function of the body, whose arguments are C code's own matter
-    elif fault := _of_function(resolved, positional, named):
+    elif fault := _of_function(resolved, positional, named, is_routed):
         yield f"can't be called: {fault}"
 
 
-def _of_function(function: Any, positional: Sequence[Any], named: Sequence[str]) -> str | None:
+def _of_function(function: Any, positional: Sequence[Any], named: Sequence[str], is_routed: bool = False) -> str | None:
     if not callable(function):  # an object with `do` or `do_event`
         method = getattr(function, "do_event", None) or getattr(function, "do", None)
-        return misfit(method, (), _injected(method), body=True) if callable(method) else None
+        return misfit(method, (), _given(method, (), is_routed), body=True) if callable(method) else None
     if isinstance(function, Handler) or (not positional and not named and _takes_body(function)):
         return None
     is_object = not inspect.isroutine(function) and callable(getattr(type(function), "do", None))
-    return None if is_object else misfit(function, positional, [*named, *_injected(function, named)], body=True)
+    if is_object:
+        return None
+    given = _given(function, named, is_routed, len(positional))
+    return misfit(function, positional, [*named, *given], body=True)
 
 
 def _takes_body(function: Any) -> bool:
@@ -187,7 +201,13 @@ def _injected(function: Any, named: Sequence[str] = ()) -> list[str]:
     return [name for name in INJECTED if name in _parameters(function)[1:] and name not in named]
 
 
-def _of_method(kind: type) -> Iterator[str]:
+def _given(function: Any, named: Sequence[str], is_routed: bool, skip: int = 0) -> list[str]:
+    """What a function gets by itself: the context, and in a graph with routes what it names of a request."""
+    asked = names_of(function, named)[skip:] if is_routed else []
+    return list(dict.fromkeys([*_injected(function, named), *asked]))
+
+
+def _of_method(kind: type, is_routed: bool) -> Iterator[str]:
     """The method that takes events, where it is a plain function of the class."""
     if issubclass(kind, Handler):
         return
@@ -195,6 +215,8 @@ def _of_method(kind: type) -> Iterator[str]:
         method = inspect.getattr_static(kind, name, None)
         if inspect.isfunction(method):
             injected = [one for one in INJECTED if one in _parameters(method)[2:]]
+            asked = names_of(method, injected)[1:] if is_routed else []  # behind the object itself and the body
+            injected += [one for one in asked if one not in injected]
             if fault := misfit(method, (None,), injected, body=True):
                 yield f"can't be called: {kind.__name__}.{fault}"
         if method is not None:

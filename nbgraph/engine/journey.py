@@ -112,7 +112,7 @@ class Item:
         """Its walk, and the call that it stood before and that must not park it again."""
         if self.walk is not None:
             return self.walk, None
-        walk = Walk(plan, self.event, plan.observers)
+        walk = Walk(plan, self.event, plan.observers, enters=self.step is None)
         if self.step is None:
             return walk, None
         first = Pending(self.step, self.event)

@@ -11,6 +11,7 @@ from nbgraph.engine import loop, nesting
 from nbgraph.engine.call import Call
 from nbgraph.engine.chunks import Failing
 from nbgraph.engine.observer import Observer
+from nbgraph.engine.routing import Routing
 from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
 from nbgraph.fault import ANY, Kinds
@@ -127,6 +128,7 @@ class Plan:
     is_staged: bool  # a step may have several calls under way
     nests: bool  # a synchronous step starts an event loop of its own
     copier: Copier | None  # makes a branch's own body; None where branches share one (`copy=False`)
+    routing: Routing | None = None  # where callers enter by routes, of which each event takes one
 
     def is_current(self) -> bool:
         """Whether every name still means the object it was compiled from."""
@@ -165,6 +167,8 @@ class Plan:
         if self.nests:
             nesting.allow()
         answers = Answers() if answers is None else answers
+        if self.routing is not None:
+            self.routing.admit(event)
         try:
             if self.observers or self.tree is None:
                 return loop.without_waiting(self.walk(event, self.observers, answers).finish())
@@ -182,6 +186,8 @@ class Plan:
         if self.nests:
             nesting.allow()
         answers = Answers() if answers is None else answers
+        if self.routing is not None:
+            self.routing.admit(event)
         try:
             if self.observers or self.tree is None:
                 return await self.walk(event, self.observers, answers).finish()
@@ -192,7 +198,7 @@ class Plan:
 
     async def arefused(self, error: RowError) -> Answers:
         """All answers to a row that can't become an event: what its error handler comes to, where there is one."""
-        walk = self.walk(error.event, self.observers)
+        walk = self.walk(error.event, self.observers, enters=False)
         try:
             with walk:
                 walk.refuse(error)
@@ -202,18 +208,20 @@ class Plan:
         except StepError as failed:
             raise self.told(failed, walk.answers) from failed.__cause__
 
-    def walk(self, event: Event, observers: Sequence[Observer] = (), answers: Answers | None = None) -> Walk:
+    def walk(
+        self, event: Event, observers: Sequence[Observer] = (), answers: Answers | None = None, *, enters: bool = True
+    ) -> Walk:
         """The event's run, move by move; its answers are put into those given."""
         from nbgraph.engine.walk import Walk
 
-        walk = Walk(self, event, observers)
+        walk = Walk(self, event, observers, enters=enters)
         if answers is not None:
             walk.answers = answers
         return walk
 
     def resumed(self, step: str, event: Event, chunk: Any) -> Walk:
         """The walk of something that a step held back and now lets go."""
-        walk = self.walk(event, self.observers)
+        walk = self.walk(event, self.observers, enters=False)
         walk.resume_after(step, event, chunk)
         return walk
 

@@ -98,6 +98,8 @@ class Section:
         try:
             plan = self._course.graph.plan()
             regions = self._regions = self._course.regions(plan)
+            if plan.routing is not None and not item.has_begun:
+                plan.routing.admit(item.event)
             if item.step is not None and item.step not in plan.steps:
                 raise NbgraphError(f'Step "{item.step}" was taken out of the graph while an event waited before it.')
         except Exception as error:  # the graph was changed to something that can't run

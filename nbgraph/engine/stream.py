@@ -75,7 +75,7 @@ def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -
     rows = iter(settled if settled is not None else rows_of(source))
     for observer in plan.observers if is_whole else ():
         observer.reading(len(source) if hasattr(source, "__len__") else None)
-    enter = partial(event_of_row, key=key)
+    enter = _enter(plan, key)
     if is_async:
         # One iterator, whatever fails on the way: events that are under way must not be lost with it.
         outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), enter, is_whole, settled))
@@ -229,7 +229,7 @@ def _outcomes_of(plan: Plan, event: Event) -> AsyncGenerator[list[Any], None]:
 
 
 def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[list[Any], None]:
-    enter = partial(event_of_row, key=key)
+    enter = _enter(plan, key)
     if hasattr(source, "__aiter__"):
         inlet = LoopInlet(source)
         return _outcomes(plan, lambda: inlet, enter, True, None)
@@ -320,6 +320,20 @@ def _entered(row: Any, enter: Entering) -> Ticket:
         ticket = Ticket(row if isinstance(row, Event) else Event(row))
         ticket.error = error
         return ticket
+
+
+def _enter(plan: Plan, key: Key) -> Entering:
+    """How rows become events; where there are routes, they are refused here, before anything is under way."""
+    routing = plan.routing
+    if routing is None:
+        return partial(event_of_row, key=key)
+
+    def enter(row: Any) -> Event:
+        event = event_of_row(row, key)
+        routing.admit(event)
+        return event
+
+    return enter
 
 
 def has_entered(event: Event) -> Event:

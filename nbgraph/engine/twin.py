@@ -32,6 +32,7 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
         uses_events=plan.uses_events,
         is_async=plan.is_async,
         copier=plan.copier,
+        is_routed=plan.routing is not None,
     )
     return replace(
         plan, steps=steps, source=made.source, line=None, tree=made.tree, fused=None, after=made.after,

@@ -38,7 +38,13 @@ class Walk:
     """See the module's docstring. Within a `with`, who watches knows of the event's begin and end."""
 
     def __init__(
-        self, plan: Plan, event: Event, observers: Sequence[Observer] = (), *, copy: Copy | None = None
+        self,
+        plan: Plan,
+        event: Event,
+        observers: Sequence[Observer] = (),
+        *,
+        copy: Copy | None = None,
+        enters: bool = True,
     ) -> None:
         self.plan = plan
         self._copied = plan.copier if plan.copier is not None else _shared
@@ -51,7 +57,8 @@ class Walk:
         self._copy = copy  # of results, for who may go back
         self._failing: Any = None  # the body that an error of the running move would be about
         self._refused: tuple[BaseException | None, str] = None, ""  # a condition's error, and what is said of it
-        self._push(plan.starts, event)
+        if enters:  # else it comes to a step in the middle, as one of the methods below tells
+            self._push(plan.starts if plan.routing is None else (plan.routing.admit(event),), event)
 
     def __enter__(self) -> None:
         self.begun()

@@ -21,10 +21,19 @@ class Writer:
     """Writes the functions of one form, and remembers which line calls which step."""
 
     def __init__(
-        self, graph: str, layout: Layout, form: Form, uses_events: bool, is_async: bool, copier: Copier | None
+        self,
+        graph: str,
+        layout: Layout,
+        form: Form,
+        uses_events: bool,
+        is_async: bool,
+        copier: Copier | None,
+        *,
+        is_routed: bool = False,
     ) -> None:
         self._page = Page(graph, layout, form, uses_events, is_async, copier)
         self._layout, self._form, self._graph = layout, form, graph
+        self._is_routed = is_routed  # an event enters by one of the starts
         self._taken: str | None = None  # the stage whose step is written behind its call
         self._write()
         self.source = "\n".join(self._page.lines)
@@ -72,6 +81,11 @@ class Writer:
             self._function(self._page.entry, self._enter)
 
     def _enter(self, place: Place) -> None:
+        if self._is_routed:
+            for name in self._layout.starts:
+                self._page.add(place.depth, f"if item.entry == {name!r}:")
+                self._target(name, place.inner(), is_last=True)
+            return
         *others, last = self._layout.starts
         for name in others:
             self._call_function(name, place, is_last=False, body=self._page.copied)

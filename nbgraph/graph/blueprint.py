@@ -10,10 +10,13 @@ from typing import Any, Self
 from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge, exception_names
+from nbgraph.graph.route import Route
+from nbgraph.graph.routing import routes_of, step_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, handler_name, step
 from nbgraph.types import EdgeKind
 
+OPENAI = "openai"
 PREVIOUS = "$prev"  # `add_step(after="$prev")`: the step added last
 
 
@@ -27,7 +30,8 @@ class Blueprint:
     (Edge(source='strip', target='upper', when=None, otherwise=False, kind=<EdgeKind.FLOW: 'flow'>),)
     """
 
-    def __init__(self, name: str, max_iterations: int, error_stream: Any, copy: bool, scope: Scope) -> None:
+    def __init__(self, name: str, max_iterations: int, error_stream: Any, copy: bool, scope: Scope,
+                 protocol: str | None = None) -> None:  # fmt: skip
         if not isinstance(name, str) or not name:
             raise GraphError(f"A graph's name is {name!r}; expected a text that is not empty.")
         if not isinstance(max_iterations, int) or isinstance(max_iterations, bool) or max_iterations < 1:
@@ -39,8 +43,11 @@ class Blueprint:
         self.name = name
         self.max_iterations = max_iterations
         self.error_stream = error_stream
+        if protocol not in (None, OPENAI):
+            raise GraphError(f'Graph "{name}" has protocol={protocol!r}; expected "{OPENAI}", or None.')
+        self.protocol = protocol  # what callers speak over HTTP, beside sending events
         self.copy = copy  # whether branches have bodies of their own
-        self.responder: str | None = None
+        self.responders: tuple[str, ...] = ()
         self.scope = scope
         self._steps: dict[str, Step] = {}
         self._edges: list[Edge] = []
@@ -56,6 +63,16 @@ class Blueprint:
     @property
     def edges(self) -> tuple[Edge, ...]:
         return tuple(self._edges)
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """The routes that callers' requests enter by, by the names of their steps; none in most graphs."""
+        return routes_of(self._steps.values())
+
+    @property
+    def responder(self) -> str | None:
+        """The step that answers the caller; None where there is none, or one for each of several routes."""
+        return self.responders[0] if len(self.responders) == 1 else None
 
     def __contains__(self, name: object) -> bool:
         return name in self._steps
@@ -115,14 +132,23 @@ class Blueprint:
         self._changed()
 
     def respond(self, name: str) -> None:
-        """Let the step of that name answer the caller; a graph has one responder."""
+        """Let the step of that name answer the caller; a graph has one responder, or one for each route."""
         self.spec(name)
-        if self.responder not in (None, name):
+        if self.responders and name not in self.responders and not self.routes:
             raise GraphError(
-                f'Step "{name}" can\'t respond: "{self.responder}" already does, and a graph has one responder.'
+                f'Step "{name}" can\'t respond: "{self.responders[0]}" already does, and a graph has one responder, '
+                "or one for each route (graph.api)."
             )
-        self.responder = name
+        self.responders = tuple(dict.fromkeys([*self.responders, name]))
         self._changed()
+
+    def place_endpoint(self, route: Route) -> str:
+        """Let callers enter by a route; its step's name."""
+        if route.name in self._steps:
+            raise GraphError(f'Graph "{self.name}" has the route "{route.name}" already; a route stands once.')
+        name = self._add(step_of(route))
+        self._changed()
+        return name
 
     def place_error_handler(
         self,
@@ -175,8 +201,7 @@ class Blueprint:
         del self._steps[name]
         self._edges = [edge for edge in self._edges if name not in (edge.source, edge.target)]
         self._cut_off |= dict.fromkeys(following, name)
-        if self.responder == name:
-            self.responder = None
+        self.responders = tuple(one for one in self.responders if one != name)
         if self._last == name:
             self._last = next(reversed(self._steps), None)
         for handler in own:
@@ -187,7 +212,8 @@ class Blueprint:
     def become(self, other: Self) -> None:
         """Take over the spec of another graph; whoever holds or views this one sees the new steps."""
         self.name, self.max_iterations, self.error_stream = other.name, other.max_iterations, other.error_stream
-        self.copy, self.responder, self.scope, self._last = other.copy, other.responder, other.scope, other._last
+        self.protocol = other.protocol
+        self.copy, self.responders, self.scope, self._last = other.copy, other.responders, other.scope, other._last
         self._steps, self._edges = dict(other._steps), list(other._edges)
         self._cut_off, self.places = dict(other._cut_off), dict(other.places)
         self._changed()

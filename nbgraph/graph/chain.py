@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nbgraph.graph.edge import Edge
@@ -31,6 +31,7 @@ class Chains:
     edges: Sequence[Edge]
     endings: Sequence[str]
     positions: Mapping[str, int]
+    alone: Collection[str] = ()  # sources that share no line with others
     _at: int = 0
     _mentioned: set[str] = field(default_factory=set)
 
@@ -60,7 +61,13 @@ class Chains:
         targets = self._run()
         sources = [self._source()]
         self._at += len(targets)
-        while self._run() == targets and self._is_in_order(self._source(), targets) and self._source() not in sources:
+        while (
+            sources[0] not in self.alone
+            and self._source() not in self.alone
+            and self._run() == targets
+            and self._is_in_order(self._source(), targets)
+            and self._source() not in sources
+        ):
             sources.append(self._source())
             self._at += len(targets)
         return [sources, targets]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from nbgraph.graph import routing
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.step import Step
@@ -15,7 +16,9 @@ from nbgraph.types import EdgeKind
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def findings(steps: Sequence[Step], edges: Sequence[Edge], cut_off: Mapping[str, str] = _NONE) -> list[Finding]:
+def findings(
+    steps: Sequence[Step], edges: Sequence[Edge], cut_off: Mapping[str, str] = _NONE, responders: Collection[str] = ()
+) -> list[Finding]:
     """Every fault found, and what looks like a slip; an empty list for a sound graph.
 
     `cut_off` has the steps whose last arrow went with a step that was removed, and that step.
@@ -25,6 +28,8 @@ def findings(steps: Sequence[Step], edges: Sequence[Edge], cut_off: Mapping[str,
     """
     names = [step.name for step in steps]
     faults = [*_unknown(names, edges), *_loops(names, edges), *_lonely_otherwise(edges), *_graph_handlers(edges)]
+    if not faults and any(map(routing.is_endpoint, steps)):
+        return [*routing.findings(steps, edges, responders), *_cut_off(names, edges, cut_off)]
     return faults or [*_cut_off(names, edges, cut_off), *_apart(names, edges, cut_off)]
 
 

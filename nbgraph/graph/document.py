@@ -58,7 +58,12 @@ def spec_document(graph: Graph) -> dict[str, Any]:
     following: dict[str, list[Any]] = {}
     for edge in document.pop("edges", ()):
         following.setdefault(edge["source"], []).append(edge)
-    return {**document, "following": following, "starts": topology.starts(map(_name, graph.steps), graph.edges)}
+    starts = topology.starts(map(_name, graph.steps), graph.edges)
+    if graph.routes:
+        starts = sorted(starts)  # of which the request chooses one
+    if graph.responders:
+        document["responder"] = sorted(graph.responders)
+    return {**document, "following": following, "starts": starts}
 
 
 def to_yaml(graph: Graph) -> str:
@@ -137,11 +142,13 @@ def _graph(graph: Graph, write: Write) -> dict[str, Any]:
         )
     if not graph.copy:
         document["copy"] = False
+    if graph.protocol is not None:
+        document["protocol"] = graph.protocol
     document["steps"] = {step.name: _step(step, write, f'Step "{step.name}"') for step in graph.steps}
     if graph.edges:
         document["edges"] = [_edge(edge, write) for edge in graph.edges]
-    if graph.responder is not None:
-        document["responder"] = graph.responder
+    if graph.responders:
+        document["responder"] = graph.responders[0] if len(graph.responders) == 1 else list(graph.responders)
     return document
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError
@@ -13,6 +13,7 @@ from nbgraph.graph.doors import Doors
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
 from nbgraph.graph.finding import Finding
 from nbgraph.graph.ref import StepRef
+from nbgraph.graph.route import Route
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import UNSAID, Handled, Retried, Step, step
 from nbgraph.graph.texts import Texts
@@ -32,10 +33,11 @@ class Graph(Blueprint, Doors, Texts):
     """
 
     def __init__(
-        self, name: str = "graph", max_iterations: int = 100, error_stream: Any = None, copy: bool = True
-    ) -> None:
+        self, name: str = "graph", max_iterations: int = 100, error_stream: Any = None, copy: bool = True,
+        protocol: str | None = None,
+    ) -> None:  # fmt: skip
         # names are looked up where the graph was made
-        Blueprint.__init__(self, name, max_iterations, error_stream, copy, Scope(sys._getframe(1).f_globals))
+        Blueprint.__init__(self, name, max_iterations, error_stream, copy, Scope(sys._getframe(1).f_globals), protocol)
         Doors.__init__(self)
 
     @classmethod
@@ -46,17 +48,18 @@ class Graph(Blueprint, Doors, Texts):
         edges: Iterable[Edge],
         *,
         scope: Scope,
-        responder: str | None = None,
+        responders: Iterable[str] = (),
         max_iterations: int = 100,
         error_stream: Any = None,
         copy: bool = True,
+        protocol: str | None = None,
     ) -> Graph:
         """A graph of parts that were looked at already: what the readers of texts end with."""
-        graph = cls(name, max_iterations, error_stream, copy)
+        graph = cls(name, max_iterations, error_stream, copy, protocol)
         graph._steps = {step.name: step for step in steps}
         graph._edges = list(dict.fromkeys(edges))
         graph._last = next(reversed(graph._steps), None)
-        graph.responder, graph.scope = responder, scope
+        graph.responders, graph.scope = tuple(responders), scope
         return graph
 
     def step(self, name: str) -> StepRef:
@@ -114,6 +117,47 @@ class Graph(Blueprint, Doors, Texts):
         declared = step(handler, name, **options)
         return StepRef(self, self.place(declared, parents, names_of(before), when=when, otherwise=otherwise))
 
+    def api(
+        self,
+        method: str,
+        path: str,
+        to: Handled | StepRef | None = None,
+        *,
+        forbid: bool = False,
+        body: Mapping[str, str] | None = None,
+    ) -> StepRef:
+        """Let requests of a method and a path enter by a step: one that is there, or a new one; the step's ref.
+
+        >>> graph = Graph("shop")
+        >>> _ = graph.api("GET", "/users/{id}", to=lambda body, id, limit="10": f"user {id}, {limit} orders")
+        >>> _ = graph.api("*", "/internal/*", forbid=True)
+        >>> graph.run(None, method="GET", path="/users/7?limit=3")
+        'user 7, 3 orders'
+
+        Parameters
+        ----------
+        method, path
+            `"GET"`, or `"*"` for each; `"/users/{id}"`, or `"/files/*"` for all paths from there on.
+        to
+            The name of a step of the graph or its ref, or a handler for a new step.
+        forbid
+            Callers are refused (403), and there is no step.
+        body
+            Parts of the caller's body that the graph gets: `{"amount": "$.order.amount!"}`; where a `!` says that a
+            part must be there, a request without it is refused (422).
+        """
+        if forbid == (to is not None):
+            raise GraphError(f'Route "{method} {path}" needs a step to lead to, to=..., or forbid=True, and not both.')
+        name = self.place_endpoint(Route(method, path, forbid, body))
+        if to is None:
+            return StepRef(self, name)
+        known = to.name if isinstance(to, StepRef) else to if isinstance(to, str) and to in self else None
+        if known is None:
+            assert not isinstance(to, StepRef)
+            return StepRef(self, self.place(step(to), after=[name]))
+        self.connect(name, known)
+        return StepRef(self, known)
+
     def error_handler(
         self, handler: Handled, name: str | None = None, *, on: Caught | None = None, **options: Any
     ) -> Graph:
@@ -141,7 +185,8 @@ class Graph(Blueprint, Doors, Texts):
         """What it is assembled of, and what is kept beside."""
         made_of = {
             "name": self.name, "steps": self.steps, "edges": self.edges, "scope": self.scope, "copy": self.copy,
-            "responder": self.responder, "max_iterations": self.max_iterations, "error_stream": self.error_stream,
+            "responders": self.responders, "protocol": self.protocol, "max_iterations": self.max_iterations,
+            "error_stream": self.error_stream,
         }  # fmt: skip
         beside = {
             "_last": self._last, "_cut_off": dict(self._cut_off), "written": self.written,
@@ -155,7 +200,7 @@ class Graph(Blueprint, Doors, Texts):
 
     def findings(self) -> list[Finding]:
         """As `check`, each with the step or arrow that it is about, and whether it stops a run."""
-        return [*check.findings(self.steps, self.edges, self._cut_off), *self._inspected()]
+        return [*check.findings(self.steps, self.edges, self._cut_off, self.responders), *self._inspected()]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and self._spec_document() == other._spec_document()

@@ -11,11 +11,13 @@ from typing import Any, NoReturn
 
 from nbgraph.errors import GraphError
 from nbgraph.graph import argument
+from nbgraph.graph.blueprint import OPENAI
 from nbgraph.graph.calling import Calls
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.literal import NotLiteralError, quoted
 
 _CALL_ENDS = (")", '"', "'")  # how an expression ends that is no bare name
+ROUTES = "routes"  # `--api`: by the routes of the cell's lines, or as OpenAI's
 MOST = 100  # iterations, where the header says nothing else
 
 
@@ -27,11 +29,14 @@ class Header:
     max_iterations: int = MOST
     error_stream: Any = None
     copy: bool = True
+    api: str | None = None
 
 
 class _Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise GraphError(f"{message}; expected `%%graph NAME [--max-iterations N] [--error-stream X] [--no-copy]`.")
+        raise GraphError(
+            f"{message}; expected `%%graph NAME [--max-iterations N] [--error-stream X] [--no-copy] [--api [openai]]`."
+        )
 
 
 def read_header(rest: str, calls: Calls) -> Header:
@@ -40,28 +45,32 @@ def read_header(rest: str, calls: Calls) -> Header:
     >>> from nbgraph.graph.admission import Admission
     >>> from nbgraph.graph.scope import Scope
     >>> read_header("fraud --max-iterations 3", Calls(Admission(Scope()), parse=None))
-    Header(name='fraud', max_iterations=3, error_stream=None, copy=True)
+    Header(name='fraud', max_iterations=3, error_stream=None, copy=True, api=None)
     """
     parser = _Options(add_help=False, allow_abbrev=False)
     parser.add_argument("name")
     parser.add_argument("--max-iterations", type=int, default=MOST)
     parser.add_argument("--error-stream")
     parser.add_argument("--no-copy", action="store_true")
+    parser.add_argument("--api", nargs="?", const=ROUTES, choices=(ROUTES, OPENAI))
     try:
         given = parser.parse_args(shlex.split(rest, comments=True))
     except ValueError as error:
         raise GraphError(f"{error} in the `%%graph` line.") from None
-    return header_of(given.name, given.max_iterations, given.error_stream, calls, copy=not given.no_copy)
+    name, most, stream = given.name, given.max_iterations, given.error_stream
+    return header_of(name, most, stream, calls, copy=not given.no_copy, api=given.api)
 
 
-def header_of(name: str, max_iterations: int, stream: str | None, calls: Calls, *, copy: bool = True) -> Header:
+def header_of(
+    name: str, max_iterations: int, stream: str | None, calls: Calls, *, copy: bool = True, api: str | None = None
+) -> Header:
     """The header of options that are read already."""
     if max_iterations < 1:
         raise GraphError(f"--max-iterations is {max_iterations}; expected a whole number of at least 1.")
     name = _text(name)
     if not name:
         raise GraphError("the name of the graph is empty; expected `%%graph NAME`.")
-    return Header(name, max_iterations, _stream(stream, calls), copy)
+    return Header(name, max_iterations, _stream(stream, calls), copy, api)
 
 
 def header_text(graph: Graph) -> str:
@@ -77,6 +86,8 @@ def header_text(graph: Graph) -> str:
         parts.append(f"--error-stream {_stream_text(graph)}")
     if not graph.copy:
         parts.append("--no-copy")
+    if graph.protocol is not None or graph.routes:
+        parts.append(f"--api {graph.protocol}" if graph.protocol is not None else "--api")
     return " ".join(parts)
 
 

@@ -8,11 +8,13 @@ from collections.abc import Collection
 
 from nbgraph.errors import GraphError, LanguageError
 from nbgraph.graph.admission import Admission
+from nbgraph.graph.blueprint import OPENAI
 from nbgraph.graph.calling import Calls
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.header import Header, read_header
+from nbgraph.graph.header import ROUTES, Header, read_header
 from nbgraph.graph.phrase import language_error
 from nbgraph.graph.reader import Cell, Declaration, read_cell
+from nbgraph.graph.routing import routes_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.slip import slip_of
 from nbgraph.graph.wiring import Wiring
@@ -58,18 +60,32 @@ def build(
         wiring.draw(phrase)
     if is_checked:
         wiring.check()
+    _check_api(wiring, cell, header)
     graph = Graph.assemble(
         header.name,
         wiring.steps.values(),
         wiring.edges,
         scope=scope,
-        responder=wiring.responder,
+        responders=wiring.responders,
         max_iterations=header.max_iterations,
         error_stream=header.error_stream,
         copy=header.copy,
+        protocol=OPENAI if header.api == OPENAI else None,
     )
     graph.places = wiring.places
     return graph
+
+
+def _check_api(wiring: Wiring, cell: Cell, header: Header) -> None:
+    """The first line tells whether callers enter by routes."""
+    route = next((item for phrase in cell.phrases for item in phrase.items if item.route is not None), None)
+    if route is not None and header.api is None:
+        expected = f"a graph with routes says so in its first line: `%%graph {header.name} --api`."
+        message = f"found the route {route.text}; {expected}"
+        raise language_error(cell.text, route.offset, message)
+    if header.api == ROUTES and not routes_of(wiring.steps.values()):
+        message = "--api says that the graph has routes, and no line begins with one: `GET /users/{id} -> load`."
+        raise LanguageError(message, 1, 1, f"%%graph {header.name} --api")
 
 
 def calls_of(scope: Scope) -> Calls:

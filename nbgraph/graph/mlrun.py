@@ -62,12 +62,12 @@ def from_mlrun(spec: Mapping[str, Any] | str, scope: Scope, tables: Mapping[str,
     read = (reader.step(key, item, "" if is_router else f"steps.{key}") for key, item in documents.items())
     steps = [step for step in read if step is not None]
     edges = list(_edges(documents, fields.get("on_error"), reader.faults))
-    responder = _responder(documents, reader.faults)
+    responders = _responders(documents, reader.faults)
     report = Report(tuple(reader.translated), tuple(reader.faults))
     if reader.faults:
         return None, report
     limit = fields.get("max_iterations") or 100
-    return Graph.assemble(name, steps, edges, scope=scope, responder=responder, max_iterations=limit), report
+    return Graph.assemble(name, steps, edges, scope=scope, responders=responders, max_iterations=limit), report
 
 
 def _graph_of(document: Mapping[str, Any], reader: _Reader) -> tuple[str, Mapping[str, Any]]:
@@ -288,14 +288,14 @@ def _list(given: Any) -> list[str]:
     return [given] if isinstance(given, str) else list(given or ())
 
 
-def _responder(steps: Mapping[str, Any], faults: list[str]) -> str | None:
+def _responders(steps: Mapping[str, Any], faults: list[str]) -> list[str]:
     found = [name for name, fields in steps.items() if isinstance(fields, Mapping) and _responds(fields)]
     if len(found) > 1:
         faults.append(
             f"steps: {' and '.join(found)} both respond; a graph has one responder. Let the others lead to one step "
             "that does, or leave the answer to graph.stream(...), which gives what all ends give."
         )
-    return found[0] if found else None
+    return found
 
 
 def _responds(fields: Mapping[str, Any]) -> bool:

@@ -7,12 +7,15 @@ import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
-from nbgraph.errors import LanguageError
+from nbgraph.errors import GraphError, LanguageError, RouteError
 from nbgraph.graph.lexer import Line, Text, Token
+from nbgraph.graph.route import Route
 from nbgraph.types import EdgeKind
 
 RESPOND = "respond"
+FORBID = "forbid"  # behind a route: its callers are refused
 JOINT = "(event)"  # what the step does in which several meet before `respond`
 
 
@@ -25,6 +28,8 @@ class Kind(Enum):
     EXPRESSION = "expression"  # (event + 1)
     GRAPH = "graph"  # *
     RESPOND = "respond"
+    ROUTE = "route"  # GET /users/{id}
+    FORBID = "forbid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Item:
     offset: int
     function: str | None = None
     call: ast.Call | None = None
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class _Reader:
         if self._peek("->"):
             self.at += 1
             groups.append(())
-        groups.append(self._group())
+        groups.append(self._group() if groups or not self._is_route() else (self._route(),))
         while self._peek("->"):
             if self._is_broken():
                 broken.add(len(groups))
@@ -94,6 +100,42 @@ class _Reader:
         if len(groups) < 2:
             raise self._error("an arrow `->`")
         return replace(self._ending(groups, offset), broken=frozenset(broken))
+
+    def _is_route(self) -> bool:
+        """Whether the line begins with a method, or `*`, and a path."""
+        first, after = self.tokens[0], self.tokens[1:2]
+        is_apart = bool(after) and after[0].start > first.end
+        return is_apart and after[0].text == "/" and (first.text == "*" or first.kind == "word")
+
+    def _route(self) -> Item:
+        """`POST /orders/{id} {"amount": "$.amount!"}`: method, path, and what the graph gets of the body."""
+        method, begin = self._take(), self.tokens[1].start
+        self.at += 1
+        while self.at < len(self.tokens) and self.tokens[self.at].start == self.tokens[self.at - 1].end:
+            self.at += 1
+        path = self.text.text[begin : self.tokens[self.at - 1].end]
+        body = self._body() if self._peek("{") else None
+        try:
+            route = Route(method.text, path, body=body)
+        except (GraphError, RouteError) as error:
+            raise language_error(self.text, method.start, str(error)) from None
+        return Item(Kind.ROUTE, route.name, method.start, self._at_function(), route=route)
+
+    def _body(self) -> Any:
+        start = self.tokens[self.at].start
+        source = self.text.text[start : self._closing()]
+        try:
+            return ast.literal_eval(self._parsed(source, start))
+        except ValueError:
+            raise self._error_at(start, f"found `{source}`", 'names and places, `{"amount": "$.amount!"}`') from None
+
+    def _at_function(self) -> str | None:
+        return self._function() if self._peek_take("@") else None
+
+    def _peek_take(self, text: str) -> bool:
+        found = self._peek(text)
+        self.at += found
+        return found
 
     def _is_broken(self) -> bool:
         """Whether the line ends beside the arrow here; brackets and strings that go over lines are no such end."""
@@ -159,7 +201,12 @@ class _Reader:
             item = Item(item.kind, item.text, item.offset, self._function(), item.call)
         elif item.kind is Kind.NAME and item.text == RESPOND:
             return Item(Kind.RESPOND, RESPOND, item.offset)
+        elif item.kind is Kind.NAME and item.text == FORBID and self._is_behind_route():
+            return Item(Kind.FORBID, FORBID, item.offset)
         return item
+
+    def _is_behind_route(self) -> bool:
+        return self.at == len(self.tokens) and len(self.tokens) > 1 and self._is_route()
 
     def _step(self, token: Token) -> Item:
         if token.kind == "string":

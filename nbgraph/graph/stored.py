@@ -11,20 +11,22 @@ from nbgraph.errors import GraphError
 from nbgraph.graph import literal
 from nbgraph.graph.admission import Admission
 from nbgraph.graph.argument import CODE, POSITIONAL
+from nbgraph.graph.blueprint import OPENAI
 from nbgraph.graph.check import unknown_step
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.routing import routes_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import OPTIONS, Step, StepOptions, step
 from nbgraph.types import EdgeKind
 
 VERSION = 1
-_GRAPH_FIELDS = ("version", "name", "max_iterations", "error_stream", "copy", "steps", "edges", "responder")
+_GRAPH_FIELDS = ("version", "name", "max_iterations", "error_stream", "copy", "protocol", "steps", "edges", "responder")
 _STEP_FIELDS = ("name", "handler", "graph", "arguments", "function", *OPTIONS)
 _EDGE_FIELDS = ("source", "target", "when", "otherwise", "kind")
 _TYPES = {
     "name": str, "handler": str, "function": str, "full_event": bool, "ordered": bool, "input_path": str,
-    "result_path": str, "source": str, "target": str, "otherwise": bool, "kind": str, "responder": str,
+    "result_path": str, "source": str, "target": str, "otherwise": bool, "kind": str,
 }  # fmt: skip
 
 
@@ -46,10 +48,11 @@ def read_graph(document: Any, scope: Scope, where: str = "", *, admit: type[Admi
         steps.values(),
         list(_edges(fields.get("edges", []), steps, admission, f"{prefix}edges")),
         scope=scope,
-        responder=_responder(fields, steps, prefix),
+        responders=_responders(fields, steps, prefix),
         max_iterations=_max_iterations(fields, prefix),
         error_stream=_stream(fields.get("error_stream"), admission, f"{prefix}error_stream"),
         copy=_copy(fields, prefix),
+        protocol=_protocol(fields, prefix),
     )
 
 
@@ -74,11 +77,25 @@ def _copy(fields: Mapping[str, Any], prefix: str) -> bool:
     return copy
 
 
-def _responder(fields: Mapping[str, Any], steps: Collection[str], prefix: str) -> str | None:
-    responder: str | None = fields.get("responder")
-    if responder is not None and responder not in steps:
-        raise GraphError(f"{prefix}responder: {unknown_step(str(responder), steps, f'found {responder!r}')}")
-    return responder
+def _protocol(fields: Mapping[str, Any], prefix: str) -> str | None:
+    protocol = fields.get("protocol")
+    if protocol not in (None, OPENAI):
+        raise GraphError(f'{prefix}protocol: found {protocol!r}; expected "{OPENAI}".')
+    return OPENAI if protocol else None
+
+
+def _responders(fields: Mapping[str, Any], steps: Mapping[str, Step], prefix: str) -> list[str]:
+    """The step that answers, or a list of them: one for each route."""
+    given = fields.get("responder")
+    found = [] if given is None else given if isinstance(given, list) else [given]
+    for name in found:
+        if not isinstance(name, str):
+            raise GraphError(f"{prefix}responder: found {name!r}; expected the name of a step.")
+        if name not in steps:
+            raise GraphError(f"{prefix}responder: {unknown_step(name, steps, f'found {name!r}')}")
+    if len(found) > 1 and not routes_of(steps.values()):
+        raise GraphError(f"{prefix}responder: found {found!r}; a graph without routes has one responder.")
+    return found
 
 
 def _stream(document: Any, admission: Admission, where: str) -> Any:

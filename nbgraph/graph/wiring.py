@@ -13,6 +13,7 @@ from nbgraph.graph.edge import WHOLE_GRAPH, Condition, Edge
 from nbgraph.graph.lexer import Text
 from nbgraph.graph.phrase import JOINT, RESPOND, Item, Kind, Phrase, language_error
 from nbgraph.graph.reader import Declaration
+from nbgraph.graph.routing import routes_of, step_of
 from nbgraph.graph.step import Step, handler_name, step
 from nbgraph.graph.topology import cycles, successors
 from nbgraph.graph.ways import Ways
@@ -25,7 +26,7 @@ class Wiring:
     def __init__(self, text: Text, calls: Calls) -> None:
         self.steps: dict[str, Step] = {}
         self.edges: dict[Edge, int] = {}  # and where in the text each is drawn
-        self.responder: str | None = None
+        self.responders: list[str] = []
         self._offsets: dict[str, int] = {}  # where each step is made
         self._text, self._calls, self._admission = text, calls, calls.admission
         self._declared: dict[str, Step] = {}
@@ -47,10 +48,15 @@ class Wiring:
     def draw(self, phrase: Phrase) -> None:
         """The steps and edges of one arrow line; what is said at its end is said of its last arrow."""
         self._check_ends(phrase)
+        if phrase.groups[0] and phrase.groups[0][0].kind is Kind.ROUTE:
+            self._check_route(phrase)
         groups = [[self._mention(item) for item in group] for group in phrase.groups]
         pairs = list(zip(phrase.groups, phrase.groups[1:], groups, groups[1:], strict=False))
         for number, (items, after, sources, targets) in enumerate(pairs):
             is_last = number == len(pairs) - 1
+            if any(item.kind is Kind.FORBID for item in after):
+                self._forbid(sources[0], phrase)
+                continue
             if any(item.kind is Kind.RESPOND for item in after):
                 self._respond(sources, items, after, phrase, is_last)
                 continue
@@ -108,6 +114,25 @@ class Wiring:
                 )
                 raise language_error(self._text, aim.offset, message)
 
+    def _check_route(self, phrase: Phrase) -> None:
+        """A route stands once, but where each of its arrows is on a condition, or else, of its own."""
+        item = phrase.groups[0][0]
+        is_choice = phrase.condition is not None or phrase.otherwise
+        is_choice = is_choice or any(edge.source == item.text and edge.when is not None for edge in self.edges)
+        if item.text in self.steps and not is_choice:
+            line = self._text.place(self._offsets[item.text])[0]
+            message = f"the route {item.text} stands in line {line} already; let that line lead to both: `-> [a, b]`."
+            raise language_error(self._text, item.offset, message)
+
+    def _forbid(self, source: str, phrase: Phrase) -> None:
+        if len(phrase.groups) > 2 or _has_ending(phrase):
+            message = "found more beside `forbid`; expected a route and nothing else: `* /internal/* -> forbid`."
+            raise language_error(self._text, phrase.offset, message)
+        route = phrase.groups[0][0].route
+        assert route is not None
+        with self._at(phrase.offset):
+            self.steps[source] = step_of(replace(route, forbid=True))
+
     def _is_stray(self, phrase: Phrase) -> bool:
         """Whether a first line that begins with an arrow is a slip: it mentions a step that nothing above declares."""
         is_listed = self._text.text[phrase.offset :].removeprefix("->").lstrip().startswith("[")
@@ -118,6 +143,8 @@ class Wiring:
         """The name of the step that an item means; a new one enters the graph."""
         if item.kind in (Kind.GRAPH, Kind.RESPOND):
             return WHOLE_GRAPH if item.kind is Kind.GRAPH else ""
+        if item.kind is Kind.FORBID:
+            return ""
         with self._at(item.offset):
             meant = self._meant(item)
         if meant.name not in self.steps:
@@ -129,6 +156,9 @@ class Wiring:
 
     def _meant(self, item: Item) -> Step:
         match item.kind:
+            case Kind.ROUTE:
+                assert item.route is not None
+                return self.steps.get(item.text) or step_of(item.route)
             case Kind.CALL:
                 assert isinstance(item.call, ast.Call)
                 return self._called(self._calls.step(item.call, item.text))
@@ -223,15 +253,19 @@ class Wiring:
             raise language_error(self._text, offset, message)
         if WHOLE_GRAPH in sources:
             raise language_error(self._text, items[0].offset, "found `*`; expected the step that answers.")
-        answering = list(dict.fromkeys([*filter(None, [self.responder]), *sources]))
-        if self.responder is not None and len(answering) > 1:
+        answering = list(dict.fromkeys([*self.responders, *sources]))
+        if routes_of(self.steps.values()):  # each route has a responder: which it comes to is looked at in the end
+            own = sources[0] if len(sources) == 1 else self._joined(items, sources, after[0])
+            self.responders = list(dict.fromkeys([*self.responders, own]))
+            return
+        if self.responders and len(answering) > 1:
             names = " and ".join(f'"{name}"' for name in answering)
             message = (
                 f"{names} would {'both' if len(answering) == 2 else 'all'} answer; a graph has one responder. Let them "
                 f"meet in one line: `[{', '.join(answering)}] -> respond`."
             )
             raise language_error(self._text, offset, message)
-        self.responder = answering[0] if len(answering) == 1 else self._joined(items, sources, after[0])
+        self.responders = [answering[0] if len(answering) == 1 else self._joined(items, sources, after[0])]
 
     def _joined(self, items: tuple[Item, ...], sources: list[str], aim: Item) -> str:
         """The step in which several meet, which hands on what it gets, and answers."""

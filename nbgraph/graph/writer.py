@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from nbgraph.errors import GraphError, LanguageError
-from nbgraph.graph.argument import given, handler_expression, is_bare, step_text
+from nbgraph.graph.argument import given, handler_expression, is_bare, step_text, value_text
 from nbgraph.graph.chain import Chain, Chains
 from nbgraph.graph.check import unknown_step
 from nbgraph.graph.document import condition_text
@@ -16,12 +16,13 @@ from nbgraph.graph.header import header_text
 from nbgraph.graph.lexer import Text, lines
 from nbgraph.graph.literal import NotLiteralError, quoted
 from nbgraph.graph.naming import handler_text, is_dotted
-from nbgraph.graph.phrase import JOINT, RESPOND, Kind, Phrase, read_phrase
+from nbgraph.graph.phrase import FORBID, JOINT, RESPOND, Kind, Phrase, read_phrase
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.ways import Ways
 from nbgraph.types import EdgeKind
 
 WIDTH = 100
+FORBIDDEN = "\0forbid"  # no step has that name
 SHORT = 48  # a longer call reads better as a declaration
 
 
@@ -44,6 +45,7 @@ class _Writer:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._steps = {step.name: step for step in graph.steps}
+        self._routes = {name: route for name, route in graph.routes.items() if name == route.name}
         self._mentioned: set[str] = set()
         self._declarations: dict[str, str] = {}
         self._limits: set[str] = set()  # steps whose limit stands behind an arrow
@@ -51,10 +53,28 @@ class _Writer:
     def text(self) -> str:
         self._check()
         positions = {name: number for number, name in enumerate(self._steps)}
-        chains = Chains(self._graph.edges, self._endings(), {**positions, WHOLE_GRAPH: -1}).all()
-        self._add_responder(chains)
+        endings = dict(zip(self._graph.edges, self._endings(), strict=True))
+        edges = self._together()
+        alone = self._routes.keys()
+        found = Chains(edges, [endings[edge] for edge in edges], {**positions, WHOLE_GRAPH: -1}, alone)
+        chains = found.all()
+        chains += [Chain([[name], [FORBIDDEN]]) for name, route in self._routes.items() if route.forbid]
+        if self._routes:
+            self._add_responders(chains)
+        else:
+            self._add_responder(chains)
         body = [*self._order(chains), *(line for chain in chains for line in self._lines(chain))]
         return "\n".join([header_text(self._graph), *self._declarations.values(), *body]) + "\n"
+
+    def _together(self) -> list[Edge]:
+        """The edges, those of a route one behind the other: a route stands once."""
+        found: list[Edge] = []
+        for edge in self._graph.edges:
+            if edge.source not in self._routes:
+                found.append(edge)
+            elif edge not in found:
+                found += [one for one in self._graph.edges if one.source == edge.source]
+        return found
 
     def _check(self) -> None:
         for edge in self._graph.edges:
@@ -108,6 +128,15 @@ class _Writer:
         else:
             chains.append(Chain([[responder], [""]]))
 
+    def _add_responders(self, chains: list[Chain]) -> None:
+        """One for each route, behind the line that ends with it."""
+        for name in self._graph.responders:
+            line = next((one for one in chains if one.groups[-1] == [name] and not one.ending), None)
+            if line is not None:
+                line.groups.append([""])
+            else:
+                chains.append(Chain([[name], [""]]))
+
     def _is_joint(self, name: str, groups: list[list[str]]) -> bool:
         """Whether `[a, b] -> respond` alone says it: the last step, in which these and no others meet."""
         leading = [edge.source for edge in self._graph.edges if edge.target == name]
@@ -119,7 +148,8 @@ class _Writer:
     def _order(self, chains: Iterable[Chain]) -> Iterator[str]:
         """A line that mentions steps first, where the arrows alone would give another order."""
         natural = dict.fromkeys(name for chain in chains for group in chain.groups for name in group)
-        names = [name for name in self._steps if name in natural or name != self._graph.responder]
+        names = [name for name in self._steps if name in natural or name not in self._graph.responders]
+        names = [name for name in names if name not in self._routes]
         place = {name: number for number, name in enumerate(natural)}
         begin, before = len(names), len(place)
         while begin and place.get(names[begin - 1], before) < before:
@@ -145,14 +175,27 @@ class _Writer:
 
     def _item(self, name: str) -> str:
         """A step in an arrow line: written out at its first mention, by name after that."""
-        if name in ("", WHOLE_GRAPH):
-            return name or RESPOND
+        if name in ("", WHOLE_GRAPH, FORBIDDEN):
+            return FORBID if name == FORBIDDEN else name or RESPOND
+        if name in self._routes:
+            return self._route(name)
         if name in self._mentioned:
             return _name(name)
         function = self._steps[name].function
         written = self._first(name)
         self._mentioned.add(name)
         return written if function is None else f"{written}@{function if is_bare(function) else quoted(function)}"
+
+    def _route(self, name: str) -> str:
+        """A route, with what it takes of the body where it stands first."""
+        step, route = self._steps[name], self._routes[name]
+        written = route.name
+        if route.body is not None and name not in self._mentioned:
+            written += f" {value_text(dict(route.body))}"
+        if step.function is not None and name not in self._mentioned:
+            written += f"@{step.function if is_bare(step.function) else quoted(step.function)}"
+        self._mentioned.add(name)
+        return written
 
     def _first(self, name: str) -> str:
         step = self._spec(name)

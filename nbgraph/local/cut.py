@@ -7,6 +7,7 @@ together: cycles, whose rounds are counted; a step and its error handler; steps 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from itertools import pairwise
@@ -18,6 +19,7 @@ from nbgraph.engine.plan import Plan
 from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.routing import answerers
 from nbgraph.steps.border import QueueWriter
 from nbgraph.streams.base import QueueSpec
 from nbgraph.types import EdgeKind
@@ -48,24 +50,26 @@ def parts_of(graph: Graph, plan: Plan) -> list[Part]:
     """
     numbers = _Regions(graph, plan).numbers()
     steps = [replace(step, function=f"part-{numbers[step.name]}") for step in graph.steps]
+    answering = answerers(graph.responders, [step.name for step in steps], graph.edges, graph.routes)
+    responders = answering if graph.routes else graph.responders
     numbered = Graph.assemble(
-        graph.name, steps, graph.edges, scope=graph.scope, responder=graph.responder, copy=graph.copy
-    )
-    return [_part(graph, plan, function) for function in split(numbered)]
+        graph.name, steps, graph.edges, scope=graph.scope, responders=responders, copy=graph.copy
+    )  # fmt: skip
+    return [_part(graph, plan, function, responders) for function in split(numbered)]
 
 
-def _part(graph: Graph, plan: Plan, function: Function) -> Part:
+def _part(graph: Graph, plan: Plan, function: Function, answering: Sequence[str]) -> Part:
     """The part's own plan; a step that is not a border stays the very one that the graph has, built once."""
     borders = [step for step in function.graph.steps if step.handler in (READER, WRITER)]
     own = [graph.spec(step.name) for step in function.graph.steps if step not in borders]
-    has_responder = any(step.name == graph.responder for step in own)
+    responders = [step.name for step in own if step.name in answering]
     part = Graph.assemble(
         graph.name, [*borders, *own], function.graph.edges, scope=graph.scope,
-        responder=graph.responder if has_responder else None,
+        responders=responders,
         max_iterations=graph.max_iterations, error_stream=graph.error_stream, copy=graph.copy,
     )  # fmt: skip
     part.observers, part.report_metric = graph.observers, graph.report_metric
-    return Part(compile(part, plan), function.reads, graph.responder is None or has_responder)
+    return Part(compile(part, plan), function.reads, not answering or bool(responders))
 
 
 class _Regions:
@@ -123,8 +127,8 @@ class _Regions:
         back = [*pairwise(entries), *pairwise(reversed(entries))]
         back += [(edge.target, edge.source) for edge in edges if edge.is_error and edge.source in ways]
         back += [(name if name in ways else name.split(SEPARATOR)[0], entries[0]) for name in plan.gatherers]
-        if self._graph.responder in self._queues:  # it answers with what waits in it
-            back += [(edge.target, edge.source) for edge in edges if edge.source == self._graph.responder]
+        waiting = self._queues.intersection(self._graph.responders)  # it answers with what waits in it
+        back += [(edge.target, edge.source) for edge in edges if edge.source in waiting]
         for source, target in back:
             ways[source].append(target)
         groups = {name: name for name in names}

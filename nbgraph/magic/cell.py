@@ -41,7 +41,11 @@ def define(shell: Any, header: Header, line: str, body: str) -> Graph:
     with _undone_on_failure(namespace):
         _run(shell, cell, declared, f"%%graph {line}\n{body}")
         graph = build(cell, header, Scope(namespace), declared, is_checked=True)
-        if wrong := [located(graph, one) for one in check.findings(graph.steps, graph.edges) if one.is_fault]:
+        if wrong := [
+            located(graph, one)
+            for one in check.findings(graph.steps, graph.edges, {}, graph.responders)
+            if one.is_fault
+        ]:
             raise GraphError.of_problems(graph.name, wrong)
         for declaration in declared:
             spec = graph.spec(declaration.name)

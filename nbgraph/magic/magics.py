@@ -12,10 +12,11 @@ from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from nbgraph.graph.argument import is_bare
+from nbgraph.graph.blueprint import OPENAI
 from nbgraph.graph.finding import meant
 from nbgraph.graph.formula import compiled
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.header import MOST, header_of, header_text
+from nbgraph.graph.header import MOST, ROUTES, header_of, header_text
 from nbgraph.graph.language import calls_of
 from nbgraph.graph.naming import slug
 from nbgraph.graph.scope import Scope
@@ -84,6 +85,8 @@ class GraphMagic:
         self.parser.add_argument("--hide", action="store_true", help="show no picture")
         self.parser.add_argument("--no-copy", action="store_true", help="branches share one body")
         self.parser.add_argument("--build", action="store_true", help="change it by hand: palette, picture and text")
+        about = "requests enter by the routes that arrow lines begin with, or as OpenAI's chat"
+        self.parser.add_argument("--api", nargs="?", const=ROUTES, choices=(ROUTES, OPENAI), help=about)
         about = "how often a step on a cycle may run for one event"
         self.parser.add_argument("--max-iterations", metavar="N", type=int, help=about)
 
@@ -119,7 +122,8 @@ class GraphMagic:
         if not is_bare(given.name):
             raise UsageError(f"%%graph: {given.name!r} can't name a variable; a notebook holds a graph by its name.")
         most = MOST if given.max_iterations is None else given.max_iterations
-        header = header_of(given.name, most, given.error_stream, calls_of(Scope(namespace)), copy=not given.no_copy)
+        calls = calls_of(Scope(namespace))
+        header = header_of(given.name, most, given.error_stream, calls, copy=not given.no_copy, api=given.api)
         new = define(self.shell, header, line, cell)
         graph = namespace.get(given.name)
         new.written = without_python(header_text(new), cell)
@@ -136,8 +140,8 @@ class GraphMagic:
             known = self._graphs()
             hint = meant(given.name, known)
             raise UsageError(f'%graph: there is no graph "{given.name}". Graphs: {", ".join(known) or "none"}.{hint}')
-        if given.max_iterations is not None or given.error_stream is not None or given.no_copy:
-            options = "--max-iterations, --error-stream and --no-copy"
+        if given.max_iterations is not None or given.error_stream is not None or given.no_copy or given.api:
+            options = "--max-iterations, --error-stream, --no-copy and --api"
             raise UsageError(f"%graph: {options} belong to the cell that defines the graph.")
         return graph
 

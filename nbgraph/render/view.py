@@ -117,7 +117,7 @@ def _node(graph: Graph, step: Step, id: str, handles_errors: bool, depth: int) -
     words = printable(kinds.words_of(step, handler, kind), WORDS)
     is_graph = isinstance(handler, Graph) and bool(handler.steps) and depth < 8  # a graph that holds itself has an end
     inner = view(handler, f"{id}_", depth + 1) if is_graph else None
-    is_responder = step.name == graph.responder
+    is_responder = step.name in graph.responders
     title = f"{printable(step.name, TITLE)}: {words}{'; answers the caller' if is_responder else ''}"
     function = (printable(step.function, LABEL) or UNNAMED) if step.function else None
     shown = kinds.ERROR if handles_errors and kind == kinds.TASK else kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from nbgraph.engine.observer import Move, Observer
@@ -20,14 +20,14 @@ def goes_on_after_answer(graph: Graph) -> bool:
     >>> goes_on_after_answer(graph)
     True
     """
-    return any(edge.source == graph.responder and edge.carries_events for edge in graph.edges)
+    return any(edge.source in graph.responders and edge.carries_events for edge in graph.edges)
 
 
 class EarlyAnswers(Observer):
     """Gives each event's answer to whoever waits for it, as soon as the responder has made it."""
 
-    def __init__(self, responder: str) -> None:
-        self._responder = responder
+    def __init__(self, responders: Collection[str]) -> None:
+        self._responders = frozenset(responders)
         self._waiting: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]]] = {}
 
     def of(self, event: Event) -> asyncio.Future[Any]:
@@ -37,7 +37,7 @@ class EarlyAnswers(Observer):
         return future
 
     def after(self, move: Move) -> None:
-        if move.step == self._responder and move.error is None:
+        if move.step in self._responders and move.error is None:
             waiting = self._waiting.pop(move.event.id, None)  # the first answer wins
             if waiting is not None:
                 loop, future = waiting

@@ -42,7 +42,14 @@ class Failures:
         is_exact = event.headers.get("content-type") == VALUES
         came = _written(event.body if is_exact else decode(body, event.content_type))
         failure: dict[str, Any] = {
-            "event": {"body": came, "key": event.key, "id": event.id, "path": event.path, "method": event.method},
+            "event": {
+                "body": came,
+                "key": event.key,
+                "id": event.id,
+                "path": event.path,
+                "method": event.method,
+                **({"params": event.params} if event.params else {}),
+            },
             "step": error.step,
             "error": f"{type(error.__cause__).__name__}: {error.__cause__}",
             "trace": frames_of(seen),

@@ -37,8 +37,8 @@ class Runner:
     ) -> None:
         self._tally, self._failures, self._captures = tally, failures, captures
         self._early: EarlyAnswers | None = None
-        if graph.responder is not None and goes_on_after_answer(graph):
-            self._early = EarlyAnswers(graph.responder)
+        if graph.responders and goes_on_after_answer(graph):
+            self._early = EarlyAnswers(graph.responders)
             graph.observers.append(self._early)
         self.track = Track(tally.watching(tracing.watching(bare(graph.plan()))), threads)
         self.plan: Plan = self.track.plan

@@ -17,6 +17,7 @@ MODULES = {
     "choice": "Choice ChoiceByField Partition Partitioned",
     "collect": "Collector Gather ReduceToDataFrame ToDataFrame",
     "concurrent": "Concurrent",
+    "endpoint": "Endpoint",
     "enrichment": "EnrichmentRouter",
     "ensemble": "VotingEnsemble",
     "features": "DropFeatures Imputer MapValues OneHotEncoder",

@@ -20,6 +20,7 @@ from nbgraph.values import normal_key
 
 HEADERS = "Event-Headers"
 KEY = "Event-Key"
+PARAMS = "Event-Params"
 NOT_KEPT = {  # what is between the caller and the gateway: credentials, the transport, wishes for the answer
     "accept", "accept-encoding", "accept-language", "authorization", "connection", "content-length", "content-type",
     "cookie", "expect", "host", "idempotency-key", "origin", "prefer", "proxy-authorization", "referer", "te",
@@ -27,11 +28,12 @@ NOT_KEPT = {  # what is between the caller and the gateway: credentials, the tra
 }  # fmt: skip
 IN_JSON = (str, int, float, bool, type(None))
 TIME = "Event-Time"
-READ = (HEADERS, KEY, TIME)  # those that can be wrong
+READ = (HEADERS, KEY, PARAMS, TIME)  # those that can be wrong
 METADATA = {"path": "Event-Path", "method": "Event-Method", "content_type": "Event-Content-Type"}
 
 
 _headers = msgspec.json.Decoder(dict[str, str])
+_params = msgspec.json.Decoder(dict[str, str | list[str]])
 
 
 class QueueWriter(Handler):
@@ -107,6 +109,8 @@ def metadata_of(event: Event) -> dict[str, str]:
             told[header] = value
     if event.origin is not None:
         told["Event-Origin"] = event.origin
+    if event.params:
+        told[PARAMS] = json.dumps(event.params)
     if event.headers:
         kept = {name: value for name, value in event.headers.items() if name.lower() not in NOT_KEPT}
         if kept:
@@ -135,4 +139,5 @@ def event_of(body: object, key: object, headers: dict[str, str]) -> Event:
         body, key, headers.get("Event-Id"), headers.get(METADATA["path"], "/"), headers.get(METADATA["method"]),
         _headers.decode(headers[HEADERS]) if HEADERS in headers else None,
         content_type=headers.get(METADATA["content_type"]), time=datetime.fromisoformat(time) if time else None,
+        params=_params.decode(headers[PARAMS]) if PARAMS in headers else None,
     )  # fmt: skip

@@ -59,4 +59,5 @@ def packed(event: Event) -> dict[str, Any]:
     return {
         "body": event.body, "key": event.key, "id": event.id, "path": event.path, "method": event.method,
         "headers": event.headers, "content_type": event.content_type, "time": event.time,
+        "params": event.params,
     }  # fmt: skip

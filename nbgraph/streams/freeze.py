@@ -27,7 +27,7 @@ from nbgraph.streams import arrays, tables
 
 Simpler = Callable[[Any], Any]
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
-_FIELDS = ("body", "key", "id", "path", "method", "headers", "content_type", "time", "origin")
+_FIELDS = ("body", "key", "id", "path", "method", "headers", "content_type", "time", "params", "origin")
 DICTS: set[type] = {dict}  # what is read and written as a dict
 DEEPEST = 950  # containers in containers
 

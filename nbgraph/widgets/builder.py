@@ -142,7 +142,7 @@ class BuilderWidget(GraphWidget):
             if edge.source == step.name and edge.source != WHOLE_GRAPH
         ]
         return {
-            "name": step.name, "answers": step.name == self.graph.responder, "arrows": arrows,
+            "name": step.name, "answers": step.name in self.graph.responders, "arrows": arrows,
             "form": form(step, self._class_of(step)),
         }  # fmt: skip
 

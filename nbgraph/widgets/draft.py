@@ -54,7 +54,7 @@ class Draft:
         self.graph.spec(name)
         steps = [one for one in self.graph.steps if one.name != name]
         edges = [edge for edge in self.graph.edges if name not in (edge.source, edge.target)]
-        self._take(steps, edges, responder=None if self.graph.responder == name else self.graph.responder)
+        self._take(steps, edges, [one for one in self.graph.responders if one != name])
 
     def rename(self, name: str, new: str) -> None:
         """Call a step otherwise; its arrows stay."""
@@ -66,7 +66,7 @@ class Draft:
             replace(edge, source=called.get(edge.source, edge.source), target=called[edge.target])
             for edge in self.graph.edges
         ]
-        self._take(steps, edges, responder=called.get(self.graph.responder or ""))
+        self._take(steps, edges, [called[one] for one in self.graph.responders])
 
     def connect(
         self, source: str, target: str, *, when: str = "", otherwise: bool = False, on_error: bool = False
@@ -89,8 +89,9 @@ class Draft:
         self._take(self.graph.steps, edges)
 
     def respond(self, name: str | None) -> None:
-        """Let a step answer the caller, or none."""
-        self._take(self.graph.steps, self.graph.edges, responder=name)
+        """Let a step answer the caller, or none; in a graph with routes those of other routes go on answering."""
+        others = [one for one in self.graph.responders if name is not None and not self._is_rival(one, name)]
+        self._take(self.graph.steps, self.graph.edges, [*others, *([name] if name is not None else [])])
 
     def arguments(self, name: str, texts: Mapping[str, str]) -> None:
         """Set what the step's handler is built with, from Python texts; an empty text leaves the default."""
@@ -104,8 +105,8 @@ class Draft:
     def text(self, source: str) -> None:
         """Become what a `%%graph` text says."""
         parsed = Graph.parse(source, namespace=self.graph.scope.namespace)
-        new = _assembled(self.graph, parsed.steps, parsed.edges, parsed.responder)
-        new.name, new.max_iterations = parsed.name, parsed.max_iterations
+        new = _assembled(self.graph, parsed.steps, parsed.edges, parsed.responders)
+        new.name, new.max_iterations, new.protocol = parsed.name, parsed.max_iterations, parsed.protocol
         new.written = source
         self._become(new)
 
@@ -119,13 +120,21 @@ class Draft:
             self.done.append(self._copy())
             self._put(self.undone.pop())
 
+    def _is_rival(self, one: str, name: str) -> bool:
+        """Whether both can't answer: they are the same, or come of the same route, or there are no routes."""
+        names = [step.name for step in self.graph.steps]
+        following = topology.successors(names, self.graph.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
+        behind = [topology.reachable(following, [route]) for route in self.graph.routes]
+        return one == name or not behind or any({one, name} <= steps for steps in behind)
+
     def _leads_back(self, source: str, target: str) -> bool:
         names = [one.name for one in self.graph.steps]
         others = [edge for edge in self.graph.edges if (edge.source, edge.target) != (source, target)]
         return topology.reaches(topology.successors(names, others, kinds=[EdgeKind.FLOW]), target, source)
 
-    def _take(self, steps: Iterable[Step], edges: Iterable[Edge], **changed: str | None) -> None:
-        new = _assembled(self.graph, steps, edges, changed.get("responder", self.graph.responder))
+    def _take(self, steps: Iterable[Step], edges: Iterable[Edge], responders: Iterable[str] | None = None) -> None:
+        answering = self.graph.responders if responders is None else responders
+        new = _assembled(self.graph, steps, edges, answering)
         if self.graph.written:
             new, new.written = _rewritten(new, self.graph.written)
         self._become(new)
@@ -140,7 +149,7 @@ class Draft:
         self.graph.become(new)
 
     def _copy(self) -> Graph:
-        copy = _assembled(self.graph, self.graph.steps, self.graph.edges, self.graph.responder)
+        copy = _assembled(self.graph, self.graph.steps, self.graph.edges, self.graph.responders)
         copy.written = self.graph.written
         return copy
 
@@ -154,11 +163,11 @@ def _rewritten(new: Graph, written: str) -> tuple[Graph, str]:
         return new, ""
 
 
-def _assembled(like: Graph, steps: Iterable[Step], edges: Iterable[Edge], responder: str | None) -> Graph:
+def _assembled(like: Graph, steps: Iterable[Step], edges: Iterable[Edge], responders: Iterable[str]) -> Graph:
     return Graph.assemble(
-        like.name, steps, edges, scope=like.scope, responder=responder, max_iterations=like.max_iterations,
+        like.name, steps, edges, scope=like.scope, responders=responders, max_iterations=like.max_iterations,
         error_stream=like.error_stream,
-        copy=like.copy,
+        copy=like.copy, protocol=like.protocol,
     )  # fmt: skip
 
 

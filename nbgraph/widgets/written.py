@@ -50,7 +50,7 @@ def ordered(graph: Graph, text: str) -> Graph:
         graph,
         sorted(graph.steps, key=lambda step: steps[step.name]),
         sorted(graph.edges, key=lambda edge: edges[edge]),
-        graph.responder,
+        graph.responders,
     )
 
 
@@ -83,7 +83,7 @@ class _Manuscript:
         self._declared = {one.name: self._wiring.declare(one).name for one in self._cell.declarations}
         self._edges: set[Edge] = set()  # what the lines that are kept say
         self._steps: set[str] = set()
-        self._answers = False
+        self._answers: set[str] = set()
 
     def text(self) -> str:
         """Header, and the body with its changes made from the end to the beginning."""
@@ -103,27 +103,31 @@ class _Manuscript:
     def _placed(self) -> Iterable[tuple[Phrase, tuple[int, int]]]:
         return zip(self._cell.phrases, self._cell.spans, strict=True)
 
-    def _drawn(self, phrase: Phrase) -> tuple[list[Edge], list[str], bool]:
+    def _drawn(self, phrase: Phrase) -> tuple[list[Edge], list[str], list[str]]:
         """What one line adds: arrows, steps, who answers."""
         wiring = self._wiring
-        edges, steps, answers = set(wiring.edges), set(wiring.steps), wiring.responder
+        edges, steps, answers = set(wiring.edges), set(wiring.steps), wiring.responders
         wiring.draw(phrase)
         new = [name for name in wiring.steps if name not in steps]
-        return [edge for edge in wiring.edges if edge not in edges], new, wiring.responder != answers
+        return (
+            [edge for edge in wiring.edges if edge not in edges],
+            new,
+            [name for name in wiring.responders if name not in answers],
+        )
 
-    def _is_kept(self, edges: list[Edge], steps: list[str], answers: bool) -> bool:
+    def _is_kept(self, edges: list[Edge], steps: list[str], answers: list[str]) -> bool:
         """Whether the graph still has all that a line says; what is declared is said elsewhere."""
         declared = set(self._declared.values())
         made = all(self._new.get(name) == self._wiring.steps[name] for name in steps if name not in declared)
         if not made or not set(edges) <= set(self._graph.edges):
             return False
-        if answers and self._wiring.responder != self._graph.responder:
+        if not set(answers) <= set(self._graph.responders):
             return False
         if not {name for name in steps if name in declared} <= self._new.keys():
             return False
         self._edges |= set(edges)
         self._steps |= {*steps, *(name for edge in edges for name in (edge.source, edge.target))}
-        self._answers = self._answers or answers
+        self._answers |= set(answers)
         return True
 
     def _declaration(self, one: Declaration) -> Change | None:
@@ -139,13 +143,12 @@ class _Manuscript:
     def _rest(self) -> str:
         """Lines for the arrows and steps that no kept line tells of."""
         edges = [edge for edge in self._graph.edges if edge not in self._edges]
-        responder = None if self._answers else self._graph.responder
+        responders = [name for name in self._graph.responders if name not in self._answers]
         ends = dict.fromkeys(name for edge in edges for name in (edge.source, edge.target))
         names = dict.fromkeys([*ends, *(name for name in self._new if name not in self._steps)])
-        if responder is not None:
-            names[responder] = None
+        names |= dict.fromkeys(responders)
         steps = [self._plain(name) for name in names if name in self._new]
-        return _assembled(self._graph, steps, edges, responder).source().partition("\n")[2].rstrip()
+        return _assembled(self._graph, steps, edges, responders).source().partition("\n")[2].rstrip()
 
     def _plain(self, name: str) -> Step:
         """A step that is written out elsewhere is only named."""
@@ -165,16 +168,16 @@ def _is_same(one: Graph, other: Graph) -> bool:
 
 def _sorted(graph: Graph) -> Graph:
     steps = sorted(graph.steps, key=lambda step: step.name)
-    return _assembled(graph, steps, sorted(graph.edges, key=_key), graph.responder)
+    return _assembled(graph, steps, sorted(graph.edges, key=_key), sorted(graph.responders))
 
 
 def _key(edge: Edge) -> tuple[str, ...]:
     return edge.source, edge.target, edge.kind.value, str(edge.when), str(edge.otherwise)
 
 
-def _assembled(like: Graph, steps: Iterable[Step], edges: Iterable[Edge], responder: str | None) -> Graph:
+def _assembled(like: Graph, steps: Iterable[Step], edges: Iterable[Edge], responders: Iterable[str]) -> Graph:
     return Graph.assemble(
-        like.name, steps, edges, scope=like.scope, responder=responder, max_iterations=like.max_iterations,
+        like.name, steps, edges, scope=like.scope, responders=responders, max_iterations=like.max_iterations,
         error_stream=like.error_stream,
-        copy=like.copy,
+        copy=like.copy, protocol=like.protocol,
     )  # fmt: skip

@@ -1,0 +1,147 @@
+"""Params: what handlers of a graph with routes get of a request's path and query, by the names of their arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from nbgraph.engine.paths import Path, part, put
+from nbgraph.event import Event
+from nbgraph.graph.signature import INJECTED, signature_of
+from nbgraph.types import Shape
+
+Function = Callable[..., Any]
+_WORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """An argument that a handler names; `kind` is its annotated type, where text can become a value of it.
+
+    >>> Param("limit", int).value("10"), Param("tag", list[str], is_list=True).value("a"), Param("q").value("10")
+    (10, ['a'], '10')
+    """
+
+    name: str
+    kind: Any = None
+    is_required: bool = True
+    is_list: bool = False
+
+    def value(self, given: Any) -> Any:
+        """What the handler gets; ValueError for what is no such value."""
+        if self.kind is None:
+            return given
+        if self.is_list and not isinstance(given, list):
+            given = [given]
+        if not self.is_list and isinstance(given, list):
+            raise ValueError("it stands there several times")
+        return msgspec.convert(given, self.kind, strict=False)
+
+
+def params_of(function: Function, taken: Collection[str]) -> tuple[Param, ...]:
+    """The arguments behind the first one, the body, that are not taken: what the graph itself gives.
+
+    >>> def load(body, id, limit: int = 10, *, context): ...
+    >>> [(param.name, param.is_required) for param in params_of(load, ["context"])]
+    [('id', True), ('limit', False)]
+    """
+    signature = _annotated(function)
+    if signature is None:
+        return ()
+    return tuple(
+        _param(one) for one in [*signature.parameters.values()][1:] if one.kind in _WORDS and one.name not in taken
+    )
+
+
+def names_of(function: Function, taken: Collection[str]) -> list[str]:
+    """The names among them that must be given."""
+    return [param.name for param in params_of(function, [*taken, *INJECTED]) if param.is_required]
+
+
+def faults_of(params: Collection[Param], given: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """The names that must be there and are not, and why others are no such value."""
+    missing = [param.name for param in params if param.is_required and param.name not in given]
+    invalid: dict[str, str] = {}
+    for param in params:
+        if param.name in given:
+            try:
+                param.value(given[param.name])
+            except (ValueError, msgspec.ValidationError) as error:
+                invalid[param.name] = str(error)
+    return missing, invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """A function of the body, or of the Event, as one of the Event that gives it the parameters by name."""
+
+    function: Function
+    params: tuple[Param, ...]
+    shape: Shape
+    input_path: Path | None
+    result_path: Path | None
+
+    def made(self, *, is_async: bool, draws_async: bool) -> Function:
+        """The function that the step calls, in the manner of its shape."""
+        if draws_async:
+            return self._drawn_async
+        if self.shape is Shape.FLAT or self.shape is Shape.EVENTS:
+            return self._drawn
+        return self._awaited if is_async else self._called
+
+    def _called(self, event: Event) -> Event | None:
+        return self._taken(event, self.function(self._given(event), **self._named(event)))
+
+    async def _awaited(self, event: Event) -> Event | None:
+        return self._taken(event, await self.function(self._given(event), **self._named(event)))
+
+    def _drawn(self, event: Event) -> Iterator[Event]:
+        for chunk in self.function(self._given(event), **self._named(event)):
+            yield self._chunk(event, chunk)
+
+    async def _drawn_async(self, event: Event) -> AsyncIterator[Event]:
+        async for chunk in self.function(self._given(event), **self._named(event)):
+            yield self._chunk(event, chunk)
+
+    def _given(self, event: Event) -> Any:
+        if self.shape in (Shape.EVENT, Shape.EVENTS):
+            return event
+        return part(event.body, self.input_path) if self.input_path else event.body
+
+    def _named(self, event: Event) -> dict[str, Any]:
+        found = event.params
+        return {one.name: one.value(found[one.name]) for one in self.params if one.name in found}
+
+    def _taken(self, event: Event, result: Any) -> Event | None:
+        if self.shape is Shape.EVENT:
+            return result  # type: ignore[no-any-return]  # of the user's: what is no Event is refused as everywhere
+        event.body = put(event.body, self.result_path, result) if self.result_path else result
+        return None
+
+    def _chunk(self, event: Event, chunk: Any) -> Event:
+        if self.shape is Shape.EVENTS:
+            return chunk  # type: ignore[no-any-return]
+        return event.with_body(put(event.body, self.result_path, chunk) if self.result_path else chunk)
+
+
+def _annotated(function: Function) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:  # an annotation that means nothing here says no type
+        return signature_of(function)
+
+
+def _param(one: inspect.Parameter) -> Param:
+    kind = None if one.annotation is one.empty or isinstance(one.annotation, str) else one.annotation
+    is_required = one.default is one.empty
+    try:
+        info = msgspec.inspect.type_info(kind) if kind is not None else None
+    except Exception:  # whatever an annotation is that is no type
+        info = None
+    if info is None or isinstance(info, msgspec.inspect.CustomType | msgspec.inspect.AnyType):
+        return Param(one.name, None, is_required)
+    return Param(one.name, kind, is_required, isinstance(info, msgspec.inspect.ListType | msgspec.inspect.SetType))

@@ -1,0 +1,58 @@
+"""Routing: by which of its routes an event enters a plan; the same for a kernel, a debugger, a stream and a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nbgraph.engine.params import Param, faults_of
+from nbgraph.errors import RouteError
+from nbgraph.event import Event
+from nbgraph.graph.route import DEFAULT, Route, chosen, query_of
+from nbgraph.graph.selection import missing
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A route, the step by which its events enter, and the parameters that handlers behind it name."""
+
+    step: str
+    route: Route
+    params: tuple[Param, ...] = ()
+
+
+class Routing:
+    """The entrances of a plan.
+
+    >>> routing = Routing([Entrance("GET /users/{id}", Route("GET", "/users/{id}"))])
+    >>> event = Event(None, path="/users/7?tag=a", method="GET")
+    >>> routing.admit(event), event.path, event.params
+    ('GET /users/{id}', '/users/7', {'tag': 'a', 'id': '7'})
+    """
+
+    def __init__(self, entrances: list[Entrance]) -> None:
+        self.routes = [entrance.route for entrance in entrances]
+        self._entrances: Mapping[Route, Entrance] = {entrance.route: entrance for entrance in entrances}
+
+    def admit(self, event: Event) -> str:
+        """The step by which the event enters, which then knows its parameters; a RouteError where it can't."""
+        method = (event.method or DEFAULT).upper()
+        path, mark, query = event.path.partition("?")
+        route, found = chosen(self.routes, method, path)
+        entrance = self._entrances[route]
+        event.path, event.params = path, {**event.params, **(query_of(query) if mark else {}), **found}
+        self._require(event, entrance)
+        event.entry = entrance.step
+        return entrance.step
+
+    def _require(self, event: Event, entrance: Entrance) -> None:
+        """Refuse what lacks something, with all that it lacks."""
+        if not entrance.params and not entrance.route.selections:
+            return
+        lacking, invalid = faults_of(entrance.params, event.params)
+        lacking = [*missing(event.body, entrance.route.selections), *lacking]
+        if lacking or invalid:
+            told = [f"it lacks {', '.join(lacking)}"] if lacking else []
+            told += [f"{name} can't be taken: {why}" for name, why in invalid.items()]
+            message = f"{entrance.route.method} {event.path}: {'; '.join(told)}."
+            raise RouteError(message, 422, missing=lacking, invalid=invalid)

@@ -1,0 +1,41 @@
+"""Endpoint: the step by which the requests of a route enter a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nbgraph.event import Event
+from nbgraph.graph.route import Route
+from nbgraph.graph.selection import selected
+from nbgraph.handler import Handler
+from nbgraph.types import Shape
+
+
+class Endpoint(Handler):
+    """Lets in what comes by a method and a path; `graph.api` and the arrow lines of a cell make it.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("shop")
+    >>> _ = graph.api("GET", "/users/{id}", to=lambda body, id: f"user {id}")
+    >>> graph.run(None, path="/users/7", method="GET")
+    'user 7'
+
+    Parameters
+    ----------
+    method, path
+        `"GET"`, or `"*"` for each; `"/users/{id}"`, or `"/files/*"` for all paths from there on.
+    forbid
+        Whether callers are refused (403).
+    body
+        What the graph gets instead of the caller's body: `{"amount": "$.order.amount!"}`; without the `!` a part that
+        is not there is left out.
+    """
+
+    shape = Shape.EVENT
+
+    def __init__(self, method: str, path: str, forbid: bool = False, body: Mapping[str, str] | None = None) -> None:
+        self.route = Route(method, path, forbid, body)
+
+    def do(self, event: Event) -> None:
+        if self.route.selections:
+            event.body = selected(event.body, self.route.selections)
