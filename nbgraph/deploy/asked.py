@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import os
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from nbgraph.capture.imports import is_notebook
 from nbgraph.capture.local import is_local
 from nbgraph.deploy.provision import Provision
+from nbgraph.deploy.rlimit import check_process
 from nbgraph.deploy.split import Function
 from nbgraph.engine.bind import is_expression, resolve, value_of
 from nbgraph.engine.context import SECRETS
@@ -28,6 +30,14 @@ FEW = 1_000  # items of a container
 _BETWEEN = {"PRECALL", "PUSH_NULL", "CACHE", "EXTENDED_ARG", "NOP", "RESUME"}
 _HOLDERS = (Mapping, list, tuple, set, frozenset, functools.partial, staticmethod, classmethod, property)
 _MISSING = object()
+
+
+def check_given(target: str, functions: Sequence[Function], given: Mapping[str, Provision]) -> None:
+    """Refuse what a target can't give, and steps that ask for secrets which they are not given."""
+    if target == "process":
+        for function in functions:
+            check_process(function.name, given[function.name].resources, given[function.name].volumes)
+    check_secrets(functions, given, here=os.environ if target == "process" else None)
 
 
 def check_secrets(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.deploy import elsewhere
-from nbgraph.deploy.asked import check_secrets
+from nbgraph.deploy.asked import check_given
 from nbgraph.deploy.autoscale import rules_of
 from nbgraph.deploy.certificate import PROXIED, Certificate, certificate_of
 from nbgraph.deploy.deployment import Deployment
@@ -28,12 +28,10 @@ from nbgraph.deploy.hands import with_hands
 from nbgraph.deploy.hosted import Hosted, Request, listening
 from nbgraph.deploy.part import Projects
 from nbgraph.deploy.progress import Say, told
-from nbgraph.deploy.provision import Provision, provisions_of
+from nbgraph.deploy.provision import provisions_of
 from nbgraph.deploy.recipe import Recipe
 from nbgraph.deploy.replicas import replicas_of
-from nbgraph.deploy.rlimit import check_process
 from nbgraph.deploy.shared_state import functions_of
-from nbgraph.deploy.split import Function
 from nbgraph.deploy.stack import Stack
 from nbgraph.deploy.swarm import Swarm
 from nbgraph.errors import DeployError
@@ -112,14 +110,6 @@ def deploy(
     deployment.left = tuple(path for part in projects for path in part.left)
     deployment.autoscale(rules)
     return deployment
-
-
-def check_given(target: str, functions: Sequence[Function], given: Mapping[str, Provision]) -> None:
-    """Refuse what a target can't give, and steps that ask for secrets which they are not given."""
-    if target == "process":
-        for function in functions:
-            check_process(function.name, given[function.name].resources, given[function.name].volumes)
-    check_secrets(functions, given, here=os.environ if target == "process" else None)
 
 
 def _started(

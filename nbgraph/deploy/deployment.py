@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +13,7 @@ import httpx
 
 from nbgraph.debug.failure import Failure
 from nbgraph.debug.trace import Trace
-from nbgraph.deploy.asked import check_secrets
+from nbgraph.deploy.asked import check_given
 from nbgraph.deploy.autoscale import Autoscaler, Rule
 from nbgraph.deploy.caller import Caller
 from nbgraph.deploy.caller import InvokeError as InvokeError
@@ -27,7 +26,7 @@ from nbgraph.deploy.given import whole
 from nbgraph.deploy.hosted import Hosted, State, on_several, readable
 from nbgraph.deploy.parity import compared
 from nbgraph.deploy.progress import told
-from nbgraph.deploy.provision import EVERYWHERE
+from nbgraph.deploy.provision import EVERYWHERE, changed
 from nbgraph.deploy.pulse import FunctionPulse, Meter
 from nbgraph.deploy.recipe import Recipe, kept
 from nbgraph.deploy.replicas import replicas_of
@@ -235,31 +234,53 @@ class Deployment:
             self._scaler = Autoscaler(self._hosted, rules)
 
     def update(
-        self, graph: Graph | None = None, *, replicas: Any = None, base_image: str | None = None, progress: bool = True
+        self,
+        graph: Graph | None = None,
+        *,
+        replicas: Any = None,
+        base_image: str | None = None,
+        env: Any = None,
+        secrets: Any = None,
+        resources: Any = None,
+        volumes: Any = None,
+        threads: Any = None,
+        workers: Any = None,
+        progress: bool = True,
     ) -> list[str]:
         """Go on with the graph as it is now, or with another, and lose no event; the functions that have changed.
 
         New workers are ready before the old ones go, and these finish what they have. Functions that are what they were
         keep their workers. Where a new one does not start, all stays as it was.
+
+        Parameters
+        ----------
+        replicas, base_image, env, secrets, resources, volumes, threads, workers
+            As for `Graph.deploy`; each takes the place of all that was said of it before (`env={}`: no variables), and
+            None leaves it as it was.
         """
         self._check_runs()
         graph = self._known(graph)
         functions = functions_of(graph)
         has_one_door = self._hosted.target != "swarm"
         wanted = replicas_of(functions, replicas, has_one_door=has_one_door) if replicas is not None else {}
-        if base_image is not None:
-            self.recipe = replace(self.recipe, base_images={EVERYWHERE: base_image})
-        here = os.environ if self._hosted.target == "process" else None
-        check_secrets(functions, {each.name: self.recipe.provision(each.name) for each in functions}, here)
+        names = [each.name for each in functions]
+        recipe = replace(
+            self.recipe,
+            base_images={EVERYWHERE: base_image} if base_image is not None else self.recipe.base_images,
+            given=changed(self.recipe.given, names, env, secrets, resources, volumes),
+            threads=self.recipe.threads if threads is None else threads,
+            workers=self.recipe.workers if workers is None else workers,
+        )
+        check_given(self._hosted.target, functions, {name: recipe.provision(name) for name in names})
         with told(progress) as say:
             say("Capturing what the steps use")
-            projects = self.recipe.projects(functions, say)
+            projects = recipe.projects(functions, say)
             with self._caller.held():
-                changed = self._hosted.update(projects, wanted, say)
-        self.graph = graph
+                others = self._hosted.update(projects, wanted, say)
+        self.graph, self.recipe = graph, recipe
         if self._scaler is not None:
             self._scaler.keep(self.functions)
-        return changed
+        return others
 
     def stop(self) -> None:
         """End it: events in flight are finished, then nothing of it is left."""

@@ -45,17 +45,41 @@ def provisions_of(
     folders = _by_function(volumes, functions, "volumes")
     found = {}
     for name in variables:
-        one = Provision(
-            variables_of(variables[name], _where("env", name)),
-            secrets_of(hidden[name], _where("secrets", name), are_values_needed=are_values_needed),
-            Resources.of(room[name], _where("resources", name)),
-            volumes_of(folders[name], _where("volumes", name)),
+        found[name] = _checked(
+            Provision(
+                variables_of(variables[name], _where("env", name)),
+                secrets_of(hidden[name], _where("secrets", name), are_values_needed=are_values_needed),
+                Resources.of(room[name], _where("resources", name)),
+                volumes_of(folders[name], _where("volumes", name)),
+            )
         )
-        for variable in one.env:
-            if variable in one.secrets:
-                raise DeployError(f'"{variable}" is given by env and by secrets; leave one of them out.')
-        found[name] = one
     return found
+
+
+def changed(
+    before: Mapping[str, Provision], functions: Sequence[str], env: Any, secrets: Any, resources: Any, volumes: Any
+) -> dict[str, Provision]:
+    """What each function is given from now on: each word that was said in place of what was said of it before.
+
+    >>> before = provisions_of(["a"], {"LEVEL": "info"}, {"k": "v"}, None, None)
+    >>> after = changed(before, ["a"], {"LEVEL": "debug"}, None, None, None)
+    >>> after["a"].env, after["a"].secrets
+    ({'LEVEL': 'debug'}, {'k': 'v'})
+    """
+    said = {"env": env, "secrets": secrets, "resources": resources, "volumes": volumes}
+    words = [word for word, given in said.items() if given is not None]
+    found = {}
+    for name, fresh in provisions_of(functions, env, secrets, resources, volumes).items():
+        known = before.get(name) or before.get(EVERYWHERE) or Provision()
+        found[name] = _checked(replace(known, **{word: getattr(fresh, word) for word in words}))
+    return found
+
+
+def _checked(one: Provision) -> Provision:
+    for variable in one.env:
+        if variable in one.secrets:
+            raise DeployError(f'"{variable}" is given by env and by secrets; leave one of them out.')
+    return one
 
 
 def _where(word: str, function: str) -> str:

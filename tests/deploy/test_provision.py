@@ -54,6 +54,21 @@ def test_processes_are_given_variables_and_secrets_of_their_function() -> None:
         assert (deployment.invoke(1), found, CANARY in deployment.logs()) == ([CANARY, "debug", CANARY], [], False)
 
 
+def test_an_update_changes_what_is_given_and_leaves_what_is_not_said() -> None:
+    secrets = {"tail": {"SHOP_KEY": CANARY}}
+    with shop().deploy("process", env={"LEVEL": "info"}, secrets=secrets, progress=False) as deployment:
+        changed = [
+            deployment.update(env={"tail": {"LEVEL": "debug"}}, progress=False),
+            deployment.update(secrets={"tail": {"SHOP_KEY": "other"}}, threads={"tail": 2}, progress=False),
+        ]
+        for wrong in ({"env": {"shop_key": "x"}}, {"secrets": {}}, {"resources": {"cpus": 2}}):
+            with pytest.raises(DeployError):
+                deployment.update(progress=False, **wrong)
+        changed.append(deployment.update(progress=False))
+        told = changed, deployment.invoke(1), deployment.recipe.threads
+    assert told == ([["shop", "tail"], ["tail"], []], ["other", "debug", "other"], {"tail": 2})
+
+
 def test_a_secret_is_taken_from_here_from_a_file_or_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

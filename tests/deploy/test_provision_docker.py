@@ -162,10 +162,14 @@ def test_whoever_attaches_scales_and_changes_it_with_the_same_secrets(
     answers = [other.invoke(number) for number in range(6)]
     changed = {**options, "secrets": {"tail": {"SHOP_KEY": "another"}}}
     again = shop().deploy("docker", name="given-here", progress=False, **changed)
-    assert (before, answers, again.invoke(1)[:2]) == (
+    then = again.invoke(1)[:2]
+    updated = again.update(secrets={"tail": {"SHOP_KEY": "third"}}, progress=False)
+    assert (before, answers, then, updated, again.invoke(1)) == (
         [{"SHOP_KEY": CANARY}, []],
         [[CANARY, CANARY, "info", "from the host"]] * 6,
         ["another", "another"],
+        ["tail"],
+        ["third", "third", "info", "from the host"],
     )
 
 
