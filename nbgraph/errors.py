@@ -137,6 +137,14 @@ class ExportError(NbgraphError):
     """Something in the graph can't leave the notebook as it is."""
 
 
+class FeatureError(NbgraphError):
+    """A feature store can't do what is asked of it; what it holds is as it was."""
+
+
+class SchemaError(FeatureError):
+    """Rows do not fit the columns of their feature set: the message names the column, what it was and what it is."""
+
+
 class DeployError(NbgraphError):
     """A deployment could not be built, started or reached."""
 

@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nbgraph"
 FLOORS = (
-    ("event", "body", "errors", "fault", "look", "parcel", "types", "values", "handler", "inside"),
+    ("event", "body", "errors", "failure", "fault", "look", "parcel", "types", "values", "handler", "inside"),
     ("graph",),
     ("streams",),
     ("steps",),

@@ -7,7 +7,7 @@ plain numbers, go the way of single events, so that the results are the same eit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ import pandas as pd
 
 from nbgraph.steps.windows import FieldAggregator
 from nbgraph.steps.windows_arrays import Array, merged, over_last, running, taken, values_of
-from nbgraph.steps.windows_code import Part, reader
+from nbgraph.steps.windows_code import Part, WindowCode, reader
 from nbgraph.steps.windows_series import Series, Slots
 from nbgraph.values import normal_key, seconds_of
 
@@ -65,6 +65,85 @@ def with_columns(step: Aggregation, frame: pd.DataFrame, keys: Sequence[Any], ti
     back = np.argsort(order, kind="stable")
     added = {name: pd.Series(of_rows[back], frame.index).infer_objects() for name, of_rows in found.items()}
     return frame.assign(**added)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one aggregator sees of events, and whether each counts."""
+
+    values: pd.Series[Any]
+    valid: Array
+
+
+def windows_at(
+    aggregators: Sequence[FieldAggregator],
+    layouts: Sequence[Series],
+    fields: Sequence[Field],
+    order: Array,
+    codes: Array,
+    times: Array,
+) -> Columns:
+    """The columns of windows as they are at moments that stand among the events: what QueryByKey has then.
+
+    `order` says which event stands where, and, by numbers from the count of events on, where a question does; `codes`
+    are the keys' numbers and `times` the seconds in that order: by key, and in a key by time.
+    """
+    count = len(fields[0].valid) if fields else 0
+    is_event, asked = order < count, np.flatnonzero(order >= count)
+    events = order[is_event]
+    known = {code: code for code in np.unique(codes).tolist()}
+    rows = _Rows(codes, list(known), times)
+    values = [_numbers(field.values, set(each.aggr)) for field, each in zip(fields, aggregators, strict=True)]
+    if any(each is None for each in values) or not (np.abs(times) < LARGEST).all():
+        return _windows_one_by_one(aggregators, layouts, fields, order, rows, asked)
+    placed = [_placed(each, field.valid, is_event, events) for each, field in zip(values, fields, strict=True)]
+    found: Columns = {}
+    for layout in layouts:
+        segments = _Segments(layout, _kept, rows, {})
+        for slots in layout.slots:
+            found |= segments.columns(aggregators[slots.aggregator], slots, placed[slots.aggregator], asked)
+    return {column: found[column] for each in aggregators for column in each.columns()}
+
+
+def _kept(series: list[Any]) -> list[Any]:
+    return series
+
+
+def _placed(values: Array, valid: Array, is_event: Array, events: Array) -> _Values:
+    """The values of events among questions, which do not count."""
+    whole, counts = np.zeros(len(is_event), values.dtype), np.zeros(len(is_event), bool)
+    whole[is_event], counts[is_event] = values[events], valid[events]
+    return _Values(whole, counts, True)
+
+
+def _windows_one_by_one(
+    aggregators: Sequence[FieldAggregator],
+    layouts: Sequence[Series],
+    fields: Sequence[Field],
+    order: Array,
+    rows: _Rows,
+    asked: Array,
+) -> Columns:
+    """The same for values that arrays do not add up as Python does: decimals, large numbers, texts."""
+    names = [f"{number}" for number in range(len(aggregators))]
+    plain = [replace(each, field=name, aggr_filter=None) for each, name in zip(aggregators, names, strict=True)]
+    code = WindowCode(plain, layouts)
+    objects = [field.values.where(field.valid, None).tolist() for field in fields]
+    found: Columns = {column: np.empty(len(asked), object) for each in aggregators for column in each.columns()}
+    series: list[list[Any]] = []
+    current, number = None, 0
+    for place, key, time in zip(order.tolist(), rows.codes.tolist(), rows.times.tolist(), strict=True):
+        if key != current:
+            current, series = key, [layout.new() for layout in layouts]
+        if place < len(objects[0]):
+            body = {name: column[place] for name, column in zip(names, objects, strict=True)}
+            for layout, each in enumerate(series):
+                code.take(layout, each, time, body)
+            continue
+        for column, value in code.columns_at(series, time).items():
+            found[column][number] = value
+        number += 1
+    return found
 
 
 def _codes(keys: Sequence[Any]) -> tuple[Array, list[Any]]:
@@ -160,14 +239,17 @@ class _Segments:
         self._at = np.argsort(self._order, kind="stable")[len(known) :]  # where the rows' segments stand among all
         self._raws: list[Array] = [None] * layout.size
 
-    def columns(self, aggregator: FieldAggregator, slots: Slots, values: _Values) -> Columns:
-        """The columns of one aggregator, for every row."""
+    def columns(
+        self, aggregator: FieldAggregator, slots: Slots, values: _Values, wanted: Array | None = None
+    ) -> Columns:
+        """The columns of one aggregator, for every row or for those that are wanted."""
         raws = running(list(slots.at), values.values, values.valid, self.rows.times, self.of_row)
         buckets = {raw: self._with_known(slots.at[raw], column[self.ends]) for raw, column in raws.items()}
         found: Columns = {}
+        own, of_row = (raws, self.of_row) if wanted is None else (taken(raws, wanted), self.of_row[wanted])
         for window, length in self.layout.spans.windows:
             base = over_last(buckets, self._at, self._at - self._start(length))
-            whole = merged(taken(base, self.of_row), raws)
+            whole = merged(taken(base, of_row), own)
             for operation in aggregator.aggr:
                 name = f"{aggregator.name}_{operation}_{window}"
                 found[name] = values_of(operation, whole, aggregator.max_value)

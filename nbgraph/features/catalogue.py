@@ -1,0 +1,167 @@
+"""Catalogue: the definitions of a store's sets and vectors, in a SQLite file beside their rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbgraph.errors import FeatureError, GraphError
+
+FORMAT = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS about (format INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS definitions (
+    kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (name, version)
+);
+CREATE TABLE IF NOT EXISTS statistics (name TEXT NOT NULL, version INTEGER NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (name, version));
+"""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a set or a vector was defined as: plain data."""
+
+    kind: str  # "set" or "vector"
+    name: str
+    version: int
+    document: Mapping[str, Any]
+
+
+class Catalogue:
+    """Reads and writes definitions; several processes may have one open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self.changing() as connection:
+                self._prepare(connection)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise FeatureError(f"There can be no feature store at {path.parent}: {error}.") from error
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        found = connection.execute("SELECT format FROM about").fetchone()
+        if found is None:
+            connection.execute("INSERT INTO about VALUES (?)", [FORMAT])
+        elif found[0] > FORMAT:
+            raise FeatureError(
+                f"The feature store at {self.path.parent} was written in format {found[0]}, and this nbgraph reads "
+                f"format {FORMAT}; install a newer nbgraph."
+            )
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = self._local.connection = connect(self.path)
+        return found
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that nobody else writes beside."""
+        with transaction(self.connection) as connection:
+            yield connection
+
+    def add(self, definition: Definition) -> bool:
+        """Note a definition; False where the same is there. Another of that name and version is an error."""
+        with self.changing() as connection:
+            known = self._found(connection, definition.name, definition.version)
+            if known is not None:
+                if (difference := _difference(known, definition)) is not None:
+                    raise GraphError(
+                        f'The {known.kind} "{definition.name}" of version {definition.version} is in the store, and '
+                        f"differs: {difference}. Give the new one version={definition.version + 1}, or another name."
+                    )
+                return False
+            other = connection.execute("SELECT kind FROM definitions WHERE name = ?", [definition.name]).fetchone()
+            if other is not None and other[0] != definition.kind:
+                raise GraphError(f'"{definition.name}" is a {other[0]} of this store; choose another name.')
+            connection.execute(
+                "INSERT INTO definitions VALUES (?, ?, ?, ?)",
+                [definition.kind, definition.name, definition.version, json.dumps(definition.document)],
+            )
+        return True
+
+    def find(self, name: str, version: int | None = None) -> Definition | None:
+        """The definition of a name, of its newest version where none is told."""
+        return self._found(self.connection, name, version)
+
+    def all(self) -> list[Definition]:
+        """Every definition, by the time it was added."""
+        rows = self.connection.execute("SELECT kind, name, version, document FROM definitions ORDER BY rowid")
+        return [Definition(kind, name, version, json.loads(text)) for kind, name, version, text in rows]
+
+    def remove(self, name: str, version: int) -> None:
+        with self.changing() as connection:
+            connection.execute("DELETE FROM definitions WHERE name = ? AND version = ?", [name, version])
+            connection.execute("DELETE FROM statistics WHERE name = ?", [f"{name}@{version}"])
+
+    def statistics(self, name: str, version: int) -> Any:
+        """What is known of the values of a set's version; None where nobody has asked yet."""
+        found = self.connection.execute(
+            "SELECT document FROM statistics WHERE name = ? AND version = ?", [name, version]
+        ).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def keep_statistics(self, name: str, version: int, document: Any) -> None:
+        with self.changing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO statistics VALUES (?, ?, ?)", [name, version, json.dumps(document)]
+            )
+
+    @staticmethod
+    def _found(connection: sqlite3.Connection, name: str, version: int | None) -> Definition | None:
+        row = connection.execute(
+            "SELECT kind, name, version, document FROM definitions WHERE name = ? AND (? IS NULL OR version = ?) "
+            "ORDER BY version DESC",
+            [name, version, version],
+        ).fetchone()
+        return None if row is None else Definition(row[0], row[1], row[2], json.loads(row[3]))
+
+
+def connect(path: Path | str) -> sqlite3.Connection:
+    """A connection that others may write beside: readers see the state before, whole, and writers wait."""
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All of it, or none; nobody else writes meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _difference(known: Definition, given: Definition) -> str | None:
+    """What differs first, in words."""
+    if known.kind != given.kind:
+        return f"it is a {known.kind}, not a {given.kind}"
+    was, now = json.loads(json.dumps(known.document)), json.loads(json.dumps(given.document))
+    for name in dict.fromkeys([*was, *now]):
+        if was.get(name) != now.get(name):
+            return f"{name} was {_short(was.get(name))} and is {_short(now.get(name))}"
+    return None
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,0 +1,172 @@
+"""Online: what serving reads, a record for each key, and the offline version that all records together contain.
+
+A record has the last rows of its key as they were written, `tail`, and what came before them: the newest of those rows
+and the buckets of their windows. So a moment that is a little older than the newest row, or that wants only what was
+strictly before it, is answered as the offline rows answer it; an older one is refused. Whatever the order in which rows
+come, the record of a key is the same.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nbgraph.errors import FeatureError
+from nbgraph.steps.windows import FieldAggregator
+from nbgraph.steps.windows_code import WindowCode
+from nbgraph.steps.windows_series import series_of
+from nbgraph.streams.freeze import freeze, thaw
+
+TAIL = 4  # rows of a key that are kept as they are
+ALWAYS = -(2**62)  # the time of rows that have none: before every moment
+SECOND = 1_000_000
+Row = dict[str, Any]
+Line = tuple[int, int, Row]  # a row with its time, in microseconds, and its number
+
+
+@dataclass(frozen=True)
+class About:
+    """What the records of a set contain: the offline version, its last row's number, the kinds of its columns."""
+
+    version: int
+    sequence: int
+    columns: Mapping[str, str]
+
+
+@dataclass
+class Record:
+    """What is known of one key."""
+
+    time: int = ALWAYS - 1  # of the newest row before the tail; none yet
+    sequence: int = 0
+    row: Row | None = None
+    windows: list[list[Any]] | None = None
+    tail: list[Line] = field(default_factory=list)
+
+    def packed(self) -> bytes:
+        return freeze([self.time, self.sequence, self.row, self.windows, [list(line) for line in self.tail]])
+
+    @classmethod
+    def unpacked(cls, stored: bytes | None) -> Record:
+        if stored is None:
+            return cls()
+        time, sequence, row, windows, tail = thaw(stored)
+        return cls(time, sequence, row, windows, [tuple(line) for line in tail])
+
+
+class OnlineStore(Protocol):
+    """What keeps the records: SQLite, Redis, PostgreSQL; keys are texts, records bytes."""
+
+    def about(self, name: str) -> About | None:
+        """What the records of a set contain; None where nothing was written yet."""
+
+    def read(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
+        """The records of keys, in their order."""
+
+    def advance(self, name: str, was: About | None, about: About, records: Mapping[str, bytes], clear: bool) -> bool:
+        """Write records and what they contain, all or none; with `clear` in the place of all that are there.
+
+        False, and nothing written, where the set does not contain `was` any more.
+        """
+
+    def drop(self, name: str) -> None:
+        """Forget a set."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+
+class Windowing:
+    """How records of one set grow and are read: its aggregates, if it has any."""
+
+    def __init__(self, aggregates: Sequence[FieldAggregator]) -> None:
+        self.aggregators = [each.ready() for each in aggregates]
+        self.layouts = series_of(self.aggregators, None)
+        self.columns = [column for each in self.aggregators for column in each.columns()]
+        self._code = WindowCode(self.aggregators, self.layouts) if aggregates else None
+
+    def grow(self, record: Record, lines: Iterable[Line], tail: int = TAIL) -> None:
+        """Take rows into a record; a row that is there already is not taken again."""
+        for line in lines:
+            if line[:2] > (record.time, record.sequence):
+                insort(record.tail, line, key=_place)
+            else:
+                self._take(record, line)  # late: it belongs before what the tail knows
+        surplus = len(record.tail) - tail
+        for line in record.tail[: max(surplus, 0)]:
+            self._take(record, line)
+            record.time, record.sequence, record.row = line
+        del record.tail[: max(surplus, 0)]
+
+    def _take(self, record: Record, line: Line) -> None:
+        if self._code is None:
+            return
+        if record.windows is None:
+            record.windows = [layout.new() for layout in self.layouts]
+        else:
+            record.windows = self._whole(record.windows)
+        for number, series in enumerate(record.windows):
+            self._code.take(number, series, line[0] / SECOND, line[2])
+
+    def packed(self, record: Record) -> bytes:
+        """The record without what can be worked out again."""
+        if record.windows is not None:
+            record.windows = [each[: layout.base(0)] for each, layout in zip(record.windows, self.layouts, strict=True)]
+        return record.packed()
+
+    def _whole(self, windows: Sequence[list[Any]]) -> list[list[Any]]:
+        assert self._code is not None
+        whole = []
+        for layout, series, rebuild in zip(self.layouts, windows, self._code.rebuilders, strict=True):
+            if len(series) == layout.base(0):
+                series = [*(list(each) if isinstance(each, list) else each for each in series)]
+                series += layout.new()[layout.base(0) :]
+                rebuild(series)
+            whole.append(series)
+        return whole
+
+    def held(self, record: Record, moment: int, before: bool, name: str) -> tuple[int, Row] | None:
+        """The row that counts at a moment, with its time; None where there is none."""
+        limit = moment - 1 if before else moment
+        for time, _, row in reversed(record.tail):
+            if time <= limit:
+                return time, row
+        if record.row is None:
+            return None
+        self._refuse_past(record, limit, name)
+        return record.time, record.row
+
+    def values(self, record: Record, moment: int, before: bool, name: str) -> Row:
+        """The columns of the windows at a moment."""
+        assert self._code is not None
+        limit = moment - 1 if before else moment
+        if record.row is not None:
+            self._refuse_past(record, limit, name)
+        known = record.windows if record.windows is not None else [layout.new() for layout in self.layouts]
+        later = [line for line in record.tail if line[0] <= limit]
+        if later:
+            known = self._whole(known)
+            for time, _, row in later:
+                for number, series in enumerate(known):
+                    self._code.take(number, series, time / SECOND, row)
+        return self._code.columns_at(known, moment / SECOND)
+
+    @staticmethod
+    def _refuse_past(record: Record, limit: int, name: str) -> None:
+        if record.time > limit:
+            raise FeatureError(
+                f'The online rows of the set "{name}" know a key only since {_text(record.time)}, and {_text(limit)} '
+                "is asked; ask the rows of all times: vector.offline(rows, time=...)."
+            )
+
+
+def _place(line: Line) -> tuple[int, int]:
+    return line[:2]
+
+
+def _text(microseconds: int) -> str:
+    from datetime import UTC, datetime, timedelta
+
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()

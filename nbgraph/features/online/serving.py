@@ -1,0 +1,125 @@
+"""Serving: a vector's features from the online rows, without a library of frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.errors import FeatureError
+from nbgraph.features.online.record import OnlineStore, Record
+from nbgraph.features.reference import Part
+from nbgraph.steps.table_codec import key_text
+from nbgraph.values import is_missing, moment_of, normal_key
+
+if TYPE_CHECKING:
+    from nbgraph.features.vector import FeatureVector
+
+Row = dict[str, Any]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+PYTHON = {"int": int, "text": str, "bool": bool, "float": float, "bytes": bytes}
+
+
+def online(vector: FeatureVector, rows: Any, time: Any, before: bool, missing: Mapping[str, Any] | None) -> Any:
+    """See `FeatureVector.online`."""
+    is_one = isinstance(rows, Mapping)
+    bodies = [rows] if is_one else list(rows)
+    found = features(vector, vector.store.online, bodies, [moment_in(body, time) for body in bodies], before)
+    if missing:
+        from nbgraph.features.missing import filled
+
+        found = filled(found, vector, missing)
+    if vector.graph is not None:
+        from nbgraph.features.derive import derived
+
+        found = [derived(vector, body, row) for body, row in zip(bodies, found, strict=True)]
+    return found[0] if is_one else found
+
+
+def moment_in(body: Mapping[str, Any], time: Any) -> int:
+    """The moment that is asked for, in microseconds: of a field, given, or now."""
+    if time is None:
+        value: Any = datetime.now(UTC)
+    else:
+        value = body[time] if isinstance(time, str) and time in body else time
+    try:
+        return (moment_of(value, time if isinstance(time, str) else None) - EPOCH) // MICROSECOND
+    except ValueError as error:
+        raise FeatureError(str(error)) from None
+
+
+def features(
+    vector: FeatureVector, store: OnlineStore, bodies: Sequence[Mapping[str, Any]], moments: Sequence[int], before: bool
+) -> list[Row]:
+    """The features of each row, in the vector's order; each set is read once for all rows."""
+    selection = vector.selection
+    found: list[Row] = [{} for _ in bodies]
+    for body in bodies:
+        _check(vector, selection.features, selection.keys, body)
+    for part in selection.parts:
+        keys = [_key(part, body, row) for body, row in zip(bodies, found, strict=True)]
+        known = [key for key in dict.fromkeys(keys) if key is not None]
+        records = dict(zip(known, map(Record.unpacked, store.read(part.set.id, known)), strict=True)) if known else {}
+        for row, key, moment in zip(found, keys, moments, strict=True):
+            row |= _none(part) if key is None else values(part, records[key], moment, before)
+    return [{name: row[name] for name in selection.features} for row in found]
+
+
+def _check(vector: FeatureVector, features: Sequence[str], keys: Sequence[str], body: Mapping[str, Any]) -> None:
+    for key in keys:
+        if key not in body:
+            has = ", ".join(map(str, body)) or "nothing"
+            raise FeatureError(
+                f'The vector "{vector.name}" finds its features by {", ".join(keys)}, and a row has no "{key}"; it '
+                f"has: {has}."
+            )
+    for name in features:
+        if name in body:
+            raise FeatureError(
+                f'A row has a field "{name}", and the vector "{vector.name}" has a feature of that name; rename the '
+                f'field, or the feature: "set.{name} as ...".'
+            )
+
+
+def _key(part: Part, body: Mapping[str, Any], found: Row) -> str | None:
+    """The text of a row's key; None where a part of it is missing."""
+    values = [found[field] if field in found else body.get(field) for field in part.fields]
+    if any(map(is_missing, values)):
+        return None
+    schema = part.set.schema
+    for value, name in zip(values, part.set.key, strict=True):
+        _check_kind(value, name, schema.get(name), part.set.name)
+    return key_text(values[0] if len(values) == 1 else tuple(values))
+
+
+def _check_kind(value: Any, name: str, kind: str | None, set: str) -> None:
+    if kind not in PYTHON:
+        return
+    plain = normal_key(value)
+    fits = type(plain) is PYTHON[kind] or (kind in ("int", "float") and type(plain) in (int, float))
+    if not fits:
+        word = next((word for word, own in PYTHON.items() if type(plain) is own), type(plain).__name__)
+        raise FeatureError(f'key "{name}": rows have {word}, the set "{set}" has {kind}')
+
+
+def _none(part: Part) -> Row:
+    return {**{part.names[name]: None for name in part.held}, **{part.names[name]: math.nan for name in part.windows}}
+
+
+def values(part: Part, record: Record, moment: int, before: bool) -> Row:
+    """The features of one key at a moment."""
+    found: Row = {}
+    windowing, set = part.set.windowing, part.set
+    if part.held:
+        known = windowing.held(record, moment, before, set.name)
+        is_fresh = known is not None and (set.lifetime is None or moment - known[0] <= set.lifetime)
+        row = known[1] if known is not None and is_fresh else {}
+        for name in part.held:
+            found[part.names[name]] = row.get(name)
+    if part.windows:
+        columns = windowing.values(record, moment, before, set.name)
+        for name in part.windows:
+            found[part.names[name]] = columns[name]
+    return found

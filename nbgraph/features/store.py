@@ -1,0 +1,230 @@
+"""FeatureStore: sets, vectors and where their rows are: a folder, or an object store with the online rows elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nbgraph.errors import FeatureError, GraphError
+from nbgraph.features.catalogue import Catalogue, Definition
+from nbgraph.features.online.record import About, OnlineStore
+from nbgraph.features.set import FeatureSet
+from nbgraph.features.vector import FeatureVector
+
+if TYPE_CHECKING:
+    from nbgraph.features.offline.table import Offline
+    from nbgraph.graph.graph import Graph
+
+Added = TypeVar("Added", FeatureSet, FeatureVector)
+FILE = "store.sqlite"
+
+
+class FeatureStore:
+    """A folder with feature sets, their rows, and vectors of features.
+
+    Parameters
+    ----------
+    path
+        The folder, made where it is missing; or "s3://...", "gs://...", "az://..." with `options`.
+    online
+        Where serving reads from: None is a SQLite file in the folder; else "redis://..", "postgresql://..", or an
+        object that is an OnlineStore.
+    namespace, allow
+        Where the functions that stored graphs name are found, as for `Graph.load`; the namespace of whoever makes the
+        store where it is not given.
+    options
+        What the object store asks for, by name: keys, region, endpoint.
+
+    >>> import tempfile
+    >>> from nbgraph.features import FeatureSet
+    >>> store = FeatureStore(tempfile.mkdtemp())
+    >>> cards = store.add(FeatureSet("cards", key="card", time="time"))
+    >>> cards.ingest([{"card": "c-1", "time": "2026-01-01T10:00", "country": "PT"}]).written
+    1
+    >>> list(store), cards.columns
+    (['cards'], ['country'])
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        online: str | OnlineStore | None = None,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = str(path)
+        self._namespace = sys._getframe(1).f_globals if namespace is None else namespace
+        self._allow, self._options = tuple(allow), options
+        self._folder = Path(path)
+        self._catalogue = Catalogue(self._folder / FILE)
+        self._online_given, self._opened = online, dict[str, OnlineStore]()
+        self._objects: dict[tuple[str, int], FeatureSet | FeatureVector] = {}
+        self._schemas: dict[str, dict[str, str]] = {}
+        self._lock = threading.RLock()
+
+    # --- what is in it ---
+
+    def add(self, given: Added) -> Added:
+        """Keep the definition of a set or a vector; the same again changes nothing. Gives what it was given."""
+        if not isinstance(given, FeatureSet | FeatureVector):
+            raise GraphError(f"A feature store keeps sets and vectors, and was given a {type(given).__name__}.")
+        kind = "set" if isinstance(given, FeatureSet) else "vector"
+        if isinstance(given, FeatureVector):
+            given.check(self)
+        self._catalogue.add(Definition(kind, given.name, given.version, given.document()))
+        given.bind(self)
+        self._objects[given.name, given.version] = given
+        return given
+
+    def __getitem__(self, name: str) -> Any:
+        """The set or the vector of a name, of its newest version, or of the one told: `store["cards@1"]`."""
+        bare, _, version = name.partition("@")
+        found = self._catalogue.find(bare, int(version) if version.isdigit() else None)
+        if found is None or (version and not version.isdigit()):
+            known = ", ".join(f"{each.name}@{each.version}" for each in self._catalogue.all()) or "nothing"
+            raise KeyError(f'The store {self.path} has no "{name}"; it has: {known}.')
+        return self._object(found)
+
+    def __contains__(self, name: object) -> bool:
+        bare, _, version = str(name).partition("@")
+        return self._catalogue.find(bare, int(version) if version.isdigit() else None) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(each.name for each in self._catalogue.all()))
+
+    @property
+    def sets(self) -> dict[str, FeatureSet]:
+        """The newest version of each set, by name."""
+        return {each.name: each for each in map(self._object, self._newest("set")) if isinstance(each, FeatureSet)}
+
+    @property
+    def vectors(self) -> dict[str, FeatureVector]:
+        """The newest version of each vector, by name."""
+        found = map(self._object, self._newest("vector"))
+        return {each.name: each for each in found if isinstance(each, FeatureVector)}
+
+    def _newest(self, kind: str) -> list[Definition]:
+        newest: dict[str, Definition] = {}
+        for each in self._catalogue.all():
+            if each.kind == kind and (each.name not in newest or newest[each.name].version < each.version):
+                newest[each.name] = each
+        return list(newest.values())
+
+    def _object(self, definition: Definition) -> FeatureSet | FeatureVector:
+        place = definition.name, definition.version
+        found = self._objects.get(place)
+        if found is None:
+            kind = FeatureSet if definition.kind == "set" else FeatureVector
+            found = kind.of_document(
+                definition.name, definition.version, definition.document, self._namespace, self._allow
+            )
+            found.bind(self)
+            self._objects[place] = found
+        return found
+
+    def remove(self, name: str) -> None:
+        """Take a set or a vector out; the rows of a set are deleted. A set that a vector names stays: an error."""
+        found = self[name]
+        if isinstance(found, FeatureSet):
+            users = [each.name for each in self.vectors.values() if found.name in each.names]
+            if users:
+                raise FeatureError(f'The set "{found.name}" is used by the vector "{users[0]}"; remove that first.')
+            self.online.drop(found.id)
+            self._remove_rows(found)
+        self._catalogue.remove(found.name, found.version)
+        self._objects.pop((found.name, found.version), None)
+        self._schemas.pop(found.id, None)
+
+    def _remove_rows(self, set: FeatureSet) -> None:
+        import shutil
+
+        shutil.rmtree(self._folder / "sets" / set.name / str(set.version), ignore_errors=True)
+
+    def lineage(self, name: str | None = None) -> Graph:
+        """Where features come from and who uses them: sources, sets, vectors; drawn as any graph."""
+        from nbgraph.features.lineage import lineage
+
+        return lineage(self, name)
+
+    def __repr__(self) -> str:
+        return f"<feature store {self.path}: {', '.join(self) or 'empty'}>"
+
+    # --- rows ---
+
+    def offline(self, set: FeatureSet) -> Offline:
+        """The table of a set's rows."""
+        from nbgraph.features.offline.table import Offline
+
+        place = f"{self.path.rstrip('/')}/sets/{set.name}/{set.version}"
+        return Offline(place, self._options, set.name)
+
+    def schema(self, set: FeatureSet) -> dict[str, str]:
+        """The kinds of a set's columns; where there are no rows beside the online ones, of what these have."""
+        known = self._schemas.get(set.id)
+        if known is None:
+            known = self._found_schema(set)
+            if known:
+                self._schemas[set.id] = known
+        return dict(known)
+
+    def _found_schema(self, set: FeatureSet) -> dict[str, str]:
+        try:
+            found = self.offline(set).schema()
+        except ImportError:  # an image that only serves has no deltalake
+            found = {}
+        about = None if found else self.online.about(set.id)
+        return found if about is None else dict(about.columns)
+
+    def statistics(self, set: FeatureSet, version: int) -> Any:
+        """What was counted of the values of a set's version; None where nothing was."""
+        return self._catalogue.statistics(set.id, version)
+
+    def keep_statistics(self, set: FeatureSet, version: int, counted: Any) -> None:
+        self._catalogue.keep_statistics(set.id, version, counted)
+
+    def changed(self, set: FeatureSet) -> None:
+        """The rows of a set are not what they were."""
+        self._schemas.pop(set.id, None)
+
+    # --- online ---
+
+    @property
+    def online(self) -> OnlineStore:
+        """What serving reads."""
+        with self._lock:
+            if "online" not in self._opened:
+                self._opened["online"] = self._open_online()
+            return self._opened["online"]
+
+    def _open_online(self) -> OnlineStore:
+        given = self._online_given
+        if given is None:
+            from nbgraph.features.online.sqlite import SqliteOnline
+
+            return SqliteOnline(self._catalogue.path)
+        if isinstance(given, str):
+            raise FeatureError(
+                f"A feature store got online={given!r}; expected None (SQLite in the folder) or an OnlineStore."
+            )
+        return given
+
+    def online_version(self, set: FeatureSet) -> int | None:
+        """The offline version that the online rows of a set contain."""
+        about = self.online.about(set.id)
+        return None if about is None else about.version
+
+    def advance(self, set: FeatureSet) -> int | None:
+        """Bring the online rows of a set up to its newest offline version; which that is."""
+        from nbgraph.features.online.advance import advance
+
+        about: About | None = advance(set, self.online)
+        return None if about is None else about.version
+
+    def sync(self) -> dict[str, int | None]:
+        """Bring the online rows of all sets up to their offline versions, which it gives by name."""
+        return {name: self.advance(set) for name, set in self.sets.items()}
