@@ -10,6 +10,7 @@ from nbgraph.errors import (
     DeployError,
     ExportError,
     GraphError,
+    JobError,
     NbgraphError,
     PathError,
     RequestError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from nbgraph.deploy.variables import Public
     from nbgraph.engine.observer import Observer
     from nbgraph.engine.run import Run
+    from nbgraph.jobs.job import Job
     from nbgraph.steps.source import RowSource, Source
     from nbgraph.steps.target import RowTarget, Target
 
@@ -50,6 +52,8 @@ __all__ = [
     "GraphError",
     "Handler",
     "InvokeError",
+    "Job",
+    "JobError",
     "NbgraphError",
     "Observer",
     "PathError",
@@ -80,6 +84,7 @@ _LATER = {
     "Export": "deploy.export",
     "Frame": "debug.frame",
     "InvokeError": "deploy.caller",
+    "Job": "jobs.job",
     "Observer": "engine.observer",
     "Public": "deploy.variables",
     "RowSource": "steps.source",

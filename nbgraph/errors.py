@@ -149,6 +149,10 @@ class DeployError(NbgraphError):
     """A deployment could not be built, started or reached."""
 
 
+class JobError(NbgraphError):
+    """A job can't be started or resumed, or it failed; parts that are done stay."""
+
+
 def text_of(error: BaseException | None) -> str:
     """What an exception says; some fail even at that."""
     try:

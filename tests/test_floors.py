@@ -18,7 +18,7 @@ FLOORS = (
     ("steps",),
     ("engine",),
     ("debug", "render", "capture", "features"),
-    ("serve", "deploy", "widgets"),
+    ("serve", "deploy", "jobs", "widgets"),
     ("magic", "completion", "cli", "testing", "local", "__main__"),
 )
 SEES_ONLY = {"render": {"graph"}}  # besides the words of floor 0
@@ -43,6 +43,7 @@ DOORS = {
     "captured": "capture.captured",
     "export": "deploy.export",
     "deploy": "deploy.deploy",
+    "job": "jobs.job",
 }
 ROOT_DOORS = {"load_ipython_extension": "magic"}  # `nbgraph.steps` is loaded by importlib when first asked for
 

@@ -11,6 +11,7 @@ from typing import Any
 from nbgraph.engine.call import call_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
+from nbgraph.handler import Handler
 
 KEYED = {"Batch": "key", "SampleWindow": "key", "MapWithState": "group_by_key"}  # built-in steps, and what keys them
 WHOLE = ("Reduce", "ReduceToDataFrame")  # those that have one state for all
@@ -27,10 +28,13 @@ def is_by_key(graph: Graph, step: Step, key: Any) -> bool:
     """
     target = call_of(graph, step).target
     kind = built_in(target)
+    given = target.arguments if isinstance(target, Handler) else {}
     if kind == "MapWithState":
-        return bool(step.arguments.get("group_by_key"))
+        return bool(given.get("group_by_key"))
     if kind in KEYED:
-        return step.arguments.get("key") in (BY_KEY, key)
+        return given.get("key") in (BY_KEY, key)
+    if kind == "AggregateByKey":  # with `expire` the newest time of all keys counts
+        return _has(given.get("key"), key) and given.get("expire") is None
     if kind is not None:
         return kind not in WHOLE
     state = getattr(target, "state", None)
@@ -38,6 +42,11 @@ def is_by_key(graph: Graph, step: Step, key: Any) -> bool:
         return False
     has_own_dicts = all(isinstance(value, Mapping) for value in state.values())
     return has_own_dicts and not set(_fixed_names(type(target))) - set(state)
+
+
+def _has(own: Any, key: Any) -> bool:
+    """Whether events of one own key have one `key` too."""
+    return own in (None, BY_KEY, key) or (isinstance(own, list | tuple) and key in own)
 
 
 def how_to_key(graph: Graph, step: Step) -> str:

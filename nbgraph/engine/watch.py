@@ -26,7 +26,7 @@ def watch(graph: Graph, flat: Flat) -> Watch | None:
     for owner in (graph, *flat.inner):
         namespace = owner.scope.namespace
         if isinstance(namespace, dict):
-            watches.setdefault(id(namespace), (namespace, set()))[1].update(_names_in_graph(owner))
+            watches.setdefault(id(namespace), (namespace, set()))[1].update(names_of_graph(owner))
     made = [_compare(namespace, sorted(names)) for namespace, names in watches.values()]
     made += [_unchanged(inner) for inner in flat.inner]
     compares = [compare for compare in made if compare is not None]
@@ -62,7 +62,7 @@ def _compare(namespace: dict[str, Any], names: Sequence[str]) -> Watch | None:
     return FunctionType(compare.__code__, namespace, "is_current", compare.__defaults__)
 
 
-def _names_in_graph(graph: Graph) -> set[str]:
+def names_of_graph(graph: Graph) -> set[str]:
     """Names that steps, conditions, exceptions and the error stream are made from."""
     found = _first_names([graph.error_stream] if isinstance(graph.error_stream, str) else [])
     for step in graph.steps:

@@ -193,6 +193,12 @@ class Blueprint:
         self._steps[name] = replace(router, arguments=MappingProxyType(arguments))
         self._changed()
 
+    def exchange(self, step: Step) -> None:
+        """Another handler, arguments or options for the step of that name; its arrows stay."""
+        self.spec(step.name)
+        self._steps[step.name] = step
+        self._changed()
+
     def remove(self, name: str) -> None:
         """Take a step out, with its arrows and the error handlers that only it used."""
         self.spec(name)

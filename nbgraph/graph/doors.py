@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nbgraph.engine.run import Run
     from nbgraph.graph.finding import Finding
     from nbgraph.graph.graph import Graph
+    from nbgraph.jobs.job import Job
     from nbgraph.local.joined import Joined
     from nbgraph.local.run import JoinedRun
     from nbgraph.widgets.deployment import DeploymentView
@@ -351,6 +352,56 @@ class Doors:
             secrets=secrets, resources=resources, volumes=volumes, cors=cors, certificate=certificate,
             autoscale=autoscale, durability=durability, registry=registry, capture=capture, include=include,
             timeout=timeout, progress=progress,
+        )  # fmt: skip
+
+    # --- over a data set (jobs) ---
+
+    def job(
+        self: Graph,
+        source: Any,
+        target: Any = None,
+        *,
+        key: Any = None,
+        engine: Any = "process",
+        workers: int | None = None,
+        part_rows: int = 100_000,
+        retries: int = 2,
+        max_failures: int | str | None = None,
+        resume: bool = True,
+        name: str | None = None,
+        progress: bool = True,
+    ) -> Job:
+        """Run the graph over a data set, part by part, on many processes; returns at once.
+
+        The answers are those of `graph.stream(source)`, in their order; with a `key` so within each key. What is done
+        stays done: the same call again runs only what is missing.
+
+        Parameters
+        ----------
+        source
+            What `graph.stream` takes, or the path of a Parquet, CSV or JSON lines file.
+        target
+            A folder (Parquet), `"x.csv"`, `"x.jsonl"`, or a Target; None leaves writing to the graph's own targets.
+        key
+            A field of the rows, or a function of them, that steps which remember go by.
+        engine
+            `"process"`, `"thread"`, `"dask://HOST:PORT"`, or a client of Dask.
+        workers
+            Parts that run at once; as many as there are cores if not told.
+        part_rows
+            Rows of a part.
+        retries
+            How often a part runs again whose process has died, before the row that kills it is looked for.
+        max_failures
+            Rows that may fail, as a number or a share (`"1%"`); more end the job.
+        resume
+            False starts anew, beside the old result, which stays until the new one is whole.
+        """
+        from nbgraph.jobs.job import begin
+
+        return begin(
+            self, source, target, key=key, engine=engine, workers=workers, part_rows=part_rows, retries=retries,
+            max_failures=max_failures, resume=resume, name=name, progress=progress,
         )  # fmt: skip
 
 

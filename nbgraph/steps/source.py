@@ -102,6 +102,11 @@ class RowSource(Source):
         """Where a row stands, in words."""
         return f"{type(self).__name__}, row {place}"
 
+    @property
+    def keys(self) -> Sequence[Field]:
+        """The fields that an event's key is taken from."""
+        return tuple(self._keys)
+
     def total(self) -> int | None:
         """How many rows there are, where that is known before they are read."""
         return None

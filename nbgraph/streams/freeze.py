@@ -45,7 +45,7 @@ def freeze(value: Any, simpler: Simpler | None = None) -> bytes:
     {('a', 1): (2, [3.5, {4}]), None: 1000000000000000000000000000000}
     """
     try:
-        marked = value if _is_plain(value) else _marked(value, simpler)
+        marked = value if is_plain(value) else _marked(value, simpler)
         try:
             return _encoder.encode(marked)
         except (OverflowError, UnicodeEncodeError):  # a number or a text that MessagePack has no room for
@@ -65,7 +65,7 @@ def thaw(data: bytes) -> Any:
         ) from error
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether the encoder alone keeps everything, looked at level by level, since deep ones must not end the stack."""
     level = [value]
     for _ in range(DEEPEST):

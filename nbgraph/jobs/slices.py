@@ -1,0 +1,78 @@
+"""Slices: where the rows of a part are read from; each reads itself, in whatever process it comes to."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nbgraph.jobs.spill import spilled
+from nbgraph.steps.source_frame import rows_of_frame
+
+if TYPE_CHECKING:
+    from nbgraph.jobs.load import Load
+
+
+class Slice(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """`first` is the number of its first row in the whole source, `rows` how many it has."""
+
+    first: int = 0
+    rows: int = 0
+
+    def entries(self, load: Load) -> Iterator[Any]:
+        """Its rows, as `graph.stream` would get them: bodies, Events, or a RowError in the place of a bad row."""
+        raise NotImplementedError
+
+    def numbered(self, load: Load) -> Iterator[Sequence[Any]]:
+        """Pairs of a row's number in the whole source, and the row."""
+        return enumerate(self.entries(load), self.first)
+
+    def files(self, folder: Path) -> list[Path]:
+        """Files that were made for it alone, and that nobody needs when its part is done."""
+        return []
+
+
+class Spilled(Slice, frozen=True, tag="spilled"):
+    """Rows that the job's own process has read."""
+
+    file: str
+
+    def entries(self, load: Load) -> Iterator[Any]:
+        return spilled(load.folder / self.file)
+
+    def files(self, folder: Path) -> list[Path]:
+        return [folder / self.file]
+
+
+class FrameSlice(Slice, frozen=True, tag="frame"):
+    """Rows of a DataFrame."""
+
+    file: str
+
+    def entries(self, load: Load) -> Iterator[Any]:
+        with (load.folder / self.file).open("rb") as file:
+            return rows_of_frame(pickle.load(file))
+
+    def files(self, folder: Path) -> list[Path]:
+        return [folder / self.file]
+
+
+class Shard(Slice, frozen=True, tag="shard"):
+    """Rows whose keys fall into one shard, in the source's order; each stands behind its number."""
+
+    shard: int
+    scattered: list[str]
+
+    def entries(self, load: Load) -> Iterator[Any]:
+        return (row for _, row in self.numbered(load))
+
+    def numbered(self, load: Load) -> Iterator[Sequence[Any]]:
+        for file in self.files(load.folder):
+            if file.exists():  # a part may have no row for a shard
+                yield from spilled(file)
+
+    def files(self, folder: Path) -> list[Path]:
+        return [folder / name / f"{self.shard:05}" for name in self.scattered]

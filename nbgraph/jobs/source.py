@@ -1,0 +1,146 @@
+"""JobSource: a data set, cut into slices of some rows each, lazily and in its order."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from nbgraph.engine.stream import rows_of
+from nbgraph.errors import JobError
+from nbgraph.jobs.slices import FrameSlice, Slice, Spilled
+from nbgraph.jobs.spill import hash_of, spill
+from nbgraph.steps.frame import is_frame
+from nbgraph.steps.source import Source
+from nbgraph.steps.source_frame import rows_of_frame
+
+Done = Callable[[int], bool]  # whether the slice of that number is not needed any more
+
+
+class JobSource(Protocol):
+    """`reader` goes to the workers, whose slices are read with it."""
+
+    reader: Any
+
+    def total(self) -> int | None:
+        """How many rows there are, where that is known before they are read."""
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells, without reading all of it, that it is the same source as last time."""
+        ...
+
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+        """Slices of so many rows, each with a hash of its content where the fingerprint does not tell of that.
+
+        Nothing is written of those that are done.
+        """
+        ...
+
+
+class IterableSource:
+    """Anything that only one process can read, once: it is spilled as far as the job has come."""
+
+    reader = None
+
+    def __init__(self, given: Any, rows: Callable[[], Any]) -> None:
+        self._given, self._rows = given, rows
+
+    def total(self) -> int | None:
+        if isinstance(self._given, Source):
+            count = getattr(self._given, "total", None)
+            return count() if count is not None else None
+        return len(self._given) if hasattr(self._given, "__len__") else None
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {"kind": type(self._given).__name__}
+
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+        left, first = iter(self._rows()), 0
+        for number in itertools.count():
+            head = list(itertools.islice(left, 1))
+            if not head:
+                return
+            part = itertools.chain(head, itertools.islice(left, rows - 1))
+            name = f"_job/spill/{number:05}"
+            if done(number):
+                counted = _Counted(part)
+                told, size = hash_of(counted), counted.number
+            else:
+                (folder / name).unlink(missing_ok=True)
+                size, told = spill(part, folder / name)
+            yield Spilled(first=first, rows=size, file=name), told
+            first += size
+
+
+class FrameSource:
+    """A DataFrame: its slices are frames in files of their own."""
+
+    reader = None
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def total(self) -> int:
+        return len(self._frame)
+
+    def fingerprint(self) -> dict[str, Any]:
+        types = self._frame.dtypes
+        columns = list(map(str, self._frame.columns))
+        return {"kind": "DataFrame", "rows": len(self._frame), "columns": columns, "types": list(map(str, types))}
+
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+        for number, first in enumerate(range(0, len(self._frame), rows)):
+            part = self._cut(first, first + rows)
+            name = f"_job/spill/{number:05}"
+            if not done(number):
+                with (folder / name).open("wb") as file:
+                    pickle.dump(part, file, protocol=pickle.HIGHEST_PROTOCOL)
+            yield FrameSlice(first=first, rows=len(part), file=name), _hash_of_frame(part)
+
+    def _cut(self, low: int, high: int) -> Any:
+        """Rows by their places, whatever the index of a pandas frame is."""
+        return self._frame.iloc[low:high] if hasattr(self._frame, "iloc") else self._frame[low:high]
+
+
+class _Counted:
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows, self.number = rows, 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in self._rows:
+            self.number += 1
+            yield row
+
+
+def _hash_of_frame(frame: Any) -> str:
+    if not type(frame).__module__.startswith("polars"):
+        import hashlib
+
+        import pandas
+
+        try:
+            told = pandas.util.hash_pandas_object(frame, index=True)
+            return hashlib.sha256(told.to_numpy().tobytes()).hexdigest()
+        except TypeError:  # cells that can't be hashed
+            pass
+    return hash_of(rows_of_frame(frame))
+
+
+def source_of(given: Any) -> JobSource:
+    """What a job is given, as something that can be cut.
+
+    >>> source_of([1, 2]).total()
+    2
+    """
+    if isinstance(given, str):
+        given = Path(given)
+    if is_frame(given):
+        return FrameSource(given)
+    if isinstance(given, Source) and type(given).commit is not Source.commit:
+        raise JobError(
+            f"{type(given).__name__} has no end, and a job is for data that has one; use graph.stream(source)."
+        )
+    return IterableSource(given, lambda: rows_of(given))

@@ -1,0 +1,280 @@
+"""Work: what a worker does with a task: rows of a part through the graph's own plan, answers into a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Generator, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from nbgraph.debug.redact import Redaction
+from nbgraph.engine.observer import Move, Observer, Skip
+from nbgraph.engine.plan import Plan
+from nbgraph.engine.stream import event_of_row, stream
+from nbgraph.errors import RowError, StepError
+from nbgraph.event import Event
+from nbgraph.graph.graph import Graph
+from nbgraph.jobs.dead_letter import DeadLetter, completed, of_error, of_killer
+from nbgraph.jobs.form import Form
+from nbgraph.jobs.load import Load, unpacked
+from nbgraph.jobs.output import BATCH, WRITERS, Rows, Writer, aside, written
+from nbgraph.jobs.part import Part, PartRecord, Probe, Scatter, Task
+from nbgraph.jobs.spill import BLOCK, add
+from nbgraph.jobs.targets import PartTargets
+from nbgraph.values import normal_key
+
+IN_FLIGHT = 100_000  # events of an async graph whose rows are remembered
+OTHERS = 20  # texts of errors that a record counts apart
+
+
+class Work:
+    """Does tasks one after the other; `tell` hears which step begins, while single rows are probed.
+
+    `packed` is the load in bytes, of which a part gets steps of its own where they remember.
+    """
+
+    def __init__(
+        self, load: Load, worker: str, packed: bytes = b"", tell: Callable[[str], None] = lambda step: None
+    ) -> None:
+        self.load, self._worker, self._packed, self._tell = load, worker, packed, tell
+
+    def run(self, task: Task) -> PartRecord:
+        began = time.perf_counter()
+        if isinstance(task, Probe):
+            record = self._probe(task.part)
+        elif isinstance(task, Scatter):
+            record = self._scatter(task)
+        else:
+            record = self._part(task)
+        record.worker, record.seconds = self._worker, round(time.perf_counter() - began, 4)
+        return record
+
+    def _graph(self) -> Graph:
+        return unpacked(self._packed).graph if self.load.is_fresh and self._packed else self.load.graph
+
+    # --- a part ---
+
+    def _part(self, part: Part) -> PartRecord:
+        targets = PartTargets(self._graph(), part.name)
+        reading = Reading(part, self.load)
+        passage = Passage(targets.plan, reading, self.load.key, Redaction(self.load.graph))
+        record = PartRecord(number=part.number, tries=part.attempt)
+        self._write(part, passage, record)
+        targets.settle()
+        letters = [*passage.letters, *(of_killer(killer, place) for place, killer in part.skip.items())]
+        self._bury(part, letters, passage.redaction)
+        record.rows, record.failed = reading.rows, len(letters)
+        counted = Counter(letter.error for letter in letters)
+        record.errors = dict(counted.most_common(OTHERS))
+        return record
+
+    def _write(self, part: Part, passage: Passage, record: PartRecord) -> None:
+        """All answers, into the file of the part."""
+        answers, form = passage.answers(), self.load.form
+        if form is Form.NOTHING:
+            record.written = sum(1 for _ in answers)
+            return
+        if form is Form.TARGET:
+            record.written = PartTargets.written(self.load.target, part.name, answers)
+            return
+        name = f"{part.name}.{form}"
+        with aside(self.load.folder / name) as draft:
+            writer = WRITERS[form](draft)
+            try:
+                record.written, record.form = _fill(writer, answers, as_rows=form is not Form.LINES)
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
+            told = written(draft, name)
+        record.file, record.size, record.sha256 = told.file, told.size, told.sha256
+
+    def _bury(self, part: Part, letters: list[DeadLetter], redaction: Redaction) -> None:
+        """Keep what failed, with the rows as they came."""
+        path = self.load.folder / "_job" / "failures" / f"{part.number:05}.jsonl"
+        if not letters:
+            path.unlink(missing_ok=True)
+            return
+        wanted = {letter.place for letter in letters if letter.place is not None}
+        last = max(wanted, default=-1)
+        numbered = islice(part.slice.numbered(self.load), last + 1)
+        rows = {place: found for place, found in enumerate(numbered) if place in wanted}
+        for letter in letters:
+            number, entry = rows.get(letter.place, (None, None)) if letter.place is not None else (None, None)
+            completed(letter, number, entry, redaction)
+        letters.sort(key=lambda letter: (letter.row is None, letter.row))
+        with aside(path) as draft:
+            draft.write_bytes(msgspec.json.Encoder().encode_lines(letters))
+
+    # --- a probe ---
+
+    def _probe(self, part: Part) -> PartRecord:
+        graph, reading = self._graph(), Reading(part, self.load)
+        teller = _Teller(self._tell)
+        is_single = part.high is not None and part.high - part.low == 1
+        if is_single:
+            graph.observers.append(teller)
+        try:
+            for _ in Passage(graph.plan(), reading, self.load.key, Redaction(self.load.graph)).answers():
+                pass
+        finally:
+            if is_single:
+                graph.observers.remove(teller)
+        return PartRecord(number=part.number, rows=reading.rows)
+
+    # --- a scatter ---
+
+    def _scatter(self, task: Scatter) -> PartRecord:
+        """The rows of a part, with their numbers, in a file for each shard."""
+        name = f"scattered-{task.part.number:05}"
+        draft = self.load.folder / "_job" / "drafts" / f"{name}-{os.getpid()}-{os.urandom(3).hex()}"
+        draft.mkdir()
+        waiting: list[list[Any]] = [[] for _ in range(task.shards)]
+        rows = 0
+        for number, row in task.part.slice.numbered(self.load):
+            rows += 1
+            shard = waiting[shard_of(row, self.load.key, task.shards)]
+            shard.append([number, row])
+            if len(shard) >= BLOCK:
+                _emptied(draft, waiting.index(shard), shard)
+        for at, shard in enumerate(waiting):
+            _emptied(draft, at, shard)
+        place = self.load.folder / "_job" / "spill" / name
+        shutil.rmtree(place, ignore_errors=True)
+        draft.replace(place)
+        return PartRecord(number=task.part.number, rows=rows)
+
+
+def shard_of(row: Any, key: Any, shards: int) -> int:
+    """Which shard a row belongs to; what has no key fails in the first, as it would anywhere.
+
+    >>> shard_of({"card": 7}, "card", 8) == shard_of({"card": 7.0}, "card", 8)
+    True
+    """
+    try:
+        found = event_of_row(row, key).key
+    except Exception:
+        return 0
+    return shard_of_key(found, shards)
+
+
+def shard_of_key(key: Any, shards: int) -> int:
+    return crc32(repr(normal_key(key)).encode("utf-8", "surrogatepass")) % shards
+
+
+def _emptied(folder: Path, shard: int, rows: list[Any]) -> None:
+    if rows:
+        with (folder / f"{shard:05}").open("ab") as file:
+            add(file, rows)
+        rows.clear()
+
+
+def _fill(writer: Writer, answers: Iterator[Any], *, as_rows: bool) -> tuple[int, str]:
+    number, rows = 0, Rows()
+    while batch := list(islice(answers, BATCH)):
+        number += len(batch)
+        writer.add(rows.of(batch) if as_rows else batch)
+    return number, rows.kind
+
+
+class Reading:
+    """The rows of a part on their way into the graph; `place` is that of the row that was read last."""
+
+    def __init__(self, part: Part, load: Load) -> None:
+        self._part, self._load = part, load
+        self.place: int | None = None
+        self.rows = 0
+        self.is_over = False
+        self.broken: BaseException | None = None  # why the source can't be read, which is nobody's dead letter
+        self._places: OrderedDict[str, int] = OrderedDict()  # of events under way, by their ids
+
+    def plain(self) -> Generator[Any, None, None]:
+        """The rows, for a graph that takes the next one when it is done with this one."""
+        part, place = self._part, -1
+        try:
+            for place, row in enumerate(islice(part.slice.entries(self._load), part.high)):
+                if place >= part.low and place not in part.skip:
+                    self.place = place
+                    yield row
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.broken = error
+            raise
+        self.rows, self.is_over, self.place = max(0, place + 1 - part.low), True, None
+
+    def events(self) -> Generator[Any, None, None]:
+        """The rows as Events whose places are known by their ids, for a graph that has several under way."""
+        for row in self.plain():
+            entry = row if isinstance(row, Event | RowError) else Event(row)
+            event = entry.event if isinstance(entry, RowError) else entry
+            assert self.place is not None
+            self._places[event.id] = self.place
+            if len(self._places) > IN_FLIGHT:
+                self._places.popitem(last=False)
+            yield entry
+
+    def place_of(self, error: Exception) -> int | None:
+        if self._places and isinstance(error, StepError):
+            return self._places.get(error.event.id)
+        return self.place
+
+
+class Passage:
+    """The rows of a reading through a plan: its answers, and letters of those that failed."""
+
+    def __init__(self, plan: Plan, reading: Reading, key: Any, redaction: Redaction) -> None:
+        self._plan, self._reading, self._key, self.redaction = plan, reading, key, redaction
+        self.letters: list[DeadLetter] = []
+
+    def answers(self) -> Iterator[Any]:
+        """What `graph.stream` gives; it goes on behind what fails."""
+        plan, reading = self._plan, self._reading
+        if plan.is_async or plan.is_staged:
+            given = stream(plan, reading.events(), key=self._key)
+            while True:
+                try:
+                    yield next(given)
+                except StopIteration:
+                    return
+                except Exception as error:
+                    self._note(error)
+        rows = reading.plain()
+        for _ in self._rounds():
+            try:
+                yield from stream(plan, rows, key=self._key)
+                return
+            except Exception as error:
+                self._note(error)
+
+    def _rounds(self) -> Iterator[None]:
+        """Until all rows are through; then steps give what they hold, and each may fail at that."""
+        while not self._reading.is_over:
+            yield
+        for _ in range(len(self._plan.holders) + 1):
+            yield
+
+    def _note(self, error: Exception) -> None:
+        if self._reading.broken is not None:
+            raise self._reading.broken
+        if self._reading.is_over and not isinstance(error, StepError):
+            raise error  # a target that can't write what it gathered: that is no row's fault
+        self.letters.append(of_error(error, self._reading.place_of(error), self.redaction))
+
+
+class _Teller(Observer):
+    """Tells which step begins."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def before(self, move: Move) -> Skip | None:
+        self._tell(move.step)
+        return None

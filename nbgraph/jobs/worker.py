@@ -1,0 +1,60 @@
+"""A worker: a process that does tasks for a job; it ends at once when the job's process does."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+from nbgraph.jobs.load import check_code, unpacked
+from nbgraph.jobs.work import Work
+
+RESULT, ERROR, STEP = "result", "error", "step"  # what a worker tells
+
+
+def main(descriptor: int, lock: int) -> None:
+    """Do what comes until nothing comes any more."""
+    os.set_inheritable(descriptor, False)
+    os.set_inheritable(lock, False)  # held as long as this process lives, and not by what its steps start
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job's process, which ends this one
+    connection = Connection(descriptor)
+    name, packed = pickle.loads(connection.recv_bytes())
+    work: Work | None = None
+    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
+    while True:
+        task = tasks.get()
+        try:
+            if work is None:
+                load = unpacked(packed)
+                check_code(load)
+                work = Work(load, name, packed, lambda step: connection.send((STEP, step)))
+            told: Any = (RESULT, work.run(task))
+        except BaseException as error:
+            told = (ERROR, error)
+        sys.stdout.flush()
+        _send(connection, told)
+
+
+def _listen(connection: Connection, tasks: queue.SimpleQueue[Any]) -> None:
+    """A thread of its own, so that a long step does not outlive the job."""
+    try:
+        while True:
+            tasks.put(connection.recv())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _send(connection: Connection, told: Any) -> None:
+    try:
+        connection.send(told)
+    except OSError:
+        os._exit(0)
+    except Exception:  # an error that can't be pickled
+        kind, error = told
+        connection.send((kind, RuntimeError(f"{type(error).__name__}: {error}")))
