@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbgraph.deploy.dockerfile import READY
 from nbgraph.deploy.hosted import Request, failed_start, port_in_use
-from nbgraph.deploy.profile import GRACE_SECONDS, PORT, SECRETS, USER, labels
+from nbgraph.deploy.profile import GRACE_SECONDS, SECRETS, USER, labels
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
@@ -135,15 +136,14 @@ def secret_of(container: Container, name: str) -> str | None:
 
 
 def wait(container: Container, port: int, deadline: float, patience: float, *, scheme: str = "http") -> None:
-    """Return once the container's worker answers: callers on its port, or Prometheus on the other."""
-    path = "/health/ready" if port == PORT else "/metrics"
+    """Return once the container's worker takes events, as it tells on the callers' port or on that of its numbers."""
     with httpx.Client(trust_env=False, timeout=2, verify=False) as caller:
         while True:
             container.reload()
             if container.status != "running" or container.attrs["RestartCount"]:
                 raise failed_start("The container ended before it was ready", _tail(container))
             with contextlib.suppress(httpx.HTTPError):
-                if caller.get(f"{scheme}://{published(container, port)}{path}").status_code == 200:
+                if caller.get(f"{scheme}://{published(container, port)}{READY}").status_code == 200:
                     return
             if time.monotonic() > deadline:
                 raise failed_start(f"The container was not ready within {patience:g} seconds", _tail(container))

@@ -13,10 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nbgraph.graph.graph import Graph
+from nbgraph.serve.inspection import READY
 from nbgraph.serve.openapi import description
 from nbgraph.serve.protocol import Protocol
 
-OPEN = ("/health/live", "/health/ready")
+OPEN = ("/health/live", READY)
 RESERVED = (*OPEN, "/openapi.json")
 
 

@@ -62,7 +62,7 @@ class Gateway:
         self.requests = Requests(owner=self._spool.name, lives=self._spool.lives)
         self._later = Later(self.runner, self.requests, limits, self._spool)
         self.recovery = Recovery(self._spool, self.runner, self._later)
-        self._about = about(graph, self.protocol, self._hindrance)
+        self._about = about(graph, self.protocol, self.hindrance)
         metrics.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +120,7 @@ class Gateway:
             return
         await self._about(scope, receive, send)
 
-    def _hindrance(self) -> str | None:
+    def hindrance(self) -> str | None:
         """Why no events can be taken now."""
         if not self.is_ready:
             return "draining"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from nbgraph.serve.captures import Captures
 from nbgraph.serve.failures import Failures
 from nbgraph.serve.metrics import Metrics
 
-FAILURES, CAPTURES, COUNTS = "/failures", "/captures", "/counts"
+FAILURES, CAPTURES, COUNTS, READY = "/failures", "/captures", "/counts", "/health/ready"
 Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -29,8 +30,13 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def inspected(host: str, port: int, metrics: Metrics, failures: Failures, captures: Captures) -> Iterator[int]:
-    """Serve them while the block runs; gives the port. DELETE /failures/ID forgets one."""
+def inspected(
+    host: str, port: int, metrics: Metrics, failures: Failures, captures: Captures, hindrance: Callable[[], str | None]
+) -> Iterator[int]:
+    """Serve them while the block runs; gives the port. DELETE /failures/ID forgets one.
+
+    `hindrance`: why no events can be taken now; whoever waits for a worker that has no callers asks here.
+    """
     numbers, counts = make_wsgi_app(metrics.registry), make_wsgi_app(metrics.counts)
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -38,6 +44,10 @@ def inspected(host: str, port: int, metrics: Metrics, failures: Failures, captur
         if environ["REQUEST_METHOD"] == "DELETE" and path.startswith(f"{FAILURES}/"):
             failures.forget(path.removeprefix(f"{FAILURES}/"))
             path = FAILURES
+        if path == READY:
+            reason = hindrance()
+            start("200 OK" if reason is None else "503 Service Unavailable", [("Content-Type", "application/json")])
+            return [json.dumps({"status": reason or "ready"}).encode()]
         if path not in (FAILURES, CAPTURES):
             return (counts if path == COUNTS else numbers)(environ, start)  # type: ignore[no-any-return]
         start("200 OK", [("Content-Type", "application/json")])

@@ -60,7 +60,8 @@ def run(settings: Settings) -> None:
     gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
     if settings.data is not None:
         gateway.requests.shelf = Shelf(FileStates(settings.data / "requests"))
-    watched = inspected(settings.metrics_host, settings.metrics_port, metrics, failures, gateway.captures)
+    told = (metrics, failures, gateway.captures, gateway.hindrance)
+    watched = inspected(settings.metrics_host, settings.metrics_port, *told)
     with watched as metrics_port:
         asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, part, tether))
     gateway.close()

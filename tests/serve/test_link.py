@@ -20,8 +20,12 @@ from nbgraph.streams.server import NatsServer
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """One that is free, as is the one behind it."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as taken, contextlib.suppress(OSError):
+            port = int(taken.getsockname()[1])
+            with socket.create_server(("127.0.0.1", port + 1)):
+                return port
 
 
 PORT = free_port()  # of the broker
@@ -51,7 +55,7 @@ def worker(project: Path, token: str, port: int, *words: str) -> Iterator[subpro
     (project / "token").write_text(token)
     command = [
         sys.executable, "-P", "-m", "nbgraph.serve", "--project", str(project), "--port", str(port),
-        "--metrics-port", "0", "--broker", f"nats://127.0.0.1:{PORT}",
+        "--metrics-port", str(port + 1), "--broker", f"nats://127.0.0.1:{PORT}",
         "--broker-token-file", str(project / "token"), "--until-eof", *words,
     ]  # fmt: skip
     with (project / "log").open("wb") as log:
@@ -99,6 +103,8 @@ def test_who_waits_for_a_broker_stops_at_once_when_asked(tmp_path: Path, server:
     _, tail = projects(tmp_path / "graph")
     port = free_port()
     with worker(tail, server.token, port) as process:
-        live = get(f"http://127.0.0.1:{port}/health/live")[0]
+        live, numbers = get(f"http://127.0.0.1:{port}/health/live")[0], f"http://127.0.0.1:{port + 1}/health/ready"
+        ready = get(numbers)
         process.send_signal(signal.SIGTERM)
-        assert (live, process.wait(5)) == (200, 0)
+        told = live, ready, process.wait(5)
+    assert told == (200, (503, {"status": "the broker does not answer yet"}), 0)
