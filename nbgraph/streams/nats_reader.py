@@ -28,6 +28,7 @@ TOLD = "Nbgraph"  # the header with all of ours, since each header costs as much
 EXPIRES = 5.0  # seconds until the server ends a request for messages
 BRISK = 0.02  # seconds: who comes back for the next message as soon gets more of them ahead
 PAUSE = 0.1  # seconds before a request that was refused is made again
+ON_ITS_WAY = 1.0  # seconds in which a reader that ends waits for what the server has begun to send
 ACK, NACK, PROGRESS = b"+ACK", b"-NAK", b"+WPI"
 
 
@@ -103,6 +104,7 @@ class Reader:
         self._asked = [0.0] * queue.shards
         self._most = 8 if queue.is_keyed else UNSHARDED // 2
         self._ahead = 1  # messages to have in hand for the one who reads, as few as he is slow
+        self._is_over = False
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
         subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._heard)
@@ -133,7 +135,7 @@ class Reader:
             await asyncio.sleep(1)
 
     async def _ask_more(self) -> None:
-        if self._ready.qsize() >= self._ahead:
+        if self._is_over or self._ready.qsize() >= self._ahead:
             return
         for shard, left in enumerate(self._left):
             if left <= 0:
@@ -155,7 +157,11 @@ class Reader:
         self._left[shard] -= 1
         if self._leases is not None:
             self._leases.begin(message.reply, self._queue.lease)
-        self._ready.put_nowait(NatsDelivery(self._client, message, self._leases))
+        delivery = NatsDelivery(self._client, message, self._leases)
+        if self._is_over:
+            await delivery.nack()
+            return
+        self._ready.put_nowait(delivery)
         if self._left[shard] <= 0:
             await self._ask_more()
 
@@ -169,8 +175,18 @@ class Reader:
         await self._ask_more()
 
     async def _give_back(self, subscription: Any) -> None:
-        """What was not taken up is for others, now and not when its lease ends."""
+        """What was not taken up, or is on its way, is for others, now and not when its lease ends."""
+        self._is_over = True
+        self._ending = asyncio.create_task(self._end(subscription))
+        # Not `wait_for`: the client stops reading at an answer to a question that was broken off.
+        await asyncio.wait([self._ending], timeout=ON_ITS_WAY)
         with contextlib.suppress(nats.errors.Error):
-            await subscription.unsubscribe()
             while not self._ready.empty():
                 await self._ready.get_nowait().nack()
+
+    async def _end(self, subscription: Any) -> None:
+        with contextlib.suppress(nats.errors.Error):
+            if self._client.is_connected:
+                await subscription.drain()
+            else:
+                await subscription.unsubscribe()

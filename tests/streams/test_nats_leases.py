@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from nbgraph.engine.loop import LoopThread
 from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.nats import NatsBroker
 from nbgraph.streams.server import NatsServer
@@ -60,3 +61,34 @@ def test_what_a_reader_has_not_taken_up_is_for_others_at_once(server):
         return taken.message.id, sorted(delivery.message.id for delivery in others)
 
     assert asyncio.run(story()) == ("m0", ["m1", "m2"])
+
+
+def test_what_is_still_on_its_way_to_a_reader_that_stops_is_for_others_at_once(server):
+    spec = QueueSpec("on-its-way", lease=60)
+    elsewhere = LoopThread("elsewhere")
+
+    async def publish():
+        broker = await NatsBroker.connect(server.url, token=server.token)
+        await broker.publish(spec, Message("late", b"x"))
+        await broker.close()
+
+    async def story():
+        broker = await NatsBroker.connect(server.url, token=server.token)
+        await broker.declare(spec)
+        first = broker.read(spec, keeps_leases=True)
+        waiting = asyncio.ensure_future(anext(first))
+        await asyncio.sleep(0.2)
+        elsewhere.submit(publish()).result(10)  # this loop stands, so the message waits in the socket
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        second = broker.read(spec)
+        found = await asyncio.wait_for(anext(second), 5)
+        await found.ack()
+        await second.aclose()
+        await broker.close()
+        return found.message.id
+
+    try:
+        assert asyncio.run(story()) == "late"
+    finally:
+        elsewhere.stop()
