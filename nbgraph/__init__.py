@@ -9,6 +9,7 @@ from nbgraph.errors import (
     BodyError,
     DeployError,
     ExportError,
+    FeatureError,
     GraphError,
     JobError,
     NbgraphError,
@@ -16,6 +17,7 @@ from nbgraph.errors import (
     RequestError,
     RouteError,
     RowError,
+    SchemaError,
     StepError,
 )
 from nbgraph.event import Event
@@ -47,6 +49,7 @@ __all__ = [
     "Event",
     "Export",
     "ExportError",
+    "FeatureError",
     "Frame",
     "Graph",
     "GraphError",
@@ -64,6 +67,7 @@ __all__ = [
     "RowSource",
     "RowTarget",
     "Run",
+    "SchemaError",
     "Shape",
     "Source",
     "Step",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from deltalake import CommitProperties, DeltaTable
 
+    from nbgraph.features.set import FeatureSet
+
 SEQUENCE, WRITTEN = "_seq", "_written"
 OWN = (SEQUENCE, WRITTEN)  # columns that are not the set's
 DELETED = "_deleted"  # a transaction's name: the last version that deleted rows
@@ -219,6 +221,13 @@ def _properties(about: Mapping[str, Any], transactions: list[Any]) -> CommitProp
 def _transaction(table: DeltaTable, name: str) -> int | None:
     found = table.transaction_version(name)
     return None if found is None else int(found)
+
+
+def with_fields(set: FeatureSet, rows: Frame) -> Frame:
+    """Rows with the fields that the set names and no row has had a value of: null, as they came."""
+    asked = [each.field for each in set.aggregates if isinstance(each.field, str)]
+    lacking = [name for name in dict.fromkeys([*(set.features or ()), *asked]) if name not in rows.columns]
+    return rows.with_columns(pl.lit(None).alias(name) for name in lacking) if lacking else rows
 
 
 def _schema(table: DeltaTable) -> dict[str, str]:

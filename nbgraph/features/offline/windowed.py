@@ -16,7 +16,7 @@ import polars as pl
 from nbgraph.features.offline.held import SEEN, TIME
 from nbgraph.features.offline.kind import Frame
 from nbgraph.features.offline.moments import MOMENT, PLACE
-from nbgraph.features.offline.table import SEQUENCE
+from nbgraph.features.offline.table import SEQUENCE, with_fields
 from nbgraph.steps.windows import duration
 from nbgraph.steps.windows_frame import Field, windows_at
 
@@ -58,10 +58,13 @@ def _reach(set: FeatureSet) -> int:
 
 
 def _apart(set: FeatureSet, events: Frame, questions: Frame) -> tuple[Frame, Frame]:
-    """Keys whose events are not seen in the order of their times: a copy of what is seen for each question."""
-    by_time = pl.col(TIME).diff().over(CODE) < 0
-    late = events.filter(by_time.or_((pl.col(TIME).diff().over(CODE) == 0) & (pl.col(SEQUENCE).diff().over(CODE) < 0)))
-    codes = late[CODE].unique()
+    """Keys whose events are not seen in the order of their times, questions between them: a copy for each question."""
+    moments = questions.select(CODE, pl.col(MOMENT).alias(SEEN), pl.col(MOMENT).alias(TIME)).with_columns(is_asked=True)
+    both = pl.concat([events.select(CODE, SEEN, TIME, SEQUENCE).with_columns(is_asked=False), moments], how="diagonal")
+    both = both.sort([CODE, SEEN, "is_asked", TIME, SEQUENCE])
+    back = pl.col(TIME).diff().over(CODE) < 0
+    is_tied = (pl.col(TIME).diff().over(CODE) == 0) & (pl.col(SEQUENCE).diff().over(CODE) < 0)
+    codes = pl.concat([both.filter(back)[CODE], events.filter(is_tied)[CODE]]).unique()
     if not len(codes):
         return events, questions
     is_late = pl.col(CODE).is_in(codes.implode())
@@ -83,7 +86,7 @@ def _at(set: FeatureSet, events: Frame, questions: Frame) -> Frame:
     aggregators = set.windowing.aggregators
     bodies: list[dict[str, Any]] | None = None
     if any(callable(each.field) or each.aggr_filter is not None for each in aggregators):
-        bodies = events.select(pl.exclude(SEEN, TIME, CODE)).to_dicts()
+        bodies = with_fields(set, events.select(pl.exclude(SEEN, TIME, CODE))).to_dicts()
     fields = [_field(each.field, each.aggr_filter, events, bodies) for each in aggregators]
     found = windows_at(aggregators, set.windowing.layouts, fields, order, codes[order], times)
     places = questions[PLACE].to_numpy()[order[order >= events.height] - events.height]
@@ -113,5 +116,6 @@ def _field(field: Any, is_wanted: Any, events: Frame, bodies: list[dict[str, Any
         plain = column.fill_null(0 if column.dtype.is_numeric() else False).to_numpy() if is_number else None
         found = pd.Series(plain) if plain is not None else pd.Series(column.to_list(), dtype=object)
     if is_wanted is not None:
-        valid = valid & np.array([bool(is_wanted(body)) for body in bodies or ()], bool)
+        pairs = zip(valid.tolist(), bodies or (), strict=True)
+        valid = np.array([counts and bool(is_wanted(body)) for counts, body in pairs], bool)
     return Field(found, valid)

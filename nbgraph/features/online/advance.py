@@ -10,7 +10,7 @@ import polars as pl
 
 from nbgraph.errors import FeatureError
 from nbgraph.features.offline.kind import Frame
-from nbgraph.features.offline.table import OWN, SEQUENCE
+from nbgraph.features.offline.table import OWN, SEQUENCE, with_fields
 from nbgraph.features.online.record import ALWAYS, TAIL, About, Line, OnlineStore, Record
 from nbgraph.steps.table_codec import key_text
 
@@ -60,7 +60,8 @@ def lines_by_key(set: FeatureSet, rows: Frame, *, is_whole: bool = False) -> Ite
     ordered = rows.with_columns(moment).sort([*keys, "_time", SEQUENCE])
     if not set.aggregates and not is_whole:
         ordered = ordered.group_by(keys, maintain_order=True).tail(TAIL + 1)
-    fields = row_fields(set, rows.columns)
+    ordered = with_fields(set, ordered)
+    fields = row_fields(set, ordered.columns)
     key_rows = ordered.select(keys).iter_rows()
     places = ordered.select("_time", SEQUENCE).iter_rows()
     bodies = ordered.select(fields).iter_rows(named=True) if fields else ({} for _ in range(ordered.height))
