@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbgraph.jobs.spill import spilled
+from nbgraph.steps.source import Piece
 from nbgraph.steps.source_frame import rows_of_frame
 
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ class FrameSlice(Slice, frozen=True, tag="frame"):
 
     def files(self, folder: Path) -> list[Path]:
         return [folder / self.file]
+
+
+class PieceSlice(Slice, frozen=True, tag="piece"):
+    """A piece of files, which a source reads by itself."""
+
+    piece: Piece
+
+    def entries(self, load: Load) -> Iterator[Any]:
+        found: Iterator[Any] = load.source.entries_of(self.piece)
+        return found
 
 
 class Shard(Slice, frozen=True, tag="shard"):

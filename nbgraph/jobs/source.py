@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from nbgraph.engine.stream import rows_of
 from nbgraph.errors import JobError
-from nbgraph.jobs.slices import FrameSlice, Slice, Spilled
+from nbgraph.jobs.lines import LinesSource
+from nbgraph.jobs.slices import FrameSlice, PieceSlice, Slice, Spilled
 from nbgraph.jobs.spill import hash_of, spill
+from nbgraph.steps.files import COMPRESSED
 from nbgraph.steps.frame import is_frame
-from nbgraph.steps.source import Source
+from nbgraph.steps.source import RowSource, Source
+from nbgraph.steps.source_csv import CSVSource
 from nbgraph.steps.source_frame import rows_of_frame
+from nbgraph.steps.source_parquet import ParquetSource
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 Done = Callable[[int], bool]  # whether the slice of that number is not needed any more
 
 
@@ -55,7 +62,7 @@ class IterableSource:
         return len(self._given) if hasattr(self._given, "__len__") else None
 
     def fingerprint(self) -> dict[str, Any]:
-        return {"kind": type(self._given).__name__}
+        return fingerprint_of(self._given) if isinstance(self._given, Source) else {"kind": type(self._given).__name__}
 
     def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
         left, first = iter(self._rows()), 0
@@ -129,18 +136,81 @@ def _hash_of_frame(frame: Any) -> str:
     return hash_of(rows_of_frame(frame))
 
 
+class PieceSource:
+    """Files that are read piece by piece, wherever they can be seen."""
+
+    def __init__(self, reader: RowSource) -> None:
+        self.reader = reader
+
+    def total(self) -> int | None:
+        return self.reader.total()
+
+    def fingerprint(self) -> dict[str, Any]:
+        return fingerprint_of(self.reader)
+
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+        for piece in self.reader.pieces(rows) or ():
+            yield PieceSlice(first=piece.first, rows=piece.rows, piece=piece), ""
+
+
+def fingerprint_of(source: Source) -> dict[str, Any]:
+    """The arguments of a source, and its files with their sizes and times."""
+    files = source.files() if isinstance(source, RowSource) else []
+    arguments = _ADDRESS.sub("", repr(sorted(source.arguments.items())))
+    stated = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    return {"kind": type(source).__name__, "arguments": arguments, "files": stated}
+
+
 def source_of(given: Any) -> JobSource:
     """What a job is given, as something that can be cut.
 
     >>> source_of([1, 2]).total()
     2
     """
-    if isinstance(given, str):
-        given = Path(given)
+    given = _opened(given)
     if is_frame(given):
         return FrameSource(given)
     if isinstance(given, Source) and type(given).commit is not Source.commit:
         raise JobError(
             f"{type(given).__name__} has no end, and a job is for data that has one; use graph.stream(source)."
         )
+    if isinstance(given, RowSource) and given.pieces(1) is not None:
+        return PieceSource(given)
     return IterableSource(given, lambda: rows_of(given))
+
+
+def reading(given: Any) -> Any:
+    """What `graph.stream` takes for what a job is given: paths become sources.
+
+    >>> reading([1, 2])
+    [1, 2]
+    """
+    return _opened(given)
+
+
+def _opened(given: Any) -> Any:
+    """The source of files that are told by their paths."""
+    paths = list(given) if isinstance(given, list | tuple) and given else [given]
+    is_paths = all(isinstance(path, Path) for path in paths) or isinstance(given, str)
+    if not is_paths:
+        return given
+    names = [Path(path) for path in paths]
+    kinds = {_kind(name) for name in names}
+    if len(kinds) != 1:
+        raise JobError("The files of a job are of one kind, and these are not: " + ", ".join(map(str, names)))
+    return kinds.pop()(given)
+
+
+def _kind(path: Path) -> Any:
+    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in (".csv", ".tsv"):
+        return CSVSource if suffix == ".csv" else partial(CSVSource, delimiter="\t")
+    if suffix in (".jsonl", ".ndjson"):
+        return LinesSource
+    if suffix in (".parquet", ".pq") or path.is_dir():
+        return ParquetSource
+    raise JobError(
+        f"A job reads Parquet (.parquet, or a folder of it), .csv and .jsonl by their paths, and got {path}; for all "
+        "else give it a source: CSVSource(path, ...)."
+    )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from nbgraph.errors import GraphError, RowError
 from nbgraph.event import Event
@@ -58,6 +61,14 @@ class Source(Handler):
                 yield item if isinstance(item, Event) else event.with_body(item)
         if first is not None:
             raise first
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A part of a source that can be read by itself: the number of its first row, its rows, and where they are."""
+
+    first: int
+    rows: int
+    place: list[Any]
 
 
 class RowSource(Source):
@@ -114,12 +125,38 @@ class RowSource(Source):
     def __iter__(self) -> Iterator[Any]:
         return map(_sound, self.entries())
 
+    # --- in pieces, where its files allow it ---
+
+    def files(self) -> list[Path]:
+        """The files that all of its rows are in; none where they come from elsewhere."""
+        return []
+
+    def pieces(self, rows: int) -> Iterator[Piece] | None:
+        """Pieces of about so many rows, to be read anywhere and in any order; None where it has to be read whole."""
+        return None
+
+    def piece(self, piece: Piece) -> Iterator[tuple[Any, Any]]:
+        """The rows of a piece, with their places."""
+        raise NotImplementedError(f"{type(self).__name__} has no piece(piece)")
+
+    def entries_of(self, piece: Piece) -> Iterator[Any]:
+        """The entries of a piece: those of all pieces are those of the source."""
+        placed = self.piece(piece)
+        found = (row for _, row in placed) if self._is_plain else (self._entry(one) for one in placed)
+        return found if self._bad_rows == "error" else self._sifted(found)
+
+    # --- as a whole ---
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether rows come without an Event around them, which costs nothing."""
+        return not self._keys and self._time_field is None and self._id_field is None
+
     def entries(self) -> Iterator[Any]:
         if type(self).__iter__ is not RowSource.__iter__:  # a class of one's own that changes what comes
             return iter(self)
-        is_plain = not self._keys and self._time_field is None and self._id_field is None
-        # plain rows cost no Event; a generator can be closed, and closes what it reads
-        found = self.rows() if is_plain else (self._entry(placed) for placed in self.placed())
+        # a generator can be closed, and closes what it reads
+        found = self.rows() if self._is_plain else (self._entry(placed) for placed in self.placed())
         if self._progress:
             from nbgraph.steps.source_progress import shown
 

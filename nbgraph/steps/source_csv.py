@@ -12,9 +12,10 @@ from typing import Any
 from nbgraph.errors import GraphError, RowError
 from nbgraph.event import Event
 from nbgraph.steps.csv_column import MISSING, Read, inferred, number, text, told
-from nbgraph.steps.files import Paths, files_of, open_text
+from nbgraph.steps.csv_pieces import can_be_cut, ranges_of, text_of
+from nbgraph.steps.files import COMPRESSED, Paths, files_of, open_text
 from nbgraph.steps.names import Names, names_of
-from nbgraph.steps.source import Field, Fields, RowSource, listed
+from nbgraph.steps.source import Field, Fields, Piece, RowSource, listed
 
 SAMPLE = 1000  # rows that decide what type a column has
 LONGEST = 2**31 - 1  # characters of a cell
@@ -75,6 +76,7 @@ class CSVSource(RowSource):
         self._format |= {"quotechar": quotechar} if quotechar else {"quoting": csv.QUOTE_NONE}
         by_column = na_values if isinstance(na_values, Mapping) else {}
         self._missing = _with_empty(MISSING if na_values is None or isinstance(na_values, Mapping) else na_values)
+        self._heads: dict[Path, tuple[list[Any], list[Read]]] = {}  # of files that are read in pieces
         self._missing_of = {name: _with_empty(values) for name, values in by_column.items()}
 
     def rows(self) -> Iterator[Any]:
@@ -86,6 +88,54 @@ class CSVSource(RowSource):
     def place(self, place: Any) -> str:
         path, line = place
         return f"{path}, line {line}"
+
+    # --- in pieces ---
+
+    def files(self) -> list[Path]:
+        return files_of("CSVSource", self._paths)
+
+    def pieces(self, rows: int) -> Iterator[Piece] | None:
+        files = self.files()
+        is_packed = any(path.suffix in (*COMPRESSED, ".zip") or path.is_dir() for path in files)
+        is_whole = is_packed or self._bad_rows == "stop" or type(self) is not CSVSource
+        return None if is_whole or not can_be_cut(self._encoding) else self._pieces(files, rows)
+
+    def _pieces(self, files: list[Path], rows: int) -> Iterator[Piece]:
+        first = 0
+        csv.field_size_limit(LONGEST)
+        for path in files:
+            for found in ranges_of(path, self._format, rows, has_head=self._header is True):
+                yield Piece(first, found.rows, [str(path), *found[:3]])
+                first += found.rows
+
+    def piece(self, piece: Piece) -> Iterator[tuple[Any, Any]]:
+        given, start, end, line = piece.place
+        path = Path(given)
+        csv.field_size_limit(LONGEST)
+        names, readers = self._head(path)
+        try:
+            text = text_of(path, start, end, self._encoding)
+        except UnicodeError as error:
+            raise self._not_in_encoding(path, error) from error
+        records = _records(csv.reader(text, **self._format), line)
+        yield from self._placed_rows(path, names, readers, records)
+
+    def _head(self, path: Path) -> tuple[list[Any], list[Read]]:
+        """The names of a file's columns, and how all of their cells are read; known from then on."""
+        if path not in self._heads:
+            with open_text(path, "r", self._encoding) as file:
+                records = _records(csv.reader(file, **self._format))
+                sample = list(islice(records, SAMPLE + 1))
+                names = self._names(path, sample) or []
+                readers: list[Read] = [text for _ in names]
+                for found, block in self._blocks(path, names, sample, records):
+                    readers = found
+                    if type(block) is not list:  # from there on it is the same for all
+                        break
+            self._heads[path] = names, readers
+        return self._heads[path]
+
+    # --- as a whole ---
 
     def _read(self, *, is_placed: bool) -> Iterator[Any]:
         return self._rows_of_all(files_of("CSVSource", self._paths), is_placed=is_placed)
@@ -102,29 +152,39 @@ class CSVSource(RowSource):
             with open_text(path, "r", self._encoding) as file:
                 yield from self._rows_in(path, _records(csv.reader(file, **self._format)), is_placed)
         except UnicodeError as error:
-            raise GraphError(
-                f"{path}{_line_that_is_not(path, self._encoding)} is not {self._encoding}: {error}; name the encoding "
-                'that it has: encoding="cp1252".'
-            ) from error
+            raise self._not_in_encoding(path, error) from error
+
+    def _not_in_encoding(self, path: Path, error: UnicodeError) -> GraphError:
+        return GraphError(
+            f"{path}{_line_that_is_not(path, self._encoding)} is not {self._encoding}: {error}; name the encoding "
+            'that it has: encoding="cp1252".'
+        )
 
     def _rows_in(self, path: Path, records: Iterator[Record], is_placed: bool) -> Iterator[Any]:
         sample = list(islice(records, SAMPLE + 1))
         names = self._names(path, sample)
         if names is None:
             return
-        width, is_dict = len(names), self._header is not False
         for readers, block in self._blocks(path, names, sample, records):
-            for line, found in block:
-                cells = found if type(found) is list and len(found) == width else self._even((path, line), names, found)
-                row: Any = cells
-                if type(cells) is list:
-                    try:
-                        row = {name: read(cell) for name, read, cell in zip(names, readers, cells, strict=True)}
-                    except Exception:
-                        row = self._unread((path, line), names, readers, cells)
-                    else:
-                        row = row if is_dict else list(row.values())
-                yield ((path, line), row) if is_placed else row
+            placed = self._placed_rows(path, names, readers, block)
+            yield from placed if is_placed else (row for _, row in placed)
+
+    def _placed_rows(
+        self, path: Path, names: list[Any], readers: list[Read], records: Iterable[Record]
+    ) -> Iterator[tuple[Any, Any]]:
+        """Each row with the file and the line that it begins in."""
+        width, is_dict = len(names), self._header is not False
+        for line, found in records:
+            cells = found if type(found) is list and len(found) == width else self._even((path, line), names, found)
+            row: Any = cells
+            if type(cells) is list:
+                try:
+                    row = {name: read(cell) for name, read, cell in zip(names, readers, cells, strict=True)}
+                except Exception:
+                    row = self._unread((path, line), names, readers, cells)
+                else:
+                    row = row if is_dict else list(row.values())
+            yield (path, line), row
 
     def _even(self, place: Any, names: list[Any], found: list[str] | csv.Error) -> list[str] | RowError:
         """A row that is too short is filled; one that is too long is refused, unless what is too much is empty."""
@@ -240,19 +300,19 @@ class CSVSource(RowSource):
         return self._refused(place, raw, "its cells can't be read twice alike.")
 
 
-def _records(reader: Any) -> Iterator[Record]:
+def _records(reader: Any, first: int = 1) -> Iterator[Record]:
     """The records with the lines they begin in; an error in the place of one that is no CSV. Empty lines are none."""
-    line = 1
+    line = first
     while True:
         try:
             for cells in reader:
                 if cells:
                     yield line, cells
-                line = reader.line_num + 1
+                line = first + reader.line_num
             return
         except csv.Error as error:
             yield line, error
-            line = reader.line_num + 1
+            line = first + reader.line_num
 
 
 def _column(records: Iterable[Record], at: int) -> list[str]:

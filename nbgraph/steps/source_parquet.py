@@ -12,7 +12,7 @@ from nbgraph.steps.files import Paths, files_of
 from nbgraph.steps.names import Names, names_of
 from nbgraph.steps.package import package
 from nbgraph.steps.parquet_type import schema_of
-from nbgraph.steps.source import Field, Fields, RowSource
+from nbgraph.steps.source import Field, Fields, Piece, RowSource
 from nbgraph.values import moment_of
 
 
@@ -54,12 +54,83 @@ class ParquetSource(RowSource):
         self._filters, self._batch_size = filters, batch_size
         self._start = moment_of(start_filter, "start_filter") if start_filter is not None else None
         self._end = moment_of(end_filter, "end_filter") if end_filter is not None else None
+        self._known: list[tuple[Any, Any, Any]] = []  # files, with how they are read, once they were looked at
         self._filter_column = filter_column if filter_column is not None else time_field
         if (self._start or self._end) and self._filter_column is None:
             raise GraphError("ParquetSource got a start_filter or an end_filter; name the column: filter_column=...")
 
     def total(self) -> int:
         return sum(dataset.count_rows(filter=condition) for dataset, condition in self._datasets())
+
+    def files(self) -> list[Path]:
+        return [
+            file for path in files_of("ParquetSource", self._paths)
+            for file in (sorted(path.rglob("*.parquet")) if path.is_dir() else [path])
+        ]  # fmt: skip
+
+    def pieces(self, rows: int) -> Iterator[Piece] | None:
+        return self._pieces(rows) if type(self) is ParquetSource else None
+
+    def _pieces(self, rows: int) -> Iterator[Piece]:
+        """Row groups, told by the files' metadata alone: several where they are small, parts of one where it is big."""
+        first = 0
+        for place, (groups, condition) in enumerate(self._row_groups()):
+            ids: list[int] = []
+            held = 0
+            for group, number in groups:
+                if condition is None and number > rows:
+                    if ids:
+                        yield Piece(first, held, [place, ids, 0])
+                        first, ids, held = first + held, [], 0
+                    for skipped in range(0, number, rows):
+                        taken = min(rows, number - skipped)
+                        yield Piece(first, taken, [place, [group], skipped])
+                        first += taken
+                    continue
+                if ids and held + number > rows:
+                    yield Piece(first, held, [place, ids, 0])
+                    first, ids, held = first + held, [], 0
+                ids, held = [*ids, group], held + number
+            if ids:
+                yield Piece(first, held, [place, ids, 0])
+                first += held
+
+    def piece(self, piece: Piece) -> Iterator[tuple[Any, Any]]:
+        place, ids, skipped = piece.place
+        fragment, schema, condition = self._known[place] if self._known else self._look()[place]
+        names = self._columns if self._columns is not None else schema.names
+        number, end = -skipped, piece.rows
+        for batch in fragment.subset(row_group_ids=ids).to_batches(
+            schema=schema, columns=names, filter=condition, batch_size=self._batch_size
+        ):
+            low, high = max(0, -number), min(len(batch), end - number)
+            if low < high:
+                yield from enumerate(batch.slice(low, high - low).to_pylist(), piece.first + max(number, 0) + 1)
+            number += len(batch)
+            if number >= end:
+                return
+
+    def _look(self) -> list[tuple[Any, Any, Any]]:
+        """The files of all datasets, each with the schema that it is read by; known from then on."""
+        self._known = [
+            (fragment, dataset.schema, condition)
+            for dataset, condition in self._datasets()
+            for fragment in dataset.get_fragments(filter=condition)
+        ]
+        return self._known
+
+    def _row_groups(self) -> Iterator[tuple[list[tuple[int, int]], Any]]:
+        """Of each file the row groups, and how many rows each gives; by what they are chosen."""
+        for fragment, _, condition in self._look():
+            groups = [
+                (group.id, group.num_rows if condition is None else _matching(fragment, group.id, condition))
+                for group in fragment.row_groups
+            ]
+            yield groups, condition
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What was found in the files stays here: another process looks itself."""
+        return {**vars(self), "_known": []}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         for dataset, condition in self._datasets():
@@ -111,6 +182,10 @@ class ParquetSource(RowSource):
                 "times, or filters=[...]."
             )
         return arrow.scalar(limit if kind.tz else limit.astimezone(UTC).replace(tzinfo=None), kind)
+
+
+def _matching(fragment: Any, group: int, condition: Any) -> int:
+    return int(fragment.subset(row_group_ids=[group]).count_rows(filter=condition))
 
 
 def _readable(schema: Any) -> Any:

@@ -16,11 +16,6 @@ from nbgraph import Event, Graph, Job, JobError
 Row = dict[str, Any]
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NBGRAPH_JOBS", str(tmp_path / "home"))
-
-
 def rows_of(number: int) -> list[Row]:
     return [{"x": at, "name": f"n{at % 7}"} for at in range(number)]
 
