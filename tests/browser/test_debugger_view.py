@@ -35,7 +35,7 @@ def view(context):
 
 
 def standing(host: Host, text: str) -> None:
-    host.page.locator(".nbg-standing", has_text=text).wait_for(timeout=5000)
+    host.page.locator(".nbg-standing", has_text=text).wait_for(timeout=20_000)
 
 
 def test_stepping_forward_and_back(view):

@@ -54,7 +54,7 @@ def running(graph, connect):
     async def opened():
         for function in split(graph):
             part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
-            pipelines.append(Pipeline(Track(function.graph.plan()), part, await connect(), seconds=15))
+            pipelines.append(Pipeline(Track(function.graph.plan()), part, await connect(), seconds=60))
             await pipelines[-1].open()
         return await connect()
 
@@ -293,4 +293,4 @@ def test_no_answer_is_another_callers_though_replies_come_twice_and_late():
         return await asyncio.gather(*asks), callers.late > 0
 
     with running(flow("crossed"), shared) as (home, callers, *_):
-        assert home.submit(story()).result(60) == ([(body + 1) * 10 for body in range(10_000)], True)
+        assert home.submit(story()).result(120) == ([(body + 1) * 10 for body in range(10_000)], True)
