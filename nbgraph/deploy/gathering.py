@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from nbgraph.engine.bind import resolve
 from nbgraph.errors import DeployError, GraphError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
+from nbgraph.graph.topology import reachable
 from nbgraph.handler import Handler
 from nbgraph.types import EdgeKind, Shape
 
@@ -26,6 +27,27 @@ def check_gathering(graph: Graph, owners: Mapping[str, str]) -> None:
                     f'"{step.name}" gathers what "{source}" gives, and an arrow between them leads from one function '
                     "to another, over which each part comes alone. Put both into one function."
                 )
+
+
+def check_one_answer(graph: Graph, answering: Collection[str]) -> None:
+    """Refuse answers in several parts over functions, of which a caller would get the first alone."""
+    for name in answering:
+        ways = [name, *_above(graph, name)]
+        several = next((one for one in ways if _gives_several(graph, one, is_stream=True)), None)
+        if several is not None:
+            raise DeployError(
+                f'"{several}" gives an answer in parts, and graph "{graph.name}" falls into several functions, over '
+                "which a caller gets one. Put all of it into one function, or let the step return the whole text."
+            )
+
+
+def _above(graph: Graph, name: str) -> set[str]:
+    """The steps from which a way leads to this one."""
+    back: dict[str, list[str]] = {step.name: [] for step in graph.steps}
+    for edge in graph.edges:
+        if edge.carries_events and edge.source in back:
+            back[edge.target].append(edge.source)
+    return reachable(back, back[name])
 
 
 def _before(graph: Graph, name: str, owners: Mapping[str, str]) -> Iterator[str]:

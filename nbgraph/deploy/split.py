@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from nbgraph.deploy.gathering import check_gathering
+from nbgraph.deploy.gathering import check_gathering, check_one_answer
 from nbgraph.engine.models import has_models
 from nbgraph.engine.remembers import remembers
 from nbgraph.errors import DeployError
@@ -77,6 +77,8 @@ def split(graph: Graph) -> list[Function]:
     first = _entry(graph, owners)
     cut = _Cut(graph, owners)
     answering = set(_answering(graph))
+    if graph.protocol is not None:
+        check_one_answer(graph, answering)
     functions = []
     for name in [first, *(name for name in names if name != first)]:
         part = cut.part(name)

@@ -54,8 +54,9 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     report = reporter(graph)
     nests = any(step.call.nests for step in steps.values())
     copier = graph.copier if graph.copy else None
+    is_line_wanted = not (confirms or report or nests or graph.protocol)
     functions = generate(
-        graph.name, steps, starts, is_line_wanted=not (confirms or report or nests), uses_events=uses_events,
+        graph.name, steps, starts, is_line_wanted=is_line_wanted, uses_events=uses_events,
         is_async=is_async, copier=copier, is_routed=bool(routes),
     )  # fmt: skip
     return Plan(
@@ -67,6 +68,7 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
         gatherers=tuple(name for name, step in steps.items() if step.call.gathered is not None),
         streams={name: _gatherers(name, steps) for name, step in steps.items() if step.call.streams},
         is_staged=any(step.is_stage for step in steps.values()),
+        protocol=graph.protocol,
         routing=_routing(routes, flat, calls),
     )  # fmt: skip
 

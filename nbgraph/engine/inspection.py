@@ -53,6 +53,9 @@ def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) 
         if edge.when is not None:
             found += [Finding(text, edge.source, edge.target) for text in _of_condition(graph, edge)]
     found += [Finding(text) for text in _of_stream(graph)]
+    if graph.protocol is not None and graph.routes:
+        text = f"A graph that speaks {graph.protocol} has that API's paths; take its own routes out, or the protocol."
+        found.append(Finding(text, next(iter(graph.routes))))
     if tries and not around and not found:
         found += [Finding(text) for text in _of_whole(graph)]
     return found + list(_endless(graph))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.body import Copier
-from nbgraph.engine import loop, nesting
+from nbgraph.engine import chat, loop, nesting
 from nbgraph.engine.call import Call
 from nbgraph.engine.chunks import Failing
 from nbgraph.engine.observer import Observer
@@ -128,6 +128,7 @@ class Plan:
     is_staged: bool  # a step may have several calls under way
     nests: bool  # a synchronous step starts an event loop of its own
     copier: Copier | None  # makes a branch's own body; None where branches share one (`copy=False`)
+    protocol: str | None = None  # what callers speak besides sending events
     routing: Routing | None = None  # where callers enter by routes, of which each event takes one
 
     def is_current(self) -> bool:
@@ -139,12 +140,16 @@ class Plan:
 
     def run(self, event: Event) -> Any:
         """The answer to one event."""
+        if self.protocol is not None and chat.is_for(event):
+            return chat.answer(self, event)
         if self.is_async:
             return loop.complete(self.ahandle(event))
         return self.answer_to(event)
 
     async def arun(self, event: Event) -> Any:
         """As `run`, on nbgraph's own loop thread, or a worker thread where no step is async."""
+        if self.protocol is not None and chat.is_for(event):
+            return await loop.on_thread(chat.answer, self, event)
         if self.is_async:
             return await loop.away(self.ahandle(event))
         return await loop.on_thread(self.answer_to, event)
@@ -157,6 +162,8 @@ class Plan:
         """Every answer to one event."""
         from nbgraph.engine.stream import answers
 
+        if self.protocol is not None and chat.is_for(event):
+            return chat.answers(self, event)
         return answers(self, event)
 
     def handle(self, event: Event, answers: Answers | None = None) -> Answers:

@@ -31,6 +31,7 @@ class Routing:
     """
 
     def __init__(self, entrances: list[Entrance]) -> None:
+        self.entrances = {entrance.step: entrance for entrance in entrances}
         self.routes = [entrance.route for entrance in entrances]
         self._entrances: Mapping[Route, Entrance] = {entrance.route: entrance for entrance in entrances}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 from nbgraph.errors import StepError
 from nbgraph.event import Event
@@ -13,6 +13,7 @@ from nbgraph.serve.limits import Receive
 from nbgraph.serve.track import Track
 from nbgraph.streams.wire import encode
 
+T = TypeVar("T")
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 LINES, EVENTS = "application/x-ndjson", "text/event-stream"
 _END = object()
@@ -36,7 +37,12 @@ async def send_all(track: Track, event: Event, kind: str, receive: Receive, send
     What fails before anything was answered rises, so that it gets a status of its own. When the caller goes, the steps
     that are giving answers are closed.
     """
-    sending, leaving = asyncio.ensure_future(_sent(track, event, kind, send)), asyncio.ensure_future(gone(receive))
+    return await while_there(_sent(track, event, kind, send), receive)
+
+
+async def while_there(work: Coroutine[Any, Any, T], receive: Receive) -> T | None:
+    """What sending comes to; it ends, with None, when the caller has gone."""
+    sending, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone(receive))
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         return sending.result() if sending.done() else None

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 FILE = "gateway.json"  # in the project of the function that callers reach
-ASKED = ["authorization", "content-type", "idempotency-key", "prefer", "traceparent", "x-request-timeout"]
-TOLD = ["location", "preference-applied", "retry-after", "traceparent"]
+ASKED = ["authorization", "content-type", "idempotency-key", "prefer", "traceparent", "x-event-id", "x-request-id",
+         "x-request-timeout"]  # fmt: skip
+TOLD = ["location", "preference-applied", "retry-after", "traceparent", "x-event-id", "x-request-id"]
 LASTS = 600  # seconds that a browser may go by an answer to its preflight
 
 
@@ -19,7 +20,7 @@ def origins_of(project: Path) -> list[str]:
     return list(json.loads(file.read_bytes())["cors"]) if file.is_file() else []
 
 
-def sharing(app: Any, origins: Sequence[str]) -> Any:
+def sharing(app: Any, origins: Sequence[str], methods: Sequence[str] = ("GET", "POST")) -> Any:
     """The application, which pages of these origins may call; as it is where there are none.
 
     A browser asks first (OPTIONS), without the key: that is answered here, and reaches no graph.
@@ -29,6 +30,6 @@ def sharing(app: Any, origins: Sequence[str]) -> Any:
     from starlette.middleware.cors import CORSMiddleware
 
     return CORSMiddleware(
-        app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=ASKED, expose_headers=TOLD,
+        app, allow_origins=origins, allow_methods=methods, allow_headers=ASKED, expose_headers=TOLD,
         max_age=LASTS,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from nbgraph.serve.wish import Wish
 
 Runs = list["asyncio.Future[Any]"]
 _TO_COME_BACK = Wish(is_async=True)
+ID = "x-event-id"  # the header by which a caller gives his event a name of its own
 SOON = 1.0  # seconds within which nearly every reply has come
 
 
@@ -32,8 +33,11 @@ class Later:
         """The reply within the caller's time, or 202; what keeps the request's place is put into `runs`."""
         if not self._runner.is_reachable:
             return error_of(503, AWAY)
-        event.id = id_of(wish.key, event.path)
-        mark = mark_of(body) if wish.key is not None else b""
+        is_known = wish.key is not None or ID in event.headers
+        if wish.key is not None or not is_known:
+            event.id = id_of(wish.key, event.path if event.method == "POST" else f"{event.method} {event.path}")
+        said = body if wish.key is not None else f"{event.method} {event.path}\n".encode() + body
+        mark = mark_of(said) if is_known else b""
         asked, is_new = await self._requests.ask(event.id, mark)
         safe: asyncio.Future[Any] | None = None
         if is_new and self._requests.is_elsewhere(asked):

@@ -63,8 +63,8 @@ async def body_of(receive: Receive, headers: Headers, limits: Limits, arriving: 
     declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limits.body_bytes:
         raise _too_long(limits)
-    if headers.get("content-encoding", "identity") != "identity":
-        raise RefusedError(415, "The body is compressed; send it as it is.")
+    if headers.get("content-encoding", "identity") not in ("identity", "gzip"):
+        raise RefusedError(415, "The body is compressed in another way than gzip; send it by gzip, or as it is.")
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         first: bytes = message.get("body", b"")

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from nbgraph.streams import traceparent
+from nbgraph.streams import request_id, traceparent
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -31,6 +31,8 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _OWN}
         if (trace := traceparent.trace_id()) is not None:
             line["trace_id"] = trace
+        if (request := request_id.current.get()) is not None:
+            line["request_id"] = request
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

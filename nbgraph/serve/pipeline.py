@@ -29,6 +29,7 @@ from nbgraph.serve.there import Back
 from nbgraph.serve.tracing import Tracing
 from nbgraph.serve.track import Track
 from nbgraph.steps.border import QueueReader, QueueWriter, read_event
+from nbgraph.streams import request_id
 from nbgraph.streams.base import Broker, DamageError, Delivery, Load, Message, QueueSpec
 from nbgraph.streams.passage import Passage, current
 from nbgraph.streams.wire import UNFIT, pack, pack_answer, pack_or_show, unpack
@@ -218,6 +219,7 @@ class Pipeline:
         except Exception as error:  # whoever wrote it: it can't be read, and it comes to the same each time
             return await self._bury(message, name, name, str(error) or repr(error))
         seen: list[Seen] = []
+        request_id.current.set(request_id.of_headers(event.headers))
         current.set(passage)
         record.set(seen)
         try:

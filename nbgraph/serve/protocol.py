@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbgraph.engine.plan import Plan
-from nbgraph.errors import BodyError, RequestError
+from nbgraph.errors import BodyError, RequestError, RouteError
 from nbgraph.event import Event
 from nbgraph.serve.answer import BYTES, Reply, error_of, reply_of
 from nbgraph.steps.asked import asked
@@ -122,4 +122,10 @@ def reply_to(answer: Any, *, exactly: bool = False) -> Reply:
 
 
 def refusal(error: RequestError) -> Reply:
-    return error_of(error.status, str(error))
+    """The reply to a request that is wrong: what it lacks, and of a path what it takes."""
+    if not isinstance(error, RouteError):
+        return error_of(error.status, str(error))
+    told: dict[str, Any] = {"missing": list(error.missing)} if error.missing else {}
+    told |= {"invalid": error.invalid} if error.invalid else {}
+    reply = error_of(error.status, str(error), **told)
+    return reply._replace(headers=((b"allow", ", ".join(error.allow).encode()),)) if error.allow else reply

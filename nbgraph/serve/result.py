@@ -43,6 +43,8 @@ def reply_of_error(event: Event, error: Exception) -> Reply:
             return refusal(error.__cause__)
         status = 413 if isinstance(error.__cause__, HeavyError) else 500
         return error_of(status, str(error), step=error.step, event=event.id)
+    if isinstance(error, RequestError):
+        return refusal(error)
     if isinstance(error, RemoteError):
         return error_of(error.status, str(error), event=event.id, **({"step": error.step} if error.step else {}))
     if isinstance(error, AnswerError | UnfitError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -103,6 +104,17 @@ class Runner:
         run = asyncio.ensure_future(self._watched(event, body, way))
         run.add_done_callback(_noticed)
         return run, early
+
+    async def given(self, event: Event, body: bytes, seconds: float) -> AsyncGenerator[Any, None]:
+        """Every answer to an event, as it comes; where other functions take part there is one."""
+        if self._callers is None:
+            async with aclosing(self.track.given(event)) as answers:
+                async for answer in answers:
+                    yield answer
+            return
+        run, early = self.begin(event, body, seconds)
+        done, _ = await asyncio.wait({run, *early}, return_when=asyncio.FIRST_COMPLETED)
+        yield (run if run in done else done.pop()).result()
 
     def watch(self, event: Event, receive: Receive) -> asyncio.Future[None]:
         """Let those who work on the event know when its caller hangs up; to be cancelled when he is answered."""

@@ -47,6 +47,9 @@ class Hop:
     def told(self, status: int) -> None:
         """What the caller was answered."""
 
+    def named(self, request: str) -> None:
+        """What the caller calls his request."""
+
 
 class Tracing:
     """Makes hops, and spans where a tracer is given or was set up by then.
@@ -123,6 +126,9 @@ class _SpanHop(Hop):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._scope.__exit__(kind, error, traceback)
+
+    def named(self, request: str) -> None:
+        self._span.set_attribute("http.request.header.x-request-id", request)
 
     def told(self, status: int) -> None:
         from opentelemetry.trace import StatusCode

@@ -83,7 +83,7 @@ async def _serve(
     link = Link(gateway, metrics, settings, part)
     farewell = Farewell(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
-    app = sharing(farewell if has_heir else gateway, origins_of(settings.project))
+    app = sharing(farewell if has_heir else gateway, origins_of(settings.project), gateway.methods)
     server = _Server(configuration(app, settings.limits, settings.certificate_file, settings.certificate_key_file))
     stopping = asyncio.create_task(_told_to_stop(tether))
     joining = asyncio.create_task(link.join())
