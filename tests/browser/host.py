@@ -53,7 +53,7 @@ class Host:
         return self.page.locator(f'[data-step][aria-label^="{step} "]').get_attribute("data-status")
 
     def wait(self, step: str, status: str) -> None:
-        self.page.wait_for_selector(f'[data-status="{status}"][aria-label^="{step} "]', timeout=5000)
+        self.page.wait_for_selector(f'[data-status="{status}"][aria-label^="{step} "]', timeout=20_000)
 
     def close(self):
         self.page.close()
