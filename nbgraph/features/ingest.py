@@ -124,7 +124,7 @@ class Produced:
 
 
 def _through_graph(set: FeatureSet, rows: Rows, on_error: str, progress: bool) -> tuple[Produced, list[Failure]]:
-    graph = set.way if set.is_watched else set.graph
+    graph = set.way if set.is_stored and set.store.is_watched(set) else set.graph
     if graph is None or not graph.steps:
         if rows.frame is not None:
             return Produced(rows.frame, (), rows.name), []

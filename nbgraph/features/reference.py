@@ -122,11 +122,11 @@ def selected(vector: str, references: Sequence[Reference], store: FeatureStore) 
 
 
 def set_of(reference: Reference, store: FeatureStore, vector: str) -> FeatureSet:
-    name = reference.set if reference.version is None else f"{reference.set}@{reference.version}"
-    if name not in store or reference.set in store.vectors:
+    found = store.find_set(reference.set, reference.version)
+    if found is None:
         known = ", ".join(store.sets) or "none"
+        name = reference.set if reference.version is None else f"{reference.set}@{reference.version}"
         raise GraphError(f'The vector "{vector}" names {reference}, and there is no set "{name}"; the sets: {known}.')
-    found: FeatureSet = store[name]
     return found
 
 

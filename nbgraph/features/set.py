@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from nbgraph.errors import FeatureError, GraphError
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
     from nbgraph.debug.debugger import Debugger
     from nbgraph.features.ingest import Ingest
     from nbgraph.features.offline.table import Offline
-    from nbgraph.features.store import FeatureStore
+    from nbgraph.features.store import FeatureStore, Place
 
+Told = tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]  # a graph's document, and where its names are
 GRAPH, WINDOWS = "graph", "aggregates"  # parts of a document that are graphs themselves
 
 
@@ -85,15 +85,16 @@ class FeatureSet:
         self.rules = dict(rules) if rules else None
         self.partition_by = names_of(partition_by, f'The set "{self.name}"', "partition_by") if partition_by else []
         self.description, self.tags = description, tuple(tags)
-        self.graph: Graph | None = None
+        self._graph: Graph | None = None
+        self._told: Told | None = None
         lifted: Aggregates = ()
         if isinstance(graph, Graph):
-            self.graph, lifted = split(graph, self.key, time)
+            self._graph, lifted = split(graph, self.key, time)
         self.aggregates = checked_aggregates([*aggregates, *lifted], self.name)
         self.features = checked_kinds(features, self.name)
         self.lifetime = checked_ttl(ttl, self.name)
         self._check()
-        self._store: FeatureStore | None = None
+        self.place: Place | None = None
 
     def _check(self) -> None:
         if not self.key or len(set(self.key)) < len(self.key):
@@ -127,21 +128,23 @@ class FeatureSet:
         """Name and version, "cards@1"."""
         return f"{self.name}@{self.version}"
 
-    @cached_property
-    def windowing(self) -> Windowing:
-        return Windowing(self.aggregates)
-
-    @cached_property
-    def way(self) -> Graph:
-        """The way of its rows, to be drawn: steps, windows, offline, online; whoever watches it sees an ingest."""
-        from nbgraph.features.lineage import way
-
-        return way(self)
+    @property
+    def graph(self) -> Graph | None:
+        """What rows go through; of a set from a store its functions are looked up when they are first needed."""
+        if self._graph is None and self._told is not None:
+            document, namespace, allow = self._told
+            self._graph, self._told = Graph.from_dict(document, namespace=namespace, allow=allow), None
+        return self._graph
 
     @property
-    def is_watched(self) -> bool:
-        """Whether somebody looks at its way."""
-        return "way" in vars(self) and bool(self.way.observers)
+    def windowing(self) -> Windowing:
+        """How its windows grow and are read."""
+        return Windowing(self.aggregates) if self.place is None else self.store.windowing(self)
+
+    @property
+    def way(self) -> Graph:
+        """The way of its rows, to be drawn: steps, windows, offline, online; whoever watches it sees an ingest."""
+        return self.store.way(self)
 
     @property
     def windows(self) -> list[str]:
@@ -164,19 +167,18 @@ class FeatureSet:
     @property
     def schema(self) -> dict[str, str]:
         """The kinds of its fields, as the rows that were ingested have them."""
-        return {} if self._store is None else self._store.schema(self)
+        return {} if self.place is None else self.store.schema(self)
 
     def document(self) -> dict[str, Any]:
         """The set as plain data."""
-        names = [None if features is None else dict(features) for features in [self.features]]
         windows = windows_graph(self.name, self.aggregates, self.key, self.time) if self.aggregates else None
         return {
-            GRAPH: None if self.graph is None or not self.graph.steps else self.graph.to_dict(),
+            GRAPH: self._told[0] if self._told is not None else self._graph.to_dict() if self._graph else None,
             "key": list(self.key),
             "time": self.time,
             "ttl": self.ttl,
             WINDOWS: None if windows is None else windows.to_dict(),
-            "features": names[0],
+            "features": None if self.features is None else dict(self.features),
             "rules": self.rules,
             "arrival": self.arrival,
             "partition_by": list(self.partition_by),
@@ -189,8 +191,6 @@ class FeatureSet:
         cls, name: str, version: int, document: Mapping[str, Any], namespace: Mapping[str, Any], allow: Sequence[str]
     ) -> Self:
         """The set of a document; its functions are looked up in the namespace."""
-        told = document[GRAPH]
-        graph = name if told is None else Graph.from_dict(told, namespace=namespace, allow=allow)
         windows = document[WINDOWS]
         found: list[Any] = []
         if windows is not None:
@@ -198,11 +198,14 @@ class FeatureSet:
             found = aggregating.plan().steps["windows"].call.target.aggregators
         features = document["features"]
         kinds = features if features and all(features.values()) else None if features is None else list(features)
-        return cls(
-            graph, document["key"], document["time"], ttl=document["ttl"], aggregates=found, features=kinds,
+        found_set = cls(
+            name, document["key"], document["time"], ttl=document["ttl"], aggregates=found, features=kinds,
             rules=document["rules"], version=version, arrival=document["arrival"],
             partition_by=document["partition_by"] or None, description=document["description"], tags=document["tags"],
         )  # fmt: skip
+        if document[GRAPH] is not None:
+            found_set._told = document[GRAPH], namespace, allow
+        return found_set
 
     def on(self, *, prefix: str = "", **roles: str) -> Role:
         """The set under other key fields: `airports.on(code="origin", prefix="from_")`."""
@@ -215,9 +218,11 @@ class FeatureSet:
 
     @property
     def store(self) -> FeatureStore:
-        if self._store is None:
+        from nbgraph.features.store import opened
+
+        if self.place is None:
             raise FeatureError(f'The set "{self.name}" is in no store yet; add it: store.add(it).')
-        return self._store
+        return opened(self.place)
 
     @property
     def offline(self) -> Offline:
@@ -227,13 +232,13 @@ class FeatureSet:
     @property
     def is_stored(self) -> bool:
         """Whether it is in a store."""
-        return self._store is not None
+        return self.place is not None
 
-    def bind(self, store: FeatureStore) -> None:
+    def bind(self, place: Place) -> None:
         """The store that its rows are in."""
-        if self._store is not None and self._store is not store:
-            raise FeatureError(f'The set "{self.name}" is in the store {self._store.path} already; make another one.')
-        self._store = store
+        if self.place not in (None, place):
+            raise FeatureError(f'The set "{self.name}" is in the store {self.place} already; make another one.')
+        self.place = place
 
     def ingest(
         self, source: Any, *, id: str | None = None, online: bool = True, on_error: str = "raise", progress: bool = True

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 from nbgraph.errors import FeatureError, GraphError
 from nbgraph.features.catalogue import Catalogue, Definition
-from nbgraph.features.online.record import About, OnlineStore
+from nbgraph.features.online.record import About, OnlineStore, Windowing
 from nbgraph.features.set import FeatureSet
 from nbgraph.features.vector import FeatureVector
 
@@ -20,6 +22,31 @@ if TYPE_CHECKING:
 
 Added = TypeVar("Added", FeatureSet, FeatureVector)
 FILE = "store.sqlite"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a store is: all that a set or a vector keeps of it, so that both are plain data wherever they go."""
+
+    path: str
+    online: Any
+    options: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+_made: WeakValueDictionary[Place, FeatureStore] = WeakValueDictionary()  # of this process
+_opened: dict[Place, FeatureStore] = {}  # those that nobody else holds
+
+
+def opened(place: Place) -> FeatureStore:
+    """The store of a place: the one that is there, or it is opened."""
+    found = _made.get(place)
+    if found is None:
+        found = FeatureStore(place.path, place.online, namespace={}, options=dict(place.options))
+        _opened[place] = found
+    return found
 
 
 class FeatureStore:
@@ -57,15 +84,19 @@ class FeatureStore:
         allow: Sequence[str] = (),
         options: Mapping[str, str] | None = None,
     ) -> None:
-        self.path = str(path)
+        self.path = str(path) if "://" in str(path) else str(Path(path).absolute())
+        self.place = Place(self.path, online, tuple(sorted((options or {}).items())))
         self._namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self._allow, self._options = tuple(allow), options
-        self._folder = Path(path)
+        self._folder = Path(self.path)
         self._catalogue = Catalogue(self._folder / FILE)
         self._online_given, self._opened = online, dict[str, OnlineStore]()
         self._objects: dict[tuple[str, int], FeatureSet | FeatureVector] = {}
         self._schemas: dict[str, dict[str, str]] = {}
+        self._windowings: dict[str, Windowing] = {}
+        self._ways: dict[str, Graph] = {}
         self._lock = threading.RLock()
+        _made[self.place] = self
 
     # --- what is in it ---
 
@@ -77,7 +108,7 @@ class FeatureStore:
         if isinstance(given, FeatureVector):
             given.check(self)
         self._catalogue.add(Definition(kind, given.name, given.version, given.document()))
-        given.bind(self)
+        given.bind(self.place)
         self._objects[given.name, given.version] = given
         return given
 
@@ -89,6 +120,14 @@ class FeatureStore:
             known = ", ".join(f"{each.name}@{each.version}" for each in self._catalogue.all()) or "nothing"
             raise KeyError(f'The store {self.path} has no "{name}"; it has: {known}.')
         return self._object(found)
+
+    def find_set(self, name: str, version: int | None = None) -> FeatureSet | None:
+        """The set of a name, of its newest version where none is told; None where there is none."""
+        known = None if version is None else self._objects.get((name, version))
+        if known is None:
+            found = self._catalogue.find(name, version)
+            known = None if found is None or found.kind != "set" else self._object(found)
+        return known if isinstance(known, FeatureSet) else None
 
     def __contains__(self, name: object) -> bool:
         bare, _, version = str(name).partition("@")
@@ -123,7 +162,7 @@ class FeatureStore:
             found = kind.of_document(
                 definition.name, definition.version, definition.document, self._namespace, self._allow
             )
-            found.bind(self)
+            found.bind(self.place)
             self._objects[place] = found
         return found
 
@@ -179,6 +218,23 @@ class FeatureStore:
             found = {}
         about = None if found else self.online.about(set.id)
         return found if about is None else dict(about.columns)
+
+    def windowing(self, set: FeatureSet) -> Windowing:
+        """How the windows of a set grow and are read; made once."""
+        found = self._windowings.get(set.id)
+        if found is None:
+            found = self._windowings[set.id] = Windowing(set.aggregates)
+        return found
+
+    def way(self, set: FeatureSet) -> Graph:
+        """The picture of a set's rows on their way; one, so that whoever watches it sees every ingest."""
+        from nbgraph.features.lineage import way
+
+        return self._ways.get(set.id) or self._ways.setdefault(set.id, way(set))
+
+    def is_watched(self, set: FeatureSet) -> bool:
+        """Whether somebody looks at that picture."""
+        return set.id in self._ways and bool(self._ways[set.id].observers)
 
     def statistics(self, set: FeatureSet, version: int) -> Any:
         """What was counted of the values of a set's version; None where nothing was."""

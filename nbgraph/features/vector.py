@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from nbgraph.errors import FeatureError
 from nbgraph.features.definition import checked_name, checked_version
@@ -12,9 +12,10 @@ from nbgraph.features.reference import Reference, Selection, reference_of, selec
 from nbgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
-    from nbgraph.features.store import FeatureStore
+    from nbgraph.features.store import FeatureStore, Place
 
 Missing = Mapping[str, Any] | None
+Told = tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]  # a graph's document, and where its names are
 
 
 class FeatureVector:
@@ -48,20 +49,29 @@ class FeatureVector:
         self.version = checked_version(version, name)
         given = [features] if isinstance(features, str) or not isinstance(features, Sequence) else features
         self.references = tuple(reference_of(each, name) for each in given)
-        self.label, self.graph, self.description = label, graph, description
-        self._store: FeatureStore | None = None
+        self.label, self.description = label, description
+        self._graph, self._told = graph, cast(Told | None, None)
+        self.place: Place | None = None
 
     @property
     def names(self) -> list[str]:
         """The names of its sets."""
         return list(dict.fromkeys(each.set for each in self.references))
 
+    @property
+    def graph(self) -> Graph | None:
+        """What a row runs through; of a vector from a store its functions are looked up when they are first needed."""
+        if self._graph is None and self._told is not None:
+            document, namespace, allow = self._told
+            self._graph, self._told = Graph.from_dict(document, namespace=namespace, allow=allow), None
+        return self._graph
+
     def document(self) -> dict[str, Any]:
         """The vector as plain data."""
         return {
             "features": [each.document() for each in self.references],
             "label": self.label,
-            "graph": None if self.graph is None else self.graph.to_dict(),
+            "graph": self._told[0] if self._told is not None else self._graph.to_dict() if self._graph else None,
             "description": self.description,
         }
 
@@ -70,11 +80,9 @@ class FeatureVector:
         cls, name: str, version: int, document: Mapping[str, Any], namespace: Mapping[str, Any], allow: Sequence[str]
     ) -> Self:
         """The vector of a document; the functions of its graph are looked up in the namespace."""
-        told = document["graph"]
-        graph = None if told is None else Graph.from_dict(told, namespace=namespace, allow=allow)
-        vector = cls(
-            name, [], label=document["label"], graph=graph, version=version, description=document["description"]
-        )
+        vector = cls(name, [], label=document["label"], version=version, description=document["description"])
+        if document["graph"] is not None:
+            vector._told = document["graph"], namespace, allow
         vector.references = tuple(map(Reference.of_document, document["features"]))
         return vector
 
@@ -84,19 +92,19 @@ class FeatureVector:
         if all(each.columns for each in sets):
             selected(self.name, self.references, store)
 
-    def bind(self, store: FeatureStore) -> None:
+    def bind(self, place: Place) -> None:
         """The store that its sets are in."""
-        if self._store is not None and self._store is not store:
-            raise FeatureError(
-                f'The vector "{self.name}" is in the store {self._store.path} already; make another one.'
-            )
-        self._store = store
+        if self.place not in (None, place):
+            raise FeatureError(f'The vector "{self.name}" is in the store {self.place} already; make another one.')
+        self.place = place
 
     @property
     def store(self) -> FeatureStore:
-        if self._store is None:
+        from nbgraph.features.store import opened
+
+        if self.place is None:
             raise FeatureError(f'The vector "{self.name}" is in no store yet; add it: store.add(it).')
-        return self._store
+        return opened(self.place)
 
     @property
     def selection(self) -> Selection:

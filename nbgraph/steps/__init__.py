@@ -5,7 +5,6 @@ A module is loaded when one of its names is first asked for, so that the library
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from nbgraph.steps.library import Library
@@ -62,6 +61,7 @@ MODULES = {
     "target_parquet": "ParquetTarget",
     "target_sql": "SQLTarget",
     "target_table": "TableTarget",
+    "nbgraph.features.steps": "AddFeatures",
     "windows": "FieldAggregator FixedWindows SlidingWindows",
     "windows_aggregate": "AggregateByKey",
     "windows_query": "QueryByKey",
@@ -84,10 +84,9 @@ def catalogue() -> Library:
 
 
 def __getattr__(name: str) -> Any:
-    module = _library.modules.get(name)
-    if module is None:
+    if name not in _library.modules:
         raise AttributeError(f"module 'nbgraph.steps' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"nbgraph.steps.{module}"), name)
+    return getattr(_library.module_of(name), name)
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any
 
 GROUP = "nbgraph.steps"  # the entry points by which a package offers steps of its own
@@ -22,12 +23,17 @@ class Library(Mapping[str, Any]):
     """
 
     def __init__(self, modules: Mapping[str, str]) -> None:
-        self.modules = modules  # name -> module of nbgraph.steps
+        self.modules = modules  # name -> module of nbgraph.steps; one of an upper floor has dots
 
     def __getitem__(self, name: str) -> Any:
         if name in self.modules:
-            return getattr(importlib.import_module(f"{__package__}.{self.modules[name]}"), name)
+            return getattr(self.module_of(name), name)
         return self.installed[name].load()
+
+    def module_of(self, name: str) -> ModuleType:
+        """The module of a built-in step, loaded when first asked for."""
+        module = self.modules[name]
+        return importlib.import_module(module if "." in module else f"{__package__}.{module}")
 
     def __contains__(self, name: object) -> bool:
         return name in self.modules or name in self.installed
