@@ -46,7 +46,7 @@ from nbgraph.streams.nats_client import Client
 from nbgraph.streams.nats_leases import Leases
 from nbgraph.streams.nats_names import consumer_name, stream_name
 from nbgraph.streams.nats_publisher import Publisher
-from nbgraph.streams.nats_reader import DEDUPE, TOLD, Reader, headers_of, known_by, message_of
+from nbgraph.streams.nats_reader import DEDUPE, TOLD, Reader, headers_of, known_by, message_in
 from nbgraph.streams.told import LONGEST, told_of
 
 DUPLICATE_WINDOW = 600.0  # seconds in which the server recognises a message id
@@ -71,20 +71,24 @@ class _NatsInbox:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.address = client.new_inbox()
+        self._heard: asyncio.Queue[tuple[Mapping[str, str], bytes]] = asyncio.Queue()
 
     async def open(self) -> _NatsInbox:
-        self._subscription = await self._client.subscribe(self.address)
+        self._subscription = await self._client.hear(self.address, self._hear)
         return self
 
     async def replies(self) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
-        async for message in self._subscription.messages:
-            found = message_of(message.data, message.headers or {}, "")
-            if not found.damage:  # else it is no reply of ours
-                yield found.headers, found.body
+        while True:
+            yield await self._heard.get()
 
     async def close(self) -> None:
         with contextlib.suppress(Exception):  # the connection may be gone already
-            await self._subscription.unsubscribe()
+            await self._client.hear_no_more(self._subscription)
+
+    def _hear(self, subject: bytes, reply: bytes, body: bytes, block: bytes) -> None:
+        found = message_in(body, block, "")
+        if not found.damage:  # else it is no reply of ours
+            self._heard.put_nowait((found.headers, found.body))
 
 
 class NatsBroker(Broker):
@@ -224,7 +228,7 @@ class NatsBroker(Broker):
         return re.fullmatch(r"_INBOX\.[A-Za-z0-9._-]{1,200}", address) is not None
 
     async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
-        await self._client.publish(address, body, headers={TOLD: told_of(Message("", body, None, headers))})
+        await self._client.send(address, body, headers={TOLD: told_of(Message("", body, None, headers))})
 
     async def close(self) -> None:
         self._leases.close()

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import time
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
 
 import nats
-from nats.aio.client import Client
-from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from nbgraph.streams.base import UNSHARDED, DamageError, Delivery, Message, QueueSpec
-from nbgraph.streams.nats_client import UNREAD
+from nbgraph.streams.nats_client import STATUS, UNREAD, Client, headers_in
 from nbgraph.streams.nats_leases import Leases
 from nbgraph.streams.nats_names import consumer_name
 from nbgraph.streams.told import is_plain, read, told_of
@@ -30,6 +29,10 @@ BRISK = 0.02  # seconds: who comes back for the next message as soon gets more o
 PAUSE = 0.1  # seconds before a request that was refused is made again
 ON_ITS_WAY = 1.0  # seconds in which a reader that ends waits for what the server has begun to send
 ACK, NACK, PROGRESS = b"+ACK", b"-NAK", b"+WPI"
+# What `headers_of` writes, as it is sent; whatever stands there otherwise is read as headers are.
+_OURS = re.compile(
+    rf"NATS/1\.0\r\n(?:{DEDUPE}: ([!-~](?:[ -~]*[!-~])?)\r\n)?{TOLD}: ([!-~](?:[ -~]*[!-~])?)\r\n\r\n".encode()
+)
 
 
 def headers_of(message: Message) -> dict[str, str]:
@@ -50,7 +53,20 @@ def known_by(id: str) -> str:
     return id if is_plain(id) else f"~{hashlib.sha256(id.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def message_of(body: bytes, found: dict[str, str], place: str) -> Message:
+def message_in(body: bytes, block: bytes, place: str) -> Message:
+    """The message that came with this block of headers."""
+    ours = _OURS.fullmatch(block)
+    if ours is None:
+        return message_of(body, headers_in(block), place)
+    id, text = ours.groups()
+    try:
+        key, told, whole_id = read(text)
+    except DamageError:
+        return message_of(body, headers_in(block), place)
+    return Message(whole_id or (id.decode() if id is not None else place), body, key, told)
+
+
+def message_of(body: bytes, found: Mapping[str, str], place: str) -> Message:
     """The message that came with these headers; whoever else writes into the queue may not have given it an id."""
     headers = dict(found)
     id = headers.pop(DEDUPE, "") or place
@@ -69,28 +85,28 @@ def message_of(body: bytes, found: dict[str, str], place: str) -> Message:
 class NatsDelivery:
     """A message that the server waits to hear of."""
 
-    def __init__(self, client: Client, received: Msg, leases: Leases | None) -> None:
-        self._client, self._reply, self._leases = client, received.reply, leases
-        words = self._reply.split(".")  # https://docs.nats.io/reference/reference-protocols/nats_api_reference
+    def __init__(self, client: Client, reply: str, body: bytes, block: bytes, leases: Leases | None) -> None:
+        self._client, self._reply, self._leases = client, reply, leases
+        words = reply.split(".")  # https://docs.nats.io/reference/reference-protocols/nats_api_reference
         # "$JS.ACK", in longer ones domain and account, stream, consumer, delivered, both sequences, the time, ...
         stream, _, delivered, sequence, turn, time, *_ = words[2:] if len(words) == 9 else words[4:]
         self.attempt = int(delivered)
         self.turn: int | None = int(turn)
-        self.message = message_of(received.data, received.headers or {}, f"{stream}.{sequence}.{time}")
+        self.message = message_in(body, block, f"{stream}.{sequence}.{time}")
 
     async def ack(self) -> None:
-        await self._tell(ACK)
+        self.tell(ACK)
 
     async def nack(self, delay: float = 0.0) -> None:
-        await self._tell(NACK + b' {"delay": %d}' % (delay * 1e9) if delay else NACK)
+        self.tell(NACK + b' {"delay": %d}' % (delay * 1e9) if delay else NACK)
 
     async def extend(self) -> None:
-        await self._client.publish(self._reply, PROGRESS)
+        self._client.put(self._reply, PROGRESS)
 
-    async def _tell(self, word: bytes) -> None:
+    def tell(self, word: bytes) -> None:
         if self._leases is not None:
             self._leases.end(self._reply)
-        await self._client.publish(self._reply, word)
+        self._client.put(self._reply, word)
 
 
 class Reader:
@@ -107,7 +123,7 @@ class Reader:
         self._is_over = False
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
-        subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._heard)
+        subscription = await self._client.hear(f"{self._inbox}.*", self._heard)
         asking = asyncio.create_task(self._ask_again())
         try:
             while True:
@@ -116,7 +132,7 @@ class Reader:
                 yield delivery
                 is_brisk = time.monotonic() - began < BRISK
                 self._ahead = min(self._ahead * 2, self._most) if is_brisk else max(self._ahead // 2, 1)
-                await self._ask_more()
+                self._ask_more()
         finally:
             asking.cancel()
             await self._give_back(subscription)
@@ -131,50 +147,55 @@ class Reader:
             for shard, asked in enumerate(self._asked):
                 if is_new or loop.time() > asked + EXPIRES + 1:
                     self._left[shard] = 0
-            await self._ask_more()
+            self._ask_more()
             await asyncio.sleep(1)
 
-    async def _ask_more(self) -> None:
+    def _ask_more(self) -> None:
         if self._is_over or self._ready.qsize() >= self._ahead:
             return
         for shard, left in enumerate(self._left):
             if left <= 0:
-                await self._ask(shard)
+                self._ask(shard)
 
-    async def _ask(self, shard: int) -> None:
+    def _ask(self, shard: int) -> None:
         self._left[shard] = self._ahead
         self._asked[shard] = asyncio.get_running_loop().time()
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer_name(shard)}"
         wanted = b'{"batch": %d, "expires": %d}' % (self._ahead, EXPIRES * 1e9)
         with contextlib.suppress(nats.errors.Error):  # the server is away: asked again in a while
-            await self._client.publish(subject, wanted, f"{self._inbox}.{shard}")
+            self._client.put(subject, wanted, f"{self._inbox}.{shard}")
 
-    async def _heard(self, message: Msg) -> None:
-        shard = int(message.subject.rpartition(".")[2])
-        if not message.reply:
-            await self._ended(shard, (message.headers or {}).get("Status", ""))
+    def _heard(self, subject: bytes, reply: bytes, body: bytes, block: bytes) -> None:
+        shard = int(subject.rpartition(b".")[2])
+        if not reply:
+            self._ended(shard, headers_in(block).get(STATUS, ""))
             return
         self._left[shard] -= 1
+        address = reply.decode()
         if self._leases is not None:
-            self._leases.begin(message.reply, self._queue.lease)
-        delivery = NatsDelivery(self._client, message, self._leases)
+            self._leases.begin(address, self._queue.lease)
+        delivery = NatsDelivery(self._client, address, body, block, self._leases)
         if self._is_over:
-            await delivery.nack()
+            delivery.tell(NACK)
             return
         self._ready.put_nowait(delivery)
         if self._left[shard] <= 0:
-            await self._ask_more()
+            self._ask_more()
 
-    async def _ended(self, shard: int, status: str) -> None:
+    def _ended(self, shard: int, status: str) -> None:
         """The server has ended a request: nothing came (404, 408), or something is not as it was (409, 503)."""
         if status == "100":  # a sign of life
             return
-        if status not in ("404", "408"):
-            await asyncio.sleep(PAUSE)
-        self._left[shard] = 0
-        await self._ask_more()
+        if status in ("404", "408"):
+            self._ask_anew(shard)
+        else:
+            asyncio.get_running_loop().call_later(PAUSE, self._ask_anew, shard)
 
-    async def _give_back(self, subscription: Any) -> None:
+    def _ask_anew(self, shard: int) -> None:
+        self._left[shard] = 0
+        self._ask_more()
+
+    async def _give_back(self, subscription: Subscription) -> None:
         """What was not taken up, or is on its way, is for others, now and not when its lease ends."""
         self._is_over = True
         self._ending = asyncio.create_task(self._end(subscription))
@@ -184,9 +205,6 @@ class Reader:
             while not self._ready.empty():
                 await self._ready.get_nowait().nack()
 
-    async def _end(self, subscription: Any) -> None:
+    async def _end(self, subscription: Subscription) -> None:
         with contextlib.suppress(nats.errors.Error):
-            if self._client.is_connected:
-                await subscription.drain()
-            else:
-                await subscription.unsubscribe()
+            await self._client.hear_no_more(subscription, after_all=True)
