@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -190,13 +191,7 @@ class Conductor:
             raise self._failed(part, error) from error
 
     def _failed(self, part: Part, error: BaseException) -> JobError:
-        if isinstance(error, OSError) and error.filename is not None:
-            return JobError(
-                f"{part.name} can't be written: {error.strerror}: {error.filename}. Parts that are done stay."
-            )
-        if isinstance(error, JobError):
-            return JobError(f"{part.name}: {error}")
-        return JobError(f"{part.name} failed: {type(error).__name__}: {text_of(error)}")
+        return JobError(f"{part.name}: {told(error, self._folder.path)} Parts that are done stay.")
 
     def _done(self, task: Task, record: PartRecord) -> None:
         record.source = self._told.pop(record.number, "")
@@ -258,6 +253,13 @@ class Conductor:
                 except LostError as error:
                     return error
         raise StoppedError
+
+
+def told(error: BaseException, folder: Path) -> str:
+    """What went wrong, in a sentence; with the place, where it is a disk's fault."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename or folder}."
+    return str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {text_of(error)}."
 
 
 def part_of(task: Task) -> Part:

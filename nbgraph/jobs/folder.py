@@ -106,12 +106,12 @@ class JobFolder:
                     yield int(path.stem), line
 
     def is_locked(self) -> bool:
-        """Whether a live process works on it."""
+        """Whether a live process works on it; its workers may outlive it by a moment."""
         with contextlib.suppress(FileNotFoundError), (self.inside / "lock").open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return True
+                return _lives(file.read().strip())
         return False
 
     # --- working ---

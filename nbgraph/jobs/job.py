@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Self
 from nbgraph.errors import JobError
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs import finish
-from nbgraph.jobs.conductor import Conductor, Progress, Rules, StoppedError
+from nbgraph.jobs.code import hashes_of, own_hashes_of
+from nbgraph.jobs.conductor import Conductor, Progress, Rules, StoppedError, told
 from nbgraph.jobs.cut import Cut, cut_of
 from nbgraph.jobs.dead_letter import failure_of, read
 from nbgraph.jobs.engines import engine_of
 from nbgraph.jobs.folder import About, JobFolder, State
 from nbgraph.jobs.form import Form, form_of
-from nbgraph.jobs.load import Load, hashes_of, own_hashes_of
+from nbgraph.jobs.load import Load
 from nbgraph.jobs.part import PartRecord
+from nbgraph.jobs.progress import PERIOD, shown
 from nbgraph.jobs.source import JobSource, source_of
 from nbgraph.jobs.targets import check_target
 from nbgraph.render.text import outline
@@ -119,7 +122,7 @@ class Job:
         self._state, self._error = RUNNING, None
         self._ended.clear()
         finish.know(self.name, self.folder)
-        self._note()
+        self._note(RUNNING)
         thread = threading.Thread(target=self._run, args=(self._conductor, engine), daemon=True, name="nbgraph-job")
         thread.start()
 
@@ -136,21 +139,29 @@ class Job:
         except JobError as failed:
             state, error = FAILED, failed
         except BaseException as broken:
-            state, error = FAILED, JobError(f"{type(broken).__name__}: {broken}")
+            state, error = FAILED, JobError(f"{told(broken, self._place.path)} Parts that are done stay.")
             error.__cause__ = broken
-        self._progress.running.clear()
-        self._error, self._state = error, state
-        self._note()
-        self._place.unlock()
-        if state == DONE and self._place.path != self.folder:
-            finish.exchange(self._place.path, self.folder)
-            self._place = JobFolder(self.folder)
-        self._ended.set()
+        self._end(state, error)
 
-    def _note(self) -> None:
-        progress = self._progress
-        ended = time.time() if self._state != RUNNING else 0.0
-        self._place.note(State(state=self._state, error=str(self._error or ""), total=progress.total, ended=ended))
+    def _end(self, state: str, error: JobError | None) -> None:
+        """Say how it ended, here and in its folder, and let go of that."""
+        self._progress.running.clear()
+        self._error = error
+        try:
+            with suppress(OSError):  # the disk may be full
+                self._note(state)
+            self._place.unlock()
+            if state == DONE and self._place.path != self.folder:
+                finish.exchange(self._place.path, self.folder)
+                self._place = JobFolder(self.folder)
+        finally:
+            self._state = state
+            self._ended.set()
+
+    def _note(self, state: str) -> None:
+        ended = time.time() if state != RUNNING else 0.0
+        error = str(self._error or "")
+        self._place.note(State(state=state, error=error, total=self._progress.total, ended=ended))
 
     # --- how it stands ---
 
@@ -257,12 +268,15 @@ class Job:
         return self
 
     def _waited(self, timeout: float | None) -> None:
-        if self._order is None:
-            until = time.monotonic() + timeout if timeout is not None else float("inf")
-            while self.state == RUNNING and time.monotonic() < until:
-                time.sleep(0.1)
-            return
-        self._ended.wait(timeout)
+        until = time.monotonic() + timeout if timeout is not None else float("inf")
+        with shown(self) if self._is_shown else nullcontext(lambda: None) as tell:
+            while self.state == RUNNING and (left := until - time.monotonic()) > 0:
+                pause = min(PERIOD, left)
+                if self._order is None:
+                    time.sleep(pause)
+                else:
+                    self._ended.wait(pause)
+                tell()
 
     def stop(self) -> None:
         """End its workers, within seconds; `resume()` goes on where it was."""

@@ -11,7 +11,7 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from nbgraph.jobs.load import check_code, unpacked
+from nbgraph.jobs.load import Load, unpacked
 from nbgraph.jobs.work import Work
 
 RESULT, ERROR, STEP = "result", "error", "step"  # what a worker tells
@@ -31,14 +31,21 @@ def main(descriptor: int, lock: int) -> None:
         task = tasks.get()
         try:
             if work is None:
-                load = unpacked(packed)
-                check_code(load)
+                load = _checked(unpacked(packed))
                 work = Work(load, name, packed, lambda step: connection.send((STEP, step)))
             told: Any = (RESULT, work.run(task))
         except BaseException as error:
             told = (ERROR, error)
         sys.stdout.flush()
         _send(connection, told)
+
+
+def _checked(load: Load) -> Load:
+    if load.hashes:
+        from nbgraph.jobs.code import check_code  # few graphs need it, and it takes its time to load
+
+        check_code(load)
+    return load
 
 
 def _listen(connection: Connection, tasks: queue.SimpleQueue[Any]) -> None:
