@@ -19,4 +19,8 @@ def engine_of(given: Any, load: Load, lock: int, workers: int) -> Engine:
         from nbgraph.jobs.thread import ThreadEngine
 
         return ThreadEngine(load, packed(load) if load.is_fresh else b"", workers)
+    if (isinstance(given, str) and given.startswith("dask://")) or type(given).__module__.startswith("distributed."):
+        from nbgraph.jobs.dask import DaskEngine
+
+        return DaskEngine(given, packed(load), load.folder)
     raise JobError(f'A job got engine={given!r}; expected "process", "thread", "dask://HOST:PORT" or a client of Dask.')

@@ -29,14 +29,14 @@ Waiting = tuple[Task, Future[PartRecord]]
 class Child:
     """A worker's process and the line to it; tasks are done one at a time."""
 
-    def __init__(self, name: str, packed: bytes, folder: Path, lock: int) -> None:
+    def __init__(self, name: str, packed: bytes, folder: Path, lock: int | None) -> None:
         ours, theirs = socket.socketpair()
         log = folder / "_job" / "logs" / f"{name}.txt"
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", START.format(sys.path, theirs.fileno(), lock)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                pass_fds=(theirs.fileno(), lock),
+                pass_fds=[theirs.fileno(), *([lock] if lock is not None else [])],
             )  # fmt: skip
         self.name, self._log, self._socket = name, log, ours
         self._line = Connection(os.dup(ours.fileno()))
@@ -92,7 +92,8 @@ class Child:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._line.close()
+        with suppress(OSError):  # closed before
+            self._line.close()
         self._socket.close()
 
 

@@ -17,10 +17,11 @@ from nbgraph.jobs.work import Work
 RESULT, ERROR, STEP = "result", "error", "step"  # what a worker tells
 
 
-def main(descriptor: int, lock: int) -> None:
+def main(descriptor: int, lock: int | None) -> None:
     """Do what comes until nothing comes any more."""
     os.set_inheritable(descriptor, False)
-    os.set_inheritable(lock, False)  # held as long as this process lives, and not by what its steps start
+    if lock is not None:
+        os.set_inheritable(lock, False)  # held as long as this process lives, and not by what its steps start
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job's process, which ends this one
     connection = Connection(descriptor)
     name, packed = pickle.loads(connection.recv_bytes())
