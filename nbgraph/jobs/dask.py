@@ -50,7 +50,8 @@ class DaskEngine:
         return future
 
     def workers(self) -> int:
-        return max(1, sum(self._client.nthreads().values()))
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
 
     def close(self) -> None:
         try:
