@@ -22,7 +22,7 @@ class Counts:
     >>> counts.rows([("score", "http://one", text)])
     [('score', 'a', 'calls_total', 3.0)]
     >>> counts.rows([("score", "http://two", text.replace("3.0", "1.0"))])
-    [('score', 'a', 'calls_total', 1.0), ('score', 'a', 'calls_total', 3.0)]
+    [('score', 'a', 'calls_total', 4.0)]
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Counts:
         self._turn = threading.Lock()  # several may look at once
 
     def rows(self, told: Iterable[Told]) -> list[Row]:
-        """A row for each number of a worker that is there, then one for each count of those that have ended.
+        """A row for each number of a worker that is there; the first one's counts go on from those that have ended.
 
         What is told is best read on the way (a generator), so that nobody puts something older over it.
         """
@@ -45,9 +45,7 @@ class Counts:
                 silent = {} if numbers else self._last.get((function, place), {})
                 found += [(function, *key, value) for key, value, _ in numbers]
                 found += [(function, *key, value) for key, value in silent.items()]
-            for function, counts in self._gone(there).items():
-                found += [(function, *key, value) for key, value in counts.items() if value]
-            return found
+            return list(_with(found, self._gone(there)))
 
     def look(self, told: Iterable[Told]) -> None:
         """Remember what these workers have counted."""
@@ -92,6 +90,14 @@ def told_at(url: str) -> str:
 def _add(counts: dict[Key, float], more: Mapping[Key, float]) -> None:
     for key, value in more.items():
         counts[key] = counts.get(key, 0) + value
+
+
+def _with(rows: Iterable[Row], gone: Mapping[str, dict[Key, float]]) -> Iterator[Row]:
+    """The rows, the first of each count with what those had counted that have ended; what has no row gets one."""
+    for function, step, name, value in rows:
+        yield function, step, name, value + gone.get(function, {}).pop((step, name), 0)
+    for function, counts in gone.items():
+        yield from ((function, *key, value) for key, value in counts.items() if value)
 
 
 def _numbers(text: str) -> Iterator[Number]:

@@ -155,7 +155,7 @@ class Deployment:
         """All numbers that Prometheus would read now, of every worker that answers: function, step, name, value.
 
         The numbers of a queue stand at its step; what steps report themselves has the name that they gave it. What
-        workers that have ended had counted when they were last looked at stands in rows beside, so that no sum falls.
+        workers had counted that have ended, as far as somebody looked, is counted on by the function's first worker.
         """
         import pandas
 
