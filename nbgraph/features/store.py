@@ -281,6 +281,17 @@ class FeatureStore:
         about: About | None = advance(set, self.online)
         return None if about is None else about.version
 
+    def flush(self, set: FeatureSet) -> int | None:
+        """Write offline what waits online, also what somebody left who was killed; the version online then."""
+        from uuid import uuid4
+
+        from nbgraph.features.ingest import write_rows
+
+        self.online.gather(set.id, uuid4().hex)
+        for batch, rows in self.online.batches(set.id).items():
+            write_rows(set, rows, batch)
+        return self.advance(set)
+
     def sync(self) -> dict[str, int | None]:
-        """Bring the online rows of all sets up to their offline versions, which it gives by name."""
-        return {name: self.advance(set) for name, set in self.sets.items()}
+        """Offline and online rows of all sets brought to the same, whatever was killed meanwhile; their versions."""
+        return {name: self.flush(set) for name, set in self.sets.items()}

@@ -61,7 +61,7 @@ MODULES = {
     "target_parquet": "ParquetTarget",
     "target_sql": "SQLTarget",
     "target_table": "TableTarget",
-    "nbgraph.features.steps": "AddFeatures",
+    "nbgraph.features.steps": "AddFeatures FeatureTarget",
     "windows": "FieldAggregator FixedWindows SlidingWindows",
     "windows_aggregate": "AggregateByKey",
     "windows_query": "QueryByKey",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
@@ -16,6 +16,15 @@ from nbgraph.values import is_missing
 STATISTICS: dict[str, Callable[[list[Any]], Any]] = {
     "$mean": statistics.fmean, "$median": statistics.median, "$min": min, "$max": max, "$mode": statistics.mode,
 }  # fmt: skip
+
+
+@runtime_checkable
+class Features(Protocol):
+    """What a FeatureVector is asked for."""
+
+    @property
+    def keys(self) -> list[str]: ...
+    def online(self, rows: Any, *, missing: Mapping[str, Any] | None = None) -> Any: ...
 
 
 class EnrichmentRouter(ModelRouter):
@@ -33,6 +42,9 @@ class EnrichmentRouter(ModelRouter):
     and the row's features join them). `impute_policy` tells what stands in for a missing value: by feature, "*" for
     all; a value, or "$mean", "$median", "$min", "$max", "$mode" of the table when the graph is made ready. A key that
     is not in the table is an error, unless every feature has its stand-in.
+
+    With `features=vector`, a FeatureVector of a feature store, the features are those of now, and no table is given: a
+    list has the vector's keys in their order, a record has them by name, and `impute_policy` is its `missing`.
     """
 
     def __init__(
@@ -40,7 +52,7 @@ class EnrichmentRouter(ModelRouter):
         routes: Mapping[str, Any] | None = None,
         *,
         table: Any = None,
-        features: Names | None = None,
+        features: Names | Features | None = None,
         key: str | None = None,
         impute_policy: Mapping[str, Any] | None = None,
         weights: Mapping[str, float] | None = None,
@@ -49,8 +61,13 @@ class EnrichmentRouter(ModelRouter):
         context: Any = None,
     ) -> None:
         super().__init__(routes, weights=weights, shadow=shadow, name=name, context=context)
-        self.features = names_of(features or (), "EnrichmentRouter", "features")
         self.key, self.policy = key, dict(impute_policy or {})
+        self._vector: Features | None = None
+        if isinstance(features, Features):
+            self._check_vector(table, key)
+            self._vector = features
+            return
+        self.features = names_of(features or (), "EnrichmentRouter", "features")
         if table is None or not self.features:
             raise GraphError(
                 f'EnrichmentRouter "{self.name}" needs table=... and features=[...], the columns it takes.'
@@ -60,8 +77,17 @@ class EnrichmentRouter(ModelRouter):
         self._table = table_of(table)
         self._defaults: dict[str, Any] = {}
 
+    def _check_vector(self, table: Any, key: str | None) -> None:
+        if table is not None or key is not None:
+            argument = "table" if table is not None else "key"
+            raise GraphError(
+                f'EnrichmentRouter "{self.name}" got features=vector and {argument}=, which it has itself.'
+            )
+
     def post_init(self) -> None:
         super().post_init()
+        if self._vector is not None:
+            return
         for feature in self.features:
             policy = self.policy.get(feature, self.policy.get("*"))
             if policy is not None:
@@ -74,6 +100,8 @@ class EnrichmentRouter(ModelRouter):
         return event.with_body({**body, "inputs": [self._enriched(row) for row in body["inputs"]]})
 
     def _enriched(self, row: Any) -> Any:
+        if self._vector is not None:
+            return self._with_vector(self._vector, row)
         if isinstance(row, Mapping):
             if self.key is None or self.key not in row:
                 raise RequestError(
@@ -82,6 +110,16 @@ class EnrichmentRouter(ModelRouter):
             return {**row, **self._row(row[self.key])}
         key = row[0] if isinstance(row, list | tuple) and row else row
         return list(self._row(key).values())
+
+    def _with_vector(self, vector: Features, row: Any) -> Any:
+        missing = self.policy or None
+        if isinstance(row, Mapping):
+            return {**row, **vector.online(row, missing=missing)}
+        values = list(row) if isinstance(row, list | tuple) else [row]
+        keys = dict(zip(vector.keys, values, strict=False))
+        if len(keys) < len(vector.keys):
+            raise RequestError(f'"{self.name}" got {row!r}; expected the keys {", ".join(vector.keys)}, in that order.')
+        return list(vector.online(keys, missing=missing).values())
 
     def _row(self, key: Any) -> dict[str, Any]:
         found = self._table.get(key)

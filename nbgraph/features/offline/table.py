@@ -46,6 +46,16 @@ class Commit:
     is_new: bool = True
 
 
+@dataclass(frozen=True)
+class Since:
+    """Rows (lazy) behind a number, their version, its last row's number, and whether it has an ingest of an id."""
+
+    rows: Frame
+    version: int
+    last: int
+    holds: Callable[[str], bool]
+
+
 class Offline:
     """The table of one set: `append` adds an ingest, `frame` reads a version."""
 
@@ -150,11 +160,12 @@ class Offline:
         """The rows of a version, as polars reads them when asked (lazily)."""
         return pl.scan_delta(self._needed(version))
 
-    def since(self, sequence: int) -> tuple[Frame, int, int]:
-        """The rows behind a number, the version that they are of, and the number of its last row."""
+    def since(self, sequence: int) -> Since:
+        """The rows behind a number."""
         table = self._needed()
-        frame = pl.scan_delta(table).filter(pl.col(SEQUENCE) > sequence)
-        return frame, int(table.version()), _transaction(table, SEQUENCE) or 0
+        rows = pl.scan_delta(table).filter(pl.col(SEQUENCE) > sequence)
+        last = _transaction(table, SEQUENCE) or 0
+        return Since(rows, int(table.version()), last, lambda id: _transaction(table, f"ingest:id {id}") is not None)
 
     def history(self) -> list[dict[str, Any]]:
         """What each version was made by, oldest first."""

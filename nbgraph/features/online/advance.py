@@ -11,7 +11,7 @@ import polars as pl
 from nbgraph.errors import FeatureError
 from nbgraph.features.offline.kind import Frame
 from nbgraph.features.offline.table import OWN, SEQUENCE, with_fields
-from nbgraph.features.online.record import ALWAYS, TAIL, About, Line, OnlineStore, Record
+from nbgraph.features.online.record import ALWAYS, TAIL, About, Advance, Line, OnlineStore, Record
 from nbgraph.steps.table_codec import key_text
 
 if TYPE_CHECKING:
@@ -28,12 +28,15 @@ def advance(set: FeatureSet, online: OnlineStore) -> About | None:
         if offline.version() is None:
             return was
         clear = was is None or offline.deleted_after(was.version)
-        rows, version, last = offline.since(0 if clear or was is None else was.sequence)
-        if was is not None and version == was.version:
+        since = offline.since(0 if clear or was is None else was.sequence)
+        if was is not None and since.version == was.version:
             return was
-        about = About(version, last, offline.schema(version))
-        records = dict(grown(set, rows.collect(), None if clear else online))
-        if online.advance(set.id, was, about, records, clear):
+        about = About(since.version, since.last, offline.schema(since.version))
+        arrived = [
+            batch for batch in online.batches(set.id) if since.holds(batch)
+        ]  # asked behind the version: none slips
+        records = dict(grown(set, since.rows.collect(), None if clear else online))
+        if online.advance(set.id, was, Advance(about, records, clear, arrived)):
             return about
     raise FeatureError(f'The online rows of the set "{set.name}" were written to by others {TRIES} times; try again.')
 

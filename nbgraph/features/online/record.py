@@ -20,6 +20,7 @@ from nbgraph.steps.windows_series import series_of
 from nbgraph.streams.freeze import freeze, thaw
 
 TAIL = 4  # rows of a key that are kept as they are
+BEYOND = 2**62  # numbers of rows that have none yet
 ALWAYS = -(2**62)  # the time of rows that have none: before every moment
 SECOND = 1_000_000
 Row = dict[str, Any]
@@ -33,6 +34,29 @@ class About:
     version: int
     sequence: int
     columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What takes a set to a newer version: what it contains then, the records that change, the batches that arrive.
+
+    With `clear` the records are all there are; rows of `arrived` batches are in the records, and wait no longer.
+    """
+
+    about: About
+    records: Mapping[str, bytes]
+    clear: bool = False
+    arrived: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A row of an event that is seen before it is offline: the event's id, the text of its key, its time."""
+
+    id: str
+    key: str
+    time: int
+    row: Row
 
 
 @dataclass
@@ -56,20 +80,33 @@ class Record:
         return cls(time, sequence, row, windows, [tuple(line) for line in tail])
 
 
-class OnlineStore(Protocol):
+class Readable(Protocol):
+    """What an answer is read from."""
+
+    def read(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
+        """The records of keys, in their order."""
+
+    def waiting(self, name: str, keys: Sequence[str]) -> Mapping[str, Sequence[Line]]:
+        """The rows of keys that are not offline yet, with numbers beyond all that are."""
+
+
+class OnlineStore(Readable, Protocol):
     """What keeps the records: SQLite, Redis, PostgreSQL; keys are texts, records bytes."""
 
     def about(self, name: str) -> About | None:
         """What the records of a set contain; None where nothing was written yet."""
 
-    def read(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
-        """The records of keys, in their order."""
+    def advance(self, name: str, was: About | None, step: Advance) -> bool:
+        """Take a step, all of it or none; False, and nothing done, where the set does not contain `was` any more."""
 
-    def advance(self, name: str, was: About | None, about: About, records: Mapping[str, bytes], clear: bool) -> bool:
-        """Write records and what they contain, all or none; with `clear` in the place of all that are there.
+    def wait(self, name: str, rows: Sequence[Waiting]) -> None:
+        """Let rows of events be seen at once, before they are offline; those of an id that came before are left out."""
 
-        False, and nothing written, where the set does not contain `was` any more.
-        """
+    def gather(self, name: str, batch: str) -> None:
+        """Give the rows that wait, and are in no batch, to one of that name."""
+
+    def batches(self, name: str) -> Mapping[str, Sequence[Row]]:
+        """The rows of all batches that wait."""
 
     def drop(self, name: str) -> None:
         """Forget a set."""
@@ -88,7 +125,7 @@ class Windowing:
         self._code = WindowCode(self.aggregators, self.layouts) if aggregates else None
 
     def grow(self, record: Record, lines: Iterable[Line], tail: int = TAIL) -> None:
-        """Take rows into a record; a row that is there already is not taken again."""
+        """Take rows into a record, of which the last stay as they are."""
         for line in lines:
             if line[:2] > (record.time, record.sequence):
                 insort(record.tail, line, key=_place)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError
-from nbgraph.features.online.record import OnlineStore, Record
+from nbgraph.features.online.record import Readable, Record
 from nbgraph.features.reference import Part
 from nbgraph.steps.table_codec import key_text
 from nbgraph.values import is_missing, moment_of, normal_key
@@ -51,7 +51,7 @@ def moment_in(body: Mapping[str, Any], time: Any) -> int:
 
 
 def features(
-    vector: FeatureVector, store: OnlineStore, bodies: Sequence[Mapping[str, Any]], moments: Sequence[int], before: bool
+    vector: FeatureVector, store: Readable, bodies: Sequence[Mapping[str, Any]], moments: Sequence[int], before: bool
 ) -> list[Row]:
     """The features of each row, in the vector's order; each set is read once for all rows."""
     selection = vector.selection
@@ -61,10 +61,18 @@ def features(
     for part in selection.parts:
         keys = [_key(part, body, row) for body, row in zip(bodies, found, strict=True)]
         known = [key for key in dict.fromkeys(keys) if key is not None]
-        records = dict(zip(known, map(Record.unpacked, store.read(part.set.id, known)), strict=True)) if known else {}
+        records = _records(part, store, known) if known else {}
         for row, key, moment in zip(found, keys, moments, strict=True):
             row |= _none(part) if key is None else values(part, records[key], moment, before)
     return [{name: row[name] for name in selection.features} for row in found]
+
+
+def _records(part: Part, store: Readable, keys: Sequence[str]) -> dict[str, Record]:
+    """The records of keys, with the rows that are not offline yet at their end."""
+    found = dict(zip(keys, map(Record.unpacked, store.read(part.set.id, keys)), strict=True))
+    for key, lines in store.waiting(part.set.id, keys).items():
+        part.set.windowing.grow(found[key], lines, tail=len(found[key].tail) + len(lines))
+    return found
 
 
 def _check(vector: FeatureVector, features: Sequence[str], keys: Sequence[str], body: Mapping[str, Any]) -> None:

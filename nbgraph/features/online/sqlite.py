@@ -9,14 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nbgraph.features.catalogue import connect, transaction
-from nbgraph.features.online.record import About
+from nbgraph.features.online.record import BEYOND, About, Advance, Line, Row, Waiting
+from nbgraph.streams.freeze import freeze, thaw
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS online_about (name TEXT PRIMARY KEY, version INTEGER, sequence INTEGER, columns TEXT);
 CREATE TABLE IF NOT EXISTS online (name TEXT, key TEXT, record BLOB, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, batch TEXT, key TEXT,
+    time INTEGER, row BLOB);
+CREATE INDEX IF NOT EXISTS waiting_key ON waiting (name, key);
+CREATE TABLE IF NOT EXISTS came (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, id TEXT, UNIQUE (name, id));
 """
 _READ = "SELECT record FROM online WHERE name = ? AND key = ?"
 AT_ONCE = 500  # keys of one query
+REMEMBERED = 1_000_000  # ids of events that are known again
 
 
 class SqliteOnline:
@@ -52,20 +58,22 @@ class SqliteOnline:
         found: dict[str, bytes] = {}
         for start in range(0, len(keys), AT_ONCE):
             part = keys[start : start + AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            found |= dict(
-                connection.execute(f"SELECT key, record FROM online WHERE name = ? AND key IN ({marks})", [name, *part])
-            )
+            text = f"SELECT key, record FROM online WHERE name = ? AND key IN ({_marks(part)})"
+            found |= dict(connection.execute(text, [name, *part]))
         return [found.get(key) for key in keys]
 
-    def advance(self, name: str, was: About | None, about: About, records: Mapping[str, bytes], clear: bool) -> bool:
+    def advance(self, name: str, was: About | None, step: Advance) -> bool:
+        about = step.about
         with transaction(self._connection) as connection:
             if self.about(name) != was:
                 return False
-            if clear:
+            if step.clear:
                 connection.execute("DELETE FROM online WHERE name = ?", [name])
             connection.executemany(
-                "INSERT OR REPLACE INTO online VALUES (?, ?, ?)", [(name, *each) for each in records.items()]
+                "INSERT OR REPLACE INTO online VALUES (?, ?, ?)", [(name, *each) for each in step.records.items()]
+            )
+            connection.executemany(
+                "DELETE FROM waiting WHERE name = ? AND batch = ?", [(name, batch) for batch in step.arrived]
             )
             connection.execute(
                 "INSERT OR REPLACE INTO online_about VALUES (?, ?, ?, ?)",
@@ -73,10 +81,52 @@ class SqliteOnline:
             )
         return True
 
+    def wait(self, name: str, rows: Sequence[Waiting]) -> None:
+        with transaction(self._connection) as connection:
+            for each in rows:
+                if not connection.execute(
+                    "INSERT OR IGNORE INTO came (name, id) VALUES (?, ?)", [name, each.id]
+                ).rowcount:
+                    continue
+                connection.execute(
+                    "INSERT INTO waiting (name, key, time, row) VALUES (?, ?, ?, ?)",
+                    [name, each.key, each.time, freeze(each.row)],
+                )
+
+    def waiting(self, name: str, keys: Sequence[str]) -> Mapping[str, Sequence[Line]]:
+        found: dict[str, list[Line]] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            part = keys[start : start + AT_ONCE]
+            text = f"SELECT key, time, number, row FROM waiting WHERE name = ? AND key IN ({_marks(part)})"
+            rows = self._connection.execute(f"{text} ORDER BY number", [name, *part])
+            for key, time, number, row in rows:
+                found.setdefault(key, []).append((time, BEYOND + number, thaw(row)))
+        return found
+
+    def gather(self, name: str, batch: str) -> None:
+        with transaction(self._connection) as connection:
+            connection.execute("UPDATE waiting SET batch = ? WHERE name = ? AND batch IS NULL", [batch, name])
+            newest = "SELECT max(number) FROM came WHERE name = ?"
+            connection.execute(f"DELETE FROM came WHERE name = ? AND number < ({newest}) - ?", [name, name, REMEMBERED])
+
+    def batches(self, name: str) -> Mapping[str, Sequence[Row]]:
+        found: dict[str, list[Row]] = {}
+        for batch, row in self._connection.execute(
+            "SELECT batch, row FROM waiting WHERE name = ? AND batch IS NOT NULL ORDER BY number", [name]
+        ):
+            found.setdefault(batch, []).append(thaw(row))
+        return found
+
     def drop(self, name: str) -> None:
         with transaction(self._connection) as connection:
             connection.execute("DELETE FROM online WHERE name = ?", [name])
             connection.execute("DELETE FROM online_about WHERE name = ?", [name])
+            connection.execute("DELETE FROM waiting WHERE name = ?", [name])
+            connection.execute("DELETE FROM came WHERE name = ?", [name])
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _marks(keys: Sequence[str]) -> str:
+    return ", ".join("?" * len(keys))
