@@ -36,6 +36,15 @@ def test_the_graph_of_the_readme_runs() -> None:
 def test_the_migrations_run_as_they_are_told(title: str) -> None:
     text = (ROOT / "docs" / "from_mlrun_and_storey.md").read_text(encoding="utf-8")
     section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    assert failures_of(section, title) == []
+
+
+def test_the_api_is_as_it_is_told() -> None:
+    assert failures_of((ROOT / "docs" / "api.md").read_text(encoding="utf-8"), "api") == []
+
+
+def failures_of(section: str, title: str) -> list[str]:
+    """What a document tells otherwise than it is: its blocks run one behind the other."""
     namespace: dict[str, Any] = {"Graph": Graph, "__name__": "__main__"}
     failures = []
     for kind, block in re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL):
@@ -53,4 +62,4 @@ def test_the_migrations_run_as_they_are_told(title: str) -> None:
                 doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples, out=told.append, clear_globs=False)
                 namespace |= examples.globs
                 failures += told
-    assert failures == []
+    return failures

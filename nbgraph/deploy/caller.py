@@ -17,6 +17,7 @@ from nbgraph.streams.wire import UNFIT, VALUES, encode, pack, unpack
 
 SECONDS = 120.0
 JSON = "application/json"
+WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
 class InvokeError(DeployError):
@@ -53,22 +54,26 @@ class Caller:
         finally:
             self._is_steady.set()
 
-    def invoke(self, body: Any, path: str, headers: Mapping[str, str]) -> Any:
+    def invoke(self, body: Any, path: str, headers: Mapping[str, str], method: str = "POST") -> Any:
         """The answer; an `InvokeError` where it is one."""
-        told = httpx.Headers({"Accept": f"{VALUES}, */*"})
+        # What goes no further than this machine costs more to be packed than to be sent.
+        told = httpx.Headers({"Accept": f"{VALUES}, */*", "Accept-Encoding": "identity"})
         told.update(headers)
-        if isinstance(body, str | bytes):
+        content: bytes | None
+        if body is None and method.upper() in WITHOUT_BODY:
+            content = None
+        elif isinstance(body, str | bytes):
             content = body.encode() if isinstance(body, str) else body
         else:
             content, kind = written(body, told.get("content-type"))
             told["content-type"] = kind
-        return _answer(self._posted(path, content, told))
+        return _answer(self._sent(method, path, content, told))
 
-    def _posted(self, path: str, content: bytes, headers: httpx.Headers) -> httpx.Response:
+    def _sent(self, method: str, path: str, content: bytes | None, headers: httpx.Headers) -> httpx.Response:
         while True:
             was_steady = self._is_steady.is_set()
             try:
-                response = self._client.post(path, content=content, headers=headers)
+                response = self._client.request(method, path, content=content, headers=headers)
             except httpx.TransportError:
                 if was_steady and self._is_steady.is_set():
                     raise

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlencode
 
 import httpx
 
@@ -32,6 +33,7 @@ from nbgraph.deploy.recipe import Recipe, kept
 from nbgraph.deploy.replicas import replicas_of
 from nbgraph.deploy.shared_state import functions_of
 from nbgraph.errors import DeployError
+from nbgraph.event import Event
 from nbgraph.graph.doors import deployment_view
 from nbgraph.graph.graph import Graph
 
@@ -117,14 +119,16 @@ class Deployment:
         """What Prometheus reads, a URL for each worker."""
         return [url for _, url in self._hosted.sources()]
 
-    def invoke(self, body: Any, path: str = "/", headers: Mapping[str, str] | None = None) -> Any:
-        """What the deployed graph answers.
+    def invoke(
+        self, body: Any, path: str = "/", headers: Mapping[str, str] | None = None, *, method: str = "POST"
+    ) -> Any:
+        """What the deployed graph answers; to GET and DELETE None is no body, as in the notebook.
 
         Text and bytes go as they are, all else as JSON; what JSON would make something else of (NaN, dates, tuples,
         arrays, tables) as the very values.
         """
         try:
-            return self._caller.invoke(body, path, headers or {})
+            return self._caller.invoke(body, path, headers or {}, method)
         except (httpx.HTTPError, RuntimeError) as error:
             self._check_runs()
             raise DeployError(
@@ -185,8 +189,9 @@ class Deployment:
         is_text = body is None and isinstance(event.body, str)  # it was decoded when it came
         try:
             return self.invoke(
-                event.body if body is None else body, event.path, {"Content-Type": "text/plain"} if is_text else None
-            )
+                event.body if body is None else body, _target(event),
+                {"Content-Type": "text/plain"} if is_text else None, method=event.method or "POST",
+            )  # fmt: skip
         finally:
             for place in self._places():
                 httpx.delete(f"{place}/{event.id}", trust_env=False)
@@ -335,6 +340,11 @@ class Deployment:
 
 
 _HERE: dict[tuple[str, str], Deployment] = {}  # what this process started or attached to, by target and name
+
+
+def _target(event: Event) -> str:
+    """The path by which an event came, with what its query said."""
+    return f"{event.path}?{urlencode(event.params, doseq=True)}" if event.params else event.path
 
 
 def _held(name: str, target: str | None) -> list[Deployment]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["event", "local", "deployed", "equal"]
 DIFFERENCES = "differences"  # of the table's `attrs`: by row, the place of the first difference, and both values
-Invoke = Callable[[Any, str], Any]
+Invoke = Callable[..., Any]
 
 
 def compared(events: Any, run: Callable[[Any], Any], invoke: Invoke) -> pandas.DataFrame:
@@ -27,9 +27,11 @@ def compared(events: Any, run: Callable[[Any], Any], invoke: Invoke) -> pandas.D
 
     rows, differences = [], {}
     for number, event in enumerate([events] if isinstance(events, dict | str | bytes | Event) else rows_of(events)):
-        body, path = (event.body, event.path) if isinstance(event, Event) else (event, "/")
+        body, path, method = event, "/", "POST"
+        if isinstance(event, Event):
+            body, path, method = event.body, event.path, event.method or method
         shown = _copied(body)  # a step may change what it is given
-        deployed = _outcome(partial(invoke, body, path))
+        deployed = _outcome(partial(invoke, body, path, method=method))
         local = _outcome(partial(run, event))
         found = _difference(local, deployed)
         rows.append((shown, local, deployed, found is None))

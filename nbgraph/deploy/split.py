@@ -13,14 +13,17 @@ from types import MappingProxyType
 from typing import Any
 
 from nbgraph.deploy.gathering import check_gathering, check_one_answer
+from nbgraph.engine.bind import resolve
 from nbgraph.engine.models import has_models
+from nbgraph.engine.params import params_of_handler, told
 from nbgraph.engine.remembers import remembers
 from nbgraph.errors import DeployError
 from nbgraph.graph import topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
-from nbgraph.graph.routing import answerers
+from nbgraph.graph.routing import answerers, is_endpoint, names_of_requests
+from nbgraph.graph.signature import INJECTED
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
@@ -177,12 +180,26 @@ class _Cut:
             if self._owners[step.name] == function and self._is_read_elsewhere(step.name):
                 self._place_writer(part, step.name)
             elif self._owners[step.name] == function:
-                part.place(replace(step, function=None))
+                part.place(self._endpoint(step) if is_endpoint(step) else replace(step, function=None))
         for name in self.reads(function):
             part.place(self._border(name, READER))
         for edge in self._graph.edges:
             self._draw(part, edge, function)
         return part
+
+    def _endpoint(self, step: Step) -> Step:
+        """A route's step, which is told what handlers of other functions name of its requests."""
+        names = [one.name for one in self._graph.steps]
+        following = topology.successors(names, self._graph.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
+        behind = topology.reachable(following, [step.name])
+        far = [
+            self._graph.spec(name) for name in names if name in behind and self._owners[name] != self._owners[step.name]
+        ]
+        wanted = {
+            param.name: param for one in far for param in params_of_handler(resolve(self._graph, one), one.arguments)
+        }
+        given = {**step.arguments, "params": told(wanted.values())} if wanted else step.arguments
+        return replace(step, function=None, arguments=MappingProxyType(dict(given)))
 
     def reads(self, function: str) -> list[str]:
         """The queues whose far side is in the function."""
@@ -254,6 +271,9 @@ class _Cut:
         if arguments.get("key") is None and self._is_remembered(name):
             # What the steps behind it remember is one for all events, so these come one by one, and in their order.
             arguments |= {"key": "$key", "shards": 1}
+        shadowed = names_of_requests(self._graph.steps) & set(INJECTED)
+        if handler == READER and shadowed:  # what a handler behind it means by these is a request's
+            arguments["params"] = sorted(shadowed)
         return Step(name, handler, MappingProxyType(arguments))
 
     def _is_remembered(self, border: str) -> bool:

@@ -28,7 +28,7 @@ from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.formula import steps_of
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.route import Route
+from nbgraph.graph.routing import names_of_requests, takes_requests
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step, StepOptions
 from nbgraph.graph.step import step as declare
@@ -120,9 +120,9 @@ def _built(
         kept=graph.kept,
     )  # fmt: skip
     with steps_of(is_document=graph.scope.is_document):
-        target = build(resolved, arguments, step, context, is_routed=bool(graph.routes))
+        target = build(resolved, arguments, step, context, is_routed=takes_requests(graph.steps))
     anew = partial(_anew, graph, step, resolved, options, arguments, values)
-    return _look_at(target, step, resolved, options, values, context, anew, routes=graph.routes.values())
+    return _look_at(target, step, resolved, options, values, context, anew, graph=graph)
 
 
 def _anew(
@@ -215,12 +215,13 @@ def _look_at(
     context: Context,
     anew: Callable[[Clock], Call],
     *,
-    routes: Collection[Route],
+    graph: Graph,
 ) -> Call:
     """Decide, once, everything about how the target is called."""
     function, shape = _entry(target, options, step.name)
     given = function.keywords if isinstance(function, partial) else {}
-    of_request = {name for route in routes for name in route.parameters}  # also `{name}`: it is the path's then
+    is_routed = takes_requests(graph.steps)
+    of_request = names_of_requests(graph.steps) if is_routed else ()  # also `{name}`: it is the path's then
     injected = _injected(function, [*given, *of_request], step, context, skip=1)
     plain = _unwrapped(function)
     if injected:
@@ -234,7 +235,7 @@ def _look_at(
     if is_async and not draws_async and not _is_coroutine_function(function):
         function = _awaited(function)
     input_path, result_path = path_of(options.input_path), path_of(options.result_path)
-    params = params_of(function, [*given, *injected]) if routes and _is_own(target, function) else ()
+    params = params_of(function, [*given, *injected]) if is_routed and _is_own(target, function) else ()
     if params:
         taking = Taking(function, params, shape, input_path, result_path)
         function = taking.made(is_async=is_async, draws_async=draws_async)

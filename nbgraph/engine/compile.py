@@ -11,6 +11,7 @@ from nbgraph.engine.condition import Test, exceptions_of
 from nbgraph.engine.flatten import Flat, flatten
 from nbgraph.engine.generate import generate
 from nbgraph.engine.inspection import findings
+from nbgraph.engine.params import untold
 from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.report import reporter
 from nbgraph.engine.routing import Entrance, Routing
@@ -24,6 +25,7 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.route import Route
 from nbgraph.graph.routing import answerers
 from nbgraph.steps.border import QueueReader, QueueWriter
+from nbgraph.steps.endpoint import Endpoint
 from nbgraph.types import EdgeKind, Shape
 
 
@@ -145,7 +147,9 @@ def _routing(routes: Mapping[str, Route], flat: Flat, calls: Mapping[str, Call])
     for name, route in routes.items():
         behind = topology.reachable(following, [name])
         params = dict.fromkeys(param for step in flat.steps if step in behind for param in calls[step].params)
-        entrances.append(Entrance(name, route, tuple(params)))
+        endpoint = calls[name].target
+        far = untold(endpoint.params) if isinstance(endpoint, Endpoint) else ()
+        entrances.append(Entrance(name, route, tuple(dict.fromkeys([*params, *far]))))
     return Routing(entrances)
 
 

@@ -28,6 +28,7 @@ from nbgraph.graph.evaluated import check_arguments
 from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.formula import SAFE_BUILTINS, steps_of
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.routing import takes_requests
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step
@@ -92,7 +93,7 @@ def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> 
     if not step.arguments and _takes_body(resolved) and not is_expression(step.handler):
         return  # a function of the body, as most steps are: there is no more to look at
     where = f'Step "{step.name}"'
-    is_routed = bool(graph.routes)
+    is_routed = takes_requests(graph.steps)
     texts = [
         *_of_names(step, graph.scope),
         *_of_handler(resolved, step, is_routed),

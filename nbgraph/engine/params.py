@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from nbgraph.engine.paths import Path, part, put
+from nbgraph.errors import RouteError
 from nbgraph.event import Event
+from nbgraph.graph.route import DEFAULT
 from nbgraph.graph.signature import INJECTED, signature_of
+from nbgraph.graph.step import Step
+from nbgraph.handler import Handler
 from nbgraph.types import Shape
 
 Function = Callable[..., Any]
+KINDS = {"int": int, "float": float, "bool": bool, "str": str}
+METHODS = ("do_event", "do", "__call__")
 _WORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -57,9 +63,48 @@ def params_of(function: Function, taken: Collection[str]) -> tuple[Param, ...]:
     )
 
 
+def params_of_handler(resolved: Any, named: Collection[str]) -> tuple[Param, ...]:
+    """As `params_of`, of whatever a step may name, which is not built for it."""
+    if isinstance(resolved, Step):
+        return params_of_handler(resolved.handler, [*named, *resolved.arguments])
+    kind = resolved if isinstance(resolved, type) else type(resolved)
+    if issubclass(kind, Handler) or isinstance(resolved, str):
+        return ()
+    if isinstance(resolved, type) or not inspect.isroutine(resolved):
+        method = next((one for name in METHODS if (one := inspect.getattr_static(kind, name, None)) is not None), None)
+        return params_of(method, [*INJECTED])[1:] if inspect.isfunction(method) else ()
+    return params_of(resolved, [*named, *INJECTED])
+
+
 def names_of(function: Function, taken: Collection[str]) -> list[str]:
     """The names among them that must be given."""
     return [param.name for param in params_of(function, [*taken, *INJECTED]) if param.is_required]
+
+
+def told(params: Iterable[Param]) -> dict[str, str]:
+    """Parameters as plain data; a kind that has no plain name is looked at where it is used.
+
+    >>> told([Param("limit", int, is_required=False), Param("q")])
+    {'limit': 'int?', 'q': 'str'}
+    """
+    kinds = {kind: name for name, kind in KINDS.items()}
+    named = {one.name: kinds.get(one.kind, "") if one.kind is not None else "str" for one in params}
+    return {one.name: named[one.name] + ("" if one.is_required else "?") for one in params}
+
+
+def untold(params: Mapping[str, str]) -> Iterator[Param]:
+    """The parameters that `told` told of."""
+    for name, text in params.items():
+        kind = KINDS.get(text.removesuffix("?"))
+        yield Param(name, None if kind is str else kind, not text.endswith("?"))
+
+
+def refusal(method: str | None, path: str, lacking: Sequence[str], invalid: Mapping[str, str]) -> RouteError:
+    """What is said of a request that lacks something, with all that it lacks."""
+    said = [f"it lacks {', '.join(lacking)}"] if lacking else []
+    said += [f"{name} can't be taken: {why}" for name, why in invalid.items()]
+    message = f"{method or DEFAULT} {path}: {'; '.join(said)}."
+    return RouteError(message, 422, missing=lacking, invalid=invalid)
 
 
 def faults_of(params: Collection[Param], given: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
@@ -114,7 +159,10 @@ class Taking:
 
     def _named(self, event: Event) -> dict[str, Any]:
         found = event.params
-        return {one.name: one.value(found[one.name]) for one in self.params if one.name in found}
+        try:
+            return {one.name: one.value(found[one.name]) for one in self.params if one.is_required or one.name in found}
+        except (KeyError, ValueError):  # in another function than the one that callers reach
+            raise refusal(event.method, event.path, *faults_of(self.params, found)) from None
 
     def _taken(self, event: Event, result: Any) -> Event | None:
         if self.shape is Shape.EVENT:

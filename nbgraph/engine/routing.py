@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nbgraph.engine.params import Param, faults_of
-from nbgraph.errors import RouteError
+from nbgraph.engine.params import Param, faults_of, refusal
 from nbgraph.event import Event
 from nbgraph.graph.route import DEFAULT, Route, chosen, query_of
 from nbgraph.graph.selection import missing
@@ -53,7 +52,4 @@ class Routing:
         lacking, invalid = faults_of(entrance.params, event.params)
         lacking = [*missing(event.body, entrance.route.selections), *lacking]
         if lacking or invalid:
-            told = [f"it lacks {', '.join(lacking)}"] if lacking else []
-            told += [f"{name} can't be taken: {why}" for name, why in invalid.items()]
-            message = f"{entrance.route.method} {event.path}: {'; '.join(told)}."
-            raise RouteError(message, 422, missing=lacking, invalid=invalid)
+            raise refusal(event.method, event.path, lacking, invalid)

@@ -16,7 +16,8 @@ from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
 _NAMES = ("method", "path", "forbid", "body")  # of an Endpoint's arguments, in their order
-BORDERS = ("QueueReader", "QueueWriter")  # where a graph was cut into functions
+READER = "QueueReader"
+BORDERS = (READER, "QueueWriter")  # where a graph was cut into functions
 _WAYS = (EdgeKind.FLOW, EdgeKind.CYCLE, EdgeKind.ERROR)
 
 
@@ -56,6 +57,18 @@ def routes_of(steps: Iterable[Step]) -> dict[str, Route]:
             except (GraphError, RouteError):
                 continue
     return found
+
+
+def takes_requests(steps: Iterable[Step]) -> bool:
+    """Whether handlers may name parameters of a request: in a graph with routes, and in its parts behind queues."""
+    return any(handler_text(step) in (ENDPOINT, READER) for step in steps)
+
+
+def names_of_requests(steps: Iterable[Step]) -> set[str]:
+    """The parameters of paths, which are the request's also where a handler would get something else by that name."""
+    steps = list(steps)
+    found = {name for route in routes_of(steps).values() for name in route.parameters}
+    return found | {name for step in steps if handler_text(step) == READER for name in step.arguments.get("params", ())}
 
 
 def answerers(

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from nbgraph import steps
+from nbgraph.graph.blueprint import OPENAI
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.phrase import FORBID
+from nbgraph.graph.route import METHODS
 from nbgraph.graph.step import Step
 
 IDENTIFIER = "nbgraph"
 OPTIONS = (
     "--run", "--debug", "--deploy", "--export", "--hide", "--build", "--max-iterations", "--error-stream", "--no-copy",
+    "--api",
 )  # fmt: skip
 TARGETS = ("process", "docker", "swarm")
 ENDINGS = ("if", "else", "on error", "max")
 _STEP = re.compile(r"(?:->|\[|,)\s*(?P<token>\w*)$")  # in an arrow line: where a step is expected
+_API = re.compile(r"[^\n]*\s--api\b")  # a first line that says that there are routes
+_ROUTE = re.compile(r"\s*(?:[A-Z]+|\*)\s+/\S*\s*->\s*\w*$")  # a route, and nothing behind its arrow yet
 _START = re.compile(r"^\s*(?P<token>\w+)$")
 _AFTER_STEP = re.compile(r"->\s*(?:\w+|\[[^\]]*\]|\"[^\"]*\")\s+(?P<token>[a-z]*(?: [a-z]*)?)$")
 _FUNCTION = re.compile(r"@(?P<token>\w*)$")
@@ -63,9 +70,12 @@ def completions(text: str, row: int, before: str, namespace: dict[str, Any]) -> 
         (_AFTER_STEP, ((ending, "keyword") for ending in ENDINGS), True),
     ):
         if is_arrow and (match := pattern.search(before)):
+            if pattern is _STEP and _ROUTE.match(before):
+                names = chain(names, [(FORBID, "keyword")])
             return list(dict(names).items()), match["token"], only
     if start := _START.search(before):
-        return list(dict(_steps(text, before, namespace)).items()), start["token"], False
+        methods = [(method, "method") for method in METHODS if _API.match(text)]
+        return [*methods, *dict(_steps(text, before, namespace)).items()], start["token"], False
     return [], "", False
 
 
@@ -73,6 +83,8 @@ def _first_line(before: str, namespace: dict[str, Any]) -> Found:
     words = before.split()
     token = "" if before[-1:].isspace() else words[-1]
     previous = words[-1] if not token else words[-2] if len(words) > 1 else ""
+    if previous == "--api" and not token.startswith("-"):
+        return [(OPENAI, "API")], token, False
     if previous == "--deploy":
         return [(target, "target") for target in TARGETS], token, True
     if token.startswith("-") or (not token and previous not in OPTIONS and len(words) > 1):

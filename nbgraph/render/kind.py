@@ -8,6 +8,8 @@ from typing import Any
 
 from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.route import ENDPOINT
+from nbgraph.graph.routing import is_endpoint
 from nbgraph.graph.step import Step, handler_name
 
 TASK, MODEL, ROUTER, QUEUE, SOURCE, TARGET, ERROR, GRAPH, ANY, FOLD = (
@@ -57,7 +59,7 @@ def kind_of(step: Step, handler: Any) -> str:
     names = _class_names(handler)
     if names & ROUTERS or "routes" in step.arguments:
         return ROUTER
-    for word, kind in (("Queue", QUEUE), ("Source", SOURCE), ("Target", TARGET)):
+    for word, kind in (("Queue", QUEUE), ("Source", SOURCE), ("Target", TARGET), (ENDPOINT, SOURCE)):
         if any(name.endswith(word) for name in names):
             return kind
     return MODEL if any(name.endswith(("Model", "ModelServer")) or name == "BaseEstimator" for name in names) else TASK
@@ -71,6 +73,8 @@ def words_of(step: Step, handler: Any, kind: str) -> str:
     """
     if isinstance(step.handler, str) and step.handler.lstrip().startswith("("):
         return step.handler
+    if is_endpoint(step):
+        return _words_of_route(step)
     if kind == GRAPH:
         return f"graph of {len(handler.steps)} steps"
     called = handler_name(handler) or (handler_name(step.handler)) or type(handler).__name__
@@ -79,6 +83,14 @@ def words_of(step: Step, handler: Any, kind: str) -> str:
     if not inspect.isroutine(handler):
         return f"{type(handler).__name__} object" if not isinstance(handler, str) else handler
     return f"{called}()" if called != step.name else _manner(handler)
+
+
+def _words_of_route(step: Step) -> str:
+    """What happens to a request: the path is the step's name already."""
+    if step.arguments.get("forbid"):
+        return "forbidden"
+    body = step.arguments.get("body")
+    return f"body: {', '.join(map(str, body))}" if isinstance(body, Mapping) else "route"
 
 
 def _class_names(handler: Any) -> set[str]:

@@ -20,7 +20,9 @@ def outline(graph: Graph, *, status: Mapping[str, str] | None = None) -> str:
     upper: function, answers
     """
     shown = view(graph)
-    answers = next((f", {node.label} answers" for node in shown.nodes if node.is_responder), "")
+    answering = [node.label for node in shown.nodes if node.is_responder]
+    verb = "answers" if len(answering) == 1 else "answer"
+    answers = f", {' and '.join(answering)} {verb}" if answering else ""
     count = len(graph.steps)
     head = f"Graph {shown.name}: {count} step{'' if count == 1 else 's'}{answers}"
     return "\n".join([head, *_lines(shown, status or {}, "")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -72,7 +73,9 @@ class QueueReader(Handler):
 
     io = "a message broker"
 
-    def __init__(self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
+    def __init__(
+        self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000, params: Sequence[str] = ()
+    ) -> None:
         self.spec = QueueSpec(queue, shards, max_size, is_keyed=key is not None)
 
     def do(self, body: object) -> object:

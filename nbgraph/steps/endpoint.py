@@ -26,6 +26,8 @@ class Endpoint(Handler):
         `"GET"`, or `"*"` for each; `"/users/{id}"`, or `"/files/*"` for all paths from there on.
     forbid
         Whether callers are refused (403).
+    params
+        Parameters that handlers of other functions name, where the graph was cut: `{"limit": "int?"}`.
     body
         What the graph gets instead of the caller's body: `{"amount": "$.order.amount!"}`; without the `!` a part that
         is not there is left out.
@@ -33,8 +35,12 @@ class Endpoint(Handler):
 
     shape = Shape.EVENT
 
-    def __init__(self, method: str, path: str, forbid: bool = False, body: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, method: str, path: str, forbid: bool = False, body: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.route = Route(method, path, forbid, body)
+        self.params = dict(params or {})
 
     def do(self, event: Event) -> None:
         if self.route.selections:

@@ -22,6 +22,7 @@ SECTIONS = {
     "features": "Features",
     "remote": "Remote",
     "request": "Remote",
+    "endpoint": "Remote",
     "model": "Models",
     "router": "Routers",
     "ensemble": "Routers",
