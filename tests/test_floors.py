@@ -37,6 +37,7 @@ DOORS = {
     "svg": "render.svg",
     "png": "render.svg",
     "view": "widgets.graph",
+    "job_view": "widgets.job",
     "deployment_view": "widgets.deployment",
     "library": "steps",
     "_repr_mimebundle_": "render.svg",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nbgraph.local.run import JoinedRun
     from nbgraph.widgets.deployment import DeploymentView
     from nbgraph.widgets.graph import GraphWidget
+    from nbgraph.widgets.job import JobView
 
 MEMORY: Final = "memory"  # queues as the engine has them, without a broker
 
@@ -410,6 +411,13 @@ def library() -> Mapping[str, Any]:
     from nbgraph.steps import catalogue
 
     return catalogue()
+
+
+def job_view(job: Job) -> JobView:
+    """The live widget of a job, which stands beside `jobs/` and not below it."""
+    from nbgraph.widgets.job import JobView
+
+    return JobView(job)
 
 
 def deployment_view(deployment: Deployment) -> DeploymentView:

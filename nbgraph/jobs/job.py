@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nbgraph.errors import JobError
+from nbgraph.graph.doors import job_view
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs import finish
 from nbgraph.jobs.code import hashes_of, own_hashes_of
@@ -23,7 +24,7 @@ from nbgraph.jobs.folder import About, JobFolder, State
 from nbgraph.jobs.form import Form, form_of
 from nbgraph.jobs.load import Load
 from nbgraph.jobs.part import PartRecord
-from nbgraph.jobs.progress import PERIOD, shown
+from nbgraph.jobs.progress import PERIOD, shown, words
 from nbgraph.jobs.source import JobSource, source_of
 from nbgraph.jobs.targets import check_target
 from nbgraph.render.text import outline
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import pandas
 
     from nbgraph.debug.failure import Failure
+    from nbgraph.widgets.job import JobView
 
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 COLUMNS = ["part", "state", "rows", "written", "failed", "tries", "seconds", "worker"]
@@ -219,6 +221,24 @@ class Job:
 
     def _records(self) -> dict[int, PartRecord]:
         return dict(self._progress.records) if self._order is not None else self._place.records()
+
+    @property
+    def graph(self) -> Graph | None:
+        """The graph that it runs; None where it was attached to."""
+        return self._order.graph if self._order is not None else None
+
+    def pulse(self) -> dict[str, Any]:
+        """What a view shows of it: `words`, the `states` of its parts, their number in `total`, rows that `failed`."""
+        records, running = self._records(), dict(self._progress.running)
+        done = {number: FAILED if record.failed else DONE for number, record in records.items()}
+        return {"words": words(self), "states": running | done, "total": self.total, "failed": self.failed}
+
+    def view(self) -> JobView:
+        """The live view: parts as a strip, how fast it goes, the rows that failed."""
+        return job_view(self)
+
+    def _ipython_display_(self) -> None:
+        self.view()._ipython_display_()
 
     def status(self) -> pandas.DataFrame:
         """A row for each part."""

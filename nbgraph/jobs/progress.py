@@ -31,7 +31,11 @@ def words(job: Job) -> str:
 
 @contextmanager
 def shown(job: Job) -> Iterator[Callable[[], None]]:
-    """What to call every so often, so that the bar is up to date."""
+    """What to call every so often, so that the bar is up to date; in a notebook the job's own view is shown."""
+    if _is_notebook():
+        job.view()._ipython_display_()
+        yield lambda: None
+        return
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -49,6 +53,11 @@ def shown(job: Job) -> Iterator[Callable[[], None]]:
 
         yield tell
         tell()
+
+
+def _is_notebook() -> bool:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None
 
 
 class _Lines:

@@ -14,6 +14,7 @@ from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
 from nbgraph.widgets.graph import GraphWidget
+from nbgraph.widgets.job import JobView
 from nbgraph.widgets.parity import ParityView
 from nbgraph.widgets.record import Figures
 from nbgraph.widgets.session import Session
@@ -191,7 +192,7 @@ def literals(type: str) -> set[str]:
 
 
 def test_python_answers_every_wish_and_no_other():
-    answers = [GraphWidget.answer, DebugWidget.answer, DeploymentView.answer]
+    answers = [GraphWidget.answer, DebugWidget.answer, DeploymentView.answer, JobView.answer]
     assert set().union(*map(cases, answers)) | {"edit"} == set(OBJECTS["Wishes"])
 
 

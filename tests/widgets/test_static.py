@@ -10,9 +10,10 @@ from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
 from nbgraph.widgets.graph import GraphWidget
+from nbgraph.widgets.job import JobView
 from nbgraph.widgets.parity import ParityView
 
-WIDGETS = [GraphWidget, DebugWidget, BuilderWidget, DeploymentView, ParityView]
+WIDGETS = [GraphWidget, DebugWidget, BuilderWidget, DeploymentView, JobView, ParityView]
 DECLARED = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
 IMPORTED = re.compile(r'^import \{([^}]*)\} from "\./([\w.]+)";', re.MULTILINE)
 

@@ -345,7 +345,18 @@
  * @property {string} id
  * @property {Shown} body
  */
-/** @typedef {Status | Inspected | Frame | Debugged | Busy | Passages | Way | Along | Rows | Part | Saved | Child | Words | Pulse | Did | Logs | Failures} Told */
+/**
+ * How a job stands; `parts` has a letter a part, or for some of them together.
+ * @typedef {object} JobTold
+ * @property {"job"} kind
+ * @property {"running" | "done" | "failed" | "stopped"} state
+ * @property {string} words
+ * @property {string} parts
+ * @property {number} of
+ * @property {number} failed
+ * @property {string} problem
+ */
+/** @typedef {Status | Inspected | Frame | Debugged | Busy | Passages | Way | Along | Rows | Part | Saved | Child | Words | Pulse | Did | Logs | Failures | JobTold} Told */
 
 // --- from a view ---
 
@@ -378,6 +389,7 @@
  * @property {{function: string}} logs
  * @property {{}} failures
  * @property {{index: number}} debug
+ * @property {{}} resume
  */
 /** @typedef {"next" | "over" | "into" | "out" | "back" | "start" | "to" | "continue" | "run_to" | "rerun" | "input" | "output" | "pin" | "unpin"} Move */
 /** @typedef {"add" | "remove" | "rename" | "connect" | "disconnect" | "respond" | "arguments" | "text" | "cell" | "undo" | "redo"} EditKind */
