@@ -61,6 +61,11 @@ class Stream(Iterator[Any]):
             self._answers = self._make()  # a generator that raised is at its end; the source is not
             raise
 
+    def rest(self) -> Iterator[Any]:
+        """What comes behind an error, for who iterates by `for`, which an error ends."""
+        self._answers = self._make()
+        return self._answers
+
     def close(self) -> None:
         """Stop here; what the source still has is not read, and a broker learns that nobody reads on."""
         self._answers.close()  # type: ignore[attr-defined]

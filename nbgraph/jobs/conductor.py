@@ -139,7 +139,8 @@ class Conductor:
         self._each(parts, done)
         names = [scattered[number] for number in sorted(scattered)]
         todo = (number for number in range(shards) if number not in self.progress.records)
-        self._each((Part(number=number, slice=Shard(shard=number, scattered=names)) for number in todo), self._done)
+        slices = ((number, Shard(shard=number, shards=shards, scattered=names)) for number in todo)
+        self._each((Part(number=number, slice=slice) for number, slice in slices), self._done)
 
     # --- running it ---
 

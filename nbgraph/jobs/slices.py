@@ -75,6 +75,7 @@ class Shard(Slice, frozen=True, tag="shard"):
     """Rows whose keys fall into one shard, in the source's order; each stands behind its number."""
 
     shard: int
+    shards: int
     scattered: list[str]
 
     def entries(self, load: Load) -> Iterator[Any]:

@@ -41,18 +41,23 @@ class PartTargets:
                 own.exchange(replace(step, handler=kind, arguments=MappingProxyType({**arguments, PATH: draft})))
             self.plan = compile(own, before=self.plan)  # all other steps stay as they are
 
+    def abandon(self) -> None:
+        """Remove what was written."""
+        for draft in self._drafts:
+            _remove(draft)
+
     def settle(self) -> None:
         for draft, path in self._drafts.items():
-            if path.is_dir():
-                shutil.rmtree(path)
-            if draft.exists():  # nothing may have come to it
+            if path.is_dir() or not draft.exists():  # nothing may have come to it
+                _remove(path)
+            if draft.exists():
                 draft.replace(path)
-            else:
-                path.unlink(missing_ok=True)
 
     def _draft(self, path: Path, part: str) -> Path:
         final = part_of(path, part)
         final.parent.mkdir(parents=True, exist_ok=True)
+        for left in final.parent.glob(f".*-{final.name}"):  # by a worker that was killed at this part
+            _remove(left)
         draft = final.with_name(f".{os.getpid()}-{os.urandom(3).hex()}-{final.name}")
         self._drafts[draft] = final
         return draft
@@ -63,9 +68,20 @@ class PartTargets:
         graph = Graph("target")
         graph.to(lambda body: body, "answer").to(target, "target")
         own = PartTargets(graph, part)
-        number = sum(1 for _ in stream(own.plan, answers))
+        try:
+            number = sum(1 for _ in stream(own.plan, answers))
+        except BaseException:
+            own.abandon()
+            raise
         own.settle()
         return number
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def part_of(path: Path, part: str) -> Path:

@@ -7,17 +7,17 @@ import shutil
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
 from nbgraph.debug.redact import Redaction
 from nbgraph.engine.observer import Move, Observer, Skip
 from nbgraph.engine.plan import Plan
-from nbgraph.engine.stream import event_of_row, stream
+from nbgraph.engine.stream import stream
 from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
@@ -26,9 +26,10 @@ from nbgraph.jobs.form import Form
 from nbgraph.jobs.load import Load, unpacked
 from nbgraph.jobs.output import BATCH, WRITERS, Rows, Writer, aside, written
 from nbgraph.jobs.part import Part, PartRecord, Probe, Scatter, Task
+from nbgraph.jobs.shards import check_keys, shard_of
+from nbgraph.jobs.slices import Shard
 from nbgraph.jobs.spill import BLOCK, add
 from nbgraph.jobs.targets import PartTargets
-from nbgraph.values import normal_key
 
 IN_FLIGHT = 100_000  # events of an async graph whose rows are remembered
 OTHERS = 20  # texts of errors that a record counts apart
@@ -64,9 +65,15 @@ class Work:
     def _part(self, part: Part) -> PartRecord:
         targets = PartTargets(self._graph(), part.name)
         reading = Reading(part, self.load)
+        if isinstance(part.slice, Shard):
+            reading.over = partial(check_keys, targets.plan, part.slice, self.load.key)
         passage = Passage(targets.plan, reading, self.load.key, Redaction(self.load.graph))
         record = PartRecord(number=part.number, tries=part.attempt)
-        self._write(part, passage, record)
+        try:
+            self._write(part, passage, record)
+        except BaseException:
+            targets.abandon()
+            raise
         targets.settle()
         letters = [*passage.letters, *(of_killer(killer, place) for place, killer in part.skip.items())]
         self._bury(part, letters, passage.redaction)
@@ -152,23 +159,6 @@ class Work:
         return PartRecord(number=task.part.number, rows=rows)
 
 
-def shard_of(row: Any, key: Any, shards: int) -> int:
-    """Which shard a row belongs to; what has no key fails in the first, as it would anywhere.
-
-    >>> shard_of({"card": 7}, "card", 8) == shard_of({"card": 7.0}, "card", 8)
-    True
-    """
-    try:
-        found = event_of_row(row, key).key
-    except Exception:
-        return 0
-    return shard_of_key(found, shards)
-
-
-def shard_of_key(key: Any, shards: int) -> int:
-    return crc32(repr(normal_key(key)).encode("utf-8", "surrogatepass")) % shards
-
-
 def _emptied(folder: Path, shard: int, rows: list[Any]) -> None:
     if rows:
         with (folder / f"{shard:05}").open("ab") as file:
@@ -192,6 +182,7 @@ class Reading:
         self.place: int | None = None
         self.rows = 0
         self.is_over = False
+        self.over: Callable[[], None] = lambda: None  # asked behind the last row, before steps give what they hold
         self.broken: BaseException | None = None  # why the source can't be read, which is nobody's dead letter
         self._places: OrderedDict[str, int] = OrderedDict()  # of events under way, by their ids
 
@@ -203,6 +194,7 @@ class Reading:
                 if place >= part.low and place not in part.skip:
                     self.place = place
                     yield row
+            self.over()
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -237,36 +229,24 @@ class Passage:
     def answers(self) -> Iterator[Any]:
         """What `graph.stream` gives; it goes on behind what fails."""
         plan, reading = self._plan, self._reading
-        if plan.is_async or plan.is_staged:
-            given = stream(plan, reading.events(), key=self._key)
-            while True:
-                try:
-                    yield next(given)
-                except StopIteration:
-                    return
-                except Exception as error:
-                    self._note(error)
-        rows = reading.plain()
-        for _ in self._rounds():
+        several = plan.is_async or plan.is_staged
+        given = stream(plan, reading.events() if several else reading.plain(), key=self._key)
+        answers = iter(given)
+        while True:
             try:
-                yield from stream(plan, rows, key=self._key)
+                yield from answers
                 return
             except Exception as error:
                 self._note(error)
-
-    def _rounds(self) -> Iterator[None]:
-        """Until all rows are through; then steps give what they hold, and each may fail at that."""
-        while not self._reading.is_over:
-            yield
-        for _ in range(len(self._plan.holders) + 1):
-            yield
+                answers = given.rest()
 
     def _note(self, error: Exception) -> None:
-        if self._reading.broken is not None:
-            raise self._reading.broken
-        if self._reading.is_over and not isinstance(error, StepError):
-            raise error  # a target that can't write what it gathered: that is no row's fault
-        self.letters.append(of_error(error, self._reading.place_of(error), self.redaction))
+        reading = self._reading
+        if reading.broken is not None:
+            raise reading.broken
+        if reading.is_over and not (isinstance(error, StepError) and error.step not in self._plan.holders):
+            raise error  # a step can't give, or write, what it gathered: that is no row's fault
+        self.letters.append(of_error(error, reading.place_of(error), self.redaction))
 
 
 class _Teller(Observer):
