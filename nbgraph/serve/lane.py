@@ -136,6 +136,11 @@ class Turn:
         self._lane, self._passed = lane, passed
         self._is_held = False
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it has come and was not given up."""
+        return self._is_held
+
     async def take(self) -> None:
         if self._is_held:
             return

@@ -183,7 +183,11 @@ async def _drawn(lane: Lane, pace: Pace, function: Callable[[Any], Any], body: A
         while (chunk := await _in_lane(lane, pace, drawn, _END)) is not _END:
             yield chunk
     finally:
-        await _in_lane(lane, pace, closed, None)
+        turn = current.get()
+        if turn is not None and turn.is_held:
+            await lane.call(partial(closed, None), pace, turn)
+        else:  # the event may be over, so that nobody would give up a turn that it took for this
+            await lane.run(partial(closed, None), pace)
 
 
 def bare(plan: Plan) -> Plan:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from nbgraph import Event, Graph, StepError
 from nbgraph.serve.lane import Lane, Late, Turn
 from nbgraph.serve.pace import Pace
 from nbgraph.serve.prompt import is_prompt
+from nbgraph.serve.track import Track
 
 
 class Clock:
@@ -146,3 +148,27 @@ def test_a_turn_that_comes_too_late_runs_nothing() -> None:
     asyncio.run(story())
     lane.close()
     assert ran == [2]
+
+
+def test_a_generator_whose_results_are_refused_leaves_the_lane_to_others() -> None:
+    async def refuse(number: int) -> None:
+        await asyncio.sleep(0)
+        raise ValueError("full")
+
+    graph = Graph("spread")
+    graph.to(count_up).to(refuse)
+
+    async def story() -> list[bool]:
+        track, free = Track(graph.plan()), []
+        for _ in range(4):
+            with pytest.raises(StepError):
+                await asyncio.wait_for(track.answer(Event(3)), 5)
+            await asyncio.sleep(0.05)  # a generator that was left is closed in a task of its own
+            free.append(track.lane.is_free)
+        return free
+
+    assert asyncio.run(story()) == [True] * 4
+
+
+def count_up(number: int) -> Iterable[int]:
+    yield from range(number)
