@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from nbgraph.serve.limits import Limits, RefusedError
 
 LINGER = 2.0  # seconds that an answered request is read on
+JOINED_BYTES = 64 * 1024  # of a piece that is joined with the one before
 VERSIONS = ("1.0", "1.1")
 ONCE = (
     b"authorization",
@@ -56,8 +57,8 @@ class Connection(HttpToolsProtocol):
     # --- the socket ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._end = transport.close
-        super().connection_made(cast(asyncio.Transport, Closing(transport, self._close)))
+        self._closing = Closing(transport, self._close, self.loop)
+        super().connection_made(cast(asyncio.Transport, self._closing))
         self._timer = self.loop.call_later(self._limits.header_seconds, self._head_is_late)
         if len(self.connections) > self._limits.connections and not self._make_room():
             self._refuse(
@@ -171,6 +172,9 @@ class Connection(HttpToolsProtocol):
 
     # --- closing ---
 
+    def _end(self) -> None:
+        self._closing.end()
+
     def _close(self) -> None:
         """Close once the answer can be read: at once after a whole request, else after a moment."""
         if self._is_in_head and not self._head_bytes:
@@ -198,15 +202,49 @@ class Connection(HttpToolsProtocol):
 
 
 class Closing:
-    """A transport whose `close` is the connection's; all else goes to it directly."""
+    """A transport whose `close` is the connection's; it holds a piece back until the next, or a turn of the loop.
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+    The head of an answer and its body come one behind the other; written apart, each costs a call of the system.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, close: Callable[[], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.close = close
+        self._transport, self._loop = transport, loop
+        self._held = b""
         for name in (
-            "write", "write_eof", "can_write_eof", "is_closing", "abort", "get_extra_info", "pause_reading",
-            "resume_reading", "set_protocol",
+            "can_write_eof", "is_closing", "abort", "get_extra_info", "pause_reading", "resume_reading",
+            "set_protocol",
         ):  # fmt: skip
-            setattr(self, name, getattr(transport, name))  # once, so that a write costs what it did
+            setattr(self, name, getattr(transport, name))  # once, so that a call costs what it did
+
+    def write(self, data: bytes) -> None:
+        """Never more than one piece is held, so that a caller who reads slowly is felt as without."""
+        if not self._held:
+            self._held = data
+            self._loop.call_soon(self.flush)
+        elif len(data) > JOINED_BYTES:
+            self.flush()
+            self._transport.write(data)
+        else:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+
+    def write_eof(self) -> None:
+        self.flush()
+        self._transport.write_eof()
+
+    def end(self) -> None:
+        """Close, behind what is still to be written."""
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        """Write what is held; nothing goes to a connection that was given up."""
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():
+            self._transport.write(held)
 
 
 def configuration(app: Any, limits: Limits, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
