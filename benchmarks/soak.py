@@ -21,7 +21,7 @@ from benchmarks.departures import departures
 from benchmarks.faults import Callers, Fault, Outcome, flights, judged, table
 from benchmarks.recorder import Recorder
 from benchmarks.strikes import Processes, Strike, end_broker, kill_gateway, kill_worker
-from nbgraph.deploy.broker import Reach
+from nbgraph.deploy.broker import BrokerClient
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.errors import DeployError
 
@@ -40,7 +40,7 @@ class Growth:
         hosted: Any = deployment._hosted
         process = Path("/proc", str(hosted._server.pid))
         stored = sum(file.stat().st_size for file in (hosted._server.folder / "data").rglob("*") if file.is_file())
-        backlog = Reach(hosted._server.url, hosted._server.token).backlog(["late"])
+        backlog = BrokerClient(hosted._server.url, hosted._server.token).backlog(["late"])
         self.rows.append(
             {"broker MB": _resident(process), "broker files": len(list((process / "fd").iterdir())),
              "kernel MB": _resident(Path("/proc/self")), "kernel files": len(list(Path("/proc/self/fd").iterdir())),

@@ -21,8 +21,8 @@ from nbgraph.render.layout import laid_out
 from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
-from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.graph import GraphWidget
+from nbgraph.widgets.picture.synced import SyncedPicture
 from tests.browser.conftest import FLAGS
 from tests.browser.lab import CLOSE, CURRENT, OPEN, Lab
 
@@ -36,9 +36,9 @@ for n in range(1, {steps}):
 graph.view()
 """
 BUSY = """
-from nbgraph.engine.observer import Move
+from nbgraph.engine.interpret.observer import Move
 from nbgraph.event import Event
-from nbgraph.widgets.watch import Watch
+from nbgraph.widgets.live.monitor import Watch
 def work():
     watch, event, n, began = Watch.on(graph), Event(1), 0, time.monotonic()
     watch.started(event)
@@ -128,7 +128,7 @@ def drawing(steps: int, goal: float) -> Figure:
     for _ in range(9):
         laid_out.cache_clear()
         began = time.perf_counter()
-        Drawn(graph, "LR")
+        SyncedPicture(graph, "LR")
         times.append((time.perf_counter() - began) * 1000)
     return Figure(f"a picture of {steps:,} steps, drawn in the kernel", statistics.median(times), "ms", goal)
 

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from nbgraph.debug.debugger import Debugger
     from nbgraph.debug.frame import Frame
     from nbgraph.debug.trace import Trace
-    from nbgraph.deploy.caller import InvokeError
     from nbgraph.deploy.deployment import Deployment
     from nbgraph.deploy.export import Export
-    from nbgraph.deploy.variables import Public
-    from nbgraph.engine.observer import Observer
-    from nbgraph.engine.run import Run
+    from nbgraph.deploy.operation.client import InvokeError
+    from nbgraph.deploy.options.variables import Public
+    from nbgraph.engine.interpret.observer import Observer
+    from nbgraph.engine.live.run import Run
     from nbgraph.jobs.job import Job
-    from nbgraph.steps.source import RowSource, Source
-    from nbgraph.steps.target import RowTarget, Target
+    from nbgraph.steps.sources.base import RowSource, Source
+    from nbgraph.steps.targets.base import RowTarget, Target
 
 __all__ = [
     "BodyError",
@@ -87,15 +87,15 @@ _LATER = {
     "Deployment": "deploy.deployment",
     "Export": "deploy.export",
     "Frame": "debug.frame",
-    "InvokeError": "deploy.caller",
+    "InvokeError": "deploy.operation.client",
     "Job": "jobs.job",
-    "Observer": "engine.observer",
-    "Public": "deploy.variables",
-    "RowSource": "steps.source",
-    "RowTarget": "steps.target",
-    "Run": "engine.run",
-    "Source": "steps.source",
-    "Target": "steps.target",
+    "Observer": "engine.interpret.observer",
+    "Public": "deploy.options.variables",
+    "RowSource": "steps.sources.base",
+    "RowTarget": "steps.targets.base",
+    "Run": "engine.live.run",
+    "Source": "steps.sources.base",
+    "Target": "steps.targets.base",
     "Trace": "debug.trace",
 }
 

@@ -154,15 +154,16 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a graph as a project that builds and runs by itself."""
-    from nbgraph.deploy import words
+    from nbgraph.deploy.options import command_line
 
     written = load(graph, module, allow, io=not no_io).export(
-        folder, target, replicas=words.counts(replicas), threads=words.counts(threads, "threads"),
-        workers=workers, autoscale=words.rules(autoscale), registry=registry, name=name,
-        port=port, host=host, api_key=api_key or None, env=words.variables(env, env_file),
-        secrets=words.secrets(secret, secrets_file), resources=words.resources(resources),
-        volumes=words.volumes(volume), cors=cors, requirements=words.requirements(requirement, requirements),
-        index_url=index_url, base_image=words.images(base_image), durability=durability, capture=capture,
+        folder, target, replicas=command_line.counts(replicas), threads=command_line.counts(threads, "threads"),
+        workers=workers, autoscale=command_line.rules(autoscale), registry=registry, name=name,
+        port=port, host=host, api_key=api_key or None, env=command_line.variables(env, env_file),
+        secrets=command_line.secrets(secret, secrets_file), resources=command_line.resources(resources),
+        volumes=command_line.volumes(volume), cors=cors,
+        requirements=command_line.requirements(requirement, requirements),
+        index_url=index_url, base_image=command_line.images(base_image), durability=durability, capture=capture,
     )  # fmt: skip
     told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
     print(json.dumps(told) if as_json else written)
@@ -205,22 +206,22 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Host a graph; processes live as long as this command, containers on their own."""
-    from nbgraph.deploy import words
+    from nbgraph.deploy.options import command_line
 
     pair = (certificate, certificate_key) if certificate is not None and certificate_key is not None else None
     if pair is None and (certificate or certificate_key):
         raise NbgraphError("--certificate and --certificate-key go together.")
     key = key_file.read_text().strip() if key_file is not None else None
-    rules = words.rules(autoscale)
+    rules = command_line.rules(autoscale)
     if rules and target != "process":
         raise NbgraphError("--autoscale needs somebody who stays and watches; it goes with --target process.")
     deployment = load(graph, module, allow, io=not no_io).deploy(
-        target, name=name, port=port, host=host, api_key=key, replicas=words.counts(replicas),
-        threads=words.counts(threads, "threads"), workers=workers, autoscale=rules,
-        env=words.variables(env, env_file), secrets=words.secrets(secret, secrets_file),
-        resources=words.resources(resources), volumes=words.volumes(volume), cors=cors, certificate=pair,
-        requirements=words.requirements(requirement, requirements), index_url=index_url,
-        base_image=words.images(base_image),
+        target, name=name, port=port, host=host, api_key=key, replicas=command_line.counts(replicas),
+        threads=command_line.counts(threads, "threads"), workers=workers, autoscale=rules,
+        env=command_line.variables(env, env_file), secrets=command_line.secrets(secret, secrets_file),
+        resources=command_line.resources(resources), volumes=command_line.volumes(volume), cors=cors, certificate=pair,
+        requirements=command_line.requirements(requirement, requirements), index_url=index_url,
+        base_image=command_line.images(base_image),
         durability=durability, registry=registry, capture=capture, timeout=timeout, progress=not as_json,
     )  # fmt: skip
     told = {"name": deployment.name, "url": deployment.url, "functions": deployment.functions}
@@ -315,7 +316,7 @@ def prune(
     """List, or remove, what deployments and builds have left at the Docker daemon and nobody uses any more."""
     from dataclasses import asdict
 
-    from nbgraph.deploy.prune import prune as pruned
+    from nbgraph.deploy.docker.prune import prune as pruned
 
     found = pruned(is_meant=yes)
     if as_json:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from nbgraph.errors import BodyError, RowError
-from nbgraph.look import shown
+from nbgraph.introspection import shown
 
 _process = os.urandom(8).hex()
 _numbers = itertools.count()

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.observer import Observer
-from nbgraph.engine.stream import stream
+from nbgraph.engine.interpret.observer import Observer
+from nbgraph.engine.schedule.stream import stream
 from nbgraph.errors import StepError
 from nbgraph.event import Event
-from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.input_event import entering
 from nbgraph.handler import Handler
 from nbgraph.types import Shape
 
@@ -66,14 +66,14 @@ def events(*bodies: Any, key: str | None = None) -> list[Event]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What one event came to: its answers, or the error with what had been answered before."""
 
     answers: tuple[Any, ...]
     error: str | None = None
 
     @classmethod
-    def of(cls, run: Callable[[], Iterable[Any]]) -> Outcome:
+    def of(cls, run: Callable[[], Iterable[Any]]) -> RunOutcome:
         try:
             return cls(tuple(run()))
         except StepError as error:
@@ -93,12 +93,12 @@ def fresh(graph: Graph) -> Graph:
     return twin
 
 
-def compiled(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
+def compiled(graph: Graph, events: Sequence[Any]) -> list[RunOutcome]:
     """Every event through the generated functions."""
-    return [Outcome.of(partial(_handled, graph, event)) for event in copy.deepcopy(events)]
+    return [RunOutcome.of(partial(_handled, graph, event)) for event in copy.deepcopy(events)]
 
 
-def observed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
+def observed(graph: Graph, events: Sequence[Any]) -> list[RunOutcome]:
     """Every event move by move, with somebody watching."""
     graph.observers.append(Observer())
     try:
@@ -107,17 +107,17 @@ def observed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
         graph.observers.pop()
 
 
-def streamed(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
+def streamed(graph: Graph, events: Sequence[Any]) -> list[RunOutcome]:
     """Every event through the form that streams use."""
-    return [Outcome.of(partial(stream, graph.plan(), [event], is_whole=False)) for event in copy.deepcopy(events)]
+    return [RunOutcome.of(partial(stream, graph.plan(), [event], is_whole=False)) for event in copy.deepcopy(events)]
 
 
-def stepped(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
+def stepped(graph: Graph, events: Sequence[Any]) -> list[RunOutcome]:
     """Every event in the debugger, step by step."""
-    return [Outcome.of(partial(_stepped, graph, event)) for event in copy.deepcopy(events)]
+    return [RunOutcome.of(partial(_stepped, graph, event)) for event in copy.deepcopy(events)]
 
 
-def assert_same(graph: Graph, events: Sequence[Any]) -> list[Outcome]:
+def assert_same(graph: Graph, events: Sequence[Any]) -> list[RunOutcome]:
     """Hold compiled, observed, streamed and stepped runs against each other; returns what they all came to.
 
     >>> graph = Graph("same")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from nbgraph.look import shown
+from nbgraph.introspection import shown
 
 _PRESENT = frozenset({str, int, bool, bytes, list, dict, tuple})  # kinds of values that are never missing
 _NO_NUMBERS = frozenset("MmV")  # NumPy's times, spans of time and records

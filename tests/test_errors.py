@@ -9,14 +9,14 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from nbgraph import Event, Graph, GraphError, StepError
-from nbgraph.deploy.caller import InvokeError
+from nbgraph.deploy.operation.client import InvokeError
 from nbgraph.errors import LanguageError, RecordedError, RequestError
-from nbgraph.look import Preview, attribute, shown
-from nbgraph.serve.callers import RemoteError
-from nbgraph.serve.limits import RefusedError
-from nbgraph.steps.branch import RouteError
-from nbgraph.steps.request import HttpError, HttpRequest
-from nbgraph.streams.base import HeavyError, StaleError, TooLargeError
+from nbgraph.introspection import Preview, attribute, shown
+from nbgraph.serve.gateway.limits import RefusedError
+from nbgraph.serve.queues.reply_waiters import RemoteError
+from nbgraph.steps.http.client import HttpError, HttpRequest
+from nbgraph.steps.routers.route import RouteError
+from nbgraph.streams.base import MessageTooLargeError, StaleError, StateTooLargeError
 
 FORK = multiprocessing.get_context("fork")
 
@@ -121,7 +121,7 @@ def test_a_body_that_cant_leave_is_told_of():
     [
         LanguageError("no", 3, 4, "x"), RequestError("gone", 404), RouteError("m1", KeyError("a")),
         RecordedError("A", "b"), RemoteError("late", 504, "s"), InvokeError("no", 500, {"a": (1,)}),
-        RefusedError(415, "packed"), StaleError("s", 3), TooLargeError("s", 5, 4), HeavyError("q", 5, 4),
+        RefusedError(415, "packed"), StaleError("s", 3), StateTooLargeError("s", 5, 4), MessageTooLargeError("q", 5, 4),
         HttpError(HttpRequest("GET", "http://x"), 503, "busy"), GraphError.of_problems("g", ["a", "b"]),
     ],
     ids=lambda error: type(error).__name__,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from nbgraph import Graph, GraphError, NbgraphError, step, steps
 from nbgraph.cli import load as load_by_command
-from nbgraph.graph.literal import NotLiteralError
-from nbgraph.graph.literal import python as python_text
+from nbgraph.graph.documents.literal import NotLiteralError
+from nbgraph.graph.documents.literal import python as python_text
 from nbgraph.handler import Handler, expressions_of
 
 MARK = 31415926
@@ -297,7 +297,7 @@ def test_the_command_line_refuses_them_too(tmp_path: Path) -> None:
         one(handler="ModelRouter", arguments={"routes": {"$code": "dict(m=OnnxModel)"}}),
         one(graph=one(handler="CSVTarget", arguments={"path": "a.csv"})),
         one(handler="Map", arguments={"fn": {"$code": 'lambda event: CSVSource("/etc/passwd")'}}),
-        one(handler="nbgraph.steps.target_csv.CSVTarget", arguments={"path": "a.csv"}),
+        one(handler="nbgraph.steps.targets.csv.CSVTarget", arguments={"path": "a.csv"}),
         one(handler="sink"),
         one(handler="declared"),
     ],

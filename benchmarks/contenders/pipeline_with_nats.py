@@ -15,7 +15,7 @@ import nats
 from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
 from protocol import Run, serve
 
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.server import NatsServer
 
 UNDER_WAY = 1000  # messages that may be published and not done yet
 WORKER = """

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.capture import makers
-from nbgraph.capture.literal import is_entangled
+from nbgraph.capture.module.literal import is_entangled
 from nbgraph.errors import ExportError, NbgraphError
 
 MANIFEST = "artifacts.json"

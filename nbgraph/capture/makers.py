@@ -140,7 +140,7 @@ def fill_late(waiting: list[tuple[type, Any]]) -> None:
         type.__setattr__(made, LATE, value)
 
 
-class _Reader(pickle.Unpickler):
+class _MakerReader(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, names: Mapping[str, Any]) -> None:
         super().__init__(file)
         self._names = names
@@ -155,7 +155,7 @@ class _Reader(pickle.Unpickler):
 def read(content: bytes, names: Mapping[str, Any]) -> Any:
     """The value of a pickle; `names` are the module's."""
     file = io.BytesIO(content)
-    reader = _Reader(file, names)
+    reader = _MakerReader(file, names)
     value = reader.load()
     while file.tell() < len(content):
         reader.load()  # what is set when everything else is there

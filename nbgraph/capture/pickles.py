@@ -23,10 +23,10 @@ from typing import Any
 import cloudpickle
 
 from nbgraph.capture import makers
-from nbgraph.capture.choice import Choice
-from nbgraph.capture.code import global_names, without_place
-from nbgraph.capture.imports import home_of, kind_name, place_of, registered
-from nbgraph.capture.instance import Instance, instance_of
+from nbgraph.capture.module.code import global_names, without_place
+from nbgraph.capture.module.imports import home_of, kind_name, place_of, registered
+from nbgraph.capture.policy import CapturePolicy
+from nbgraph.capture.proof.instance import Instance, instance_of
 
 Refer = Callable[[Any], str | None]
 NUMBERS = frozenset({type(None), bool, int, float})
@@ -57,7 +57,7 @@ def pickled(
     namespace: Mapping[str, Any],
     refer: Refer,
     look: Callable[[Any], None],
-    choice: Choice,
+    choice: CapturePolicy,
 ) -> Pickled:
     """The value by value.
 
@@ -69,14 +69,14 @@ def pickled(
     pickler.dump(value)
     while pickler.late:
         waiting, pickler.late = pickler.late, []
-        pickler.dump(_Late(waiting))
+        pickler.dump(_SubclassHooks(waiting))
     found.content = buffer.getvalue()
     if b"cloudpickle" in found.content:
         found.modules.add("cloudpickle")
     return found
 
 
-class _Late:
+class _SubclassHooks:
     """`__init_subclass__` of classes, set when it is read."""
 
     def __init__(self, waiting: list[tuple[type, Any]]) -> None:
@@ -93,7 +93,7 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         namespace: Mapping[str, Any],
         refer: Refer,
         look: Callable[[Any], None],
-        choice: Choice,
+        choice: CapturePolicy,
         found: Pickled,
     ) -> None:
         super().__init__(file, protocol=5)

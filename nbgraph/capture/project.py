@@ -9,22 +9,22 @@ from typing import Any
 
 from nbgraph import steps
 from nbgraph.capture.artifacts import MANIFEST, Artifact, manifest
-from nbgraph.capture.choice import Choice
-from nbgraph.capture.local import is_local, local_files
-from nbgraph.capture.module import Module
-from nbgraph.capture.proof import Loader, Proof, prove
+from nbgraph.capture.local_modules import is_local, local_files
+from nbgraph.capture.module.module import Module
+from nbgraph.capture.module.stock import RestartError
+from nbgraph.capture.policy import CapturePolicy
+from nbgraph.capture.proof.proof import Loader, Proof, prove
+from nbgraph.capture.proof.roots import is_deep, libraries_of
 from nbgraph.capture.refusal import Where, raise_if_secret, raise_if_secrets
 from nbgraph.capture.requirements import Requirements, requirements_of
-from nbgraph.capture.roots import is_deep, libraries_of
-from nbgraph.capture.stock import AgainError
-from nbgraph.engine.bind import is_expression, resolve
+from nbgraph.engine.compile.bind import is_expression, resolve
 from nbgraph.errors import ExportError, GraphError, NbgraphError
 from nbgraph.graph.code import Code
+from nbgraph.graph.documents.literal import NotLiteralError, plain
 from nbgraph.graph.edge import Edge
-from nbgraph.graph.expression import check_safe
 from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.literal import NotLiteralError, plain
+from nbgraph.graph.safety.expression import check_safe
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
 
@@ -94,7 +94,7 @@ def attempt(graph: Graph, requirements: Iterable[str] = (), include: Iterable[st
 
 
 def _attempt(graph: Graph, requirements: Iterable[str], include: tuple[str, ...]) -> Project:
-    choice = Choice()
+    choice = CapturePolicy()
     while True:
         project = _written(graph, requirements, include, choice)
         proof = project.proof
@@ -102,19 +102,19 @@ def _attempt(graph: Graph, requirements: Iterable[str], include: tuple[str, ...]
             return project
 
 
-def _written(graph: Graph, requirements: Iterable[str], include: tuple[str, ...], choice: Choice) -> Project:
+def _written(graph: Graph, requirements: Iterable[str], include: tuple[str, ...], choice: CapturePolicy) -> Project:
     with Loader(libraries_of(graph)) as loader:
         while True:
             try:
-                return _Draft(graph, choice, include).project(tuple(requirements), loader)
-            except AgainError:
+                return _ProjectDraft(graph, choice, include).project(tuple(requirements), loader)
+            except RestartError:
                 continue
 
 
-class _Draft:
+class _ProjectDraft:
     """One try: the graph written with what the choice knows by now."""
 
-    def __init__(self, graph: Graph, choice: Choice, include: tuple[str, ...]) -> None:
+    def __init__(self, graph: Graph, choice: CapturePolicy, include: tuple[str, ...]) -> None:
         self._graph, self._include = graph, include
         self._module = Module(graph.scope.namespace, choice)
         self._inner: dict[str, bytes] = {}

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nbgraph.debug.snapshot import snapshot
+from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.errors import GraphError
+from nbgraph.handler import Left, Override
 
 
 class On(StrEnum):
@@ -56,3 +59,28 @@ class Breakpoint:
             return bool(self.condition(body))
         except Exception:
             return False
+
+
+# Pins: values that stand in for what steps would give.
+
+
+class Pins(Observer):
+    """Steps that give their pinned value instead of running."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def before(self, move: StepRun) -> Skip | None:
+        if not self.values:
+            return None
+        if any(name.startswith(f"{move.step}/") for name in self.values):
+            move.listen(lambda name, input: self._entered(f"{move.step}/{name}"))
+        return Skip(snapshot(self.values[move.step])) if move.step in self.values else None
+
+    def _entered(self, name: str) -> Left | Override:
+        """A call that a step makes itself may be pinned too."""
+        return Override(snapshot(self.values[name])) if name in self.values else _unheard
+
+
+def _unheard(output: Any, error: BaseException | None) -> None:
+    pass

@@ -11,23 +11,23 @@ from typing import Any
 import msgspec
 
 from nbgraph.debug.copies import PLAIN, Copies, UncopiedError, is_unchanged
-from nbgraph.engine.pending import Pending
+from nbgraph.engine.interpret.interpreter import Interpreter
+from nbgraph.engine.interpret.pending import Pending
 from nbgraph.engine.plan import Plan
-from nbgraph.engine.walk import Walk
 from nbgraph.event import Event
 from nbgraph.types import Shape
 
 EVENTFUL = (Shape.EVENT, Shape.EVENTS)  # steps of these may change the Event itself
 
 
-class Waiting(msgspec.Struct, frozen=True, gc=False):
+class WaitingItem(msgspec.Struct, frozen=True, gc=False):
     """Something that waited, its body a copy, on top of all `below`.
 
     `why` tells that there is no copy: the body is the one that ran.
     """
 
     pending: Pending
-    below: Waiting | None
+    below: WaitingItem | None
     why: str = ""
 
     @property
@@ -38,9 +38,9 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     """The walk, what waited, how often the step that comes next had run, and how many answers there were."""
 
-    walk: Walk
+    walk: Interpreter
     plan: Plan
-    top: Waiting
+    top: WaitingItem
     visits: int
     answers: int
     late: int
@@ -50,17 +50,17 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
         return self.top.pending.step
 
 
-class Standings:
+class Checkpoints:
     """Makes checkpoints of the walks of a run and puts them back into place."""
 
     def __init__(self, copies: Copies) -> None:
         self._copies = copies
-        self._stack: list[tuple[Pending, Waiting]] = []  # what waits, as the last checkpoint has it
+        self._stack: list[tuple[Pending, WaitingItem]] = []  # what waits, as the last checkpoint has it
         self._answers: list[Any] = []  # copies, each of those that the walk has
         self._late: list[Any] = []
-        self._walk: Walk | None = None
+        self._walk: Interpreter | None = None
 
-    def of(self, walk: Walk) -> Checkpoint:
+    def of(self, walk: Interpreter) -> Checkpoint:
         """How the walk stands; something waits."""
         self._follow(walk)
         top = self._stack[-1][1]
@@ -75,11 +75,11 @@ class Standings:
         else:
             walk.visits.pop(step, None)
 
-    def restore(self, checkpoint: Checkpoint) -> Walk:
+    def restore(self, checkpoint: Checkpoint) -> Interpreter:
         """The walk as it stood."""
         walk, copies = checkpoint.walk, dict[int, Any]()
         self._stack = []
-        found: Waiting | None = checkpoint.top
+        found: WaitingItem | None = checkpoint.top
         while found is not None:
             body = found.body
             if id(body) not in copies:  # branches that shared a body share it again
@@ -92,7 +92,7 @@ class Standings:
         self._restore_answers(walk, checkpoint)
         return walk
 
-    def _follow(self, walk: Walk) -> None:
+    def _follow(self, walk: Interpreter) -> None:
         """Bring the stack up to what waits; what stayed as it was is kept."""
         if self._walk is not walk:
             self._walk, self._stack, self._answers, self._late = walk, [], [], []
@@ -112,7 +112,7 @@ class Standings:
         if len(late) > len(self._late):
             self._late.extend(map(self._copies.or_itself, late[len(self._late) :]))
 
-    def _follow_several(self, walk: Walk, known: int) -> None:
+    def _follow_several(self, walk: Interpreter, known: int) -> None:
         """Those from there on; branches that share a body share the copy of it."""
         bodies = {id(pending.event.body): waiting for pending, waiting in self._stack}
         for pending in walk.waiting[known:]:
@@ -130,11 +130,13 @@ class Standings:
             count += 1
         return count
 
-    def _waiting(self, walk: Walk, pending: Pending, below: Waiting | None, sharing: Waiting | None) -> Waiting:
+    def _waiting(
+        self, walk: Interpreter, pending: Pending, below: WaitingItem | None, sharing: WaitingItem | None
+    ) -> WaitingItem:
         why = ""
         step = walk.plan.steps.get(pending.step)
         if type(pending.event.body) in PLAIN and step is not None and step.call.shape not in EVENTFUL:
-            return Waiting(pending, below)  # nobody can change it
+            return WaitingItem(pending, below)  # nobody can change it
         if sharing is not None:
             body, why = sharing.body, sharing.why
         else:
@@ -142,9 +144,9 @@ class Standings:
                 body = self._copies.of(pending.event.body)
             except UncopiedError as error:
                 body, why = pending.event.body, str(error)
-        return Waiting(_around(pending.event.with_body(body), pending), below, why)
+        return WaitingItem(_around(pending.event.with_body(body), pending), below, why)
 
-    def _restore_answers(self, walk: Walk, checkpoint: Checkpoint) -> None:
+    def _restore_answers(self, walk: Interpreter, checkpoint: Checkpoint) -> None:
         """Answers as they were given: a later step may have changed one in place."""
         if self._walk is not walk:  # of an event that was over
             self._walk, self._answers, self._late = walk, list(walk.answers), list(walk.answers.late)

@@ -8,10 +8,10 @@ from operator import is_
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from nbgraph.debug.preview import TooBigError, copied, size
+from nbgraph.debug.snapshot import TooBigError, copied, size
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import NbgraphError
-from nbgraph.look import attribute
+from nbgraph.introspection import attribute
 
 LARGEST = 100_000_000  # bytes, roughly, of one value
 MOST = 1_000  # functions that are looked through, items of a container that code has in hand

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from nbgraph.debug.branch import Branch
 from nbgraph.debug.breakpoint import Breakpoint, On
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.path import INNER, groups_of, head_of, is_in, require
-from nbgraph.debug.preview import snapshot
+from nbgraph.debug.nested_stepper import NestedStepper
 from nbgraph.debug.redact import is_dotted, restored
+from nbgraph.debug.snapshot import snapshot
+from nbgraph.debug.step_path import INNER, groups_of, head_of, is_in, require
 from nbgraph.debug.stepper import Stepper
 from nbgraph.debug.trace import Trace
-from nbgraph.debug.within import Within
-from nbgraph.engine.bind import predicate_of
+from nbgraph.engine.compile.bind import predicate_of
 from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.graph.edge import Condition
 from nbgraph.graph.graph import Graph
@@ -35,7 +35,7 @@ class Debugger(Stepper):
 
     def __init__(self, graph: Graph, events: Any, *, breakpoints: Sequence[str] = ()) -> None:
         super().__init__(graph, events)
-        self.branches: list[Branch] = []
+        self.branches: list[Fork] = []
         self._pausing = False
         for name in breakpoints:
             self.break_at(name)
@@ -216,7 +216,7 @@ class Debugger(Stepper):
         if self.error is not None:
             raise self.error
 
-    def _give(self, within: Within, value: Any) -> Frame | None:
+    def _give(self, within: NestedStepper, value: Any) -> Frame | None:
         """Go on as if the call of a step that was made last had given another value."""
         made = within.ended[0]
         self._halted = None
@@ -227,7 +227,7 @@ class Debugger(Stepper):
         return self.current
 
     def _fork(self, step: str, input: Any) -> None:
-        self.branches.append(Branch(step, input, (*self._recorder.frames, *self._undone)))
+        self.branches.append(Fork(step, input, (*self._recorder.frames, *self._undone)))
         self._undone.clear()
 
 
@@ -236,3 +236,15 @@ def _require_expression(step: str, text: str) -> None:
         ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
         raise GraphError(f'The condition of the breakpoint at "{step}" is not Python: {text!r}: {error.msg}.') from None
+
+
+# A Branch: a line of a debugged run that was left.
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A fork: the step it was made at, the input it got, and the frames of the line that was left."""
+
+    step: str
+    input: Any
+    frames: tuple[Frame, ...]

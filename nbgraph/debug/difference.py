@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nbgraph.look import shown
-from nbgraph.streams.wire import encode, is_json
+from nbgraph.introspection import shown
+from nbgraph.streams.codec.wire import encode, is_json
 
 Names = tuple[str, str]
 CLOSE = 1e-9  # of two numbers: another machine adds up in another order

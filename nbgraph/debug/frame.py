@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.debug.marks import told
+from nbgraph.debug.json_values import told
 from nbgraph.errors import RecordedError, text_of
-from nbgraph.look import attribute, shown
+from nbgraph.introspection import attribute, shown
 
 
 def error_document(error: BaseException | None) -> dict[str, str] | None:

@@ -11,13 +11,13 @@ from nbgraph.debug.frame import Frame
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
-from nbgraph.engine.observer import Move, Observer, Skip
-from nbgraph.engine.walk import Walk
+from nbgraph.engine.interpret.interpreter import Interpreter
+from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.errors import StepError
 from nbgraph.event import Event
-from nbgraph.graph.entry import entering
 from nbgraph.graph.graph import Graph
-from nbgraph.inside import Left
+from nbgraph.graph.input_event import entering
+from nbgraph.handler import Left
 
 
 class Recorder(Observer):
@@ -28,12 +28,12 @@ class Recorder(Observer):
         self.answer: Any = None
         self.error: StepError | None = None
         self._redaction, self.keep = redaction, redaction.keep
-        self._moving: Move | None = None  # the call that was begun last, and what it got
+        self._moving: StepRun | None = None  # the call that was begun last, and what it got
         self._input: Any = None
         self.inner: list[list[Frame]] = []  # a place for each call that the running step makes itself
         self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
 
-    def before(self, move: Move) -> Skip | None:
+    def before(self, move: StepRun) -> Skip | None:
         output, copy = self._last
         self._moving = move
         self._input = copy if output is not None and output is move.input else self.keep(move.input)
@@ -42,7 +42,7 @@ class Recorder(Observer):
         move.listen(lambda route, input: self._entered(move, inner, route, input))
         return None
 
-    def _entered(self, move: Move, inner: list[list[Frame]], route: str, input: Any) -> Left:
+    def _entered(self, move: StepRun, inner: list[list[Frame]], route: str, input: Any) -> Left:
         """A call that the step makes itself; its place is that of its beginning."""
         what = (move.event.id, f"{move.step}/{route}", move.visit, self.keep(input))
         began, place = time.perf_counter(), [Frame(*what)]  # a place of its own: routes may run on threads
@@ -55,7 +55,7 @@ class Recorder(Observer):
 
         return left
 
-    def after(self, move: Move) -> None:
+    def after(self, move: StepRun) -> None:
         output = self.keep(move.output)
         self._last = (move.output, output)
         is_begun = move is self._moving
@@ -69,7 +69,7 @@ class Recorder(Observer):
             )
         )  # fmt: skip
 
-    def _given(self, move: Move) -> Any:
+    def _given(self, move: StepRun) -> Any:
         """What a step got that goes on giving its results: the input of the call that began."""
         what = move.step, move.visit, move.event.id
         calls = (one for one in reversed(self.frames) if (one.step, one.visit, one.event_id) == what)
@@ -92,7 +92,7 @@ def trace(graph: Graph, body: Any) -> Trace:
     plan, recorder = graph.plan(), Recorder(redaction)
     event = entering(body)
     came = event.with_body(redaction.keep(event.body))
-    walk = Walk(plan, event, [recorder, *graph.observers])
+    walk = Interpreter(plan, event, [recorder, *graph.observers])
     with suppress(StepError):  # the recorder has it
         (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
     answer = {"id": event.id} if plan.confirms and recorder.error is None else redaction.keep(recorder.answer)

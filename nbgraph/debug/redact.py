@@ -12,10 +12,10 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from nbgraph.debug.preview import snapshot
+from nbgraph.debug.snapshot import snapshot
 from nbgraph.errors import RecordedError, text_of
 from nbgraph.graph.graph import Graph
-from nbgraph.look import Preview, attribute, has_attribute
+from nbgraph.introspection import Preview, attribute, has_attribute
 
 DOTS = "•••"
 REMEMBERED, ROWS, LOOKED_AT = 1_000, 1_000, 10_000  # secrets of a run, of a column; containers that are looked into

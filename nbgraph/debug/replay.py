@@ -10,13 +10,13 @@ import msgspec
 
 from nbgraph.debug.difference import difference
 from nbgraph.debug.frame import Frame, error_document
-from nbgraph.debug.marks import told, untold
+from nbgraph.debug.json_values import told, untold
 from nbgraph.debug.recorder import trace as traced
 from nbgraph.debug.trace import Trace
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
-from nbgraph.look import attribute, shown
-from nbgraph.streams import arrays, tables
+from nbgraph.introspection import attribute, shown
+from nbgraph.streams.codec import arrays, tables
 
 if TYPE_CHECKING:
     import pandas

@@ -1,9 +1,9 @@
 """The Stepper: one run, made move by move, forward and back.
 
-It drives a `Walk` as any run does and looks at what waits on its stack. Before each move it keeps a checkpoint (what
-waited, what was answered, what the step remembered), so that going back is putting a checkpoint into place. Behind the
-last of several events comes what steps hold back, as at the end of a stream. A step that calls others, as a router its
-routes, may be gone into: see `Within`.
+It drives an `Interpreter` as any run does and looks at what waits on its stack. Before each move it keeps a checkpoint
+(what waited, what was answered, what the step remembered), so that going back is putting a checkpoint into place.
+Behind the last of several events comes what steps hold back, as at the end of a stream. A step that calls others, as a
+router its routes, may be gone into: see `NestedStepper`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,20 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from nbgraph.debug.breakpoint import Breakpoint, On
-from nbgraph.debug.checkpoint import Checkpoint, Standings
-from nbgraph.debug.coming import Coming
+from nbgraph.debug.breakpoint import Breakpoint, On, Pins
+from nbgraph.debug.checkpoint import Checkpoint, Checkpoints
 from nbgraph.debug.copies import Copies, UncopiedError
 from nbgraph.debug.failure import Failure
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.memory import Change, Memory
-from nbgraph.debug.opening import Opening
-from nbgraph.debug.pins import Pins
-from nbgraph.debug.preview import snapshot
+from nbgraph.debug.nested_stepper import Key, NestedStepper
+from nbgraph.debug.pending_events import Lifecycle, PendingEvents
 from nbgraph.debug.recorder import Recorder
 from nbgraph.debug.redact import Redaction
-from nbgraph.debug.within import Key, Within
+from nbgraph.debug.snapshot import snapshot
+from nbgraph.debug.state_history import StateChange, StateHistory
 from nbgraph.engine import loop
+from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.plan import Plan
-from nbgraph.engine.walk import Walk
 from nbgraph.errors import GraphError, NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
@@ -50,18 +48,18 @@ class Marks(msgspec.Struct, frozen=True, gc=False):
 FRESH, COUNTED = Marks((), False), Marks((), True)
 
 
-class _Past(msgspec.Struct, frozen=True):  # one for each move
+class _MoveStart(msgspec.Struct, frozen=True):  # one for each move
     """What a move started from: the walk, the memory, how many frames there were, what was to come, the breakpoints.
 
     `within` is the step that was gone into.
     """
 
     checkpoint: Checkpoint
-    changes: tuple[Change, ...]
+    changes: tuple[StateChange, ...]
     frames: int
-    coming: Coming
+    coming: PendingEvents
     marks: Marks
-    within: Within | None = None
+    within: NestedStepper | None = None
 
     @property
     def stuck(self) -> str:
@@ -84,15 +82,15 @@ class Stepper:
         self._keep = self.redaction.keep
         self._recorder = Recorder(self.redaction)
         self._copies = Copies(graph.plan())
-        self._standings, self._memory = Standings(self._copies), Memory(self._copies)
-        self._done: list[_Past] = []  # one for each move, and one for the step that it is within
-        self._within: Within | None = None
+        self._standings, self._memory = Checkpoints(self._copies), StateHistory(self._copies)
+        self._done: list[_MoveStart] = []  # one for each move, and one for the step that it is within
+        self._within: NestedStepper | None = None
         self._undone: list[Frame] = []  # frames that back() took off, until the run goes over them again
         self._counted = False  # whether the breakpoint of the step it stands before has looked at it
         self._halted: Frame | None = None  # the frame that an `after` or `error` breakpoint stopped at
-        first, self._coming = Coming.of(events)
+        first, self._coming = PendingEvents.of(events)
         self._walk = self._enter(first, enters=not isinstance(events, Failure))
-        self._open = Opening()
+        self._open = Lifecycle()
         weakref.finalize(self, self._open.close).atexit = False
         weakref.finalize(self, self._memory.leave).atexit = False
         self._open.tell(self._walk)
@@ -209,9 +207,9 @@ class Stepper:
 
     # --- inside ---
 
-    def _enter(self, event: Event, *, enters: bool = True) -> Walk:
+    def _enter(self, event: Event, *, enters: bool = True) -> Interpreter:
         observers = [self._pins, self._recorder, *self.graph.observers]
-        return Walk(self.graph.plan(), event, observers, copy=self._copies.or_itself, enters=enters)
+        return Interpreter(self.graph.plan(), event, observers, copy=self._copies.or_itself, enters=enters)
 
     def _begin_move(self) -> bool:
         """Come away from where it halted and remember how it stands; False at the end."""
@@ -232,7 +230,7 @@ class Stepper:
         self._copies.look_at(plan)
         changes = self._memory.look(plan, (pending[0], *plan.gatherers))
         frames = len(self._recorder.frames)
-        self._done.append(_Past(self._standings.of(self._walk), changes, frames, self._coming, marks))
+        self._done.append(_MoveStart(self._standings.of(self._walk), changes, frames, self._coming, marks))
         return True
 
     def _marks(self) -> Marks:
@@ -281,7 +279,7 @@ class Stepper:
         departure = self._walk.depart()
         if departure.is_made:
             return True
-        self._within = Within(departure, self._memory, self._copies, self._recorder)
+        self._within = NestedStepper(departure, self._memory, self._copies, self._recorder)
         return await self._within.move(self._walk, lambda key: False)
 
     def _call(self, allowed: Callable[[Key], bool]) -> Frame | None:
@@ -310,7 +308,7 @@ class Stepper:
             self._begin_next()
         return frames[-1]
 
-    def _undo(self, count: int) -> list[_Past]:
+    def _undo(self, count: int) -> list[_MoveStart]:
         """Put the state before a move into place, so that so many are left; what was undone, the last one first."""
         undone = self._done[count:][::-1]
         for past in undone:
@@ -326,7 +324,7 @@ class Stepper:
             self._stand_as(undone[-1])
         return undone
 
-    def _stand_as(self, past: _Past) -> None:
+    def _stand_as(self, past: _MoveStart) -> None:
         self._memory.restore()
         self._walk = self._standings.restore(past.checkpoint)
         self.error, self._coming, self._within = None, past.coming, None

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbgraph.debug.frame import Frame, error_document
-from nbgraph.debug.marks import told, untold
-from nbgraph.debug.spec import outlined, unbound
+from nbgraph.debug.json_values import told, untold
+from nbgraph.debug.trace_graph import outlined, unbound
 from nbgraph.errors import NbgraphError, RecordedError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.scope import Scope
-from nbgraph.look import speakable
+from nbgraph.introspection import speakable
 
 if TYPE_CHECKING:
     import pandas

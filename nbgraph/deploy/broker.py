@@ -9,20 +9,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.deploy.dockerfile import WHEELS_NOTE, default_base
-from nbgraph.deploy.image import built, tag_of
-from nbgraph.deploy.profile import USER
 from nbgraph.deploy.progress import Say
-from nbgraph.deploy.project import digest
-from nbgraph.deploy.split import Function
+from nbgraph.deploy.project.dockerfile import WHEELS_NOTE, default_base
+from nbgraph.deploy.project.hardening import USER
+from nbgraph.deploy.project.image import built, tag_of
+from nbgraph.deploy.project.project import digest
 from nbgraph.engine import loop
+from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
-from nbgraph.steps.border import READ, read_event
-from nbgraph.streams import disk
+from nbgraph.steps.operators.queue_border import READ, read_event
 from nbgraph.streams.base import DamageError, Message, QueueSpec
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.passage import PREFIX
-from nbgraph.streams.wire import pack
+from nbgraph.streams.codec.wire import pack
+from nbgraph.streams.event_context import PREFIX
+from nbgraph.streams.nats import disk
+from nbgraph.streams.nats.broker import NatsBroker
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -45,7 +45,7 @@ ENTRYPOINT ["python3", "-I", "-S", "/disk.py", "/data", "nats-server"]
 """
 
 
-class Reach:
+class BrokerClient:
     """The way to a deployment's broker, connected for as long as a question takes."""
 
     def __init__(self, url: str, token: str) -> None:
@@ -115,7 +115,7 @@ def most_workers(function: Function) -> int:
 
 def broker_image(client: DockerClient, say: Say, base: str | None = None) -> str:
     """The tag of an image with the NATS server that is installed here; built where there is none yet."""
-    from nbgraph.deploy.wheelhouse import can_fetch, fetched
+    from nbgraph.deploy.project.wheelhouse import can_fetch, fetched
 
     wheels = fetched([_pin()], {}) if can_fetch(client.version()["Arch"]) else []
     repository, tag = broker_tag(base).split(":")

@@ -6,14 +6,19 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbgraph.deploy import elsewhere
-from nbgraph.deploy.asked import check_given
-from nbgraph.deploy.autoscale import rules_of
-from nbgraph.deploy.certificate import PROXIED, Certificate, certificate_of
+from nbgraph.deploy.backend import Backend, DeployRequest, listening
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.deploy.docker import connect
-from nbgraph.deploy.fleet import Fleet
-from nbgraph.deploy.given import (
+from nbgraph.deploy.docker.backend import DockerBackend
+from nbgraph.deploy.docker.client import connect
+from nbgraph.deploy.operation import discovery
+from nbgraph.deploy.operation.autoscale import rules_of
+from nbgraph.deploy.options.build import BuildOptions
+from nbgraph.deploy.options.certificate import PROXIED, Certificate, certificate_of
+from nbgraph.deploy.options.provision import provisions_of
+from nbgraph.deploy.options.replicas import replicas_of
+from nbgraph.deploy.options.secrets import check_given
+from nbgraph.deploy.options.shared_state import functions_of
+from nbgraph.deploy.options.validation import (
     base_images_of,
     check_cors,
     check_durability,
@@ -24,16 +29,11 @@ from nbgraph.deploy.given import (
     checked_name,
     requirements_of,
 )
-from nbgraph.deploy.hands import with_hands
-from nbgraph.deploy.hosted import Hosted, Request, listening
-from nbgraph.deploy.part import Projects
+from nbgraph.deploy.options.workers import with_hands
+from nbgraph.deploy.process.backend import ProcessBackend
 from nbgraph.deploy.progress import Say, told
-from nbgraph.deploy.provision import provisions_of
-from nbgraph.deploy.recipe import Recipe
-from nbgraph.deploy.replicas import replicas_of
-from nbgraph.deploy.shared_state import functions_of
-from nbgraph.deploy.stack import Stack
-from nbgraph.deploy.swarm import Swarm
+from nbgraph.deploy.project.function_project import Projects
+from nbgraph.deploy.swarm.backend import SwarmBackend
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
 
@@ -88,7 +88,7 @@ def deploy(
     with_hands(functions, threads, workers)
     redacted = tuple(sorted(graph.redacted))
     allowed = check_cors(cors)
-    recipe = Recipe(bases, more, given, capture, redacted, index_url, threads, workers, allowed, tuple(include))
+    recipe = BuildOptions(bases, more, given, capture, redacted, index_url, threads, workers, allowed, tuple(include))
     if name is not None:
         _check_alone(name, target)
     if name is not None and (running := _running(checked_name(name), target, port, host, api_key, secured)) is not None:
@@ -99,7 +99,7 @@ def deploy(
     if port is not None:
         listening(host, port).close()
     first = functions[0].name
-    request = Request(
+    request = DeployRequest(
         name or f"{first}-{os.urandom(2).hex()}", graph.name, first, host, port, api_key, timeout, secured
     )
     with told(progress) as say:
@@ -113,18 +113,18 @@ def deploy(
 
 
 def _started(
-    target: str, request: Request, projects: Projects, replicas: Mapping[str, int], durability: str | None,
+    target: str, request: DeployRequest, projects: Projects, replicas: Mapping[str, int], durability: str | None,
     registry: str | None, say: Say,
-) -> Hosted:  # fmt: skip
+) -> Backend:  # fmt: skip
     """Processes are quick by default, containers safe."""
     if target == "process":
-        return Fleet.start(request, projects, replicas, is_safe=durability == "sync", say=say)
+        return ProcessBackend.start(request, projects, replicas, is_safe=durability == "sync", say=say)
     client = connect()
     try:
         if target == "swarm":
             is_safe = durability != "fast"
-            return Swarm.start(client, request, projects, replicas, is_safe=is_safe, registry=registry, say=say)
-        return Stack.start(client, request, projects, replicas, is_safe=durability != "fast", say=say)
+            return SwarmBackend.start(client, request, projects, replicas, is_safe=is_safe, registry=registry, say=say)
+        return DockerBackend.start(client, request, projects, replicas, is_safe=durability != "fast", say=say)
     except BaseException:
         client.close()
         raise
@@ -133,7 +133,7 @@ def _started(
 def _check_alone(name: str, target: str) -> None:
     """Refuse a name that runs on another target: whoever says `stop` could mean either."""
     for other in TARGETS:
-        if other != target and any(found.request.name == name for found in elsewhere.running(name, other)):
+        if other != target and any(found.request.name == name for found in discovery.running(name, other)):
             raise DeployError(f'A deployment "{name}" runs on {other} already; stop that first, or take another name.')
 
 

@@ -14,27 +14,26 @@ import httpx
 
 from nbgraph.debug.failure import Failure
 from nbgraph.debug.trace import Trace
-from nbgraph.deploy.asked import check_given
-from nbgraph.deploy.autoscale import Autoscaler, Rule
-from nbgraph.deploy.caller import Caller
-from nbgraph.deploy.caller import InvokeError as InvokeError
-from nbgraph.deploy.captures import joined
+from nbgraph.deploy.backend import Backend, FunctionState, on_several, readable
 from nbgraph.deploy.counts import Counts, told_at
-from nbgraph.deploy.elsewhere import AwayError, away, running
-from nbgraph.deploy.failed import of_letter, of_worker
-from nbgraph.deploy.fleet import Fleet
-from nbgraph.deploy.given import whole
-from nbgraph.deploy.hosted import Hosted, State, on_several, readable
-from nbgraph.deploy.parity import compared
+from nbgraph.deploy.operation.autoscale import Autoscaler, Rule
+from nbgraph.deploy.operation.client import DeploymentClient
+from nbgraph.deploy.operation.client import InvokeError as InvokeError
+from nbgraph.deploy.operation.discovery import DaemonError, away, running
+from nbgraph.deploy.operation.failures import joined, of_letter, of_worker
+from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
+from nbgraph.deploy.operation.parity import compared
+from nbgraph.deploy.options.build import BuildOptions, kept
+from nbgraph.deploy.options.provision import EVERYWHERE, changed
+from nbgraph.deploy.options.replicas import replicas_of
+from nbgraph.deploy.options.secrets import check_given
+from nbgraph.deploy.options.shared_state import functions_of
+from nbgraph.deploy.options.validation import whole
+from nbgraph.deploy.process.backend import ProcessBackend
 from nbgraph.deploy.progress import told
-from nbgraph.deploy.provision import EVERYWHERE, changed
-from nbgraph.deploy.pulse import FunctionPulse, Meter
-from nbgraph.deploy.recipe import Recipe, kept
-from nbgraph.deploy.replicas import replicas_of
-from nbgraph.deploy.shared_state import functions_of
 from nbgraph.errors import DeployError
 from nbgraph.event import Event
-from nbgraph.graph.doors import deployment_view
+from nbgraph.graph.facade import deployment_view
 from nbgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Deployment:
     42
     """
 
-    def __init__(self, hosted: Hosted, graph: Graph | None = None, *, recipe: Recipe | None = None) -> None:
+    def __init__(self, hosted: Backend, graph: Graph | None = None, *, recipe: BuildOptions | None = None) -> None:
         self._hosted = hosted
         self._scaler: Autoscaler | None = None
         self.graph, self.recipe = graph, recipe or kept(hosted.provisions(), hosted.hands())
@@ -61,13 +60,13 @@ class Deployment:
         self.name = hosted.request.name
         self.url = hosted.url
         self.left: tuple[str, ...] = ()  # big files of the user's own packages, which did not go along
-        self._caller = Caller(self.url, hosted.request.api_key)
-        self._meter = Meter(hosted)
-        self._counts = hosted.counts if isinstance(hosted, Fleet) else Counts()
+        self._caller = DeploymentClient(self.url, hosted.request.api_key)
+        self._meter = MetricsReader(hosted)
+        self._counts = hosted.counts if isinstance(hosted, ProcessBackend) else Counts()
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
         self._is_stopped = self._is_over = False
-        if isinstance(hosted, Fleet):
+        if isinstance(hosted, ProcessBackend):
             hosted.on_stop = self.stop  # for other processes that ask for it
         _HERE[hosted.target, self.name] = self
 
@@ -143,10 +142,10 @@ class Deployment:
         import pandas
 
         states = [] if self._is_stopped else self._hosted.states()
-        columns = [field.name for field in dataclasses.fields(State)]
+        columns = [field.name for field in dataclasses.fields(FunctionState)]
         return pandas.DataFrame([dataclasses.asdict(state) for state in states], columns=columns)
 
-    def pulse(self) -> dict[str, FunctionPulse]:
+    def pulse(self) -> dict[str, FunctionMetrics]:
         """How each function is doing now: replicas, rate, backlog, errors; quick, and safe to ask from any thread."""
         return {} if self._is_stopped else self._meter.read()
 
@@ -220,7 +219,7 @@ class Deployment:
         self._check_runs()
         self._check_function(function)
         self._hosted.scale(function, whole(n, f'The number of replicas of "{function}"'))
-        if function == self.functions[0] and self._hosted.target == Fleet.target:
+        if function == self.functions[0] and self._hosted.target == ProcessBackend.target:
             self.recipe = replace(self.recipe, workers=n)  # an update keeps them
 
     def mend(self) -> list[str]:
@@ -295,7 +294,7 @@ class Deployment:
                 if self._scaler is not None:
                     self._scaler.stop()
                 self._hosted.stop()
-            except AwayError:
+            except DaemonError:
                 self._is_stopped = False  # it may be asked again when the daemon is back
                 raise
             _HERE.pop((self._hosted.target, self.name), None)
@@ -357,7 +356,7 @@ def _is_there(deployment: Deployment) -> bool:
     """Whether it runs still; somebody else may have ended it, and then it is forgotten here."""
     try:
         is_running = bool(deployment._hosted.states())
-    except AwayError:  # nobody can tell
+    except DaemonError:  # nobody can tell
         return True
     except Exception:
         is_running = False

@@ -8,13 +8,20 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
-from nbgraph.deploy import kubernetes, nuclio
-from nbgraph.deploy.asked import asked_in
-from nbgraph.deploy.autoscale import rules_of
-from nbgraph.deploy.certificate import PROXIED
-from nbgraph.deploy.compose import compose_files
-from nbgraph.deploy.folder import MANIFEST, hashes, manifest, owned, replace
-from nbgraph.deploy.given import (
+from nbgraph.deploy.docker.compose import compose_files
+from nbgraph.deploy.kubernetes import export as kubernetes
+from nbgraph.deploy.kubernetes.export import kubernetes_files
+from nbgraph.deploy.nuclio import export as nuclio
+from nbgraph.deploy.nuclio.export import nuclio_files
+from nbgraph.deploy.operation.autoscale import rules_of
+from nbgraph.deploy.options.build import BuildOptions
+from nbgraph.deploy.options.certificate import PROXIED
+from nbgraph.deploy.options.provision import Provision, provisions_of
+from nbgraph.deploy.options.replicas import check_most, replicas_of
+from nbgraph.deploy.options.requirements import remarks_in
+from nbgraph.deploy.options.secrets import asked_in
+from nbgraph.deploy.options.shared_state import functions_of
+from nbgraph.deploy.options.validation import (
     base_images_of,
     check_cors,
     check_durability,
@@ -24,25 +31,19 @@ from nbgraph.deploy.given import (
     checked_name,
     requirements_of,
 )
-from nbgraph.deploy.kubernetes import kubernetes_files
-from nbgraph.deploy.nuclio import nuclio_files
-from nbgraph.deploy.order import Order
-from nbgraph.deploy.part import Projects
-from nbgraph.deploy.profile import PORT
-from nbgraph.deploy.project import digest
-from nbgraph.deploy.provision import Provision, provisions_of
-from nbgraph.deploy.recipe import Recipe
-from nbgraph.deploy.replicas import check_most, replicas_of
-from nbgraph.deploy.requirement_lines import remarks_in
-from nbgraph.deploy.services import services_of
-from nbgraph.deploy.shared_state import functions_of
-from nbgraph.deploy.split import Function
-from nbgraph.deploy.swarm_export import swarm_files
+from nbgraph.deploy.project.export_spec import ExportSpec
+from nbgraph.deploy.project.function_project import Projects
+from nbgraph.deploy.project.hardening import PORT
+from nbgraph.deploy.project.output import MANIFEST, hashes, manifest, owned, replace
+from nbgraph.deploy.project.project import digest
+from nbgraph.deploy.project.services import services_of
+from nbgraph.deploy.swarm.export import swarm_files
+from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
 
-TARGETS: dict[str, Callable[[Order], dict[str, bytes]]] = {
+TARGETS: dict[str, Callable[[ExportSpec], dict[str, bytes]]] = {
     "compose": compose_files,
     "swarm": swarm_files,
     "kubernetes": kubernetes_files,
@@ -109,7 +110,7 @@ def export(
     check_index(index_url)
     given = provisions_of(names, env, secrets, resources, volumes, are_values_needed=False)
     _check_values(secrets)
-    recipe = Recipe(
+    recipe = BuildOptions(
         base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
         tuple(sorted(graph.redacted)), index_url, threads, workers, check_cors(cors), tuple(include),
     )  # fmt: skip
@@ -122,7 +123,7 @@ def export(
         check_most(function, rules[function.name].most if function.name in rules else 1)
     told_of: list[str] = []
     projects = recipe.projects(functions, told_of.append)
-    order = Order(
+    order = ExportSpec(
         graph.name, checked_name(name) if name is not None else slug(graph.name), projects,
         tuple(services_of(projects, wanted, registry=registry)), rules, is_pushed=registry is not None,
         is_guarded=bool(api_key), is_safe=durability != "fast", host=host, port=PORT if port is None else port,

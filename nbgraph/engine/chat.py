@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import NbgraphError, RequestError
 from nbgraph.event import Event
-from nbgraph.look import shown
+from nbgraph.introspection import shown
 
 if TYPE_CHECKING:
     from nbgraph.engine.plan import Plan
@@ -197,7 +197,7 @@ _began = int(time.time())
 
 
 def _given(plan: Plan, event: Event) -> Iterator[Any]:
-    from nbgraph.engine.stream import answers
+    from nbgraph.engine.schedule.stream import answers
 
     return answers(plan, event)
 

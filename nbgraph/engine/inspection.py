@@ -11,29 +11,29 @@ from types import FunctionType
 from typing import Any
 
 from nbgraph import steps
-from nbgraph.engine.bind import is_expression, named, resolve, value_of
-from nbgraph.engine.condition import bound, names_predicate
-from nbgraph.engine.fit import makes_handlers, no_handler
-from nbgraph.engine.flatten import flatten, inner_graph
+from nbgraph.engine.compile.bind import is_expression, named, resolve, value_of
+from nbgraph.engine.compile.condition import bound, names_predicate
+from nbgraph.engine.compile.flatten import flatten, inner_graph
+from nbgraph.engine.compile.full_event import check_whole
+from nbgraph.engine.compile.handler_kind import makes_handlers, no_handler
+from nbgraph.engine.compile.shared_options import shared
+from nbgraph.engine.interpret.error_stream import target_of
 from nbgraph.engine.params import names_of
-from nbgraph.engine.report import target_of
-from nbgraph.engine.share import shared
-from nbgraph.engine.whole import check_whole
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology
-from nbgraph.graph.argument import POSITIONAL, routes_of
 from nbgraph.graph.code import Code
+from nbgraph.graph.documents.argument import POSITIONAL, routes_of
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
-from nbgraph.graph.evaluated import check_arguments
 from nbgraph.graph.finding import Finding, meant
-from nbgraph.graph.formula import SAFE_BUILTINS, steps_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.routing import takes_requests
+from nbgraph.graph.safety.code_arguments import check_arguments
+from nbgraph.graph.safety.formula import SAFE_BUILTINS, steps_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
-from nbgraph.steps.router import Router
+from nbgraph.steps.routers.router import Router
 from nbgraph.types import EdgeKind, Shape
 
 _WRITTEN_OUT = (

@@ -8,7 +8,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nbgraph.engine.call import call_of
+from nbgraph.engine.compile.call import call_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.body import Copier
-from nbgraph.engine import chat, loop, nesting
-from nbgraph.engine.call import Call
-from nbgraph.engine.chunks import Failing
-from nbgraph.engine.observer import Observer
+from nbgraph.engine import chat, loop
+from nbgraph.engine.compile import nested_loop
+from nbgraph.engine.compile.call import Call
+from nbgraph.engine.interpret.observer import Observer
+from nbgraph.engine.interpret.results import FailedResult
 from nbgraph.engine.routing import Routing
-from nbgraph.errors import RowError, StepError
+from nbgraph.errors import ANY, Kinds, RowError, StepError
 from nbgraph.event import Event
-from nbgraph.fault import ANY, Kinds
 from nbgraph.types import Shape
 
 if TYPE_CHECKING:
-    from nbgraph.engine.walk import Walk
+    from nbgraph.engine.interpret.interpreter import Interpreter
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Plan:
 
     def answers(self, event: Event) -> Iterator[Any]:
         """Every answer to one event."""
-        from nbgraph.engine.stream import answers
+        from nbgraph.engine.schedule.stream import answers
 
         if self.protocol is not None and chat.is_for(event):
             return chat.answers(self, event)
@@ -172,7 +172,7 @@ class Plan:
         They are put into those given, where also those before an error are found.
         """
         if self.nests:
-            nesting.allow()
+            nested_loop.allow()
         answers = Answers() if answers is None else answers
         if self.routing is not None:
             self.routing.admit(event)
@@ -191,7 +191,7 @@ class Plan:
     async def aanswers(self, event: Event, answers: Answers | None = None) -> Answers:
         """As `handle`, on the loop thread."""
         if self.nests:
-            nesting.allow()
+            nested_loop.allow()
         answers = Answers() if answers is None else answers
         if self.routing is not None:
             self.routing.admit(event)
@@ -217,16 +217,16 @@ class Plan:
 
     def walk(
         self, event: Event, observers: Sequence[Observer] = (), answers: Answers | None = None, *, enters: bool = True
-    ) -> Walk:
+    ) -> Interpreter:
         """The event's run, move by move; its answers are put into those given."""
-        from nbgraph.engine.walk import Walk
+        from nbgraph.engine.interpret.interpreter import Interpreter
 
-        walk = Walk(self, event, observers, enters=enters)
+        walk = Interpreter(self, event, observers, enters=enters)
         if answers is not None:
             walk.answers = answers
         return walk
 
-    def resumed(self, step: str, event: Event, chunk: Any) -> Walk:
+    def resumed(self, step: str, event: Event, chunk: Any) -> Interpreter:
         """The walk of something that a step held back and now lets go."""
         walk = self.walk(event, self.observers, enters=False)
         walk.resume_after(step, event, chunk)
@@ -241,12 +241,12 @@ class Plan:
     async def aresume(self, step: str, chunk: Any) -> Answers:
         """As `resume`, on the loop thread."""
         if self.nests:
-            nesting.allow()
+            nested_loop.allow()
         event = chunk if isinstance(chunk, Event) else Event(chunk)
         after = self.after.get(step)
         answers = Answers()
         try:
-            if after is None or self.observers or isinstance(event.body, Failing):
+            if after is None or self.observers or isinstance(event.body, FailedResult):
                 is_event = self.steps[step].call.shape is Shape.EVENTS
                 walk = self.resumed(step, event, event if is_event else event.body)
                 answers = walk.answers

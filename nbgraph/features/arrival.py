@@ -9,8 +9,8 @@ from nbgraph.features.ingest import STREAM, Produced
 from nbgraph.features.offline.fit import fitted
 from nbgraph.features.online.record import ALWAYS, Waiting
 from nbgraph.features.online.serving import EPOCH, MICROSECOND
-from nbgraph.steps.frame import is_frame, rows_of
-from nbgraph.steps.table_codec import key_text
+from nbgraph.steps.dataframe import is_frame, rows_of
+from nbgraph.steps.tables.codec import key_text
 
 if TYPE_CHECKING:
     from nbgraph.features.set import FeatureSet

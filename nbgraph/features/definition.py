@@ -9,9 +9,9 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.graph.graph import Graph
-from nbgraph.steps.names import names_of
-from nbgraph.steps.windows import FieldAggregator, duration
-from nbgraph.steps.windows_aggregate import AggregateByKey
+from nbgraph.steps.arguments import names_of
+from nbgraph.steps.windows.aggregate import AggregateByKey
+from nbgraph.steps.windows.spec import FieldAggregator, duration
 
 LONGEST_NAME = 100
 OWN_FIELDS = ("_seq", "_written")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError
-from nbgraph.look import shown
+from nbgraph.introspection import shown
 
 if TYPE_CHECKING:
     from nbgraph.features.offline.moments import Moments

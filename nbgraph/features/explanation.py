@@ -10,8 +10,8 @@ from nbgraph.errors import FeatureError
 from nbgraph.event import Event
 from nbgraph.features.definition import windows_graph
 from nbgraph.graph.graph import Graph
-from nbgraph.steps.windows import FieldAggregator, Spans, duration
-from nbgraph.steps.windows_aggregate import AggregateByKey
+from nbgraph.steps.windows.aggregate import AggregateByKey
+from nbgraph.steps.windows.spec import FieldAggregator, Spans, duration
 from nbgraph.values import counted, normal_key, seconds_of
 
 if TYPE_CHECKING:

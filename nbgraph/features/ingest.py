@@ -148,7 +148,7 @@ def _through_graph(set: FeatureSet, rows: Rows, on_error: str, progress: bool) -
         return Produced(None, bodies, rows.name), failures
     events: Any = rows.events()
     if progress and len(rows) >= MANY:
-        from nbgraph.steps.source_progress import shown
+        from nbgraph.steps.sources.base import shown
 
         events = shown(iter(events), set.name, len(rows))
     answers: list[Any] = []

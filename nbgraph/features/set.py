@@ -21,8 +21,8 @@ from nbgraph.features.definition import (
 from nbgraph.features.online.record import Windowing
 from nbgraph.features.role import Role
 from nbgraph.graph.graph import Graph
-from nbgraph.steps.features_validate import Validate
-from nbgraph.steps.names import Names, names_of
+from nbgraph.steps.arguments import Names, names_of
+from nbgraph.steps.features.validate import Validate
 
 if TYPE_CHECKING:
     from nbgraph.debug.debugger import Debugger
@@ -297,7 +297,7 @@ class FeatureSet:
 
     def vacuum(self, keep: str = "7d") -> None:
         """Remove the files that only versions older than that need; these can't be read any more."""
-        from nbgraph.steps.windows import duration
+        from nbgraph.steps.windows.spec import duration
 
         self.offline.vacuum(duration(keep) / 3600)
 

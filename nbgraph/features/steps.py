@@ -10,9 +10,9 @@ from nbgraph.event import Event
 from nbgraph.features.set import FeatureSet
 from nbgraph.features.vector import FeatureVector
 from nbgraph.handler import Handler
+from nbgraph.steps.arguments import seconds, whole
 from nbgraph.steps.context import StepContext, clock_of
-from nbgraph.steps.frame import is_frame, of_rows, rows_of
-from nbgraph.steps.number import seconds, whole
+from nbgraph.steps.dataframe import is_frame, of_rows, rows_of
 from nbgraph.types import Shape
 
 

@@ -3,7 +3,7 @@
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.ref import StepRef
 from nbgraph.graph.step import Step, StepOptions, step
+from nbgraph.graph.step_ref import StepRef
 
 __all__ = ["Code", "Edge", "Graph", "Step", "StepOptions", "StepRef", "step"]

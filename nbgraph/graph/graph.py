@@ -8,18 +8,18 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
-from nbgraph.graph.blueprint import PREVIOUS, Blueprint, names_of
-from nbgraph.graph.doors import Doors
+from nbgraph.graph.builder import PREVIOUS, Builder, names_of
+from nbgraph.graph.documents.io import Documents
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
+from nbgraph.graph.facade import Facade
 from nbgraph.graph.finding import Finding
-from nbgraph.graph.ref import StepRef
 from nbgraph.graph.route import Route
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import UNSAID, Handled, Retried, Step, step
-from nbgraph.graph.texts import Texts
+from nbgraph.graph.step_ref import StepRef
 
 
-class Graph(Blueprint, Doors, Texts):
+class Graph(Builder, Facade, Documents):
     """A graph of steps. It is plain data: it holds no socket, loop or colour, and runs by being compiled.
 
     Each branch has a body of its own: what a step changes in place no other branch sees. With `copy=False` they share
@@ -37,8 +37,8 @@ class Graph(Blueprint, Doors, Texts):
         protocol: str | None = None,
     ) -> None:  # fmt: skip
         # names are looked up where the graph was made
-        Blueprint.__init__(self, name, max_iterations, error_stream, copy, Scope(sys._getframe(1).f_globals), protocol)
-        Doors.__init__(self)
+        Builder.__init__(self, name, max_iterations, error_stream, copy, Scope(sys._getframe(1).f_globals), protocol)
+        Facade.__init__(self)
 
     @classmethod
     def assemble(

@@ -76,7 +76,7 @@ def _is_reference(value: Any) -> bool:
 def _restored(
     given: str | dict[str, Any], allow: tuple[str, ...], is_document: bool, is_given: bool, io: bool, has_library: bool
 ) -> Scope:
-    from nbgraph.graph.doors import library
+    from nbgraph.graph.facade import library
 
     names = vars(importlib.import_module(given)) if isinstance(given, str) else given
     return Scope(names, allow, is_document, is_given, io, library() if has_library else {})

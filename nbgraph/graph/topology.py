@@ -155,3 +155,37 @@ def handlers(edges: Iterable[Edge]) -> list[str]:
 
 def is_whole_graph(edge: Edge) -> bool:
     return edge.kind is EdgeKind.ERROR and edge.source == WHOLE_GRAPH
+
+
+# Ways: which steps lead to which, while arrows are drawn one by one.
+
+
+class Reachability:
+    """An arrow to a step that already leads to its source makes a cycle; errors lead somewhere too.
+
+    >>> ways = Ways()
+    >>> ways.kind("a", "b"), ways.draw("a", "b", EdgeKind.FLOW), ways.kind("b", "a").value
+    (<EdgeKind.FLOW: 'flow'>, None, 'cycle')
+    """
+
+    def __init__(self) -> None:
+        self._following: dict[str, list[str]] = {}
+
+    def kind(self, source: str, target: str) -> EdgeKind:
+        """What a plain arrow between the two would be."""
+        return EdgeKind.CYCLE if self._leads(target, source) else EdgeKind.FLOW
+
+    def draw(self, source: str, target: str, kind: EdgeKind) -> None:
+        if kind is not EdgeKind.CYCLE:
+            self._following.setdefault(source, []).append(target)
+
+    def _leads(self, source: str, target: str) -> bool:
+        seen, waiting = {source}, [source]
+        while waiting:
+            name = waiting.pop()
+            if name == target:
+                return True
+            fresh = [after for after in self._following.get(name, ()) if after not in seen]
+            seen.update(fresh)
+            waiting += fresh
+        return False

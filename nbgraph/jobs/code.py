@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from nbgraph.capture.anatomy import Anatomy
-from nbgraph.capture.fingerprint import Fingerprint
-from nbgraph.capture.imports import is_notebook
-from nbgraph.capture.local import folders_of, is_local
-from nbgraph.capture.roots import Roots
+from nbgraph.capture.local_modules import folders_of, is_local
+from nbgraph.capture.module.imports import is_notebook
+from nbgraph.capture.proof.anatomy import Anatomy
+from nbgraph.capture.proof.fingerprint import Fingerprint
+from nbgraph.capture.proof.roots import Roots
 from nbgraph.errors import JobError
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs.load import Load

@@ -5,16 +5,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from nbgraph.engine.call import call_of
-from nbgraph.engine.flatten import flatten
+from nbgraph.engine.compile.call import call_of
+from nbgraph.engine.compile.flatten import flatten
+from nbgraph.engine.compile.stateful import remembers
 from nbgraph.engine.keyed import built_in, how_to_key, is_by_key
-from nbgraph.engine.remembers import remembers
 from nbgraph.errors import JobError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
-from nbgraph.steps.merge import Merge
-from nbgraph.steps.queue import Queue
-from nbgraph.steps.target import Target
+from nbgraph.steps.operators.merge import Merge
+from nbgraph.steps.operators.queue import Queue
+from nbgraph.steps.targets.base import Target
 
 
 class Cut(Enum):

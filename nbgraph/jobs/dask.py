@@ -17,7 +17,7 @@ from nbgraph import __version__
 from nbgraph.errors import JobError
 from nbgraph.jobs.part import LostError, PartRecord, Task
 from nbgraph.jobs.process import Child
-from nbgraph.steps.package import package
+from nbgraph.steps.optional import package
 
 PREFIX = "dask://"
 Told = tuple[str, Any]  # RECORD with a record, LOST with how the process ended, ERROR with the error

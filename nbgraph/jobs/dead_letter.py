@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from nbgraph.debug.failure import Failure
-from nbgraph.debug.marks import told, untold
+from nbgraph.debug.json_values import told, untold
 from nbgraph.debug.redact import Redaction
 from nbgraph.errors import NbgraphError, StepError, text_of
 from nbgraph.event import Event

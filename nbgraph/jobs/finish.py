@@ -18,9 +18,9 @@ from nbgraph.jobs.folder import About, JobFolder
 from nbgraph.jobs.form import Form
 from nbgraph.jobs.output import LISTS, VALUES, aside, unified
 from nbgraph.jobs.part import PartRecord
-from nbgraph.steps.package import package
-from nbgraph.steps.parquet_type import held, is_open, notes_of
-from nbgraph.steps.source_csv import CSVSource
+from nbgraph.steps.formats.parquet import held, is_open, notes_of
+from nbgraph.steps.optional import package
+from nbgraph.steps.sources.csv import CSVSource
 
 HOME = "NBGRAPH_JOBS"
 AT_FDCWD, EXCHANGE = -100, 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.errors import JobError
-from nbgraph.steps.target import Target
+from nbgraph.steps.targets.base import Target
 
 
 class Form(StrEnum):

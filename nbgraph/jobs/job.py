@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nbgraph.errors import JobError
-from nbgraph.graph.doors import job_view
+from nbgraph.graph.facade import job_view
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs import finish
 from nbgraph.jobs.code import hashes_of, own_hashes_of
@@ -28,7 +28,7 @@ from nbgraph.jobs.progress import PERIOD, shown, words
 from nbgraph.jobs.source import JobSource, source_of
 from nbgraph.jobs.targets import check_target
 from nbgraph.render.text import outline
-from nbgraph.steps.source import RowSource
+from nbgraph.steps.sources.base import RowSource
 
 if TYPE_CHECKING:
     import pandas

@@ -10,8 +10,8 @@ import msgspec
 
 from nbgraph.errors import RowError
 from nbgraph.event import Event
-from nbgraph.steps.files import COMPRESSED, Paths, files_of, open_text
-from nbgraph.steps.source import Piece, RowSource
+from nbgraph.steps.formats.files import COMPRESSED, Paths, files_of, open_text
+from nbgraph.steps.sources.base import Piece, RowSource
 
 
 class LinesSource(RowSource):

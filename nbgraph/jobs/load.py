@@ -11,8 +11,8 @@ from typing import Any
 
 import cloudpickle
 
-from nbgraph.engine.bind import is_expression, names_in
-from nbgraph.engine.watch import names_of_graph
+from nbgraph.engine.compile.bind import is_expression, names_in
+from nbgraph.engine.compile.staleness import names_of_graph
 from nbgraph.errors import JobError, text_of
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs.form import Form

@@ -14,11 +14,11 @@ import msgspec
 
 from nbgraph.errors import GraphError, JobError
 from nbgraph.jobs.form import Form
-from nbgraph.steps.csv_column import cell_of
-from nbgraph.steps.package import package
-from nbgraph.steps.parquet_type import column_of, is_open, noted
-from nbgraph.steps.plain import plain_of
-from nbgraph.steps.target import union_of
+from nbgraph.steps.formats.csv import cell_of
+from nbgraph.steps.formats.parquet import column_of, is_open, noted
+from nbgraph.steps.formats.plain import plain_of
+from nbgraph.steps.optional import package
+from nbgraph.steps.targets.base import union_of
 
 BATCH = 50_000  # answers that are written together
 CHUNK = 1 << 20

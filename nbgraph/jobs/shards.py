@@ -8,11 +8,11 @@ from zlib import crc32
 
 from nbgraph.engine.keyed import built_in
 from nbgraph.engine.plan import Plan
-from nbgraph.engine.stream import event_of_row
+from nbgraph.engine.schedule.stream import event_of_row
 from nbgraph.errors import JobError
 from nbgraph.handler import Handler
 from nbgraph.jobs.slices import Shard
-from nbgraph.steps.target import Target
+from nbgraph.steps.targets.base import Target
 from nbgraph.values import normal_key
 
 

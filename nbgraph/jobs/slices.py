@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbgraph.jobs.spill import spilled
-from nbgraph.steps.source import Piece
-from nbgraph.steps.source_frame import rows_of_frame
+from nbgraph.steps.sources.base import Piece
+from nbgraph.steps.sources.dataframe import rows_of_frame
 
 if TYPE_CHECKING:
     from nbgraph.jobs.load import Load

@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from nbgraph.engine.stream import rows_of
+from nbgraph.engine.schedule.stream import rows_of
 from nbgraph.errors import JobError
 from nbgraph.jobs.lines import LinesSource
 from nbgraph.jobs.slices import FrameSlice, PieceSlice, Slice, Spilled
 from nbgraph.jobs.spill import hash_of, spill
-from nbgraph.steps.files import COMPRESSED
-from nbgraph.steps.frame import is_frame
-from nbgraph.steps.source import RowSource, Source
-from nbgraph.steps.source_csv import CSVSource
-from nbgraph.steps.source_frame import rows_of_frame
-from nbgraph.steps.source_parquet import ParquetSource
+from nbgraph.steps.dataframe import is_frame
+from nbgraph.steps.formats.files import COMPRESSED
+from nbgraph.steps.sources.base import RowSource, Source
+from nbgraph.steps.sources.csv import CSVSource
+from nbgraph.steps.sources.dataframe import rows_of_frame
+from nbgraph.steps.sources.parquet import ParquetSource
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 Done = Callable[[int], bool]  # whether the slice of that number is not needed any more

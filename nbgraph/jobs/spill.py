@@ -14,7 +14,7 @@ import cloudpickle
 import msgspec
 
 from nbgraph.event import Event
-from nbgraph.streams.freeze import UnfitError, freeze, is_plain
+from nbgraph.streams.codec.values import UnfitError, freeze, is_plain
 
 BLOCK = 1000  # rows that are written together
 _HEAD = struct.Struct("<cQ")  # the kind of a block, and its bytes

@@ -11,14 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nbgraph.engine.bind import resolve
-from nbgraph.engine.call import call_of
-from nbgraph.engine.compile import compile
-from nbgraph.engine.stream import stream
+from nbgraph.engine.compile.bind import resolve
+from nbgraph.engine.compile.call import call_of
+from nbgraph.engine.compile.compile import compile
+from nbgraph.engine.schedule.stream import stream
 from nbgraph.errors import JobError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
-from nbgraph.steps.target import Target
+from nbgraph.steps.targets.base import Target
 from nbgraph.types import Shape
 
 PATH, CONTEXT = "path", "context"

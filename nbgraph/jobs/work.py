@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from nbgraph.debug.redact import Redaction
-from nbgraph.engine.observer import Move, Observer, Skip
+from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.engine.plan import Plan
-from nbgraph.engine.stream import stream
+from nbgraph.engine.schedule.stream import stream
 from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
@@ -255,6 +255,6 @@ class _Teller(Observer):
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
 
-    def before(self, move: Move) -> Skip | None:
+    def before(self, move: StepRun) -> Skip | None:
         self._tell(move.step)
         return None

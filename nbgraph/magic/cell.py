@@ -13,17 +13,17 @@ from types import CoroutineType, FunctionType, TracebackType
 from typing import Any
 
 from nbgraph import steps
-from nbgraph.engine import nesting
+from nbgraph.engine.compile import nested_loop
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
+from nbgraph.graph.code import dotted
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.header import Header
-from nbgraph.graph.language import build, calls_of
-from nbgraph.graph.phrase import RESPOND, language_error
-from nbgraph.graph.reader import Cell, Declaration, read_cell
+from nbgraph.graph.language.arrow_line import RESPOND, language_error
+from nbgraph.graph.language.foreign_arrow import slip_of
+from nbgraph.graph.language.header import Header
+from nbgraph.graph.language.language import build, calls_of
+from nbgraph.graph.language.reader import Cell, Declaration, read_cell
 from nbgraph.graph.scope import Scope
-from nbgraph.graph.slip import slip_of
-from nbgraph.graph.spelling import dotted
 from nbgraph.graph.step import Step, handler_name, step
 from nbgraph.magic.notice import located
 
@@ -155,7 +155,7 @@ def _wait(shell: Any, python: CoroutineType[Any, Any, Any]) -> None:
         if asyncio._get_running_loop() is None:
             shell.loop_runner(python)
         else:
-            nesting.allow()
+            nested_loop.allow()
             asyncio.get_running_loop().run_until_complete(python)
     except BaseException as error:
         trace = error.__traceback__

@@ -10,9 +10,9 @@ from typing import Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from nbgraph import steps
-from nbgraph.graph.blueprint import OPENAI
+from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.phrase import FORBID
+from nbgraph.graph.language.arrow_line import FORBID
 from nbgraph.graph.route import METHODS
 from nbgraph.graph.step import Step
 

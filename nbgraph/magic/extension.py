@@ -8,12 +8,12 @@ from nbgraph.errors import NbgraphError
 from nbgraph.magic.completion import install
 from nbgraph.magic.magics import register
 from nbgraph.magic.traceback import rendered
-from nbgraph.widgets import picture
+from nbgraph.widgets.picture import static_output
 
 
 def load(shell: Any) -> None:
     """Add the magics, completion in their cells, the debugger's view, and errors without nbgraph's own frames."""
     register(shell)
     install(shell)
-    picture.register(shell)
+    static_output.register(shell)
     NbgraphError._render_traceback_ = rendered  # type: ignore[attr-defined]  # IPython asks for it

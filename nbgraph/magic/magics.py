@@ -11,14 +11,14 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
-from nbgraph.graph.argument import is_bare
-from nbgraph.graph.blueprint import OPENAI
+from nbgraph.graph.builder import OPENAI
+from nbgraph.graph.documents.argument import is_bare
 from nbgraph.graph.finding import meant
-from nbgraph.graph.formula import compiled
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.header import MOST, ROUTES, header_of, header_text
-from nbgraph.graph.language import calls_of
+from nbgraph.graph.language.header import MOST, ROUTES, header_of, header_text
+from nbgraph.graph.language.language import calls_of
 from nbgraph.graph.naming import slug
+from nbgraph.graph.safety.formula import compiled
 from nbgraph.graph.scope import Scope
 from nbgraph.magic.cell import define
 from nbgraph.magic.completion import OPTIONS, TARGETS
@@ -26,8 +26,8 @@ from nbgraph.magic.notice import Notices
 from nbgraph.magic.options import words
 from nbgraph.magic.traceback import of_cell, short, show_without_stack
 from nbgraph.widgets.builder import BuilderWidget
-from nbgraph.widgets.picture import show, show_widget
-from nbgraph.widgets.written import without_python
+from nbgraph.widgets.editor.source_edit import without_python
+from nbgraph.widgets.picture.static_output import show, show_widget
 
 ABOUT = """Wire the functions of the notebook into a graph.
 

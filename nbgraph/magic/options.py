@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from nbgraph.graph.lexer import Token, lines
+from nbgraph.graph.language.lexer import Token, lines
 
 EXPRESSIONS = ("--run", "--debug")  # their values are Python, up to the next option
 

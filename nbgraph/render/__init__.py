@@ -3,6 +3,6 @@
 from nbgraph.render.dot import digraph
 from nbgraph.render.svg import mimebundle, png, svg
 from nbgraph.render.text import outline
-from nbgraph.render.view import Line, Node, View, view
+from nbgraph.render.view import View, ViewLine, ViewNode, view
 
-__all__ = ["Line", "Node", "View", "digraph", "mimebundle", "outline", "png", "svg", "view"]
+__all__ = ["View", "ViewLine", "ViewNode", "digraph", "mimebundle", "outline", "png", "svg", "view"]

@@ -6,9 +6,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from nbgraph.graph.graph import Graph
-from nbgraph.render import kind as kinds
-from nbgraph.render.palette import STATUS, light
-from nbgraph.render.view import Line, Node, View, view
+from nbgraph.render import step_kind as kinds
+from nbgraph.render.colors import STATUS, light
+from nbgraph.render.view import View, ViewLine, ViewNode, view
 
 if TYPE_CHECKING:
     import graphviz
@@ -78,7 +78,7 @@ def _scope(shown: View) -> str:
     return next(iter(shown.ids.values()), "n0").rpartition("n")[0]
 
 
-def _add(dot: graphviz.Digraph, node: Node, status: dict[str, str], direction: str) -> None:
+def _add(dot: graphviz.Digraph, node: ViewNode, status: dict[str, str], direction: str) -> None:
     if node.inner is None:
         dot.node(node.id, f"<{_label(node)}>", **_look(node, status.get(node.id)))
         return
@@ -96,7 +96,7 @@ def _frame(cluster: graphviz.Digraph, id: str, label: str, kind: str) -> None:
     )  # fmt: skip
 
 
-def _look(node: Node, status: str | None) -> dict[str, str]:
+def _look(node: ViewNode, status: str | None) -> dict[str, str]:
     family = FAMILY.get(node.kind, node.kind)
     look = {
         "id": node.id,
@@ -117,7 +117,7 @@ def _look(node: Node, status: str | None) -> dict[str, str]:
     return look
 
 
-def _label(node: Node) -> str:
+def _label(node: ViewNode) -> str:
     """The name and what it is, line under line; for a router a table with a row for each route."""
     lines = [f"<B>{_text(node.label)}</B>"]
     if node.sublabel:
@@ -151,7 +151,7 @@ def _route(name: str, words: str) -> str:
     )
 
 
-def _connect(dot: graphviz.Digraph, line: Line, nodes: dict[str, Node], direction: str) -> None:
+def _connect(dot: graphviz.Digraph, line: ViewLine, nodes: dict[str, ViewNode], direction: str) -> None:
     import graphviz
 
     look = {"id": line.id, "class": line.kind}
@@ -168,7 +168,7 @@ def _connect(dot: graphviz.Digraph, line: Line, nodes: dict[str, Node], directio
     dot.edge(tail.id, head.id, **look)
 
 
-def _ends(source: Node, target: Node, tail: Node, head: Node, direction: str) -> dict[str, str]:
+def _ends(source: ViewNode, target: ViewNode, tail: ViewNode, head: ViewNode, direction: str) -> dict[str, str]:
     """Where an arrow leaves and arrives: at the border of an inner graph, at the point of a queue."""
     ends = {}
     behind, ahead = PORTS[direction]
@@ -183,14 +183,14 @@ def _ends(source: Node, target: Node, tail: Node, head: Node, direction: str) ->
     return ends
 
 
-def _first(node: Node) -> Node:
+def _first(node: ViewNode) -> ViewNode:
     """The node that an arrow to this one ends at: of an inner graph the first step, the border cuts the arrow."""
     while node.inner is not None:
         node = node.inner.nodes[0]
     return node
 
 
-def _last(node: Node) -> Node:
+def _last(node: ViewNode) -> ViewNode:
     while node.inner is not None:
         steps = [inner for inner in node.inner.nodes if inner.kind != kinds.ANY]
         node = next((inner for inner in steps if inner.is_responder), steps[-1])

@@ -9,11 +9,11 @@ from html import escape
 from typing import Any
 
 from nbgraph.graph.graph import Graph
+from nbgraph.render.colors import light, style_sheet
 from nbgraph.render.dot import drawing
-from nbgraph.render.group import finished
-from nbgraph.render.kind import ANY
 from nbgraph.render.layout import laid_out
-from nbgraph.render.palette import light, style_sheet
+from nbgraph.render.step_kind import ANY
+from nbgraph.render.svg_group import finished
 from nbgraph.render.text import outline
 from nbgraph.render.view import View, view
 

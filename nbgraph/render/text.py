@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nbgraph.graph.graph import Graph
-from nbgraph.render.view import Node, View, view
+from nbgraph.render.view import View, ViewNode, view
 
 
 def outline(graph: Graph, *, status: Mapping[str, str] | None = None) -> str:
@@ -42,7 +42,7 @@ def _lines(shown: View, status: Mapping[str, str], indent: str) -> Iterator[str]
                 yield f"{indent}  -> {back}{labels[line.target]}{' ' if line.label else ''}{line.label}"
 
 
-def _words(node: Node, state: str) -> str:
+def _words(node: ViewNode, state: str) -> str:
     parts = [
         node.sublabel or "an error that no step handles",
         f"in {node.function}" if node.function else "",

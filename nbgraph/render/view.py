@@ -9,7 +9,7 @@ from typing import Any
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
-from nbgraph.render import kind as kinds
+from nbgraph.render import step_kind as kinds
 from nbgraph.render.printable import printable
 from nbgraph.types import EdgeKind
 
@@ -24,7 +24,7 @@ UNNAMED = "(blank)"  # a name of nothing but spaces
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ViewNode:
     """A step in the picture. `name` is the step's own, everything else is safe to print."""
 
     id: str
@@ -40,7 +40,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ViewLine:
     """An arrow in the picture, between the ids of two nodes."""
 
     id: str
@@ -56,8 +56,8 @@ class View:
     """The picture of one graph; `functions` are the deployable groups in the order they appear."""
 
     name: str
-    nodes: tuple[Node, ...] = ()
-    lines: tuple[Line, ...] = ()
+    nodes: tuple[ViewNode, ...] = ()
+    lines: tuple[ViewLine, ...] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
 
     def by_function(self, first: str) -> View:
@@ -68,7 +68,7 @@ class View:
     def functions(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(node.function for node in self.nodes if node.function))
 
-    def all_nodes(self) -> Iterator[Node]:
+    def all_nodes(self) -> Iterator[ViewNode]:
         """The nodes, those of inner graphs with them."""
         for node in self.nodes:
             yield node
@@ -83,7 +83,7 @@ class View:
                 found |= {f"{node.name}{INNER}{name}": id for name, id in node.inner.paths().items()}
         return found
 
-    def all_lines(self) -> Iterator[Line]:
+    def all_lines(self) -> Iterator[ViewLine]:
         yield from self.lines
         for node in self.nodes:
             if node.inner is not None:
@@ -104,14 +104,14 @@ def view(graph: Graph, prefix: str = "", depth: int = 0) -> View:
     if any(edge.source == WHOLE_GRAPH for edge in graph.edges):
         ids = {**ids, WHOLE_GRAPH: f"{prefix}any"}
         nodes.append(
-            Node(ids[WHOLE_GRAPH], WHOLE_GRAPH, "any step", "", kinds.ANY, "An error in any step of the graph")
+            ViewNode(ids[WHOLE_GRAPH], WHOLE_GRAPH, "any step", "", kinds.ANY, "An error in any step of the graph")
         )
     known = [edge for edge in graph.edges if edge.source in ids and edge.target in ids]
     lines = [_line(graph, edge, f"{prefix}e{number}", ids) for number, edge in enumerate(known)]
     return View(printable(graph.name, LABEL), tuple(nodes), tuple(lines), ids)
 
 
-def _node(graph: Graph, step: Step, id: str, handles_errors: bool, depth: int) -> Node:
+def _node(graph: Graph, step: Step, id: str, handles_errors: bool, depth: int) -> ViewNode:
     handler = kinds.resolved(step, graph)
     kind = kinds.kind_of(step, handler)
     words = printable(kinds.words_of(step, handler, kind), WORDS)
@@ -122,7 +122,7 @@ def _node(graph: Graph, step: Step, id: str, handles_errors: bool, depth: int) -
     function = (printable(step.function, LABEL) or UNNAMED) if step.function else None
     shown = kinds.ERROR if handles_errors and kind == kinds.TASK else kind
     label = printable(step.name, LABEL) or UNNAMED
-    return Node(id, step.name, label, words, shown, title, function, is_responder, tuple(_routes(step)), inner)
+    return ViewNode(id, step.name, label, words, shown, title, function, is_responder, tuple(_routes(step)), inner)
 
 
 def _routes(step: Step) -> Iterator[tuple[str, str]]:
@@ -134,7 +134,7 @@ def _routes(step: Step) -> Iterator[tuple[str, str]]:
         yield printable(str(name), LABEL) or UNNAMED, printable(words, WORDS)
 
 
-def _line(graph: Graph, edge: Edge, id: str, ids: Mapping[str, str]) -> Line:
+def _line(graph: Graph, edge: Edge, id: str, ids: Mapping[str, str]) -> ViewLine:
     condition = _condition(edge)
     if edge.kind is EdgeKind.CYCLE:
         limit = graph.spec(edge.source).options.max_iterations or graph.max_iterations
@@ -143,7 +143,7 @@ def _line(graph: Graph, edge: Edge, id: str, ids: Mapping[str, str]) -> Line:
         condition = "on error"
     title = f"{printable(edge.source, 200)} → {printable(edge.target, 200)} {printable(condition, TITLE)}".strip()
     label = printable(condition, CONDITION)
-    return Line(id, ids[edge.source], ids[edge.target], label, edge.kind.value, title)
+    return ViewLine(id, ids[edge.source], ids[edge.target], label, edge.kind.value, title)
 
 
 def _condition(edge: Edge) -> str:

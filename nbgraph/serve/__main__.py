@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from nbgraph.errors import NbgraphError
-from nbgraph.serve.limits import Limits
-from nbgraph.serve.logs import set_up
+from nbgraph.serve.gateway.limits import Limits
 from nbgraph.serve.settings import Settings
+from nbgraph.serve.telemetry.logs import set_up
 
 
 def main(words: list[str] | None = None) -> int:

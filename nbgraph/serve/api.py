@@ -8,9 +8,9 @@ from typing import Any
 from nbgraph.engine.routing import Routing
 from nbgraph.event import Event
 from nbgraph.graph.route import METHODS, allowed
-from nbgraph.serve.about import RESERVED
-from nbgraph.serve.answer import Reply
-from nbgraph.serve.requests import PATH
+from nbgraph.serve.gateway.health import RESERVED
+from nbgraph.serve.reply import Reply
+from nbgraph.serve.requests.registry import PATH
 
 Scope = MutableMapping[str, Any]
 WITH_BODY = ("POST", "PUT", "PATCH")  # others have none where none is sent

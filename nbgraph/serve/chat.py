@@ -10,10 +10,10 @@ from typing import Any
 
 from nbgraph.engine.chat import INVALID, SERVER, ChatError, Completion, document_of
 from nbgraph.errors import BodyError, RequestError, StepError
-from nbgraph.serve.answer import JSON, Reply
-from nbgraph.serve.chunks import EVENTS, Send
-from nbgraph.serve.limits import RefusedError
-from nbgraph.streams.wire import encode
+from nbgraph.serve.gateway.limits import RefusedError
+from nbgraph.serve.gateway.streaming import EVENTS, Send
+from nbgraph.serve.reply import JSON, Reply
+from nbgraph.streams.codec.wire import encode
 
 DONE = b"data: [DONE]\n\n"
 _END = object()

@@ -13,16 +13,16 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.capture.anatomy import Anatomy
 from nbgraph.capture.artifacts import Artifacts
-from nbgraph.capture.fingerprint import Fingerprint, Node
-from nbgraph.capture.proof import Loaded, Order
-from nbgraph.capture.roots import Roots
+from nbgraph.capture.proof.anatomy import Anatomy
+from nbgraph.capture.proof.fingerprint import Fingerprint, FingerprintNode
+from nbgraph.capture.proof.proof import Loaded, LoadRequest
+from nbgraph.capture.proof.roots import Roots
 from nbgraph.graph.graph import Graph
 from nbgraph.serve.project import HANDLERS, load_project
 
 
-def loaded(order: Order) -> Loaded:
+def loaded(order: LoadRequest) -> Loaded:
     local = frozenset(order.local)
     try:
         os.chdir(order.project)
@@ -32,7 +32,7 @@ def loaded(order: Order) -> Loaded:
         return Loaded([], f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
-def _fingerprint(graph: Graph, local: frozenset[str], places: list[str]) -> list[Node]:
+def _fingerprint(graph: Graph, local: frozenset[str], places: list[str]) -> list[FingerprintNode]:
     module = sys.modules[HANDLERS]
     artifacts = next((found for found in vars(module).values() if isinstance(found, Artifacts)), None)
     anatomy = Anatomy(lambda name: name == HANDLERS, lambda name: name in local)
@@ -52,7 +52,7 @@ def main() -> None:
     order = sys.stdin.buffer.readline()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # as a worker has it
     if order:
-        given.into.write_bytes(msgspec.json.encode(loaded(msgspec.json.decode(order, type=Order))))
+        given.into.write_bytes(msgspec.json.encode(loaded(msgspec.json.decode(order, type=LoadRequest))))
 
 
 if __name__ == "__main__":

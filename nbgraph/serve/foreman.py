@@ -23,11 +23,11 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.serve.inspection import CAPTURES, COUNTS, FAILURES, answering
-from nbgraph.serve.listener import bound, inherited
+from nbgraph.serve.gateway.listener import bound, inherited
+from nbgraph.serve.parent_watch import ParentWatch
 from nbgraph.serve.settings import Settings, report_ready
-from nbgraph.serve.sums import Sums, listed
-from nbgraph.serve.tether import Tether
+from nbgraph.serve.telemetry.admin import CAPTURES, COUNTS, FAILURES, answering
+from nbgraph.serve.telemetry.sums import Sums, listed
 
 EVERY = 0.05  # seconds between two looks at the workers
 COUNTED = 1.0  # seconds between two looks at what they have counted
@@ -82,7 +82,7 @@ class Worker:
 
 def lead(settings: Settings, words: Sequence[str]) -> int:
     """Until SIGTERM or SIGINT, then the workers stop one after the other; the exit status."""
-    tether = Tether(0) if settings.is_until_eof else None
+    tether = ParentWatch(0) if settings.is_until_eof else None
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

@@ -7,11 +7,11 @@ import contextlib
 import logging
 
 from nbgraph.errors import NbgraphError
-from nbgraph.serve.http import Gateway
-from nbgraph.serve.metrics import Metrics
-from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline
+from nbgraph.serve.function import FunctionRole
+from nbgraph.serve.gateway.app import Gateway
+from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.serve.settings import Settings
+from nbgraph.serve.telemetry.metrics import Metrics
 
 PATIENCE = 10.0  # seconds of asking after which the log is told that the broker does not answer
 PAUSE = 0.5  # seconds until a broker that answered, and then went, is asked again
@@ -21,13 +21,13 @@ log = logging.getLogger("nbgraph.serve")
 class Link:
     """While it takes long, the worker serves: it lives, is not ready, and refuses events with the reason."""
 
-    def __init__(self, gateway: Gateway, metrics: Metrics, settings: Settings, part: Part) -> None:
+    def __init__(self, gateway: Gateway, metrics: Metrics, settings: Settings, part: FunctionRole) -> None:
         if part.is_joined and settings.broker is None:
             raise NbgraphError(
                 f'"{part.function}" is one function of several, which are joined by a NATS server; give its URL: '
                 "--broker."
             )
-        self.pipeline: Pipeline | None = None  # None until it is open, and where there are no other functions
+        self.pipeline: Consumer | None = None  # None until it is open, and where there are no other functions
         self._gateway, self._metrics, self._settings, self._part = gateway, metrics, settings, part
         if part.is_joined:
             gateway.awaits = "the broker does not answer yet"
@@ -36,7 +36,7 @@ class Link:
         """Open the way, however long the broker takes to come; what asking again can't mend rises."""
         if not self._part.is_joined:
             return
-        from nbgraph.streams.nats import AWAY  # in the images of several functions only
+        from nbgraph.streams.nats.broker import AWAY  # in the images of several functions only
 
         while self.pipeline is None:
             try:
@@ -49,14 +49,14 @@ class Link:
         self._metrics.join(self.pipeline)
         self._gateway.awaits = None
 
-    async def _opened(self) -> Pipeline:
-        from nbgraph.streams.nats import NatsBroker
+    async def _opened(self) -> Consumer:
+        from nbgraph.streams.nats.broker import NatsBroker
 
         settings, gateway = self._settings, self._gateway
         assert settings.broker is not None
         token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
         broker = await NatsBroker.connect(settings.broker, token=token, patience=PATIENCE)
-        pipeline = Pipeline(
+        pipeline = Consumer(
             gateway.runner.track, self._part, broker, tracing=gateway.tracing, captures=gateway.captures,
             seconds=settings.limits.seconds,
         )  # fmt: skip

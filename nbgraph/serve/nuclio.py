@@ -26,14 +26,14 @@ PATIENCE = 300.0  # seconds until a worker is ready; models may take minutes to 
 LEFT_OUT = ("connection", "content-length", "date", "host", "server", "transfer-encoding")  # each hop makes its own
 
 
-class Context(Protocol):
+class NuclioContext(Protocol):
     """What Nuclio gives: which of its processes this is, and how an answer is made."""
 
     worker_id: Any
     Response: Any
 
 
-class Beside:
+class WorkerProcess:
     """The worker of a project. Nuclio runs the handler in several processes; the first of them starts the worker."""
 
     def __init__(self, project: Path) -> None:
@@ -41,7 +41,7 @@ class Beside:
         self._port = int(os.environ.get(OTHER_PORT, PORT))
         self._caller = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=None, trust_env=False)
 
-    def start(self, context: Context) -> None:
+    def start(self, context: NuclioContext) -> None:
         """Return once the worker is ready."""
         if int(context.worker_id or 0) == 0:
             worker = subprocess.Popen(
@@ -54,7 +54,7 @@ class Beside:
                 raise TimeoutError(f"The worker was not ready within {PATIENCE:g} seconds; its log says why.")
             time.sleep(0.1)
 
-    def answer(self, context: Context, event: Any) -> Any:
+    def answer(self, context: NuclioContext, event: Any) -> Any:
         """What the worker answers to an event of Nuclio's, status and headers included."""
         given = event.body  # Nuclio has read JSON already
         body = given if isinstance(given, bytes | str | None) else json.dumps(given)

@@ -6,8 +6,8 @@ import asyncio
 import zlib
 from collections.abc import Mapping
 
-from nbgraph.serve.answer import JSON, TEXT, Reply
-from nbgraph.serve.limits import RefusedError
+from nbgraph.serve.gateway.limits import RefusedError
+from nbgraph.serve.reply import JSON, TEXT, Reply
 
 GZIP = 31  # zlib's word for gzip's own form
 WORTH = 1024  # bytes of an answer from which on packing it saves more than it costs

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
-from nbgraph.serve.part import Part
+from nbgraph.serve.function import FunctionRole
 
 GRAPH, HANDLERS, FUNCTION = "graph.yaml", "handlers", "function.json"
 
 
-def load_part(folder: Path) -> Part:
+def load_part(folder: Path) -> FunctionRole:
     """What the folder's function is in its graph, and how it runs."""
     path = folder / FUNCTION
     if not path.is_file():
-        return Part()
+        return FunctionRole()
     told = json.loads(path.read_text(encoding="utf-8"))
-    return Part(**{**told, "reads": tuple(told["reads"])})
+    return FunctionRole(**{**told, "reads": tuple(told["reads"])})
 
 
 def load_project(folder: Path) -> Graph:

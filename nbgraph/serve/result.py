@@ -8,12 +8,12 @@ from typing import Any
 
 from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
-from nbgraph.serve.answer import Reply, error_of, reply_of
-from nbgraph.serve.callers import RemoteError
-from nbgraph.serve.protocol import refusal, reply_to
-from nbgraph.streams.base import HeavyError
-from nbgraph.streams.freeze import UnfitError
-from nbgraph.streams.wire import VALUES, AnswerError
+from nbgraph.serve.gateway.open_inference import refusal, reply_to
+from nbgraph.serve.queues.reply_waiters import RemoteError
+from nbgraph.serve.reply import Reply, error_of, reply_of
+from nbgraph.streams.base import MessageTooLargeError
+from nbgraph.streams.codec.values import UnfitError
+from nbgraph.streams.codec.wire import VALUES, AnswerError
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -41,7 +41,7 @@ def reply_of_error(event: Event, error: Exception) -> Reply:
             return reply_of(error.answer)
         if isinstance(error.__cause__, RequestError):
             return refusal(error.__cause__)
-        status = 413 if isinstance(error.__cause__, HeavyError) else 500
+        status = 413 if isinstance(error.__cause__, MessageTooLargeError) else 500
         return error_of(status, str(error), step=error.step, event=event.id)
     if isinstance(error, RequestError):
         return refusal(error)

@@ -14,18 +14,18 @@ from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.serve.callers import Callers, RemoteError
-from nbgraph.serve.captures import Captures
-from nbgraph.serve.chunks import gone
-from nbgraph.serve.early import EarlyAnswers, goes_on_after_answer
-from nbgraph.serve.failures import Failures
-from nbgraph.serve.held import TICK, has_timers, let_go
-from nbgraph.serve.lane import Late, Turn
-from nbgraph.serve.limits import Receive
-from nbgraph.serve.tally import Seen, Tally, record
-from nbgraph.serve.tracing import Tracing
-from nbgraph.serve.track import Track, bare
-from nbgraph.streams.wire import encode
+from nbgraph.serve.execution.executor import DeadlineHalt, ExecutorTurn
+from nbgraph.serve.execution.plan_runner import PlanRunner, bare
+from nbgraph.serve.execution.timers import TICK, has_timers, let_go
+from nbgraph.serve.gateway.early_answer import EarlyAnswers, goes_on_after_answer
+from nbgraph.serve.gateway.limits import Receive
+from nbgraph.serve.gateway.streaming import gone
+from nbgraph.serve.queues.reply_waiters import RemoteError, ReplyWaiters
+from nbgraph.serve.telemetry.captures import Captures
+from nbgraph.serve.telemetry.failures import Failures
+from nbgraph.serve.telemetry.step_metrics import Seen, StepMetrics, record
+from nbgraph.serve.telemetry.tracing import Tracing
+from nbgraph.streams.codec.wire import encode
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -34,18 +34,24 @@ class Runner:
     """Runs the events of one graph: async steps together, sync ones in their lane."""
 
     def __init__(
-        self, graph: Graph, tally: Tally, failures: Failures, tracing: Tracing, captures: Captures, threads: int = 1
+        self,
+        graph: Graph,
+        tally: StepMetrics,
+        failures: Failures,
+        tracing: Tracing,
+        captures: Captures,
+        threads: int = 1,
     ) -> None:
         self._tally, self._failures, self._captures = tally, failures, captures
         self._early: EarlyAnswers | None = None
         if graph.responders and goes_on_after_answer(graph):
             self._early = EarlyAnswers(graph.responders)
             graph.observers.append(self._early)
-        self.track = Track(tally.watching(tracing.watching(bare(graph.plan()))), threads)
+        self.track = PlanRunner(tally.watching(tracing.watching(bare(graph.plan()))), threads)
         self.plan: Plan = self.track.plan
-        self._callers: Callers | None = None
+        self._callers: ReplyWaiters | None = None
 
-    def join(self, callers: Callers) -> None:
+    def join(self, callers: ReplyWaiters) -> None:
         """From now on an event's answer may come from another function: callers bring it."""
         self._callers = callers
 
@@ -176,10 +182,10 @@ class Runner:
 
     async def _alone(self, event: Event, seconds: float | None) -> Any:
         deadline = time.monotonic() + seconds if seconds is not None else None
-        turn = Turn(self.track.lane, lambda: deadline is not None and time.monotonic() > deadline)
+        turn = ExecutorTurn(self.track.lane, lambda: deadline is not None and time.monotonic() > deadline)
         try:
             return await self.track.answer(event, self._captures.plan(self.plan, event), turn)
-        except Late:
+        except DeadlineHalt:
             raise RemoteError(f"No answer within {seconds:g} seconds.", 504) from None
 
     async def _watched(self, event: Event, body: bytes, way: Coroutine[Any, Any, Any]) -> Any:
@@ -192,7 +198,7 @@ class Runner:
             raise
 
 
-async def _left(callers: Callers, id: str, receive: Receive) -> None:
+async def _left(callers: ReplyWaiters, id: str, receive: Receive) -> None:
     await gone(receive)
     await callers.left(id)
 

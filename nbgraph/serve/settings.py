@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nbgraph.serve.limits import Limits
+from nbgraph.engine.context import RESERVED, SECRETS
+from nbgraph.serve.gateway.limits import Limits
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -55,3 +57,19 @@ def report_ready(settings: Settings, port: int, metrics_port: int) -> None:
         unfinished = settings.ready_file.with_suffix(".part")
         unfinished.write_text(json.dumps({"pid": os.getpid(), "port": port, "metrics_port": metrics_port}))
         unfinished.replace(settings.ready_file)  # whoever waits for the file finds it whole
+
+
+# Secret variables: the secrets of a container as variables too, where packages look for their keys.
+#
+# In a notebook and in processes they stand in the environment; a container has them as files, so that nobody who may
+# inspect it reads them. What a worker finds there it puts into its own environment, which is seen from within alone.
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def set_variables(folder: Path = SECRETS) -> None:
+    """Set a variable for each secret that has the name of one; what is set already stays."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in RESERVED and _VARIABLE.fullmatch(path.name) and path.is_file():
+            os.environ.setdefault(path.name, path.read_text(encoding="utf-8").rstrip("\n"))

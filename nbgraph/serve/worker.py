@@ -14,26 +14,24 @@ from pathlib import Path
 
 import uvicorn
 
-from nbgraph.serve import tracing
-from nbgraph.serve.captures import Captures
-from nbgraph.serve.connection import configuration
-from nbgraph.serve.cors import origins_of, sharing
-from nbgraph.serve.failures import Failures
-from nbgraph.serve.file_states import FileStates
-from nbgraph.serve.handover import Farewell, leave
-from nbgraph.serve.http import Gateway
-from nbgraph.serve.inspection import inspected
-from nbgraph.serve.keys import Keys
+from nbgraph.serve.function import FunctionRole
+from nbgraph.serve.gateway.api_keys import Keys
+from nbgraph.serve.gateway.app import Gateway
+from nbgraph.serve.gateway.connection import configuration
+from nbgraph.serve.gateway.cors import origins_of, sharing
+from nbgraph.serve.gateway.listener import GracefulClose, bound, inherited, leave
 from nbgraph.serve.link import Link
-from nbgraph.serve.listener import bound, inherited
-from nbgraph.serve.metrics import Metrics
-from nbgraph.serve.part import Part
+from nbgraph.serve.parent_watch import ParentWatch, nobody_there
 from nbgraph.serve.project import load_part, load_project
-from nbgraph.serve.secret_variables import set_variables
-from nbgraph.serve.settings import Settings, report_ready
-from nbgraph.serve.shelf import Shelf
-from nbgraph.serve.spool import Spool
-from nbgraph.serve.tether import Tether, nobody_there
+from nbgraph.serve.requests.accepted_log import AcceptedLog
+from nbgraph.serve.requests.file_store import FileStates
+from nbgraph.serve.requests.store import RequestStore
+from nbgraph.serve.settings import Settings, report_ready, set_variables
+from nbgraph.serve.telemetry import tracing
+from nbgraph.serve.telemetry.admin import inspected
+from nbgraph.serve.telemetry.captures import Captures
+from nbgraph.serve.telemetry.failures import Failures
+from nbgraph.serve.telemetry.metrics import Metrics
 
 # Seconds in which a broker that is there lets a worker in. Until then whoever has the socket too, or is to be replaced,
 # is there for callers; without a broker nobody is, and this worker says why.
@@ -45,7 +43,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; events in flight are finished first."""
     set_variables()
     file = nobody_there()
-    tether = Tether(file) if settings.is_until_eof else None
+    tether = ParentWatch(file) if settings.is_until_eof else None
     fd = settings.listen_fd
     listener = bound(settings.host, settings.port) if fd is None else inherited(fd)
     graph = load_project(settings.project)
@@ -55,11 +53,11 @@ def run(settings: Settings) -> None:
     tracing.set_up(graph.name)
     keys = Keys.of_file(settings.key_file, origins_of(settings.project))
     captures = Captures.of_project(settings.project, graph)
-    spool = Spool(_part(settings, "accepted"), is_safe=settings.is_data_safe)
+    spool = AcceptedLog(_part(settings, "accepted"), is_safe=settings.is_data_safe)
     part = load_part(settings.project)
     gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
     if settings.data is not None:
-        gateway.requests.shelf = Shelf(FileStates(settings.data / "requests"))
+        gateway.requests.shelf = RequestStore(FileStates(settings.data / "requests"))
     told = (metrics, failures, gateway.captures, gateway.hindrance)
     watched = inspected(settings.metrics_host, settings.metrics_port, *told)
     with watched as metrics_port:
@@ -77,11 +75,11 @@ async def _serve(
     metrics: Metrics,
     settings: Settings,
     metrics_port: int,
-    part: Part,
-    tether: Tether | None,
+    part: FunctionRole,
+    tether: ParentWatch | None,
 ) -> None:
     link = Link(gateway, metrics, settings, part)
-    farewell = Farewell(gateway)
+    farewell = GracefulClose(gateway)
     has_heir = settings.listen_fd is not None or settings.drain_seconds > 0  # somebody else takes the next connections
     app = sharing(farewell if has_heir else gateway, origins_of(settings.project), gateway.methods)
     server = _Server(configuration(app, settings.limits, settings.certificate_file, settings.certificate_key_file))
@@ -115,7 +113,7 @@ async def _serve(
     log.info("stopped")
 
 
-async def _told_to_stop(tether: Tether | None) -> None:
+async def _told_to_stop(tether: ParentWatch | None) -> None:
     """Return at SIGTERM and SIGINT, and when whoever started this has gone."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -126,7 +124,7 @@ async def _told_to_stop(tether: Tether | None) -> None:
 
 
 async def _leave(
-    gateway: Gateway, server: uvicorn.Server, farewell: Farewell, metrics: Metrics, settings: Settings
+    gateway: Gateway, server: uvicorn.Server, farewell: GracefulClose, metrics: Metrics, settings: Settings
 ) -> None:
     """Take no more callers, and let those that are there have their answers."""
     metrics.draining.set(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nbgraph.steps import catalogue
-from nbgraph.steps.entry import INSTALLED, Entry, entry_of
+from nbgraph.steps.library import INSTALLED, CatalogueEntry, entry_of
 
 HEAD = """# Built-in steps
 
@@ -25,7 +25,7 @@ def page() -> str:
     return "\n".join([HEAD, *(line for title in titles for line in _section(title, entries))])
 
 
-def _section(title: str, entries: list[Entry]) -> Iterator[str]:
+def _section(title: str, entries: list[CatalogueEntry]) -> Iterator[str]:
     yield f"## {title}\n\n| step | what it does |\n|---|---|"
     for entry in entries:
         if entry.section == title:

@@ -28,7 +28,7 @@ class StaleError(NbgraphError):
         self.name, self.revision = name, revision
 
 
-class TooLargeError(NbgraphError):
+class StateTooLargeError(NbgraphError):
     """A state is larger than the broker takes in one piece."""
 
     def __init__(self, name: str, size: int, largest: int) -> None:
@@ -36,7 +36,7 @@ class TooLargeError(NbgraphError):
         self.name, self.size, self.largest = name, size, largest
 
 
-class HeavyError(NbgraphError):
+class MessageTooLargeError(NbgraphError):
     """A message is larger than the broker takes."""
 
     def __init__(self, queue: str, size: int, largest: int) -> None:
@@ -153,8 +153,8 @@ class States(Protocol):
         """Keep a state under a name; the revision it has now.
 
         Waits while the broker has no room. With `revision` only where that one still stands there (0: none): else
-        `StaleError`. `TooLargeError` where there is no room for as many bytes. With `seconds` it is forgotten so long
-        after it was written last; states of different lifetimes don't see each other.
+        `StaleError`. `StateTooLargeError` where there is no room for as many bytes. With `seconds` it is forgotten so
+        long after it was written last; states of different lifetimes don't see each other.
         """
 
     async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
@@ -167,7 +167,7 @@ class Publishing(Protocol):
     async def publish(self, queue: QueueSpec, message: Message) -> None:
         """Returns once the message is kept; waits while the queue is full; a known id is taken as done.
 
-        `HeavyError` where the broker does not take as many bytes.
+        `MessageTooLargeError` where the broker does not take as many bytes.
         """
 
 

@@ -18,7 +18,7 @@ LETTERS = 10_000
 
 
 @dataclass(eq=False, slots=True)
-class _Kept:
+class _QueuedMessage:
     """A message in a queue, since when, and how often it was delivered."""
 
     message: Message
@@ -29,7 +29,7 @@ class _Kept:
 class MemoryDelivery:
     """A message that is out; it comes back when its lease ends."""
 
-    def __init__(self, shard: _Shard, kept: _Kept, lease: float) -> None:
+    def __init__(self, shard: _MemoryShard, kept: _QueuedMessage, lease: float) -> None:
         self.message, self.attempt = kept.message, kept.attempts
         self.turn: int | None = shard.next_turn()
         self._shard, self._kept, self._lease = shard, kept, lease
@@ -59,34 +59,34 @@ class MemoryDelivery:
         return was_open
 
 
-class _Shard:
+class _MemoryShard:
     """The waiting messages of one shard, and how many are out."""
 
-    def __init__(self, queue: _Queue) -> None:
+    def __init__(self, queue: _MemoryQueue) -> None:
         self._queue = queue
-        self.waiting: deque[_Kept] = deque()
+        self.waiting: deque[_QueuedMessage] = deque()
         self.out = 0
         self._turns = itertools.count()
 
     def next_turn(self) -> int:
         return next(self._turns)
 
-    def done(self, kept: _Kept) -> None:
+    def done(self, kept: _QueuedMessage) -> None:
         self.out -= 1
         del self._queue.kept[kept]
         self._queue.wake()
 
-    def put_back(self, kept: _Kept) -> None:
+    def put_back(self, kept: _QueuedMessage) -> None:
         self.out -= 1
         self.waiting.appendleft(kept)
         self._queue.wake()
 
 
-class _Queue:
+class _MemoryQueue:
     def __init__(self, spec: QueueSpec) -> None:
         self.spec = spec
-        self.kept: dict[_Kept, None] = {}  # all that is not done, the oldest first
-        self.shards = [_Shard(self) for _ in range(spec.shards)]
+        self.kept: dict[_QueuedMessage, None] = {}  # all that is not done, the oldest first
+        self.shards = [_MemoryShard(self) for _ in range(spec.shards)]
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Condition()
         self._turn = itertools.cycle(range(spec.shards))
@@ -106,7 +106,7 @@ class _Queue:
             self._seen[message.id] = None  # a known id means that it is kept, not that somebody wanted to
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
-            kept = _Kept(message)
+            kept = _QueuedMessage(message)
             self.kept[kept] = None
             self.shards[self.spec.shard_of(message.key)].waiting.append(kept)
             self._changed.notify_all()
@@ -126,7 +126,7 @@ class _Queue:
         in_flight = sum(shard.out for shard in self.shards)
         return Load(len(self.kept) - in_flight, in_flight, time.monotonic() - oldest.since if oldest else 0.0)
 
-    def _free(self) -> _Shard | None:
+    def _free(self) -> _MemoryShard | None:
         """A shard with something waiting that may be worked on now, each in turn."""
         most = 1 if self.spec.is_keyed else UNSHARDED
         for _ in self.shards:
@@ -154,7 +154,7 @@ class MemoryBroker(Broker):
     """Everything a broker does, as long as the process lives."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, _MemoryQueue] = {}
         self._letters: deque[dict[str, Any]] = deque(maxlen=LETTERS)
         self._states: dict[float | None, OrderedDict[str, tuple[bytes, int, float]]] = {}  # by their lifetime
         self._inboxes: dict[str, _MemoryInbox] = {}
@@ -165,7 +165,7 @@ class MemoryBroker(Broker):
         return True
 
     async def declare(self, queue: QueueSpec) -> None:
-        self._queues.setdefault(queue.name, _Queue(queue))
+        self._queues.setdefault(queue.name, _MemoryQueue(queue))
 
     async def remove(self, queue: QueueSpec) -> None:
         self._queues.pop(queue.name, None)

@@ -9,15 +9,15 @@ import traitlets
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.edge import WHOLE_GRAPH
 from nbgraph.graph.graph import Graph
-from nbgraph.render.kind import resolved
 from nbgraph.render.printable import printable
+from nbgraph.render.step_kind import resolved
 from nbgraph.widgets.assets import PICTURE, module, styles
-from nbgraph.widgets.cells import put_into_cell
-from nbgraph.widgets.draft import Draft
-from nbgraph.widgets.fault import by_id, found
+from nbgraph.widgets.editor.draft import Draft
+from nbgraph.widgets.editor.palette import form, palette
+from nbgraph.widgets.editor.source_edit import rewritten
 from nbgraph.widgets.graph import GraphWidget, Message
-from nbgraph.widgets.palette import form, palette
-from nbgraph.widgets.written import rewritten
+from nbgraph.widgets.picture.cells import put_into_cell
+from nbgraph.widgets.picture.findings import by_id, found
 
 
 class BuilderWidget(GraphWidget):

@@ -8,15 +8,15 @@ from typing import Any
 
 from nbgraph.debug.debugger import Debugger
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.path import INNER, groups_of, is_there
+from nbgraph.debug.step_path import INNER, groups_of, is_there
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
+from nbgraph.widgets.debug.messages import listed, moment, records, taken
+from nbgraph.widgets.debug.session import DebugSession, value_of
 from nbgraph.widgets.graph import CHANGED, GraphWidget, Message
-from nbgraph.widgets.moments import listed, moment, records, taken
-from nbgraph.widgets.preview import shown
-from nbgraph.widgets.record import Record
-from nbgraph.widgets.session import Session, value_of
-from nbgraph.widgets.watch import Change
+from nbgraph.widgets.live.monitor import MonitorChange
+from nbgraph.widgets.live.step_record import StepRecord
+from nbgraph.widgets.values.preview import shown
 
 
 class DebugWidget(GraphWidget):
@@ -37,7 +37,7 @@ class DebugWidget(GraphWidget):
 
     def __init__(self, debugger: Debugger) -> None:
         self.debugger = debugger
-        self.session = Session(debugger, self._told)
+        self.session = DebugSession(debugger, self._told)
         self.watches: list[str] = []
         self._old: dict[str, Frame | None] = {}  # steps that were changed, and the frame they had then
         super().__init__(debugger.graph)
@@ -61,7 +61,7 @@ class DebugWidget(GraphWidget):
         self.session.close()
         super().close()
 
-    def update(self, change: Change) -> None:
+    def update(self, change: MonitorChange) -> None:
         """While a run is under way its steps are shown as they go; else the debugger's own account is."""
         if self.session.is_busy:
             super().update(change)
@@ -70,7 +70,7 @@ class DebugWidget(GraphWidget):
         else:
             self.breakpoints = self._marked(self.debugger.breakpoints)
 
-    def send_status(self, change: Change) -> None:
+    def send_status(self, change: MonitorChange) -> None:
         if self.session.is_busy:
             super().send_status(change)
         else:
@@ -100,7 +100,10 @@ class DebugWidget(GraphWidget):
             return
         found = records(self.debugger, self._changed())
         frames = self.debugger.trace.frames
-        every = {**{name: Record() for name in self._drawn.ids}, **found}  # where it stood before, it stands no more
+        every = {
+            **{name: StepRecord() for name in self._drawn.ids},
+            **found,
+        }  # where it stood before, it stands no more
         lines = {str(line["id"]): 0 for line in self._drawn.data["lines"]}  # what was undone was not taken
         lines |= {line: count for ends, count in taken(frames).items() if (line := self._drawn.line(*ends))}
         self.send({"kind": "status", "steps": self._drawn.steps(every, every), "lines": lines, "running": False})

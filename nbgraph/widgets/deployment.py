@@ -19,12 +19,12 @@ from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.debugger import DebugWidget
-from nbgraph.widgets.drawn import Drawn
 from nbgraph.widgets.graph import Message
-from nbgraph.widgets.pages import page
-from nbgraph.widgets.picture import framed, show_beside, static
-from nbgraph.widgets.preview import shown
-from nbgraph.widgets.record import first_line
+from nbgraph.widgets.live.step_record import first_line
+from nbgraph.widgets.picture.static_output import framed, show_beside, static
+from nbgraph.widgets.picture.synced import SyncedPicture
+from nbgraph.widgets.values.preview import shown
+from nbgraph.widgets.values.table_pages import page
 
 PERIOD = 0.5  # seconds between two looks
 LISTED = 50  # failures
@@ -170,7 +170,7 @@ class DeploymentView(anywidget.AnyWidget):
         graph = self.deployment.graph
         if graph is None:
             return {"name": self.deployment.name, "svg": "", "problem": "", "marks": {}, "steps": [], "lines": []}
-        return Drawn(graph, self.direction, first=self.deployment.functions[0]).data
+        return SyncedPicture(graph, self.direction, first=self.deployment.functions[0]).data
 
 
 def _plain(pulse: Any) -> Message:

@@ -14,21 +14,21 @@ from nbgraph.debug.breakpoint import Breakpoint
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
-from nbgraph.render.fold import foldable
+from nbgraph.render.collapse import foldable
 from nbgraph.render.printable import printable
 from nbgraph.render.view import INNER, view
 from nbgraph.widgets.assets import PICTURE, module, styles
-from nbgraph.widgets.cells import after_cells
-from nbgraph.widgets.changed import Handlers
-from nbgraph.widgets.drawn import Drawn
-from nbgraph.widgets.fault import by_id, missing
-from nbgraph.widgets.inspect import inspected
-from nbgraph.widgets.pages import page
-from nbgraph.widgets.preview import part
-from nbgraph.widgets.record import first_line
-from nbgraph.widgets.rich import rendered
-from nbgraph.widgets.save import TYPES, saved
-from nbgraph.widgets.watch import Change, Watch
+from nbgraph.widgets.live.monitor import Monitor, MonitorChange
+from nbgraph.widgets.live.step_record import first_line
+from nbgraph.widgets.picture.cells import after_cells
+from nbgraph.widgets.picture.findings import by_id, missing
+from nbgraph.widgets.picture.redefined import HandlerVersions
+from nbgraph.widgets.picture.save import TYPES, saved
+from nbgraph.widgets.picture.synced import SyncedPicture
+from nbgraph.widgets.values.inspect import inspected
+from nbgraph.widgets.values.preview import part
+from nbgraph.widgets.values.rich import rendered
+from nbgraph.widgets.values.table_pages import page
 
 OPEN = 60  # steps; of a larger graph the functions and inner graphs are folded at first
 TARGETS = ("process", "docker")  # where a click may deploy to
@@ -57,14 +57,14 @@ class GraphWidget(anywidget.AnyWidget):
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.watch = Watch.on(graph)
+        self.watch = Monitor.on(graph)
         self._drawing = threading.RLock()  # both the kernel's thread and the watch's draw
-        whole = Drawn(graph, "LR") if len(graph.steps) <= OPEN else None
+        whole = SyncedPicture(graph, "LR") if len(graph.steps) <= OPEN else None
         self.closed: set[str] = set() if whole else set(foldable(view(graph)))
-        self._drawn = whole or Drawn(graph, "LR", self.closed)
+        self._drawn = whole or SyncedPicture(graph, "LR", self.closed)
         marked, faults = self._marked(self.watch.breakpoints), self._reasons()
         super().__init__(picture=self._drawn.data, breakpoints=marked, faults=faults)
-        self._handlers = Handlers(graph)
+        self._handlers = HandlerVersions(graph)
         self._rendered: Any = None  # an output area, for the value that is shown as a cell would
         self._deployed: anywidget.AnyWidget | None = None  # the view of what was deployed from here
         self._forget_cells = after_cells(self)
@@ -88,7 +88,7 @@ class GraphWidget(anywidget.AnyWidget):
 
     def _ipython_display_(self) -> None:
         """At the end of a cell: with the picture that stays when the kernel is gone."""
-        from nbgraph.widgets.picture import show_widget
+        from nbgraph.widgets.picture.static_output import show_widget
 
         show_widget(self)
 
@@ -135,7 +135,7 @@ class GraphWidget(anywidget.AnyWidget):
     def redraw(self) -> None:
         """Show the graph as it is now."""
         with self._drawing:
-            self._drawn = Drawn(self.graph, self.direction, self.closed)
+            self._drawn = SyncedPicture(self.graph, self.direction, self.closed)
             self.picture = self._drawn.data
             self.faults = self._reasons()
         self.send_status(self.watch.everything())
@@ -144,7 +144,7 @@ class GraphWidget(anywidget.AnyWidget):
         """Why steps can't run, by their ids."""
         return by_id(missing(self.graph), self._drawn.ids)
 
-    def update(self, change: Change) -> None:
+    def update(self, change: MonitorChange) -> None:
         """Show what a watch has seen; called on the watch's thread."""
         if change.is_redrawn:
             self.redraw()
@@ -157,7 +157,7 @@ class GraphWidget(anywidget.AnyWidget):
         """Steps that have a breakpoint, as the picture names them."""
         return [printable(name, 200) for name in names]
 
-    def send_status(self, change: Change) -> None:
+    def send_status(self, change: MonitorChange) -> None:
         lines = {self._drawn.line(*ends): count for ends, count in change.lines.items()}
         lines.pop(None, None)
         steps = self._drawn.steps(change.steps, self.watch.records)
@@ -249,11 +249,11 @@ class GraphWidget(anywidget.AnyWidget):
             self.send({"kind": "problem", "text": printable(str(error), 400)})
 
 
-def _weakly(widget: GraphWidget) -> Callable[[Change], None]:
+def _weakly(widget: GraphWidget) -> Callable[[MonitorChange], None]:
     """A subscriber that does not keep the widget alive."""
     reference = weakref.ref(widget)
 
-    def update(change: Change) -> None:
+    def update(change: MonitorChange) -> None:
         living = reference()
         if living is not None and living.comm is not None:
             living.update(change)

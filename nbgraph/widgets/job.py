@@ -20,10 +20,10 @@ from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.graph import Message
-from nbgraph.widgets.pages import page
-from nbgraph.widgets.picture import framed, show_beside
-from nbgraph.widgets.preview import shown
-from nbgraph.widgets.record import first_line
+from nbgraph.widgets.live.step_record import first_line
+from nbgraph.widgets.picture.static_output import framed, show_beside
+from nbgraph.widgets.values.preview import shown
+from nbgraph.widgets.values.table_pages import page
 
 PERIOD = 0.25  # seconds between two looks
 CELLS = 200  # of the strip: parts are shown together where there are more

@@ -9,9 +9,9 @@ import traitlets
 
 from nbgraph.widgets.assets import module, styles
 from nbgraph.widgets.graph import Message
-from nbgraph.widgets.pages import page
-from nbgraph.widgets.picture import framed, show_beside
-from nbgraph.widgets.preview import shown
+from nbgraph.widgets.picture.static_output import framed, show_beside
+from nbgraph.widgets.values.preview import shown
+from nbgraph.widgets.values.table_pages import page
 
 ROWS = 50  # that stay in the notebook
 

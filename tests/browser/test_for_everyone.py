@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from host import Host
 
 from nbgraph import Graph, StepError
-from nbgraph.deploy.pulse import FunctionPulse
+from nbgraph.deploy.operation.metrics import FunctionMetrics
 from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
@@ -117,7 +117,7 @@ class Deployed:
     def pulse(self):
         states = {"fraud": "running", "other": "failing"}
         return {
-            name: FunctionPulse(name, 1, 2, state, 10, 2.5, 1, 1, 3, 1, 2.0, 0.01) for name, state in states.items()
+            name: FunctionMetrics(name, 1, 2, state, 10, 2.5, 1, 1, 3, 1, 2.0, 0.01) for name, state in states.items()
         }
 
     def logs(self, function=None, lines=100):

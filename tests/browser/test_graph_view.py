@@ -7,7 +7,7 @@ import pytest
 from host import Host
 
 from nbgraph import Graph, StepError
-from nbgraph.engine.observer import Move
+from nbgraph.engine.interpret.observer import StepRun
 from nbgraph.event import Event
 from nbgraph.steps import Queue
 from nbgraph.widgets.graph import GraphWidget
@@ -68,7 +68,7 @@ def test_a_step_is_running_while_it_runs(view):
     graph = fraud()
     host = view(graph)
     event = Event(1)
-    move = Move("score", event, 1, 1)
+    move = StepRun("score", event, 1, 1)
     host.widget.watch.started(event)
     host.widget.watch.before(move)
     host.wait("score", "running")
@@ -231,7 +231,7 @@ def test_a_thousand_steps_stay_usable(view):
     number = 0
     while time.monotonic() - began < 2:
         for _ in range(20):
-            move = Move(f"s{number % 1000}", event, 1, 1)
+            move = StepRun(f"s{number % 1000}", event, 1, 1)
             watch.before(move)
             watch.after(move)
             number += 1

@@ -10,7 +10,7 @@ from lab import CLOSE, CURRENT, OPEN
 
 GRAPH = """
 from nbgraph import Graph
-from nbgraph.widgets.picture import show
+from nbgraph.widgets.picture.static_output import show
 def clean(body): return body.strip()
 def shout(body): return body.upper()
 graph = Graph("shout")
@@ -72,7 +72,7 @@ def test_two_graphs_in_one_cell_each_have_their_picture(page, lab):
 SLOW = """
 import time
 from nbgraph import Graph
-from nbgraph.widgets.picture import register
+from nbgraph.widgets.picture.static_output import register
 register(get_ipython())
 def wait(body):
     time.sleep(0.01)
@@ -150,7 +150,7 @@ def test_the_builders_text_is_put_into_a_new_cell_below(page, lab):
 
 SHOP = """
 from nbgraph import Graph
-from nbgraph.widgets.picture import show
+from nbgraph.widgets.picture.static_output import show
 def clean(body): return {**body, "clean": True}
 def score(body):
     print("scoring", body)
@@ -290,7 +290,7 @@ def test_a_reloaded_page_and_a_restarted_kernel_show_the_live_view_again(browser
 
 DEBUGGER = """
 from nbgraph import Graph
-from nbgraph.widgets.picture import register
+from nbgraph.widgets.picture.static_output import register
 register(get_ipython())
 graph = Graph("keys")
 graph.to(str.strip).to(str.upper).to(len, "size")

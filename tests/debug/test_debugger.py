@@ -8,7 +8,7 @@ import pytest
 
 from nbgraph import Event, Graph, GraphError, NbgraphError, StepError
 from nbgraph.debug import MISSING, Preview, Trace
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.testing import events
 
 

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Event, Graph, StepError, steps
-from nbgraph.engine.observer import Observer
-from nbgraph.steps.collect import Collector
+from nbgraph.engine.interpret.observer import Observer
+from nbgraph.steps.operators.collect import Collector
 from nbgraph.testing import events, fresh
 
 EXAMPLES = int(os.environ.get("NBGRAPH_EXAMPLES", "40"))

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from nbgraph import Event, Graph
-from nbgraph.deploy.caller import InvokeError
 from nbgraph.deploy.deployment import Deployment
+from nbgraph.deploy.operation.client import InvokeError
 
 CELL = """%%graph shop --api
 GET /users/{id} -> load -> respond

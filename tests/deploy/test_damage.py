@@ -8,9 +8,9 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.streams.base import Message, QueueSpec
-from nbgraph.streams.letter import letter_of
-from nbgraph.streams.nats import LETTERS, NatsBroker
-from nbgraph.streams.wire import pack
+from nbgraph.streams.codec.dead_letter import letter_of
+from nbgraph.streams.codec.wire import pack
+from nbgraph.streams.nats.broker import LETTERS, NatsBroker
 
 HEADERS = [
     "{no", "3", '["a",[1]]', '["a",{"Nbgraph-Credit":"zz"}]', '["a",{"Nbgraph-Deadline":"soon"}]',

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from nbgraph import Graph
-from nbgraph.deploy.hosted import listening
-from nbgraph.streams import disk as disk_module
+from nbgraph.deploy.backend import listening
 from nbgraph.streams.base import Message, QueueSpec
-from nbgraph.streams.disk import FULL
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer, server_binary, server_config
+from nbgraph.streams.nats import disk as disk_module
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.disk import FULL
+from nbgraph.streams.nats.server import NatsServer, server_binary, server_config
 from tests.serve.served import served
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a small file system can be made by root only")

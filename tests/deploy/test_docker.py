@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from nbgraph import Graph
-from nbgraph.deploy import docker as docker_target
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.deploy.dockerfile import default_base
+from nbgraph.deploy.docker import client as docker_target
+from nbgraph.deploy.project.dockerfile import default_base
 from nbgraph.errors import DeployError
 from tests.lab import needs
 from tests.lab.notebook import Notebook

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from nbgraph import Graph
-from nbgraph.deploy.wheel import own_wheel, wheel_of
+from nbgraph.deploy.project.wheel import own_wheel, wheel_of
 from nbgraph.errors import DeployError, ExportError
 from nbgraph.steps import Queue
 from tests.lab.notebook import Notebook

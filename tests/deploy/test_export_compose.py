@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from nbgraph import Graph
-from nbgraph.deploy.wheelhouse import fetched
+from nbgraph.deploy.project.wheelhouse import fetched
 from nbgraph.steps import Queue
 from tests.lab import needs
 

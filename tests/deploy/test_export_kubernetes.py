@@ -23,8 +23,8 @@ import yaml
 from nbgraph import Graph
 from nbgraph.steps import Batch, Queue
 from nbgraph.streams.base import Message, QueueSpec
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import server_binary, server_config
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import server_binary, server_config
 
 Object = dict[str, Any]
 FUNCTIONS = ("orders-1", "rating", "labels")

@@ -19,7 +19,7 @@ import yaml
 from nbgraph import Graph
 from nbgraph.serve.nuclio import OPTIONS
 from nbgraph.steps import Queue
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.server import NatsServer
 
 # What Nuclio's processes do: load the handler, make it ready, give it the events that come, write the answers.
 DRIVER = """

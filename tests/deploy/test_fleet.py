@@ -13,7 +13,7 @@ import tritonclient.http as triton
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import InvokeError
-from nbgraph.deploy.split import split
+from nbgraph.engine.partition import split
 from nbgraph.errors import DeployError
 from nbgraph.steps import ModelRouter, ModelServer, Queue
 
@@ -251,7 +251,7 @@ def test_keys_keep_their_order_while_workers_come_and_go(tmp_path):
 
 
 def test_the_backlog_brings_more_workers_and_none_lets_them_go(tmp_path, monkeypatch):
-    monkeypatch.setattr("nbgraph.deploy.autoscale.COOL_DOWN", 1.0)
+    monkeypatch.setattr("nbgraph.deploy.operation.autoscale.COOL_DOWN", 1.0)
     graph = Graph("grown")
     graph.to("(event)", "take").to(Queue("work", key="key", shards=8)).to(slow_note, function="writer")
     graph.step("take").to(str, "log")  # a second end: callers are told the id at once

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from nbgraph import DeployError, Graph
-from nbgraph.deploy.split import split
+from nbgraph.engine.partition import split
 
 
 def chunks(count: int) -> Iterator[int]:

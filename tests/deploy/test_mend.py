@@ -21,11 +21,11 @@ import pytest
 from nbgraph import Graph
 from nbgraph.deploy import deployment as held
 from nbgraph.deploy.deployment import Deployment, InvokeError
-from nbgraph.deploy.profile import USER
-from nbgraph.deploy.prune import leftovers
+from nbgraph.deploy.docker.prune import leftovers
+from nbgraph.deploy.project.hardening import USER
 from nbgraph.errors import DeployError
 from nbgraph.steps import Queue
-from nbgraph.streams.disk import FULL
+from nbgraph.streams.nats.disk import FULL
 from tests.lab import needs
 
 if TYPE_CHECKING:
@@ -195,8 +195,8 @@ def test_a_daemon_that_falls_silent_is_told_in_a_sentence_and_soon(
     held._HERE.clear()
     other = Deployment.attach("mended-here")
     way.is_silent = True
-    monkeypatch.setattr("nbgraph.deploy.docker.QUESTION_SECONDS", 0.2)
-    monkeypatch.setattr("nbgraph.deploy.docker.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("nbgraph.deploy.docker.client.QUESTION_SECONDS", 0.2)
+    monkeypatch.setattr("nbgraph.deploy.docker.client.FIRST_SECONDS", 0.2)
     with pytest.raises(DeployError, match="The Docker daemon does not answer any more"):
         other.status()
     held._HERE.clear()

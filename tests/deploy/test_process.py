@@ -305,7 +305,7 @@ def test_big_files_of_own_packages_that_stay_behind_are_told(
     package.mkdir()
     (package / "__init__.py").write_text("def twice(body): return body * 2\n")
     (package / "big.bin").write_bytes(b"0" * 20)
-    monkeypatch.setattr("nbgraph.capture.local.MAX_DATA", 10)
+    monkeypatch.setattr("nbgraph.capture.local_modules.MAX_DATA", 10)
     monkeypatch.syspath_prepend(str(tmp_path))
     notebook = Notebook()
     notebook.cell("import package_with_big_data\nfrom nbgraph import Graph\ng = Graph('g')")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from nbgraph import Graph
-from nbgraph.deploy.resources import Resources
+from nbgraph.deploy.options.resources import Resources
 from nbgraph.errors import DeployError, ExportError, NbgraphError
 from nbgraph.steps import Queue
 from tests.lab.notebook import Notebook
@@ -76,7 +76,7 @@ def test_a_secret_is_taken_from_here_from_a_file_or_by_its_name(
     (tmp_path / "key").write_text(CANARY + "\n")
     (tmp_path / "secrets.env").write_text(f"# ours\nexport SHOP_KEY='{CANARY}'\n")
     given: list[Any] = [{"SHOP_KEY": None}, ["SHOP_KEY"], {"SHOP_KEY": tmp_path / "key"}, tmp_path / "secrets.env"]
-    from nbgraph.deploy.provision import provisions_of
+    from nbgraph.deploy.options.provision import provisions_of
 
     found = [provisions_of(["tail"], None, one, None, None)["tail"].secrets for one in given]
     assert found == [{"SHOP_KEY": CANARY}] * 4
@@ -120,7 +120,7 @@ CELLS = {
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_what_a_step_asks_for_is_found_in_its_code(cell: str) -> None:
-    from nbgraph.deploy.asked import asked_in
+    from nbgraph.deploy.options.secrets import asked_in
 
     notebook = Notebook()
     notebook.cell("from nbgraph import Graph\n" + cell)
@@ -129,7 +129,7 @@ def test_what_a_step_asks_for_is_found_in_its_code(cell: str) -> None:
 
 
 def test_what_routes_and_modules_of_ones_own_ask_for_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbgraph.deploy.asked import asked_in
+    from nbgraph.deploy.options.secrets import asked_in
 
     (tmp_path / "bank.py").write_text("def connect(context):\n    return context.secret('bank')\n")
     monkeypatch.syspath_prepend(str(tmp_path))

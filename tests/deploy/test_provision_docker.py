@@ -13,7 +13,7 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.deploy.profile import Profile, hardened
+from nbgraph.deploy.project.hardening import Hardening, hardened
 from tests.lab import needs
 from tests.lab.notebook import Notebook
 
@@ -174,5 +174,5 @@ def test_whoever_attaches_scales_and_changes_it_with_the_same_secrets(
 
 
 def test_a_gpu_is_asked_for_in_docker_s_words() -> None:
-    (asked,) = hardened(Profile(gpus=2))["device_requests"]
+    (asked,) = hardened(Hardening(gpus=2))["device_requests"]
     assert (asked["Count"], asked["Capabilities"]) == (2, [["gpu"]])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph
-from nbgraph.deploy.wheelhouse import fetched
+from nbgraph.deploy.project.wheelhouse import fetched
 from nbgraph.errors import DeployError
 from tests.deploy.test_requirements import package
 from tests.lab import needs
@@ -56,7 +56,7 @@ def test_what_has_a_hash_is_held_to_it(tmp_path: Path) -> None:
 
 
 def test_a_base_image_that_is_not_there_is_told_before_packages_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbgraph.deploy import wheelhouse
+    from nbgraph.deploy.project import wheelhouse
 
     def fetching(*words: Any, **options: Any) -> list[Path]:
         raise AssertionError("fetched first")

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from nbgraph import Graph
-from nbgraph.deploy.dockerfile import default_base
+from nbgraph.deploy.project.dockerfile import default_base
 from nbgraph.errors import DeployError
 from tests.lab import needs, swarm
 from tests.lab.kernel import Kernel

@@ -7,8 +7,8 @@ from contextlib import aclosing
 import pytest
 
 from nbgraph import Event, Graph, GraphError, StepError
-from nbgraph.engine.observer import Observer
-from nbgraph.engine.stream import answers_of
+from nbgraph.engine.interpret.observer import Observer
+from nbgraph.engine.schedule.stream import answers_of
 from nbgraph.steps import SQLTarget
 
 SOON = 2.0  # seconds in which a `finally` must have run

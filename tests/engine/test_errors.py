@@ -7,7 +7,7 @@ import time
 import pytest
 
 from nbgraph import Graph, GraphError, StepError
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.steps import Batch, Queue
 from nbgraph.testing import ListTarget, assert_same
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from nbgraph import Event, Graph, GraphError, StepError, steps
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.testing import assert_same
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from nbgraph import Graph, GraphError, step, steps
 from nbgraph.graph import Code
-from nbgraph.graph.header import Header
-from nbgraph.graph.language import build
-from nbgraph.graph.reader import read_cell
+from nbgraph.graph.language.header import Header
+from nbgraph.graph.language.language import build
+from nbgraph.graph.language.reader import read_cell
 from nbgraph.graph.scope import Scope
 
 

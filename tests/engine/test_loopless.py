@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from nbgraph import Graph, steps
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 
 current = contextvars.ContextVar("current", default="none")
 

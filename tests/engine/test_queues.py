@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Graph, StepError
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.errors import NbgraphError
 from nbgraph.steps import Batch, Queue
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph
-from nbgraph.engine.remembers import remembers
+from nbgraph.engine.compile.stateful import remembers
 
 
 class OfTheConstructor:

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 import pytest
 
 from nbgraph import Event, Graph, StepError
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.errors import BodyError, NbgraphError
 from nbgraph.steps import Batch, Concurrent, Filter, FlatMap
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Event, Graph
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.errors import StepError
 from nbgraph.steps import Batch, Filter, FlatMap, ForEach, MapWithState, Reduce, SampleWindow
 from nbgraph.testing import assert_same, compiled, fresh

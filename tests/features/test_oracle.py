@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nbgraph.features import FeatureSet, FeatureStore, FeatureVector
 from nbgraph.features.parity import is_equal
 from nbgraph.steps import FieldAggregator, FixedWindows, SlidingWindows
-from nbgraph.steps.windows import OPERATIONS
+from nbgraph.steps.windows.spec import OPERATIONS
 
 LISBON = ZoneInfo("Europe/Lisbon")
 START = datetime(2026, 3, 28, 20, tzinfo=UTC)  # five hours before the clocks of Lisbon go forward

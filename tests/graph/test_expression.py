@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph, GraphError
-from nbgraph.graph.expression import check_safe
+from nbgraph.graph.safety.expression import check_safe
 
 
 @pytest.mark.parametrize(

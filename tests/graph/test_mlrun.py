@@ -10,9 +10,9 @@ import pytest
 
 from nbgraph import Graph, GraphError
 from nbgraph.graph import Edge
-from nbgraph.graph.mlrun import TASK, WIRES
+from nbgraph.graph.documents.yaml import read_yaml
+from nbgraph.graph.mlrun.spec import TASK, WIRES
 from nbgraph.graph.naming import handler_text
-from nbgraph.graph.yaml import read_yaml
 from nbgraph.steps import Table
 from nbgraph.types import EdgeKind
 

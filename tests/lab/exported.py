@@ -13,7 +13,7 @@ from nbgraph.capture.project import Project
 SERVING = """
 import os, sys, traceback
 from pathlib import Path
-from nbgraph.engine import bind
+from nbgraph.engine.compile import bind
 from nbgraph.errors import StepError
 from nbgraph.serve.project import load_project
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from nbgraph import Graph
-from nbgraph.deploy.dockerfile import default_base
+from nbgraph.deploy.project.dockerfile import default_base
 from nbgraph.steps import Queue
 from tests.lab.needs import docker_host
 

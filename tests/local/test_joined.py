@@ -12,7 +12,7 @@ import nats
 import pytest
 
 from nbgraph import Event, Graph, GraphError, NbgraphError, StepError
-from nbgraph.local.broker import embedded_server
+from nbgraph.brokered.transports import embedded_server
 
 
 def flow(name="flow"):
@@ -242,13 +242,13 @@ def test_steps_that_remember_are_the_same_with_and_without_a_broker():
 
 
 def test_the_live_view_of_a_graph_sees_its_steps(caplog):
-    from nbgraph.widgets.watch import Watch
+    from nbgraph.widgets.live.monitor import Monitor
 
     graph = fork("seen", responds=True)
-    leave = Watch.on(graph).subscribe(lambda change: None)
+    leave = Monitor.on(graph).subscribe(lambda change: None)
     with caplog.at_level(logging.WARNING):
         graph.run(3, streams="nats")
-    states = Watch.on(graph).states()
+    states = Monitor.on(graph).states()
     leave()
     assert (set(states.values()), caplog.records) == ({"done"}, [])
     assert {"plus", "q", "times", "big", "far"} <= set(states)

@@ -8,7 +8,7 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.render import digraph, mimebundle, outline, png, svg, view
-from nbgraph.render.fold import foldable, folded
+from nbgraph.render.collapse import foldable, folded
 from nbgraph.types import EdgeKind
 
 HERE = Path(__file__).parent

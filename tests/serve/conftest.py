@@ -3,8 +3,8 @@
 import pytest
 
 from nbgraph.streams.memory import MemoryBroker
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import NatsServer
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,19 @@ import httpx
 import uvicorn
 
 from nbgraph import Graph
-from nbgraph.deploy.split import split
 from nbgraph.engine.loop import LoopThread
-from nbgraph.serve.connection import configuration
-from nbgraph.serve.cors import sharing
-from nbgraph.serve.failures import Failures
-from nbgraph.serve.http import Gateway
-from nbgraph.serve.keys import Keys
-from nbgraph.serve.limits import Limits
-from nbgraph.serve.metrics import Metrics
-from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline
-from nbgraph.serve.spool import Spool
-from nbgraph.serve.track import Track
+from nbgraph.engine.partition import split
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.function import FunctionRole
+from nbgraph.serve.gateway.api_keys import Keys
+from nbgraph.serve.gateway.app import Gateway
+from nbgraph.serve.gateway.connection import configuration
+from nbgraph.serve.gateway.cors import sharing
+from nbgraph.serve.gateway.limits import Limits
+from nbgraph.serve.queues.consumer import Consumer
+from nbgraph.serve.requests.accepted_log import AcceptedLog
+from nbgraph.serve.telemetry.failures import Failures
+from nbgraph.serve.telemetry.metrics import Metrics
 from nbgraph.streams.base import Broker
 
 Connect = Callable[[], Coroutine[Any, Any, Broker]]
@@ -43,15 +43,15 @@ def served(
     functions = split(graph)
     counts = threads or {}
     gateway = gateway_of(functions[0].graph, limits, counts.get(functions[0].name, 1), folder)
-    pipelines: list[Pipeline] = []
+    pipelines: list[Consumer] = []
 
     async def joined(connect: Connect) -> None:
         for function in functions:
-            part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
+            part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
             plan = gateway.tracing.watching(function.graph.plan())
-            track = gateway.runner.track if not pipelines else Track(plan, counts.get(function.name, 1))
+            track = gateway.runner.track if not pipelines else PlanRunner(plan, counts.get(function.name, 1))
             seconds = gateway.limits.seconds
-            pipelines.append(Pipeline(track, part, await connect(), tracing=gateway.tracing, seconds=seconds))
+            pipelines.append(Consumer(track, part, await connect(), tracing=gateway.tracing, seconds=seconds))
             await pipelines[-1].open()
         gateway.join(pipelines[0].callers)
 
@@ -78,7 +78,7 @@ def gateway_of(
     keys: Keys | None = None,
 ) -> Gateway:
     metrics = Metrics(graph.name, [step.name for step in graph.steps])
-    spool = Spool(folder)
+    spool = AcceptedLog(folder)
     return Gateway(graph, metrics, Failures(), keys or Keys([]), limits or Limits(), spool=spool, threads=threads)
 
 

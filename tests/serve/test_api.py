@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from nbgraph import Graph
-from nbgraph.serve.cors import sharing
-from nbgraph.serve.limits import Limits
-from nbgraph.serve.logs import JsonLines
+from nbgraph.serve.gateway.cors import sharing
+from nbgraph.serve.gateway.limits import Limits
+from nbgraph.serve.telemetry.logs import JsonLines
 from tests.serve.test_gateway import ask, gateway_of, graph_of, told
 
 TEXT = """%%graph shop --api

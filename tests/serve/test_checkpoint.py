@@ -7,14 +7,14 @@ from collections import defaultdict
 import pytest
 
 from nbgraph import Event, Graph
-from nbgraph.deploy.split import split
 from nbgraph.engine import loop
-from nbgraph.serve.callers import RemoteError
-from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline
-from nbgraph.serve.track import Track
+from nbgraph.engine.partition import split
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.function import FunctionRole
+from nbgraph.serve.queues.consumer import Consumer
+from nbgraph.serve.queues.reply_waiters import RemoteError
 from nbgraph.steps import AggregateByKey, FieldAggregator, Queue, SlidingWindows
-from nbgraph.streams.nats import NatsBroker
+from nbgraph.streams.nats.broker import NatsBroker
 
 
 class Fleet:
@@ -38,8 +38,8 @@ class Fleet:
 
     async def more(self, name, broker=None):
         function = self.functions[name]
-        part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
-        worker = Pipeline(Track(function.graph.plan()), part, broker or await self.connect(), seconds=20)
+        part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
+        worker = Consumer(PlanRunner(function.graph.plan()), part, broker or await self.connect(), seconds=20)
         self.workers[name].append(worker)
         await worker.open()
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Graph
-from nbgraph.serve.limits import Limits
+from nbgraph.serve.gateway.limits import Limits
 from tests.serve.served import gateway_of, hosted
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from nbgraph import Graph
-from nbgraph.serve.keys import Keys
+from nbgraph.serve.gateway.api_keys import Keys
 from tests.serve.served import gateway_of, hosted
 
 SHOP, OTHER = "https://shop.example", "https://other.example"

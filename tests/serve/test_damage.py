@@ -12,15 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Event, Graph
-from nbgraph.deploy.split import split
 from nbgraph.engine.loop import LoopThread
-from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline
-from nbgraph.serve.track import Track
+from nbgraph.engine.partition import split
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.function import FunctionRole
+from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.streams.base import Message, QueueSpec
+from nbgraph.streams.codec.wire import VALUES, pack
 from nbgraph.streams.memory import MemoryBroker
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.wire import VALUES, pack
+from nbgraph.streams.nats.broker import NatsBroker
 from tests.serve.served import served
 from tests.streams.kafka_cluster import mock_cluster
 
@@ -53,8 +53,8 @@ def running(graph, connect):
 
     async def opened():
         for function in split(graph):
-            part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
-            pipelines.append(Pipeline(Track(function.graph.plan()), part, await connect(), seconds=60))
+            part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
+            pipelines.append(Consumer(PlanRunner(function.graph.plan()), part, await connect(), seconds=60))
             await pipelines[-1].open()
         return await connect()
 
@@ -89,7 +89,7 @@ def connect_any(request):
         server = request.getfixturevalue("server")
         yield over(server)
     else:
-        kafka = pytest.importorskip("nbgraph.streams.kafka")
+        kafka = pytest.importorskip("nbgraph.streams.kafka.broker")
         quick = {"session.timeout.ms": 1400, "heartbeat.interval.ms": 100}
         with mock_cluster() as servers:
             yield lambda: kafka.KafkaBroker.connect(servers, makes_topics=False, consumer=quick)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.server import NatsServer
 from tests.serve.served import served
 from tests.serve.test_later import alone, over, shared, slow, two
 

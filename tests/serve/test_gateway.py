@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from nbgraph import Graph
-from nbgraph.serve.failures import Failures
-from nbgraph.serve.http import Gateway
-from nbgraph.serve.keys import Keys
-from nbgraph.serve.limits import Limits
-from nbgraph.serve.metrics import Metrics
+from nbgraph.serve.gateway.api_keys import Keys
+from nbgraph.serve.gateway.app import Gateway
+from nbgraph.serve.gateway.limits import Limits
+from nbgraph.serve.telemetry.failures import Failures
+from nbgraph.serve.telemetry.metrics import Metrics
 
 Told = tuple[int, Any]
 

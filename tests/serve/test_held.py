@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from nbgraph import Event, Graph
-from nbgraph.serve.held import let_go
-from nbgraph.serve.track import Track
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.execution.timers import let_go
 from nbgraph.steps import MapWithState, Table
 
 
@@ -47,7 +47,7 @@ def test_states_are_closed(name: str, by_key: bool, expected: list[str], caplog:
     graph.to(MapWithState(Journal(told, "last"), noted), "second")
     for key in ("a", "b"):
         graph.run(Event(1, key=key))
-    asyncio.run(let_go(Track(graph.plan()), None, print))
+    asyncio.run(let_go(PlanRunner(graph.plan()), None, print))
     assert told == [*expected, "last closed"]
     assert ("no space left" in caplog.text) == (name == "broken")
 
@@ -57,7 +57,7 @@ def test_a_timer_closes_nothing() -> None:
     graph = Graph("g")
     graph.to(MapWithState(Journal(told), noted), "first").to("Batch", max_events=2, flush_after_seconds=1)
     graph.run(1)
-    asyncio.run(let_go(Track(graph.plan()), 1e12, print))
+    asyncio.run(let_go(PlanRunner(graph.plan()), 1e12, print))
     assert told == []
 
 
@@ -67,5 +67,5 @@ def test_a_table_of_states_is_closed() -> None:
     table.close = lambda: told.append("closed")  # type: ignore[method-assign]
     graph.to(MapWithState(table, noted, group_by_key=True))
     graph.run(1, key="a")
-    asyncio.run(let_go(Track(graph.plan()), None, print))
+    asyncio.run(let_go(PlanRunner(graph.plan()), None, print))
     assert told == ["closed"]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from nbgraph import Event, Graph, StepError
-from nbgraph.serve.lane import Lane, Late, Turn
-from nbgraph.serve.pace import Pace
-from nbgraph.serve.prompt import is_prompt
-from nbgraph.serve.track import Track
+from nbgraph.serve.execution.executor import DeadlineHalt, Executor, ExecutorTurn
+from nbgraph.serve.execution.inline_policy import InlinePolicy
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.execution.pure_code import is_prompt
 
 
 class Clock:
@@ -56,7 +56,7 @@ def test_what_may_go_round_for_ever_is_not_prompt() -> None:
 def places(seconds: Iterable[float], *, is_prompt: bool = True) -> list[bool]:
     """Whether each call ran on the loop, when the calls take that long."""
     clock = Clock()
-    lane, pace = Lane(clock=clock), Pace(is_prompt=is_prompt)
+    lane, pace = Executor(clock=clock), InlinePolicy(is_prompt=is_prompt)
 
     def call(takes: float) -> bool:
         clock.now += takes
@@ -94,7 +94,7 @@ def test_a_hiccup_is_forgiven() -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_so_many_at_once_and_in_order(threads: int) -> None:
-    lane, pace = Lane(threads), Pace()
+    lane, pace = Executor(threads), InlinePolicy()
     begun: list[int] = []
     running = [0, 0]
 
@@ -115,7 +115,7 @@ def test_so_many_at_once_and_in_order(threads: int) -> None:
 
 
 def test_who_goes_while_he_waits_is_passed_over_and_who_goes_while_he_runs_keeps_his_turn_until_the_end() -> None:
-    lane, pace, done = Lane(), Pace(), list[str]()
+    lane, pace, done = Executor(), InlinePolicy(), list[str]()
 
     def slow() -> None:
         time.sleep(0.1)
@@ -135,13 +135,13 @@ def test_who_goes_while_he_waits_is_passed_over_and_who_goes_while_he_runs_keeps
 
 
 def test_a_turn_that_comes_too_late_runs_nothing() -> None:
-    lane, pace, ran = Lane(), Pace(), list[int]()
+    lane, pace, ran = Executor(), InlinePolicy(), list[int]()
 
     async def story() -> None:
         first = asyncio.create_task(lane.run(lambda: time.sleep(0.05), pace))
         await asyncio.sleep(0)
-        with pytest.raises(Late):
-            await lane.run(lambda: ran.append(1), pace, Turn(lane, lambda: True))
+        with pytest.raises(DeadlineHalt):
+            await lane.run(lambda: ran.append(1), pace, ExecutorTurn(lane, lambda: True))
         await first
         await lane.run(lambda: ran.append(2), pace)
 
@@ -159,7 +159,7 @@ def test_a_generator_whose_results_are_refused_leaves_the_lane_to_others() -> No
     graph.to(count_up).to(refuse)
 
     async def story() -> list[bool]:
-        track, free = Track(graph.plan()), []
+        track, free = PlanRunner(graph.plan()), []
         for _ in range(4):
             with pytest.raises(StepError):
                 await asyncio.wait_for(track.answer(Event(3)), 5)

@@ -12,12 +12,11 @@ import httpx
 import pytest
 
 from nbgraph import Graph
-from nbgraph.serve import callers
-from nbgraph.serve.requests import id_of
+from nbgraph.serve.requests.registry import id_of
 from nbgraph.streams.base import QueueSpec
 from nbgraph.streams.memory import MemoryBroker
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import NatsServer
 from tests.serve.served import Connect, served
 
 ASYNC = {"Prefer": "respond-async"}
@@ -179,7 +178,7 @@ def test_a_reply_without_a_place_keeps_its_event_in_the_queue(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However long it takes; whoever comes back then finds the answer, and nothing is done twice."""
-    monkeypatch.setattr(callers, "ROOM", 0.05)
+    monkeypatch.setattr("nbgraph.serve.queues.reply_waiters.ROOM", 0.05)
     broker, ran = Cramped(), list[float]()
 
     async def connect() -> MemoryBroker:

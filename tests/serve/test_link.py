@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from nbgraph import Graph
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.server import NatsServer
 
 
 def free_port() -> int:

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from nbgraph import Event, Graph
-from nbgraph.engine.twin import twin
-from nbgraph.serve.memory import Memory, StateError
+from nbgraph.engine.compile.plan_copy import twin
+from nbgraph.serve.state.step_state import StateError, StepState
 from nbgraph.steps import (
     AfterMaxEvent,
     AfterPeriod,
@@ -82,7 +82,7 @@ def test_a_state_that_moves_gives_what_one_that_stays_gives(name):
     graph = Graph("moving")
     graph.to(Seen, "step", limit=5) if name == "own" else graph.to(STEPS[name], "step")
     plans = [twin(graph.plan(), time.monotonic) for _ in range(3)]
-    memories = [Memory("step", plan.steps["step"].call.target) for plan in plans]
+    memories = [StepState("step", plan.steps["step"].call.target) for plan in plans]
     one = twin(graph.plan(), time.monotonic)
     stays = answers([one], [_Nothing()])
     assert repr(answers(plans, memories)) == repr(stays)
@@ -99,7 +99,7 @@ class _Nothing:
 
 def test_only_what_an_event_reached_for_is_written():
     step = AggregateByKey([PAID], key="card", time_field="time")
-    memory, written = Memory("windows", step), []
+    memory, written = StepState("windows", step), []
     for card in ("a", "b", "a"):
         step.do({"card": card, "n": 1, "time": 0.0})
         written.append([path[1:] for path, _ in memory.changes()])
@@ -116,14 +116,14 @@ class Wrong:
 
 def test_a_state_that_is_no_plain_data_is_told_of():
     with pytest.raises(StateError, match=r'state of step "wrong" .* a builtins.tuple_iterator in it'):
-        Memory("wrong", Wrong())
+        StepState("wrong", Wrong())
 
 
 def test_a_state_of_another_form_is_not_taken_up_and_leaves_nothing_behind(caplog):
     pages = {}
 
     def used(step, body):
-        memory = Memory("step", step)
+        memory = StepState("step", step)
         memory.restore(pages)
         answer = step.do(body)
         for path, page in memory.changes():

@@ -8,12 +8,12 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from nbgraph import Event, Graph
-from nbgraph.deploy.split import split
 from nbgraph.engine import loop
-from nbgraph.serve.metrics import Metrics
-from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import Pipeline
-from nbgraph.serve.track import Track
+from nbgraph.engine.partition import split
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.function import FunctionRole
+from nbgraph.serve.queues.consumer import Consumer
+from nbgraph.serve.telemetry.metrics import Metrics
 from nbgraph.streams.memory import MemoryBroker
 
 
@@ -54,9 +54,13 @@ def test_queues_tell_what_waits_and_what_became_of_the_rest() -> None:
     broker, metrics = MemoryBroker(), Metrics("queued", ["jobs", "work"])
 
     async def story() -> None:
-        gateway = Pipeline(Track(first.graph.plan()), Part(first.name, (), first.answers, first.asks), broker)
-        worker = Pipeline(
-            Track(metrics.tally.watching(second.graph.plan())), Part(second.name, second.reads, second.answers), broker
+        gateway = Consumer(
+            PlanRunner(first.graph.plan()), FunctionRole(first.name, (), first.answers, first.asks), broker
+        )
+        worker = Consumer(
+            PlanRunner(metrics.tally.watching(second.graph.plan())),
+            FunctionRole(second.name, second.reads, second.answers),
+            broker,
         )
         metrics.join(worker)
         await gateway.open()

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from nbgraph.serve import pages as module
-from nbgraph.serve.pages import Pages, head_of
+from nbgraph.serve.state import state_pages as module
+from nbgraph.serve.state.state_pages import StatePages, head_of
 from nbgraph.streams.base import StaleError
 from nbgraph.streams.memory import MemoryBroker
 
@@ -24,7 +24,7 @@ def test_writers_that_take_turns_leave_what_the_last_of_each_change_left(seed):
 
     async def story():
         broker = MemoryBroker()
-        writers = [Pages(broker, "shard") for _ in range(3)]
+        writers = [StatePages(broker, "shard") for _ in range(3)]
         refused = 0
         for number in range(300):
             writer = chance.choice(writers)
@@ -40,7 +40,7 @@ def test_writers_that_take_turns_leave_what_the_last_of_each_change_left(seed):
             for path, page in changes.items():
                 model.pop(path, None) if page is None else model.update({path: page})
             told = number
-        reader = Pages(broker, "shard")
+        reader = StatePages(broker, "shard")
         await reader.refresh()
         for writer in writers:
             await writer.refresh()
@@ -55,7 +55,7 @@ def test_writers_that_take_turns_leave_what_the_last_of_each_change_left(seed):
 def test_what_changed_elsewhere_is_told_page_by_page_until_there_is_a_new_base():
     async def story():
         broker = MemoryBroker()
-        one, other = Pages(broker, "shard"), Pages(broker, "shard")
+        one, other = StatePages(broker, "shard"), StatePages(broker, "shard")
         await one.write({b"a": b"1", b"b": b"2"}, {})
         told = [await other.refresh(), await other.refresh()]
         await one.write({b"b": None}, {})

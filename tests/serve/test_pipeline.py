@@ -6,25 +6,25 @@ import contextlib
 import pytest
 
 from nbgraph import Event, Graph
-from nbgraph.deploy.split import split
 from nbgraph.engine import loop
-from nbgraph.serve.callers import RemoteError
-from nbgraph.serve.part import Part
-from nbgraph.serve.pipeline import IN_FLIGHT, Pipeline
-from nbgraph.serve.tally import Tally
-from nbgraph.serve.track import Track
+from nbgraph.engine.partition import split
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.function import FunctionRole
+from nbgraph.serve.queues.consumer import IN_FLIGHT, Consumer
+from nbgraph.serve.queues.reply_waiters import RemoteError
+from nbgraph.serve.telemetry.step_metrics import StepMetrics
 from nbgraph.streams.base import Message
+from nbgraph.streams.codec.wire import pack, unpack
 from nbgraph.streams.memory import MemoryBroker
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.wire import pack, unpack
+from nbgraph.streams.nats.broker import NatsBroker
 
 
 async def answers(graph, bodies, connect, seconds=10.0):
     """What every body comes to when each function of the graph has a pipeline of its own."""
     pipelines = []
     for function in split(graph):
-        part = Part(function.name, function.reads, function.answers, function.asks, function.confirms)
-        pipelines.append(Pipeline(Track(function.graph.plan()), part, await connect(), seconds=seconds))
+        part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
+        pipelines.append(Consumer(PlanRunner(function.graph.plan()), part, await connect(), seconds=seconds))
         await pipelines[-1].open()
     found = []
     try:
@@ -141,10 +141,10 @@ def test_dead_letters_have_the_frames_of_the_function_that_failed():
 
     async def story():
         first, second = split(graph)
-        tally = Tally("letters", [step.name for step in second.graph.steps])
-        parts = [Part(each.name, each.reads, each.answers, each.asks) for each in (first, second)]
+        tally = StepMetrics("letters", [step.name for step in second.graph.steps])
+        parts = [FunctionRole(each.name, each.reads, each.answers, each.asks) for each in (first, second)]
         plans = [first.graph.plan(), tally.watching(second.graph.plan())]
-        pipelines = [Pipeline(Track(plan), part, broker) for plan, part in zip(plans, parts, strict=True)]
+        pipelines = [Consumer(PlanRunner(plan), part, broker) for plan, part in zip(plans, parts, strict=True)]
         for pipeline in pipelines:
             await pipeline.open()
         with pytest.raises(RemoteError):
@@ -177,8 +177,8 @@ def test_who_drains_gives_back_what_was_not_begun(server):
 
     async def story():
         broker = await connect()
-        pipeline = Pipeline(
-            Track(worker.graph.plan()), Part(worker.name, worker.reads, worker.answers), await connect()
+        pipeline = Consumer(
+            PlanRunner(worker.graph.plan()), FunctionRole(worker.name, worker.reads, worker.answers), await connect()
         )
         await pipeline.open()
         [spec] = pipeline.specs.values()

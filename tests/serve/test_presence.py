@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from nbgraph import Event, Graph
-from nbgraph.serve import callers as callers_module
+from nbgraph.serve.queues import reply_waiters as callers_module
 from tests.serve.served import served
 from tests.serve.test_damage import flow, running
 

@@ -5,15 +5,15 @@ import time
 from dataclasses import dataclass
 
 from nbgraph import Event, Graph
-from nbgraph.engine.twin import twin
-from nbgraph.serve.outcome import DONE, Outcome
-from nbgraph.serve.shard import Shard
-from nbgraph.serve.track import Track
+from nbgraph.engine.compile.plan_copy import twin
+from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.queues.outcome import DONE, QueueOutcome
+from nbgraph.serve.state.shard import Shard
 from nbgraph.steps import Batch
 from nbgraph.streams.base import Message, QueueSpec
+from nbgraph.streams.codec.wire import pack, pack_answer, unpack
+from nbgraph.streams.event_context import EventContext, current
 from nbgraph.streams.memory import MemoryBroker
-from nbgraph.streams.passage import Passage, current
-from nbgraph.streams.wire import pack, pack_answer, unpack
 
 OUT = QueueSpec("out", is_keyed=True)
 
@@ -32,7 +32,7 @@ class Worker:
         self.broker = broker
         plan = twin(graph.plan(), time.monotonic)
         steps = [name for name, step in plan.steps.items() if step.call.remembers]
-        self.shard = Shard(Track(plan), plan, steps, broker, "shard", {"out": OUT}, time.monotonic)
+        self.shard = Shard(PlanRunner(plan), plan, steps, broker, "shard", {"out": OUT}, time.monotonic)
         self.runs = 0
 
     async def take(self, number, turn, meanwhile=None):
@@ -40,11 +40,11 @@ class Worker:
 
         async def run(plan, outbox):
             self.runs += 1
-            current.set(Passage(self.broker, pack, message.id, message.id, outbox=outbox))
+            current.set(EventContext(self.broker, pack, message.id, message.id, outbox=outbox))
             answers = await plan.aresume("in", Event(number, key="k"))
             if meanwhile is not None and self.runs == 1:
                 await meanwhile()
-            return Outcome(DONE, pack_answer(answers.all()))
+            return QueueOutcome(DONE, pack_answer(answers.all()))
 
         async def refuse(error):
             raise error

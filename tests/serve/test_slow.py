@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from nbgraph import Graph
 from nbgraph.streams.base import QueueSpec
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import NatsServer
 from tests.serve.served import served
 from tests.serve.test_later import ASYNC, fetched, over, shared
 

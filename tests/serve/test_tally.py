@@ -9,14 +9,14 @@ from prometheus_client import CollectorRegistry
 
 from nbgraph import Event, Graph
 from nbgraph.errors import StepError
-from nbgraph.serve.tally import Tally
+from nbgraph.serve.telemetry.step_metrics import StepMetrics
 from nbgraph.types import EdgeKind
 
 
 def counted(graph: Graph, *bodies: Any) -> tuple[list[Any], dict[str, tuple[float, float]]]:
     """Answers, or the failed steps' names; and calls and errors of every step."""
     names = [step.name for step in graph.steps]
-    tally = Tally("g", names)
+    tally = StepMetrics("g", names)
     plan = tally.watching(graph.plan())
     registry = CollectorRegistry()
     registry.register(tally)
@@ -84,7 +84,7 @@ def test_cycles_count_every_visit() -> None:
 
 
 def test_steps_of_a_graph_in_the_graph_are_counted_by_their_full_names() -> None:
-    inner, graph, tally = Graph("inner"), Graph("g"), Tally("g", ["inner"])
+    inner, graph, tally = Graph("inner"), Graph("g"), StepMetrics("g", ["inner"])
     inner.to("(event + 1)", "add").to("(event * 2)", "double")
     graph.to(inner, "inner").respond()
     answer = tally.watching(graph.plan()).run(Event(4))

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from nbgraph import Graph
-from nbgraph.serve.logs import JsonLines
-from nbgraph.serve.tracing import tracer
+from nbgraph.serve.telemetry.logs import JsonLines
+from nbgraph.serve.telemetry.tracing import tracer
 from nbgraph.streams import traceparent
 from tests.serve.served import served
 from tests.serve.test_later import shared

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nbgraph import Graph
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 
 
 def both_ways(handler: Any, source: Iterable[Any], *, key: Any = None, **options: Any) -> list[Any]:

@@ -14,8 +14,7 @@ import pytest
 
 from nbgraph import steps
 from nbgraph.steps.__main__ import page
-from nbgraph.steps.entry import Entry, entry_of
-from nbgraph.steps.library import Library
+from nbgraph.steps.library import CatalogueEntry, Library, entry_of
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = Path(__file__).parent / "shouting"
@@ -35,7 +34,7 @@ def test_every_name_says_what_it_is(name: str) -> None:
 
 
 def test_an_entry() -> None:
-    assert entry_of("Flatten", steps.catalogue()) == Entry(
+    assert entry_of("Flatten", steps.catalogue()) == CatalogueEntry(
         "Flatten", "Operators", "Flatten()", "Each item of the body goes on as a body of its own.", True
     )
 
@@ -56,7 +55,7 @@ def test_a_built_in_name_can_not_be_taken() -> None:
     class Taken(Library):
         installed = {"Map": None}  # type: ignore[assignment]  # noqa: RUF012
 
-    library = Taken({"Map": "operators"})
+    library = Taken({"Map": "operators.stateless"})
     assert (library["Map"], list(library)) == (steps.Map, ["Map"])
 
 
@@ -83,7 +82,7 @@ USE = """
 import sys
 from nbgraph import Graph
 from nbgraph.steps import catalogue
-from nbgraph.steps.entry import entry_of
+from nbgraph.steps.library import entry_of
 graph = Graph.parse(sys.argv[1], namespace={"str": str})
 print(list(graph.stream([None])))
 model = Graph("model")

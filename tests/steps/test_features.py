@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nbgraph import Event, Graph, GraphError, StepError
 from nbgraph.steps import DateExtractor, DropFeatures, Imputer, MapValues, OneHotEncoder, SetEventMetadata, Validate
-from nbgraph.steps.features_date import OTHER_NAMES, PARTS
+from nbgraph.steps.features.date import OTHER_NAMES, PARTS
 from tests.steps.both import both_ways
 
 Body = dict[str, Any]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph, GraphError, StepError
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.errors import RequestError
 from nbgraph.steps import ModelServer
 
@@ -360,7 +360,7 @@ def test_a_stream_names_operations_in_the_bodies() -> None:
 
 
 def test_raw_tensors_without_a_server() -> None:
-    from nbgraph.steps.tensor import joined, parted
+    from nbgraph.steps.models.tensor import joined, parted
 
     head = {"name": "x", "shape": [1, 2], "datatype": "INT32", "parameters": {"binary_data_size": 8}}
     header = json.dumps({"inputs": [head], "parameters": {"binary_data_output": True}}).encode()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Event, Graph, GraphError, StepError, step
-from nbgraph.engine.observer import Observer
+from nbgraph.engine.interpret.observer import Observer
 from nbgraph.errors import RequestError
 from nbgraph.steps import EnrichmentRouter, ModelRouter, ModelRunner, ModelServer, ParallelRun, VotingEnsemble
 

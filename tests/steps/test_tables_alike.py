@@ -34,7 +34,7 @@ from nbgraph.steps import (
     SqliteDriver,
     Table,
 )
-from nbgraph.streams.freeze import UnfitError
+from nbgraph.streams.codec.values import UnfitError
 from tests.steps.redis_server import redis_server
 
 Open = Callable[[], Table]  # opens the table: a second time after a restart

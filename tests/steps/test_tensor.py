@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 
 from nbgraph.errors import RequestError
-from nbgraph.steps.tensor import DATATYPES, array_of, joined, parted, tensor_of
+from nbgraph.steps.models.tensor import DATATYPES, array_of, joined, parted, tensor_of
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 NUMBERS = some.sampled_from(sorted(DATATYPES.values())).flatmap(lambda code: arrays.arrays(numpy.dtype(code), SHAPES))

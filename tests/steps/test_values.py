@@ -39,7 +39,7 @@ from nbgraph.steps import (
     TableTarget,
     Validate,
 )  # fmt: skip
-from nbgraph.steps.windows_emit import KINDS
+from nbgraph.steps.windows.emit import KINDS
 from nbgraph.streams.base import QueueSpec
 from nbgraph.values import is_missing
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from nbgraph import Event, Graph, GraphError, StepError, steps
 from nbgraph.steps import AggregateByKey, FieldAggregator, FixedWindows, SlidingWindows
-from nbgraph.steps.windows import OPERATIONS, duration
+from nbgraph.steps.windows.spec import OPERATIONS, duration
 from nbgraph.testing import FakeClock
 
 Body = dict[str, Any]

@@ -7,8 +7,8 @@ import pytest
 from nbgraph.errors import NbgraphError
 from nbgraph.streams.base import Load, Message, QueueSpec, StaleError
 from nbgraph.streams.memory import MemoryBroker
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import NatsServer
 from tests.streams.kafka_cluster import mock_cluster
 from tests.streams.tansu import tansu
 
@@ -50,7 +50,7 @@ def connect(request, monkeypatch):
     if request.param == "nats":
         server = request.getfixturevalue("server")
         return lambda: NatsBroker.connect(server.url, token=server.token)
-    kafka = pytest.importorskip("nbgraph.streams.kafka")
+    kafka = pytest.importorskip("nbgraph.streams.kafka.broker")
     if request.param == "tansu":
         if request.node.originalname in WITHOUT_METADATA:
             pytest.skip("Tansu keeps no metadata of offsets; the mock cluster plays this story")
@@ -431,7 +431,7 @@ def test_what_was_acknowledged_survives_a_killed_server(tmp_path):
 
 
 def test_a_broker_that_drops_what_is_kept_beside_offsets_is_refused():
-    kafka = pytest.importorskip("nbgraph.streams.kafka")
+    kafka = pytest.importorskip("nbgraph.streams.kafka.broker")
     with tansu() as servers, pytest.raises(NbgraphError, match="does not keep the metadata of committed offsets"):
         asyncio.run(kafka.KafkaBroker.connect(servers))
 

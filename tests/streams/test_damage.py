@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbgraph.deploy.failed import of_letter
+from nbgraph.deploy.operation.failures import of_letter
 from nbgraph.streams.base import DamageError, Message
-from nbgraph.streams.letter import UNREADABLE, letter_of, read_letter
+from nbgraph.streams.codec.dead_letter import UNREADABLE, letter_of, read_letter
+from nbgraph.streams.codec.envelope import read, told_of
+from nbgraph.streams.codec.wire import pack
+from nbgraph.streams.event_context import EventContext
 from nbgraph.streams.memory import MemoryBroker
-from nbgraph.streams.nats_reader import TOLD, headers_of, message_of
-from nbgraph.streams.passage import Passage
-from nbgraph.streams.told import read, told_of
-from nbgraph.streams.wire import pack
+from nbgraph.streams.nats.reader import TOLD, headers_of, message_of
 
 any_text = st.text(st.characters(exclude_categories=()))  # halves of surrogate pairs as well
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | any_text
@@ -53,7 +53,7 @@ def test_what_is_wrong_beside_a_message_is_told_and_kept(text):
 @given(st.fixed_dictionaries({}, optional={f"Nbgraph-{word}": any_text for word in ("Credit", "Deadline", "Hops")}))
 def test_numbers_that_travel_beside_an_event_are_read_or_refused(told):
     with contextlib.suppress(DamageError):
-        passage = Passage.of_message(MemoryBroker(), pack, Message("m1", b"", None, told))
+        passage = EventContext.of_message(MemoryBroker(), pack, Message("m1", b"", None, told))
         assert passage.credit >= 0
 
 
@@ -64,7 +64,7 @@ def test_numbers_that_travel_beside_an_event_are_read_or_refused(told):
 def test_numbers_that_nbgraph_does_not_write_are_refused(told):
     message = Message("m1", b"", None, {f"Nbgraph-{word}": text for word, text in told.items()})
     with pytest.raises(DamageError, match="no numbers, or none that nbgraph writes"):
-        Passage.of_message(MemoryBroker(), pack, message)
+        EventContext.of_message(MemoryBroker(), pack, message)
 
 
 @given(any_text, st.binary(), headers, json_values, st.dictionaries(any_text, json_values, max_size=3))
@@ -94,7 +94,7 @@ def test_a_letter_whose_body_can_not_be_read_shows_its_bytes(body):
 
 
 def test_records_of_kafka_that_somebody_else_has_written():
-    shard = pytest.importorskip("nbgraph.streams.kafka_shard")
+    shard = pytest.importorskip("nbgraph.streams.kafka.shard")
 
     def decoded(*found, value=b"x"):
         record = SimpleNamespace(

@@ -14,8 +14,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from nbgraph.streams.freeze import UnfitError
-from nbgraph.streams.wire import pack, pack_answer, unpack
+from nbgraph.streams.codec.values import UnfitError
+from nbgraph.streams.codec.wire import pack, pack_answer, unpack
 
 PLAIN = [
     None, True, -0.0, [1, (2, {3})], frozenset({4}), {"a": b"\x00", 1: {(1, 2): None}}, deque([1], 3), bytearray(b"x"),

@@ -11,14 +11,14 @@ from nbgraph import Graph, NbgraphError
 from nbgraph.streams.base import Message, QueueSpec
 from tests.streams.kafka_cluster import mock_cluster
 
-kafka = pytest.importorskip("nbgraph.streams.kafka")
-kafka_shard = pytest.importorskip("nbgraph.streams.kafka_shard")
+kafka = pytest.importorskip("nbgraph.streams.kafka.broker")
+kafka_shard = pytest.importorskip("nbgraph.streams.kafka.shard")
 SPEC = QueueSpec("poison")
 QUICK = {"session.timeout.ms": 1400, "heartbeat.interval.ms": 100}
 DIES = f"""
 import asyncio, os, sys
 from nbgraph.streams.base import QueueSpec
-from nbgraph.streams.kafka import KafkaBroker
+from nbgraph.streams.kafka.broker import KafkaBroker
 
 async def story():
     broker = await KafkaBroker.connect(sys.argv[1], makes_topics=False, spread=1, consumer={QUICK})
@@ -116,6 +116,6 @@ def test_without_an_address_the_way_out_is_told(monkeypatch):
 
 
 def test_the_missing_package_is_told():
-    code = "import sys; sys.modules['confluent_kafka'] = None; import nbgraph.streams.kafka"
+    code = "import sys; sys.modules['confluent_kafka'] = None; import nbgraph.streams.kafka.broker"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "KafkaBroker needs the package confluent-kafka: pip install confluent-kafka" in done.stderr

@@ -7,8 +7,8 @@ import pytest
 
 from nbgraph.engine.loop import LoopThread
 from nbgraph.streams.base import Message, QueueSpec
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import NatsServer
 
 
 @pytest.fixture(scope="module")

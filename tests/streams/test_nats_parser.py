@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.protocol.parser import Parser
 
-from nbgraph.streams.nats_client import block_of
+from nbgraph.streams.nats.client import block_of
 from nbgraph.streams.nats_parser import MessageParser
 
 words = st.from_regex(r"\A[A-Za-z0-9_.$]{1,20}\Z").map(str.encode)

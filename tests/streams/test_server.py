@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from nbgraph.errors import DeployError
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import NatsServer
 
 STARTS = """
 import sys
-from nbgraph.streams.nats import NatsBroker
-from nbgraph.streams.server import NatsServer
+from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.nats.server import NatsServer
 server = NatsServer().start()
 print(server.pid, server.folder, flush=True)
 sys.stdin.read()

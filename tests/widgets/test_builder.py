@@ -4,7 +4,7 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.widgets.builder import BuilderWidget
-from nbgraph.widgets.palette import palette
+from nbgraph.widgets.editor.palette import palette
 
 
 def clean(body):

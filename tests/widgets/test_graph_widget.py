@@ -12,8 +12,8 @@ import pytest
 from nbgraph import Graph, StepError
 from nbgraph.steps import Queue
 from nbgraph.widgets.graph import GraphWidget
-from nbgraph.widgets.preview import shown
-from nbgraph.widgets.watch import Watch
+from nbgraph.widgets.live.monitor import Monitor
+from nbgraph.widgets.values.preview import shown
 
 
 def double(body):
@@ -121,7 +121,7 @@ def test_many_threads_may_run_the_graph():
     for thread in threads:
         thread.join(20)
     widget.watch.settle()
-    assert Watch.on(graph).record("double").count == 800
+    assert Monitor.on(graph).record("double").count == 800
     widget.close()
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.widgets.graph import GraphWidget
-from nbgraph.widgets.pages import page
-from nbgraph.widgets.preview import shown
+from nbgraph.widgets.values.preview import shown
+from nbgraph.widgets.values.table_pages import page
 
 COLUMNS = {"n": list(range(120)), "name": [f"row {number % 7}" for number in range(120)]}
 

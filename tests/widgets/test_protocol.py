@@ -11,13 +11,13 @@ import pytest
 from nbgraph import Graph, StepError
 from nbgraph.widgets.assets import STATIC
 from nbgraph.widgets.builder import BuilderWidget
+from nbgraph.widgets.debug.session import DebugSession
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
 from nbgraph.widgets.graph import GraphWidget
 from nbgraph.widgets.job import JobView
+from nbgraph.widgets.live.step_record import Figures
 from nbgraph.widgets.parity import ParityView
-from nbgraph.widgets.record import Figures
-from nbgraph.widgets.session import Session
 
 BLOCKS = re.compile(r"/\*\*(.*?)\*/", re.DOTALL)
 ALIAS = re.compile(r"@typedef \{(?!object\})(.*)\} (\w+)")
@@ -197,7 +197,7 @@ def test_python_answers_every_wish_and_no_other():
 
 
 def test_moves_and_edits_are_those_of_python():
-    found = cases(Session._move), cases(BuilderWidget._edit)
+    found = cases(DebugSession._move), cases(BuilderWidget._edit)
     assert found == (literals("Move"), literals("EditKind"))
 
 

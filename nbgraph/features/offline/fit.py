@@ -14,8 +14,8 @@ from nbgraph.event import Event
 from nbgraph.failure import Failure
 from nbgraph.features.definition import OWN_FIELDS
 from nbgraph.features.offline.kind import Frame, UnfitValue, cast, column, kind_of, moment, type_of, wider
-from nbgraph.look import shown
-from nbgraph.steps.features_validate import Validate
+from nbgraph.introspection import shown
+from nbgraph.steps.features.validate import Validate
 from nbgraph.values import is_missing
 
 if TYPE_CHECKING:

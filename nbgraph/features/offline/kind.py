@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from nbgraph.look import shown
+from nbgraph.introspection import shown
 from nbgraph.values import is_missing, moment_of, number_of
 
 Frame = Any  # polars' frames and columns; the library has no types of its own for mypy

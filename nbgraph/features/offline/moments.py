@@ -10,7 +10,7 @@ import polars as pl
 
 from nbgraph.errors import FeatureError
 from nbgraph.features.offline.kind import Frame, UnfitValue, cast, column, kind_of, moment, type_of
-from nbgraph.steps.frame import is_frame, is_polars
+from nbgraph.steps.dataframe import is_frame, is_polars
 
 PLACE, MOMENT = "_row", "_moment"
 

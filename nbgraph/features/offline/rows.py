@@ -13,9 +13,9 @@ import polars as pl
 from nbgraph.errors import FeatureError
 from nbgraph.event import Event
 from nbgraph.features.offline.kind import Frame, UnfitValue, cast, column, kind_of
-from nbgraph.steps.source import Source
-from nbgraph.steps.source_frame import columns_of
-from nbgraph.streams.freeze import UnfitError, freeze
+from nbgraph.steps.sources.base import Source
+from nbgraph.steps.sources.dataframe import columns_of
+from nbgraph.streams.codec.values import UnfitError, freeze
 
 READERS = {".parquet": "scan_parquet", ".csv": "scan_csv", ".jsonl": "scan_ndjson", ".ndjson": "scan_ndjson"}
 

@@ -10,7 +10,7 @@ import polars as pl
 from nbgraph.errors import FeatureError
 from nbgraph.features.offline.kind import UnfitValue, column, moment
 from nbgraph.features.offline.table import OWN, SEQUENCE
-from nbgraph.steps.names import Names, names_of
+from nbgraph.steps.arguments import Names, names_of
 
 if TYPE_CHECKING:
     from nbgraph.features.set import FeatureSet

@@ -17,8 +17,8 @@ from nbgraph.features.offline.held import SEEN, TIME
 from nbgraph.features.offline.kind import Frame
 from nbgraph.features.offline.moments import MOMENT, PLACE
 from nbgraph.features.offline.table import SEQUENCE, with_fields
-from nbgraph.steps.windows import duration
-from nbgraph.steps.windows_frame import Field, windows_at
+from nbgraph.steps.windows.frame import Field, windows_at
+from nbgraph.steps.windows.spec import duration
 
 if TYPE_CHECKING:
     from nbgraph.features.set import FeatureSet

@@ -12,7 +12,7 @@ from nbgraph.errors import FeatureError
 from nbgraph.features.offline.kind import Frame
 from nbgraph.features.offline.table import OWN, SEQUENCE, with_fields
 from nbgraph.features.online.record import ALWAYS, TAIL, About, Advance, Line, OnlineStore, Record
-from nbgraph.steps.table_codec import key_text
+from nbgraph.steps.tables.codec import key_text
 
 if TYPE_CHECKING:
     from nbgraph.features.set import FeatureSet

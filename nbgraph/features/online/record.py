@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nbgraph.errors import FeatureError
-from nbgraph.steps.windows import FieldAggregator
-from nbgraph.steps.windows_code import WindowCode
-from nbgraph.steps.windows_series import series_of
-from nbgraph.streams.freeze import freeze, thaw
+from nbgraph.steps.windows.codegen import WindowCode
+from nbgraph.steps.windows.series import series_of
+from nbgraph.steps.windows.spec import FieldAggregator
+from nbgraph.streams.codec.values import freeze, thaw
 
 TAIL = 4  # rows of a key that are kept as they are
 BEYOND = 2**62  # numbers of rows that have none yet

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbgraph.errors import FeatureError
 from nbgraph.features.online.record import Readable, Record
 from nbgraph.features.reference import Part
-from nbgraph.steps.table_codec import key_text
+from nbgraph.steps.tables.codec import key_text
 from nbgraph.values import is_missing, moment_of, normal_key
 
 if TYPE_CHECKING:

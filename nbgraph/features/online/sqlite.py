@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nbgraph.features.catalogue import connect, transaction
 from nbgraph.features.online.record import BEYOND, About, Advance, Line, Row, Waiting
-from nbgraph.streams.freeze import freeze, thaw
+from nbgraph.streams.codec.values import freeze, thaw
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS online_about (name TEXT PRIMARY KEY, version INTEGER, sequence INTEGER, columns TEXT);

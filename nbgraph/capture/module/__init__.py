@@ -1,0 +1,1 @@
+"""The module of handlers that is written for a project."""

@@ -1,0 +1,97 @@
+"""Coming: what enters a debugged run after the event that is under way: further events, then what steps hold back."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import msgspec
+from msgspec.structs import replace
+
+from nbgraph.debug.failure import Failure
+from nbgraph.engine.interpret.interpreter import Interpreter
+from nbgraph.engine.plan import Plan
+from nbgraph.errors import StepError
+from nbgraph.event import Event
+from nbgraph.graph.input_event import entering
+from nbgraph.types import Shape
+
+
+class PendingEvent(msgspec.Struct, frozen=True):
+    """An event by the start, or a `chunk` that a `step` held back and that goes on from there."""
+
+    event: Event
+    step: str = ""
+    chunk: Any = None
+
+
+class PendingEvents(msgspec.Struct, frozen=True, gc=False):
+    """How far a list of events has come; `released` is what the holder before `holder` let go.
+
+    A list made of Events only is a stream: when it ends, steps give what they hold, those first that others follow.
+    Anything else is one event.
+    """
+
+    events: tuple[Event, ...] = ()
+    entered: int = 0
+    is_stream: bool = False
+    holder: int = 0
+    released: tuple[Any, ...] = ()
+    given: int = 0
+
+    @classmethod
+    def of(cls, events: Any) -> tuple[Event, Self]:
+        """The first event, and what comes behind it."""
+        if isinstance(events, list) and events and all(isinstance(event, Event) for event in events):
+            all_ = tuple(map(entering, events))
+            return all_[0], cls(all_, 1, is_stream=True)
+        event = events.event.with_body(events.event.body) if isinstance(events, Failure) else entering(events)
+        return event, cls((event,), 1)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether steps are to let go what they hold, now that nothing else is left."""
+        return self.is_stream and self.entered == len(self.events) and self.given == len(self.released)
+
+    def next(self, plan: Plan) -> tuple[Self, PendingEvent] | None:
+        """What enters next, and what comes behind it; None at the end."""
+        if self.entered < len(self.events):
+            return replace(self, entered=self.entered + 1), PendingEvent(self.events[self.entered])
+        found = self
+        while found.given == len(found.released):
+            if not found.is_over or found.holder == len(plan.holders):
+                return None
+            release = plan.steps[plan.holders[found.holder]].call.release
+            chunks = tuple(release()) if release is not None else ()
+            found = replace(found, holder=found.holder + 1, released=chunks, given=0)
+        name = plan.holders[found.holder - 1]
+        return replace(found, given=found.given + 1), _entry(plan, name, found.released[found.given])
+
+
+def _entry(plan: Plan, step: str, chunk: Any) -> PendingEvent:
+    event = chunk if isinstance(chunk, Event) else Event(chunk)
+    return PendingEvent(event, step, event if plan.steps[step].call.shape is Shape.EVENTS else event.body)
+
+
+# An Opening: whether whoever else watches has been told that the debugged event is under way.
+
+
+class Lifecycle:
+    """Tells who watches that an event enters and when it is done; also where a debugger is left in the middle."""
+
+    def __init__(self) -> None:
+        self._walk: Interpreter | None = None
+
+    def tell(self, walk: Interpreter, error: StepError | None = None) -> None:
+        """How the run stands now: on an event's way, or at its end; stepping back from there opens it again."""
+        if self._walk is not None and self._walk.event is not walk.event:
+            self.close()
+        if self._walk is None:
+            walk.begun()
+        self._walk = walk if walk.waiting else None
+        if self._walk is None:
+            walk.ended(error)
+
+    def close(self) -> None:
+        if self._walk is not None:
+            self._walk.ended()
+            self._walk = None

@@ -1,0 +1,1 @@
+"""What a running deployment is asked and told."""

@@ -1,0 +1,96 @@
+"""Failed: what workers and dead letters tell of events that failed, as failures for the debugger."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nbgraph.debug.failure import Failure
+from nbgraph.debug.trace import Trace
+from nbgraph.event import Event
+from nbgraph.graph.graph import Graph
+from nbgraph.steps.operators.queue_border import read_event
+from nbgraph.streams.base import DamageError
+from nbgraph.streams.codec.wire import unpack
+
+
+def of_worker(told: Mapping[str, Any]) -> Failure:
+    """The failure that a worker keeps of an event that a caller sent.
+
+    >>> told = {"event": {"body": 0, "id": "e1"}, "step": "inverse", "error": "by zero", "trace": [], "time": 0}
+    >>> of_worker(told).event.id
+    'e1'
+    """
+    record = told["event"]
+    path = record.get("path") or "/"
+    told = {name: _value(item) if name in ("values", "input") else item for name, item in told.items()}
+    body = told.pop("values", record.get("body"))
+    event = Event(body, record.get("key"), record.get("id"), path, record.get("method"), params=record.get("params"))
+    return Failure({**told, "event": event})
+
+
+def of_letter(letter: Mapping[str, Any]) -> Failure:
+    """The failure that a dead letter tells of: what came to the function, and what the step that failed got."""
+    step, text = str(letter.get("step", "")), str(letter.get("trace", ""))
+    error = str(letter.get("error", "")).removeprefix(f'Step "{step}" failed: ')
+    read = {"traceback": text, "message": letter["id"], "function": str(letter.get("function", ""))}
+    if "input" in letter:  # else it was too large to be kept beside the message
+        read["input"] = _read(letter["input"])
+    frames = letter.get("frames")
+    trace = frames if isinstance(frames, list) and frames else [text]
+    return Failure(event=_event(letter), step=step, error=error, time=_seconds(letter), trace=trace, **read)
+
+
+def _event(letter: Mapping[str, Any]) -> Event:
+    """The event, as far as it can be read: of what is damaged the bytes as they came."""
+    body, headers = _read(letter["body"]), dict(letter["headers"])
+    headers.setdefault("Event-Id", letter["id"])
+    try:
+        return read_event(body, letter.get("key"), headers)
+    except DamageError:
+        return Event(body, id=headers["Event-Id"])
+
+
+def _read(packed: Any) -> Any:
+    try:
+        return unpack(packed)
+    except Exception:  # whatever reading foreign bytes comes to
+        return packed
+
+
+def _seconds(letter: Mapping[str, Any]) -> float:
+    found = letter.get("time")
+    return float(found) if isinstance(found, int | float) else 0.0
+
+
+def _value(text: str) -> Any:
+    """A value that JSON has no words for."""
+    return unpack(b64decode(text))
+
+
+# Captures: what the workers of a deployment recorded of an event, put together again.
+
+
+def joined(captures: Iterable[Mapping[str, Any]], graph: Graph | None) -> list[Trace]:
+    """A trace for every event, with the frames of all functions in the order they began; the oldest event first.
+
+    >>> def part(time, step):
+    ...     frame = {"event_id": "e1", "step": step, "visit": 1, "input": 1, "edges": [], "error": None}
+    ...     return {"time": time, "event": None, "answer": step, "error": None, "frames": [frame]}
+    >>> joined([part(2, "work"), part(1, "come")], None)
+    [<Trace of 2 frames: come -> work>]
+    """
+    by_event: dict[str, list[Mapping[str, Any]]] = {}
+    for capture in sorted(captures, key=lambda capture: float(capture["time"])):
+        if capture["frames"]:
+            by_event.setdefault(capture["frames"][0]["event_id"], []).append(capture)
+    return [_whole(parts, graph) for parts in by_event.values()]
+
+
+def _whole(parts: list[Mapping[str, Any]], graph: Graph | None) -> Trace:
+    """The event is the one that came in first; the answer and the error are the last that there were."""
+    frames = [frame for part in parts for frame in part["frames"]]
+    answer = next((part["answer"] for part in reversed(parts) if part["answer"] is not None), None)
+    error = next((part["error"] for part in reversed(parts) if part["error"] is not None), None)
+    return Trace.from_dict({"frames": frames, "event": parts[0]["event"], "answer": answer, "error": error}, graph)

@@ -1,0 +1,1 @@
+"""What a person may say of a deployment, validated before anything starts."""

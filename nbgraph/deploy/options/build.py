@@ -1,0 +1,76 @@
+"""Recipe: how projects are made of a graph's functions, kept for the next time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbgraph.deploy.options.provision import EVERYWHERE, Provision
+from nbgraph.deploy.options.workers import known, with_hands
+from nbgraph.deploy.progress import Say, quiet
+from nbgraph.deploy.project.dockerfile import default_base
+from nbgraph.deploy.project.function_project import FunctionProject, Projects
+from nbgraph.deploy.project.project import project_files
+from nbgraph.engine.partition import Function
+
+CAPTURE = "capture.json"  # what a worker finds its sample in
+GATEWAY = "gateway.json"  # what the worker that callers reach finds the sites in whose pages may call
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """By function, or for all: the base of the images, where it is not the usual one; what is to be installed beside
+    what was found; what the workers are given.
+
+    `cors`: the sites whose pages may call. `capture`: the part of all events that the workers record, with dots for the
+    fields that are `redacted`. `threads` and `workers`: see `with_hands`.
+    """
+
+    base_images: Mapping[str, str] = field(default_factory=dict)
+    requirements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    given: Mapping[str, Provision] = field(default_factory=dict)
+    capture: float = 0.0
+    redacted: tuple[str, ...] = ()
+    index_url: str | None = field(default=None, repr=False)
+    threads: Any = None
+    workers: Any = None
+    cors: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()  # files and folders that the steps read
+
+    def projects(self, graphs: Sequence[Function], say: Say = quiet) -> Projects:
+        """Each function with the files that it becomes; `say` is told what was proven of it."""
+        functions = with_hands(graphs, known(self.threads, graphs), known(self.workers, graphs))
+        more = {CAPTURE: self._capture()} if self.capture else {}
+        first = {GATEWAY: json.dumps({"cors": list(self.cors)}).encode() + b"\n"} if self.cors else {}
+        return [self._part(each, more if number else {**more, **first}, say) for number, each in enumerate(functions)]
+
+    def provision(self, function: str) -> Provision:
+        """What the workers of a function are given."""
+        return self.given.get(function) or self.given.get(EVERYWHERE) or Provision()
+
+    def base(self, function: str) -> str:
+        """What the image of a function is made from."""
+        return self.base_images.get(function) or self.base_images.get(EVERYWHERE) or default_base()
+
+    def _part(self, function: Function, more: Mapping[str, bytes], say: Say) -> FunctionProject:
+        base = self.base(function.name)
+        given = self.provision(function.name)
+        owned = [volume.path for volume in given.volumes if not volume.is_read_only]
+        files, left = project_files(
+            function, base, self._required(function.name), more, owned, self.index_url, self.include, say
+        )
+        return FunctionProject(function, files, given, base, self.index_url, left)
+
+    def _required(self, function: str) -> list[str]:
+        return [*self.requirements.get(EVERYWHERE, ()), *self.requirements.get(function, ())]
+
+    def _capture(self) -> bytes:
+        return json.dumps({"sample": self.capture, "redacted": list(self.redacted)}).encode() + b"\n"
+
+
+def kept(given: Mapping[str, Provision], hands: tuple[Mapping[str, int], int]) -> BuildOptions:
+    """What is known of a deployment that was found running."""
+    threads, workers = hands
+    return BuildOptions(given=given, threads=threads, workers=workers)

@@ -1,0 +1,73 @@
+"""Readme: what the exported folder says to whoever opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nbgraph.deploy.project.dockerfile import LIVE, READY
+from nbgraph.deploy.project.export_spec import ExportSpec
+from nbgraph.deploy.project.hardening import METRICS_PORT
+from nbgraph.deploy.project.secret_files import SCRIPT
+
+_FILES = {
+    "graph.yaml": "the graph: steps, arrows, conditions",
+    "handlers.py": "the functions, classes and constants that the steps call",
+    "artifacts.json": "the data and models: type, format, size, SHA-256 of each",
+    "function.json": "the queues that the function reads, and whether callers are answered by it",
+    "requirements.txt": "the packages that the code needs, as they were in the notebook",
+    "runtime/": "nbgraph itself, and the packages that its worker needs",
+    "wheels/": "packages that no index has",
+    "Dockerfile": "how the image is built",
+    "function.yaml": "what Nuclio is told of the function",
+    "nuclio_handler.py": "what Nuclio calls: it hands events to the worker",
+    "compose.yaml": "how the containers run: not as root, without capabilities, on a read-only disk",
+    "stack.yaml": "how the services run on a Swarm, as little as possible allowed to each",
+    SCRIPT: "makes the secrets, once, outside this folder",
+    "manifests/": "what the cluster is told: `kustomization.yaml` lists the files",
+    "broker/": "the NATS server that keeps what is on its way between the functions",
+}
+_TEXT = """\
+# {title}
+
+Written by nbgraph from a notebook; a change belongs there, since the next export writes this folder anew.
+
+{parts}| file | holds |
+|---|---|
+{rows}
+
+{run}
+`GET {live}` and `{ready}` tell its state, `/openapi.json` describes it. Metrics for Prometheus are on
+port {metrics} inside the containers' network. SIGTERM lets a container finish what it has begun.
+"""
+
+
+def readme(order: ExportSpec, run: str, paths: Iterable[str]) -> str:
+    """The text of README.md; `run` says how to begin, in the target's words."""
+    return _TEXT.format(
+        title=_title(order.graph), parts=_parts(order), rows=_rows(paths), run=run, live=LIVE, ready=READY,
+        metrics=METRICS_PORT,
+    )  # fmt: skip
+
+
+def _title(graph: str) -> str:
+    """A graph's name without what Markdown could take for its own."""
+    title = "".join(character if character.isalnum() or character in " -_." else " " for character in graph)
+    return " ".join(title.split()) or "graph"
+
+
+def _rows(paths: Iterable[str]) -> str:
+    """A row for each kind of file that is there, at the top or in a function's folder."""
+    present = {path.rpartition("/")[2] for path in paths} | {f"{part}/" for path in paths for part in path.split("/")}
+    return "\n".join(f"| `{name}` | {meaning} |" for name, meaning in _FILES.items() if name in present)
+
+
+def _parts(order: ExportSpec) -> str:
+    """The functions of a graph that has several, and the queues between them."""
+    if order.broker is None:
+        return ""
+    rows = []
+    for service in order.functions:
+        assert service.function is not None
+        reads = ", ".join(f"`{name}`" for name in service.function.reads) or "callers"
+        rows.append(f"| `{service.name}/` | {reads} | {service.replicas} | `{service.image}` |")
+    return "\n".join(["| function | takes events from | replicas | image |", "|---|---|---|---|", *rows, "", ""])

@@ -1,0 +1,1 @@
+"""Functions as services of a Docker Swarm."""

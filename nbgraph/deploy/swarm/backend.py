@@ -1,0 +1,342 @@
+"""Swarm: the functions of a graph as services on the nodes of a Docker Swarm, joined by a NATS server on one of them.
+
+An update rolls over: new tasks come before the old ones go, and those finish what they have. What has to be known of a
+deployment stands in labels and in its tunnel, so that any kernel on that machine can go on with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from nbgraph.deploy.backend import DeployRequest, FunctionState, failed_start, several
+from nbgraph.deploy.broker import BrokerClient, broker_image
+from nbgraph.deploy.docker.client import DEPLOYMENT, DUTY, GRAPH, explained, named
+from nbgraph.deploy.function_spec import DeployedFunction, check_queues, hands_of
+from nbgraph.deploy.options.provision import Provision
+from nbgraph.deploy.progress import Say
+from nbgraph.deploy.project.function_project import Projects
+from nbgraph.deploy.project.hardening import is_public, labels
+from nbgraph.deploy.project.image import bases_there, image_of
+from nbgraph.deploy.project.services import KEY, TOKEN, Service, services_of
+from nbgraph.deploy.swarm.engine import check_manager, check_place, pushed, put_away
+from nbgraph.deploy.swarm.files import SwarmFiles
+from nbgraph.deploy.swarm.rollout import FAILED, Rollout, Task, address_of, down, gone, hosts, log_of
+from nbgraph.deploy.swarm.service import IMAGE, repeated, short
+from nbgraph.deploy.swarm.tunnel import SwarmTunnel
+from nbgraph.deploy.swarm.update import SwarmUpdate, duty_of
+from nbgraph.errors import DeployError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+PATIENCE = 180.0  # seconds for whatever is asked of a deployment that was found running
+
+
+class SwarmBackend:
+    """Services by function; callers and the notebook come in by a tunnel that listens on this machine alone."""
+
+    target = "swarm"
+
+    def __init__(
+        self, client: DockerClient, request: DeployRequest, *, is_safe: bool = True, registry: str | None = None
+    ) -> None:
+        self.request = request
+        self._client, self._is_safe, self._registry = client, is_safe, registry
+        self._api: Any = client.api  # whose types nobody has written
+        weakref.finalize(self, client.close)
+        self._stack = named(request.name)
+        self._duties: dict[str, DeployedFunction] = {}
+        self._tunnel: SwarmTunnel | None = None
+        self._reach: BrokerClient | None = None
+        self._turn = threading.RLock()  # one change at a time: an autoscaler and a person may scale at once
+
+    @classmethod
+    def start(
+        cls, client: DockerClient, request: DeployRequest, projects: Projects, replicas: Mapping[str, int], *,
+        is_safe: bool, registry: str | None, say: Say,
+    ) -> SwarmBackend:  # fmt: skip
+        """Build the images, make the network, the tunnel and the services, and wait until callers are answered."""
+        check_manager(client)
+        check_place(request)
+        swarm = cls(client, request, is_safe=is_safe, registry=registry)
+        try:
+            swarm.update(projects, replicas, say)
+        except BaseException:  # Ctrl-C as well: nothing may stay behind
+            swarm.stop()
+            raise
+        return swarm
+
+    @classmethod
+    def find(cls, client: DockerClient, name: str) -> SwarmBackend | None:
+        """The services of that deployment, or of that graph where it is deployed just once."""
+        if not client.info()["SwarmBackend"].get("ControlAvailable"):
+            return None
+        api: Any = client.api
+        for label in (DEPLOYMENT, GRAPH):
+            found = [one["Spec"] for one in api.services({"label": [f"{label}={name}", DUTY]})]
+            names = {spec["Labels"][DEPLOYMENT] for spec in found}
+            if len(names) > 1:
+                raise several(name, names)
+            if names:
+                return cls._of(client, found)
+        return None
+
+    def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
+        """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
+        import docker
+
+        with self._turn:
+            try:
+                services = self._services(projects, say)
+                return self._moved(services, replicas, say)
+            except docker.errors.APIError as error:
+                raise explained(error, self.request) from error
+
+    @property
+    def functions(self) -> list[str]:
+        """The gateway's first."""
+        return list(self._duties)
+
+    @property
+    def url(self) -> str:
+        return self._way.url
+
+    def sources(self) -> list[tuple[str, str]]:
+        """Where the numbers of each worker are read: its function, the URL."""
+        lost = down(self._client)
+        every = [(name, task) for name in self.functions for task in self._tasks(name)]
+        found = [(name, address_of(task, self._stack)) for name, task in every if _is_up(task, lost)]
+        return [(name, self._way.numbers(address)) for name, address in found if address is not None]
+
+    def logs(self, lines: int, function: str | None = None) -> str:
+        """The last lines of each task's log."""
+        chosen = [function] if function else self.functions
+        return "\n".join(log_of(self._client, self._service(name), lines) for name in chosen)
+
+    def states(self) -> list[FunctionState]:
+        """A row for each task."""
+        names, lost = hosts(self._client), down(self._client)
+        rows = []
+        for function in self.functions:
+            every = self._tasks(function)
+            failed = Counter(task.get("Slot") for task in every if task["Status"]["FunctionState"] in FAILED)
+            wanted = [task for task in every if task["DesiredState"] == "running"]
+            rows += [_state(function, task, failed[task.get("Slot")], names, lost) for task in wanted]
+        return rows
+
+    def scale(self, function: str, n: int) -> None:
+        """Run that many tasks of a function; those that are too many finish what they have first."""
+        duty = self._duties[function]
+        if not 1 <= n <= duty.most:
+            raise DeployError(f'"{function}" can have 1 to {duty.most} workers; {n} were asked for.')
+        with self._turn:
+            rollout = self._rollout(one.source for one in self._duties.values())
+            self._count(self._service(function), n)
+            rollout.wait([self._service(function)])
+
+    def mend(self) -> list[str]:
+        """A Swarm does so by itself."""
+        return []
+
+    def replicas(self, function: str) -> int:
+        """How many workers of a function there shall be."""
+        service = self._api.inspect_service(self._service(function))
+        return int(service["Spec"]["Mode"]["Replicated"]["Replicas"])
+
+    def backlog(self, function: str) -> int:
+        """Messages that wait for a function, or are worked on."""
+        names = [queue.name for queue in self._duties[function].queues]
+        return self._reached().backlog(names) if names else 0
+
+    def provisions(self) -> dict[str, Provision]:
+        """What the workers of each function are given; what their secrets hold only the Swarm knows."""
+        return {name: duty.given for name, duty in self._duties.items()}
+
+    def hands(self) -> tuple[dict[str, int], int]:
+        """The threads of each function, and the workers of the one that callers reach."""
+        return hands_of(self._duties.values())
+
+    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The dead letters, the newest first."""
+        return self._reached().letters(limit) if len(self._duties) > 1 else []
+
+    def resubmit(self, function: str, id: str, body: Any) -> None:
+        """Put what a dead letter tells of back into the queue that it came from."""
+        if function not in self._duties:
+            raise DeployError(f'There is no function "{function}" any more; send the event again.')
+        self._reached().resubmit(id, self._duties[function].queues, body)
+
+    def stop(self) -> None:
+        """The gateway first, so that nothing new comes in; then the others; then the broker and what belongs to it."""
+        with self._turn:
+            first = [duty.name for duty in self._duties.values() if duty.is_gateway]
+            for group in (first, [name for name in self._duties if name not in first]):
+                self._end([self._service(name) for name in group])
+            self._clear()
+            self._client.close()
+
+    # --- inside ---
+
+    @classmethod
+    def _of(cls, client: DockerClient, found: Sequence[Mapping[str, Any]]) -> Self:
+        """What the services and the tunnel tell."""
+        name, graph = found[0]["Labels"][DEPLOYMENT], found[0]["Labels"][GRAPH]
+        tunnel = SwarmTunnel.find(client, name)
+        if tunnel is None:
+            raise DeployError(f'"{name}" was deployed from another machine of this Swarm; attach to it there.')
+        every = [DeployedFunction.of_text(spec["Labels"][DUTY]) for spec in found]
+        duties = sorted(every, key=lambda duty: not duty.is_gateway)
+        ports = [port["PublishedPort"] for spec in found for port in spec["EndpointSpec"].get("Ports", ())]
+        host, port = ("0.0.0.0", ports[0]) if ports else ("127.0.0.1", tunnel.port)
+        request = DeployRequest(name, graph, duties[0].name, host, port, tunnel.secret(KEY), PATIENCE)
+        registry = duties[0].source.rpartition("nbgraph/")[0].rstrip("/") or None
+        swarm = cls(client, request, registry=registry)
+        swarm._tunnel = tunnel
+        swarm._duties = {duty.name: duty for duty in duties}
+        return swarm
+
+    def _services(self, projects: Projects, say: Say) -> list[Service]:
+        """The services, and the images that they are made of."""
+        services = services_of(projects, {}, registry=self._registry)
+        bases_there(self._client, projects, say)
+        for part, service in zip(projects, services, strict=False):
+            image = image_of(self._client, part, say)
+            if self._registry is not None:
+                say(f"Pushing {service.image}")
+                pushed(self._client, image, service.image)
+        if len(projects) > 1:  # the broker stays on this node, so its image needs no registry
+            services[-1] = replace(services[-1], image=broker_image(self._client, say))
+        return services
+
+    def _moved(self, services: Sequence[Service], replicas: Mapping[str, int], say: Say) -> list[str]:
+        import docker
+
+        duties = {duty.name: duty for duty in map(duty_of, services) if duty is not None}
+        check_queues(self._duties.values(), duties.values())
+        network = self._network()
+        self._tunnel = self._tunnel or self._dug(services)
+        files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN) or "")
+        own = {duty.name: duty.given.secrets for duty in duties.values()}
+        given = files.made(api_key=self.request.api_key, has_broker=len(duties) > 1, is_safe=self._is_safe, given=own)
+        rollout = self._rollout(duty.source for duty in duties.values())
+        move = SwarmUpdate(self._client, self.request, rollout, network=network, files=given)
+        try:
+            move.make(services, replicas, say)
+        except BaseException:
+            move.undo()
+            raise
+        changed = [name for name, duty in duties.items() if self._duties.get(name) != duty]
+        dropped = [duty for name, duty in self._duties.items() if name not in duties]
+        self._duties = duties
+        self._answered()
+        for duty in dropped:
+            move.drop(duty, {queue.name for one in duties.values() for queue in one.queues}, self._reached())
+        with contextlib.suppress(docker.errors.APIError):
+            files.clear(kept=[id for _, id in given.values()])
+        return changed
+
+    @property
+    def _way(self) -> SwarmTunnel:
+        assert self._tunnel is not None
+        return self._tunnel
+
+    def _marks(self, function: str = "") -> dict[str, str]:
+        return labels(self.request.graph, function, self.request.name)
+
+    def _network(self) -> str:
+        """The id of the deployment's network; one that a person has made before is taken as it is."""
+        found = [one for one in self._client.networks.list(names=[self._stack]) if one.name == self._stack]
+        made = found or [
+            self._client.networks.create(
+                self._stack, driver="overlay", attachable=True, options={"encrypted": "true"}, labels=self._marks()
+            )
+        ]
+        return str(made[0].id)
+
+    def _dug(self, services: Iterable[Service]) -> SwarmTunnel:
+        gateway = next(service for service in services if service.is_gateway)
+        SwarmTunnel.close(self._client, self.request.name)  # what a kernel that died on the way has left
+        key = {KEY: self.request.api_key} if self.request.api_key is not None else {}
+        return SwarmTunnel.open(
+            self._client, deployment=self.request.name, graph=self.request.graph, gateway=gateway.name,
+            image=gateway.image, network=self._stack, secrets={TOKEN: secrets.token_hex(16), **key},
+            port=None if is_public(self.request.host) else self.request.port,
+        )  # fmt: skip
+
+    def _rollout(self, images: Iterable[str]) -> Rollout:
+        return Rollout(self._client, self._stack, self._way.reaches, images, self.request.timeout)
+
+    def _answered(self) -> None:
+        """Return once callers are answered."""
+        deadline = time.monotonic() + self.request.timeout
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/health/ready", trust_env=False, timeout=2).status_code == 200:
+                    return
+            if time.monotonic() > deadline:
+                what = f"The graph did not answer within {self.request.timeout:g} seconds"
+                raise failed_start(what, self.logs(30, self.functions[0]))
+            time.sleep(0.05)
+
+    def _service(self, function: str) -> str:
+        return short(f"{self._stack}_{function}")
+
+    def _tasks(self, function: str) -> list[Task]:
+        return list(self._api.tasks({"service": self._service(function)}))
+
+    def _reached(self) -> BrokerClient:
+        if self._reach is None:
+            self._reach = BrokerClient(self._way.broker, self._way.secret(TOKEN) or "")
+        return self._reach
+
+    def _count(self, service: str, n: int) -> None:
+        found = self._api.inspect_service(service)
+        mode = {"Replicated": {"Replicas": n}}
+        # The SDK's own way would add defaults to what is repeated, and the engine would take that for another service.
+        self._api.update_service(service, found["Version"]["Index"], **repeated(found["Spec"] | {"Mode": mode}))
+
+    def _end(self, services: Iterable[str]) -> None:
+        """Let their tasks finish what they have, and remove them."""
+        import docker
+
+        there = []
+        for name in services:
+            with contextlib.suppress(docker.errors.NotFound):
+                self._count(name, 0)
+                there.append(name)
+        gone(self._client, there)
+        for name in there:
+            self._api.remove_service(name)
+
+    def _clear(self) -> None:
+        """Take away all that is left under the deployment's label."""
+        chosen = {"label": f"{DEPLOYMENT}={self.request.name}"}
+        self._end([one["Spec"]["Name"] for one in self._api.services(chosen)])
+        SwarmTunnel.close(self._client, self.request.name)
+        SwarmFiles(self._client, self._stack, self._marks(), "").clear()
+        client: Any = self._client
+        for left in [*client.volumes.list(filters=chosen), *client.networks.list(filters=chosen)]:
+            put_away(left)
+
+
+def _is_up(task: Task, lost: set[str]) -> bool:
+    return task["DesiredState"] == task["Status"]["FunctionState"] == "running" and task.get("NodeID") not in lost
+
+
+def _state(function: str, task: Task, failures: int, names: Mapping[str, str], lost: set[str]) -> FunctionState:
+    node = names.get(task.get("NodeID", ""), "")
+    state = "lost" if task.get("NodeID") in lost else task["Status"]["FunctionState"]
+    replica = f"{function}.{task.get('Slot')}" + (f" on {node}" if node else "")
+    began = f"{task['Status']['Timestamp'].partition('.')[0]}+00:00"
+    image = task["Spec"]["ContainerSpec"].get("Labels", {}).get(IMAGE, "")
+    return FunctionState(function, replica, state, failures, began, image)

@@ -1,0 +1,1 @@
+"""A graph becomes a plan: names bound, handlers inspected, edges resolved."""

@@ -1,0 +1,57 @@
+"""Twin: a second plan of the same graph, with calls of its own for some of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nbgraph.engine.codegen.generate import generate
+from nbgraph.engine.compile.call import Call
+from nbgraph.engine.plan import Plan
+from nbgraph.handler import Handler
+from nbgraph.types import Clock
+
+
+def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
+    """The plan with these calls in the place of its own, as a tree of functions.
+
+    >>> from nbgraph import Event, Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(len)
+    >>> loud = replace(graph.plan().steps["len"].call, function=lambda body: print(body) or len(body))
+    >>> with_calls(graph.plan(), {"len": loud}).run(Event([7, 8]))
+    [7, 8]
+    2
+    """
+    steps = {name: replace(step, call=calls.get(name, step.call)) for name, step in plan.steps.items()}
+    made = generate(
+        plan.name,
+        steps,
+        plan.starts,
+        is_line_wanted=False,
+        uses_events=plan.uses_events,
+        is_async=plan.is_async,
+        copier=plan.copier,
+        is_routed=plan.routing is not None,
+    )
+    return replace(
+        plan, steps=steps, source=made.source, line=None, tree=made.tree, fused=None, after=made.after,
+        staged=made.staged, takes=made.takes,
+    )  # fmt: skip
+
+
+def twin(plan: Plan, clock: Clock) -> Plan:
+    """The plan with a memory of its own: steps that remember are built anew, all others are shared.
+
+    >>> from nbgraph import Event, Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to("MapWithState", initial_state=0, fn="(state, state + 1)")
+    >>> other = twin(graph.plan(), clock=lambda: 0.0)
+    >>> graph.run("a"), graph.run("b"), other.run(Event("a"))
+    (0, 1, 0)
+    """
+    calls = {name: step.call.anew(clock) for name, step in plan.steps.items() if step.call.remembers}
+    for name, call in calls.items():
+        if isinstance(call.target, Handler):
+            call.target.beside(plan.steps[name].call.target)
+    return with_calls(plan, calls)

@@ -1,0 +1,1 @@
+"""A plan executed step by step, with observers."""

@@ -1,0 +1,377 @@
+"""A Walk: one event's way through a plan, move by move; what observers and the debugger see.
+
+Its state is `waiting`, a stack of what is still to be done (the top comes next), `visits` (calls per step, for the
+limits of cycles), and the `answers` so far. A pending item is a step with the event it gets or, for a step that
+makes several results, the rest of them. The generated functions of `generate.py` do the same in the same order.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
+from nbgraph.engine.interpret.paths import part, put
+from nbgraph.engine.interpret.pending import Pending, PendingCall
+from nbgraph.engine.interpret.results import Copy, FailedResult, Results
+from nbgraph.engine.interpret.routing import choose, condition_failed, raise_unless_event
+from nbgraph.engine.loop import without_waiting
+from nbgraph.engine.plan import Answers, Arrow, Plan, PlanStep
+from nbgraph.errors import NbgraphError, RowError, StepError, own
+from nbgraph.event import Chunk, Event
+from nbgraph.handler import CallObserver, Entered
+from nbgraph.types import Shape
+
+_logger = logging.getLogger("nbgraph.run")
+
+
+class LimitError(NbgraphError):
+    """A step on a cycle ran too often for one event."""
+
+
+class Interpreter:
+    """See the module's docstring. Within a `with`, who watches knows of the event's begin and end."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        event: Event,
+        observers: Sequence[Observer] = (),
+        *,
+        copy: Copy | None = None,
+        enters: bool = True,
+    ) -> None:
+        self.plan = plan
+        self._copied = plan.copier if plan.copier is not None else _shared
+        self.event = event
+        self.observers = observers
+        self.answers = Answers()
+        self.visits: dict[str, int] = {}
+        self.waiting: list[Pending] = []
+        self.error: StepError | None = None
+        self._copy = copy  # of results, for who may go back
+        self._failing: Any = None  # the body that an error of the running move would be about
+        self._refused: tuple[BaseException | None, str] = None, ""  # a condition's error, and what is said of it
+        if enters:  # else it comes to a step in the middle, as one of the methods below tells
+            self._push(plan.starts if plan.routing is None else (plan.routing.admit(event),), event)
+
+    def __enter__(self) -> None:
+        self.begun()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self.ended(error if isinstance(error, StepError) else None)
+
+    async def finish(self) -> Answers:
+        """Make all moves; the answers, or the error that nobody handled."""
+        try:
+            with self:
+                while self.has_more():
+                    await self.advance()
+        finally:
+            await self.leave()
+        return self.answers
+
+    def moves(self) -> Generator[StepRun | None, None, None]:
+        """The moves of a synchronous plan, made as they are asked for."""
+        try:
+            with self:
+                while self.has_more():
+                    yield without_waiting(self.advance())
+        finally:
+            without_waiting(self.leave())
+
+    async def given(self) -> AsyncGenerator[Any, None]:
+        """The answers, as the moves that give them are made."""
+        told = 0
+        try:
+            with self:
+                while self.has_more():
+                    await self.advance()
+                    for answer in self.answers[told:]:
+                        yield answer
+                    told = len(self.answers)
+        finally:
+            await self.leave()
+        for answer in self.answers.late if not told else ():
+            yield answer
+
+    async def leave(self) -> None:
+        """Nobody wants what is left: steps that are giving their results are closed, the one that gave last first."""
+        while self.waiting:
+            pending = self.waiting.pop()
+            try:
+                if pending.chunks is not None:
+                    await pending.chunks.close()
+            except own():
+                _logger.exception('Step "%s" of graph "%s" failed when it was closed', pending.step, self.plan.name)
+        if self.error is not None:  # what came of the event before it failed is let go of
+            self._gathered()
+
+    def has_more(self) -> bool:
+        """Whether something waits; at the end of the event's way, what steps gathered of it goes on from them."""
+        if not self.waiting:
+            self.waiting += [Pending(name, event, 1, Results([event], self._copy)) for name, event in self._gathered()]
+        return bool(self.waiting)
+
+    def _gathered(self) -> list[tuple[str, Event]]:
+        calls = [(name, self.plan.steps[name].call.gathered) for name in self.plan.gatherers]
+        return [(name, event) for name, call in calls if call is not None for event in call(self.event)]
+
+    def begun(self) -> None:
+        """Tell who watches that the event enters."""
+        for observer in self.observers:
+            observer.started(self.event)
+
+    def ended(self, error: StepError | None = None) -> None:
+        """Tell who watches that the event is wholly done."""
+        self.error = error
+        for observer in self.observers:
+            observer.finished(self.event, self.answers.all(), error)
+
+    async def advance(self) -> StepRun | None:
+        """Make the next move; None where a step had no further result to give."""
+        if self.waiting[-1].chunks is not None:
+            return await self._draw(self.waiting.pop())
+        departure = self.depart()
+        if departure.is_made:
+            return departure.move
+        return await self.carry_out(departure, departure.move.event, departure.move.listeners)
+
+    async def carry_out(
+        self, departure: PendingCall, event: Event, listeners: tuple[Entered, ...], before: float = 0.0
+    ) -> StepRun:
+        """Make a call that is due and go on with what it comes to; `before` are the seconds that it had cost already.
+
+        What a listener raises as a `Halt` ends the call alone: it is still due.
+        """
+        call = departure.step.call
+        began = time.perf_counter() - before
+        try:
+            if call.shape is Shape.EVENT or call.shape is Shape.EVENTS:
+                given: Any = event
+            else:
+                given = part(event.body, call.input_path) if call.input_path else event.body
+            with CallObserver(listeners):
+                result = call.function(given)
+                if call.awaits:
+                    result = await result
+        except own() as error:
+            return self.failed(departure, error, time.perf_counter() - began)
+        return await self.arrive(departure, result, time.perf_counter() - began)
+
+    def depart(self) -> PendingCall:
+        """Take the next call off the stack: it is due."""
+        pending = self.waiting.pop()
+        step, event = self.plan.steps[pending.step], pending.event
+        visit = self.visits[step.name] = self.visits.get(step.name, 0) + 1
+        move = StepRun(step.name, event, visit, event.body)
+        skip = self._before(move)
+        if step.limit is not None and visit > step.limit:
+            refused = f"it ran {step.limit} times for this event, its limit on the cycle (max_iterations)"
+            self.failed(PendingCall(step, move, True), LimitError(refused))
+        elif skip is not None:
+            self._failing = move.input
+            try:
+                self._go_on(step, event, skip.value, move)
+            except own() as error:
+                move.error = error
+            self._done(step, move)
+        return PendingCall(step, move, skip is not None or move.error is not None)
+
+    async def arrive(self, departure: PendingCall, result: Any, seconds: float) -> StepRun:
+        """Go on with what a call came to."""
+        step, move = departure.step, departure.move
+        move.seconds = seconds
+        self._failing = move.input
+        try:
+            if step.call.shape is Shape.FLAT or step.call.shape is Shape.EVENTS:
+                chunks = Results(result, self._copy)
+                self._begin_stream(step, move.event)
+                began = time.perf_counter()
+                try:
+                    chunk = await chunks.at(0)
+                except StopAsyncIteration:
+                    move.dropped, move.reason = True, "it gave no result for this event"
+                else:
+                    self.waiting.append(Pending(step.name, move.event, move.visit, chunks, 1))
+                    self._go_on_chunk(step, move.event, chunk, move)
+                if chunks.is_ready:
+                    move.output = list(result)  # one call, one record, however many go on
+                else:
+                    move.seconds += time.perf_counter() - began
+            else:
+                self._apply(step, move.event, result, move)
+        except own() as error:
+            move.error = error
+        self._done(step, move)
+        return move
+
+    def _begin_stream(self, step: PlanStep, event: Event) -> None:
+        for name in self.plan.streams.get(step.name, ()):
+            streamed = self.plan.steps[name].call.streamed
+            assert streamed is not None
+            streamed(event)
+
+    def failed(self, departure: PendingCall, error: BaseException, seconds: float = 0.0) -> StepRun:
+        """Go on with the exception that a call raised."""
+        move = departure.move
+        move.error, move.seconds, self._failing = error, seconds, move.input
+        self._done(departure.step, move)
+        return move
+
+    def resume_after(self, step: str, event: Event, chunk: Any) -> None:
+        """Instead of entering by the start, let what a step held back go on from it."""
+        chunks: Iterable[Any] = [chunk]
+        if isinstance(event.body, FailedResult):
+            chunks, event = event.body, event.with_body(None)
+        self.waiting = [Pending(step, event, 1, Results(chunks, self._copy))]
+
+    def refuse(self, error: RowError) -> None:
+        """Instead of entering by the start, go the way of errors that the start's own would go."""
+        handler = self.plan.steps[self.plan.starts[0]].handler_of(error)
+        if handler is None:
+            self.waiting = []
+            raise StepError(error.source, error.event, error)
+        event = error.event.with_body(error.event.body)
+        event.error, event.origin = error, error.source
+        self.waiting = [Pending(handler, event)]
+
+    def stand_before(self, step: str, body: Any) -> None:
+        """Instead of entering by the start, come to a step with a body that was recorded."""
+        self.waiting = [Pending(step, self.event.with_body(body))]
+
+    def replace_input(self, body: Any) -> None:
+        """Let the next move see another body; a step that is giving its results begins anew with it."""
+        pending = self.waiting.pop()
+        self.waiting.append(Pending(pending.step, pending.event.with_body(body)))
+
+    async def settle(self) -> None:
+        """Bring to the top what really runs next: hand on ready results, take off steps that have none left."""
+        while self.has_more() and (chunks := self.waiting[-1].chunks) is not None:
+            if chunks.is_ready:
+                await self.advance()
+            elif await chunks.is_at_end(self.waiting[-1].index):
+                self.waiting.pop()
+            else:
+                return
+
+    def _apply(self, step: PlanStep, event: Event, result: Any, move: StepRun) -> None:
+        """What a result means, in the manner of the step's shape."""
+        call = step.call
+        if call.shape is Shape.MAP:
+            self._go_on(step, event, put(event.body, call.result_path, result) if call.result_path else result, move)
+        elif call.shape is Shape.FILTER:
+            if result:
+                self._go_on(step, event, event.body, move)
+            else:
+                move.dropped, move.reason = True, "the filter's predicate did not hold"
+        elif call.shape is Shape.HOLD:
+            move.dropped, move.reason = True, "the step holds it back"
+        elif call.shape is Shape.EACH:
+            self._go_on(step, event, self._copied(event.body) if call.hands_over else event.body, move)
+        else:
+            raise_unless_event(result)
+            changed = result if result is not None else event
+            self._go_on(step, changed, self._copied(changed.body) if call.hands_over else changed.body, move)
+
+    async def _draw(self, pending: Pending) -> StepRun | None:
+        """The next result of a step that makes several.
+
+        Where drawing it runs code of the step, it is a move of its own, under the visit of the call that began.
+        """
+        assert pending.chunks is not None
+        step = self.plan.steps[pending.step]
+        move = StepRun(step.name, pending.event, pending.visit, pending.event.body)
+        self._failing = move.input
+        began = time.perf_counter()
+        try:
+            chunk = await pending.chunks.at(pending.index)
+            move.seconds = time.perf_counter() - began
+            self.waiting.append(replace(pending, index=pending.index + 1))
+            self._go_on_chunk(step, pending.event, chunk, move)
+        except StopAsyncIteration:
+            return None
+        except own() as error:
+            move.error = error
+        if pending.chunks.is_ready and move.error is None:
+            return None
+        self._done(step, move)
+        return move
+
+    def _go_on_chunk(self, step: PlanStep, event: Event, chunk: Any, move: StepRun) -> None:
+        is_chunk = bool(self.plan.streams.get(step.name))
+        if step.call.shape is Shape.EVENTS:
+            raise_unless_event(chunk)
+            changed = chunk if chunk is not None else event
+            changed = Chunk.of(changed.with_body(changed.body)) if is_chunk else changed
+            self._go_on(step, changed, self._chunk(step, changed.body), move)
+            return
+        path, chunk = step.call.result_path, self._chunk(step, chunk)
+        event = Chunk.of(event.with_body(event.body)) if is_chunk else event
+        self._go_on(step, event, put(event.body, path, chunk) if path else chunk, move)
+
+    def _chunk(self, step: PlanStep, chunk: Any) -> Any:
+        """A chunk that its step may keep, and give once more."""
+        return chunk if step.call.results_are_new else self._copied(chunk)
+
+    def _go_on(self, step: PlanStep, event: Event, body: Any, move: StepRun) -> None:
+        """The step's result answers, and goes on along the arrows that carry it."""
+        bytes_before = self._bytes()
+        self._failing = body  # should a condition fail now, its error handler gets the result
+        if step.answers:
+            self.answers.append(self._copied(body) if step.arrows else body)
+        elif step.rescues:
+            self.answers.late.append(body)
+        chosen, reason = choose(step, self.plan, body, partial(self._refuse, step, body))
+        move.output, move.reason = body, reason
+        move.edges = tuple([arrow.target for arrow in chosen])
+        move.dropped = bool(step.arrows) and not chosen
+        if chosen:
+            self._push(move.edges, event.with_body(body))
+        move.copied = self._bytes() - bytes_before
+
+    def _refuse(self, step: PlanStep, body: Any, arrow: Arrow, error: BaseException) -> None:
+        """A condition failed: the error of the move, and what is to be said of it."""
+        self._refused = error, condition_failed(step.name, arrow, self.plan.steps, body, error)
+
+    def _done(self, step: PlanStep, move: StepRun) -> None:
+        """Tell who watches; an error goes to the step's handler, else the graph's, else it ends the event's run."""
+        handler = step.handler_of(move.error) if move.error is not None else None
+        if handler is not None:
+            event = move.event.with_body(self._failing)
+            event.error, event.origin = move.error, step.name
+            move.edges, move.reason = (handler,), f"error: {type(move.error).__name__}"
+            self._push(move.edges, event)
+        for observer in self.observers:
+            observer.after(move)
+        if move.error is not None and handler is None:
+            found = self.answers.all()
+            answer = found[0] if found else None
+            refused, message = self._refused
+            message = message if refused is move.error else ""
+            raise StepError(step.name, move.event.with_body(self._failing), move.error, answer, message) from move.error
+
+    def _bytes(self) -> int:
+        """The bytes of arrays and frames that this plan's branches were given so far."""
+        return self.plan.copier.bytes if self.plan.copier is not None else 0
+
+    def _push(self, targets: Sequence[str], event: Event) -> None:
+        """Each branch has an Event and a body of its own; the first target runs first, the last keeps the body."""
+        self.waiting.append(Pending(targets[-1], event))
+        for target in targets[-2::-1]:
+            self.waiting.append(Pending(target, event.with_body(self._copied(event.body))))
+
+    def _before(self, move: StepRun) -> Skip | None:
+        found: Skip | None = None
+        for observer in self.observers:
+            found = observer.before(move) or found
+        return found
+
+
+def _shared(body: Any) -> Any:
+    """Branches of a graph with `copy=False` share one body."""
+    return body

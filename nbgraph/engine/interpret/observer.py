@@ -1,0 +1,71 @@
+"""Observer: whoever watches a run (trace, breakpoints, metrics, live widgets); all that the engine knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbgraph.errors import StepError
+from nbgraph.event import Event
+from nbgraph.handler import Entered
+
+
+@dataclass(slots=True)
+class StepRun:
+    """One call of one step: what is about to run, then what came of it.
+
+    Before the call `input` is the body the step gets; after it `output` is the body that goes on (the list of them
+    where the step makes several), `edges` are the names of the steps it goes on to, `reason` says why where conditions
+    chose. A step that calls others (a router its routes) tells them to who `listen`s before the call. `visit` counts
+    the calls of this step for this event from 1. `copied` counts the bytes of arrays and frames that were copied
+    so that each branch behind the step has its own. `dropped` is True where nothing goes on because the step
+    filtered the event out or holds it back. `error` is what the handler raised.
+    """
+
+    step: str
+    event: Event
+    visit: int
+    input: Any
+    output: Any = None
+    error: BaseException | None = None
+    seconds: float = 0.0
+    edges: tuple[str, ...] = ()
+    reason: str = ""
+    dropped: bool = False
+    listeners: tuple[Entered, ...] = ()
+    copied: int = 0
+
+    def listen(self, entered: Entered) -> None:
+        """Be told of the calls that the step makes inside."""
+        self.listeners = (*self.listeners, entered)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What `before` returns to put a value (a pin) in the place of the step's own result."""
+
+    value: Any
+
+
+class Observer:
+    """Hooks that do nothing; override what you want to see.
+
+    They are called on the thread that runs the graph, so they must be short. Only `before` may answer.
+    """
+
+    def reading(self, total: int | None) -> None:
+        """A stream begins; it has so many items, where that is known."""
+
+    def started(self, event: Event) -> None:
+        """An event enters the graph."""
+
+    def before(self, move: StepRun) -> Skip | None:
+        """A step is about to run."""
+        return None
+
+    def after(self, move: StepRun) -> None:
+        """A step has run, or has failed: then `move.error` is set."""
+
+    def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
+        """The event is wholly done."""

@@ -1,0 +1,97 @@
+"""Chunks: the results of a step that makes several."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from typing import Any
+
+from nbgraph.errors import own
+
+Copy = Callable[[Any], Any]
+
+
+class Results:
+    """Results drawn one by one; for who may go back they are remembered, and each is given as `copy` makes it."""
+
+    def __init__(self, results: Any, copy: Copy | None) -> None:
+        self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step
+        self._iterator = results if isinstance(results, AsyncIterator) else iter(results)
+        self._kept: list[Any] = []
+        self._copy = copy
+        self._error: BaseException | None = None
+
+    async def at(self, index: int) -> Any:
+        """The result of that index; StopAsyncIteration after the last."""
+        if self._copy is None:
+            return await self._draw()
+        await self._remember(index)
+        return self._copy(self._kept[index])
+
+    async def is_at_end(self, index: int) -> bool:
+        """Whether there is no result of that index; it is drawn to know that. An error counts as a result."""
+        try:
+            await self._remember(index)
+        except StopAsyncIteration:
+            return True
+        except own() as error:
+            self._error = error
+        return False
+
+    async def close(self) -> None:
+        """Nobody wants the rest: the generator behind it comes to its end, and to its `finally`."""
+        if isinstance(self._iterator, AsyncGenerator):
+            await self._iterator.aclose()
+        elif isinstance(self._iterator, Generator):
+            self._iterator.close()
+
+    async def _remember(self, index: int) -> None:
+        if index == len(self._kept):
+            if self._error is not None:
+                raise self._error
+            self._kept.append(await self._draw())
+
+    async def _draw(self) -> Any:
+        if isinstance(self._iterator, AsyncIterator):
+            return await anext(self._iterator)
+        return _next(self._iterator)
+
+
+class FailedResult:
+    """In the place of what a step would let go: its error, which rises where the chunk is drawn, as the step's own."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __iter__(self) -> Iterator[Any]:
+        raise self.error
+        yield
+
+
+def let_go(release: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
+    """What a step holds back, given one by one; where that fails, `FailedResult` is the last.
+
+    >>> [str(chunk.error) for chunk in let_go(lambda: 1 / 0)()]
+    ['division by zero']
+    """
+
+    def chunks() -> Iterator[Any]:
+        held: Iterator[Any] | None = None
+        while True:
+            try:
+                held = iter(release()) if held is None else held
+                chunk = next(held)
+            except StopIteration:
+                return
+            except own() as error:
+                yield FailedResult(error)
+                return
+            yield chunk
+
+    return chunks
+
+
+def _next(iterator: Iterator[Any]) -> Any:
+    try:
+        return next(iterator)
+    except StopIteration:
+        raise StopAsyncIteration from None

@@ -1,0 +1,309 @@
+"""Split: the functions a graph falls into, each of which becomes one image and one service.
+
+The graph is cut wherever an arrow leads from a step of one function to a step of another. A Queue on the way is the
+border; where there is none, one is put there, so that every hand-over keeps the same promise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from nbgraph.engine.compile.bind import resolve
+from nbgraph.engine.compile.models import has_models
+from nbgraph.engine.compile.stateful import remembers
+from nbgraph.engine.gathering import check_gathering, check_one_answer
+from nbgraph.engine.params import params_of_handler, told
+from nbgraph.errors import DeployError
+from nbgraph.graph import topology
+from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import slug
+from nbgraph.graph.routing import answerers, is_endpoint, names_of_requests
+from nbgraph.graph.signature import INJECTED
+from nbgraph.graph.step import Step
+from nbgraph.types import EdgeKind
+
+QUEUE, WRITER, READER = "Queue", "QueueWriter", "QueueReader"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A deployable group of steps: its name, the graph of them, the queues it reads.
+
+    `answers`: the step that answers the caller is here. `asks`: callers come here, and the answer may come from
+    another function. `confirms`: callers come here and are told the event's id at once. `models`: another function has
+    models that callers may ask about. `threads`: synchronous steps that a worker runs at once. `workers`: processes
+    that callers reach at one address.
+    """
+
+    name: str
+    graph: Graph
+    reads: tuple[str, ...] = ()
+    answers: bool = True
+    asks: bool = False
+    confirms: bool = False
+    models: bool = False
+    threads: int = 1
+    workers: int = 1
+
+    @property
+    def is_part(self) -> bool:
+        """Whether there are others beside it."""
+        return bool(self.reads) or self.asks or self.confirms
+
+    def document(self) -> str:
+        """What a worker has to know of it, as JSON."""
+        told = {"function": self.name, "reads": list(self.reads), "answers": self.answers, "asks": self.asks}
+        told |= {"confirms": self.confirms, "models": self.models}
+        return json.dumps(told | ({"threads": self.threads} if self.threads > 1 else {}), indent=2) + "\n"
+
+
+def split(graph: Graph) -> list[Function]:
+    """The functions of a graph, the one that callers reach first.
+
+    >>> [function.name for function in split(Graph("Score payments!"))]
+    ['score-payments']
+    >>> graph = Graph("two")
+    >>> _ = graph.to(str.strip).to("Queue", "cleaned").to(str.upper, function="loud").respond()
+    >>> [(function.name, function.reads, function.asks) for function in split(graph)]
+    [('two', (), True), ('loud', ('cleaned',), False)]
+    """
+    owners = _owners(graph)
+    names = list(dict.fromkeys(owners.values())) or [slug(graph.name)]
+    if len(names) == 1:
+        return [Function(names[0], graph)]
+    check_gathering(graph, owners)
+    first = _entry(graph, owners)
+    cut = _Cut(graph, owners)
+    answering = set(_answering(graph))
+    if graph.protocol is not None:
+        check_one_answer(graph, answering)
+    functions = []
+    for name in [first, *(name for name in names if name != first)]:
+        part = cut.part(name)
+        own = [one for one in answering if owners[one] == name]
+        part.responders = tuple(step.name for step in part.steps if step.name in own)
+        is_first = name == first
+        asks, confirms = is_first and bool(answering), is_first and not answering
+        models = is_first and any(owners[step.name] != name and has_models(graph, step) for step in graph.steps)
+        functions.append(Function(name, part, tuple(cut.reads(name)), bool(own), asks, confirms, models))
+    return functions
+
+
+def _owners(graph: Graph) -> dict[str, str]:
+    """Each step's function: its own word for it, else that of the steps before it, else the graph's."""
+    default = slug(
+        next((step.function for step in graph.steps if step.function and _is_first(graph, step)), graph.name)
+    )
+    given = {step.name: slug(step.function) for step in graph.steps if step.function}
+    _refuse_clash({step.function for step in graph.steps if step.function})
+    owners: dict[str, str] = {}
+    before: dict[str, list[str]] = {step.name: [] for step in graph.steps}
+    for edge in graph.edges:
+        if edge.source != WHOLE_GRAPH and edge.kind is not EdgeKind.CYCLE:
+            before[edge.target].append(edge.source)
+    for name in _in_order(graph):
+        above = [owners[parent] for parent in before[name] if parent in owners]
+        owners[name] = given.get(name) or (above[0] if above else default)
+    return owners
+
+
+def _refuse_clash(names: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        other = seen.setdefault(slug(name), name)
+        if other != name:
+            raise DeployError(f'Functions "{other}" and "{name}" would both be called "{slug(name)}"; rename one.')
+
+
+def _is_first(graph: Graph, step: Step) -> bool:
+    """Whether callers' events come to the step before any other, routes aside."""
+    return all(edge.target != step.name or edge.source in graph.routes for edge in graph.edges)
+
+
+def _in_order(graph: Graph) -> list[str]:
+    """Steps behind those that lead to them."""
+    kinds = [EdgeKind.FLOW, EdgeKind.ERROR]
+    following = topology.successors([step.name for step in graph.steps], graph.edges, kinds=kinds)
+    left = dict.fromkeys(following, 0)
+    for after in following.values():
+        for name in after:
+            left[name] += 1
+    waiting = [name for name, count in left.items() if count == 0]
+    order = []
+    while waiting:
+        order.append(waiting.pop(0))
+        for name in following[order[-1]]:
+            left[name] -= 1
+            if left[name] == 0:
+                waiting.append(name)
+    return [*order, *(name for name in following if name not in order)]
+
+
+def _entry(graph: Graph, owners: Mapping[str, str]) -> str:
+    starts = topology.starts([step.name for step in graph.steps], graph.edges)
+    found = list(dict.fromkeys(owners[name] for name in starts))
+    if len(found) > 1:
+        raise DeployError(
+            f'Events enter graph "{graph.name}" in several functions ({", ".join(found)}); put one step before them '
+            "all, so that callers have one address."
+        )
+    return found[0]
+
+
+def _answering(graph: Graph) -> list[str]:
+    """The steps whose results callers get: the responder, else the one end; of a graph with routes those of each."""
+    names = [step.name for step in graph.steps]
+    found = answerers(graph.responders, names, graph.edges, graph.routes)
+    return found if graph.responders or graph.routes or len(found) == 1 else []
+
+
+class _Cut:
+    """The graph's steps by function, and the borders between them."""
+
+    def __init__(self, graph: Graph, owners: Mapping[str, str]) -> None:
+        self._graph, self._owners = graph, owners
+        self._queues = {step.name: step for step in graph.steps if is_queue(step)}
+        self._handler = next((edge.target for edge in graph.edges if topology.is_whole_graph(edge)), None)
+        self._remembered: dict[str, bool] = {}  # by border
+
+    def part(self, function: str) -> Graph:
+        """The graph of one function: its steps, and the sides of the borders that are its own."""
+        given = self._graph
+        part = Graph(given.name, given.max_iterations, given.error_stream, given.copy, given.protocol)
+        part.scope = self._graph.scope
+        for step in self._graph.steps:
+            if self._owners[step.name] == function and self._is_read_elsewhere(step.name):
+                self._place_writer(part, step.name)
+            elif self._owners[step.name] == function:
+                part.place(self._endpoint(step) if is_endpoint(step) else replace(step, function=None))
+        for name in self.reads(function):
+            part.place(self._border(name, READER))
+        for edge in self._graph.edges:
+            self._draw(part, edge, function)
+        return part
+
+    def _endpoint(self, step: Step) -> Step:
+        """A route's step, which is told what handlers of other functions name of its requests."""
+        names = [one.name for one in self._graph.steps]
+        following = topology.successors(names, self._graph.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
+        behind = topology.reachable(following, [step.name])
+        far = [
+            self._graph.spec(name) for name in names if name in behind and self._owners[name] != self._owners[step.name]
+        ]
+        wanted = {
+            param.name: param for one in far for param in params_of_handler(resolve(self._graph, one), one.arguments)
+        }
+        given = {**step.arguments, "params": told(wanted.values())} if wanted else step.arguments
+        return replace(step, function=None, arguments=MappingProxyType(dict(given)))
+
+    def reads(self, function: str) -> list[str]:
+        """The queues whose far side is in the function."""
+        crossing = [edge for edge in self._graph.edges if self._crosses(edge) and self._owners[edge.target] == function]
+        return list(dict.fromkeys(self._queue_of(edge) for edge in crossing))
+
+    def _draw(self, part: Graph, edge: Edge, function: str) -> None:
+        if topology.is_whole_graph(edge):
+            self._draw_handler(part, edge, function)
+        elif self._crosses(edge):
+            if self._owners[edge.source] == function:
+                self._write(part, edge)
+            if self._owners[edge.target] == function:
+                self._read(part, edge)
+        elif edge.source in part and edge.target in part:
+            _connect(part, edge)
+        elif edge.source in part and self._is_read_elsewhere(edge.target):
+            self._place_writer(part, edge.target)
+            _connect(part, edge)
+
+    def _draw_handler(self, part: Graph, edge: Edge, function: str) -> None:
+        """Every function has the graph's error handler, since an error may rise in each."""
+        if edge.target not in part:
+            part.place(replace(self._graph.spec(edge.target), function=None))
+        part.connect(WHOLE_GRAPH, edge.target, when=edge.when, kind=EdgeKind.ERROR)
+
+    def _write(self, part: Graph, edge: Edge) -> None:
+        if self._is_read_elsewhere(edge.source):
+            return  # the queue itself is the border, and the arrow into it leads to the writer
+        name = self._queue_of(edge)
+        self._place_writer(part, name)
+        _connect(part, replace(edge, target=name))
+
+    def _read(self, part: Graph, edge: Edge) -> None:
+        name = self._queue_of(edge)
+        # Behind a border of an arrow's own the condition has been asked already, where the arrow begins.
+        kept = edge if self._is_read_elsewhere(edge.source) else Edge(name, edge.target)
+        _connect(part, replace(kept, source=name))
+
+    def _place_writer(self, part: Graph, name: str) -> None:
+        if name not in part:
+            part.place(self._border(name, WRITER))
+
+    def _crosses(self, edge: Edge) -> bool:
+        if edge.is_error and edge.source != WHOLE_GRAPH and self._owners[edge.source] != self._owners[edge.target]:
+            raise DeployError(
+                f'The error handler "{edge.target}" of "{edge.source}" is in another function; an error is handled '
+                "where it rises: leave the function out, or hand on to it by `before`."
+            )
+        return edge.source != WHOLE_GRAPH and self._owners[edge.source] != self._owners[edge.target]
+
+    def _is_read_elsewhere(self, name: str) -> bool:
+        """Whether the step is a queue that steps of one other function read, and nobody else."""
+        if name not in self._queues:
+            return False
+        leaving = [edge for edge in self._graph.edges if edge.source == name]
+        return len({self._owners[edge.target] for edge in leaving}) == 1 and self._crosses(leaving[0])
+
+    def _queue_of(self, edge: Edge) -> str:
+        """The name of the border that an arrow crosses: a queue of one reader, else a border of the arrow's own."""
+        return edge.source if self._is_read_elsewhere(edge.source) else f"{edge.source}-{edge.target}"
+
+    def _border(self, name: str, handler: str) -> Step:
+        crossing = [edge for edge in self._graph.edges if edge.source in self._queues and self._crosses(edge)]
+        queue = next((self._queues[edge.source] for edge in crossing if self._queue_of(edge) == name), None)
+        arguments: dict[str, Any] = {"queue": name}
+        if queue is not None:
+            arguments |= _arguments(queue)
+        if arguments.get("key") is None and self._is_remembered(name):
+            # What the steps behind it remember is one for all events, so these come one by one, and in their order.
+            arguments |= {"key": "$key", "shards": 1}
+        shadowed = names_of_requests(self._graph.steps) & set(INJECTED)
+        if handler == READER and shadowed:  # what a handler behind it means by these is a request's
+            arguments["params"] = sorted(shadowed)
+        return Step(name, handler, MappingProxyType(arguments))
+
+    def _is_remembered(self, border: str) -> bool:
+        """Whether an event that comes over the border gets to a step that has a memory of those before it."""
+        if border not in self._remembered:
+            kinds = [EdgeKind.FLOW, EdgeKind.ERROR, EdgeKind.CYCLE]
+            inside = [edge for edge in self._graph.edges if not self._crosses(edge)]
+            following = topology.successors([step.name for step in self._graph.steps], inside, kinds=kinds)
+            starts = [
+                edge.target for edge in self._graph.edges if self._crosses(edge) and self._queue_of(edge) == border
+            ]
+            behind = topology.reachable(following, starts)
+            self._remembered[border] = any(remembers(self._graph, self._graph.spec(name)) for name in behind)
+        return self._remembered[border]
+
+
+def is_queue(step: Step) -> bool:
+    """Whether the step is the built-in Queue."""
+    handler = step.handler
+    name = handler if isinstance(handler, str) else getattr(handler, "__name__", type(handler).__name__)
+    module = getattr(handler, "__module__", "nbgraph")
+    return name == QUEUE and str(module).startswith("nbgraph")
+
+
+def _arguments(queue: Step) -> dict[str, Any]:
+    """The queue's arguments by name; a cell may have written them without names, the queue's own name first."""
+    positional = dict(zip(("key", "shards", "max_size"), queue.arguments.get("*", ())[1:], strict=False))
+    named = {name: value for name, value in queue.arguments.items() if name in ("key", "shards", "max_size")}
+    return positional | named
+
+
+def _connect(part: Graph, edge: Edge) -> None:
+    part.connect(edge.source, edge.target, when=edge.when, otherwise=edge.otherwise, kind=edge.kind)

@@ -1,0 +1,1 @@
+"""Many events through one plan: concurrent steps, streams."""

@@ -1,0 +1,185 @@
+"""An Inlet: how the items of a source reach an event loop that has other things to do while none is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from typing import Any
+
+NOT_YET: Any = object()
+END: Any = object()
+AHEAD = 64  # items that are read before anybody asks for them
+PATIENCE = 0.5  # seconds that a source has to come to its end
+_logger = logging.getLogger("nbgraph.run")
+
+
+class SourceReader:
+    """Items to take one by one; `happened` is set when there may be one after there was none.
+
+    >>> async def drawn():
+    ...     inlet = Inlet(iter("ab"))
+    ...     return [await inlet.next(), await inlet.next(), await inlet.next() is END]
+    >>> asyncio.run(drawn())
+    ['a', 'b', True]
+
+    This one takes them straight from an iterator; that must not make the loop wait.
+    """
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self.happened = asyncio.Event()
+        self._source = source
+
+    def open(self) -> None:
+        """Begin to read; called on the loop that the items are for."""
+
+    def take(self) -> Any:
+        """The next item, `NOT_YET`, or `END`; raises what the source raised."""
+        return next(self._source, END)
+
+    async def next(self) -> Any:
+        """The next item, waited for, or `END`."""
+        while (item := self.take()) is NOT_YET:
+            await self.happened.wait()
+            self.happened.clear()
+        return item
+
+    async def close(self) -> None:
+        """Read no further; the source is closed where it is a generator, as soon as nobody reads it."""
+
+
+class _Buffered(SourceReader):
+    """Items that come from elsewhere, put here by another thread."""
+
+    def __init__(self) -> None:
+        self.happened = asyncio.Event()
+        self._items: deque[tuple[Any, BaseException | None]] = deque()
+        self._is_waiting = self._is_closed = self._is_over = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+
+    def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def take(self) -> Any:
+        if not self._items:
+            self._is_waiting = True
+            if not self._items:  # one may have come before its reader could see that we wait
+                return NOT_YET
+        self._is_waiting = False
+        item, error = self._items.popleft()
+        self._taken()
+        if error is not None:
+            raise error
+        return item
+
+    async def close(self) -> None:
+        self._is_closed = True
+        self._stop()
+        if self._is_over:
+            return
+        with contextlib.suppress(TimeoutError):  # a source that is busy is closed when it has given what it is at
+            await asyncio.wait_for(self._ended.wait(), PATIENCE)
+
+    def _stop(self) -> None:
+        """Let whoever reads know that nobody wants more."""
+
+    def _end(self) -> None:
+        """Nobody reads any more, and the source is closed."""
+        self._is_over = True
+        self._tell(self._ended)
+
+    def _taken(self) -> None:
+        """There is room for one more."""
+
+    def _put(self, item: Any, error: BaseException | None = None) -> None:
+        self._items.append((item, error))
+        if self._is_waiting:
+            self._tell(self.happened)
+
+    def _tell(self, event: asyncio.Event) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(event.set)
+
+
+class ThreadSourceReader(_Buffered):
+    """Reads an iterator that may block, on a thread of its own."""
+
+    def __init__(self, source: Iterator[Any], ahead: int = AHEAD) -> None:
+        super().__init__()
+        self._source = source
+        self._room = threading.Semaphore(ahead)
+
+    def open(self) -> None:
+        super().open()
+        threading.Thread(target=self._read, daemon=True, name="nbgraph-source").start()
+
+    def _stop(self) -> None:
+        self._room.release()
+
+    def _taken(self) -> None:
+        self._room.release()
+
+    def _read(self) -> None:
+        try:
+            while self._room.acquire() and not self._is_closed:
+                item = next(self._source, END)
+                self._put(item)
+                if item is END:
+                    return
+        except BaseException as error:
+            self._put(END, error)
+        finally:
+            self._shut()
+
+    def _shut(self) -> None:
+        """Closed on the thread that reads it: nowhere else may a generator be closed while it runs."""
+        try:
+            if isinstance(self._source, Generator):
+                self._source.close()
+        except Exception:
+            _logger.exception("A stream's source failed when it was closed")
+        finally:
+            self._end()
+
+
+class LoopSourceReader(_Buffered):
+    """Reads an async iterator on the loop that it belongs to, that of the caller."""
+
+    def __init__(self, source: AsyncIterator[Any]) -> None:
+        super().__init__()
+        self._items_there = source
+        self._room = asyncio.Semaphore(AHEAD)
+        self._home = asyncio.get_running_loop()
+        self._reading = self._home.create_task(self._read())
+
+    def _stop(self) -> None:
+        try:
+            self._home.call_soon_threadsafe(self._reading.cancel)
+        except RuntimeError:  # the caller's loop is closed
+            self._end()
+
+    def _taken(self) -> None:
+        if not self._home.is_closed():
+            self._home.call_soon_threadsafe(self._room.release)
+
+    async def _read(self) -> None:
+        try:
+            async for item in self._items_there:
+                await self._room.acquire()
+                self._put(item)
+            self._put(END)
+        except Exception as error:
+            self._put(END, error)
+        finally:
+            try:
+                if isinstance(self._items_there, AsyncGenerator):
+                    await self._items_there.aclose()
+            except Exception:
+                _logger.exception("A stream's source failed when it was closed")
+            finally:
+                self._end()

@@ -1,0 +1,377 @@
+"""Stream: many events through one plan, answers in the order of the input, as they come."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager, closing
+from functools import partial
+from typing import Any
+
+from nbgraph.engine import loop
+from nbgraph.engine.interpret.source_commit import SourceCommit, settling
+from nbgraph.engine.plan import Answers, Plan
+from nbgraph.engine.schedule.channel import aiterate, iterate
+from nbgraph.engine.schedule.event_state import EventState
+from nbgraph.engine.schedule.scheduler import conducted
+from nbgraph.engine.schedule.source_reader import END, LoopSourceReader, SourceReader, ThreadSourceReader
+from nbgraph.errors import NbgraphError, RowError, StepError
+from nbgraph.event import Event
+from nbgraph.graph.input_event import entering
+from nbgraph.steps.dataframe import is_frame
+from nbgraph.steps.sources.base import Source
+from nbgraph.steps.sources.dataframe import rows_of_frame
+
+Key = str | Callable[[Any], Any] | None
+Entering = Callable[[Any], Event]
+Running = Callable[[Callable[[], Any]], Awaitable[Any]]
+PLAIN = (list, tuple, range, dict, set, frozenset, deque)  # reading these runs no code that could wait
+
+
+class Stream(Iterator[Any]):
+    """An iterator over all answers; after an error it goes on with the next event.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("inverse")
+    >>> _ = graph.to(lambda body: 1 / body)
+    >>> answers = graph.stream([1, 0, 4])
+    >>> next(answers)
+    1.0
+    >>> next(answers)
+    Traceback (most recent call last):
+    nbgraph.errors.StepError: Step "<lambda>" failed: ZeroDivisionError: division by zero
+    >>> next(answers)
+    0.25
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Any]], rows: Iterator[Any] | None = None) -> None:
+        self._make, self._rows = make, rows
+        self._answers = make()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._answers  # the generator itself: a `for` pays nothing for the class around it
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._answers)
+        except StopIteration:
+            raise
+        except Exception:
+            self._answers = self._make()  # a generator that raised is at its end; the source is not
+            raise
+
+    def rest(self) -> Iterator[Any]:
+        """What comes behind an error, for who iterates by `for`, which an error ends."""
+        self._answers = self._make()
+        return self._answers
+
+    def close(self) -> None:
+        """Stop here; what the source still has is not read, and a broker learns that nobody reads on."""
+        self._answers.close()  # type: ignore[attr-defined]
+        if isinstance(self._rows, Generator):
+            self._rows.close()
+
+
+def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
+    """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
+    is_async = plan.is_async or plan.is_staged
+    settled = settling(source, plan, is_one_by_one=not is_async)
+    rows = iter(settled if settled is not None else rows_of(source))
+    for observer in plan.observers if is_whole else ():
+        observer.reading(len(source) if hasattr(source, "__len__") else None)
+    enter = _enter(plan, key)
+    if is_async:
+        # One iterator, whatever fails on the way: events that are under way must not be lost with it.
+        outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), enter, is_whole, settled))
+        return Stream(lambda: _raised(outcomes), outcomes)
+    ends = _released(plan) if is_whole else iter(())
+    return Stream(lambda: _answers(plan, rows, enter, ends, settled), rows)
+
+
+async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncGenerator[Any, None]:
+    """As `stream`, for `async for`; the source may be async too."""
+    if plan.is_async or plan.is_staged:
+        async with aclosing(_told(_async_outcomes(plan, source, key))) as answers:
+            async for answer in answers:
+                yield answer
+        return
+    if hasattr(source, "__aiter__"):
+        async with _closing(source):
+            async for item in source:
+                found: list[Any] = await loop.on_thread(list, stream(plan, [item], key=key, is_whole=False))
+                for answer in found:
+                    yield answer
+        source = ()
+    async with aclosing(_on_threads(stream(plan, source, key=key))) as answers:
+        async for answer in answers:
+            yield answer
+
+
+def answers(plan: Plan, event: Event) -> Stream:
+    """Every answer to one event that has entered, as its steps give them."""
+    if plan.is_async or plan.is_staged:
+        outcomes = iterate(_outcomes_of(plan, event))
+        return Stream(lambda: _raised(outcomes), outcomes)
+    given = _given_by(plan, event)
+    return Stream(lambda: given, given)
+
+
+async def answers_of(plan: Plan, event: Event, run: Running = loop.on_thread) -> AsyncGenerator[Any, None]:
+    """As `answers`; closing it closes the steps that are giving.
+
+    `run` makes the calls of a synchronous plan, somewhere else.
+    """
+    if plan.is_async or plan.is_staged:
+        given = _told(_outcomes_of(plan, event))
+    else:
+        given = _on_threads(answers(plan, event), run)
+    async with aclosing(given) as found:
+        async for answer in found:
+            yield answer
+
+
+async def _told(outcomes: AsyncGenerator[list[Any], None]) -> AsyncGenerator[Any, None]:
+    async with aclosing(aiterate(outcomes)) as found:
+        async for outcome in found:
+            if isinstance(outcome, _Failed):
+                raise outcome.error
+            yield outcome
+
+
+async def _on_threads(answers: Stream, run: Running = loop.on_thread) -> AsyncGenerator[Any, None]:
+    """The answers of a synchronous plan, each made on a worker thread; it is closed when none is being made."""
+    turn = threading.Lock()
+
+    def made() -> Any:
+        with turn:
+            return next(answers, END)
+
+    def closed() -> None:
+        with turn:
+            answers.close()
+
+    try:
+        while (answer := await run(made)) is not END:
+            yield answer
+    finally:
+        await run(closed)
+
+
+@asynccontextmanager
+async def _closing(source: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+def _answers(
+    plan: Plan, rows: Iterator[Any], enter: Entering, ends: Iterator[tuple[str, Any]], settled: SourceCommit | None
+) -> Iterator[Any]:
+    while True:
+        try:
+            if plan.fused is not None and not plan.observers:
+                yield from plan.fused(rows)
+            else:
+                for row in rows:
+                    answers = Answers()
+                    try:
+                        plan.handle(enter(row), answers)
+                    except StepError:
+                        yield from answers.all()  # what was answered before the error
+                        raise
+                    yield from answers.all()
+            break
+        except RowError as error:  # that row is told of; those behind it follow
+            yield from loop.without_waiting(plan.arefused(error)).all()
+    for name, chunk in ends:
+        yield from plan.resume(name, chunk).all()
+    if settled is not None:
+        settled.end()
+
+
+def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
+    """The answers to one event of a synchronous plan."""
+    walk = plan.walk(event, plan.observers)
+    given = 0
+    try:
+        with closing(walk.moves()) as moves:
+            for _ in moves:
+                yield from walk.answers[given:]
+                given = len(walk.answers)
+    except StepError as error:
+        raise plan.told(error, walk.answers) from error.__cause__
+    if not given:
+        yield from walk.answers.late
+
+
+def _released(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """What steps still hold, those first that others follow."""
+    for name in plan.holders:
+        release = plan.steps[name].call.release
+        for chunk in release() if release is not None else ():
+            yield name, chunk
+
+
+class _Failed:
+    """An error on its way out of an async iterator, which would end if it were raised there."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _raised(outcomes: Iterator[Any]) -> Iterator[Any]:
+    for outcome in outcomes:
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+        yield outcome
+
+
+def _outcomes_of(plan: Plan, event: Event) -> AsyncGenerator[list[Any], None]:
+    return _outcomes(plan, lambda: SourceReader(iter([event])), has_entered, False, None)
+
+
+def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[list[Any], None]:
+    enter = _enter(plan, key)
+    if hasattr(source, "__aiter__"):
+        inlet = LoopSourceReader(source)
+        return _outcomes(plan, lambda: inlet, enter, True, None)
+    settled = settling(source, plan, is_one_by_one=False)
+    rows = iter(settled if settled is not None else rows_of(source))
+    return _outcomes(plan, lambda: _inlet(source, rows, settled), enter, True, settled)
+
+
+def _inlet(source: Any, rows: Iterator[Any], settled: SourceCommit | None) -> SourceReader:
+    """One that takes rows straight from where they are; on a thread, where reading them may wait."""
+    if settled is not None:
+        return ThreadSourceReader(rows, ahead=1)  # what is read and not through comes again after a crash
+    return SourceReader(rows) if isinstance(source, PLAIN) or is_frame(source) else ThreadSourceReader(rows)
+
+
+async def _outcomes(
+    plan: Plan, make: Callable[[], SourceReader], enter: Entering, is_whole: bool, settled: SourceCommit | None
+) -> AsyncGenerator[list[Any], None]:
+    """Answers, and errors as `_Failed`; in lists of those that come at once."""
+    inlet = make()
+    inlet.open()
+    try:
+        if not is_whole and not plan.is_staged:
+            async with aclosing(_given(plan, inlet, enter)) as given:
+                async for outcome in given:
+                    yield [outcome]
+            return
+        async with aclosing(_tickets(plan, inlet, enter)) as done:
+            async for tickets in done:
+                yield [outcome for ticket in tickets for outcome in _of_ticket(ticket)]
+                if settled is not None:
+                    for ticket in tickets:
+                        await loop.on_thread(settled.through, ticket.event)
+    finally:
+        await inlet.close()
+    released: Iterator[tuple[str, Any]] = _released(plan) if is_whole else iter(())
+    for name, chunk in released:
+        try:
+            yield (await plan.aresume(name, chunk)).all()
+        except StepError as error:
+            yield [_Failed(error)]
+    if settled is not None:
+        await loop.on_thread(settled.end)
+
+
+async def _given(plan: Plan, inlet: SourceReader, enter: Entering) -> AsyncGenerator[Any, None]:
+    """The answers to one event, one by one as its steps give them."""
+    while (row := await inlet.next()) is not END:
+        walk = plan.walk(enter(row), plan.observers)
+        try:
+            async with aclosing(walk.given()) as given:
+                async for answer in given:
+                    yield answer
+        except StepError as error:
+            yield _Failed(plan.told(error, walk.answers))
+
+
+def _of_ticket(ticket: EventState) -> list[Any]:
+    return ticket.all() if ticket.error is None else [*ticket.all(), _Failed(ticket.error)]
+
+
+def _tickets(plan: Plan, inlet: SourceReader, enter: Entering) -> AsyncGenerator[list[EventState], None]:
+    """The tickets of the events: many at once where steps are concurrent, else one after the other."""
+    if plan.is_staged:
+        return conducted(plan, inlet, lambda row: _entered(row, enter))
+    return _one_by_one(plan, inlet, enter)
+
+
+async def _one_by_one(plan: Plan, inlet: SourceReader, enter: Entering) -> AsyncGenerator[list[EventState], None]:
+    while (row := await inlet.next()) is not END:
+        ticket = _entered(row, enter)
+        try:
+            if ticket.error is None:
+                await plan.aanswers(ticket.event, ticket)
+            elif isinstance(ticket.error, RowError):
+                refused, ticket.error = ticket.error, None
+                ticket.extend((await plan.arefused(refused)).all())
+        except StepError as error:
+            ticket.error = error
+        yield [ticket]
+
+
+def _entered(row: Any, enter: Entering) -> EventState:
+    """A ticket for the row; with an error where the row can't become an event."""
+    try:
+        return EventState(enter(row))
+    except Exception as error:
+        ticket = EventState(row if isinstance(row, Event) else Event(row))
+        ticket.error = error
+        return ticket
+
+
+def _enter(plan: Plan, key: Key) -> Entering:
+    """How rows become events; where there are routes, they are refused here, before anything is under way."""
+    routing = plan.routing
+    if routing is None:
+        return partial(event_of_row, key=key)
+
+    def enter(row: Any) -> Event:
+        event = event_of_row(row, key)
+        routing.admit(event)
+        return event
+
+    return enter
+
+
+def has_entered(event: Event) -> Event:
+    """The event itself: its body was decoded, and a text that came of it is not to be decoded once more."""
+    return event
+
+
+def event_of_row(row: Any, key: Key) -> Event:
+    """The event around a row of a source; `key` is a field of its body, or a function of that."""
+    event = entering(row)
+    if key is not None:
+        event.key = key(event.body) if callable(key) else _field(event.body, key)
+    return event
+
+
+def _field(body: Any, name: str) -> Any:
+    try:
+        return body[name]
+    except (KeyError, TypeError, IndexError):
+        there = ", ".join(map(str, body)) if isinstance(body, dict) else type(body).__name__
+        raise NbgraphError(f'The body has no field "{name}" for a key; it has: {there}.') from None
+
+
+def rows_of(source: Any) -> Iterable[Any]:
+    """The bodies of a source: the rows of a DataFrame (pandas or polars) as dicts, the items of any other iterable."""
+    kind = type(source)
+    if isinstance(source, Source):
+        return source.entries()
+    if is_frame(source):
+        return rows_of_frame(source)
+    if isinstance(source, str | bytes | dict) or not isinstance(source, Iterable):
+        raise NbgraphError(
+            f"A stream's source is {kind.__name__}; expected an iterable of bodies or Events, a DataFrame or a Source. "
+            "For one event use graph.run(body)."
+        )
+    return source

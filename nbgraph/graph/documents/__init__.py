@@ -1,0 +1,1 @@
+"""A graph as plain data, as YAML and as a file, and back."""

@@ -1,0 +1,427 @@
+"""Doors: the methods of a Graph that belong to upper floors; each is one line with an import inside.
+
+They stand apart so that `graph.py` stays plain data. `tests/test_floors.py` lists them by name; nothing else may
+import upwards. `run` and its relatives go through the plan that is kept here until the graph changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, overload
+
+from nbgraph.body import Copier
+from nbgraph.errors import StepError
+from nbgraph.event import RAW
+from nbgraph.graph.input_event import entering
+
+if TYPE_CHECKING:
+    import graphviz
+
+    from nbgraph.brokered.graph import BrokeredGraph
+    from nbgraph.brokered.run import BrokeredRun
+    from nbgraph.capture.captured import Captured
+    from nbgraph.debug.debugger import Debugger
+    from nbgraph.debug.trace import Trace
+    from nbgraph.deploy.deployment import Deployment
+    from nbgraph.deploy.export import Export
+    from nbgraph.engine.interpret.observer import Observer
+    from nbgraph.engine.live.run import Run
+    from nbgraph.engine.plan import Plan
+    from nbgraph.graph.finding import Finding
+    from nbgraph.graph.graph import Graph
+    from nbgraph.jobs.job import Job
+    from nbgraph.widgets.deployment import DeploymentView
+    from nbgraph.widgets.graph import GraphWidget
+    from nbgraph.widgets.job import JobView
+
+MEMORY: Final = "memory"  # queues as the engine has them, without a broker
+
+
+class Facade:
+    """Running, debugging, drawing and deploying a graph."""
+
+    _plan: Plan | None
+    _before: Plan | None
+
+    def __init__(self) -> None:
+        self._plan = None
+        self._joined: dict[str, BrokeredGraph] = {}  # this graph over other transports, by their names
+        self._before = None  # the plan of the spec before the last change: its built steps are used again
+        self.report_metric: Callable[[str, str, float], None] | None = (
+            None  # where context.metric goes: step, name, value
+        )
+        self.copier = Copier()  # of the bodies of this graph's branches
+        self.kept: dict[str, Any] = {}  # what its steps put on their contexts
+        self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
+        self.redacted: set[str] = set()  # fields that frames and views show as dots; runs see them as they are
+        self.written = ""  # the text that a person wrote for the graph, if so: a builder keeps its comments
+
+    # --- running (engine) ---
+
+    def plan(self: Graph) -> Plan:
+        """The compiled graph: kept until the graph, or something that it names, changes."""
+        plan = self._plan
+        return self._compile() if plan is None or not plan.is_current() else plan
+
+    def _compile(self: Graph) -> Plan:
+        from nbgraph.engine.compile.compile import compile, lock_of
+
+        with lock_of(self):  # another thread may have compiled it in the meantime
+            plan = self._plan
+            if plan is None or not plan.is_current():
+                plan = self._plan = compile(self, plan or self._before)
+                self._before = None
+            return plan
+
+    def _inspected(self: Graph) -> list[Finding]:
+        from nbgraph.engine.inspection import findings
+
+        return findings(self)
+
+    def ready(self: Graph) -> Graph:
+        """Build all steps now: constructors and `post_init` run, models load."""
+        self.plan().ready()
+        return self
+
+    def run(
+        self: Graph,
+        body: Any,
+        *,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+        streams: str = MEMORY,
+    ) -> Any:
+        """The answer to one event; None where nothing answers.
+
+        `streams="nats"`: the graph's queues lead over a NATS server of this kernel's own, as they would when deployed.
+        Each part between them takes one event at a time; what passes a queue is plain data (a tuple comes out as a
+        list); where branches meet behind different queues, the order among them is not kept.
+        """
+        if streams != MEMORY:
+            return self._over(streams).run(entering(body, path, method, headers, key, id, content_type))
+        plan = self._plan
+        if plan is None or not (plan.watch is None or plan.watch()):
+            plan = self.plan()
+        line = plan.line
+        if line is not None and type(body) not in RAW and not self.observers:
+            try:
+                return line(body)  # nothing to look at first: the call costs what it costs by hand
+            except StepError as error:
+                error.event.describe(path, method, headers, key, id, content_type)
+                raise
+        return plan.run(entering(body, path, method, headers, key, id, content_type))
+
+    async def arun(
+        self: Graph,
+        body: Any,
+        *,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+        streams: str = MEMORY,
+    ) -> Any:
+        """As `run`, without blocking the caller's event loop."""
+        event = entering(body, path, method, headers, key, id, content_type)
+        return await (self.plan() if streams == MEMORY else self._over(streams)).arun(event)
+
+    def answers(
+        self: Graph,
+        body: Any,
+        *,
+        path: str = "/",
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: Any = None,
+        id: str | None = None,
+        content_type: str | None = None,
+        streams: str = MEMORY,
+    ) -> Iterator[Any]:
+        """Every answer to one event: the chunks of a generator, the items of a flat map."""
+        event = entering(body, path, method, headers, key, id, content_type)
+        return (self.plan() if streams == MEMORY else self._over(streams)).answers(event)
+
+    def stream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> Iterator[Any]:
+        """The answers to many events, in the order of the source, as they come; `streams` as in `run`."""
+        if streams != MEMORY:
+            return self._over(streams).stream(source, key=key)
+        from nbgraph.engine.schedule.stream import stream
+
+        return stream(self.plan(), source, key=key)
+
+    def astream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> AsyncIterator[Any]:
+        """As `stream`, for `async for`."""
+        if streams != MEMORY:
+            return self._over(streams).astream(source, key=key)
+        from nbgraph.engine.schedule.stream import astream
+
+        return astream(self.plan(), source, key=key)
+
+    @overload
+    def start(self: Graph) -> Run: ...
+
+    @overload
+    def start(self: Graph, *, streams: str) -> Run | BrokeredRun: ...
+
+    def start(self: Graph, *, streams: str = MEMORY) -> Run | BrokeredRun:
+        """A long-lived run on nbgraph's own thread, to push events into; `streams` as in `run`."""
+        if streams != MEMORY:
+            return self._over(streams).start()
+        from nbgraph.engine.live.run import Run
+
+        return Run(self)
+
+    def _over(self: Graph, streams: str) -> BrokeredGraph:
+        """The graph with its queues over a transport."""
+        from nbgraph.brokered.graph import BrokeredGraph
+
+        return self._joined.get(streams) or self._joined.setdefault(streams, BrokeredGraph(self, streams))
+
+    # --- looking inside (debug) ---
+
+    def trace(self: Graph, body: Any) -> Trace:
+        """Run one event and keep a frame of every step; an error is kept in `Trace.error`, not raised."""
+        from nbgraph.debug.recorder import trace
+
+        return trace(self, body)
+
+    def debug(self: Graph, events: Any, *, breakpoints: Sequence[str] = ()) -> Debugger:
+        """A debugger that stands before the first step; nothing has run."""
+        from nbgraph.debug.debugger import Debugger
+
+        return Debugger(self, events, breakpoints=breakpoints)
+
+    # --- pictures (render, widgets) ---
+
+    def dot(self: Graph) -> graphviz.Digraph:
+        """The picture as a graphviz object."""
+        from nbgraph.render.dot import digraph
+
+        return digraph(self)
+
+    def svg(self: Graph) -> str:
+        """The picture as SVG text."""
+        from nbgraph.render.svg import svg
+
+        return svg(self)
+
+    def png(self: Graph) -> bytes:
+        """The picture as a PNG file's bytes."""
+        from nbgraph.render.svg import png
+
+        return png(self)
+
+    def view(self: Graph) -> GraphWidget:
+        """The live widget."""
+        from nbgraph.widgets.graph import GraphWidget
+
+        return GraphWidget(self)
+
+    def _repr_mimebundle_(self: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from nbgraph.render.svg import mimebundle
+
+        return mimebundle(self)
+
+    # --- leaving the notebook (deploy) ---
+
+    def captured(self: Graph) -> Captured:
+        """What would leave the notebook, proven: its source, artifacts and requirements, and what differs."""
+        from nbgraph.capture.captured import captured
+
+        return captured(self)
+
+    def export(
+        self: Graph,
+        folder: str | Path,
+        target: str = "compose",
+        *,
+        name: str | None = None,
+        replicas: Any = None,
+        threads: Any = None,
+        workers: Any = None,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        api_key: str | bool | None = None,
+        base_image: str | Mapping[str, str] | None = None,
+        requirements: Any = None,
+        index_url: str | None = None,
+        env: Any = None,
+        secrets: Any = None,
+        resources: Any = None,
+        volumes: Any = None,
+        cors: Sequence[str] | None = None,
+        certificate: tuple[str | Path, str | Path] | None = None,
+        autoscale: Mapping[str, tuple[int, int, float]] | None = None,
+        durability: str | None = None,
+        registry: str | None = None,
+        capture: float = 0.0,
+        include: Sequence[str] = (),
+    ) -> Export:
+        """Write the graph as a readable project that runs without this notebook.
+
+        The options are those of `deploy`. No secret is written: `secrets` gives names, and `secrets.sh` beside the
+        project asks whoever runs it for their values; with an `api_key` (a text, or True) callers need a key, which
+        that script makes.
+        """
+        from nbgraph.deploy.export import export
+
+        return export(
+            self, Path(folder), target, name=name, replicas=replicas, threads=threads, workers=workers, port=port,
+            host=host, api_key=api_key,
+            base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
+            resources=resources, volumes=volumes, cors=cors, certificate=certificate,
+            autoscale=autoscale, durability=durability, registry=registry, capture=capture, include=include,
+        )  # fmt: skip
+
+    def deploy(
+        self: Graph,
+        target: str = "process",
+        *,
+        name: str | None = None,
+        replicas: Any = None,
+        threads: Any = None,
+        workers: Any = None,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        api_key: str | None = None,
+        base_image: str | Mapping[str, str] | None = None,
+        requirements: Any = None,
+        index_url: str | None = None,
+        env: Any = None,
+        secrets: Any = None,
+        resources: Any = None,
+        volumes: Any = None,
+        cors: Sequence[str] | None = None,
+        certificate: tuple[str | Path, str | Path] | None = None,
+        autoscale: Mapping[str, tuple[int, int, float]] | None = None,
+        durability: str | None = None,
+        registry: str | None = None,
+        capture: float = 0.0,
+        include: Sequence[str] = (),
+        timeout: float = 180,
+        progress: bool = True,
+    ) -> Deployment:
+        """Host the graph in processes or containers; returns once it is ready to answer.
+
+        With a `name` there is one deployment of that name: where it runs, it goes on with this graph.
+
+        Parameters
+        ----------
+        replicas
+            Workers of the functions behind queues, a number for all or by name.
+        threads
+            Synchronous steps that a worker runs at once, one if not told: a number for all functions, or by name.
+        workers
+            Processes of the function that callers reach.
+        base_image, requirements
+            For all functions, or by function: `{"score": "python:3.12-slim"}`, `{"score": ["scipy>=1.11"]}`.
+            Requirements are lines as pip reads them (hashes, folders, wheels and repositories too), or the path of a
+            file of such lines.
+        index_url
+            The index that packages are taken from; a login in it stands in no file and no image.
+        env
+            Variables for all functions, by function, or the path of a file: `{"LEVEL": "info"}`,
+            `{"score": {"LEVEL": None}}` (None: taken from here), `"prod.env"`.
+        secrets
+            As `env`, or a list of names; a `Path` is a file that holds one. They stand in no image, label or log, and
+            steps get them from `context.secret(name)`.
+        resources
+            `{"score": {"cpus": 1.5, "memory": "512m", "gpus": 1, "tmp": "64m"}}`.
+        volumes
+            `{"/data/models": "/models:ro"}`: a folder of the host or the name of a volume, and its place in containers.
+        cors
+            The sites whose pages may call from a browser: `["https://shop.example"]`; none by default.
+        certificate
+            The files of a certificate (PEM, with its chain) and its key: callers come by HTTPS.
+        registry
+            Where the nodes of a Swarm pull the images from.
+        include
+            Files and folders in this one that the steps read, `["data/words.txt"]`: they are at the same place there.
+        """
+        from nbgraph.deploy.deploy import deploy
+
+        return deploy(
+            self, target, name=name, replicas=replicas, threads=threads, workers=workers, port=port, host=host,
+            api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
+            secrets=secrets, resources=resources, volumes=volumes, cors=cors, certificate=certificate,
+            autoscale=autoscale, durability=durability, registry=registry, capture=capture, include=include,
+            timeout=timeout, progress=progress,
+        )  # fmt: skip
+
+    # --- over a data set (jobs) ---
+
+    def job(
+        self: Graph,
+        source: Any,
+        target: Any = None,
+        *,
+        key: Any = None,
+        engine: Any = "process",
+        workers: int | None = None,
+        part_rows: int = 100_000,
+        retries: int = 2,
+        max_failures: int | str | None = None,
+        resume: bool = True,
+        name: str | None = None,
+        progress: bool = True,
+    ) -> Job:
+        """Run the graph over a data set, part by part, on many processes; returns at once.
+
+        The answers are those of `graph.stream(source)`, in their order; with a `key` so within each key. What is done
+        stays done: the same call again runs only what is missing.
+
+        Parameters
+        ----------
+        source
+            What `graph.stream` takes, or the path of a Parquet, CSV or JSON lines file.
+        target
+            A folder (Parquet), `"x.csv"`, `"x.jsonl"`, or a Target; None leaves writing to the graph's own targets.
+        key
+            A field of the rows, or a function of them, that steps which remember go by.
+        engine
+            `"process"`, `"thread"`, `"dask://HOST:PORT"`, or a client of Dask.
+        workers
+            Parts that run at once; as many as there are cores if not told.
+        part_rows
+            Rows of a part.
+        retries
+            How often a part runs again whose process has died, before the row that kills it is looked for.
+        max_failures
+            Rows that may fail, as a number or a share (`"1%"`); more end the job.
+        resume
+            False starts anew, beside the old result, which stays until the new one is whole.
+        """
+        from nbgraph.jobs.job import begin
+
+        return begin(
+            self, source, target, key=key, engine=engine, workers=workers, part_rows=part_rows, retries=retries,
+            max_failures=max_failures, resume=resume, name=name, progress=progress,
+        )  # fmt: skip
+
+
+def library() -> Mapping[str, Any]:
+    """The built-in steps, by the names that a document has for them."""
+    from nbgraph.steps import catalogue
+
+    return catalogue()
+
+
+def job_view(job: Job) -> JobView:
+    """The live widget of a job, which stands beside `jobs/` and not below it."""
+    from nbgraph.widgets.job import JobView
+
+    return JobView(job)
+
+
+def deployment_view(deployment: Deployment) -> DeploymentView:
+    """The live widget of a deployment, which stands beside `deploy/` and not below it."""
+    from nbgraph.widgets.deployment import DeploymentView
+
+    return DeploymentView(deployment)

@@ -1,0 +1,1 @@
+"""Serving graphs of MLRun, translated."""

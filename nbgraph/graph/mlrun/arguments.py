@@ -1,0 +1,191 @@
+"""Arguments of MLRun's and Storey's classes, as ours for them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.graph.code import Code
+from nbgraph.graph.mlrun.classes import PACKAGES, Counterpart, home_of
+from nbgraph.graph.naming import is_dotted
+from nbgraph.graph.safety.admission import Admission
+from nbgraph.graph.signature import misfit
+from nbgraph.handler import expressions_of
+
+# What their engine gives a class, or asks of it; nothing is lost where it is empty.
+ENGINE_ONLY = frozenset([
+    "long_running", "pass_context", "context", "inputs", "outputs", "recovery_step", "name", "termination_result_fn",
+    "fn_select_outlets", "augmentation_fn", "graph_step", "model_endpoint_uid",
+])  # fmt: skip
+OPTIONS = ("full_event", "input_path", "result_path", "max_iterations")  # of the step, wherever they are written
+KEYS = {("Merge", "key_path"), ("Batch", "key_field"), ("SampleWindow", "key"), ("AggregateByKey", "key_field"),
+        ("AggregateByKey", "time_field"), ("QueryByKey", "key_field"), ("QueryByKey", "time_field")}  # fmt: skip
+WORDS = {  # their numbered words
+    "EmitPeriod.FIRST": "first", "EmitPeriod.LAST": "last",
+    "FixedWindowType.CurrentOpenWindow": "current", "FixedWindowType.LastClosedWindow": "last_closed",
+}  # fmt: skip
+NUMBERED = {("SampleWindow", "emit_period"): {1: "first", 2: "last"},
+            ("QueryByKey", "fixed_window_type"): {1: "current", 2: "last_closed"}}  # fmt: skip
+PREFIX = "_"  # a text under such a name is a function's
+TABLE = "table"
+OWN_TABLE = "."  # the feature set's own
+
+
+class Arguments:
+    """Translates the arguments of one spec's steps; tables that it names are in `tables` or in the namespace."""
+
+    def __init__(self, admission: Admission, tables: Mapping[str, Any]) -> None:
+        self._admission, self._scope, self._tables = admission, admission.scope, tables
+
+    def of(self, counterpart: Counterpart, theirs: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Ours for those of one of their classes.
+
+        >>> from nbgraph.graph.facade import library
+        >>> from nbgraph.graph.scope import Scope
+        >>> read = Arguments(Admission(Scope(is_document=True, library=library())), {})
+        >>> read.of(Counterpart("Filter"), "Filter", {"_fn": "(event > 3)", "long_running": None}, "steps.a.class_args")
+        {'fn': '(event > 3)'}
+        """
+        kind = self._scope.library[counterpart.ours]
+        arguments: dict[str, Any] = dict(counterpart.preset)
+        for name, value in given.items():
+            bare = name.removeprefix(PREFIX) if isinstance(value, str) else name
+            value, place = plain(value), f"{where}.{name}"
+            if is_unused(counterpart, bare, value, kind):
+                continue
+            ours = counterpart.renamed.get(bare, bare)
+            if (own := known_as(counterpart, bare)) is not None:
+                raise GraphError(f'{place}: "{bare}" is called "{own}" there, and heeded by nobody under this name.')
+            if (theirs, bare) in NUMBERED:
+                value = NUMBERED[theirs, bare].get(value, value)
+            elif (theirs, bare) in KEYS:
+                value = key_of(value, is_text=name == bare and bare != "key_path", where=place)
+            elif name != bare:
+                value = self._function(value, bare, expressions_of(kind), place)
+            elif ours == TABLE or (ours == "initial_state" and isinstance(value, str) and given.get("group_by_key")):
+                value = self._table(value, place)
+            if home_of(value).startswith(PACKAGES):
+                raise GraphError(
+                    f"{place}: found an object of {home_of(value)}, which our {counterpart.ours} does not know; leave "
+                    "it out, and give the step ours in its place once the graph is there."
+                )
+            arguments[ours] = value
+        return arguments
+
+    def own(self, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Those of the user's own class: a text under `_name` is a function."""
+        arguments: dict[str, Any] = {}
+        for name, value in given.items():
+            if isinstance(value, str) and name.startswith(PREFIX):
+                arguments[name.removeprefix(PREFIX)] = self._function(value, name, {}, f"{where}.{name}")
+            elif name not in ENGINE_ONLY or (value is not None and value is not False):
+                arguments[name] = plain(value)
+        return arguments
+
+    def check(self, kind: Callable[..., Any], named: Mapping[str, Any], where: str) -> None:
+        """Hold the arguments against what the class takes."""
+        try:
+            known = inspect.signature(kind).parameters
+        except (TypeError, ValueError):
+            return
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in known.values())
+        strange = next((name for name in named if name not in known and not takes_any), None)
+        given = {**dict.fromkeys(("context", "name", "routes")), **named}
+        fitting = [name for name in given if name in named or name in known]
+        if fault := misfit(kind, [], fitting, body=False):
+            raise GraphError(f"{where}{f'.{strange}' if strange else ''}: {fault}")
+
+    def _function(self, text: str, name: str, expressions: Mapping[str, Any], where: str) -> Any:
+        """An expression in parentheses, else the name of a function."""
+        if is_dotted(text):
+            return self._admission.code(text, where)
+        if not text.lstrip().startswith("("):
+            raise GraphError(f"{where}: found {text!r}; expected an expression in parentheses, or a function's name.")
+        return text if name in expressions else self._admission.code(f"lambda event: {text}", where)
+
+    def _table(self, value: Any, where: str) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value in self._tables:
+            return self._tables[value]
+        if value.isidentifier() and self._scope.gives(value):
+            return Code(value)
+        if value == OWN_TABLE:
+            return None
+        raise GraphError(f'{where}: there is no table "{value}" here; hand it over: tables={{"{value}": Table(...)}}.')
+
+
+def known_as(counterpart: Counterpart, name: str) -> str | None:
+    """The name of theirs that is meant, where one of ours is given: their steps pay no heed to what they don't know.
+
+    >>> known_as(Counterpart("Batch", {"key_field": "key"}), "key")
+    'key_field'
+    """
+    if name in counterpart.renamed:
+        return None
+    return next((theirs for theirs, ours in counterpart.renamed.items() if ours == name), None)
+
+
+def is_unused(counterpart: Counterpart, name: str, value: Any, kind: Callable[..., Any]) -> bool:
+    """Whether an argument asks for nothing that our class would have to do."""
+    if name in counterpart.unused:
+        return value is None or value in counterpart.unused[name]
+    if name in ENGINE_ONLY:
+        return value is None or value is False or name == "name"
+    if value is not None or counterpart.renamed.get(name, name) not in inspect.signature(kind).parameters:
+        return value is None
+    return True  # None is their default, so ours may stand
+
+
+def options_among(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The step's own options that stand among a class's arguments."""
+    yield from ((name, given[name]) for name in OPTIONS if given.get(name) is not None)
+
+
+def plain(value: Any) -> Any:
+    """A word of an enumeration as our word for it."""
+    if isinstance(value, Enum):
+        return WORDS.get(f"{type(value).__name__}.{value.name}", value.value)
+    return value
+
+
+def key_of(value: Any, *, is_text: bool, where: str) -> Any:
+    """A key as ours: a field's name, a list of them, "$key"; `event['x']` is the field x.
+
+    >>> key_of("event['card']", is_text=False, where=""), key_of("card", is_text=True, where="")
+    ('card', 'card')
+    >>> key_of("event.id", is_text=False, where=""), key_of("event.key", is_text=False, where="")
+    (None, '$key')
+    """
+    if isinstance(value, list | tuple | None) or (is_text and isinstance(value, str) and value[:1] not in "$("):
+        return value
+    if value == "$key":
+        return value
+    if isinstance(value, str) and (found := _read(value)) is not None:
+        return found[0]
+    raise GraphError(
+        f"{where}: found {value!r}; a key is the name of a field of the body here, a list of them, or the event's own, "
+        '"$key". Let a step before it put what is meant into the body.'
+    )
+
+
+def _read(text: str) -> tuple[str | None] | None:
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        return None
+    match node:
+        case ast.Subscript(
+            value=ast.Name(id="event") | ast.Attribute(value=ast.Name(id="event"), attr="body"),
+            slice=ast.Constant(value=str() as name),
+        ):
+            return (name,)
+        case ast.Attribute(value=ast.Name(id="event"), attr="id"):
+            return (None,)
+        case ast.Attribute(value=ast.Name(id="event"), attr="key"):
+            return ("$key",)
+    return None

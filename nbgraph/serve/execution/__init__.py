@@ -1,0 +1,1 @@
+"""Where the steps of a served graph run, and on which thread."""

@@ -1,0 +1,1 @@
+"""What callers reach: HTTP in front of a graph."""

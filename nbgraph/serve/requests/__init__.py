@@ -1,0 +1,1 @@
+"""Requests that outlive their connection: deferred answers, idempotency keys, recovery."""

@@ -1,0 +1,1 @@
+"""What the steps behind a keyed queue remember, shard by shard."""

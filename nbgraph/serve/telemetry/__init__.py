@@ -1,0 +1,1 @@
+"""Metrics, traces, logs, failures and captures of a worker."""

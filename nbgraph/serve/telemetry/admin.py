@@ -1,0 +1,70 @@
+"""Inspection: a worker's numbers, failures and captures, on a port that is never published beyond this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import make_wsgi_app
+
+from nbgraph.serve.telemetry.captures import Captures
+from nbgraph.serve.telemetry.failures import Failures
+from nbgraph.serve.telemetry.metrics import Metrics
+
+FAILURES, CAPTURES, COUNTS, READY = "/failures", "/captures", "/counts", "/health/ready"
+Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """A line for every scrape would drown the steps' own."""
+
+
+@contextmanager
+def inspected(
+    host: str, port: int, metrics: Metrics, failures: Failures, captures: Captures, hindrance: Callable[[], str | None]
+) -> Iterator[int]:
+    """Serve them while the block runs; gives the port. DELETE /failures/ID forgets one.
+
+    `hindrance`: why no events can be taken now; whoever waits for a worker that has no callers asks here.
+    """
+    numbers, counts = make_wsgi_app(metrics.registry), make_wsgi_app(metrics.counts)
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if environ["REQUEST_METHOD"] == "DELETE" and path.startswith(f"{FAILURES}/"):
+            failures.forget(path.removeprefix(f"{FAILURES}/"))
+            path = FAILURES
+        if path == READY:
+            reason = hindrance()
+            start("200 OK" if reason is None else "503 Service Unavailable", [("Content-Type", "application/json")])
+            return [json.dumps({"status": reason or "ready"}).encode()]
+        if path not in (FAILURES, CAPTURES):
+            return (counts if path == COUNTS else numbers)(environ, start)  # type: ignore[no-any-return]
+        start("200 OK", [("Content-Type", "application/json")])
+        return [failures.json() if path == FAILURES else captures.json()]
+
+    with answering(host, port, answer) as bound:
+        yield bound
+
+
+@contextmanager
+def answering(host: str, port: int, answer: Answer) -> Iterator[int]:
+    """Serve a WSGI application on a thread of its own while the block runs; gives the port."""
+    server = make_server(host, port, answer, _Threads, _Silent)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,1 @@
+"""Steps that make features of the fields of a body."""

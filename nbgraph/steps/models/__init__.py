@@ -1,0 +1,1 @@
+"""Models as steps, and the requests that they answer."""

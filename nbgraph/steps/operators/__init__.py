@@ -1,0 +1,1 @@
+"""Steps that map, filter, gather and route any body."""

@@ -1,0 +1,1 @@
+"""Steps that pass an event to one or several routes."""

@@ -1,0 +1,1 @@
+"""Tables of rows by key, their drivers, and the step that joins with them."""

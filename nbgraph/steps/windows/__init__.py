@@ -1,0 +1,1 @@
+"""Windows of time, and the steps that aggregate over them."""

@@ -1,0 +1,92 @@
+"""Store: the windows of every key in a table, for a restarted step and for QueryByKey."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nbgraph.errors import GraphError
+from nbgraph.steps.tables.table import ABOUT, Table
+from nbgraph.steps.windows.codegen import WindowCode
+from nbgraph.steps.windows.series import Series, series_of
+from nbgraph.steps.windows.spec import FieldAggregator, FixedWindows
+from nbgraph.values import number_of
+
+FIELD = ABOUT  # the field of a row that has its key's windows is named as the row that says what they are
+_FLOAT = "$float"
+
+
+def described(aggregators: Sequence[FieldAggregator], lateness: int | None, delay: float) -> dict[str, Any]:
+    """What has to be known to read windows, as plain data."""
+    return {
+        "aggregates": [
+            {
+                "name": each.name,
+                "column": each.name,
+                "operations": list(each.aggr),
+                "windows": list(each.windows.windows),
+                "period": None if isinstance(each.windows, FixedWindows) else f"{each.spans()[0].period}s",
+                "max_value": number_of(each.max_value),
+            }
+            for each in aggregators
+        ],
+        "lateness": lateness,
+        "delay": delay,
+    }
+
+
+class WindowStore:
+    """Reads and writes series; beside them a row may have other fields, which stay."""
+
+    def __init__(self, table: Table, layouts: Sequence[Series], code: WindowCode) -> None:
+        self._table, self._layouts, self._code = table, layouts, code
+
+    def describe(self, description: dict[str, Any]) -> None:
+        """Say in the table what its windows are; what it has must not be something else."""
+        known = self._table.get(FIELD)
+        if known is not None and known != description:
+            raise GraphError(
+                "The table has windows of other aggregates, or of another lateness, than this AggregateByKey keeps: "
+                f'{known!r}. Use another table, or delete its rows, "{FIELD}" too.'
+            )
+        self._table[FIELD] = description  # though it may be there: so that it stays, where it was written to expire
+
+    def load(self, key: Any) -> list[list[Any]] | None:
+        """The series of a key; None where it has none yet."""
+        stored = (self._table.look(key) or {}).get(FIELD)
+        if stored is None:
+            return None
+        return [self._loaded(*each) for each in zip(self._layouts, stored, self._code.rebuilders, strict=True)]
+
+    @staticmethod
+    def _loaded(layout: Series, stored: Sequence[Any], rebuild: Any) -> list[Any]:
+        series = layout.new()
+        series[: len(stored)] = _read(stored)
+        rebuild(series)
+        return series
+
+    def keep(self, key: Any, series: Sequence[list[Any]]) -> None:
+        row = self._table.look(key) or {}
+        if not isinstance(row, Mapping):
+            raise TypeError(f"The table's row of {key!r} is {row!r}; expected a dict, to which windows can be added.")
+        stored = [each[: layout.base(0)] for layout, each in zip(self._layouts, series, strict=True)]
+        self._table.keep(key, {**row, FIELD: stored})
+
+
+def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], WindowCode] | None:
+    """The aggregates whose windows a table has; None where no AggregateByKey has written there yet."""
+    known = table.get(FIELD)
+    if known is None:
+        return None
+    # what a table holds is data, of which no code is made
+    aggregators = [replace(FieldAggregator.of(each), aggr_filter=None) for each in known["aggregates"]]
+    layouts = series_of(aggregators, known["lateness"], known["delay"])
+    return aggregators, layouts, WindowCode(aggregators, layouts)
+
+
+def _read(value: Any) -> Any:
+    """A copy of what was kept; where that was JSON, as formerly, infinity is told by a dict."""
+    if isinstance(value, list):
+        return [_read(each) for each in value]
+    return float(value[_FLOAT]) if isinstance(value, dict) else value

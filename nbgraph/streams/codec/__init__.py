@@ -1,0 +1,1 @@
+"""Values, dead letters and headers as bytes, and back."""

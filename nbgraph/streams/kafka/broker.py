@@ -1,0 +1,361 @@
+"""The transport over Kafka: a queue is a topic, each shard a partition, which one reader of the group has at a time.
+
+Kafka keeps one number a partition: how far a group has come. What the contract asks beyond that stands in the text that
+Kafka keeps beside the number: which messages behind it are done already, and how often the open ones were delivered.
+So a reader that dies loses nothing of what it had acknowledged, and a message that ends its readers is counted. What is
+less than over NATS is said where it is: `publish`, `keep`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import re
+import time
+import uuid
+import zlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from nbgraph.errors import NbgraphError
+from nbgraph.streams.base import (
+    Broker,
+    Delivery,
+    Inbox,
+    Load,
+    Message,
+    MessageTooLargeError,
+    QueueSpec,
+    StaleError,
+    StateTooLargeError,
+)
+from nbgraph.streams.codec.dead_letter import letter_of, read_letter
+from nbgraph.streams.codec.envelope import told_of
+from nbgraph.streams.kafka.client import Headers, KafkaSender, administration, kafka
+from nbgraph.streams.kafka.log import Log
+from nbgraph.streams.kafka.reader import KafkaReader
+from nbgraph.streams.kafka.shard import TOLD, OffsetProgress, decoded, encoded
+from nbgraph.streams.nats.names import stream_name
+
+REMEMBERED = 100_000  # message ids by which a publisher recognises its own duplicates
+LETTERS, STATES, REPLIES = "nbgraph.dead", "nbgraph.states", "nbgraph.replies"
+CHECKS = "nbgraph.check"  # the group in which a connection sees what the broker keeps
+PAUSE = 0.02  # seconds before a full queue is looked at again; doubled up to half a second
+SECONDS = 10.0  # that an answer of Kafka may take
+LARGEST = 1_000_000  # bytes of a message, Kafka's own default
+
+
+class KafkaBroker(Broker):
+    """A connection to Kafka; `options` are librdkafka's, for TLS and logins, `consumer` those of readers alone.
+
+    `spread`: partitions of a queue without a key, each for one reader; with one, its messages stay in order. Without
+    `makes_topics` they are somebody else's business, or the brokers' own, where these make what they are asked for.
+    The tests run against librdkafka's mock cluster, which speaks Kafka's protocol and keeps nothing on a disk.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        options: Mapping[str, Any] | None,
+        consumer: Mapping[str, Any] | None,
+        spread: int,
+        makes_topics: bool,
+    ) -> None:
+        self._options = {"bootstrap.servers": servers, "log_level": 3, **(options or {})}
+        self._consumer = consumer or {}
+        self._spread, self._makes_topics = spread, makes_topics
+        self._sender = KafkaSender(self._options)
+        self._admin = administration.AdminClient(self._options)
+        self._partitions: dict[str, int] = {}  # that are used, by topic
+        self._room: dict[str, int] = {}  # messages that may be published before the backlog is looked at again
+        self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._states = Log(self._options, STATES)
+        self._table: dict[bytes, tuple[bytes | None, int, float]] = {}  # states, their revisions, since when
+
+    @classmethod
+    async def connect(
+        cls,
+        servers: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        consumer: Mapping[str, Any] | None = None,
+        spread: int = 4,
+        makes_topics: bool = True,
+        patience: float = 60.0,
+    ) -> KafkaBroker:
+        """Connect, waiting for brokers that are not up yet; reconnects by itself whenever they have gone."""
+        broker = cls(servers, options, consumer, spread, makes_topics)
+        deadline = time.monotonic() + patience
+        while not await asyncio.to_thread(broker._is_answered):
+            if time.monotonic() > deadline:
+                await broker.close()
+                raise ConnectionError(f"No Kafka broker answers at {servers}.")
+        try:
+            await broker._check(deadline)
+        except BaseException:
+            await broker.close()
+            raise
+        return broker
+
+    async def _check(self, deadline: float) -> None:
+        """What is done, and how often was tried, is kept beside offsets; who drops it would forget in silence."""
+        await self._make(STATES, 1, is_compact=True)
+        text = OffsetProgress(0, frozenset({1}), {0: 1}, 1).text()
+        while True:
+            try:
+                is_kept = await asyncio.to_thread(self._kept_beside, text)
+                break
+            except kafka.KafkaException:  # brokers that have just come up do not know yet who keeps which group
+                if time.monotonic() > deadline:
+                    raise
+        if not is_kept:
+            raise NbgraphError(
+                f"The broker at {self._options['bootstrap.servers']} does not keep the metadata of committed offsets, "
+                "where nbgraph notes what is done and how often a message was tried; take one that does, as Apache "
+                "Kafka."
+            )
+
+    def _kept_beside(self, text: str) -> bool:
+        consumer = kafka.Consumer({**self._options, "group.id": CHECKS, "enable.auto.commit": False})
+        try:
+            place = kafka.TopicPartition(STATES, 0, 0, text)
+            consumer.commit(offsets=[place], asynchronous=False)
+            [told] = consumer.committed([kafka.TopicPartition(STATES, 0)], timeout=SECONDS)
+            return bool(told.metadata == text)
+        finally:
+            consumer.close()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._is_answered()
+
+    def _is_answered(self) -> bool:
+        try:
+            return bool(self._admin.list_topics(timeout=1).brokers)
+        except kafka.KafkaException:
+            return False
+
+    async def declare(self, queue: QueueSpec) -> None:
+        topic = topic_of(queue)
+        await self._make(topic, queue.shards if queue.is_keyed else self._spread)
+
+    async def remove(self, queue: QueueSpec) -> None:
+        await self.forget(topic_of(queue))
+        self._room.pop(queue.name, None)
+
+    async def publish(self, queue: QueueSpec, message: Message) -> None:
+        """As every broker's, but for two things.
+
+        An id is recognised among the last ones that this connection has published, and again by the reader, among the
+        last 1,000 of the partition; Kafka itself takes any. A full queue is seen by how far its readers are behind,
+        which several publishers look at each for itself, so that together they may go beyond `max_size` once.
+        """
+        seen = (queue.name, message.id)
+        if seen in self._published:
+            return
+        self._published[seen] = None
+        if len(self._published) > REMEMBERED:
+            self._published.popitem(last=False)
+        try:
+            await self._wait_for_room(queue)
+            topic = topic_of(queue)
+            value, headers = encoded(message)
+            await self._send(queue.name, topic, value, headers, partition=self._partition(queue, message))
+        except BaseException:
+            self._published.pop(seen, None)
+            raise
+
+    def _partition(self, queue: QueueSpec, message: Message) -> int:
+        """By the key; without one by the id, so that duplicates come to the same reader."""
+        shard = queue.shard_of(message.key) if queue.is_keyed else zlib.crc32(message.id.encode())
+        return shard % self._partitions[topic_of(queue)]
+
+    def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:
+        lease = math.inf if keeps_leases else queue.lease
+        return KafkaReader(
+            {**self._options, **self._consumer}, topic_of(queue), lease, is_keyed=queue.is_keyed
+        ).deliveries()
+
+    async def backlog(self, queue: QueueSpec) -> int:
+        return (await self.load(queue)).backlog
+
+    async def load(self, queue: QueueSpec) -> Load:
+        topic = topic_of(queue)
+        ends = await self._offsets(topic, administration.OffsetSpec.latest())
+        begins = await self._offsets(topic, administration.OffsetSpec.earliest())
+        progress = await self._progress(topic)
+        backlog = in_flight = 0
+        oldest = time.time()
+        for partition, end in ends.items():
+            low = max(progress[partition].low, begins[partition])
+            open = end - low - len(progress[partition].done)
+            backlog += open
+            in_flight += min(progress[partition].out, open)
+            if open > 0:
+                oldest = min(oldest, await Log(self._options, topic, partition).time_of(low))
+        return Load(backlog - in_flight, in_flight, max(0.0, time.time() - oldest) if backlog else 0.0)
+
+    async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
+        await self._make(LETTERS, 1)
+        await self._send(message.id, LETTERS, letter_of(message, reason, LARGEST), {}, partition=0)
+
+    async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
+        await self._make(LETTERS, 1)
+        found = await Log(self._options, LETTERS).last(limit)
+        return [read_letter(record.value() or b"", f"{LETTERS}-0-{record.offset()}") for record in reversed(found)]
+
+    async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
+        """As every broker's, but that Kafka can't compare and write at once.
+
+        The revision is looked at right before the state is written, so that of two who write in the same instant the
+        later one wins. States of a queue's shard are written by who has its partition, which is one at a time.
+        """
+        if revision is not None and (await self.kept(name, seconds=seconds))[1] != revision:
+            raise StaleError(name, revision)
+        await self._make(STATES, 1, is_compact=True)
+        return await self._send(name, STATES, state, {}, key=_state_key(name, seconds), partition=0) + 1
+
+    async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
+        await self._make(STATES, 1, is_compact=True)
+        for record in await self._states.news():
+            self._table[record.key()] = record.value(), record.offset() + 1, record.timestamp()[1] / 1000
+        state, revision, since = self._table.get(_state_key(name, seconds), (None, 0, 0.0))
+        return (state, revision) if seconds is None or time.time() < since + seconds else (None, 0)
+
+    async def inbox(self) -> Inbox:
+        address = f"{REPLIES}.{uuid.uuid4().hex}"
+        await self._make(address, 1)
+        return _KafkaInbox(self, Log(self._options, address), address)
+
+    def is_inbox(self, address: str) -> bool:
+        return re.fullmatch(rf"{re.escape(REPLIES)}\.[0-9a-f]{{32}}", address) is not None
+
+    async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
+        told: Headers = {TOLD: told_of(Message("", body, None, headers)).encode()}
+        await self._send(address, address, body, told, partition=0)
+
+    async def close(self) -> None:
+        await self._sender.close()
+        await self._states.close()
+
+    # --- topics ---
+
+    async def _make(self, topic: str, partitions: int, *, is_compact: bool = False) -> None:
+        """Make a topic where it is not there."""
+        if topic in self._partitions:
+            return
+        if (
+            self._makes_topics
+            and topic not in (await asyncio.to_thread(self._admin.list_topics, timeout=SECONDS)).topics
+        ):
+            new = administration.NewTopic(topic, partitions, config={"cleanup.policy": "compact"} if is_compact else {})
+            try:
+                await _answer(self._admin.create_topics([new], request_timeout=SECONDS)[topic])
+            except kafka.KafkaException as error:
+                if error.args[0].code() != kafka.KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+        self._partitions[topic] = min(partitions, await self._count(topic))
+
+    async def _is_there(self, topic: str) -> bool:
+        return topic in (await asyncio.to_thread(self._admin.list_topics, timeout=SECONDS)).topics
+
+    async def _count(self, topic: str) -> int:
+        """How many partitions the topic has; waits while the brokers agree on a new one."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            found = (await asyncio.to_thread(self._admin.list_topics, topic, SECONDS)).topics[topic]
+            if found.error is None and found.partitions:
+                return len(found.partitions)
+            if time.monotonic() > deadline:
+                raise NbgraphError(f'Kafka has no topic "{topic}" ({found.error}); declare the queue first.')
+            await asyncio.sleep(PAUSE)
+
+    async def forget(self, topic: str) -> None:
+        """Remove a topic; one that somebody else has made stays."""
+        self._partitions.pop(topic, None)
+        if self._makes_topics:
+            with contextlib.suppress(kafka.KafkaException):  # it is not there
+                await _answer(self._admin.delete_topics([topic], request_timeout=SECONDS)[topic])
+
+    # --- what is where ---
+
+    async def _wait_for_room(self, queue: QueueSpec) -> None:
+        pause = PAUSE
+        while self._room.get(queue.name, 0) <= 0:
+            self._room[queue.name] = queue.max_size - await self.backlog(queue)
+            if self._room[queue.name] <= 0:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 0.5)
+        self._room[queue.name] -= 1
+
+    async def _offsets(self, topic: str, wanted: Any) -> dict[int, int]:
+        """The first or the last offset of each partition."""
+        asked = {kafka.TopicPartition(topic, partition): wanted for partition in range(self._partitions[topic])}
+        told = self._admin.list_offsets(asked, request_timeout=SECONDS)
+        return {place.partition: (await _answer(found)).offset for place, found in told.items()}
+
+    async def _progress(self, topic: str) -> dict[int, OffsetProgress]:
+        """How far the readers have come in each partition."""
+        places = [kafka.TopicPartition(topic, partition) for partition in range(self._partitions[topic])]
+        asked = [kafka.ConsumerGroupTopicPartitions(topic, places)]
+        told = self._admin.list_consumer_group_offsets(asked, request_timeout=SECONDS)[topic]
+        return {place.partition: OffsetProgress.of(place) for place in (await _answer(told)).topic_partitions}
+
+    async def _send(
+        self,
+        name: str,
+        topic: str,
+        value: bytes,
+        headers: Headers,
+        *,
+        key: bytes | None = None,
+        partition: int,
+    ) -> int:
+        try:
+            return await self._sender.send(topic, value, headers, key=key, partition=partition)
+        except kafka.KafkaException as error:
+            if error.args[0].code() == kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+                raise (MessageTooLargeError if key is None else StateTooLargeError)(
+                    name, len(value), LARGEST
+                ) from error
+            raise
+
+
+class _KafkaInbox:
+    """A topic of its own, which goes with the inbox."""
+
+    def __init__(self, broker: KafkaBroker, log: Log, address: str) -> None:
+        self._broker, self._log, self.address = broker, log, address
+
+    async def replies(self) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
+        while True:
+            for record in await self._log.news(patience=0.2):
+                message = decoded(record)
+                if not message.damage:  # else it is no reply of ours
+                    yield message.headers, message.body
+
+    async def close(self) -> None:
+        await self._log.close()
+        await self._broker.forget(self.address)
+
+
+def topic_of(queue: QueueSpec) -> str:
+    """The topic of a queue, and the name of the group that reads it.
+
+    >>> topic_of(QueueSpec("fees"))
+    'nbgraph.queue.fees'
+    """
+    return f"nbgraph.queue.{stream_name(queue.name)}"
+
+
+def _state_key(name: str, seconds: float | None) -> bytes:
+    """States of different lifetimes don't see each other."""
+    return json.dumps([name, seconds]).encode()
+
+
+async def _answer(future: Future[Any]) -> Any:
+    return await asyncio.wait_for(asyncio.wrap_future(future), SECONDS + 5)

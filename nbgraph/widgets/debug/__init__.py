@@ -1,0 +1,1 @@
+"""A debugger driven by buttons."""

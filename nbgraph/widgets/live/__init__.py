@@ -1,0 +1,1 @@
+"""What a live picture knows of a run."""

@@ -1,0 +1,1 @@
+"""The picture of a graph in a cell."""

@@ -1,0 +1,1 @@
+"""Values as messages that a view can draw."""
