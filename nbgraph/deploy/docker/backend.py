@@ -241,7 +241,7 @@ class DockerBackend(WorkerPool["Container"]):
 
     def _state(self, function: str, member: Container) -> FunctionState:
         attributes = member.attrs
-        started = attributes["FunctionState"]["StartedAt"].partition(".")[0]
+        started = attributes["State"]["StartedAt"].partition(".")[0]
         image, name = attributes["Config"]["Image"], str(member.name)
         return FunctionState(function, name, member.status, attributes["RestartCount"], f"{started}+00:00", image)
 

@@ -38,9 +38,9 @@ _HANDLER = """\
 
 from pathlib import Path
 
-from nbgraph.serve.nuclio import Beside
+from nbgraph.serve.nuclio import WorkerProcess
 
-worker = Beside(Path(__file__).parent)
+worker = WorkerProcess(Path(__file__).parent)
 
 
 def init_context(context):

@@ -79,7 +79,7 @@ class SwarmBackend:
     @classmethod
     def find(cls, client: DockerClient, name: str) -> SwarmBackend | None:
         """The services of that deployment, or of that graph where it is deployed just once."""
-        if not client.info()["SwarmBackend"].get("ControlAvailable"):
+        if not client.info()["Swarm"].get("ControlAvailable"):
             return None
         api: Any = client.api
         for label in (DEPLOYMENT, GRAPH):
@@ -129,7 +129,7 @@ class SwarmBackend:
         rows = []
         for function in self.functions:
             every = self._tasks(function)
-            failed = Counter(task.get("Slot") for task in every if task["Status"]["FunctionState"] in FAILED)
+            failed = Counter(task.get("Slot") for task in every if task["Status"]["State"] in FAILED)
             wanted = [task for task in every if task["DesiredState"] == "running"]
             rows += [_state(function, task, failed[task.get("Slot")], names, lost) for task in wanted]
         return rows
@@ -330,12 +330,12 @@ class SwarmBackend:
 
 
 def _is_up(task: Task, lost: set[str]) -> bool:
-    return task["DesiredState"] == task["Status"]["FunctionState"] == "running" and task.get("NodeID") not in lost
+    return task["DesiredState"] == task["Status"]["State"] == "running" and task.get("NodeID") not in lost
 
 
 def _state(function: str, task: Task, failures: int, names: Mapping[str, str], lost: set[str]) -> FunctionState:
     node = names.get(task.get("NodeID", ""), "")
-    state = "lost" if task.get("NodeID") in lost else task["Status"]["FunctionState"]
+    state = "lost" if task.get("NodeID") in lost else task["Status"]["State"]
     replica = f"{function}.{task.get('Slot')}" + (f" on {node}" if node else "")
     began = f"{task['Status']['Timestamp'].partition('.')[0]}+00:00"
     image = task["Spec"]["ContainerSpec"].get("Labels", {}).get(IMAGE, "")
