@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nbgraph.cli_features import app as features
+from nbgraph.cli_module import names_in
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.graph.graph import Graph
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nbgraph.deploy.deployment import Deployment
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Run, draw, export and deploy saved graphs.")
+app.add_typer(features, name="features")
 Saved = Annotated[Path, typer.Argument(help="a saved graph (.yaml, .json), or a folder that export wrote")]
 Module = Annotated[
     Path | None, typer.Option("--module", help="the Python file that defines the handlers; default: handlers.py beside")
@@ -387,16 +389,7 @@ def load(path: Path, module: Path | None = None, allow: Sequence[str] | None = N
     module = module or path.with_name("handlers.py")
     if allow:
         sys.path.insert(0, str(path.parent.absolute()))  # modules that lie beside the graph
-    return Graph.load(path, namespace=_names(module) if module.is_file() else {}, allow=allow or (), io=io)
-
-
-def _names(module: Path) -> dict[str, Any]:
-    found = importlib.util.spec_from_file_location(module.stem, module)
-    if found is None or found.loader is None:
-        raise NbgraphError(f"{module} is not a Python file.")
-    loaded = importlib.util.module_from_spec(found)
-    found.loader.exec_module(loaded)
-    return vars(loaded)
+    return Graph.load(path, namespace=names_in(module) if module.is_file() else {}, allow=allow or (), io=io)
 
 
 def _attached(name: str, target: str | None = None) -> Deployment:
