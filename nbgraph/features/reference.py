@@ -1,4 +1,4 @@
-"""Reference: what a vector names, "cards.country as home", and what it comes to: parts of sets, in order."""
+"""Reference: what a vector names, "cards.country as home", a set in a role, and what it comes to: parts of sets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError, GraphError
-from nbgraph.features.role import Role
 
 if TYPE_CHECKING:
     from nbgraph.features.set import FeatureSet
     from nbgraph.features.store import FeatureStore
+
+
+class Role:
+    """What `set.on(...)` gives: `fields` has the field of the rows for each key of the set."""
+
+    def __init__(self, set: FeatureSet, roles: Mapping[str, str], prefix: str = "") -> None:
+        for key in roles:
+            if key not in set.key:
+                raise GraphError(f'The set "{set.name}" has no key "{key}"; its keys: {", ".join(set.key)}.')
+        self.set, self.prefix = set, prefix
+        self.fields = tuple(roles.get(key, key) for key in set.key)
+
+    def __repr__(self) -> str:
+        return f"<{self.set.id} on {', '.join(self.fields)}, prefix {self.prefix!r}>"
+
 
 TEXT = re.compile(r"\s*([\w-]+)(?:@(\d+))?\.(\*|[^\s*]+)(?:\s+as\s+(\S+))?\s*")
 

@@ -19,7 +19,7 @@ from nbgraph.features.definition import (
     windows_graph,
 )
 from nbgraph.features.online.record import Windowing
-from nbgraph.features.role import Role
+from nbgraph.features.reference import Role
 from nbgraph.graph.graph import Graph
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.features.validate import Validate

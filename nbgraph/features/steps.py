@@ -113,7 +113,7 @@ class FeatureTarget(Handler):
         self._count, self._began = 0, 0.0
 
     def do(self, event: Event) -> None:
-        from nbgraph.features.arrival import arrived
+        from nbgraph.features.online.arrival import arrived
 
         rows = arrived(self._set, event)
         self._set.store.online.wait(self._set.id, rows)
