@@ -26,8 +26,8 @@ class DeployedFunction:
     `workers`: processes behind its address. `is_alone`: callers reach it and its steps remember, so there is one of it.
 
     >>> keyed = QueueSpec("fees", shards=4, is_keyed=True)
-    >>> duty = Duty("rating", "nbgraph/rating:1", (keyed,))
-    >>> duty.most, Duty.of_text(duty.text()) == duty
+    >>> duty = DeployedFunction("rating", "nbgraph/rating:1", (keyed,))
+    >>> duty.most, DeployedFunction.of_text(duty.text()) == duty
     (4, True)
     """
 

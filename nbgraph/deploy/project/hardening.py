@@ -31,7 +31,7 @@ KEY_FILE = f"{SECRETS}/api_key"
 class Hardening:
     """The part that differs from graph to graph; `cpus`: None for all there are; sizes in bytes.
 
-    >>> Profile.of(500 * 2**20).memory // 2**20, Profile.of(500 * 2**20, Resources(memory=2**30)).megabytes
+    >>> Hardening.of(500 * 2**20).memory // 2**20, Hardening.of(500 * 2**20, Resources(memory=2**30)).megabytes
     (3524, '1024m')
     """
 
