@@ -13,6 +13,7 @@ from nbgraph.deploy.options.workers import remembering
 from nbgraph.deploy.project.hardening import Hardening
 from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
+from nbgraph.steps.operators.queue_border import QueueReader
 from nbgraph.streams.base import QueueSpec
 
 MOST = 64  # workers of a function that are of use on queues without keys
@@ -45,7 +46,7 @@ class DeployedFunction:
     def of(
         cls, function: Function, source: str, *, is_gateway: bool, profile: Hardening, given: Provision
     ) -> DeployedFunction:
-        queues = tuple(_queue(function.graph.spec(name).arguments) for name in function.reads)
+        queues = tuple(QueueReader(**function.graph.spec(name).arguments).spec for name in function.reads)
         is_alone = is_gateway and remembering(function) is not None
         hands = (function.workers, function.threads)
         return cls(function.name, source, queues, is_gateway, profile, given, *hands, is_alone)
@@ -88,8 +89,3 @@ def check_queues(before: Any, after: Any) -> None:
 def _told(queue: QueueSpec) -> str:
     keys = "keys" if queue.is_keyed else "no keys"
     return f"{queue.shards} shard{'s' * (queue.shards > 1)}, {keys} and room for {queue.max_size}"
-
-
-def _queue(arguments: Any) -> QueueSpec:
-    given = {name: arguments[name] for name in ("shards", "max_size") if name in arguments}
-    return QueueSpec(arguments["queue"], **given, is_keyed=arguments.get("key") is not None)

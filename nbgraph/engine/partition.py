@@ -6,6 +6,7 @@ border; where there is none, one is put there, so that every hand-over keeps the
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from nbgraph.graph.naming import slug
 from nbgraph.graph.routing import answerers, is_endpoint, names_of_requests
 from nbgraph.graph.signature import INJECTED
 from nbgraph.graph.step import Step
+from nbgraph.steps.operators.queue import Queue
 from nbgraph.types import EdgeKind
 
 QUEUE, WRITER, READER = "Queue", "QueueWriter", "QueueReader"
@@ -300,9 +302,9 @@ def is_queue(step: Step) -> bool:
 
 def _arguments(queue: Step) -> dict[str, Any]:
     """The queue's arguments by name; a cell may have written them without names, the queue's own name first."""
-    positional = dict(zip(("key", "shards", "max_size"), queue.arguments.get("*", ())[1:], strict=False))
-    named = {name: value for name, value in queue.arguments.items() if name in ("key", "shards", "max_size")}
-    return positional | named
+    options = [name for name in inspect.signature(Queue).parameters if name != "name"]
+    positional = dict(zip(options, queue.arguments.get("*", ())[1:], strict=False))
+    return positional | {name: value for name, value in queue.arguments.items() if name in options}
 
 
 def _connect(part: Graph, edge: Edge) -> None:

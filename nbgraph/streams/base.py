@@ -11,7 +11,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from nbgraph.errors import NbgraphError, RequestError
 from nbgraph.values import same_for_equal
@@ -58,6 +58,13 @@ class DamageError(NbgraphError):
     """A message that nbgraph has not written, or that is not what it was."""
 
 
+class QueueOptions(TypedDict, total=False):
+    """What a `Queue` takes besides its name and key, and hands on to its `QueueSpec` under the same names."""
+
+    shards: int
+    max_size: int
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
     """A queue as a transport sees it; with `is_keyed` each shard keeps its order, one message at a time.
@@ -70,6 +77,15 @@ class QueueSpec:
     max_size: int = 1000
     is_keyed: bool = False
     lease: float = 10.0
+
+    @classmethod
+    def of(cls, name: str, key: Any = None, **options: Unpack[QueueOptions]) -> QueueSpec:
+        """The spec of a `Queue` by the arguments that the step takes.
+
+        >>> QueueSpec.of("fees", "card", shards=4)
+        QueueSpec(name='fees', shards=4, max_size=1000, is_keyed=True, lease=10.0)
+        """
+        return cls(name, **options, is_keyed=key is not None)
 
     def shard_of(self, key: Any) -> int:
         """The shard of a key: the same in every process, and for all keys that are equal.

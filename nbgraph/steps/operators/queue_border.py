@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Unpack
 
 import msgspec
 
@@ -13,7 +14,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.key import Key, key_of
-from nbgraph.streams.base import DamageError, QueueSpec
+from nbgraph.streams.base import DamageError, QueueOptions, QueueSpec
 from nbgraph.streams.codec.values import freeze, thaw
 from nbgraph.streams.event_context import current
 from nbgraph.types import Shape
@@ -47,8 +48,8 @@ class QueueWriter(Handler):
     io = "a message broker"
     shape = Shape.EVENT
 
-    def __init__(self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000) -> None:
-        self.spec = QueueSpec(queue, shards, max_size, is_keyed=key is not None)
+    def __init__(self, queue: str, key: Key = None, **options: Unpack[QueueOptions]) -> None:
+        self.spec = QueueSpec.of(queue, key, **options)
         self._key = key_of(key, "Queue")
 
     async def do(self, event: Event) -> Event | None:
@@ -74,9 +75,9 @@ class QueueReader(Handler):
     io = "a message broker"
 
     def __init__(
-        self, queue: str, key: Key = None, shards: int = 1, max_size: int = 1000, params: Sequence[str] = ()
+        self, queue: str, key: Key = None, *, params: Sequence[str] = (), **options: Unpack[QueueOptions]
     ) -> None:
-        self.spec = QueueSpec(queue, shards, max_size, is_keyed=key is not None)
+        self.spec = QueueSpec.of(queue, key, **options)
 
     def do(self, body: object) -> object:
         return body
