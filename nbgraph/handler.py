@@ -67,6 +67,8 @@ class Handler:
         Mapping[str, tuple[str, ...]]
     ] = {}  # arguments whose texts become code, and what that is over
     io: ClassVar[str] = ""  # what it reads or writes outside of the graph, such as "files"
+    is_entry: ClassVar[bool] = True  # whether callers' events may enter by it, where no arrow leads to it
+    is_border: ClassVar[bool] = False  # whether it is one side of a queue between functions
     packages: ClassVar[tuple[str, ...]] = ()  # modules that it imports when first used: a deployment installs them
     results_are_new: bool = False  # it keeps no hold of what it gives, nor gives it twice: that needs no copy
     hands_over: bool = False  # what goes on is a value of its own: what it came from may be changed behind its back

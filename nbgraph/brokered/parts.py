@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from graphlib import TopologicalSorter
 from itertools import pairwise
 
 from nbgraph.engine.compile.compile import compile
@@ -91,8 +90,11 @@ class _NumberedRegions:
             source, target = self._groups.get(edge.source), self._groups[edge.target]
             if source is not None and source != target:
                 entering[target].append(edge)
-        parents = {group: [self._groups[edge.source] for edge in edges] for group, edges in entering.items()}
-        for group in TopologicalSorter(parents).static_order():
+        following: dict[str, list[str]] = {group: [] for group in entering}
+        for group, edges in entering.items():
+            for edge in edges:
+                following[self._groups[edge.source]].append(group)
+        for group in topology.sorted_steps(following):
             self._place(group, entering[group])
         return {name: self._numbers[group] for name, group in self._groups.items()}
 

@@ -131,18 +131,7 @@ def _in_order(graph: Graph) -> list[str]:
     """Steps behind those that lead to them."""
     kinds = [EdgeKind.FLOW, EdgeKind.ERROR]
     following = topology.successors([step.name for step in graph.steps], graph.edges, kinds=kinds)
-    left = dict.fromkeys(following, 0)
-    for after in following.values():
-        for name in after:
-            left[name] += 1
-    waiting = [name for name, count in left.items() if count == 0]
-    order = []
-    while waiting:
-        order.append(waiting.pop(0))
-        for name in following[order[-1]]:
-            left[name] -= 1
-            if left[name] == 0:
-                waiting.append(name)
+    order = topology.sorted_steps(following)
     return [*order, *(name for name in following if name not in order)]
 
 

@@ -135,9 +135,6 @@ class Plan:
         """Whether every name still means the object it was compiled from."""
         return self.watch is None or self.watch()
 
-    def ready(self) -> None:
-        """Nothing is left to build: steps are built, and their models loaded, when the plan is compiled."""
-
     def run(self, event: Event) -> Any:
         """The answer to one event."""
         if self.protocol is not None and chat.is_for(event):

@@ -80,8 +80,8 @@ class Facade:
         return findings(self)
 
     def ready(self: Graph) -> Graph:
-        """Build all steps now: constructors and `post_init` run, models load."""
-        self.plan().ready()
+        """Compile the graph now, which builds its steps: constructors and `post_init` run, models load."""
+        self.plan()
         return self
 
     def run(

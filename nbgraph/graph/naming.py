@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import types
+from collections.abc import Sequence
 from typing import Any
 
+from nbgraph.errors import GraphError
 from nbgraph.graph.step import Step
+from nbgraph.introspection import shown
 
 LONGEST = 40  # characters of a name that Docker, DNS and Kubernetes all take
 BUILT_IN = "nbgraph.steps"  # its classes go by their bare names
@@ -66,3 +70,31 @@ def slug(name: str) -> str:
     """
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST].strip("-")
     return plain or "graph"
+
+
+def object_of(name: str) -> Any:
+    """The object of a dotted name, `json.dumps` or `package.module.Class.method`; its modules are imported.
+
+    >>> object_of("json.dumps").__name__
+    'dumps'
+    """
+    parts = name.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        try:
+            module = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError as error:
+            if error.name is None or not ".".join(parts[:cut]).startswith(error.name):
+                raise GraphError(f'"{name}" can\'t be imported: {error}') from error
+            continue
+        return attribute_of(module, parts[cut:], name)
+    raise GraphError(f'"{name}" can\'t be imported: there is no module "{parts[0]}".')
+
+
+def attribute_of(found: Any, parts: Sequence[str], name: str) -> Any:
+    """The attribute that the parts lead to; `name` is the whole name, for the error."""
+    for part in parts:
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise GraphError(f'"{name}" is not found: {shown(found)} has no "{part}".') from None
+    return found

@@ -54,12 +54,15 @@ def order(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:
     >>> order(["c", "a", "b"], [Edge("a", "b"), Edge("b", "c")])
     ['a', 'b', 'c']
     """
-    following = successors(names, edges, kinds=[EdgeKind.FLOW])
-    return _peeled(following)
+    return sorted_steps(successors(names, edges, kinds=[EdgeKind.FLOW]))
 
 
-def _peeled(following: Successors) -> list[str]:
-    """The steps, each behind those that lead to it; without those on a cycle and all that follow one (Kahn 1962)."""
+def sorted_steps(following: Successors) -> list[str]:
+    """The steps, each behind those that lead to it; without those on a cycle and all that follow one (Kahn 1962).
+
+    >>> sorted_steps({"c": [], "a": ["b"], "b": ["c"]}), sorted_steps({"a": ["b"], "b": ["a"]})
+    (['a', 'b', 'c'], [])
+    """
     left = dict.fromkeys(following, 0)
     for after in following.values():
         for name in after:
@@ -79,7 +82,7 @@ def cycles(following: Successors) -> list[list[str]]:
     >>> cycles({"a": ["b"], "b": ["a"], "c": ["c"], "d": []})
     [['b', 'a'], ['c']]
     """
-    if len(_peeled(following)) == len(following):  # most graphs: a third of the work
+    if len(sorted_steps(following)) == len(following):  # most graphs: a third of the work
         return []
     index: dict[str, int] = {}
     low: dict[str, int] = {}

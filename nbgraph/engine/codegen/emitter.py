@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,6 @@ class Emitter:
         self._page = SourceBuffer(graph, layout, form, uses_events, is_async, copier)
         self._layout, self._form, self._graph = layout, form, graph
         self._is_routed = is_routed  # an event enters by one of the starts
-        self._taken: str | None = None  # the stage whose step is written behind its call
         self._write()
         self.source = "\n".join(self._page.lines)
 
@@ -96,8 +96,7 @@ class Emitter:
 
     def _take(self, name: str, place: Place) -> None:
         """Go on with what a stage's call came to: `result()` gives it, or raises what the call raised."""
-        self._taken = name
-        self._steps_from(name, place)
+        self._steps_from(name, replace(place, resumed=name))
 
     def _function(self, name: str, write: Callable[[Place], None], more: str = "") -> None:
         if self._page.lines:
@@ -139,20 +138,22 @@ class Emitter:
         following: str | None = name
         while following is not None:
             step = self._layout.steps[following]
-            if following in self._layout.stages and following != self._taken:
+            is_made = following == place.resumed
+            if following in self._layout.stages and not is_made:
                 self._page.add(place.depth, f"answers.park({following!r}, event, item)")
                 return
+            call = RESULT if is_made else self._page.call(step)
+            place = replace(place, resumed=None)  # a second way to the same step parks again
             if self._layout.is_loop(step):
-                self._loop(step, place)
+                self._loop(step, place, call)
                 return
-            self._one(step, place)
+            self._one(step, place, call)
             if step.call.shape is Shape.HOLD:
                 return
             following = self._go_on(step, place, is_chained=True)
 
-    def _one(self, step: PlanStep, place: Place) -> None:
+    def _one(self, step: PlanStep, place: Place, call: str) -> None:
         """The line that calls a step."""
-        call = self._call(step)
         shape = step.call.shape
         if shape is Shape.FILTER:
             self._page.add_call(step, place, f"if not {call}:")
@@ -171,11 +172,10 @@ class Emitter:
         if step.call.hands_over and self._page.copies:
             self._page.add(place.depth, f"event = {self._page.copied}")
 
-    def _loop(self, step: PlanStep, place: Place) -> None:
+    def _loop(self, step: PlanStep, place: Place, call: str) -> None:
         """A step that makes several results: what follows runs for each before the next is drawn."""
         words, by_event = self._page.words, step.call.shape is Shape.EVENTS
         whole, item = words.made(step.name, "whole"), words.made(step.name, "whole", "item")
-        call = self._call(step)
         self._page.add(place.depth, f"{whole} = event")
         kept = item if self._page.uses_events else "item"
         if self._page.uses_events:
@@ -294,12 +294,6 @@ class Emitter:
             self._target(arrow.target, place.inner(), is_last=is_last, body=body)
         if not step.arrows:
             self._page.add(place.depth, "pass")
-
-    def _call(self, step: PlanStep) -> str:
-        if step.name != self._taken:
-            return self._page.call(step)
-        self._taken = None  # a second way to the same step parks again
-        return RESULT
 
     def _answer(self, place: Place, body: str, *, is_late: bool = False) -> None:
         words = {CodeForm.LINE: f"return {body}", CodeForm.FUSED: f"yield {body}"}

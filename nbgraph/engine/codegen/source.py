@@ -12,8 +12,8 @@ from nbgraph.body import SCALARS, Copier
 from nbgraph.engine.codegen.layout import FunctionLayout
 from nbgraph.engine.codegen.names import Identifiers
 from nbgraph.engine.codegen.traceback import SourceLine
+from nbgraph.engine.interpret.edge_choice import by_outlets, raise_unless_event
 from nbgraph.engine.interpret.paths import part, put
-from nbgraph.engine.interpret.routing import by_outlets, raise_unless_event
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.errors import own
 from nbgraph.event import RAW, Event
@@ -30,10 +30,14 @@ class CodeForm(Enum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a line is written: how deep, and how the way of an event ends there."""
+    """Where a line is written: how deep, and what ends the way of an event there.
+
+    `resumed` is the concurrent step whose call has been made, where a function takes up its result.
+    """
 
     depth: int
     stop: str
+    resumed: str | None = None
 
     def inner(self) -> Place:
         return Place(self.depth + 1, self.stop)

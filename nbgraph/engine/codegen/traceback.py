@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from nbgraph.engine.interpret.routing import condition_failed
+from nbgraph.engine.interpret.edge_choice import condition_failed
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.errors import StepError
 from nbgraph.event import Event

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-import importlib
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,11 +15,11 @@ from nbgraph.errors import GraphError
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import attribute_of, object_of
 from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.safety.formula import SAFE_BUILTINS, compiled, steps_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Step
-from nbgraph.introspection import shown
 
 # What a loaded document may call by a bare name; a notebook's own graph may call any builtin.
 SAFE_HANDLERS = frozenset(
@@ -102,36 +102,23 @@ def _dotted(name: str, scope: Scope) -> Any:
     found = scope.namespace.get(root) if scope.gives(root) else None
     is_closed = scope.is_document and (isinstance(found, types.ModuleType) or any(part[:1] == "_" for part in rest))
     if found is not None and not is_closed:
-        return _attribute(name, found, rest)
+        with _named_handler():
+            return attribute_of(found, rest, name)
     if not scope.allows(module_name):
         raise UnboundError(
             f'handler "{name}" is in module "{module_name}", which a loaded graph may not import; '
             f'allow it: allow=["{module_name}"].'
         )
-    return _imported(name)
+    with _named_handler():
+        return object_of(name)
 
 
-def _imported(name: str) -> Any:
-    """The object of a dotted name, `json.dumps` or `package.module.Class.method`."""
-    parts = name.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        try:
-            module = importlib.import_module(".".join(parts[:cut]))
-        except ModuleNotFoundError as error:
-            if error.name is None or not ".".join(parts[:cut]).startswith(error.name):
-                raise UnboundError(f'handler "{name}" can\'t be imported: {error}') from error
-            continue
-        return _attribute(name, module, parts[cut:])
-    raise UnboundError(f'handler "{name}" can\'t be imported: there is no module "{parts[0]}".')
-
-
-def _attribute(name: str, found: Any, parts: list[str]) -> Any:
-    for part in parts:
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise UnboundError(f'handler "{name}" is not found: {shown(found)} has no "{part}".') from None
-    return found
+@contextmanager
+def _named_handler() -> Iterator[None]:
+    try:
+        yield
+    except GraphError as error:
+        raise UnboundError(f"handler {error}") from error.__cause__
 
 
 def value_of(argument: Any, scope: Scope, where: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import operator
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -68,6 +69,8 @@ class Call:
     results_are_new: bool  # it keeps no hold of what it gives
     hands_over: bool  # what goes on is a value of its own, as behind a border
     nests: bool  # it starts an event loop of its own
+    is_entry: bool  # callers' events may enter by it
+    is_border: bool  # it is one side of a queue between functions
     values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
     has_state: bool  # the object behind it has a `state` that it changes
     anew: Callable[[Clock], Call]  # the same step with a memory of its own, going by another clock
@@ -86,12 +89,8 @@ class Call:
 
     def is_built_from(self, step: Step, resolved: Any, values: tuple[Any, ...]) -> bool:
         """Whether the same step would be built again, so that the built one can stay."""
-        same = len(values) == len(self.values) and all(map(_is, values, self.values))
+        same = len(values) == len(self.values) and all(map(operator.is_, values, self.values))
         return self.step is step and self.resolved is resolved and same
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other
 
 
 def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
@@ -260,6 +259,8 @@ def _look_at(
         results_are_new=isinstance(target, Handler) and target.results_are_new,
         hands_over=isinstance(target, Handler) and target.hands_over,
         nests=starts_loop(plain),
+        is_entry=not isinstance(target, Handler) or target.is_entry,
+        is_border=isinstance(target, Handler) and target.is_border,
         values=values, has_state=has_state(target), anew=anew, params=params,
     )  # fmt: skip
 

@@ -24,7 +24,6 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.route import Route
 from nbgraph.graph.routing import answerers
 from nbgraph.steps.operators.endpoint import Endpoint
-from nbgraph.steps.operators.queue_border import QueueReader, QueueWriter
 from nbgraph.types import EdgeKind, Shape
 
 
@@ -131,10 +130,9 @@ def _gatherers(name: str, steps: Mapping[str, PlanStep]) -> tuple[str, ...]:
 
 
 def _starts(steps: Mapping[str, PlanStep], flat: Flat) -> tuple[str, ...]:
-    """Where callers' events enter; what a queue brings goes on from its reader, and callers don't come there."""
+    """Where callers' events enter; every start, where none is meant for them."""
     found = topology.starts(steps, flat.edges)
-    own = [name for name in found if not isinstance(steps[name].call.target, QueueReader)]
-    return tuple(own or found)
+    return tuple([name for name in found if steps[name].call.is_entry] or found)
 
 
 def _routing(routes: Mapping[str, Route], flat: Flat, calls: Mapping[str, Call]) -> Routing | None:
@@ -164,7 +162,7 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call], routes: Mapping[str, Rout
             handlers.setdefault(edge.source, []).append(Handling(edge.target, exceptions_of(edge)))
     following = topology.successors(names, edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
     main = topology.reachable(following, topology.starts(names, edges))
-    is_part = any(isinstance(call.target, QueueReader | QueueWriter) for call in calls.values())
+    is_part = any(call.is_border for call in calls.values())
     answering = set(answerers(flat.responders, names, edges, routes, is_part=is_part))
     of_graph = handlers.get(WHOLE_GRAPH, [])
     return {

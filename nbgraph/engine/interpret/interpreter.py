@@ -11,26 +11,34 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+from nbgraph.engine.interpret.edge_choice import ConditionError, choose, condition_failed, raise_unless_event
 from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.engine.interpret.paths import part, put
 from nbgraph.engine.interpret.pending import Pending, PendingCall
 from nbgraph.engine.interpret.results import Copy, FailedResult, Results
-from nbgraph.engine.interpret.routing import choose, condition_failed, raise_unless_event
 from nbgraph.engine.loop import without_waiting
-from nbgraph.engine.plan import Answers, Arrow, Plan, PlanStep
+from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.errors import NbgraphError, RowError, StepError, own
 from nbgraph.event import Chunk, Event
 from nbgraph.handler import CallObserver, Entered
 from nbgraph.types import Shape
 
+FILTERED_OUT = "the filter's predicate did not hold"
 _logger = logging.getLogger("nbgraph.run")
 
 
 class LimitError(NbgraphError):
     """A step on a cycle ran too often for one event."""
+
+
+class _Fault(NamedTuple):
+    """Why a step's run failed: the error, the body that it is about, and what is said of it instead of its own text."""
+
+    error: BaseException
+    body: Any
+    message: str = ""
 
 
 class Interpreter:
@@ -54,8 +62,6 @@ class Interpreter:
         self.waiting: list[Pending] = []
         self.error: StepError | None = None
         self._copy = copy  # of results, for who may go back
-        self._failing: Any = None  # the body that an error of the running move would be about
-        self._refused: tuple[BaseException | None, str] = None, ""  # a condition's error, and what is said of it
         if enters:  # else it comes to a step in the middle, as one of the methods below tells
             self._push(plan.starts if plan.routing is None else (plan.routing.admit(event),), event)
 
@@ -174,41 +180,42 @@ class Interpreter:
             refused = f"it ran {step.limit} times for this event, its limit on the cycle (max_iterations)"
             self.failed(PendingCall(step, move, True), LimitError(refused))
         elif skip is not None:
-            self._failing = move.input
-            try:
-                self._go_on(step, event, skip.value, move)
-            except own() as error:
-                move.error = error
-            self._done(step, move)
+            self._done(step, move, self._go_on(step, event, skip.value, move))
         return PendingCall(step, move, skip is not None or move.error is not None)
 
     async def arrive(self, departure: PendingCall, result: Any, seconds: float) -> StepRun:
         """Go on with what a call came to."""
         step, move = departure.step, departure.move
         move.seconds = seconds
-        self._failing = move.input
         try:
             if step.call.shape is Shape.FLAT or step.call.shape is Shape.EVENTS:
-                chunks = Results(result, self._copy)
-                self._begin_stream(step, move.event)
-                began = time.perf_counter()
-                try:
-                    chunk = await chunks.at(0)
-                except StopAsyncIteration:
-                    move.dropped, move.reason = True, "it gave no result for this event"
-                else:
-                    self.waiting.append(Pending(step.name, move.event, move.visit, chunks, 1))
-                    self._go_on_chunk(step, move.event, chunk, move)
-                if chunks.is_ready:
-                    move.output = list(result)  # one call, one record, however many go on
-                else:
-                    move.seconds += time.perf_counter() - began
+                fault = await self._begin_results(step, result, move)
             else:
-                self._apply(step, move.event, result, move)
+                fault = self._apply(step, move.event, result, move)
         except own() as error:
-            move.error = error
-        self._done(step, move)
+            fault = _Fault(error, move.input)
+        self._done(step, move, fault)
         return move
+
+    async def _begin_results(self, step: PlanStep, result: Any, move: StepRun) -> _Fault | None:
+        """Go on with the first of several results; the rest waits."""
+        chunks = Results(result, self._copy)
+        self._begin_stream(step, move.event)
+        began = time.perf_counter()
+        try:
+            chunk = await chunks.at(0)
+        except StopAsyncIteration:
+            move.dropped, move.reason = True, "it gave no result for this event"
+        else:
+            self.waiting.append(Pending(step.name, move.event, move.visit, chunks, 1))
+            fault = self._go_on_chunk(step, move.event, chunk, move)
+            if fault is not None:
+                return fault
+        if chunks.is_ready:
+            move.output = list(result)  # one call, one record, however many go on
+        else:
+            move.seconds += time.perf_counter() - began
+        return None
 
     def _begin_stream(self, step: PlanStep, event: Event) -> None:
         for name in self.plan.streams.get(step.name, ()):
@@ -219,8 +226,8 @@ class Interpreter:
     def failed(self, departure: PendingCall, error: BaseException, seconds: float = 0.0) -> StepRun:
         """Go on with the exception that a call raised."""
         move = departure.move
-        move.error, move.seconds, self._failing = error, seconds, move.input
-        self._done(departure.step, move)
+        move.seconds = seconds
+        self._done(departure.step, move, _Fault(error, move.input))
         return move
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
@@ -259,24 +266,22 @@ class Interpreter:
             else:
                 return
 
-    def _apply(self, step: PlanStep, event: Event, result: Any, move: StepRun) -> None:
+    def _apply(self, step: PlanStep, event: Event, result: Any, move: StepRun) -> _Fault | None:
         """What a result means, in the manner of the step's shape."""
         call = step.call
         if call.shape is Shape.MAP:
-            self._go_on(step, event, put(event.body, call.result_path, result) if call.result_path else result, move)
-        elif call.shape is Shape.FILTER:
-            if result:
-                self._go_on(step, event, event.body, move)
-            else:
-                move.dropped, move.reason = True, "the filter's predicate did not hold"
-        elif call.shape is Shape.HOLD:
-            move.dropped, move.reason = True, "the step holds it back"
-        elif call.shape is Shape.EACH:
-            self._go_on(step, event, self._copied(event.body) if call.hands_over else event.body, move)
-        else:
+            body = put(event.body, call.result_path, result) if call.result_path else result
+            return self._go_on(step, event, body, move)
+        if call.shape is Shape.FILTER and result:
+            return self._go_on(step, event, event.body, move)
+        if call.shape is Shape.FILTER or call.shape is Shape.HOLD:
+            is_held = call.shape is Shape.HOLD
+            move.dropped, move.reason = True, "the step holds it back" if is_held else FILTERED_OUT
+            return None
+        if call.shape is Shape.EVENT:
             raise_unless_event(result)
-            changed = result if result is not None else event
-            self._go_on(step, changed, self._copied(changed.body) if call.hands_over else changed.body, move)
+            event = result if result is not None else event
+        return self._go_on(step, event, self._copied(event.body) if call.hands_over else event.body, move)
 
     async def _draw(self, pending: Pending) -> StepRun | None:
         """The next result of a step that makes several.
@@ -286,74 +291,78 @@ class Interpreter:
         assert pending.chunks is not None
         step = self.plan.steps[pending.step]
         move = StepRun(step.name, pending.event, pending.visit, pending.event.body)
-        self._failing = move.input
         began = time.perf_counter()
         try:
             chunk = await pending.chunks.at(pending.index)
             move.seconds = time.perf_counter() - began
             self.waiting.append(replace(pending, index=pending.index + 1))
-            self._go_on_chunk(step, pending.event, chunk, move)
+            fault = self._go_on_chunk(step, pending.event, chunk, move)
         except StopAsyncIteration:
             return None
         except own() as error:
-            move.error = error
-        if pending.chunks.is_ready and move.error is None:
+            fault = _Fault(error, move.input)
+        if pending.chunks.is_ready and fault is None:
             return None
-        self._done(step, move)
+        self._done(step, move, fault)
         return move
 
-    def _go_on_chunk(self, step: PlanStep, event: Event, chunk: Any, move: StepRun) -> None:
+    def _go_on_chunk(self, step: PlanStep, event: Event, chunk: Any, move: StepRun) -> _Fault | None:
         is_chunk = bool(self.plan.streams.get(step.name))
         if step.call.shape is Shape.EVENTS:
             raise_unless_event(chunk)
             changed = chunk if chunk is not None else event
             changed = Chunk.of(changed.with_body(changed.body)) if is_chunk else changed
-            self._go_on(step, changed, self._chunk(step, changed.body), move)
-            return
+            return self._go_on(step, changed, self._chunk(step, changed.body), move)
         path, chunk = step.call.result_path, self._chunk(step, chunk)
         event = Chunk.of(event.with_body(event.body)) if is_chunk else event
-        self._go_on(step, event, put(event.body, path, chunk) if path else chunk, move)
+        return self._go_on(step, event, put(event.body, path, chunk) if path else chunk, move)
 
     def _chunk(self, step: PlanStep, chunk: Any) -> Any:
         """A chunk that its step may keep, and give once more."""
         return chunk if step.call.results_are_new else self._copied(chunk)
 
-    def _go_on(self, step: PlanStep, event: Event, body: Any, move: StepRun) -> None:
-        """The step's result answers, and goes on along the arrows that carry it."""
+    def _go_on(self, step: PlanStep, event: Event, body: Any, move: StepRun) -> _Fault | None:
+        """The step's result answers, and goes on along the arrows that carry it.
+
+        Where choosing these fails, the fault is about the result, which the step's error handler gets.
+        """
         bytes_before = self._bytes()
-        self._failing = body  # should a condition fail now, its error handler gets the result
         if step.answers:
             self.answers.append(self._copied(body) if step.arrows else body)
         elif step.rescues:
             self.answers.late.append(body)
-        chosen, reason = choose(step, self.plan, body, partial(self._refuse, step, body))
+        try:
+            chosen, reason = choose(step, self.plan, body)
+        except ConditionError as failure:
+            message = condition_failed(step.name, failure.arrow, self.plan.steps, body, failure.error)
+            return _Fault(failure.error, body, message)
+        except own() as error:
+            return _Fault(error, body)
         move.output, move.reason = body, reason
         move.edges = tuple([arrow.target for arrow in chosen])
         move.dropped = bool(step.arrows) and not chosen
         if chosen:
             self._push(move.edges, event.with_body(body))
         move.copied = self._bytes() - bytes_before
+        return None
 
-    def _refuse(self, step: PlanStep, body: Any, arrow: Arrow, error: BaseException) -> None:
-        """A condition failed: the error of the move, and what is to be said of it."""
-        self._refused = error, condition_failed(step.name, arrow, self.plan.steps, body, error)
-
-    def _done(self, step: PlanStep, move: StepRun) -> None:
-        """Tell who watches; an error goes to the step's handler, else the graph's, else it ends the event's run."""
-        handler = step.handler_of(move.error) if move.error is not None else None
-        if handler is not None:
-            event = move.event.with_body(self._failing)
-            event.error, event.origin = move.error, step.name
-            move.edges, move.reason = (handler,), f"error: {type(move.error).__name__}"
+    def _done(self, step: PlanStep, move: StepRun, fault: _Fault | None) -> None:
+        """Tell the observers; an error goes to the step's handler, else the graph's, else it ends the event's run."""
+        handler = None
+        if fault is not None:
+            move.error = fault.error
+            handler = step.handler_of(fault.error)
+        if fault is not None and handler is not None:
+            event = move.event.with_body(fault.body)
+            event.error, event.origin = fault.error, step.name
+            move.edges, move.reason = (handler,), f"error: {type(fault.error).__name__}"
             self._push(move.edges, event)
         for observer in self.observers:
             observer.after(move)
-        if move.error is not None and handler is None:
+        if fault is not None and handler is None:
             found = self.answers.all()
-            answer = found[0] if found else None
-            refused, message = self._refused
-            message = message if refused is move.error else ""
-            raise StepError(step.name, move.event.with_body(self._failing), move.error, answer, message) from move.error
+            event, answer = move.event.with_body(fault.body), found[0] if found else None
+            raise StepError(step.name, event, fault.error, answer, fault.message) from fault.error
 
     def _bytes(self) -> int:
         """The bytes of arrays and frames that this plan's branches were given so far."""

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import ast
 import builtins
-import importlib
 import re
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
-from nbgraph.graph.naming import is_dotted, name_of
+from nbgraph.graph.naming import attribute_of, is_dotted, name_of, object_of
 from nbgraph.graph.safety.code_arguments import check_arguments, check_calls
 from nbgraph.graph.safety.expression import SAFE_FUNCTIONS, check_safe, parsed
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step
-from nbgraph.introspection import shown
 
 _PREDICATE = re.compile(r"\s*([^\W\d][\w.]*)\(event\)\s*")
 _TYPES = frozenset(["str", "bytes", "int", "float", "complex", "bool", "list", "tuple", "dict", "set", "frozenset"])
@@ -166,18 +165,18 @@ class Admission:
         """The object of a dotted name: one of the namespace, else from a module that may be imported."""
         if (found := self._known(text)) is not None:
             return found
+        root, *parts = text.split(".")
         if not self.scope.is_document and self._is_attribute(text):
-            return _attribute(self.scope.namespace[text.partition(".")[0]], text.split(".")[1:], text, where)
+            return self._found(partial(attribute_of, self.scope.namespace[root], parts, text), where)
         if not self.scope.allows(text.rpartition(".")[0]):
             raise self._refused(text, where)
-        parts = text.split(".")
-        for cut in range(len(parts) - 1, 0, -1):
-            try:
-                module = importlib.import_module(".".join(parts[:cut]))
-            except ModuleNotFoundError:
-                continue
-            return _attribute(module, parts[cut:], text, where)
-        raise GraphError(f'{where}: "{text}" can\'t be imported: there is no module "{parts[0]}".')
+        return self._found(partial(object_of, text), where)
+
+    def _found(self, find: Callable[[], Any], where: str) -> Any:
+        try:
+            return find()
+        except GraphError as error:
+            raise GraphError(f"{where}: {error}") from error.__cause__
 
     def _refuse_builtins(self, text: str, where: str) -> None:
         """`eval` handed to a step as its function would be full Python after all."""
@@ -193,12 +192,3 @@ class Admission:
             f'{where}: "{text}" is in module "{module}", which a loaded graph may not import; allow it with '
             f'allow=["{module}"], or give the object: namespace={{"{name}": {text}}}.'
         )
-
-
-def _attribute(found: Any, parts: list[str], text: str, where: str) -> Any:
-    for part in parts:
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise GraphError(f'{where}: "{text}" is not found: {shown(found)} has no "{part}".') from None
-    return found

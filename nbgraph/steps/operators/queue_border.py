@@ -46,6 +46,7 @@ class QueueWriter(Handler):
     """
 
     io = "a message broker"
+    is_border = True
     shape = Shape.EVENT
 
     def __init__(self, queue: str, key: Key = None, **options: Unpack[QueueOptions]) -> None:
@@ -73,6 +74,8 @@ class QueueReader(Handler):
     """
 
     io = "a message broker"
+    is_border = True
+    is_entry = False  # what a queue brings goes on from here, and callers don't come here
 
     def __init__(
         self, queue: str, key: Key = None, *, params: Sequence[str] = (), **options: Unpack[QueueOptions]

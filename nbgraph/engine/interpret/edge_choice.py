@@ -1,9 +1,9 @@
-"""Choose: the arrows that carry a step's result on, and why."""
+"""Which arrows carry a step's result on, and why."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,11 +14,20 @@ from nbgraph.event import Event
 from nbgraph.types import Shape
 
 MOST = 20  # keys that an error names
-Refuse = Callable[[Arrow, BaseException], None]  # told whose condition failed, before its error goes on
 
 
-def choose(step: PlanStep, plan: Plan, body: Any, refuse: Refuse) -> tuple[Sequence[Arrow], str]:
-    """The arrows that carry the body on from the step, and why where that was a choice."""
+class ConditionError(Exception):
+    """The condition of an arrow raised `error`."""
+
+    def __init__(self, arrow: Arrow, error: BaseException) -> None:
+        self.arrow, self.error = arrow, error
+
+
+def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]:
+    """The arrows that carry the body on from the step, and why where that was a choice.
+
+    A condition that raises is a `ConditionError`; what `select_outlets` raises passes as it is.
+    """
     arrows: Sequence[Arrow] = step.arrows
     if step.call.outlets is None and (not arrows or (len(arrows) == 1 and arrows[0].test is None)):
         return arrows, ""  # nothing to choose, as at most steps; a lonely `otherwise` is refused before
@@ -26,7 +35,7 @@ def choose(step: PlanStep, plan: Plan, body: Any, refuse: Refuse) -> tuple[Seque
     if step.call.outlets is not None:
         arrows, reason = by_outlets(step, body)
         reasons.append(reason)
-    held = [arrow.test is not None and test(arrow, plan, body, refuse) for arrow in arrows]
+    held = [arrow.test is not None and _holds(arrow, plan, body) for arrow in arrows]
     is_any = any(held)
     reasons += [f"{arrow.text} held" for arrow, yes in zip(arrows, held, strict=True) if yes]
     chosen = [
@@ -39,15 +48,14 @@ def choose(step: PlanStep, plan: Plan, body: Any, refuse: Refuse) -> tuple[Seque
     return chosen, "; ".join(reasons)
 
 
-def test(arrow: Arrow, plan: Plan, body: Any, refuse: Refuse) -> bool:
+def _holds(arrow: Arrow, plan: Plan, body: Any) -> bool:
     """Whether the arrow's condition holds; it sees the part that the next step takes by `input_path`."""
     assert arrow.test is not None
     path = plan.steps[arrow.target].call.input_path
     try:
         return bool(arrow.test(part(body, path) if path else body))
     except own() as error:
-        refuse(arrow, error)
-        raise
+        raise ConditionError(arrow, error) from error
 
 
 def condition_failed(step: str, arrow: Arrow, steps: Mapping[str, PlanStep], body: Any, error: BaseException) -> str:
