@@ -23,6 +23,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 ANY = "*"  # each method; as the last part of a path: all that follows
 DEFAULT = "POST"  # of an event that names no method
 ENDPOINT = "Endpoint"  # the step by which the events of a route enter
+GATEWAY = ("/health/live", "/health/ready", "/openapi.json")  # what a deployment answers itself, whatever the routes,
+REQUESTS = "/requests/"  # and, by GET, what became of a request
 _PARAMETER = re.compile(r"\{([^\W\d]\w*)\}")
 _LITERAL = re.compile(r"[^\s?#{}*\"'\\]*")
 _TEXT, _NAME, _REST = 0, 1, 2  # what a part is; the lower the more exact
@@ -135,6 +137,11 @@ def query_of(text: str) -> Params:
     return found
 
 
+def is_of_gateway(method: str, path: str) -> bool:
+    """Whether a deployment answers a request itself, so that no route takes it, in the notebook neither."""
+    return path in GATEWAY or (method in ("GET", "HEAD", ANY) and path.startswith(REQUESTS))
+
+
 def chosen(routes: Sequence[Route], method: str, path: str) -> tuple[Route, Params]:
     """The route of a request and the parameters of its path; a RouteError (404, 405, 403) where it has none.
 
@@ -142,6 +149,8 @@ def chosen(routes: Sequence[Route], method: str, path: str) -> tuple[Route, Para
     >>> chosen(routes, "GET", "/users/me")[0].name, chosen(routes, "POST", "/users/me")[0].name
     ('GET /users/me', 'POST /users/{id}')
     """
+    if is_of_gateway(method, path):
+        raise RouteError(f"{method} {path}: a deployment answers this itself; no route takes it.", 404)
     fitting = [(route, found) for route in routes if (found := route.match(path)) is not None]
     if not fitting:
         raise RouteError(f"{method} {path}: there is no such path. {listed(routes)}", 404)

@@ -11,7 +11,7 @@ from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.finding import Finding
 from nbgraph.graph.naming import handler_text
-from nbgraph.graph.route import ENDPOINT, Route
+from nbgraph.graph.route import ENDPOINT, Route, is_of_gateway
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
@@ -115,6 +115,8 @@ def findings(steps: Sequence[Step], edges: Sequence[Edge], responders: Collectio
         elif not route.forbid and name not in leaving:
             text = f"leads to no step; draw an arrow from it, or let it forbid: `{name} -> forbid`."
             yield Finding(f'Route "{name}" {text}', name)
+        if is_of_gateway(route.method, route.path):
+            yield Finding(f'Route "{name}" is what a deployment answers itself; take another path.', name)
     for edge in edges:
         if edge.target in routes:
             text = f'Route "{edge.target}" is where callers enter; no arrow can lead to it from "{edge.source}".'

@@ -7,10 +7,8 @@ from typing import Any
 
 from nbgraph.engine.routing import Routing
 from nbgraph.event import Event
-from nbgraph.graph.route import METHODS, allowed
-from nbgraph.serve.gateway.health import RESERVED
+from nbgraph.graph.route import METHODS, allowed, is_of_gateway
 from nbgraph.serve.reply import Reply
-from nbgraph.serve.requests.registry import PATH
 
 Scope = MutableMapping[str, Any]
 WITH_BODY = ("POST", "PUT", "PATCH")  # others have none where none is sent
@@ -27,7 +25,7 @@ class Api:
 
     def is_event(self, method: str, path: str) -> bool:
         """Whether a request is for the graph: all but what the gateway itself is asked for."""
-        return path not in RESERVED and not (method == "GET" and path.startswith(PATH))
+        return not is_of_gateway(method, path)
 
     def options(self, scope: Scope) -> Reply | None:
         """What a path takes, where the graph leaves that question to the gateway."""

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -61,7 +62,7 @@ class WorkerProcess:
         headers = {_text(name): _text(value) for name, value in (event.headers or {}).items()}
         if event.content_type:
             headers["Content-Type"] = _text(event.content_type)
-        method, path = _text(event.method or "POST"), _text(event.path or "/")
+        method, path = _text(event.method or "POST"), _target(event)
         told = self._caller.request(method, path, content=body, headers=_kept(headers))
         return context.Response(
             body=told.content,
@@ -75,6 +76,12 @@ class WorkerProcess:
             return self._caller.get("/health/ready", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
+
+
+def _target(event: Any) -> str:
+    """The path of a request with its query, which Nuclio tells in the URL alone."""
+    query = urlsplit(_text(event.url)).query if getattr(event, "url", None) else ""
+    return _text(event.path or "/") + (f"?{query}" if query else "")
 
 
 def _text(value: Any) -> str:

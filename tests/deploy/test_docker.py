@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from nbgraph import Graph
+from nbgraph import Event, Graph
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.docker import client as docker_target
 from nbgraph.deploy.project.dockerfile import default_base
@@ -75,8 +75,12 @@ class Look:
         from importlib.metadata import distributions
         return sorted({d.metadata["Name"].lower() for d in distributions()} & {"pandas", "ipython", "jedi"})
 
+def tax_in(body, country, amount: float):
+    return {"tax": round(amount * RATES[country], 2)}
+
 g = Graph("Look")
-_ = g.to(Look).respond()
+_ = g.api("POST", "/*", to=Look).respond()
+_ = g.api("GET", "/tax/{country}", to=tax_in).respond()
 """
 EVENTS = [{"what": "tax", "amount": 10, "country": "DE"}, {"what": "tax", "amount": 1, "country": "XX"}, {}]
 
@@ -134,6 +138,12 @@ def test_it_answers_what_the_notebook_answers(graph: Graph, deployment: Deployme
     answer = httpx.post(deployment.url, json=EVENTS[0], headers=key).json()
     assert answer == graph.run(EVENTS[0]) == deployment.invoke(EVENTS[0]) == {"tax": 1.9, "known": True}
     assert list(deployment.parity(EVENTS)["equal"]) == [True] * 3
+
+
+def test_it_takes_the_routes_that_the_notebook_takes(deployment: Deployment) -> None:
+    calls = [("/tax/DE?amount=10", "GET"), ("/tax/DE", "GET"), ("/tax/DE?amount=ten", "GET"), ("/tax", "GET")]
+    table = deployment.parity([Event(None, path=path, method=method) for path, method in calls])
+    assert (list(table["equal"]), table["deployed"][0]) == ([True] * 4, {"tax": 1.9})
 
 
 def test_from_inside_it_may_do_little(deployment: Deployment) -> None:

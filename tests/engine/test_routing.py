@@ -200,3 +200,20 @@ def test_a_queue_that_answers_over_a_broker_takes_each_route_to_its_own_end() ->
     graph = Graph.parse(text, namespace={"near": lambda body: "near", "far": lambda body: "far"})
     answers = [graph.run(None, path=path, method="GET", streams="nats") for path in ("/near", "/far")]
     assert answers == ["near", "FAR"]
+
+
+def test_over_a_broker_a_request_without_a_route_is_refused_at_once() -> None:
+    text = """%%graph g --api
+    GET /far -> far -> Queue("q") -> str.upper
+    """
+    graph = Graph.parse(text, namespace={"far": lambda body: "far"})
+    found = []
+    for call in (
+        lambda: graph.run(None, path="/near", streams="nats"),
+        lambda: list(graph.answers(None, path="/near", streams="nats")),
+        lambda: list(graph.stream([Event(None, path="/near")], streams="nats")),
+    ):
+        with pytest.raises(RouteError) as caught:
+            call()
+        found.append(caught.value.status)
+    assert found == [404] * 3

@@ -181,6 +181,7 @@ def test_the_first_line_tells_of_routes(text: str, said: str) -> None:
         ("GET /a -> [check, load]", 'ends at "check" and "load", and none responds'),
         ("GET /a -> check -> load\ncheck -> respond\nload -> respond", 'two responders, "check" and "load"'),
         ("GET /a -> check -> load\nPOST /a -> load\ncheck -> respond", '"load" answers for route "POST /a"'),
+        ("GET /health/live -> check", 'Route "GET /health/live" is what a deployment answers itself'),
         ('Endpoint("GET", "/a") -> check\nEndpoint("GET", "/b", True) -> load', "is forbidden and leads to a step"),
     ],
 )

@@ -45,7 +45,8 @@ from nbgraph.streams import request_id
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-EVENT = "nbgraph.event"  # where a request's scope has the event that it is
+EVENT = "nbgraph.event"  # where a request's scope has the event that it is,
+ASKED = "nbgraph.request_id"  # and what the caller calls it by
 _ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 RETRY = {429: b"1", 503: b"2"}  # seconds after which it is worth to ask again
 
@@ -84,19 +85,18 @@ class Gateway:
         if self._speaks_chat and path.startswith(BEGIN):
             await self._chat(scope, headers, receive, send)
             return
-        is_question = method == "GET" and self.protocol.is_for(path)
-        is_event = method == "POST" and path not in RESERVED
-        if self._api is not None:
-            is_event = self._api.is_event(method, path)
-        if not is_question and not is_event:
+        is_event = (
+            (method == "POST" and path not in RESERVED) if self._api is None else self._api.is_event(method, path)
+        )
+        if not is_event and not (method == "GET" and self.protocol.is_for(path)):
             await self._other(scope, headers, receive, send)
             return
         began = time.perf_counter()
-        asked = request_id.of_headers(headers) if request_id.HEADER in headers else None
+        if request_id.HEADER in headers:
+            _note(scope, headers)
         with self.tracing.serving(method, path, headers) as hop:
-            if asked is not None:
-                request_id.current.set(asked)
-                hop.named(asked)
+            if ASKED in scope:
+                hop.named(scope[ASKED])
             try:
                 self._keys.check(headers)
                 kind = streaming.wanted(headers)
@@ -181,9 +181,10 @@ class Gateway:
     async def _chat(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """A request in OpenAI's form, and an answer in it whatever happens."""
         began, status = time.perf_counter(), 200
-        asked = request_id.of_headers(headers)
+        _note(scope, headers)
         with self.tracing.serving(scope["method"], scope["path"], headers) as hop:
-            request_id.current.set(asked)
+            if ASKED in scope:
+                hop.named(scope[ASKED])
             reply: Reply | None
             try:
                 self._keys.check(headers)
@@ -204,7 +205,9 @@ class Gateway:
         body = await self._body(headers, receive)
         self._admit()
         try:
-            event = entering(body, scope["path"], scope["method"], headers, id=_id(headers), content_type=JSON)
+            event = entering(
+                body, scope["path"], scope["method"], headers, None, _id(headers) if ID in headers else None, JSON
+            )
             scope[EVENT] = event
             completion = Completion(event, self.runner.plan.name)
             given = self.runner.given(event, body, self.limits.seconds)
@@ -228,13 +231,13 @@ class Gateway:
         method: str = scope["method"]
         given = request_of(body, headers) if method != "GET" else None
         kind = (headers.get("content-type") or None) if given is body else None
+        id = _id(headers) if ID in headers else None
         if self._api is None:
-            event = entering(given, scope["path"], method, headers, id=_id(headers), content_type=kind)
-        else:
-            sent = self._api.given(body, method) if given is None or given is body else given
-            event = entering(sent, target(scope), method, headers, id=_id(headers), content_type=kind)
-        scope[EVENT] = event
-        if self._api is not None and not self.protocol.is_for(scope["path"]):
+            event = scope[EVENT] = entering(given, scope["path"], method, headers, None, id, kind)
+            return event
+        sent = self._api.given(body, method) if given is None or given is body else given
+        event = scope[EVENT] = entering(sent, target(scope), method, headers, None, id, kind)
+        if not self.protocol.is_for(scope["path"]):
             self._api.admit(event)
         return event
 
@@ -303,12 +306,20 @@ class Gateway:
         self.in_flight -= 1
 
 
-def _id(headers: Headers) -> str | None:
+def _id(headers: Headers) -> str:
     """The id that a caller gives his event."""
-    given = headers.get(ID)
-    if given is not None and not _ID.fullmatch(given):
+    given = headers[ID]
+    if not _ID.fullmatch(given):
         raise RequestError(f"X-Event-Id is {given[:50]!r}; expected 1 to 200 letters, digits, dots, colons, _ and -.")
     return given
+
+
+def _note(scope: Scope, headers: Headers) -> None:
+    """Keep what the caller calls his request by, for the answer and the logs."""
+    asked = request_id.of_headers(headers)
+    if asked is not None:
+        scope[ASKED] = asked
+        request_id.current.set(asked)
 
 
 def _headers(scope: Scope) -> Headers:
@@ -318,7 +329,9 @@ def _headers(scope: Scope) -> Headers:
 async def _told(send: Send, trace: Mapping[str, str], scope: Scope, message: MutableMapping[str, Any]) -> None:
     """Send a part of an answer, its beginning with the headers of the trace."""
     if message["type"] == "http.response.start":
-        message["headers"] = [*message["headers"], *_encoded(trace), *_ids(scope)]
+        ids = [(b"x-event-id", scope[EVENT].id.encode())]
+        ids += [(b"x-request-id", scope[ASKED].encode())] if ASKED in scope else []
+        message["headers"] = [*message["headers"], *_encoded(trace), *ids]
     await send(message)
 
 
@@ -334,19 +347,15 @@ async def _send(reply: Reply, send: Send, trace: Mapping[str, str] | None = None
     if trace is not None:
         headers += _encoded(trace)
     if scope is not None:
-        headers += _ids(scope)
+        event: Event | None = scope.get(EVENT)
+        if event is not None:
+            headers.append((b"x-event-id", event.id.encode()))
+        if ASKED in scope:
+            headers.append((b"x-request-id", scope[ASKED].encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send(
         {"type": "http.response.body", "body": reply.body if scope is None or scope["method"] != "HEAD" else b""}
     )
-
-
-def _ids(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """What the caller may ask about the request by: the event's id, and what he calls it himself."""
-    event: Event | None = scope.get(EVENT)
-    told = [(ID.encode(), event.id.encode())] if event is not None else []
-    asked = request_id.current.get()
-    return [*told, (request_id.HEADER.encode(), asked.encode())] if asked is not None else told
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -13,12 +13,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.route import GATEWAY
 from nbgraph.serve.gateway.open_inference import Protocol
 from nbgraph.serve.gateway.openapi import description
 from nbgraph.serve.telemetry.admin import READY
 
 OPEN = ("/health/live", READY)
-RESERVED = (*OPEN, "/openapi.json")
+RESERVED = GATEWAY
 
 
 def about(graph: Graph, protocol: Protocol, hindrance: Callable[[], str | None]) -> Starlette:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nbgraph.graph.route import REQUESTS
 from nbgraph.serve.execution.loop_bridge import in_room
 from nbgraph.serve.gateway.limits import RefusedError
 from nbgraph.serve.reply import JSON, Reply, error_of
@@ -19,7 +20,7 @@ from nbgraph.serve.requests.store import KEPT_SECONDS, KnownRequest, RequestStor
 from nbgraph.streams.base import FullError
 from nbgraph.streams.codec.wire import encode
 
-PATH = "/requests/"
+PATH = REQUESTS
 MOST, MOST_BYTES = 10_000, 64 * 2**20  # requests, and bytes of their replies, that one gateway keeps
 PASSING = frozenset({429, 503, 504})  # no answer to the event: asked again, it is worked on again
 PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between looks at the shelf
