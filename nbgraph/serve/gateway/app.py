@@ -20,15 +20,14 @@ from nbgraph.event import Event
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.input_event import entering
-from nbgraph.serve import chat
-from nbgraph.serve.api import Api, methods_of, options_of, target
-from nbgraph.serve.gateway import preferences, streaming
+from nbgraph.serve.gateway import chat, preferences, streaming
+from nbgraph.serve.gateway.api import Api, methods_of, options_of, target
 from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.health import OPEN, RESERVED, about
 from nbgraph.serve.gateway.limits import Arriving, Headers, Limits, Receive, RefusedError, body_of
 from nbgraph.serve.gateway.open_inference import Protocol, refusal, request_of
+from nbgraph.serve.gateway.packing import WORTH, packed, unpacked
 from nbgraph.serve.gateway.preferences import Preferences, wish_of
-from nbgraph.serve.packing import WORTH, packed, unpacked
 from nbgraph.serve.queues.reply_waiters import ReplyWaiters
 from nbgraph.serve.reply import JSON, Reply, error_of, reply_of
 from nbgraph.serve.requests.accepted_log import Accepted, AcceptedLog
