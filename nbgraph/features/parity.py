@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.features.online.advance import keyed_lines
-from nbgraph.features.online.record import TAIL, About, Advance, Line, Record
+from nbgraph.features.online.record import TAIL, About, Advance, Line, Record, Stored
 from nbgraph.features.online.serving import features as online_features
 from nbgraph.features.online.sqlite import SqliteOnline
 from nbgraph.values import is_missing
@@ -86,7 +86,7 @@ class Replay:
         self._until = bisect_left if before else bisect_right
         self.moment = 0
 
-    def read(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
+    def read(self, name: str, keys: Sequence[str]) -> list[Stored]:
         """The records of keys as they are at the moment."""
         for key in keys:
             self._come(name, key)
@@ -100,11 +100,8 @@ class Replay:
         if until <= since:
             return
         windowing = self._sets[name].windowing
-        record = Record.unpacked(self._store.read(name, [key])[0])
+        record = Record.unpacked(self._store.read(name, [key])[0][0])
         windowing.grow(record, lines[since:until], TAIL)
         about = self._store.about(name)
         self._store.advance(name, about, Advance(About(0, 0, {}), {key: windowing.packed(record)}))
         self._through[name, key] = until
-
-    def waiting(self, name: str, keys: Sequence[str]) -> Mapping[str, Sequence[Line]]:
-        return {}

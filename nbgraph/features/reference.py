@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError, GraphError
 
 if TYPE_CHECKING:
+    from nbgraph.features.online.record import Windowing
     from nbgraph.features.set import FeatureSet
     from nbgraph.features.store import FeatureStore
 
@@ -88,15 +90,29 @@ class Part:
     fields: tuple[str, ...]
     names: Mapping[str, str]
 
-    @property
+    @cached_property
     def held(self) -> list[str]:
         windows = {*self.set.windows}
         return [feature for feature in self.names if feature not in windows]
 
-    @property
+    @cached_property
     def windows(self) -> list[str]:
         windows = {*self.set.windows}
         return [feature for feature in self.names if feature in windows]
+
+    @cached_property
+    def id(self) -> str:
+        return self.set.id
+
+    @cached_property
+    def windowing(self) -> Windowing:
+        return self.set.windowing
+
+    @cached_property
+    def kinds(self) -> tuple[str | None, ...]:
+        """The kinds of the set's keys."""
+        schema = self.set.schema
+        return tuple(schema.get(name) for name in self.set.key)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from nbgraph.errors import FeatureError, GraphError
 from nbgraph.features.catalogue import Catalogue, Definition
 from nbgraph.features.online.record import About, OnlineStore, Windowing
+from nbgraph.features.reference import Selection, selected
 from nbgraph.features.set import FeatureSet
 from nbgraph.features.vector import FeatureVector
 
@@ -95,6 +96,7 @@ class FeatureStore:
         self._schemas: dict[str, dict[str, str]] = {}
         self._windowings: dict[str, Windowing] = {}
         self._ways: dict[str, Graph] = {}
+        self._selections: dict[tuple[str, int], Selection] = {}
         self._lock = threading.RLock()
         _made[self.place] = self
 
@@ -110,6 +112,7 @@ class FeatureStore:
         self._catalogue.add(Definition(kind, given.name, given.version, given.document()))
         given.bind(self.place)
         self._objects[given.name, given.version] = given
+        self._selections.clear()
         return given
 
     def __getitem__(self, name: str) -> Any:
@@ -177,7 +180,8 @@ class FeatureStore:
             self._remove_rows(found)
         self._catalogue.remove(found.name, found.version)
         self._objects.pop((found.name, found.version), None)
-        self._schemas.pop(found.id, None)
+        self._schemas.pop(f"{found.name}@{found.version}", None)
+        self._selections.clear()
 
     def _remove_rows(self, set: FeatureSet) -> None:
         import shutil
@@ -226,6 +230,14 @@ class FeatureStore:
             found = self._windowings[set.id] = Windowing(set.aggregates)
         return found
 
+    def selection(self, vector: FeatureVector) -> Selection:
+        """What a vector takes of which sets; worked out once, until a set has other columns."""
+        found = self._selections.get((vector.name, vector.version))
+        if found is None:
+            found = selected(vector.name, vector.references, self)
+            self._selections[vector.name, vector.version] = found
+        return found
+
     def way(self, set: FeatureSet) -> Graph:
         """The picture of a set's rows on their way; one, so that whoever watches it sees every ingest."""
         from nbgraph.features.lineage import way
@@ -244,8 +256,9 @@ class FeatureStore:
         self._catalogue.keep_statistics(set.id, version, counted)
 
     def changed(self, set: FeatureSet) -> None:
-        """The rows of a set are not what they were."""
+        """The rows of a set are not what they were, and may have other columns."""
         self._schemas.pop(set.id, None)
+        self._selections.clear()
 
     # --- online ---
 

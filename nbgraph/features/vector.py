@@ -109,7 +109,7 @@ class FeatureVector:
     @property
     def selection(self) -> Selection:
         """What it takes of which sets, by now."""
-        return selected(self.name, self.references, self.store)
+        return self.store.selection(self)
 
     @property
     def columns(self) -> list[str]:

@@ -113,7 +113,7 @@ def test_a_stream_ends_with_all_that_came_offline_and_bad_events_fail(cards: Fea
     assert len(cards.frame()) == 3
     with pytest.raises(StepError, match="has the text 'a lot'"):
         graph.run(payment("10:52", "a lot"))  # type: ignore[arg-type]
-    assert cards.store.online.waiting(cards.id, ['"c-1"']) == {}
+    assert cards.store.online.read(cards.id, ['"c-1"'])[0][1] == ()
 
 
 def test_a_router_enriches_requests_by_a_vector(cards: FeatureSet) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nbgraph.features.set import FeatureSet
 
-TIME, SEEN = "_time", "_seen"
+TIME, SEEN, FOUND = "_time", "_seen", "_found"
 
 
 def seen(set: FeatureSet, rows: Frame, before: bool, as_known: bool) -> Frame:
@@ -36,26 +36,25 @@ def seen(set: FeatureSet, rows: Frame, before: bool, as_known: bool) -> Frame:
 def held(set: FeatureSet, rows: Frame, asked: Frame, features: Sequence[str], *, as_known: bool) -> Frame:
     """The features of each asked row, in the order of the asked; `rows` are those of `seen`, `asked` has keys."""
     keys = list(set.key)
-    wanted = [*keys, TIME, SEEN, SEQUENCE, *features]
     until = asked[MOMENT].max()
-    known = (
-        rows.filter(pl.col(SEEN) <= until).select(list(dict.fromkeys(wanted))) if until is not None else rows.head(0)
-    )
-    ordered = known.collect().sort([SEEN, TIME, SEQUENCE] if as_known else [SEEN, SEQUENCE])
-    if as_known:
-        ordered = _best(ordered, keys)
+    near = rows.head(0) if until is None else rows.filter(pl.col(SEEN) <= until)
+    known = near.select(list(dict.fromkeys([*keys, TIME, SEEN, SEQUENCE, *features]))).collect()
+    # only what is searched is sorted; the features are picked for the rows that are found
+    ordered = known.select(keys + [TIME] * as_known + [SEEN, SEQUENCE]).with_row_index(FOUND)
+    ordered = _best(ordered, keys) if as_known else ordered.sort([SEEN, SEQUENCE])
     questions = asked.select([*keys, MOMENT, PLACE]).sort(MOMENT)
     found = questions.join_asof(
         ordered, left_on=MOMENT, right_on=SEEN, by=keys, strategy="backward", check_sortedness=False
-    )
+    ).sort(PLACE)
+    answer = known.select(pl.col(list(dict.fromkeys([TIME, *features]))).gather(found[FOUND]))
     if set.lifetime is not None:
-        is_fresh = pl.col(MOMENT) - pl.col(TIME) <= set.lifetime
-        found = found.with_columns(pl.when(is_fresh).then(pl.col(name)).alias(name) for name in features)
-    return found.sort(PLACE).select(features)
+        is_fresh = found[MOMENT] - answer[TIME] <= set.lifetime
+        answer = answer.with_columns(pl.when(is_fresh).then(pl.col(name)).alias(name) for name in features)
+    return answer.select(features)
 
 
-def _best(ordered: Frame, keys: Sequence[str]) -> Frame:
+def _best(rows: Frame, keys: Sequence[str]) -> Frame:
     """In the place of each row the best of its key so far: the one of the greatest time, then number."""
-    ranked = ordered.sort([TIME, SEQUENCE]).with_row_index("_rank").sort([SEEN, "_rank"])
+    ranked = rows.sort([TIME, SEQUENCE]).with_row_index("_rank").sort([SEEN, "_rank"])
     best = ranked.select([*keys, SEEN, pl.col("_rank").cum_max().over(keys).alias("_rank")])
-    return best.join(ranked.drop([*keys, SEEN]), on="_rank", how="left", maintain_order="left")
+    return best.join(ranked.select("_rank", FOUND), on="_rank", how="left", maintain_order="left")

@@ -11,7 +11,7 @@ import polars as pl
 from nbgraph.errors import FeatureError
 from nbgraph.features.offline.kind import Frame
 from nbgraph.features.offline.table import OWN, SEQUENCE, with_fields
-from nbgraph.features.online.record import ALWAYS, TAIL, About, Advance, Line, OnlineStore, Record
+from nbgraph.features.online.record import ALWAYS, NOTHING, TAIL, About, Advance, Line, OnlineStore, Record
 from nbgraph.steps.tables.codec import key_text
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def grown(set: FeatureSet, rows: Frame, online: OnlineStore | None) -> Iterator[
     """The records of the keys that rows are of, with these rows taken in, by the texts of their keys."""
     windowing, tail = set.windowing, TAIL if set.time is not None else 0
     found = {key_text(key): lines for key, lines in lines_by_key(set, rows)}
-    stored = online.read(set.id, [*found]) if online is not None else [None] * len(found)
-    for (text, lines), record in zip(found.items(), map(Record.unpacked, stored), strict=True):
+    stored = online.read(set.id, [*found]) if online is not None else [NOTHING] * len(found)
+    for (text, lines), (known, _) in zip(found.items(), stored, strict=True):
+        record = Record.unpacked(known)
         windowing.grow(record, lines, tail)
         yield text, windowing.packed(record)
 

@@ -9,8 +9,9 @@ come, the record of a key is the same.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from nbgraph.errors import FeatureError
@@ -59,6 +60,11 @@ class Waiting:
     row: Row
 
 
+# The record of a key, and its rows that are not offline yet, with numbers beyond all that are.
+Stored = tuple[bytes | None, Sequence[Line]]
+NOTHING: Stored = (None, ())
+
+
 @dataclass
 class Record:
     """What is known of one key."""
@@ -70,24 +76,29 @@ class Record:
     tail: list[Line] = field(default_factory=list)
 
     def packed(self) -> bytes:
-        return freeze([self.time, self.sequence, self.row, self.windows, [list(line) for line in self.tail]])
+        """The record as bytes, in which the names of fields stand once."""
+        lines = [(self.time, self.sequence, self.row), *self.tail] if self.row is not None else self.tail
+        fields = list(dict.fromkeys(name for _, _, row in lines for name in row or ()))
+        rows = [[time, sequence, *((row or {}).get(name) for name in fields)] for time, sequence, row in lines]
+        return freeze([self.row is not None, fields, rows, self.windows])
 
     @classmethod
     def unpacked(cls, stored: bytes | None) -> Record:
         if stored is None:
             return cls()
-        time, sequence, row, windows, tail = thaw(stored)
-        return cls(time, sequence, row, windows, [tuple(line) for line in tail])
+        has_base, fields, rows, windows = thaw(stored)
+        tail = [(row[0], row[1], dict(zip(fields, row[2:], strict=True))) for row in rows]
+        if not has_base:
+            return cls(windows=windows, tail=tail)
+        time, sequence, base = tail.pop(0)
+        return cls(time, sequence, base, windows, tail)
 
 
 class Readable(Protocol):
     """What an answer is read from."""
 
-    def read(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
-        """The records of keys, in their order."""
-
-    def waiting(self, name: str, keys: Sequence[str]) -> Mapping[str, Sequence[Line]]:
-        """The rows of keys that are not offline yet, with numbers beyond all that are."""
+    def read(self, name: str, keys: Sequence[str]) -> list[Stored]:
+        """What is stored of keys, in their order, all as of one moment."""
 
 
 class OnlineStore(Readable, Protocol):
@@ -182,13 +193,19 @@ class Windowing:
         if record.row is not None:
             self._refuse_past(record, limit, name)
         known = record.windows if record.windows is not None else [layout.new() for layout in self.layouts]
-        later = [line for line in record.tail if line[0] <= limit]
-        if later:
-            known = self._whole(known)
-            for time, _, row in later:
-                for number, series in enumerate(known):
-                    self._code.take(number, series, time / SECOND, row)
-        return self._code.columns_at(known, moment / SECOND)
+        later = [(time / SECOND, row) for time, _, row in record.tail if time <= limit]
+        ended = []
+        for layout, series, add in zip(self.layouts, known, self._code.adders, strict=True):
+            period, last = layout.spans.period, moment / SECOND // layout.spans.period
+            buckets = layout.until(series, last)
+            for time, row in later:
+                number = time // period
+                if number == last:
+                    add(buckets, row, time)
+                elif number > last - layout.spans.longest:
+                    layout.add_late(buckets, number, partial(_add, add, row, time))
+            ended.append(buckets)
+        return self._code.finished(ended)
 
     @staticmethod
     def _refuse_past(record: Record, limit: int, name: str) -> None:
@@ -197,6 +214,10 @@ class Windowing:
                 f'The online rows of the set "{name}" know a key only since {_text(record.time)}, and {_text(limit)} '
                 "is asked; ask the rows of all times: vector.offline(rows, time=...)."
             )
+
+
+def _add(add: Callable[..., None], row: Row, time: float, bucket: list[Any]) -> None:
+    add(bucket, row, time)
 
 
 def _place(line: Line) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError
-from nbgraph.features.online.record import Readable, Record
+from nbgraph.features.online.record import Line, Readable, Record, Windowing
 from nbgraph.features.reference import Part
 from nbgraph.steps.tables.codec import key_text
 from nbgraph.values import is_missing, moment_of, normal_key
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-PYTHON = {"int": int, "text": str, "bool": bool, "float": float, "bytes": bytes}
+PYTHON: dict[str | None, type] = {"int": int, "text": str, "bool": bool, "float": float, "bytes": bytes}
 
 
 def online(vector: FeatureVector, rows: Any, time: Any, before: bool, missing: Mapping[str, Any] | None) -> Any:
@@ -61,18 +61,19 @@ def features(
     for part in selection.parts:
         keys = [_key(part, body, row) for body, row in zip(bodies, found, strict=True)]
         known = [key for key in dict.fromkeys(keys) if key is not None]
-        records = _records(part, store, known) if known else {}
+        stored = store.read(part.id, known) if known else ()
+        records = {key: record_of(part.windowing, *each) for key, each in zip(known, stored, strict=True)}
         for row, key, moment in zip(found, keys, moments, strict=True):
             row |= _none(part) if key is None else values(part, records[key], moment, before)
     return [{name: row[name] for name in selection.features} for row in found]
 
 
-def _records(part: Part, store: Readable, keys: Sequence[str]) -> dict[str, Record]:
-    """The records of keys, with the rows that are not offline yet at their end."""
-    found = dict(zip(keys, map(Record.unpacked, store.read(part.set.id, keys)), strict=True))
-    for key, lines in store.waiting(part.set.id, keys).items():
-        part.set.windowing.grow(found[key], lines, tail=len(found[key].tail) + len(lines))
-    return found
+def record_of(windowing: Windowing, stored: bytes | None, waiting: Sequence[Line]) -> Record:
+    """The record of a key, with the rows that are not offline yet at its end."""
+    record = Record.unpacked(stored)
+    if waiting:
+        windowing.grow(record, waiting, tail=len(record.tail) + len(waiting))
+    return record
 
 
 def _check(vector: FeatureVector, features: Sequence[str], keys: Sequence[str], body: Mapping[str, Any]) -> None:
@@ -94,11 +95,11 @@ def _check(vector: FeatureVector, features: Sequence[str], keys: Sequence[str], 
 def _key(part: Part, body: Mapping[str, Any], found: Row) -> str | None:
     """The text of a row's key; None where a part of it is missing."""
     values = [found[field] if field in found else body.get(field) for field in part.fields]
-    if any(map(is_missing, values)):
-        return None
-    schema = part.set.schema
-    for value, name in zip(values, part.set.key, strict=True):
-        _check_kind(value, name, schema.get(name), part.set.name)
+    for value, kind, name in zip(values, part.kinds, part.set.key, strict=True):
+        if type(value) is not PYTHON.get(kind) or value != value:
+            if is_missing(value):
+                return None
+            _check_kind(value, name, kind, part.set.name)
     return key_text(values[0] if len(values) == 1 else tuple(values))
 
 
@@ -119,15 +120,15 @@ def _none(part: Part) -> Row:
 def values(part: Part, record: Record, moment: int, before: bool) -> Row:
     """The features of one key at a moment."""
     found: Row = {}
-    windowing, set = part.set.windowing, part.set
+    windowing, set, names = part.windowing, part.set, part.names
     if part.held:
         known = windowing.held(record, moment, before, set.name)
         is_fresh = known is not None and (set.lifetime is None or moment - known[0] <= set.lifetime)
         row = known[1] if known is not None and is_fresh else {}
         for name in part.held:
-            found[part.names[name]] = row.get(name)
+            found[names[name]] = row.get(name)
     if part.windows:
         columns = windowing.values(record, moment, before, set.name)
         for name in part.windows:
-            found[part.names[name]] = columns[name]
+            found[names[name]] = columns[name]
     return found

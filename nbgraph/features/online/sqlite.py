@@ -7,9 +7,10 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nbgraph.features.catalogue import connect, transaction
-from nbgraph.features.online.record import BEYOND, About, Advance, Line, Row, Waiting
+from nbgraph.features.online.record import BEYOND, NOTHING, About, Advance, Row, Stored, Waiting
 from nbgraph.streams.codec.values import freeze, thaw
 
 _TABLES = """
@@ -20,7 +21,11 @@ CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, na
 CREATE INDEX IF NOT EXISTS waiting_key ON waiting (name, key);
 CREATE TABLE IF NOT EXISTS came (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, id TEXT, UNIQUE (name, id));
 """
-_READ = "SELECT record FROM online WHERE name = ? AND key = ?"
+# Both in one statement: between two a row could pass from the one table to the other.
+_READ = """SELECT record, NULL, NULL FROM online WHERE name = ? AND key = ?
+UNION ALL SELECT row, number, time FROM waiting WHERE name = ? AND key = ?"""
+_READ_MANY = """SELECT key, record, NULL, NULL FROM online WHERE name = ? AND key IN ({0})
+UNION ALL SELECT key, row, number, time FROM waiting WHERE name = ? AND key IN ({0})"""
 AT_ONCE = 500  # keys of one query
 REMEMBERED = 1_000_000  # ids of events that are known again
 
@@ -50,17 +55,16 @@ class SqliteOnline:
         ).fetchone()
         return None if row is None else About(row[0], row[1], json.loads(row[2]))
 
-    def read(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
-        connection = self._connection
+    def read(self, name: str, keys: Sequence[str]) -> list[Stored]:
         if len(keys) == 1:
-            row = connection.execute(_READ, (name, keys[0])).fetchone()
-            return [None if row is None else row[0]]
-        found: dict[str, bytes] = {}
+            return [_stored(self._connection.execute(_READ, (name, keys[0], name, keys[0])).fetchall())]
+        found: dict[str, list[tuple[Any, ...]]] = {}
         for start in range(0, len(keys), AT_ONCE):
             part = keys[start : start + AT_ONCE]
-            text = f"SELECT key, record FROM online WHERE name = ? AND key IN ({_marks(part)})"
-            found |= dict(connection.execute(text, [name, *part]))
-        return [found.get(key) for key in keys]
+            text = _READ_MANY.format(", ".join("?" * len(part)))
+            for key, *rest in self._connection.execute(text, [name, *part, name, *part]):
+                found.setdefault(key, []).append(tuple(rest))
+        return [_stored(found[key]) if key in found else NOTHING for key in keys]
 
     def advance(self, name: str, was: About | None, step: Advance) -> bool:
         about = step.about
@@ -93,16 +97,6 @@ class SqliteOnline:
                     [name, each.key, each.time, freeze(each.row)],
                 )
 
-    def waiting(self, name: str, keys: Sequence[str]) -> Mapping[str, Sequence[Line]]:
-        found: dict[str, list[Line]] = {}
-        for start in range(0, len(keys), AT_ONCE):
-            part = keys[start : start + AT_ONCE]
-            text = f"SELECT key, time, number, row FROM waiting WHERE name = ? AND key IN ({_marks(part)})"
-            rows = self._connection.execute(f"{text} ORDER BY number", [name, *part])
-            for key, time, number, row in rows:
-                found.setdefault(key, []).append((time, BEYOND + number, thaw(row)))
-        return found
-
     def gather(self, name: str, batch: str) -> None:
         with transaction(self._connection) as connection:
             connection.execute("UPDATE waiting SET batch = ? WHERE name = ? AND batch IS NULL", [batch, name])
@@ -128,5 +122,10 @@ class SqliteOnline:
         self._connection.close()
 
 
-def _marks(keys: Sequence[str]) -> str:
-    return ", ".join("?" * len(keys))
+def _stored(rows: Sequence[tuple[Any, ...]]) -> Stored:
+    """A record, whose number is None, and the rows that wait."""
+    if len(rows) == 1 and rows[0][1] is None:
+        return rows[0][0], ()
+    record = next((row[0] for row in rows if row[1] is None), None)
+    waiting = [(row[2], BEYOND + row[1], thaw(row[0])) for row in rows if row[1] is not None]
+    return record, sorted(waiting, key=lambda line: line[1])

@@ -153,6 +153,12 @@ class WindowCode:
         return [self.made("rebuild", self._rebuilder(number)) for number in range(len(self.layouts))]
 
     @cached_property
+    def finishers(self) -> list[Callable[[list[Any]], Any]]:
+        """As `rebuilders`, for series that no event comes to any more."""
+        count = range(len(self.layouts))
+        return [self.made("rebuild", self._rebuilder(number, is_last=True)) for number in count]
+
+    @cached_property
     def columns(self) -> Callable[[Sequence[list[Any]]], dict[str, Any]]:
         """`columns(series)`: the columns as they are."""
         lines, items = self._columns()
@@ -219,8 +225,12 @@ class WindowCode:
         for layout, each in zip(self.layouts, series, strict=True):
             number = time // layout.spans.period
             ended.append(layout.until(each, number - 1 if last_closed and layout.spans.longest == 1 else number))
-        for rebuild, each in zip(self.rebuilders, ended, strict=True):
-            rebuild(each)
+        return self.finished(ended)
+
+    def finished(self, ended: Sequence[list[Any]]) -> dict[str, Any]:
+        """The columns of series that have ended, whose windows are still to be made."""
+        for finish, each in zip(self.finishers, ended, strict=True):
+            finish(each)
         return self.columns(ended)
 
     def made(self, function: str, lines: Sequence[str], **names: Any) -> Callable[..., Any]:
@@ -310,8 +320,11 @@ class WindowCode:
         lines += indented(indented(empty_lines(layout, back)))
         return lines + indented(indented(self._stack(number, window)))
 
-    def _rebuilder(self, number: int) -> list[str]:
-        """`rebuild(a)`: what is kept for each window is made anew, after a closed bucket has changed."""
+    def _rebuilder(self, number: int, is_last: bool = False) -> list[str]:
+        """`rebuild(a)`: what is kept for each window is made anew, after a closed bucket has changed.
+
+        If it is the last time, only the bases are made.
+        """
         layout = self.layouts[number]
         lines = [f"numbers = a[{layout.numbers}]"]
         lines += [f"c{at} = a[{layout.numbers + 1 + at}]" for at in range(layout.size)]
@@ -319,7 +332,8 @@ class WindowCode:
             base, start, back = layout.base(window), layout.start(window), layout.back(window)
             lines += [f"a[{start}] = start = bisect_right(numbers, a[0] - {buckets})", f"a[{start + 1}] = len(numbers)"]
             lines += [*empty_lines(layout, base), *empty_lines(layout, back), "if start < len(numbers):"]
-            lines += indented(self._stack(number, window))
+            is_plain = is_last and all(slots.stacks_alone for slots in layout.slots)
+            lines += indented(self._add_up(number, window) if is_plain else self._stack(number, window))
         return ["def rebuild(a):", *indented(lines), "    return a"]
 
     def _add_up(self, number: int, window: int) -> list[str]:
