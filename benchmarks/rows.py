@@ -20,6 +20,8 @@ SCRIPTS: dict[str, tuple[str, str | None]] = {
     "MLRun": ("with_mlrun.py", "mlrun"),
     "ring buffers": ("windows_by_hand.py", None),
     "nbgraph windows": ("windows_with_nbgraph.py", None),
+    "jobs by hand": ("jobs_by_hand.py", None),
+    "nbgraph jobs": ("jobs_with_nbgraph.py", None),
     "Storey windows": ("windows_with_storey.py", "streams"),
 }
 
@@ -194,6 +196,42 @@ ROWS: dict[str, Row] = {
         unit="completion",
         limits=(Limit("nbgraph", 20),),
         warm_up=20,
+    ),
+    "jobs": Row(
+        "a million orders, three plain steps, Parquet to Parquet on two workers, their start included",
+        (
+            Entry("pool by hand", "jobs by hand", "pool"),
+            Entry("nbgraph", "nbgraph jobs", "pool"),
+            Entry("nbgraph, Dask", "nbgraph jobs", "dask"),
+        ),
+        (Goal("nbgraph", "pool by hand", at_most=1.15), Goal("nbgraph, Dask", "nbgraph", at_most=1.25)),
+        1_000_000,
+        unit="row",
+        warm_up=100_000,
+    ),
+    "jobs_one": Row(
+        "the same on one worker, beside a loop in a process that is warm",
+        (Entry("loop by hand", "jobs by hand", "loop"), Entry("nbgraph", "nbgraph jobs", "loop")),
+        (Goal("nbgraph", "loop by hand", at_most=1.1),),
+        1_000_000,
+        unit="row",
+        warm_up=100_000,
+    ),
+    "jobs_small": Row(
+        "a job of ten rows, from its start to its result",
+        (Entry("nbgraph", "nbgraph jobs", "small"),),
+        unit="row",
+        events=10,
+        limits=(Limit("nbgraph", 200),),
+        warm_up=10,
+    ),
+    "jobs_resumed": Row(
+        "a job of 1,000 parts that are all done is gone on with: none runs",
+        (Entry("nbgraph", "nbgraph jobs", "resumed"),),
+        unit="part",
+        events=1_000,
+        limits=(Limit("nbgraph", 1),),
+        warm_up=1_000,
     ),
     "gateway": Row(
         "HTTP: an echo of JSON, 64 connections; the server on one core, the load on the other",

@@ -23,7 +23,7 @@ from typing import IO, Any
 import msgspec
 
 from nbgraph.errors import JobError
-from nbgraph.jobs.output import aside
+from nbgraph.jobs.output import aside, synced
 from nbgraph.jobs.part import PartRecord
 
 VERSION = 1
@@ -77,7 +77,7 @@ class JobFolder:
     def state(self) -> State:
         try:
             return msgspec.json.decode((self.inside / "state.json").read_bytes(), type=State)
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.DecodeError):
             return State(state="stopped")
 
     def records(self) -> dict[int, PartRecord]:
@@ -85,9 +85,10 @@ class JobFolder:
         found = {}
         for entry in sorted(os.scandir(self.inside / "parts"), key=lambda entry: entry.name):
             if entry.name.endswith(".json") and not entry.name.startswith("."):
-                record = msgspec.json.decode(Path(entry.path).read_bytes(), type=PartRecord)
-                if self._has(record):
-                    found[record.number] = record
+                with contextlib.suppress(msgspec.DecodeError):  # records are not synced: power was lost
+                    record = msgspec.json.decode(Path(entry.path).read_bytes(), type=PartRecord)
+                    if self._has(record):
+                        found[record.number] = record
         return found
 
     def _has(self, record: PartRecord) -> bool:
@@ -169,13 +170,15 @@ class JobFolder:
         self._write(f"parts/{record.number:05}.json", record)
 
     def succeed(self) -> None:
+        synced(self.path)  # all parts have their names, before it is said that they are there
         with aside(self.path / "_SUCCESS") as draft:
             draft.touch()
+        synced(self.path)
         for name in ("spill", "drafts"):
             shutil.rmtree(self.inside / name, ignore_errors=True)
 
     def _write(self, name: str, value: Any) -> None:
-        with aside(self.inside / name) as draft:
+        with aside(self.inside / name, is_synced=False) as draft:
             draft.write_bytes(msgspec.json.encode(value))
 
 

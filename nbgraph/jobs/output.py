@@ -6,7 +6,7 @@ import csv
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -89,14 +89,14 @@ class ParquetWriter:
         self._names: dict[str, None] = {}
 
     def add(self, rows: list[dict[str, Any]]) -> None:
-        names = list(rows[0]) if _are_alike(rows) else union_of(rows)
-        if not all(isinstance(name, str) for name in names):
-            raise JobError(f"Columns of Parquet have texts for names, and an answer has: {names!r:.100}.")
+        values = _columns(rows)
+        if not all(isinstance(name, str) for name in values):
+            raise JobError(f"Columns of Parquet have texts for names, and an answer has: {list(values)!r:.100}.")
         try:
-            columns = {name: column_of(name, _values(rows, name)) for name in names}
+            columns = {name: column_of(name, column) for name, column in values.items()}
         except GraphError as error:
             raise JobError(f'{_told(error)} Change it in the last step, or write "x.jsonl".') from error
-        self._names |= dict.fromkeys(names)
+        self._names |= dict.fromkeys(values)
         self._tables.append((columns, len(rows)))
 
     def close(self) -> None:
@@ -145,16 +145,13 @@ def _cast(arrow: Any, column: Any, kind: Any, length: int) -> Any:
     return column if column.type == kind else column.cast(kind, safe=False)
 
 
-def _are_alike(rows: list[dict[str, Any]]) -> bool:
-    names = rows[0].keys()
-    return all(row.keys() == names for row in rows)
-
-
-def _values(rows: list[dict[str, Any]], name: str) -> list[Any]:
-    try:
-        return [row[name] for row in rows]
-    except KeyError:
-        return [row.get(name) for row in rows]
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The values by their names; most often all rows have the same, which costs little to see."""
+    names = list(rows[0])
+    if sum(map(len, rows)) == len(names) * len(rows):
+        with suppress(KeyError):
+            return {name: [row[name] for row in rows] for name in names}
+    return {name: [row.get(name) for row in rows] for name in union_of(rows)}
 
 
 def _told(error: GraphError) -> str:
@@ -231,8 +228,11 @@ WRITERS: dict[Form, Callable[[Path], Writer]] = {
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """A path to write to; when the block ends well, that is what `path` names, on disk, and else nothing has changed.
+def aside(path: Path, *, is_synced: bool = True) -> Iterator[Path]:
+    """A path to write to; when the block ends well, that is what `path` names, and else nothing has changed.
+
+    What stands there is on the disk as a whole (`is_synced`), or it is not there: after a loss of power a file may be
+    missing, and its part runs again.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "a.txt")
@@ -244,10 +244,10 @@ def aside(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(3).hex()}")
     try:
         yield draft
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
+        if is_synced:
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
         draft.replace(path)
-        synced(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -188,19 +188,26 @@ class Reading:
 
     def plain(self) -> Generator[Any, None, None]:
         """The rows, for a graph that takes the next one when it is done with this one."""
-        part, place = self._part, -1
+        part = self._part
+        numbered = enumerate(islice(part.slice.entries(self._load), part.high))
+        last = -1
         try:
-            for place, row in enumerate(islice(part.slice.entries(self._load), part.high)):
-                if place >= part.low and place not in part.skip:
-                    self.place = place
+            if not part.low and not part.skip:
+                for last, row in numbered:
+                    self.place = last
                     yield row
+            else:
+                for last, row in numbered:
+                    if last >= part.low and last not in part.skip:
+                        self.place = last
+                        yield row
             self.over()
         except GeneratorExit:
             raise
         except BaseException as error:
             self.broken = error
             raise
-        self.rows, self.is_over, self.place = max(0, place + 1 - part.low), True, None
+        self.rows, self.is_over, self.place = max(0, last + 1 - part.low), True, None
 
     def events(self) -> Generator[Any, None, None]:
         """The rows as Events whose places are known by their ids, for a graph that has several under way."""

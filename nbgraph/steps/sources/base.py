@@ -140,10 +140,13 @@ class RowSource(Source):
         """The rows of a piece, with their places."""
         raise NotImplementedError(f"{type(self).__name__} has no piece(piece)")
 
+    def rows_of(self, piece: Piece) -> Iterator[Any]:
+        """The rows of a piece, without their places."""
+        return (row for _, row in self.piece(piece))
+
     def entries_of(self, piece: Piece) -> Iterator[Any]:
         """The entries of a piece: those of all pieces are those of the source."""
-        placed = self.piece(piece)
-        found = (row for _, row in placed) if self._is_plain else (self._entry(one) for one in placed)
+        found = self.rows_of(piece) if self._is_plain else (self._entry(one) for one in self.piece(piece))
         return found if self._bad_rows == "error" else self._sifted(found)
 
     # --- as a whole ---

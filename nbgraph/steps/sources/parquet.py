@@ -96,6 +96,9 @@ class ParquetSource(RowSource):
                 first += held
 
     def piece(self, piece: Piece) -> Iterator[tuple[Any, Any]]:
+        return enumerate(self.rows_of(piece), piece.first + 1)
+
+    def rows_of(self, piece: Piece) -> Iterator[Any]:
         place, ids, skipped = piece.place
         fragment, schema, condition = self._known[place] if self._known else self._look()[place]
         names = self._columns if self._columns is not None else schema.names
@@ -105,7 +108,7 @@ class ParquetSource(RowSource):
         ):
             low, high = max(0, -number), min(len(batch), end - number)
             if low < high:
-                yield from enumerate(batch.slice(low, high - low).to_pylist(), piece.first + max(number, 0) + 1)
+                yield from batch.slice(low, high - low).to_pylist()
             number += len(batch)
             if number >= end:
                 return

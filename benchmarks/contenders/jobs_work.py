@@ -1,0 +1,59 @@
+"""The works of jobs: what is read, the functions, and how the results are compared."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_OF_A_GROUP = 50_000
+Row = dict[str, Any]
+
+
+def total(row: Row) -> Row:
+    return {**row, "total": row["price"] * row["count"]}
+
+
+def is_large(row: Row) -> bool:
+    return bool(row["total"] > 50)
+
+
+def taxed(row: Row) -> Row:
+    return {"id": row["id"], "total": row["total"], "tax": row["total"] * 0.19}
+
+
+class Folder:
+    """Orders in a Parquet file of so many rows, made once for each size; and a place for what comes of them."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="nbgraph-bench-jobs-"))
+        self._number = 0
+
+    def orders(self, rows: int) -> Path:
+        path = self.path / f"orders-{rows}.parquet"
+        if not path.exists():
+            columns = {
+                "id": range(rows), "price": [(at % 97) * 1.5 for at in range(rows)],
+                "count": [at % 5 for at in range(rows)], "shop": [f"shop {at % 31}" for at in range(rows)],
+            }  # fmt: skip
+            pq.write_table(pa.table(columns), path, row_group_size=ROWS_OF_A_GROUP)
+        return path
+
+    def target(self) -> Path:
+        """A fresh place; what was written before is removed."""
+        shutil.rmtree(self.path / f"out-{self._number}", ignore_errors=True)
+        self._number += 1
+        return self.path / f"out-{self._number}"
+
+    def end(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def sums(folder: Path) -> list[Any]:
+    """What a result is known by: its rows, and the sum of a column."""
+    found = [pq.read_table(path) for path in sorted(folder.glob("*.parquet"))]
+    return [sum(map(len, found)), round(sum(sum(one["tax"].to_pylist()) for one in found), 2)]
