@@ -207,15 +207,15 @@ ROWS: dict[str, Row] = {
         (Goal("nbgraph", "pool by hand", at_most=1.15), Goal("nbgraph, Dask", "nbgraph", at_most=1.25)),
         1_000_000,
         unit="row",
-        warm_up=100_000,
+        warm_up=1_000_000,
     ),
     "jobs_one": Row(
-        "the same on one worker, beside a loop in a process that is warm",
+        "the same on one worker, beside a loop in a process that is started for it",
         (Entry("loop by hand", "jobs by hand", "loop"), Entry("nbgraph", "nbgraph jobs", "loop")),
         (Goal("nbgraph", "loop by hand", at_most=1.1),),
         1_000_000,
         unit="row",
-        warm_up=100_000,
+        warm_up=1_000_000,
     ),
     "jobs_small": Row(
         "a job of ten rows, from its start to its result",

@@ -33,9 +33,15 @@ def tasks(rows: int) -> tuple[Path, list[tuple[str, int, str]]]:
 
 def loop(rows: int) -> Any:
     target, asked = tasks(rows)
+    one = multiprocessing.get_context("spawn").Process(target=groups, args=(asked,))
+    one.start()
+    one.join()
+    return work.sums(target)
+
+
+def groups(asked: list[tuple[str, int, str]]) -> None:
     for one in asked:
         group(one)
-    return work.sums(target)
 
 
 def pool(rows: int) -> Any:

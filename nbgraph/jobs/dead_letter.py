@@ -13,7 +13,7 @@ from nbgraph.debug.json_values import told, untold
 from nbgraph.debug.redact import Redaction
 from nbgraph.errors import NbgraphError, StepError, text_of
 from nbgraph.event import Event
-from nbgraph.jobs.part import Killer
+from nbgraph.jobs.part import FatalRow
 
 LONGEST = 20_000  # characters of a traceback
 
@@ -50,7 +50,7 @@ def of_error(error: Exception, place: int | None, redaction: Redaction) -> DeadL
     return letter
 
 
-def of_killer(killer: Killer, place: int) -> DeadLetter:
+def of_killer(killer: FatalRow, place: int) -> DeadLetter:
     return DeadLetter(
         place=place, step=killer.step, error=f"killed the worker ({killer.reason})", time=time.time(),
     )  # fmt: skip

@@ -23,7 +23,7 @@ from typing import IO, Any
 import msgspec
 
 from nbgraph.errors import JobError
-from nbgraph.jobs.output import aside, synced
+from nbgraph.jobs.output.writers import aside, synced
 from nbgraph.jobs.part import PartRecord
 
 VERSION = 1

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, Self
 from nbgraph.errors import JobError
 from nbgraph.graph.facade import job_view
 from nbgraph.graph.graph import Graph
-from nbgraph.jobs import finish
-from nbgraph.jobs.code import hashes_of, own_hashes_of
-from nbgraph.jobs.conductor import Conductor, Progress, Rules, StoppedError, told
+from nbgraph.jobs.code_hash import hashes_of, own_hashes_of
 from nbgraph.jobs.cut import Cut, cut_of
 from nbgraph.jobs.dead_letter import failure_of, read
-from nbgraph.jobs.engines import engine_of
+from nbgraph.jobs.engines.names import engine_of
 from nbgraph.jobs.folder import About, JobFolder, State
-from nbgraph.jobs.form import Form, form_of
-from nbgraph.jobs.load import Load
+from nbgraph.jobs.output import result as results
+from nbgraph.jobs.output.form import Form, form_of
+from nbgraph.jobs.output.targets import check_target
 from nbgraph.jobs.part import PartRecord
+from nbgraph.jobs.payload import Payload
 from nbgraph.jobs.progress import PERIOD, shown, words
-from nbgraph.jobs.source import JobSource, source_of
-from nbgraph.jobs.targets import check_target
+from nbgraph.jobs.scheduler import Progress, Rules, Scheduler, StoppedError, told
+from nbgraph.jobs.sources.base import JobSource, source_of
 from nbgraph.render.text import outline
 from nbgraph.steps.sources.base import RowSource
 
@@ -42,7 +42,7 @@ HOME = "NBGRAPH_JOBS"  # where jobs without a folder of their own are, and by wh
 
 
 @dataclass(frozen=True)
-class Order:
+class JobSpec:
     """What a job is asked to do."""
 
     graph: Graph
@@ -75,8 +75,8 @@ class Job:
         self._progress = Progress()
         self._state = STOPPED
         self._error: BaseException | None = None
-        self._order: Order | None = None
-        self._conductor: Conductor | None = None
+        self._spec: JobSpec | None = None
+        self._scheduler: Scheduler | None = None
         self._ended = threading.Event()
         self._ended.set()
         self._is_shown = False
@@ -84,58 +84,58 @@ class Job:
     # --- beginning ---
 
     @classmethod
-    def begin(cls, order: Order, *, resume: bool, progress: bool) -> Self:
+    def begin(cls, spec: JobSpec, *, resume: bool, progress: bool) -> Self:
         """Start a job; what can be refused is refused here."""
-        form = form_of(order.target)
-        folder = _folder_of(order, form)
-        job = cls(order.name, folder, order.target, form)
-        job._order, job._is_shown = order, progress
+        form = form_of(spec.target)
+        folder = _folder_of(spec, form)
+        job = cls(spec.name, folder, spec.target, form)
+        job._spec, job._is_shown = spec, progress
         job._start(resume=resume)
         return job
 
     def _start(self, *, resume: bool) -> None:
-        order = self._order
-        assert order is not None
-        key = order.key if order.key is not None else _key_of(order.source)
-        cut = cut_of(order.graph, key, order.workers)
-        workers = 1 if cut is Cut.NOWHERE else order.workers or os.cpu_count() or 1
+        spec = self._spec
+        assert spec is not None
+        key = spec.key if spec.key is not None else _key_of(spec.source)
+        cut = cut_of(spec.graph, key, spec.workers)
+        workers = 1 if cut is Cut.NOWHERE else spec.workers or os.cpu_count() or 1
         if self._form is Form.TARGET:
-            check_target(order.target)
-        source = source_of(order.source)
-        about = _about(order, source, cut, key)
-        self._place = finish.place_for(self.folder, about, resume=resume)
+            check_target(spec.target)
+        source = source_of(spec.source)
+        about = _about(spec, source, cut, key)
+        self._place = results.place_for(self.folder, about, resume=resume)
         lock = self._place.lock()
         try:
             self._place.begin(about)
-            load = Load(
-                order.graph, self._place.path.absolute(), self._form, key=key, source=source.reader,
-                target=order.target if self._form is Form.TARGET else None,
-                is_fresh=cut is not Cut.ANYWHERE, hashes=own_hashes_of(order.graph),
+            payload = Payload(
+                spec.graph, self._place.path.absolute(), self._form, key=key, source=source.reader,
+                target=spec.target if self._form is Form.TARGET else None,
+                is_fresh=cut is not Cut.ANYWHERE, hashes=own_hashes_of(spec.graph),
             )  # fmt: skip
             self._progress = Progress()
             for record in self._place.records().values():
                 self._progress.add(record, is_fresh=False)
-            engine = engine_of(order.engine, load, lock, workers)
+            engine = engine_of(spec.engine, payload, lock, workers)
         except BaseException:
             self._place.unlock()
             raise
-        rules = Rules(cut, order.part_rows, order.retries, order.max_failures)
-        self._conductor = Conductor(self._place, source, engine, load, rules, self._progress)
+        rules = Rules(cut, spec.part_rows, spec.retries, spec.max_failures)
+        self._scheduler = Scheduler(self._place, source, engine, payload, rules, self._progress)
         self._state, self._error = RUNNING, None
         self._ended.clear()
-        finish.know(self.name, self.folder)
+        results.know(self.name, self.folder)
         self._note(RUNNING)
-        thread = threading.Thread(target=self._run, args=(self._conductor, engine), daemon=True, name="nbgraph-job")
+        thread = threading.Thread(target=self._run, args=(self._scheduler, engine), daemon=True, name="nbgraph-job")
         thread.start()
 
-    def _run(self, conductor: Conductor, engine: Any) -> None:
+    def _run(self, scheduler: Scheduler, engine: Any) -> None:
         state, error = DONE, None
         try:
             try:
-                conductor.run()
+                scheduler.run()
             finally:
                 engine.close()
-            finish.complete(self._place, self._form, self._target, self._progress.records)
+            results.complete(self._place, self._form, self._target, self._progress.records)
         except StoppedError:
             state = STOPPED
         except JobError as failed:
@@ -154,7 +154,7 @@ class Job:
                 self._note(state)
             self._place.unlock()
             if state == DONE and self._place.path != self.folder:
-                finish.exchange(self._place.path, self.folder)
+                results.exchange(self._place.path, self.folder)
                 self._place = JobFolder(self.folder)
         finally:
             self._state = state
@@ -170,7 +170,7 @@ class Job:
     @property
     def state(self) -> str:
         """ "running", "done", "failed" or "stopped"; the last two can be resumed."""
-        if self._order is not None:
+        if self._spec is not None:
             return self._state
         found = self._place.state().state
         return STOPPED if found == RUNNING and not self._place.is_locked() else found
@@ -178,7 +178,7 @@ class Job:
     @property
     def total(self) -> int | None:
         """How many parts there are, as soon as that is known."""
-        return self._progress.total if self._order is not None else self._place.state().total
+        return self._progress.total if self._spec is not None else self._place.state().total
 
     @property
     def done(self) -> int:
@@ -217,15 +217,15 @@ class Job:
     @property
     def error(self) -> str:
         """Why it failed; empty where it did not."""
-        return str(self._error or "") if self._order is not None else self._place.state().error
+        return str(self._error or "") if self._spec is not None else self._place.state().error
 
     def _records(self) -> dict[int, PartRecord]:
-        return dict(self._progress.records) if self._order is not None else self._place.records()
+        return dict(self._progress.records) if self._spec is not None else self._place.records()
 
     @property
     def graph(self) -> Graph | None:
         """The graph that it runs; None where it was attached to."""
-        return self._order.graph if self._order is not None else None
+        return self._spec.graph if self._spec is not None else None
 
     def pulse(self) -> dict[str, Any]:
         """What a view shows of it: `words`, the `states` of its parts, their number in `total`, rows that `failed`."""
@@ -258,12 +258,12 @@ class Job:
 
     def result(self) -> pandas.DataFrame:
         """All answers that were written, as `pd.DataFrame(graph.stream(source))` has them."""
-        found: pandas.DataFrame = finish.frame(self._place, self._form, self._target, self._records())
+        found: pandas.DataFrame = results.frame(self._place, self._form, self._target, self._records())
         return found
 
     def dataset(self) -> Any:
         """The files as a `pyarrow.dataset`, for results that are bigger than memory."""
-        return finish.dataset(self._place, self._form, self._records())
+        return results.dataset(self._place, self._form, self._records())
 
     def failures(self, n: int = 100) -> list[Failure]:
         """The first rows that failed, for `graph.debug`; their `row` counts from 0 over the whole source."""
@@ -292,7 +292,7 @@ class Job:
         with shown(self) if self._is_shown else nullcontext(lambda: None) as tell:
             while self.state == RUNNING and (left := until - time.monotonic()) > 0:
                 pause = min(PERIOD, left)
-                if self._order is None:
+                if self._spec is None:
                     time.sleep(pause)
                 else:
                     self._ended.wait(pause)
@@ -300,14 +300,14 @@ class Job:
 
     def stop(self) -> None:
         """End its workers, within seconds; `resume()` goes on where it was."""
-        if self._conductor is None:
+        if self._scheduler is None:
             raise JobError(f'Job "{self.name}" belongs to another process; stop it there.')
-        self._conductor.stop()
+        self._scheduler.stop()
         self._ended.wait(10)
 
     def resume(self) -> Self:
         """Go on with a job that was stopped or failed: only what is missing runs."""
-        if self._order is None:
+        if self._spec is None:
             raise JobError(
                 f'Job "{self.name}" was begun by another process, which had its graph; go on with it by '
                 "graph.job(source, target), with the same arguments."
@@ -320,7 +320,7 @@ class Job:
     @classmethod
     def attach(cls, folder: str | Path) -> Self:
         """The job of a folder, a file that a job writes, or a name, as it is or was run by any process."""
-        path = finish.found(folder)
+        path = results.found(folder)
         about = JobFolder(path).about()
         return cls(about.name, path, about.options.get("target"), Form(about.options["form"]))
 
@@ -336,10 +336,10 @@ def begin(
     """Start a job; see `Graph.job`."""
     _check_numbers(workers=workers, part_rows=part_rows)
     _check_share(max_failures)
-    order = Order(
+    spec = JobSpec(
         graph, source, target, key, engine, workers, part_rows, retries, max_failures, name or graph.name,
     )  # fmt: skip
-    return Job.begin(order, resume=resume, progress=progress)
+    return Job.begin(spec, resume=resume, progress=progress)
 
 
 def _check_numbers(**given: int | None) -> None:
@@ -360,10 +360,10 @@ def _check_share(given: Any) -> None:
     raise JobError(f'A job got max_failures={given!r}; expected a number from 0, or a share of the rows such as "1%".')
 
 
-def _folder_of(order: Order, form: Form) -> Path:
+def _folder_of(spec: JobSpec, form: Form) -> Path:
     if form in (Form.TARGET, Form.NOTHING):
-        return finish.home() / order.name
-    target = Path(order.target)
+        return results.home() / spec.name
+    target = Path(spec.target)
     return target.with_name(f"{target.name}.job") if form.is_one_file else target
 
 
@@ -375,13 +375,13 @@ def _key_of(source: Any) -> Any:
     return keys[0] if len(keys) == 1 else None
 
 
-def _about(order: Order, source: JobSource, cut: Cut, key: Any) -> About:
+def _about(spec: JobSpec, source: JobSource, cut: Cut, key: Any) -> About:
     options = {
         "key": key if isinstance(key, str | int | None) else getattr(key, "__qualname__", type(key).__name__),
-        "part_rows": order.part_rows if cut is not Cut.NOWHERE else None, "form": form_of(order.target).value,
-        "cut": cut.value, "target": str(order.target) if isinstance(order.target, str | Path) else None,
+        "part_rows": spec.part_rows if cut is not Cut.NOWHERE else None, "form": form_of(spec.target).value,
+        "cut": cut.value, "target": str(spec.target) if isinstance(spec.target, str | Path) else None,
     }  # fmt: skip
     return About(
-        name=order.name, graph=outline(order.graph), code=hashes_of(order.graph), source=source.fingerprint(),
+        name=spec.name, graph=outline(spec.graph), code=hashes_of(spec.graph), source=source.fingerprint(),
         options=options, total=source.total(),
     )  # fmt: skip

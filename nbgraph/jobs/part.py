@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from nbgraph.jobs.slices import Slice
+    from nbgraph.jobs.sources.slices import Slice
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     slice: Slice
     low: int = 0
     high: int | None = None
-    skip: dict[int, Killer] = {}
+    skip: dict[int, FatalRow] = {}
     attempt: int = 1
 
     @property
@@ -31,7 +31,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return f"part-{self.number:05}"
 
 
-class Killer(msgspec.Struct, frozen=True):
+class FatalRow(msgspec.Struct, frozen=True):
     """A row that ends its process: how, and before which step's end."""
 
     reason: str
@@ -91,7 +91,7 @@ class LostError(Exception):
 
 
 class Engine(Protocol):
-    """Where tasks run. What a worker does with one is `nbgraph.jobs.work.Work.run`, in all engines."""
+    """Where tasks run. What a worker does with one is `nbgraph.jobs.part_run.PartRunner.run`, in all engines."""
 
     def submit(self, task: Task) -> Future[PartRecord]:
         """Begin a task; the future raises LostError where its process ended."""

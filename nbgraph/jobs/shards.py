@@ -11,7 +11,7 @@ from nbgraph.engine.plan import Plan
 from nbgraph.engine.schedule.stream import event_of_row
 from nbgraph.errors import JobError
 from nbgraph.handler import Handler
-from nbgraph.jobs.slices import Shard
+from nbgraph.jobs.sources.slices import Shard
 from nbgraph.steps.targets.base import Target
 from nbgraph.values import normal_key
 

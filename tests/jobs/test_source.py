@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from nbgraph import Graph, JobError, StepError
-from nbgraph.jobs.lines import LinesSource
+from nbgraph.jobs.sources.json_lines import JSONLinesSource
 from nbgraph.steps import CSVSource, DataFrameSource, ParquetSource, SQLSource
 
 ROWS = [{"x": at, "text": None if at % 5 else f'say "{at}"\n,'} for at in range(1_000)]
@@ -34,7 +34,7 @@ GIVEN: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "csv": lambda folder: (str(folder / "a.csv"), CSVSource(folder / "a.csv")),
     "files": lambda folder: ([folder / "a.csv"] * 2, CSVSource([folder / "a.csv"] * 2)),
     "parquet": lambda folder: (folder / "a.parquet", ParquetSource(folder / "a.parquet")),
-    "lines": lambda folder: (folder / "a.jsonl", LinesSource(folder / "a.jsonl")),
+    "lines": lambda folder: (folder / "a.jsonl", JSONLinesSource(folder / "a.jsonl")),
     "sql": lambda folder: (SQLSource(f"sqlite:///{folder}/a.db", "rows"),) * 2,
     "filtered": lambda folder: (ParquetSource(folder / "a.parquet", filters=[("x", ">", 300)]),) * 2,
     "pandas": lambda folder: (pd.DataFrame(ROWS),) * 2,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nbgraph.jobs.spill import spilled
+from nbgraph.jobs.sources.spill import spilled
 from nbgraph.steps.sources.base import Piece
 from nbgraph.steps.sources.dataframe import rows_of_frame
 
 if TYPE_CHECKING:
-    from nbgraph.jobs.load import Load
+    from nbgraph.jobs.payload import Payload
 
 
 class Slice(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -23,13 +23,13 @@ class Slice(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     first: int = 0
     rows: int = 0
 
-    def entries(self, load: Load) -> Iterator[Any]:
+    def entries(self, payload: Payload) -> Iterator[Any]:
         """Its rows, as `graph.stream` would get them: bodies, Events, or a RowError in the place of a bad row."""
         raise NotImplementedError
 
-    def numbered(self, load: Load) -> Iterator[Sequence[Any]]:
+    def numbered(self, payload: Payload) -> Iterator[Sequence[Any]]:
         """Pairs of a row's number in the whole source, and the row."""
-        return enumerate(self.entries(load), self.first)
+        return enumerate(self.entries(payload), self.first)
 
     def files(self, folder: Path) -> list[Path]:
         """Files that were made for it alone, and that nobody needs when its part is done."""
@@ -41,8 +41,8 @@ class Spilled(Slice, frozen=True, tag="spilled"):
 
     file: str
 
-    def entries(self, load: Load) -> Iterator[Any]:
-        return spilled(load.folder / self.file)
+    def entries(self, payload: Payload) -> Iterator[Any]:
+        return spilled(payload.folder / self.file)
 
     def files(self, folder: Path) -> list[Path]:
         return [folder / self.file]
@@ -53,8 +53,8 @@ class FrameSlice(Slice, frozen=True, tag="frame"):
 
     file: str
 
-    def entries(self, load: Load) -> Iterator[Any]:
-        with (load.folder / self.file).open("rb") as file:
+    def entries(self, payload: Payload) -> Iterator[Any]:
+        with (payload.folder / self.file).open("rb") as file:
             return rows_of_frame(pickle.load(file))
 
     def files(self, folder: Path) -> list[Path]:
@@ -66,8 +66,8 @@ class PieceSlice(Slice, frozen=True, tag="piece"):
 
     piece: Piece
 
-    def entries(self, load: Load) -> Iterator[Any]:
-        found: Iterator[Any] = load.source.entries_of(self.piece)
+    def entries(self, payload: Payload) -> Iterator[Any]:
+        found: Iterator[Any] = payload.source.entries_of(self.piece)
         return found
 
 
@@ -78,11 +78,11 @@ class Shard(Slice, frozen=True, tag="shard"):
     shards: int
     scattered: list[str]
 
-    def entries(self, load: Load) -> Iterator[Any]:
-        return (row for _, row in self.numbered(load))
+    def entries(self, payload: Payload) -> Iterator[Any]:
+        return (row for _, row in self.numbered(payload))
 
-    def numbered(self, load: Load) -> Iterator[Sequence[Any]]:
-        for file in self.files(load.folder):
+    def numbered(self, payload: Payload) -> Iterator[Sequence[Any]]:
+        for file in self.files(payload.folder):
             if file.exists():  # a part may have no row for a shard
                 yield from spilled(file)
 

@@ -17,11 +17,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from nbgraph.errors import JobError
+from nbgraph.jobs.engines.worker import RESULT, STEP
 from nbgraph.jobs.part import LostError, PartRecord, Task
-from nbgraph.jobs.worker import RESULT, STEP
 
 # Without `multiprocessing`, which would run the user's script once more; modules are looked for where they are here.
-START = "import sys; sys.path[:] = {}; from nbgraph.jobs.worker import main; main({}, {})"
+START = "import sys; sys.path[:] = {}; from nbgraph.jobs.engines.worker import main; main({}, {})"
 GRACE = 2.0  # seconds in which a worker that was told to end may do so
 Waiting = tuple[Task, Future[PartRecord]]
 

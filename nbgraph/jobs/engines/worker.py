@@ -11,8 +11,8 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from nbgraph.jobs.load import Load, unpacked
-from nbgraph.jobs.work import Work
+from nbgraph.jobs.part_run import PartRunner
+from nbgraph.jobs.payload import Payload, unpacked
 
 RESULT, ERROR, STEP = "result", "error", "step"  # what a worker tells
 
@@ -25,15 +25,15 @@ def main(descriptor: int, lock: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the job's process, which ends this one
     connection = Connection(descriptor)
     name, packed = pickle.loads(connection.recv_bytes())
-    work: Work | None = None
+    work: PartRunner | None = None
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
     while True:
         task = tasks.get()
         try:
             if work is None:
-                load = _checked(unpacked(packed))
-                work = Work(load, name, packed, lambda step: connection.send((STEP, step)))
+                payload = _checked(unpacked(packed))
+                work = PartRunner(payload, name, packed, lambda step: connection.send((STEP, step)))
             told: Any = (RESULT, work.run(task))
         except BaseException as error:
             told = (ERROR, error)
@@ -41,12 +41,12 @@ def main(descriptor: int, lock: int | None) -> None:
         _send(connection, told)
 
 
-def _checked(load: Load) -> Load:
-    if load.hashes:
-        from nbgraph.jobs.code import check_code  # few graphs need it, and it takes its time to load
+def _checked(payload: Payload) -> Payload:
+    if payload.hashes:
+        from nbgraph.jobs.code_hash import check_code  # few graphs need it, and it takes its time to load
 
-        check_code(load)
-    return load
+        check_code(payload)
+    return payload
 
 
 def _listen(connection: Connection, tasks: queue.SimpleQueue[Any]) -> None:

@@ -1,4 +1,4 @@
-"""The conductor: gives parts to an engine, takes their records, tries lost ones again, finds the row that kills."""
+"""The scheduler: gives parts to an engine, takes their records, tries lost ones again, finds the row that kills."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from msgspec.structs import replace
 from nbgraph.errors import GraphError, JobError, text_of
 from nbgraph.jobs.cut import Cut
 from nbgraph.jobs.folder import JobFolder
-from nbgraph.jobs.load import Load
-from nbgraph.jobs.part import Engine, Killer, LostError, Part, PartRecord, Probe, Scatter, Task
-from nbgraph.jobs.slices import Shard
-from nbgraph.jobs.source import JobSource
+from nbgraph.jobs.part import Engine, FatalRow, LostError, Part, PartRecord, Probe, Scatter, Task
+from nbgraph.jobs.payload import Payload
+from nbgraph.jobs.sources.base import JobSource
+from nbgraph.jobs.sources.slices import Shard
 
 AHEAD = 2  # parts that wait at the engine, besides one a worker
 TICK = 0.1  # seconds between two looks whether to stop
@@ -70,18 +70,18 @@ class Progress:
         return found
 
 
-class Conductor:
+class Scheduler:
     """Runs a job to its end, on the thread that calls `run`."""
 
     def __init__(
-        self, folder: JobFolder, source: JobSource, engine: Engine, load: Load, rules: Rules, progress: Progress
+        self, folder: JobFolder, source: JobSource, engine: Engine, payload: Payload, rules: Rules, progress: Progress
     ) -> None:
-        self._folder, self._source, self._engine, self._load, self._rules = folder, source, engine, load, rules
+        self._folder, self._source, self._engine, self._payload, self._rules = folder, source, engine, payload, rules
         self.progress = progress
         self._stop = threading.Event()
         self._again: deque[Task] = deque()
         self._told: dict[int, str] = {}  # hashes of what the parts under way read
-        self._hunters = ThreadPoolExecutor(2, thread_name_prefix="nbgraph-hunt")
+        self._searchers = ThreadPoolExecutor(2, thread_name_prefix="nbgraph-search")
         self._rows = source.total()
 
     def stop(self) -> None:
@@ -99,7 +99,7 @@ class Conductor:
             self._check_failures(is_end=True)
         finally:
             self._stop.set()  # for hunters
-            self._hunters.shutdown(wait=False, cancel_futures=True)
+            self._searchers.shutdown(wait=False, cancel_futures=True)
 
     # --- what there is to do ---
 
@@ -183,7 +183,7 @@ class Conductor:
             if isinstance(task, Scatter):
                 raise JobError(f"{part.name} ends the process that reads it: {error.reason}.") from error
             self.progress.running[part.number] = "searching"
-            return self._hunters.submit(self._hunt, part, error)
+            return self._searchers.submit(self._search, part, error)
         except (JobError, GraphError, OSError, ImportError) as error:
             raise self._failed(part, error) from error
         except Exception as error:
@@ -224,9 +224,9 @@ class Conductor:
             f"{text}. Look at them with job.failures(), mend the step, and start anew with resume=False."
         )
 
-    def _hunt(self, part: Part, error: LostError) -> Part:
+    def _search(self, part: Part, error: LostError) -> Part:
         """The part without the row that ends its process, found by halving it in fresh processes."""
-        low, high = part.low, part.slice.rows or sum(1 for _ in part.slice.numbered(self._load))
+        low, high = part.low, part.slice.rows or sum(1 for _ in part.slice.numbered(self._payload))
         is_keyed = self._rules.cut is not Cut.ANYWHERE
         while high - low > 1:
             middle = (low + high) // 2
@@ -241,7 +241,7 @@ class Conductor:
                 f"{part.name} ends its process each time ({error.reason}), and none of its rows does so alone. Where "
                 "it is memory: fewer part_rows, or fewer workers."
             )
-        return replace(part, skip={**part.skip, low: Killer(lost.reason, lost.step)}, attempt=part.attempt + 1)
+        return replace(part, skip={**part.skip, low: FatalRow(lost.reason, lost.step)}, attempt=part.attempt + 1)
 
     def _survives(self, part: Part) -> LostError | None:
         future = self._engine.submit(Probe(part))

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 
 from nbgraph.errors import GraphError, JobError
-from nbgraph.jobs.form import Form
+from nbgraph.jobs.output.form import Form
 from nbgraph.steps.formats.csv import cell_of
 from nbgraph.steps.formats.parquet import column_of, is_open, noted
 from nbgraph.steps.formats.plain import plain_of

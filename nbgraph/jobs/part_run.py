@@ -1,4 +1,4 @@
-"""Work: what a worker does with a task: rows of a part through the graph's own plan, answers into a file."""
+"""PartRunner: what a worker does with a task: rows of a part through the graph's own plan, answers into a file."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs.dead_letter import DeadLetter, completed, of_error, of_killer
-from nbgraph.jobs.form import Form
-from nbgraph.jobs.load import Load, unpacked
-from nbgraph.jobs.output import BATCH, WRITERS, Rows, Writer, aside, written
+from nbgraph.jobs.output.form import Form
+from nbgraph.jobs.output.targets import PartTargets
+from nbgraph.jobs.output.writers import BATCH, WRITERS, Rows, Writer, aside, written
 from nbgraph.jobs.part import Part, PartRecord, Probe, Scatter, Task
+from nbgraph.jobs.payload import Payload, unpacked
 from nbgraph.jobs.shards import check_keys, shard_of
-from nbgraph.jobs.slices import Shard
-from nbgraph.jobs.spill import BLOCK, add
-from nbgraph.jobs.targets import PartTargets
+from nbgraph.jobs.sources.slices import Shard
+from nbgraph.jobs.sources.spill import BLOCK, add
 
 IN_FLIGHT = 100_000  # events of an async graph whose rows are remembered
 OTHERS = 20  # texts of errors that a record counts apart
 
 
-class Work:
+class PartRunner:
     """Does tasks one after the other; `tell` hears which step begins, while single rows are probed.
 
-    `packed` is the load in bytes, of which a part gets steps of its own where they remember.
+    `packed` is the payload in bytes, of which a part gets steps of its own where they remember.
     """
 
     def __init__(
-        self, load: Load, worker: str, packed: bytes = b"", tell: Callable[[str], None] = lambda step: None
+        self, payload: Payload, worker: str, packed: bytes = b"", tell: Callable[[str], None] = lambda step: None
     ) -> None:
-        self.load, self._worker, self._packed, self._tell = load, worker, packed, tell
+        self.payload, self._worker, self._packed, self._tell = payload, worker, packed, tell
 
     def run(self, task: Task) -> PartRecord:
         began = time.perf_counter()
@@ -58,41 +58,41 @@ class Work:
         return record
 
     def _graph(self) -> Graph:
-        return unpacked(self._packed).graph if self.load.is_fresh and self._packed else self.load.graph
+        return unpacked(self._packed).graph if self.payload.is_fresh and self._packed else self.payload.graph
 
     # --- a part ---
 
     def _part(self, part: Part) -> PartRecord:
         targets = PartTargets(self._graph(), part.name)
-        reading = Reading(part, self.load)
+        rows = PartRows(part, self.payload)
         if isinstance(part.slice, Shard):
-            reading.over = partial(check_keys, targets.plan, part.slice, self.load.key)
-        passage = Passage(targets.plan, reading, self.load.key, Redaction(self.load.graph))
+            rows.over = partial(check_keys, targets.plan, part.slice, self.payload.key)
+        run = PartRun(targets.plan, rows, self.payload.key, Redaction(self.payload.graph))
         record = PartRecord(number=part.number, tries=part.attempt)
         try:
-            self._write(part, passage, record)
+            self._write(part, run, record)
         except BaseException:
             targets.abandon()
             raise
         targets.settle()
-        letters = [*passage.letters, *(of_killer(killer, place) for place, killer in part.skip.items())]
-        self._bury(part, letters, passage.redaction)
-        record.rows, record.failed = reading.rows, len(letters)
+        letters = [*run.letters, *(of_killer(killer, place) for place, killer in part.skip.items())]
+        self._bury(part, letters, run.redaction)
+        record.rows, record.failed = rows.rows, len(letters)
         counted = Counter(letter.error for letter in letters)
         record.errors = dict(counted.most_common(OTHERS))
         return record
 
-    def _write(self, part: Part, passage: Passage, record: PartRecord) -> None:
+    def _write(self, part: Part, run: PartRun, record: PartRecord) -> None:
         """All answers, into the file of the part."""
-        answers, form = passage.answers(), self.load.form
+        answers, form = run.answers(), self.payload.form
         if form is Form.NOTHING:
             record.written = sum(1 for _ in answers)
             return
         if form is Form.TARGET:
-            record.written = PartTargets.written(self.load.target, part.name, answers)
+            record.written = PartTargets.written(self.payload.target, part.name, answers)
             return
         name = f"{part.name}.{form}"
-        with aside(self.load.folder / name) as draft:
+        with aside(self.payload.folder / name) as draft:
             writer = WRITERS[form](draft)
             try:
                 record.written, record.form = _fill(writer, answers, as_rows=form is not Form.LINES)
@@ -105,13 +105,13 @@ class Work:
 
     def _bury(self, part: Part, letters: list[DeadLetter], redaction: Redaction) -> None:
         """Keep what failed, with the rows as they came."""
-        path = self.load.folder / "_job" / "failures" / f"{part.number:05}.jsonl"
+        path = self.payload.folder / "_job" / "failures" / f"{part.number:05}.jsonl"
         if not letters:
             path.unlink(missing_ok=True)
             return
         wanted = {letter.place for letter in letters if letter.place is not None}
         last = max(wanted, default=-1)
-        numbered = islice(part.slice.numbered(self.load), last + 1)
+        numbered = islice(part.slice.numbered(self.payload), last + 1)
         rows = {place: found for place, found in enumerate(numbered) if place in wanted}
         for letter in letters:
             number, entry = rows.get(letter.place, (None, None)) if letter.place is not None else (None, None)
@@ -123,37 +123,37 @@ class Work:
     # --- a probe ---
 
     def _probe(self, part: Part) -> PartRecord:
-        graph, reading = self._graph(), Reading(part, self.load)
+        graph, rows = self._graph(), PartRows(part, self.payload)
         teller = _Teller(self._tell)
         is_single = part.high is not None and part.high - part.low == 1
         if is_single:
             graph.observers.append(teller)
         try:
-            for _ in Passage(graph.plan(), reading, self.load.key, Redaction(self.load.graph)).answers():
+            for _ in PartRun(graph.plan(), rows, self.payload.key, Redaction(self.payload.graph)).answers():
                 pass
         finally:
             if is_single:
                 graph.observers.remove(teller)
-        return PartRecord(number=part.number, rows=reading.rows)
+        return PartRecord(number=part.number, rows=rows.rows)
 
     # --- a scatter ---
 
     def _scatter(self, task: Scatter) -> PartRecord:
         """The rows of a part, with their numbers, in a file for each shard."""
         name = f"scattered-{task.part.number:05}"
-        draft = self.load.folder / "_job" / "drafts" / f"{name}-{os.getpid()}-{os.urandom(3).hex()}"
+        draft = self.payload.folder / "_job" / "drafts" / f"{name}-{os.getpid()}-{os.urandom(3).hex()}"
         draft.mkdir()
         waiting: list[list[Any]] = [[] for _ in range(task.shards)]
         rows = 0
-        for number, row in task.part.slice.numbered(self.load):
+        for number, row in task.part.slice.numbered(self.payload):
             rows += 1
-            shard = waiting[shard_of(row, self.load.key, task.shards)]
+            shard = waiting[shard_of(row, self.payload.key, task.shards)]
             shard.append([number, row])
             if len(shard) >= BLOCK:
                 _emptied(draft, waiting.index(shard), shard)
         for at, shard in enumerate(waiting):
             _emptied(draft, at, shard)
-        place = self.load.folder / "_job" / "spill" / name
+        place = self.payload.folder / "_job" / "spill" / name
         shutil.rmtree(place, ignore_errors=True)
         draft.replace(place)
         return PartRecord(number=task.part.number, rows=rows)
@@ -174,11 +174,11 @@ def _fill(writer: Writer, answers: Iterator[Any], *, as_rows: bool) -> tuple[int
     return number, rows.kind
 
 
-class Reading:
+class PartRows:
     """The rows of a part on their way into the graph; `place` is that of the row that was read last."""
 
-    def __init__(self, part: Part, load: Load) -> None:
-        self._part, self._load = part, load
+    def __init__(self, part: Part, payload: Payload) -> None:
+        self._part, self._payload = part, payload
         self.place: int | None = None
         self.rows = 0
         self.is_over = False
@@ -189,7 +189,7 @@ class Reading:
     def plain(self) -> Generator[Any, None, None]:
         """The rows, for a graph that takes the next one when it is done with this one."""
         part = self._part
-        numbered = enumerate(islice(part.slice.entries(self._load), part.high))
+        numbered = enumerate(islice(part.slice.entries(self._payload), part.high))
         last = -1
         try:
             if not part.low and not part.skip:
@@ -226,18 +226,18 @@ class Reading:
         return self.place
 
 
-class Passage:
-    """The rows of a reading through a plan: its answers, and letters of those that failed."""
+class PartRun:
+    """The rows of a part through a plan: its answers, and letters of those that failed."""
 
-    def __init__(self, plan: Plan, reading: Reading, key: Any, redaction: Redaction) -> None:
-        self._plan, self._reading, self._key, self.redaction = plan, reading, key, redaction
+    def __init__(self, plan: Plan, rows: PartRows, key: Any, redaction: Redaction) -> None:
+        self._plan, self._rows, self._key, self.redaction = plan, rows, key, redaction
         self.letters: list[DeadLetter] = []
 
     def answers(self) -> Iterator[Any]:
         """What `graph.stream` gives; it goes on behind what fails."""
-        plan, reading = self._plan, self._reading
+        plan, rows = self._plan, self._rows
         several = plan.is_async or plan.is_staged
-        given = stream(plan, reading.events() if several else reading.plain(), key=self._key)
+        given = stream(plan, rows.events() if several else rows.plain(), key=self._key)
         answers = iter(given)
         while True:
             try:
@@ -248,12 +248,12 @@ class Passage:
                 answers = given.rest()
 
     def _note(self, error: Exception) -> None:
-        reading = self._reading
-        if reading.broken is not None:
-            raise reading.broken
-        if reading.is_over and not (isinstance(error, StepError) and error.step not in self._plan.holders):
+        rows = self._rows
+        if rows.broken is not None:
+            raise rows.broken
+        if rows.is_over and not (isinstance(error, StepError) and error.step not in self._plan.holders):
             raise error  # a step can't give, or write, what it gathered: that is no row's fault
-        self.letters.append(of_error(error, reading.place_of(error), self.redaction))
+        self.letters.append(of_error(error, rows.place_of(error), self.redaction))
 
 
 class _Teller(Observer):

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from nbgraph.engine.schedule.stream import rows_of
 from nbgraph.errors import JobError
-from nbgraph.jobs.lines import LinesSource
-from nbgraph.jobs.slices import FrameSlice, PieceSlice, Slice, Spilled
-from nbgraph.jobs.spill import hash_of, spill
+from nbgraph.jobs.sources.json_lines import JSONLinesSource
+from nbgraph.jobs.sources.slices import FrameSlice, PieceSlice, Slice, Spilled
+from nbgraph.jobs.sources.spill import hash_of, spill
 from nbgraph.steps.dataframe import is_frame
 from nbgraph.steps.formats.files import COMPRESSED
 from nbgraph.steps.sources.base import RowSource, Source
@@ -179,15 +179,6 @@ def source_of(given: Any) -> JobSource:
     return IterableSource(given, lambda: rows_of(given))
 
 
-def reading(given: Any) -> Any:
-    """What `graph.stream` takes for what a job is given: paths become sources.
-
-    >>> reading([1, 2])
-    [1, 2]
-    """
-    return _opened(given)
-
-
 def _opened(given: Any) -> Any:
     """The source of files that are told by their paths."""
     paths = list(given) if isinstance(given, list | tuple) and given else [given]
@@ -207,7 +198,7 @@ def _kind(path: Path) -> Any:
     if suffix in (".csv", ".tsv"):
         return CSVSource if suffix == ".csv" else partial(CSVSource, delimiter="\t")
     if suffix in (".jsonl", ".ndjson"):
-        return LinesSource
+        return JSONLinesSource
     if suffix in (".parquet", ".pq") or path.is_dir():
         return ParquetSource
     raise JobError(

@@ -15,8 +15,8 @@ from typing import Any
 
 from nbgraph import __version__
 from nbgraph.errors import JobError
+from nbgraph.jobs.engines.process import Child
 from nbgraph.jobs.part import LostError, PartRecord, Task
-from nbgraph.jobs.process import Child
 from nbgraph.steps.optional import package
 
 PREFIX = "dask://"

@@ -1,4 +1,4 @@
-"""LinesSource: files of JSON, one value a line."""
+"""JSONLinesSource: files of JSON, one value a line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nbgraph.steps.formats.files import COMPRESSED, Paths, files_of, open_text
 from nbgraph.steps.sources.base import Piece, RowSource
 
 
-class LinesSource(RowSource):
+class JSONLinesSource(RowSource):
     """The values of one or more files of JSON lines; empty lines are none.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "a.jsonl")
     >>> _ = path.write_text('{"a": 1}\\n\\n{"a": 2}\\n')
-    >>> list(LinesSource(path)), [piece.rows for piece in LinesSource(path).pieces(1)]
+    >>> list(JSONLinesSource(path)), [piece.rows for piece in JSONLinesSource(path).pieces(1)]
     ([{'a': 1}, {'a': 2}], [1, 1])
     """
 

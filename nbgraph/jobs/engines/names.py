@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from nbgraph.errors import JobError
-from nbgraph.jobs.load import Load, packed
 from nbgraph.jobs.part import Engine
+from nbgraph.jobs.payload import Payload, packed
 
 
-def engine_of(given: Any, load: Load, lock: int, workers: int) -> Engine:
+def engine_of(given: Any, payload: Payload, lock: int, workers: int) -> Engine:
     """The engine that a job asks for; `lock` is the descriptor that holds its folder."""
     if given == "process":
-        from nbgraph.jobs.process import ProcessEngine
+        from nbgraph.jobs.engines.process import ProcessEngine
 
-        return ProcessEngine(packed(load), load.folder, lock, workers)
+        return ProcessEngine(packed(payload), payload.folder, lock, workers)
     if given == "thread":
-        from nbgraph.jobs.thread import ThreadEngine
+        from nbgraph.jobs.engines.thread import ThreadEngine
 
-        return ThreadEngine(load, packed(load) if load.is_fresh else b"", workers)
+        return ThreadEngine(payload, packed(payload) if payload.is_fresh else b"", workers)
     if (isinstance(given, str) and given.startswith("dask://")) or type(given).__module__.startswith("distributed."):
-        from nbgraph.jobs.dask import DaskEngine
+        from nbgraph.jobs.engines.dask import DaskEngine
 
-        return DaskEngine(given, packed(load), load.folder)
+        return DaskEngine(given, packed(payload), payload.folder)
     raise JobError(f'A job got engine={given!r}; expected "process", "thread", "dask://HOST:PORT" or a client of Dask.')

@@ -12,7 +12,7 @@ from nbgraph.capture.proof.fingerprint import Fingerprint
 from nbgraph.capture.proof.roots import Roots
 from nbgraph.errors import JobError
 from nbgraph.graph.graph import Graph
-from nbgraph.jobs.load import Load
+from nbgraph.jobs.payload import Payload
 
 
 def hashes_of(graph: Graph) -> dict[str, str]:
@@ -61,10 +61,10 @@ class _Anatomy(Anatomy):
         return is_found
 
 
-def check_code(load: Load) -> None:
+def check_code(payload: Payload) -> None:
     """In a worker: its modules are those that the job's process has loaded."""
-    here = own_hashes_of(load.graph)
-    for label, told in load.hashes.items():
+    here = own_hashes_of(payload.graph)
+    for label, told in payload.hashes.items():
         if here.get(label) != told:
             raise JobError(
                 f"The {label} uses a module whose file is not what the job's process has loaded: its workers would run "

@@ -15,8 +15,8 @@ import msgspec
 
 from nbgraph.errors import JobError
 from nbgraph.jobs.folder import About, JobFolder
-from nbgraph.jobs.form import Form
-from nbgraph.jobs.output import LISTS, VALUES, aside, unified
+from nbgraph.jobs.output.form import Form
+from nbgraph.jobs.output.writers import LISTS, VALUES, aside, unified
 from nbgraph.jobs.part import PartRecord
 from nbgraph.steps.formats.parquet import held, is_open, notes_of
 from nbgraph.steps.optional import package

@@ -1,4 +1,4 @@
-"""A Load: what every worker of a job gets once: the graph with the names that it uses, and how to read and write."""
+"""A Payload: what every worker of a job gets once: the graph with the names that it uses, and how to read and write."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nbgraph.engine.compile.bind import is_expression, names_in
 from nbgraph.engine.compile.staleness import names_of_graph
 from nbgraph.errors import JobError, text_of
 from nbgraph.graph.graph import Graph
-from nbgraph.jobs.form import Form
+from nbgraph.jobs.output.form import Form
 
 
 @dataclass(frozen=True)
-class Load:
+class Payload:
     """`source` reads slices of files, `key` is taken of each row; `hashes` are those of `own_hashes_of`.
 
     `is_fresh`: a part needs steps that nothing went through before, since they remember.
@@ -45,21 +45,21 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         return super().reducer_override(obj)
 
 
-def packed(load: Load) -> bytes:
-    """The bytes of a load: functions and classes of the notebook as they live, those of modules by their names.
+def packed(payload: Payload) -> bytes:
+    """The bytes of a payload: functions and classes of the notebook as they live, those of modules by their names.
 
-    >>> unpacked(packed(Load(Graph("g"), Path("."), Form.NOTHING))).graph.name
+    >>> unpacked(packed(Payload(Graph("g"), Path("."), Form.NOTHING))).graph.name
     'g'
     """
     try:
-        return _dumped(load)
+        return _dumped(payload)
     except Exception as error:
-        raise _stays(load, error) from error
+        raise _stays(payload, error) from error
 
 
-def unpacked(data: bytes) -> Load:
-    load: Load = pickle.loads(data)
-    return load
+def unpacked(data: bytes) -> Payload:
+    payload: Payload = pickle.loads(data)
+    return payload
 
 
 def _dumped(value: Any) -> bytes:
@@ -68,11 +68,11 @@ def _dumped(value: Any) -> bytes:
     return file.getvalue()
 
 
-def _stays(load: Load, error: Exception) -> JobError:
+def _stays(payload: Payload, error: Exception) -> JobError:
     """Which step can't leave this process."""
-    where = f'graph "{load.graph.name}"'
-    for step in load.graph.steps:
-        handler = load.graph.scope.namespace.get(step.handler) if isinstance(step.handler, str) else step.handler
+    where = f'graph "{payload.graph.name}"'
+    for step in payload.graph.steps:
+        handler = payload.graph.scope.namespace.get(step.handler) if isinstance(step.handler, str) else step.handler
         try:
             _dumped((handler, dict(step.arguments)))
         except Exception as found:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from nbgraph.jobs.load import Load
 from nbgraph.jobs.part import PartRecord, Task
-from nbgraph.jobs.work import Work
+from nbgraph.jobs.part_run import PartRunner
+from nbgraph.jobs.payload import Payload
 
 
 class ThreadEngine:
     """A row that ends its process ends this one."""
 
-    def __init__(self, load: Load, packed: bytes, workers: int) -> None:
-        self._work, self._number = Work(load, "thread", packed), workers
+    def __init__(self, payload: Payload, packed: bytes, workers: int) -> None:
+        self._work, self._number = PartRunner(payload, "thread", packed), workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="nbgraph-job")
 
     def submit(self, task: Task) -> Future[PartRecord]:

@@ -1,0 +1,1 @@
+"""Where parts run: processes, threads, a cluster of Dask."""

@@ -1,0 +1,1 @@
+"""What a job writes: a file a part, and what becomes of them."""

@@ -1,0 +1,1 @@
+"""What a job reads, cut into slices that a worker reads by itself."""
