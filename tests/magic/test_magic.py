@@ -387,3 +387,13 @@ def test_an_error_behind_an_await_shows_the_cells_line(shell: Any, capsys: Any) 
     run(shell, "import asyncio")
     error, shown = failure(shell, "%%graph g\nx = 1\nawait asyncio.sleep(0)\ny = x / 0\na -> b", capsys)
     assert (type(error), "----> 4 y = x / 0" in shown, "cell.py" in shown) == (ZeroDivisionError, True, False)
+
+
+def test_a_cell_of_routes_makes_a_graph_and_tells_faults_at_their_lines(shell: Any) -> None:
+    shell.run_cell("def load(body, id): return id\ndef save(body): return body")
+    shell.run_cell("%%graph shop --api --hide\nGET /users/{id} -> load -> respond\nPOST /x -> save -> respond")
+    wrong = shell.run_cell(
+        "%%graph shop --api --hide\nGET /users/{id} -> load\nGET /users/{name} -> save"
+    ).error_in_exec
+    answer = shell.user_ns["shop"].run(None, method="GET", path="/users/7")
+    assert (answer, str(wrong)[:57]) == ("7", 'line 3, column 1: Routes "GET /users/{id}" and "GET /user')

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from nbgraph import Graph
 from nbgraph.serve.telemetry.logs import JsonLines
 from nbgraph.serve.telemetry.tracing import tracer
-from nbgraph.streams import traceparent
+from nbgraph.streams import request_id, traceparent
 from tests.serve.served import served
 from tests.serve.test_later import shared
 from tests.steps.http_service import Service, echo, service_of
@@ -56,6 +56,12 @@ def test_the_trace_goes_through_all_functions_and_back() -> None:
     assert fresh.text[3:35] == fresh.headers["traceparent"][3:35] != ID
 
 
+def test_what_the_caller_calls_his_request_by_goes_through_all_functions() -> None:
+    with served(two("asked", lambda body: str(request_id.current.get())), shared()) as client:
+        named, bare = client.post("/", json=1, headers={"X-Request-Id": "r-1"}), client.post("/", json=1)
+    assert (named.text, named.headers["x-request-id"], bare.text) == ("r-1", "r-1", "None")
+
+
 @pytest.mark.parametrize("wrong", ["", "x", f"00-{'0' * 32}-b7ad6b7169203331-01", f"ff-{ID}-b7ad6b7169203331-01"])
 def test_a_wrong_header_begins_a_new_trace(wrong: str) -> None:
     with served(two("wrong", told), shared()) as client:
@@ -82,7 +88,7 @@ def test_remote_steps_send_it_on_and_logs_tell_it() -> None:
 
 def test_spans_are_children_across_the_queue(exporter: InMemorySpanExporter) -> None:
     with served(two("spans", told), shared()) as client:
-        response = client.post("/", json=1, headers=GIVEN)
+        response = client.post("/", json=1, headers={**GIVEN, "X-Request-Id": "r-1"})
     spans: dict[str, ReadableSpan] = {span.name: span for span in exporter.get_finished_spans()}
     parents = {name: span.parent.span_id for name, span in spans.items() if span.parent is not None}
     ids = {name: span.context.span_id for name, span in spans.items()}
@@ -94,4 +100,5 @@ def test_spans_are_children_across_the_queue(exporter: InMemorySpanExporter) -> 
     assert [link.context.span_id for link in spans["process spans-jobs"].links] == [ids["spans-jobs"]]
     assert spans["POST"].attributes is not None
     assert spans["POST"].attributes["http.response.status_code"] == 200
+    assert spans["POST"].attributes["http.request.header.x-request-id"] == "r-1"
     assert response.text[36:52] == f"{ids['work']:016x}"

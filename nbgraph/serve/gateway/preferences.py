@@ -27,7 +27,7 @@ def wish_of(headers: Mapping[str, str]) -> Preferences:
     """What the headers ask for.
 
     >>> wish_of({"prefer": "respond-async, wait=5", "idempotency-key": '"a1"'})
-    Wish(seconds=5.0, is_async=True, key='a1')
+    Preferences(seconds=5.0, is_async=True, key='a1')
     >>> wish_of({}) is NONE
     True
     """

@@ -15,7 +15,7 @@ from nbgraph.steps.operators.stateless import BODY, Function, callable_of
 from nbgraph.types import Shape
 
 Body = Mapping[str, Any]
-METADATA = ("key", "id", "path", "method", "headers", "content_type", "time", "error", "origin")
+METADATA = ("key", "id", "path", "method", "headers", "content_type", "time", "params", "error", "origin")
 
 
 class Extend(Handler):
