@@ -28,7 +28,7 @@ SEES_ONLY = {"render": {"graph"}}  # besides the words of floor 0
 # The methods of a Graph that belong to upper floors, each with the one import inside it.
 DOORS = {
     "_compile": "engine.compile.compile",
-    "_inspected": "engine.inspection",
+    "_inspected": "engine.compile.inspection",
     "stream": "engine.schedule.stream",
     "astream": "engine.schedule.stream",
     "start": "engine.live.run",
@@ -49,6 +49,23 @@ DOORS = {
     "job": "jobs.job",
 }
 ROOT_DOORS = {"load_ipython_extension": "magic"}  # `nbgraph.steps` is loaded by importlib when first asked for
+
+
+# Inside a floor: modules and folders from the lowest to the highest; those of one line do not see each other, but for
+# files of one folder. Annotations (`if TYPE_CHECKING`) and imports inside of functions may point up.
+ORDER = {
+    "engine": (
+        ("loop", "nested_loop", "paths", "results", "context", "chat"),
+        ("params",),
+        ("routing",),
+        ("plan",),
+        ("interpret",),
+        ("codegen",),
+        ("compile",),
+        ("step_facts", "schedule"),
+        ("partition", "live"),
+    ),
+}
 
 
 def floor_of(folder: str) -> int:
@@ -116,6 +133,28 @@ def test_imports_point_down() -> None:
         if names_a_floor(target) and not is_allowed(module, target)
     ]
     assert wrong == []
+
+
+def rank_of(floor: str, module: str) -> int | None:
+    inside = module.removeprefix(f"{floor}.").split(".")[0]
+    return next((number for number, line in enumerate(ORDER[floor]) if inside in line), None)
+
+
+@pytest.mark.parametrize("floor", ORDER)
+def test_imports_point_down_inside_a_floor(floor: str) -> None:
+    unknown, wrong = [], []
+    for module, tree in modules():
+        if not module.startswith(f"{floor}."):
+            continue
+        here, own = rank_of(floor, module), module.split(".")[1]
+        unknown += [] if here is not None else [module]
+        for function, target in imports(tree):
+            if function or not target.startswith(f"{floor}.") or target.split(".")[1] == own:
+                continue
+            there = rank_of(floor, target)
+            if here is None or there is None or there >= here:
+                wrong.append(f"{module} imports {target}")
+    assert (unknown, wrong) == ([], [])
 
 
 def test_nothing_imports_the_package_itself() -> None:

@@ -11,10 +11,16 @@ from typing import Any
 from nbgraph.brokered.event_run import BrokeredEvent
 from nbgraph.brokered.session import BrokeredSession
 from nbgraph.engine import loop
-from nbgraph.engine.interpret.source_commit import settling
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.schedule.channel import aiterate, iterate
-from nbgraph.engine.schedule.source_reader import END, NOT_YET, LoopSourceReader, SourceReader, ThreadSourceReader
+from nbgraph.engine.schedule.source_reader import (
+    END,
+    NOT_YET,
+    LoopSourceReader,
+    SourceReader,
+    ThreadSourceReader,
+    settling,
+)
 from nbgraph.engine.schedule.stream import Entering, Key, Stream, event_of_row, has_entered, rows_of
 from nbgraph.errors import RowError
 from nbgraph.event import Event

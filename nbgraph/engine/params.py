@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.engine.interpret.paths import Path, part, put
+from nbgraph.engine.paths import Path, part, put
 from nbgraph.errors import RouteError
 from nbgraph.event import Event
 from nbgraph.graph.route import DEFAULT

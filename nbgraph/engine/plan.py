@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.body import Copier
-from nbgraph.engine import chat, loop
-from nbgraph.engine.compile import nested_loop
-from nbgraph.engine.compile.call import Call
-from nbgraph.engine.interpret.observer import Observer
-from nbgraph.engine.interpret.results import FailedResult
+from nbgraph.engine import chat, loop, nested_loop
+from nbgraph.engine.results import FailedResult
 from nbgraph.engine.routing import Routing
 from nbgraph.errors import ANY, Kinds, RowError, StepError
 from nbgraph.event import Event
 from nbgraph.types import Shape
 
 if TYPE_CHECKING:
+    from nbgraph.engine.compile.call import Call
     from nbgraph.engine.interpret.interpreter import Interpreter
+    from nbgraph.engine.interpret.observer import Observer
 
 
 @dataclass(frozen=True, slots=True)

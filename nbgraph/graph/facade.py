@@ -75,7 +75,7 @@ class Facade:
             return plan
 
     def _inspected(self: Graph) -> list[Finding]:
-        from nbgraph.engine.inspection import findings
+        from nbgraph.engine.compile.inspection import findings
 
         return findings(self)
 

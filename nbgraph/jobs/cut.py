@@ -7,8 +7,7 @@ from typing import Any
 
 from nbgraph.engine.compile.call import call_of
 from nbgraph.engine.compile.flatten import flatten
-from nbgraph.engine.compile.stateful import remembers
-from nbgraph.engine.keyed import built_in, how_to_key, is_by_key
+from nbgraph.engine.step_facts import built_in, how_to_key, is_by_key, remembers
 from nbgraph.errors import JobError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
 
-from nbgraph.engine.keyed import built_in
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.schedule.stream import event_of_row
+from nbgraph.engine.step_facts import built_in
 from nbgraph.errors import JobError
 from nbgraph.handler import Handler
 from nbgraph.jobs.sources.slices import Shard

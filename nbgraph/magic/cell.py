@@ -13,7 +13,7 @@ from types import CoroutineType, FunctionType, TracebackType
 from typing import Any
 
 from nbgraph import steps
-from nbgraph.engine.compile import nested_loop
+from nbgraph.engine import nested_loop
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
 from nbgraph.graph.code import dotted

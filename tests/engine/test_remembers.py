@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph
-from nbgraph.engine.compile.stateful import remembers
+from nbgraph.engine.step_facts import remembers
 
 
 class OfTheConstructor:

@@ -6,9 +6,8 @@ same, and where it is not, another answer would come, so such a graph is refused
 
 from __future__ import annotations
 
-from nbgraph.engine.compile.stateful import remembers
-from nbgraph.engine.keyed import how_to_key, is_by_key
 from nbgraph.engine.partition import Function, split
+from nbgraph.engine.step_facts import how_to_key, is_by_key, remembers
 from nbgraph.errors import DeployError
 from nbgraph.graph import topology
 from nbgraph.graph.graph import Graph

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from nbgraph.deploy.options.validation import whole
-from nbgraph.engine.compile.stateful import remembers
 from nbgraph.engine.partition import Function
+from nbgraph.engine.step_facts import remembers
 from nbgraph.errors import DeployError
 
 MOST = 64

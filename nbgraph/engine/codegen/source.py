@@ -13,7 +13,7 @@ from nbgraph.engine.codegen.layout import FunctionLayout
 from nbgraph.engine.codegen.names import Identifiers
 from nbgraph.engine.codegen.traceback import SourceLine
 from nbgraph.engine.interpret.edge_choice import by_outlets, raise_unless_event
-from nbgraph.engine.interpret.paths import part, put
+from nbgraph.engine.paths import part, put
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.errors import own
 from nbgraph.event import RAW, Event

@@ -13,18 +13,18 @@ from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine.compile.bind import resolve, value_of
+from nbgraph.engine.compile.error_stream import told
 from nbgraph.engine.compile.full_event import whole
 from nbgraph.engine.compile.handler_kind import makes_handlers, no_handler
 from nbgraph.engine.compile.loopless import loopless
-from nbgraph.engine.compile.nested_loop import starts_loop
+from nbgraph.engine.compile.retry import attempts
 from nbgraph.engine.compile.shared_options import shared
 from nbgraph.engine.compile.state import has_state
 from nbgraph.engine.context import Context, ignore_metric
-from nbgraph.engine.interpret.error_stream import told
-from nbgraph.engine.interpret.paths import Path, on_part, path_of
-from nbgraph.engine.interpret.results import let_go
-from nbgraph.engine.interpret.retry import attempts
+from nbgraph.engine.nested_loop import starts_loop
 from nbgraph.engine.params import Param, Taking, names_of, params_of
+from nbgraph.engine.paths import Path, on_part, path_of
+from nbgraph.engine.results import let_go
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph

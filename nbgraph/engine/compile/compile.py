@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 from nbgraph.engine.codegen.generate import generate
 from nbgraph.engine.compile.call import Call, beside_loop, call_of
 from nbgraph.engine.compile.condition import Condition, exceptions_of
+from nbgraph.engine.compile.error_stream import reporter
 from nbgraph.engine.compile.flatten import Flat, flatten
+from nbgraph.engine.compile.inspection import findings
 from nbgraph.engine.compile.staleness import watch
-from nbgraph.engine.inspection import findings
-from nbgraph.engine.interpret.error_stream import reporter
 from nbgraph.engine.params import untold
 from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.routing import Entrance, Routing

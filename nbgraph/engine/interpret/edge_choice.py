@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nbgraph.engine.interpret.paths import part
+from nbgraph.engine.paths import part
 from nbgraph.engine.plan import Arrow, Plan, PlanStep
 from nbgraph.errors import own, text_of
 from nbgraph.event import Event

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from nbgraph.engine.interpret.edge_choice import ConditionError, choose, condition_failed, raise_unless_event
 from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
-from nbgraph.engine.interpret.paths import part, put
 from nbgraph.engine.interpret.pending import Pending, PendingCall
-from nbgraph.engine.interpret.results import Copy, FailedResult, Results
 from nbgraph.engine.loop import without_waiting
+from nbgraph.engine.paths import part, put
 from nbgraph.engine.plan import Answers, Plan, PlanStep
+from nbgraph.engine.results import Copy, FailedResult, Results
 from nbgraph.errors import NbgraphError, RowError, StepError, own
 from nbgraph.event import Chunk, Event
 from nbgraph.handler import CallObserver, Entered

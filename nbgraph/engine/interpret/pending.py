@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbgraph.engine.interpret.observer import StepRun
-from nbgraph.engine.interpret.results import Results
 from nbgraph.engine.plan import PlanStep
+from nbgraph.engine.results import Results
 from nbgraph.event import Event
 
 

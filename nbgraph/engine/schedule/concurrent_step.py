@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
-from nbgraph.engine.interpret.paths import part
 from nbgraph.engine.interpret.pending import PendingCall
 from nbgraph.engine.loop import on_pool
+from nbgraph.engine.paths import part
 from nbgraph.engine.plan import PlanStep
 from nbgraph.engine.schedule.event_state import EventState
 from nbgraph.errors import own

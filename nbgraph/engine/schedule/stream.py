@@ -10,12 +10,18 @@ from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.interpret.source_commit import SourceCommit, settling
 from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.schedule.channel import aiterate, iterate
 from nbgraph.engine.schedule.event_state import EventState
 from nbgraph.engine.schedule.scheduler import conducted
-from nbgraph.engine.schedule.source_reader import END, LoopSourceReader, SourceReader, ThreadSourceReader
+from nbgraph.engine.schedule.source_reader import (
+    END,
+    LoopSourceReader,
+    SourceCommit,
+    SourceReader,
+    ThreadSourceReader,
+    settling,
+)
 from nbgraph.errors import NbgraphError, RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.input_event import entering

@@ -13,11 +13,11 @@ from typing import Any
 from nbgraph import steps
 from nbgraph.engine.compile.bind import is_expression, named, resolve, value_of
 from nbgraph.engine.compile.condition import bound, names_predicate
+from nbgraph.engine.compile.error_stream import target_of
 from nbgraph.engine.compile.flatten import flatten, inner_graph
 from nbgraph.engine.compile.full_event import check_whole
 from nbgraph.engine.compile.handler_kind import makes_handlers, no_handler
 from nbgraph.engine.compile.shared_options import shared
-from nbgraph.engine.interpret.error_stream import target_of
 from nbgraph.engine.params import names_of
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology

@@ -1,4 +1,4 @@
-"""Keyed: whether a step keeps what it remembers apart by key, so that keys may be worked on in different places."""
+"""What a step is, found out before its graph runs: whether it remembers, whether by key, whether it is a model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,44 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nbgraph.engine.compile.bind import resolve
 from nbgraph.engine.compile.call import call_of
+from nbgraph.engine.compile.flatten import inner_graph
+from nbgraph.engine.compile.state import may_have_state
+from nbgraph.errors import GraphError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
+from nbgraph.steps.models.server import ModelServer
+from nbgraph.steps.routers.router import Router
 
 KEYED = {"Batch": "key", "SampleWindow": "key", "MapWithState": "group_by_key"}  # built-in steps, and what keys them
 WHOLE = ("Reduce", "ReduceToDataFrame")  # those that have one state for all
 BY_KEY = "$key"  # the event's own, which a queue or whoever pushes it has set
+
+
+def remembers(graph: Graph, step: Step) -> bool:
+    """Whether a step, or one of those in the graph that it is, has a state that goes from one event to the next.
+
+    >>> graph = Graph("g")
+    >>> _ = graph.to(str.strip, "strip").to("Batch", max_events=2)
+    >>> [remembers(graph, step) for step in graph.steps]
+    [False, True]
+    """
+    inner = inner_graph(graph, step)
+    if inner is not None:
+        return any(remembers(inner, one) for one in inner.steps)
+    try:
+        return _may(resolve(graph, step)) and call_of(graph, step).remembers
+    except GraphError:
+        return False  # whoever compiles the graph is told of it
+
+
+def _may(handler: Any) -> bool:
+    """Whether the step has to be looked at as it is when it is built."""
+    if isinstance(handler, Step):
+        return _may(handler.handler)
+    return may_have_state(handler) if inspect.isclass(handler) else not inspect.isroutine(handler)
 
 
 def is_by_key(graph: Graph, step: Step, key: Any) -> bool:
@@ -87,3 +117,26 @@ def _names_in(code: types.CodeType) -> Iterator[Any]:
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _names_in(inner)
+
+
+def has_models(graph: Graph, step: Step) -> bool:
+    """Whether callers may ask a step about models, by the Open Inference Protocol.
+
+    >>> graph = Graph("g")
+    >>> _ = graph.to(str.strip, "strip").to("ModelRouter")
+    >>> [has_models(graph, step) for step in graph.steps]
+    [False, True]
+    """
+    inner = inner_graph(graph, step)
+    if inner is not None:
+        return any(has_models(inner, one) for one in inner.steps)
+    try:
+        return _is_model(resolve(graph, step))
+    except GraphError:
+        return False  # whoever compiles the graph is told of it
+
+
+def _is_model(handler: Any) -> bool:
+    if isinstance(handler, Step):
+        return _is_model(handler.handler)
+    return issubclass(handler if inspect.isclass(handler) else type(handler), Router | ModelServer)
