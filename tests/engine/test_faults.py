@@ -127,7 +127,7 @@ def test_error_handlers_are_asked(kind):
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("kind", ENDS)
 def test_it_is_tried_again(kind, is_async, monkeypatch):
-    monkeypatch.setattr("nbgraph.engine.interpret.retry.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("nbgraph.engine.compile.retry.FIRST_PAUSE", 0.0)
 
     def run(**options):
         calls = []
