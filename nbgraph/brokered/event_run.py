@@ -40,8 +40,8 @@ class EventPart:
 class BrokeredEvent:
     """One event, until nothing of it is under way any more; then `done` is set, and `told` is called.
 
-    >>> asked = Asked(Event(1))
-    >>> behind = Branch(["b"])
+    >>> asked = BrokeredEvent(Event(1))
+    >>> behind = EventPart(["b"])
     >>> asked.root.found = ["a", behind, "c"]
     >>> asked.answers()
     ['a', 'b', 'c']

@@ -25,14 +25,13 @@ class BrokeredGraph:
 
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.strip).to("Queue", "stripped").to(str.upper)
-    >>> Joined(graph, "nats").run(Event(" hello "))
+    >>> BrokeredGraph(graph, "nats").run(Event(" hello "))
     'HELLO'
     """
 
     def __init__(self, graph: Graph, streams: str) -> None:
-        check(streams)
         self.name = graph.name
-        self._graph, self._streams = graph, streams
+        self._graph, self._streams = graph, check(streams)
         self._cut: tuple[Plan, list[GraphPart]] | None = None
 
     def run(self, event: Event) -> Any:

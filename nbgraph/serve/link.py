@@ -12,6 +12,7 @@ from nbgraph.serve.gateway.app import Gateway
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.serve.settings import Settings
 from nbgraph.serve.telemetry.metrics import Metrics
+from nbgraph.streams.transport import StreamAddress, transport_of
 
 PATIENCE = 10.0  # seconds of asking after which the log is told that the broker does not answer
 PAUSE = 0.5  # seconds until a broker that answered, and then went, is asked again
@@ -24,8 +25,7 @@ class Link:
     def __init__(self, gateway: Gateway, metrics: Metrics, settings: Settings, part: FunctionRole) -> None:
         if part.is_joined and settings.broker is None:
             raise NbgraphError(
-                f'"{part.function}" is one function of several, which are joined by a NATS server; give its URL: '
-                "--broker."
+                f'"{part.function}" is one function of several, which are joined by a broker; give its URL: --broker.'
             )
         self.pipeline: Consumer | None = None  # None until it is open, and where there are no other functions
         self._gateway, self._metrics, self._settings, self._part = gateway, metrics, settings, part
@@ -36,12 +36,13 @@ class Link:
         """Open the way, however long the broker takes to come; what asking again can't mend rises."""
         if not self._part.is_joined:
             return
-        from nbgraph.streams.nats.broker import AWAY  # in the images of several functions only
-
+        address = self._address()
+        away = transport_of(address).away()
+        self._gateway.tracing.messaging_system = address.transport
         while self.pipeline is None:
             try:
-                self.pipeline = await self._opened()
-            except AWAY as error:
+                self.pipeline = await self._opened(address)
+            except away as error:
                 log.warning("The broker does not answer yet, and is asked again: %s", error or repr(error))
                 await asyncio.sleep(PAUSE)
         if self._part.asks or self._part.confirms:
@@ -49,13 +50,14 @@ class Link:
         self._metrics.join(self.pipeline)
         self._gateway.awaits = None
 
-    async def _opened(self) -> Consumer:
-        from nbgraph.streams.nats.broker import NatsBroker
+    def _address(self) -> StreamAddress:
+        file, url = self._settings.broker_token_file, self._settings.broker
+        assert url is not None
+        return StreamAddress.of_url(url, file.read_text().strip() if file is not None else "")
 
+    async def _opened(self, address: StreamAddress) -> Consumer:
         settings, gateway = self._settings, self._gateway
-        assert settings.broker is not None
-        token = settings.broker_token_file.read_text().strip() if settings.broker_token_file is not None else None
-        broker = await NatsBroker.connect(settings.broker, token=token, patience=PATIENCE)
+        broker = await transport_of(address).connect(address, patience=PATIENCE)
         pipeline = Consumer(
             gateway.runner.track, self._part, broker, tracing=gateway.tracing, captures=gateway.captures,
             seconds=settings.limits.seconds,

@@ -24,7 +24,7 @@ class Settings:
     `listen_fd`: a socket that the parent opened, taken instead of `host` and `port`; the parent keeps it for the next
     gateway. `is_until_eof`: stop also when the standard input ends, which it does when the parent process dies.
     `certificate_file`, `certificate_key_file`: HTTPS instead of HTTP.
-    `broker`: the URL of the NATS server that joins the functions of a graph. `data`: a folder for what callers were
+    `broker`: the URL of the broker that joins the functions of a graph. `data`: a folder for what callers were
     promised, which the next worker of its place finds; with `is_data_safe` that is on the disk before it is promised.
     `workers`: so many processes, of which this one is the parent.
     """

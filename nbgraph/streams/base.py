@@ -8,6 +8,7 @@ shard are delivered one at a time and in order; a full queue makes the publisher
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,15 @@ from nbgraph.values import same_for_equal
 
 LOOK = 0.02  # seconds between two looks at a queue that is to run dry
 UNSHARDED = 64  # messages of an unkeyed queue that one reader may have at once
+
+
+def flat_name(name: str) -> str:
+    """A name of letters, digits, "_" and "-", as streams, subjects and topics allow it; different for different names.
+
+    >>> flat_name("fees"), flat_name("a.b")
+    ('fees', 'a_2e_b')
+    """
+    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
 class StaleError(NbgraphError):
@@ -221,10 +231,13 @@ class Broker(States, Publishing, Protocol):
         """Put a message among the dead letters; `reason["queue"]` names the one that it came from."""
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest dead letters first: the reason, with `id`, `headers`, `body` of the message.
+        """The newest dead letters first: the reason, with `id`, `headers`, `body` of the message, and a `sequence`.
 
         What is no dead letter is shown as one, its bytes as the body.
         """
+
+    async def unbury(self, sequence: int) -> None:
+        """Take the dead letter of that sequence away; nothing happens where it is not there."""
 
     async def inbox(self) -> Inbox:
         """A new address for replies."""

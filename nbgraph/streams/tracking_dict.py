@@ -13,7 +13,7 @@ class TrackingDict(dict[Any, Any]):
 
     `has_lost` tells whether a key was taken out since `reached` was asked: the order may be another one.
 
-    >>> noted = Noted({"a": [1], "b": [2]})
+    >>> noted = TrackingDict({"a": [1], "b": [2]})
     >>> noted["a"].append(3)
     >>> noted.reached(), noted.reached()
     (['a'], [])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 from nbgraph.streams.nats.broker import NatsBroker
 from nbgraph.streams.nats.server import NatsServer
 

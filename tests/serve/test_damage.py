@@ -19,7 +19,7 @@ from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.codec.wire import VALUES, pack
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 from nbgraph.streams.nats.broker import NatsBroker
 from tests.serve.served import served
 from tests.streams.kafka_cluster import mock_cluster

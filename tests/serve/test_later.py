@@ -14,7 +14,7 @@ import pytest
 from nbgraph import Graph
 from nbgraph.serve.requests.registry import id_of
 from nbgraph.streams.base import QueueSpec
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 from nbgraph.streams.nats.broker import NatsBroker
 from nbgraph.streams.nats.server import NatsServer
 from tests.serve.served import Connect, served

@@ -14,7 +14,7 @@ from nbgraph.serve.execution.plan_runner import PlanRunner
 from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.serve.telemetry.metrics import Metrics
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 
 
 def read(metrics: Metrics) -> dict[str, float]:

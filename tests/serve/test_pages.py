@@ -8,7 +8,7 @@ import pytest
 from nbgraph.serve.state import state_pages as module
 from nbgraph.serve.state.state_pages import StatePages, head_of
 from nbgraph.streams.base import StaleError
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 
 
 @pytest.fixture(autouse=True)

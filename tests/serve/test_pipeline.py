@@ -16,7 +16,7 @@ from nbgraph.serve.queues.reply_waiters import RemoteError
 from nbgraph.serve.telemetry.step_metrics import StepMetrics
 from nbgraph.streams.base import Message
 from nbgraph.streams.codec.wire import pack, unpack
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 from nbgraph.streams.nats.broker import NatsBroker
 
 

@@ -13,7 +13,7 @@ from nbgraph.steps import Batch
 from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.codec.wire import pack, pack_answer, unpack
 from nbgraph.streams.event_context import EventContext, current
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 
 OUT = QueueSpec("out", is_keyed=True)
 

@@ -6,7 +6,7 @@ import pytest
 
 from nbgraph.errors import NbgraphError
 from nbgraph.streams.base import Load, Message, QueueSpec, StaleError
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 from nbgraph.streams.nats.broker import NatsBroker
 from nbgraph.streams.nats.server import NatsServer
 from tests.streams.kafka_cluster import mock_cluster
@@ -361,6 +361,18 @@ def test_dead_letters_are_kept_with_their_reason_newest_first(play):
         return [(one["id"], one["step"], one["body"], one["headers"]) for one in await broker.buried()]
 
     assert play(story) == [("d2", "save", b"two", {"h": "1"}), ("d1", "score", b"one", {})]
+
+
+def test_a_dead_letter_that_was_taken_away_is_gone_and_the_others_stay(play):
+    async def story(broker):
+        for name in ("t1", "t2", "t3"):
+            await broker.bury(Message(name, b"x"), {"step": "taken"})
+        [second] = [letter for letter in await broker.buried() if letter["id"] == "t2"]
+        for _ in range(2):
+            await broker.unbury(second["sequence"])
+        return [one["id"] for one in await broker.buried(2)]
+
+    assert play(story) == ["t3", "t1"]
 
 
 def test_a_dead_letter_leaves_out_what_is_too_large_beside_the_message(play):

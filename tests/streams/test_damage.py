@@ -15,7 +15,7 @@ from nbgraph.streams.codec.dead_letter import UNREADABLE, letter_of, read_letter
 from nbgraph.streams.codec.envelope import read, told_of
 from nbgraph.streams.codec.wire import pack
 from nbgraph.streams.event_context import EventContext
-from nbgraph.streams.memory import MemoryBroker
+from nbgraph.streams.memory.broker import MemoryBroker
 from nbgraph.streams.nats.reader import TOLD, headers_of, message_of
 
 any_text = st.text(st.characters(exclude_categories=()))  # halves of surrogate pairs as well

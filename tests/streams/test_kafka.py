@@ -66,7 +66,7 @@ def test_a_message_that_ends_its_readers_is_counted_and_what_was_done_behind_it_
 
 def test_what_is_kept_beside_an_offset_is_shorter_than_kafka_takes():
     """A thousand messages, all of them given back again and again."""
-    shard = kafka_shard.Shard(0, kafka_shard.Progress(10**12), nothing, lambda: None)
+    shard = kafka_shard.PartitionShard(0, kafka_shard.OffsetProgress(10**12), nothing, lambda: None)
     longest = 0
 
     async def story():
@@ -84,7 +84,7 @@ def test_what_is_kept_beside_an_offset_is_shorter_than_kafka_takes():
 
     asyncio.run(story())
     tries = dict.fromkeys(range(kafka_shard.HORIZON - kafka_shard.OPEN, kafka_shard.HORIZON), 99999)
-    worst = kafka_shard.Progress(0, frozenset(range(kafka_shard.HORIZON)), tries, 64)
+    worst = kafka_shard.OffsetProgress(0, frozenset(range(kafka_shard.HORIZON)), tries, 64)
     assert (longest < 4096, len(worst.text()) < 4096) == (True, True)
 
 
@@ -99,11 +99,7 @@ def record(offset):
 
 
 def test_a_graphs_queues_over_kafka_give_the_same_answers(servers, monkeypatch):
-    monkeypatch.setenv("NBGRAPH_KAFKA", servers)
-    made = kafka.KafkaBroker.connect
-    monkeypatch.setattr(
-        kafka.KafkaBroker, "connect", lambda address, **options: made(address, makes_topics=False, **options)
-    )
+    monkeypatch.setenv("NBGRAPH_KAFKA", f"kafka://{servers}?topics=auto")
     graph = Graph("over-kafka")
     graph.to("(event + 1)").to("Queue", "q").to("Batch", max_events=2).to("Queue", "r").to(sum)
     assert list(graph.stream([1, 2, 3], streams="kafka")) == [5, 4]

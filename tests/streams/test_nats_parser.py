@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nats.protocol.parser import Parser
 
 from nbgraph.streams.nats.client import block_of
-from nbgraph.streams.nats_parser import MessageParser
+from nbgraph.streams.nats.parser import MessageParser
 
 words = st.from_regex(r"\A[A-Za-z0-9_.$]{1,20}\Z").map(str.encode)
 bodies = st.binary(max_size=40) | st.sampled_from([b"MSG a 1 2\r\n", b"\r\n", b"PING\r\n"])

@@ -31,7 +31,7 @@ class Executor:
     have proved quick run right on the loop (see `InlinePolicy`). Turns may be asked for from any loop.
 
     >>> async def demo():
-    ...     return await Lane().run(lambda: 6 * 7, Pace())
+    ...     return await Executor().run(lambda: 6 * 7, InlinePolicy())
     >>> asyncio.run(demo())
     42
     """

@@ -18,7 +18,7 @@ class InlinePolicy:
     Calls begin on the thread, where the time says little (it has the interpreter's lock to wait for), so anything short
     of slow lets the loop be tried; there a call has to be quick.
 
-    >>> pace = Pace(is_prompt=True)
+    >>> pace = InlinePolicy(is_prompt=True)
     >>> for _ in range(PROBATION):
     ...     pace.was_on_thread(0.0001)
     >>> pace.is_quick

@@ -29,10 +29,10 @@ async def there(work: Coroutine[Any, Any, T]) -> T:
 class LoopBridge:
     """What publishes, from any loop: a connection can't be used but on its own.
 
-    >>> from nbgraph.streams.memory import MemoryBroker
+    >>> from nbgraph.streams.memory.broker import MemoryBroker
     >>> async def story(broker, queue):
     ...     await broker.declare(queue)
-    ...     await there(Back(broker).publish(queue, Message("m1", b"")))
+    ...     await there(LoopBridge(broker).publish(queue, Message("m1", b"")))
     ...     return await broker.backlog(queue)
     >>> asyncio.run(story(MemoryBroker(), QueueSpec("q")))
     1
@@ -52,11 +52,11 @@ class LoopBridge:
 class HastyBridge:
     """A way to the queues for those who have a caller waiting: he hears soon that one is full.
 
-    >>> from nbgraph.streams.memory import MemoryBroker
+    >>> from nbgraph.streams.memory.broker import MemoryBroker
     >>> async def story(broker, queue):
     ...     await broker.declare(queue)
     ...     for id in ("m1", "m2"):
-    ...         await Hasty(broker, 0.01).publish(queue, Message(id, b""))
+    ...         await HastyBridge(broker, 0.01).publish(queue, Message(id, b""))
     >>> asyncio.run(story(MemoryBroker(), QueueSpec("q", max_size=1)))
     Traceback (most recent call last):
     nbgraph.streams.base.FullError: There is no room in "q", which is full; try again in a while.

@@ -42,7 +42,7 @@ class PlanRunner:
     >>> graph = Graph("double")
     >>> _ = graph.to("(event * 2)")
     >>> async def demo():
-    ...     return await Track(graph.plan()).answer(Event(21))
+    ...     return await PlanRunner(graph.plan()).answer(Event(21))
     >>> asyncio.run(demo())
     42
     """

@@ -30,7 +30,7 @@ async def let_go(track: PlanRunner, now: float | None, failed: Callable[[StepErr
     >>> graph = Graph("g")
     >>> _ = graph.to("Batch", max_events=9).to(print)
     >>> _ = graph.run("a")
-    >>> asyncio.run(let_go(Track(graph.plan()), None, print))
+    >>> asyncio.run(let_go(PlanRunner(graph.plan()), None, print))
     ['a']
     """
     plan = track.plan

@@ -35,8 +35,8 @@ class QueueOutcome:
     def of_plain(cls, plain: list[Any], queues: Mapping[str, QueueSpec]) -> QueueOutcome:
         """The outcome that `plain` told of.
 
-        >>> Outcome.of_plain(Outcome(ANSWER, b"42").plain(), {})
-        Outcome(kind='answer', reply=b'42', status=200, credit=0, sent=())
+        >>> QueueOutcome.of_plain(QueueOutcome(ANSWER, b"42").plain(), {})
+        QueueOutcome(kind='answer', reply=b'42', status=200, credit=0, sent=())
         """
         kind, reply, status, credit, sent = plain
         return cls(kind, reply, status, credit, sent_of(sent, queues))

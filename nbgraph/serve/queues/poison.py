@@ -20,13 +20,13 @@ class PoisonGuard:
     """When a worker dies, all that it had in its hand comes again, and only one of these may have been the reason.
 
     >>> from nbgraph.streams.base import Message
-    >>> from nbgraph.streams.memory import MemoryBroker
+    >>> from nbgraph.streams.memory.broker import MemoryBroker
     >>> class Again:
     ...     message, attempt = Message("m1", b""), 3
     >>> async def dies(): raise SystemExit
     >>> async def demo(broker, run):
     ...     with contextlib.suppress(SystemExit):
-    ...         return await Suspects(broker).tried(Again(), run)
+    ...         return await PoisonGuard(broker).tried(Again(), run)
     >>> async def lives(): return "done"
     >>> async def story(broker):
     ...     return [await demo(broker, run) for run in (lives, dies, dies, lives)]

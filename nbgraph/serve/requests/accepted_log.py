@@ -51,12 +51,12 @@ class AcceptedLog:
 
     >>> import tempfile
     >>> async def story(folder):
-    ...     first = Spool(Path(folder))
+    ...     first = AcceptedLog(Path(folder))
     ...     await first.accept(Accepted("e1", b"{}", "/", "POST", {}))
     ...     await first.accept(Accepted("e2", b"{}", "/", "POST", {}))
     ...     first.done("e1")
     ...     first.close()
-    ...     with contextlib.closing(Spool(Path(folder))) as second:
+    ...     with contextlib.closing(AcceptedLog(Path(folder))) as second:
     ...         return [accepted.id for accepted in second.due()]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     asyncio.run(story(folder))

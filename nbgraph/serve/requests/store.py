@@ -26,14 +26,14 @@ class RequestStore:
     """Requests by the id of their event.
 
     >>> import asyncio
-    >>> from nbgraph.streams.memory import MemoryBroker
+    >>> from nbgraph.streams.memory.broker import MemoryBroker
     >>> async def story():
-    ...     shelf = Shelf(MemoryBroker())
+    ...     shelf = RequestStore(MemoryBroker())
     ...     first, second = await shelf.claim("e1", b"m"), await shelf.claim("e1", b"m")
     ...     await shelf.settle("e1", Reply(204, "", b""))
     ...     return first, second, (await shelf.find("e1")).reply.status
     >>> asyncio.run(story())
-    (None, Known(mark=b'm', reply=None, owner=''), 204)
+    (None, KnownRequest(mark=b'm', reply=None, owner=''), 204)
     """
 
     def __init__(self, states: States) -> None:

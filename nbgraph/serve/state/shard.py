@@ -196,5 +196,5 @@ class Shard:
         held = sizes((thaw(path)[0], len(path) + len(page)) for path, page in self._pages.values.items())
         return StateError(
             f"What the steps behind the queue remember can't be kept: {error} Kept so far: {held or 'nothing'}. Let a "
-            "step remember less at one key, or let the broker take more in one piece (NATS: max_payload)."
+            "step remember less at one key, or let the broker take more in one piece."
         )

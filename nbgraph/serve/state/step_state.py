@@ -27,11 +27,11 @@ class StepState:
 
     >>> from nbgraph.steps import Batch
     >>> batch = Batch(2)
-    >>> memory = Memory("batch", batch)
+    >>> memory = StepState("batch", batch)
     >>> _ = batch.do("a")
     >>> other = Batch(2)
     >>> pages = {path: page for path, page in memory.changes()}
-    >>> Memory("batch", other).restore(pages)
+    >>> StepState("batch", other).restore(pages)
     >>> other.do("b")
     [['a', 'b']]
     """

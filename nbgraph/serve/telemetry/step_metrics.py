@@ -85,7 +85,7 @@ class _StepCounts(Seconds):
 class StepMetrics(Collector):
     """The numbers of all steps, for Prometheus.
 
-    >>> tally = Tally("fraud", ["score"])
+    >>> tally = StepMetrics("fraud", ["score"])
     >>> tally.around("score", lambda body: body + 1)(1)
     2
     >>> [sample.value for sample in next(iter(tally.collect())).samples][:1]

@@ -61,6 +61,7 @@ class Tracing:
 
     def __init__(self, tracer: Tracer | None) -> None:
         self._tracer = tracer
+        self.messaging_system = "nats"  # the transport of the queues
 
     def serving(self, method: str, path: str, headers: Mapping[str, str]) -> Hop:
         """A request that came in."""
@@ -77,7 +78,7 @@ class Tracing:
             return Hop(traceparent.followed(headers))
         from opentelemetry.trace import SpanKind
 
-        attributes = {"messaging.system": "nats", "messaging.destination.name": queue}
+        attributes = {"messaging.system": self.messaging_system, "messaging.destination.name": queue}
         return _SpanHop(self._tracer, f"process {queue}", SpanKind.CONSUMER, headers, attributes)
 
     def watching(self, plan: Plan) -> Plan:

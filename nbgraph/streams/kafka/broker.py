@@ -17,8 +17,9 @@ import time
 import uuid
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.errors import NbgraphError
@@ -38,12 +39,16 @@ from nbgraph.streams.codec.envelope import told_of
 from nbgraph.streams.kafka.client import Headers, KafkaSender, administration, kafka
 from nbgraph.streams.kafka.log import Log
 from nbgraph.streams.kafka.reader import KafkaReader
+from nbgraph.streams.kafka.shard import REMEMBERED as REREAD
 from nbgraph.streams.kafka.shard import TOLD, OffsetProgress, decoded, encoded
-from nbgraph.streams.nats.names import stream_name
+from nbgraph.streams.kafka.topics import prefix_of, topic_of
 
 REMEMBERED = 100_000  # message ids by which a publisher recognises its own duplicates
-LETTERS, STATES, REPLIES = "nbgraph.dead", "nbgraph.states", "nbgraph.replies"
-CHECKS = "nbgraph.check"  # the group in which a connection sees what the broker keeps
+TAKEN = "nbgraph-taken"  # the header of a record that says which dead letter was taken away
+LOOK = 1.0  # seconds between two looks at whether the brokers are there
+COMPACT = {"cleanup.policy": "compact"}
+UNLIMITED = {"retention.ms": "-1"}  # what waits stays, however long; what is done is trimmed by publishers
+TRIMMED = 10_000  # messages of a partition that are done before they are removed
 PAUSE = 0.02  # seconds before a full queue is looked at again; doubled up to half a second
 SECONDS = 10.0  # that an answer of Kafka may take
 LARGEST = 1_000_000  # bytes of a message, Kafka's own default
@@ -54,7 +59,7 @@ class KafkaBroker(Broker):
 
     `spread`: partitions of a queue without a key, each for one reader; with one, its messages stay in order. Without
     `makes_topics` they are somebody else's business, or the brokers' own, where these make what they are asked for.
-    The tests run against librdkafka's mock cluster, which speaks Kafka's protocol and keeps nothing on a disk.
+    `scope`: the deployment that the topics belong to, by which those of several are kept apart.
     """
 
     def __init__(
@@ -64,7 +69,11 @@ class KafkaBroker(Broker):
         consumer: Mapping[str, Any] | None,
         spread: int,
         makes_topics: bool,
+        scope: str = "",
     ) -> None:
+        prefix = prefix_of(scope)
+        self._scope, self._prefix = scope, f"{prefix}."
+        self._dead, self._kept_states, self._replies = f"{prefix}.dead", f"{prefix}.states", f"{prefix}.replies"
         self._options = {"bootstrap.servers": servers, "log_level": 3, **(options or {})}
         self._consumer = consumer or {}
         self._spread, self._makes_topics = spread, makes_topics
@@ -73,8 +82,10 @@ class KafkaBroker(Broker):
         self._partitions: dict[str, int] = {}  # that are used, by topic
         self._room: dict[str, int] = {}  # messages that may be published before the backlog is looked at again
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._states = Log(self._options, STATES)
+        self._states = Log(self._options, self._kept_states)
         self._table: dict[bytes, tuple[bytes | None, int, float]] = {}  # states, their revisions, since when
+        self._is_up = False
+        self._watching: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(
@@ -85,17 +96,28 @@ class KafkaBroker(Broker):
         consumer: Mapping[str, Any] | None = None,
         spread: int = 4,
         makes_topics: bool = True,
+        scope: str = "",
         patience: float = 60.0,
+        reads: bool = True,
     ) -> KafkaBroker:
-        """Connect, waiting for brokers that are not up yet; reconnects by itself whenever they have gone."""
-        broker = cls(servers, options, consumer, spread, makes_topics)
+        """Connect, waiting for brokers that are not up yet; reconnects by itself whenever they have gone.
+
+        `reads`: queues will be read, so refuse a broker that does not keep what readers need.
+        """
+        try:
+            broker = cls(servers, options, consumer, spread, makes_topics, scope)
+        except kafka.KafkaException as error:
+            raise NbgraphError(f"Kafka's client does not take these options: {error.args[0].str()}") from error
         deadline = time.monotonic() + patience
         while not await asyncio.to_thread(broker._is_answered):
             if time.monotonic() > deadline:
                 await broker.close()
                 raise ConnectionError(f"No Kafka broker answers at {servers}.")
+        broker._is_up = True
+        broker._watching = asyncio.create_task(broker._watch())
         try:
-            await broker._check(deadline)
+            if reads:
+                await broker._check(deadline)
         except BaseException:
             await broker.close()
             raise
@@ -103,7 +125,7 @@ class KafkaBroker(Broker):
 
     async def _check(self, deadline: float) -> None:
         """What is done, and how often was tried, is kept beside offsets; who drops it would forget in silence."""
-        await self._make(STATES, 1, is_compact=True)
+        await self._make(self._kept_states, 1, is_compact=True)
         text = OffsetProgress(0, frozenset({1}), {0: 1}, 1).text()
         while True:
             try:
@@ -120,18 +142,24 @@ class KafkaBroker(Broker):
             )
 
     def _kept_beside(self, text: str) -> bool:
-        consumer = kafka.Consumer({**self._options, "group.id": CHECKS, "enable.auto.commit": False})
+        consumer = kafka.Consumer({**self._options, "group.id": f"{self._prefix}check", "enable.auto.commit": False})
         try:
-            place = kafka.TopicPartition(STATES, 0, 0, text)
+            place = kafka.TopicPartition(self._kept_states, 0, 0, text)
             consumer.commit(offsets=[place], asynchronous=False)
-            [told] = consumer.committed([kafka.TopicPartition(STATES, 0)], timeout=SECONDS)
+            [told] = consumer.committed([kafka.TopicPartition(self._kept_states, 0)], timeout=SECONDS)
             return bool(told.metadata == text)
         finally:
             consumer.close()
 
     @property
     def is_connected(self) -> bool:
-        return self._is_answered()
+        return self._is_up
+
+    async def _watch(self) -> None:
+        """See whether the brokers are there: each event asks for that, and can't wait for their answer."""
+        while True:
+            await asyncio.sleep(LOOK)
+            self._is_up = await asyncio.to_thread(self._is_answered)
 
     def _is_answered(self) -> bool:
         try:
@@ -140,11 +168,11 @@ class KafkaBroker(Broker):
             return False
 
     async def declare(self, queue: QueueSpec) -> None:
-        topic = topic_of(queue)
+        topic = self._topic(queue)
         await self._make(topic, queue.shards if queue.is_keyed else self._spread)
 
     async def remove(self, queue: QueueSpec) -> None:
-        await self.forget(topic_of(queue))
+        await self.forget(self._topic(queue))
         self._room.pop(queue.name, None)
 
     async def publish(self, queue: QueueSpec, message: Message) -> None:
@@ -162,7 +190,7 @@ class KafkaBroker(Broker):
             self._published.popitem(last=False)
         try:
             await self._wait_for_room(queue)
-            topic = topic_of(queue)
+            topic = self._topic(queue)
             value, headers = encoded(message)
             await self._send(queue.name, topic, value, headers, partition=self._partition(queue, message))
         except BaseException:
@@ -172,41 +200,66 @@ class KafkaBroker(Broker):
     def _partition(self, queue: QueueSpec, message: Message) -> int:
         """By the key; without one by the id, so that duplicates come to the same reader."""
         shard = queue.shard_of(message.key) if queue.is_keyed else zlib.crc32(message.id.encode())
-        return shard % self._partitions[topic_of(queue)]
+        return shard % self._partitions[self._topic(queue)]
+
+    def _topic(self, queue: QueueSpec) -> str:
+        return topic_of(queue, self._scope)
 
     def read(self, queue: QueueSpec, *, keeps_leases: bool = False) -> AsyncGenerator[Delivery, None]:
         lease = math.inf if keeps_leases else queue.lease
         return KafkaReader(
-            {**self._options, **self._consumer}, topic_of(queue), lease, is_keyed=queue.is_keyed
+            {**self._options, **self._consumer}, self._topic(queue), lease, is_keyed=queue.is_keyed
         ).deliveries()
 
     async def backlog(self, queue: QueueSpec) -> int:
-        return (await self.load(queue)).backlog
+        return sum(part.backlog for part in await self._parts(self._topic(queue)))
 
     async def load(self, queue: QueueSpec) -> Load:
-        topic = topic_of(queue)
+        topic = self._topic(queue)
+        parts = [part for part in await self._parts(topic) if part.backlog]
+        times = [await Log(self._options, topic, part.partition).time_of(part.low) for part in parts]
+        backlog, in_flight = sum(part.backlog for part in parts), sum(part.in_flight for part in parts)
+        return Load(backlog - in_flight, in_flight, max(0.0, time.time() - min(times)) if times else 0.0)
+
+    async def _parts(self, topic: str) -> list[_PartitionLoad]:
+        """What each partition has before it."""
+        if topic not in self._partitions:  # this connection has not declared it
+            self._partitions[topic] = await self._count(topic)
         ends = await self._offsets(topic, administration.OffsetSpec.latest())
         begins = await self._offsets(topic, administration.OffsetSpec.earliest())
-        progress = await self._progress(topic)
-        backlog = in_flight = 0
-        oldest = time.time()
-        for partition, end in ends.items():
-            low = max(progress[partition].low, begins[partition])
-            open = end - low - len(progress[partition].done)
-            backlog += open
-            in_flight += min(progress[partition].out, open)
-            if open > 0:
-                oldest = min(oldest, await Log(self._options, topic, partition).time_of(low))
-        return Load(backlog - in_flight, in_flight, max(0.0, time.time() - oldest) if backlog else 0.0)
+        found = []
+        for partition, progress in (await self._progress(topic)).items():
+            low = max(progress.low, begins[partition])
+            backlog = ends[partition] - low - len(progress.done)
+            backlog = max(0, backlog)
+            found.append(_PartitionLoad(partition, begins[partition], low, backlog, min(progress.out, backlog)))
+        return found
+
+    async def _trim(self, topic: str, parts: Sequence[_PartitionLoad]) -> None:
+        """Remove what is done; the last ones stay, since new readers recognise duplicates by them."""
+        lows = {part.partition: part.low - REREAD for part in parts if part.low - REREAD - part.begin > TRIMMED}
+        if lows and self._makes_topics:
+            places = [kafka.TopicPartition(topic, partition, low) for partition, low in lows.items()]
+            with contextlib.suppress(kafka.KafkaException, TimeoutError):  # where that is forbidden, all stays
+                await asyncio.gather(*map(_answer, self._admin.delete_records(places).values()))
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
-        await self._make(LETTERS, 1)
-        await self._send(message.id, LETTERS, letter_of(message, reason, LARGEST), {}, partition=0)
+        await self._make(self._dead, 1)
+        await self._send(message.id, self._dead, letter_of(message, reason, LARGEST), {}, partition=0)
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
-        await self._make(LETTERS, 1)
-        found = await Log(self._options, LETTERS).last(limit)
-        return [read_letter(record.value() or b"", f"{LETTERS}-0-{record.offset()}") for record in reversed(found)]
+        await self._make(self._dead, 1)
+        count = limit
+        while True:
+            count *= 2  # some records only say which letter was taken away
+            records = await Log(self._options, self._dead).last(count)
+            letters = _letters(records, self._dead)
+            if len(letters) >= limit or len(records) < count:
+                return letters[:limit]
+
+    async def unbury(self, sequence: int) -> None:
+        """Kafka gives no single record up, so another one behind it says that it was taken away."""
+        await self._send("taken", self._dead, b"", {TAKEN: str(sequence).encode()}, partition=0)
 
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
         """As every broker's, but that Kafka can't compare and write at once.
@@ -216,31 +269,44 @@ class KafkaBroker(Broker):
         """
         if revision is not None and (await self.kept(name, seconds=seconds))[1] != revision:
             raise StaleError(name, revision)
-        await self._make(STATES, 1, is_compact=True)
-        return await self._send(name, STATES, state, {}, key=_state_key(name, seconds), partition=0) + 1
+        await self._make(self._kept_states, 1, is_compact=True)
+        return await self._send(name, self._kept_states, state, {}, key=_state_key(name, seconds), partition=0) + 1
 
     async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
-        await self._make(STATES, 1, is_compact=True)
+        await self._make(self._kept_states, 1, is_compact=True)
         for record in await self._states.news():
             self._table[record.key()] = record.value(), record.offset() + 1, record.timestamp()[1] / 1000
         state, revision, since = self._table.get(_state_key(name, seconds), (None, 0, 0.0))
         return (state, revision) if seconds is None or time.time() < since + seconds else (None, 0)
 
     async def inbox(self) -> Inbox:
-        address = f"{REPLIES}.{uuid.uuid4().hex}"
+        address = f"{self._replies}.{uuid.uuid4().hex}"
         await self._make(address, 1)
         return _KafkaInbox(self, Log(self._options, address), address)
 
     def is_inbox(self, address: str) -> bool:
-        return re.fullmatch(rf"{re.escape(REPLIES)}\.[0-9a-f]{{32}}", address) is not None
+        return re.fullmatch(rf"{re.escape(self._replies)}\.[0-9a-f]{{32}}", address) is not None
 
     async def reply(self, address: str, headers: Mapping[str, str], body: bytes) -> None:
         told: Headers = {TOLD: told_of(Message("", body, None, headers)).encode()}
         await self._send(address, address, body, told, partition=0)
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         await self._sender.close()
         await self._states.close()
+
+    async def clear(self) -> None:
+        """Remove all topics of the scope, with what waits in them and what readers remember of them."""
+        every = (await asyncio.to_thread(self._admin.list_topics, timeout=SECONDS)).topics
+        mine = [topic for topic in every if topic.startswith(self._prefix)]
+        for topic in mine:
+            await self.forget(topic)
+        groups = [topic for topic in mine if topic.startswith(f"{self._prefix}queue.")]
+        for group in [*groups, f"{self._prefix}check"]:
+            with contextlib.suppress(kafka.KafkaException, TimeoutError):  # there may be none
+                await _answer(self._admin.delete_consumer_groups([group], request_timeout=SECONDS)[group])
 
     # --- topics ---
 
@@ -252,16 +318,13 @@ class KafkaBroker(Broker):
             self._makes_topics
             and topic not in (await asyncio.to_thread(self._admin.list_topics, timeout=SECONDS)).topics
         ):
-            new = administration.NewTopic(topic, partitions, config={"cleanup.policy": "compact"} if is_compact else {})
+            new = administration.NewTopic(topic, partitions, config=COMPACT if is_compact else UNLIMITED)
             try:
                 await _answer(self._admin.create_topics([new], request_timeout=SECONDS)[topic])
             except kafka.KafkaException as error:
                 if error.args[0].code() != kafka.KafkaError.TOPIC_ALREADY_EXISTS:
                     raise
         self._partitions[topic] = min(partitions, await self._count(topic))
-
-    async def _is_there(self, topic: str) -> bool:
-        return topic in (await asyncio.to_thread(self._admin.list_topics, timeout=SECONDS)).topics
 
     async def _count(self, topic: str) -> int:
         """How many partitions the topic has; waits while the brokers agree on a new one."""
@@ -286,7 +349,9 @@ class KafkaBroker(Broker):
     async def _wait_for_room(self, queue: QueueSpec) -> None:
         pause = PAUSE
         while self._room.get(queue.name, 0) <= 0:
-            self._room[queue.name] = queue.max_size - await self.backlog(queue)
+            parts = await self._parts(self._topic(queue))
+            self._room[queue.name] = queue.max_size - sum(part.backlog for part in parts)
+            await self._trim(self._topic(queue), parts)
             if self._room[queue.name] <= 0:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
@@ -325,6 +390,17 @@ class KafkaBroker(Broker):
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class _PartitionLoad:
+    """A partition: its first offset, the first that is not done, how many are not, and how many of those are out."""
+
+    partition: int
+    begin: int
+    low: int
+    backlog: int
+    in_flight: int
+
+
 class _KafkaInbox:
     """A topic of its own, which goes with the inbox."""
 
@@ -343,18 +419,21 @@ class _KafkaInbox:
         await self._broker.forget(self.address)
 
 
-def topic_of(queue: QueueSpec) -> str:
-    """The topic of a queue, and the name of the group that reads it.
-
-    >>> topic_of(QueueSpec("fees"))
-    'nbgraph.queue.fees'
-    """
-    return f"nbgraph.queue.{stream_name(queue.name)}"
-
-
 def _state_key(name: str, seconds: float | None) -> bytes:
     """States of different lifetimes don't see each other."""
     return json.dumps([name, seconds]).encode()
+
+
+def _letters(records: Sequence[Any], topic: str) -> list[dict[str, Any]]:
+    """The dead letters among the records, the newest first, but those that were taken away."""
+    marks = [dict(record.headers() or ()).get(TAKEN) for record in records]
+    taken = {int(mark) for mark in marks if mark is not None and mark.isdigit()}
+    letters = [record for record, mark in zip(records, marks, strict=True) if mark is None]
+    return [
+        {**read_letter(record.value() or b"", f"{topic}-0-{record.offset()}"), "sequence": record.offset()}
+        for record in reversed(letters)
+        if record.offset() not in taken
+    ]
 
 
 async def _answer(future: Future[Any]) -> Any:

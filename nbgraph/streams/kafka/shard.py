@@ -24,10 +24,10 @@ ID, TOLD = "nbgraph-id", "nbgraph"
 class OffsetProgress:
     """How far a group has come: all before `low` is done, and what is in `done`; `tries` counts deliveries of others.
 
-    >>> told = Progress(7, frozenset({8, 10}), {7: 2}, out=1).text()
+    >>> told = OffsetProgress(7, frozenset({8, 10}), {7: 2}, out=1).text()
     >>> told
     '{"done":"a","tries":{"0":2},"out":1}'
-    >>> Progress.read(7, told) == Progress(7, frozenset({8, 10}), {7: 2}, out=1)
+    >>> OffsetProgress.read(7, told) == OffsetProgress(7, frozenset({8, 10}), {7: 2}, out=1)
     True
     """
 

@@ -187,9 +187,10 @@ class NatsBroker(Broker):
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         await self._make_letters()
         state = (await self._jetstream.stream_info(LETTERS)).state
-        letters = []
-        oldest = max(state.first_seq, state.last_seq - limit + 1, 1)  # an empty stream's first one is 0
-        for sequence in range(state.last_seq, oldest - 1, -1):
+        letters: list[dict[str, Any]] = []
+        for sequence in range(state.last_seq, max(state.first_seq, 1) - 1, -1):  # an empty stream's first one is 0
+            if len(letters) == limit:
+                break
             with contextlib.suppress(NotFoundError):
                 stored = await self._jetstream.get_msg(LETTERS, sequence)
                 place = f"{LETTERS}.{sequence}"
@@ -197,7 +198,6 @@ class NatsBroker(Broker):
         return letters
 
     async def unbury(self, sequence: int) -> None:
-        """Take a dead letter away."""
         with contextlib.suppress(NotFoundError, APIError):  # somebody else has
             await self._jetstream.delete_msg(LETTERS, sequence)
 

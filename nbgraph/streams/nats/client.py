@@ -15,7 +15,7 @@ import nats
 import nats.aio.client
 from nats.aio.subscription import Subscription
 
-from nbgraph.streams.nats_parser import MessageParser
+from nbgraph.streams.nats.parser import MessageParser
 
 UNREAD = "Unread-Headers"
 STATUS = "Status"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from nbgraph.streams.base import flat_name
 
 
 def stream_name(queue: str) -> str:
-    """A name as subjects and streams allow it, different for different names.
+    """The stream of a queue.
 
     >>> stream_name("fees"), stream_name("a.b")
     ('fees', 'a_2e_b')
     """
-    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"_{ord(found[0]):x}_", queue)
+    return flat_name(queue)
 
 
 def consumer_name(shard: int) -> str:

@@ -19,6 +19,7 @@ from typing import Self
 
 from nbgraph.errors import DeployError
 from nbgraph.streams.nats.disk import FULL, has_room
+from nbgraph.streams.transport import StreamAddress
 
 STARTED_WITHIN = 10.0
 # Of a message: room for what a gateway takes (16 MiB of JSON); the server can't read a record of 32 back from its disk.
@@ -96,10 +97,6 @@ class NatsServer:
         self.pid = 0
         self.url = ""
 
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
     def start(self) -> Self:
         """Start, or start again on the same port and data after `kill` or a crash."""
         self._end()
@@ -121,6 +118,11 @@ class NatsServer:
         self._started_by = os.getpid()
         atexit.register(self.stop)
         return self
+
+    @property
+    def address(self) -> StreamAddress:
+        """Where it is, with its token."""
+        return StreamAddress.of_url(self.url, self.token)
 
     @property
     def is_alive(self) -> bool:

@@ -184,11 +184,16 @@ class MemoryBroker(Broker):
         return self._queues[queue.name].load()
 
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
-        letter = {**reason, "id": message.id, "headers": dict(message.headers), "body": message.body}
+        told = {"id": message.id, "headers": dict(message.headers), "body": message.body}
+        letter = {**reason, **told, "sequence": next(self._numbers)}
         self._letters.appendleft(letter)
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
         return list(itertools.islice(self._letters, limit))
+
+    async def unbury(self, sequence: int) -> None:
+        left = [letter for letter in self._letters if letter["sequence"] != sequence]
+        self._letters = deque(left, maxlen=LETTERS)
 
     async def keep(self, name: str, state: bytes, revision: int | None = None, *, seconds: float | None = None) -> int:
         states = self._states.setdefault(seconds, OrderedDict())
