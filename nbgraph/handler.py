@@ -158,7 +158,7 @@ class CallObserver:
     >>> calls = []
     >>> def entered(name, input):
     ...     return lambda output, error: calls.append((name, input, output))
-    >>> with Watched((entered,)):
+    >>> with CallObserver((entered,)):
     ...     asyncio.run(told("m1", 2, asyncio.sleep(0, 4)))
     4
     >>> calls

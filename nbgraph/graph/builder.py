@@ -23,7 +23,7 @@ PREVIOUS = "$prev"  # `add_step(after="$prev")`: the step added last
 class Builder:
     """Refuses what one change can know to be wrong; the rest is left to `check`.
 
-    >>> plan = Blueprint("shout", 100, None, True, Scope({}))
+    >>> plan = Builder("shout", 100, None, True, Scope({}))
     >>> plan.place(step(str.strip)), plan.place(step(str.upper), after=["strip"])
     ('strip', 'upper')
     >>> plan.edges

@@ -166,7 +166,7 @@ def is_whole_graph(edge: Edge) -> bool:
 class Reachability:
     """An arrow to a step that already leads to its source makes a cycle; errors lead somewhere too.
 
-    >>> ways = Ways()
+    >>> ways = Reachability()
     >>> ways.kind("a", "b"), ways.draw("a", "b", EdgeKind.FLOW), ways.kind("b", "a").value
     (<EdgeKind.FLOW: 'flow'>, None, 'cycle')
     """

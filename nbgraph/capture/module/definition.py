@@ -70,7 +70,7 @@ LONGEST = 110
 class ModuleOrder:
     """What stands around the definitions: lines of imports, the names that the graph uses, how artifacts are read.
 
-    >>> print(Layout({"import math"}, {"area"}).text("Areas.", [Definition("area", "area = math.pi * 4")]), end="")
+    >>> print(ModuleOrder({"import math"}, {"area"}).text("Areas.", [Definition("area", "area = math.pi * 4")]), end="")
     \"\"\"Areas.\"\"\"
     <BLANKLINE>
     import math

@@ -28,7 +28,7 @@ def names_in(text: str, *, is_future: bool = False) -> GlobalNames:
     `is_future`: annotations are not evaluated, as under `from __future__ import annotations`.
 
     >>> names_in("@cache\\ndef f(x, k=K):\\n    return [g(y) for y in x] + h(k)")
-    Names(now=('K', 'cache'), later=('g', 'h'), perhaps=())
+    GlobalNames(now=('K', 'cache'), later=('g', 'h'), perhaps=())
     """
     future = "from __future__ import annotations\n" if is_future else ""
     table = symtable.symtable(future + text, "<captured>", "exec")

@@ -191,7 +191,8 @@ Compare = Callable[[list[FingerprintNode], list[FingerprintNode]], list[Differen
 def differences(here: list[FingerprintNode], there: list[FingerprintNode]) -> list[Difference]:
     """Every first place where two fingerprints part.
 
-    >>> [found.way for found in differences([Node("graph", [("a", "int:1")])], [Node("graph", [("a", "int:2")])])]
+    >>> here, there = (FingerprintNode("graph", [("a", number)]) for number in ("int:1", "int:2"))
+    >>> [found.way for found in differences([here], [there])]
     [((0, 'a'),)]
     """
     return list(_Comparison(here, there).found())

@@ -18,7 +18,7 @@ RESERVED = frozenset(
 class Identifiers:
     """A name for each step and for whatever else a function needs; no two things ever share one.
 
-    >>> words = Words(["clean", "<lambda>", "event"])
+    >>> words = Identifiers(["clean", "<lambda>", "event"])
     >>> words.step("clean"), words.step("<lambda>"), words.step("event"), words.made("clean", "whole")
     ('clean', 'step_1', 'step_2', 'clean_whole')
     """

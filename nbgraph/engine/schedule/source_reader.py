@@ -26,7 +26,7 @@ class SourceReader:
     """Items to take one by one; `happened` is set when there may be one after there was none.
 
     >>> async def drawn():
-    ...     inlet = Inlet(iter("ab"))
+    ...     inlet = SourceReader(iter("ab"))
     ...     return [await inlet.next(), await inlet.next(), await inlet.next() is END]
     >>> asyncio.run(drawn())
     ['a', 'b', True]

@@ -27,9 +27,9 @@ class Described(Protocol):
 def about(wanted: ModelRequest, models: Mapping[str, Any], server: str) -> Any:
     """The answer to a question about models; a `RequestError` where it is no.
 
-    >>> about(Asked("list"), {"m1": len, "m2:v1": len}, "models")
+    >>> about(ModelRequest("list"), {"m1": len, "m2:v1": len}, "models")
     {'models': ['m1', 'm2:v1']}
-    >>> about(Asked("ready", "m3"), {"m1": len, "m2:v1": len}, "models")
+    >>> about(ModelRequest("ready", "m3"), {"m1": len, "m2:v1": len}, "models")
     Traceback (most recent call last):
     nbgraph.errors.RequestError: There is no model "m3"; known models: m1, m2:v1.
     """

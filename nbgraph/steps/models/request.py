@@ -48,11 +48,11 @@ def asked(event: Event) -> ModelRequest:
     """What the event asks.
 
     >>> asked(Event(None, path="/v2/models/m1/versions/2", method="GET"))
-    Asked(operation='metadata', model='m1', version='2', by_path=True)
+    ModelRequest(operation='metadata', model='m1', version='2', by_path=True)
     >>> asked(Event({"model": "m1", "operation": "explain", "inputs": [[5]]}))
-    Asked(operation='explain', model='m1', version=None, by_path=False)
+    ModelRequest(operation='explain', model='m1', version=None, by_path=False)
     >>> asked(Event({"amount": 120}))
-    Asked(operation='infer', model=None, version=None, by_path=False)
+    ModelRequest(operation='infer', model=None, version=None, by_path=False)
     """
     if event.path != "/":
         parts = event.path.strip("/").split("/")

@@ -41,7 +41,7 @@ def lot(event: Event, salt: str = "") -> float:
 class RouteWeights:
     """The route of an event.
 
-    >>> shares = Shares("models", {"m1": 9, "m2": 1}, ["m1", "m2"])
+    >>> shares = RouteWeights("models", {"m1": 9, "m2": 1}, ["m1", "m2"])
     >>> [shares.of(Event(None, key=key)) for key in ("a", "a")] in (["m1"] * 2, ["m2"] * 2)
     True
     """

@@ -16,7 +16,7 @@ class Work:
     """Calls the branch; a step of the library is built anew where this is first called, its model loaded there.
 
     >>> from nbgraph.types import Shape
-    >>> Work(Branch("size", len, Shape.MAP))(packed(Event("abc")))
+    >>> Work(BoundRoute("size", len, Shape.MAP))(packed(Event("abc")))
     3
     """
 

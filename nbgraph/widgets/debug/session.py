@@ -21,7 +21,7 @@ class DebugSession:
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.strip).to(str.upper)
-    >>> session = Session(graph.debug(" hi "), lambda: None)
+    >>> session = DebugSession(graph.debug(" hi "), lambda: None)
     >>> session.do("next").result()
     >>> session.debugger.current.step
     'upper'

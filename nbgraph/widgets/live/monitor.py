@@ -50,9 +50,9 @@ class Monitor(Observer):
 
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.upper)
-    >>> leave = Watch.on(graph).subscribe(lambda change: None)
+    >>> leave = Monitor.on(graph).subscribe(lambda change: None)
     >>> _ = graph.run("a")
-    >>> Watch.on(graph).states()
+    >>> Monitor.on(graph).states()
     {'upper': 'done'}
     >>> leave()
     >>> graph.observers

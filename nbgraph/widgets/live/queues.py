@@ -31,7 +31,7 @@ class QueueStatus:
     def words(self) -> str:
         """What is to be said of it.
 
-        >>> Line(3, 3).words(), Line(2, 10).words(), Line(1, is_held=True).words()
+        >>> QueueStatus(3, 3).words(), QueueStatus(2, 10).words(), QueueStatus(1, is_held=True).words()
         ('full: 3 wait, and what fills it waits', '2 of 10 wait', 'held: 1 waits')
         """
         verb = "waits" if self.waiting == 1 else "wait"
@@ -72,7 +72,7 @@ def _size(graph: Graph, step: str) -> int | None:
 class StreamProgress:
     """How many events are done since a stream began; `total` where its length is known.
 
-    >>> progress = Progress()
+    >>> progress = StreamProgress()
     >>> progress.begin(10)
     >>> progress.done()
     >>> progress.told()["done"], progress.told()["total"]

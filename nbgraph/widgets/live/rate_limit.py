@@ -16,7 +16,7 @@ class Throttle:
     What the call returns are the seconds after which it wants to be made again unasked.
 
     >>> calls = []
-    >>> pulse = Pulse(lambda: calls.append(1), 0.01)
+    >>> pulse = Throttle(lambda: calls.append(1), 0.01)
     >>> for _ in range(1000): pulse.request()
     >>> _ = pulse.settle()
     >>> 1 <= len(calls) <= 3
@@ -78,7 +78,7 @@ SHARE, ADVANCE = 0.05, 0.05  # of the time; seconds
 class TimeBudget:
     """Makes a thing if there is time for it.
 
-    >>> purse = Purse()
+    >>> purse = TimeBudget()
     >>> purse.pay(lambda: "made"), purse.pay(lambda: time.sleep(0.06)), purse.pay(lambda: "no time left")
     ('made', None, None)
     """

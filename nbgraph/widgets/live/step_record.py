@@ -92,7 +92,7 @@ class StepRecord:
     def rate(self) -> float:
         """Events a second, of the last seconds in which there were any.
 
-        >>> Record(ends=deque([1.0, 60.0, 60.1, 60.2])).rate()
+        >>> StepRecord(ends=deque([1.0, 60.0, 60.1, 60.2])).rate()
         10.0
         """
         ends = list(self.ends)
@@ -109,7 +109,7 @@ class StepRecord:
     def percentiles(self) -> tuple[float, float]:
         """The middle and the slow end of the last times, in milliseconds.
 
-        >>> Record(seconds=deque([0.001, 0.002, 0.009])).percentiles()
+        >>> StepRecord(seconds=deque([0.001, 0.002, 0.009])).percentiles()
         (2.0, 9.0)
         """
         times = sorted(self.seconds.copy())

@@ -13,7 +13,7 @@ class HandlerVersions:
 
     >>> scope = {"clean": str.strip}
     >>> graph = Graph.parse("%%graph g\\nclean -> respond", namespace=scope)
-    >>> handlers = Handlers(graph)
+    >>> handlers = HandlerVersions(graph)
     >>> scope["clean"] = str.upper
     >>> handlers.changed(), handlers.changed()
     (['clean'], [])

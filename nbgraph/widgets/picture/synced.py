@@ -30,7 +30,7 @@ class SyncedPicture:
 
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.strip).to(str.upper)
-    >>> drawn = Drawn(graph, "LR")
+    >>> drawn = SyncedPicture(graph, "LR")
     >>> drawn.ids, drawn.line("strip", "upper")
     ({'strip': 'n0', 'upper': 'n1'}, 'e0')
     """
