@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nbgraph.engine.params import Param, faults_of, refusal
 from nbgraph.event import Event
-from nbgraph.graph.route import DEFAULT, Route, chosen, query_of
+from nbgraph.graph.route import DEFAULT, Route, RouteTable, query_of
 from nbgraph.graph.selection import missing
 
 
@@ -31,14 +31,14 @@ class Routing:
 
     def __init__(self, entrances: list[Entrance]) -> None:
         self.entrances = {entrance.step: entrance for entrance in entrances}
-        self.routes = [entrance.route for entrance in entrances]
+        self.table = RouteTable(entrance.route for entrance in entrances)
         self._entrances: Mapping[Route, Entrance] = {entrance.route: entrance for entrance in entrances}
 
     def admit(self, event: Event) -> str:
         """The step by which the event enters, which then knows its parameters; a RouteError where it can't."""
         method = (event.method or DEFAULT).upper()
         path, mark, query = event.path.partition("?")
-        route, found = chosen(self.routes, method, path)
+        route, found = self.table.chosen(method, path)
         entrance = self._entrances[route]
         event.path, event.params = path, {**event.params, **(query_of(query) if mark else {}), **found}
         self._require(event, entrance)

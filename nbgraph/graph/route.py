@@ -83,25 +83,51 @@ class Route:
 
     def match(self, path: str) -> Params | None:
         """The parameters of a path that has not been decoded; None where the route is another one's."""
-        given = path.split("/")[1:] if path.startswith("/") else [path]
-        is_open = bool(self._parts) and self._parts[-1][0] == _REST
-        parts = self._parts[:-1] if is_open else self._parts
-        if len(given) < len(parts) or (len(given) > len(parts) and not is_open):
+        return self.fitted(parts_of(path))
+
+    def fitted(self, given: Sequence[str]) -> Params | None:
+        """As `match`, of a path's parts."""
+        parts = self._fixed
+        if len(given) != len(parts) and not (self._is_open and len(given) > len(parts)):
             return None
         found: Params = {}
         for (kind, text), part in zip(parts, given, strict=False):
-            value = decoded(part)
-            if kind == _TEXT and value != text:
-                return None
-            if kind == _NAME:
-                if not value:
+            if kind == _TEXT:
+                if part != text:
                     return None
-                found[text] = value
+            elif part:
+                found[text] = part
+            else:
+                return None
         return found
 
     @cached_property
     def _parts(self) -> tuple[tuple[int, str], ...]:
         return tuple(_part(text) for text in self.path.split("/")[1:])
+
+    @cached_property
+    def first(self) -> str | None:
+        """The text that a path begins with; None where that may be anything."""
+        kind, text = self._parts[0]
+        return text if kind == _TEXT else None
+
+    @cached_property
+    def _is_open(self) -> bool:
+        """Whether anything may follow."""
+        return self._parts[-1][0] == _REST
+
+    @cached_property
+    def _fixed(self) -> tuple[tuple[int, str], ...]:
+        return self._parts[:-1] if self._is_open else self._parts
+
+
+def parts_of(path: str) -> list[str]:
+    """The parts of a path between its slashes, each as what it stands for.
+
+    >>> parts_of("/users/a%2Fb")
+    ['users', 'a/b']
+    """
+    return [decoded(part) for part in (path.split("/")[1:] if path.startswith("/") else [path])]
 
 
 def decoded(part: str) -> str:
@@ -142,28 +168,45 @@ def is_of_gateway(method: str, path: str) -> bool:
     return path in GATEWAY or (method in ("GET", "HEAD", ANY) and path.startswith(REQUESTS))
 
 
-def chosen(routes: Sequence[Route], method: str, path: str) -> tuple[Route, Params]:
-    """The route of a request and the parameters of its path; a RouteError (404, 405, 403) where it has none.
+class RouteTable:
+    """The routes of a graph, those that begin alike together.
 
-    >>> routes = [Route("GET", "/users/me"), Route("GET", "/users/{id}"), Route("POST", "/users/{id}")]
-    >>> chosen(routes, "GET", "/users/me")[0].name, chosen(routes, "POST", "/users/me")[0].name
+    >>> table = RouteTable([Route("GET", "/users/me"), Route("GET", "/users/{id}"), Route("POST", "/users/{id}")])
+    >>> table.chosen("GET", "/users/me")[0].name, table.chosen("POST", "/users/me")[0].name
     ('GET /users/me', 'POST /users/{id}')
     """
-    if is_of_gateway(method, path):
-        raise RouteError(f"{method} {path}: a deployment answers this itself; no route takes it.", 404)
-    fitting = [(route, found) for route in routes if (found := route.match(path)) is not None]
-    if not fitting:
-        raise RouteError(f"{method} {path}: there is no such path. {listed(routes)}", 404)
-    by_rank = sorted(fitting, key=lambda one: one[0].rank)
-    taken = next((one for one in by_rank if one[0].method in (method, ANY)), None)
-    if taken is None and method == "HEAD":  # as GET, of which the caller wants the headers alone
-        taken = next((one for one in by_rank if one[0].method == "GET"), None)
-    if taken is None:
-        allow = allowed(route for route, _ in fitting)
-        raise RouteError(f"{method} {path}: this path takes {', '.join(allow)}.", 405, allow=allow)
-    if taken[0].forbid:
-        raise RouteError(f"{method} {path}: forbidden.", 403)
-    return taken
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = list(routes)
+        self._open = [route for route in self.routes if route.first is None]
+        firsts = dict.fromkeys(route.first for route in self.routes if route.first is not None)
+        self._beginning = {
+            first: [route for route in self.routes if route.first in (first, None)] for first in firsts
+        }  # fmt: skip
+
+    def fitting(self, path: str) -> list[tuple[Route, Params]]:
+        """The routes of a path, whatever their method, with its parameters."""
+        parts = parts_of(path)
+        near = self._beginning.get(parts[0], self._open)
+        return [(route, found) for route in near if (found := route.fitted(parts)) is not None]
+
+    def chosen(self, method: str, path: str) -> tuple[Route, Params]:
+        """The route of a request and the parameters of its path; a RouteError (404, 405, 403) where it has none."""
+        if is_of_gateway(method, path):
+            raise RouteError(f"{method} {path}: a deployment answers this itself; no route takes it.", 404)
+        fitting = self.fitting(path)
+        if not fitting:
+            raise RouteError(f"{method} {path}: there is no such path. {listed(self.routes)}", 404)
+        by_rank = sorted(fitting, key=lambda one: one[0].rank) if len(fitting) > 1 else fitting
+        taken = next((one for one in by_rank if one[0].method in (method, ANY)), None)
+        if taken is None and method == "HEAD":  # as GET, of which the caller wants the headers alone
+            taken = next((one for one in by_rank if one[0].method == "GET"), None)
+        if taken is None:
+            allow = allowed(route for route, _ in fitting)
+            raise RouteError(f"{method} {path}: this path takes {', '.join(allow)}.", 405, allow=allow)
+        if taken[0].forbid:
+            raise RouteError(f"{method} {path}: forbidden.", 403)
+        return taken
 
 
 def allowed(routes: Iterable[Route]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbgraph import Graph, GraphError, RouteError
-from nbgraph.graph.route import METHODS, Route, chosen
+from nbgraph.graph.route import METHODS, Route, RouteTable
 
 SHOP = """%%graph shop --api
 GET /users/{id} -> load -> respond
@@ -86,7 +86,7 @@ def expected(found: list[Route], method: str, parts: list[str]) -> object:
 def test_paths_are_matched_as_a_plain_oracle_says(found: list[Route], method: str, parts: list[str]) -> None:
     path = "/" + "/".join(quote(part, safe="") for part in parts)
     try:
-        route, params = chosen(found, method, path)
+        route, params = RouteTable(found).chosen(method, path)
         answer: object = (route.name, params)
     except RouteError as error:
         answer = error.status
@@ -95,7 +95,7 @@ def test_paths_are_matched_as_a_plain_oracle_says(found: list[Route], method: st
 
 def test_what_is_no_utf8_is_a_bad_request() -> None:
     with pytest.raises(RouteError) as caught:
-        chosen([Route("GET", "/{name}")], "GET", "/%ff")
+        RouteTable([Route("GET", "/{name}")]).chosen("GET", "/%ff")
     assert caught.value.status == 400
 
 

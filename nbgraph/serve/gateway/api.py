@@ -29,9 +29,10 @@ class Api:
 
     def options(self, scope: Scope) -> Reply | None:
         """What a path takes, where the graph leaves that question to the gateway."""
-        path = target(scope).partition("?")[0]
-        fitting = [route for route in self._routing.routes if route.match(path) is not None]
-        if scope["method"] != "OPTIONS" or any(route.method in ("OPTIONS", "*") for route in fitting) or not fitting:
+        if scope["method"] != "OPTIONS":
+            return None
+        fitting = [route for route, _ in self._routing.table.fitting(target(scope).partition("?")[0])]
+        if any(route.method in ("OPTIONS", "*") for route in fitting) or not fitting:
             return None
         return options_of(allowed(fitting))
 
@@ -64,4 +65,4 @@ def methods_of(routing: Routing | None) -> list[str]:
     """The methods that scripts of other pages may call by."""
     if routing is None:
         return ["GET", "POST"]
-    return [method for method in METHODS if method in {*allowed(routing.routes), "GET", "POST"}]
+    return [method for method in METHODS if method in {*allowed(routing.table.routes), "GET", "POST"}]
