@@ -1,13 +1,16 @@
-"""A Breakpoint: where a debugged run stops, and on what condition."""
+"""Breakpoints: where a debugged run stops, and on what condition; and pins, which replace what steps give."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nbgraph.debug.snapshot import snapshot
+import msgspec
+
+from nbgraph.debug.copies import snapshot
+from nbgraph.debug.frame import Frame
 from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.errors import GraphError
 from nbgraph.handler import Left, Override
@@ -61,7 +64,52 @@ class Breakpoint:
             return False
 
 
-# Pins: values that stand in for what steps would give.
+class BreakpointMarks(msgspec.Struct, frozen=True, gc=False):
+    """How often each breakpoint's condition had held, and whether that of the next step has been evaluated."""
+
+    seen: tuple[tuple[Breakpoint, int], ...]
+    is_evaluated: bool
+
+
+NOT_EVALUATED, EVALUATED = BreakpointMarks((), False), BreakpointMarks((), True)
+
+
+class Breakpoints(dict[str, Breakpoint]):
+    """The breakpoints of a run by step name.
+
+    `is_evaluated` tells whether the breakpoint of the step that runs next has counted this visit already.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_evaluated = False
+
+    def marks(self) -> BreakpointMarks:
+        """The counts as they are now, so that `restore` can go back to them."""
+        if not self:
+            return EVALUATED if self.is_evaluated else NOT_EVALUATED
+        return BreakpointMarks(tuple([(one, one.seen) for one in self.values()]), self.is_evaluated)
+
+    def restore(self, marks: BreakpointMarks) -> None:
+        for breakpoint, count in marks.seen:
+            breakpoint.seen = count
+        self.is_evaluated = marks.is_evaluated
+
+    def stops_before(self, step: str, body: Any) -> bool:
+        """Whether to stop before this step."""
+        found = self.get(step)
+        return found is not None and found.on is On.BEFORE and found.stops(body)
+
+    def stopping(self, frames: Iterable[Frame]) -> Frame | None:
+        """The first of these frames that an `after` or `error` breakpoint stops at."""
+        for frame in frames:
+            found = self.get(frame.step)
+            if found is None or found.on is On.BEFORE:
+                continue
+            has_failed = frame.error is not None
+            if (found.on is On.ERROR) == has_failed and found.stops(frame.input if has_failed else frame.output):
+                return frame
+        return None
 
 
 class Pins(Observer):
@@ -74,13 +122,13 @@ class Pins(Observer):
         if not self.values:
             return None
         if any(name.startswith(f"{move.step}/") for name in self.values):
-            move.listen(lambda name, input: self._entered(f"{move.step}/{name}"))
+            move.listen(lambda name, input: self._on_enter(f"{move.step}/{name}"))
         return Skip(snapshot(self.values[move.step])) if move.step in self.values else None
 
-    def _entered(self, name: str) -> Left | Override:
+    def _on_enter(self, name: str) -> Left | Override:
         """A call that a step makes itself may be pinned too."""
-        return Override(snapshot(self.values[name])) if name in self.values else _unheard
+        return Override(snapshot(self.values[name])) if name in self.values else _ignore_result
 
 
-def _unheard(output: Any, error: BaseException | None) -> None:
+def _ignore_result(output: Any, error: BaseException | None) -> None:
     pass

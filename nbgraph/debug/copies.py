@@ -1,21 +1,202 @@
-"""Copies: what a debugger goes back to: values as they were, in which what is one object for the code stays that."""
+"""Copies of values, as they were at one moment: snapshots for frames, exact copies to go back to.
+
+A snapshot of what is too big, or can't be copied, is a marked preview. In an exact copy what the steps' code refers to
+by a name stays the same object.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import copy
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from operator import is_
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-from nbgraph.debug.snapshot import TooBigError, copied, size
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import NbgraphError
-from nbgraph.introspection import attribute
+from nbgraph.introspection import attribute, has_attribute, preview
+from nbgraph.streams.codec.values import DICTS
 
-LARGEST = 100_000_000  # bytes, roughly, of one value
-MOST = 1_000  # functions that are looked through, items of a container that code has in hand
+BUDGET = 1_000_000  # bytes, roughly, that one snapshot may take
+DEEPEST = 40  # levels that are copied here; `deepcopy` does the rest
+LARGEST = 100_000_000  # bytes, roughly, of one exact copy
+MOST = 1_000  # functions that are looked through, items of a container that code refers to
 PLAIN = (int, float, bool, str, bytes, complex, type(None))
+
+_NUMBERS = frozenset({int, float, bool, type(None), complex})
+
+
+def snapshot(value: Any, budget: int = BUDGET) -> Any:
+    """A copy that later changes of the value do not reach, or a Preview.
+
+    >>> before = {"a": [1]}
+    >>> kept = snapshot(before)
+    >>> before["a"].append(2)
+    >>> kept
+    {'a': [1]}
+    """
+    if type(value) in _NUMBERS:
+        return value
+    try:
+        return _Copier(budget).copy(value, 0)
+    except TooBigError:
+        return preview(value, f"{size(value, 20 * budget)}, more than the {budget:,} that are kept")
+    except Exception as error:  # open files, locks, sockets, objects that refuse to be copied
+        return preview(value, f"it can't be copied ({type(error).__name__})")
+
+
+def _exact_copy(value: Any, budget: int, shared: Mapping[int, Any]) -> Any:
+    """A copy in which the `shared` objects, by id, are themselves; raises what copying raises, or a TooBigError."""
+    return _Copier(budget, shared).copy(value, 0)
+
+
+def size(value: Any, most: int = 20 * BUDGET) -> str:
+    """The size of a value, roughly and quickly: what it says of itself, else a count of what it holds, up to `most`.
+
+    >>> size({"a": "xyz"}), size([[1, 2], [3]]), size([[1, 2]] * 9, 50)
+    ('about 67 bytes', 'about 40 bytes', 'over 50 bytes')
+    """
+    try:
+        return f"about {_Measure(most).of(value):,} bytes"
+    except TooBigError:
+        return f"over {most:,} bytes"
+
+
+class TooBigError(Exception):
+    """A value takes more than the budget."""
+
+
+class _Measure:
+    """Counts what a value holds, each object once, until there is more than the budget.
+
+    `marks` are the bare objects in it, which say something only by being the same.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.marks: list[object] = []
+        self._left = budget
+        self._budget = budget
+
+    def of(self, value: Any) -> int:
+        waiting, seen = [value], set[int]()
+        while waiting:
+            found = waiting.pop()
+            if type(found) in _NUMBERS or id(found) in seen:
+                continue
+            seen.add(id(found))
+            if isinstance(found, str | bytes | bytearray):
+                self._spend(len(found))
+            elif isinstance(found, dict):
+                self._spend(64 * len(found))
+                waiting += found.values()
+            elif isinstance(found, list | tuple | set | frozenset | deque):
+                self._spend(8 * len(found))
+                waiting += found
+            elif type(found) is object:
+                self.marks.append(found)
+            else:
+                self._spend(own_size(found))
+                waiting += _parts(found)
+        return self._budget - self._left
+
+    def _spend(self, amount: int) -> None:
+        self._left -= amount
+        if self._left < 0:
+            raise TooBigError
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """What the attributes of an object hold; nothing for classes, functions and what tells its size itself."""
+    if isinstance(value, type | ModuleType) or callable(value) or has_attribute(value, "nbytes"):
+        return ()
+    slots = attribute(type(value), "__slots__", ())
+    held = [attribute(value, name) for name in ([slots] if isinstance(slots, str) else slots)]
+    return [*held, *attribute(value, "__dict__", {}).values()]
+
+
+class _Copier:
+    """Copies plain data by hand, which is ten times as fast as `deepcopy`, and leaves the rest to it.
+
+    What stands in two places of a value does so in the copy, and so does a value that contains itself.
+    """
+
+    def __init__(self, budget: int, shared: Mapping[int, Any] = MappingProxyType({})) -> None:
+        self._left = budget
+        self._made: dict[int, Any] = dict(shared)  # by the id of the original; `deepcopy` uses the same table
+
+    def copy(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            self._spend(len(value))
+            return value
+        if kind in _NUMBERS:
+            return value
+        kind = dict if kind in DICTS else kind
+        if depth < DEEPEST and (kind is dict or kind is list):
+            made = self._made.get(id(value))
+            if made is not None:
+                return made
+            return self._dict(value, depth + 1) if kind is dict else self._list(value, depth + 1)
+        if depth < DEEPEST and kind is tuple:
+            self._spend(8 * len(value))
+            return tuple([self.copy(item, depth + 1) for item in value])
+        measure = _Measure(self._left)
+        self._spend(measure.of(value))
+        for one in measure.marks:
+            self._made[id(one)] = one
+        try:
+            return copy.deepcopy(value, self._made)
+        except Exception:
+            if not isinstance(value, dict) or not _fails_at_getattr(kind):
+                raise
+        return self._mapping(value, depth)
+
+    def _mapping(self, value: dict[Any, Any], depth: int) -> Any:
+        """A dict whose items are its attributes: `deepcopy` asks it for methods, and gets a KeyError."""
+        made = self._made[id(value)] = type(value).__new__(type(value))
+        dict.update(made, {key: self.copy(item, depth + 1) for key, item in dict.items(value)})
+        own = {name: self.copy(item, depth + 1) for name, item in attribute(value, "__dict__", {}).items()}
+        attribute(made, "__dict__", {}).update(own)
+        return made
+
+    def _dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        self._spend(64 * len(value))
+        made = self._made[id(value)] = {}
+        for key, item in dict.items(value):  # most fields are numbers, which need no call
+            made[key] = item if type(item) in _NUMBERS else self.copy(item, depth)
+        return made
+
+    def _list(self, value: list[Any], depth: int) -> list[Any]:
+        self._spend(8 * len(value))
+        made = self._made[id(value)] = []
+        made.extend(self.copy(item, depth) for item in value)
+        return made
+
+    def _spend(self, amount: int) -> None:
+        self._left -= amount
+        if self._left < 0:
+            raise TooBigError
+
+
+def _fails_at_getattr(kind: type) -> bool:
+    """Whether a class answers for attributes that it does not have, and not for how it is copied."""
+    return has_attribute(kind, "__getattr__") and not has_attribute(kind, "__deepcopy__")
+
+
+def own_size(value: Any) -> int:
+    """What a table or an array says of itself, in bytes; a small guess for anything else."""
+    if isinstance(value, type):
+        return 64
+    if has_attribute(value, "columns"):
+        memory, estimated = attribute(value, "memory_usage"), attribute(value, "estimated_size")
+        if callable(memory):
+            return int(memory(deep=False).sum())
+        if callable(estimated):
+            return int(estimated())
+    nbytes = attribute(value, "nbytes")
+    return nbytes if isinstance(nbytes, int) else 64
 
 
 class UncopiedError(NbgraphError):
@@ -23,52 +204,53 @@ class UncopiedError(NbgraphError):
 
 
 class Copies:
-    """Copies values; what the steps' code has in hand by a name is the same object in each copy.
+    """Makes exact copies; what the steps' code refers to by a name is the same object in each copy.
 
     >>> from nbgraph import Graph
     >>> missing = object()
     >>> copies = Copies(Graph("g").to(lambda body: missing)._graph.plan())
-    >>> copy = copies.of({"a": [1], "b": missing})
+    >>> copy = copies.copy({"a": [1], "b": missing})
     >>> copy["b"] is missing
     True
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._plan, self._common = plan, dict[int, Any]()
-        self.look_at(plan, is_new=True)
+        self._plan: Plan | None = None
+        self._shared: dict[int, Any] = {}
+        self.use_plan(plan)
 
-    def look_at(self, plan: Plan, *, is_new: bool = False) -> None:
-        """Go by the code of this plan from now on."""
-        if is_new or plan is not self._plan:
+    def use_plan(self, plan: Plan) -> None:
+        """Share what the code of this plan refers to from now on."""
+        if plan is not self._plan:
             self._plan = plan
-            held = (one for step in plan.steps.values() for one in held_by(step.call.target))
-            # what is used up by reading is no mark, whoever has it in hand
-            self._common = {id(one): one for one in held if not issubclass(type(one), (*PLAIN, Iterator))}
+            found = (one for step in plan.steps.values() for one in referenced_by(step.call.target))
+            # an iterator is used up by reading, so it is copied even where code refers to it
+            self._shared = {id(one): one for one in found if not issubclass(type(one), (*PLAIN, Iterator))}
 
-    def of(self, value: Any) -> Any:
-        """A copy; raises where that can't be had."""
+    def copy(self, value: Any) -> Any:
+        """A copy; raises an UncopiedError where the value can't be copied."""
         if type(value) in PLAIN:
             return value
-        common = self._common
-        if id(value) in common and type(value) in (dict, list, set, bytearray):  # it may be changed, and goes back
-            common = {key: one for key, one in common.items() if one is not value}
+        shared = self._shared
+        if id(value) in shared and type(value) in (dict, list, set, bytearray):  # it may be changed, and goes back
+            shared = {key: one for key, one in shared.items() if one is not value}
         try:
-            return copied(value, LARGEST, common)
+            return _exact_copy(value, LARGEST, shared)
         except TooBigError:
             raise UncopiedError(f"{type(value).__name__}, {size(value, 20 * LARGEST)}") from None
         except Exception as error:  # open files, locks, generators, objects that refuse it
             raise UncopiedError(f"{type(value).__name__}: {type(error).__name__}") from error
 
-    def or_itself(self, value: Any) -> Any:
+    def copy_or_same(self, value: Any) -> Any:
         """A copy, or the value itself where it can't be copied."""
         try:
-            return self.of(value)
+            return self.copy(value)
         except UncopiedError:
             return value
 
 
 def is_unchanged(kept: Any, value: Any) -> bool:
-    """Whether a copy is still what the value is, told for plain data only; another kind of number is a change.
+    """Whether a copy still equals the value, decided for plain data only; another kind of number is a change.
 
     >>> is_unchanged({"a": [1]}, {"a": [1]}), is_unchanged({"a": [1]}, {"a": [True]})
     (True, False)
@@ -90,12 +272,12 @@ def _is_unchanged(kept: Any, value: Any) -> bool:
     return all(map(_is_unchanged, kept, value))
 
 
-def held_by(target: Any) -> Iterator[Any]:
-    """What a handler's code has in hand by a name: globals, what it closes over, attributes of these that it names."""
+def referenced_by(target: Any) -> Iterator[Any]:
+    """What a handler's code refers to by a name: globals, what it closes over, attributes of these that it names."""
     waiting: list[Any] = [target]
     seen: set[int] = set()
     while waiting and len(seen) < MOST:
-        function = _plain(waiting.pop())
+        function = _unwrapped(waiting.pop())
         if id(function) in seen:
             continue
         seen.add(id(function))
@@ -111,7 +293,7 @@ def held_by(target: Any) -> Iterator[Any]:
             yield from (one for name, one in own if name != "state")
 
 
-def _plain(function: Any) -> Any:
+def _unwrapped(function: Any) -> Any:
     """The function inside of methods, partials and decorators."""
     while True:
         if isinstance(function, MethodType | classmethod | staticmethod):

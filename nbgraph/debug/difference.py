@@ -29,7 +29,7 @@ def difference(local: Any, deployed: Any, at: str = "", names: Names = PARITY) -
         return _of_items(local, deployed, at, names)
     if _is_same(local, deployed):
         return None
-    return _told(at, f"{_short(local)} {names[0]}, {_short(deployed)} {names[1]}")
+    return _at(at, f"{_short(local)} {names[0]}, {_short(deployed)} {names[1]}")
 
 
 def _of_keys(local: dict[str, Any], deployed: dict[str, Any], at: str, names: Names) -> str | None:
@@ -44,7 +44,7 @@ def _of_keys(local: dict[str, Any], deployed: dict[str, Any], at: str, names: Na
 
 def _of_items(local: Sequence[Any], deployed: Sequence[Any], at: str, names: Names) -> str | None:
     if len(local) != len(deployed):
-        return _told(at, f"{len(local)} items {names[0]}, {len(deployed)} {names[1]}")
+        return _at(at, f"{len(local)} items {names[0]}, {len(deployed)} {names[1]}")
     pairs = enumerate(zip(local, deployed, strict=True))
     return next((found for index, (a, b) in pairs if (found := difference(a, b, f"{at}[{index}]", names))), None)
 
@@ -60,7 +60,7 @@ def _is_same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def _told(at: str, what: str) -> str:
+def _at(at: str, what: str) -> str:
     return f"{at}: {what}" if at else what
 
 

@@ -1,4 +1,4 @@
-"""A Frame: the record of one step's call: what went in, what came out, how long it took, where it went on."""
+"""The Frame: the record of one step's call: what went in, what came out, how long it took, where it went on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.debug.json_values import told
+from nbgraph.debug.json_values import to_document
 from nbgraph.errors import RecordedError, text_of
 from nbgraph.introspection import attribute, shown
 
@@ -21,7 +21,7 @@ def error_document(error: BaseException | None) -> dict[str, str] | None:
     return {"type": type(error).__name__, "message": text_of(error)}
 
 
-class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trace: a tenth of a dataclass's cost
+class Frame(msgspec.Struct, frozen=True):  # made at every step of a trace: a tenth of a dataclass's cost
     """One step's call for one event; `visit` counts the calls of the step for that event, from 1.
 
     `input` and `output` are what they were then. A frame that is about to run has no output yet. `edges` are the names
@@ -55,13 +55,13 @@ class Frame(msgspec.Struct, frozen=True):  # one is made at every move of a trac
         return Differences(_differences(self.input, self.output, ""))
 
     def to_dict(self) -> dict[str, Any]:
-        """The frame as plain data, its values as `marks` tells them; the error as its type and message."""
+        """The frame as plain data, its values as `json_values` encodes them, the error as its type and message."""
         return {
             "event_id": self.event_id,
             "step": self.step,
             "visit": self.visit,
-            "input": told(self.input),
-            "output": told(self.output),
+            "input": to_document(self.input),
+            "output": to_document(self.output),
             "error": error_document(self.error),
             "seconds": self.seconds,
             "edges": list(self.edges),

@@ -1,8 +1,8 @@
-"""Within: a step that calls others, as a router its routes, gone through call by call.
+"""The NestedStepper: a step that calls others, as a router its routes, executed call by call.
 
-For each move the step is called anew: what its calls came to so far is put in their place without making them again,
-one more is made, and the next one stops it all by raising `StopBefore`. So nothing waits on a thread, and going back is
-forgetting. What the step itself does before and between its calls is done again at each move.
+For each move the step is called anew: the results of its calls so far are put in their place without making them again,
+one more call is made, and the next one stops it all by raising `StopBefore`. So nothing waits on a thread, and going
+back means dropping results. What the step itself does before and between its calls is done again at each move.
 """
 
 from __future__ import annotations
@@ -11,34 +11,46 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from nbgraph.debug.breakpoint import BreakpointMarks
 from nbgraph.debug.copies import Copies
 from nbgraph.debug.frame import Frame, is_same
-from nbgraph.debug.recorder import Recorder
+from nbgraph.debug.recorder import FrameSlot, Recorder
 from nbgraph.debug.state_history import StateHistory
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.interpret.pending import PendingCall
 from nbgraph.errors import Halt
 from nbgraph.handler import Left, Override
 
-Key = tuple[str, int]  # a call's path below the step, and the how many-th of that path it is
-# What who watches answered, the place of the call's frame, its index.
-Told = tuple[Left | Override, list[Frame], int]
+
+class CallKey(NamedTuple):
+    """Which call of the step: its path below the step, and its number among the calls of that path."""
+
+    path: str
+    number: int
+
+
+class ListenerReply(NamedTuple):
+    """What the step's listeners answered when a call began, and where its frame stands among those of the step."""
+
+    answer: Left | Override
+    slot: FrameSlot
+    position: int
 
 
 class StopBefore(Halt):
-    """Before a call that was not allowed yet."""
+    """Raised before a call that is not allowed yet."""
 
-    def __init__(self, key: Key, input: Any) -> None:
+    def __init__(self, key: CallKey, input: Any) -> None:
         self.key, self.input = key, input
 
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What a call came to; `after` is its input as the call left it."""
+    """The result of a call; `after` is its input as the call left it."""
 
     after: Any
     value: Any
@@ -48,191 +60,194 @@ class CallResult:
 
 @dataclass(slots=True)
 class CallProgress:
-    """How far it has come: outcomes, the calls that were gone into, the frames of calls, and where it stands.
+    """How far the step has come: results of calls, the calls that were entered, the frames of calls, where it stands.
 
     `ended` are the calls that the last move brought to an end; the first of them is the one that it made.
     """
 
-    outcomes: dict[Key, CallResult] = field(default_factory=dict)
-    opened: dict[Key, Told | None] = field(default_factory=dict)
-    places: list[list[Frame]] = field(default_factory=list)
-    at: StopBefore | None = None
-    ended: dict[Key, Frame] = field(default_factory=dict)
+    results: dict[CallKey, CallResult] = field(default_factory=dict)
+    opened: dict[CallKey, ListenerReply | None] = field(default_factory=dict)
+    slots: list[FrameSlot] = field(default_factory=list)
+    stop: StopBefore | None = None
+    ended: dict[CallKey, Frame] = field(default_factory=dict)
 
     def copy(self) -> CallProgress:
-        places = [list(place) for place in self.places]
-        return CallProgress(dict(self.outcomes), dict(self.opened), places, self.at, dict(self.ended))
+        slots = [FrameSlot(slot.frame) for slot in self.slots]
+        return CallProgress(dict(self.results), dict(self.opened), slots, self.stop, dict(self.ended))
 
 
 class NestedStepper:
-    """A step of a walk that was gone into; `move` makes calls until it stands before one that is not allowed."""
+    """A step that was entered; `advance` makes calls until it stands before one that is not allowed."""
 
-    def __init__(self, departure: PendingCall, memory: StateHistory, copies: Copies, recorder: Recorder) -> None:
-        self.now = CallProgress()
-        self._history: list[tuple[CallProgress, Any]] = []
-        self._kept = copies.or_itself
-        self._body = self._kept(departure.move.input)
-        self._recorder, self._memory = recorder, memory
-        self._allowed: Callable[[Key], bool] = lambda key: False
+    def __init__(self, call: PendingCall, states: StateHistory, copies: Copies, recorder: Recorder) -> None:
+        self.progress = CallProgress()
+        self._history: list[tuple[CallProgress, BreakpointMarks]] = []
+        self._copy = copies.copy_or_same
+        self._body = self._copy(call.move.input)
+        self._recorder, self._states = recorder, states
+        self._allowed: Callable[[CallKey], bool] = lambda key: False
         self._counts: Counter[str] = Counter()
-        self._making: set[Key] = set()
+        self._running: set[CallKey] = set()
         self._lock = threading.RLock()  # routes may run on threads
-        self.begin(departure)
+        self.resume(call)
 
-    def begin(self, departure: PendingCall) -> None:
-        """The same call of the same step, due once more after going back to it."""
-        self._departure = departure
-        self._recorder.inner[:] = self.now.places
-        self.now.places = self._recorder.inner
+    def resume(self, call: PendingCall) -> None:
+        """Go on with the same call of the same step, pending once more after going back to it."""
+        self._pending_call = call
+        self._share_slots()
+
+    def _share_slots(self) -> None:
+        self._recorder.inner[:] = self.progress.slots
+        self.progress.slots = self._recorder.inner
 
     @property
     def step(self) -> str:
-        return self._departure.move.step
+        return self._pending_call.move.step
 
     @property
     def name(self) -> str:
         """The name of the call that it stands before."""
-        assert self.now.at is not None
-        return f"{self.step}/{self.now.at.key[0]}"
+        assert self.progress.stop is not None
+        return f"{self.step}/{self.progress.stop.key.path}"
 
     @property
     def visit(self) -> int:
-        return self._departure.move.visit
+        return self._pending_call.move.visit
 
     @property
     def ended(self) -> list[Frame]:
-        return list(self.now.ended.values())
+        return list(self.progress.ended.values())
 
     @property
     def frames(self) -> tuple[Frame, ...]:
         """The calls that it has made so far."""
-        return tuple(frame for (frame,) in self.now.places)
+        return tuple(slot.frame for slot in self.progress.slots)
 
     @property
     def has_moved(self) -> bool:
         return bool(self._history)
 
     def open(self) -> None:
-        """Go into the call that it stands before, at the next move."""
-        assert self.now.at is not None
-        self.now.opened[self.now.at.key] = None
+        """Enter the call that it stands before, at the next move."""
+        assert self.progress.stop is not None
+        self.progress.opened[self.progress.stop.key] = None
 
-    def remember(self, marks: Any) -> None:
-        """What comes now can be undone by `back`, which gives these marks."""
-        self._history.append((self.now.copy(), marks))
+    def remember(self, marks: BreakpointMarks) -> None:
+        """Make the next move one that `back` undoes; it then returns these marks."""
+        self._history.append((self.progress.copy(), marks))
 
-    def back(self) -> Any:
+    def back(self) -> BreakpointMarks:
         """Undo the last move."""
-        self.now, marks = self._history.pop()
-        self._recorder.inner[:] = self.now.places
-        self.now.places = self._recorder.inner
+        self.progress, marks = self._history.pop()
+        self._share_slots()
         return marks
 
-    def replace(self, value: Any) -> None:
+    def replace_output(self, value: Any) -> None:
         """Go on as if the call that was made last had given another value; those around it have not ended then."""
-        made, *around = self.now.ended
+        progress = self.progress
+        last, *around = progress.ended
         for key in around:
-            del self.now.outcomes[key]
-        outcome, frame = self.now.outcomes[made], self.now.ended[made]
-        self.now.outcomes[made] = CallResult(outcome.after, value, None, outcome.seconds)
-        for place in self.now.places:
-            if place[0] is frame:
-                place[0] = replace(frame, output=self._recorder.keep(value), error=None)
+            del progress.results[key]
+        result, frame = progress.results[last], progress.ended[last]
+        progress.results[last] = CallResult(result.after, value, None, result.seconds)
+        for slot in progress.slots:
+            if slot.frame is frame:
+                slot.frame = replace(frame, output=self._recorder.keep(value), error=None)
 
-    async def move(self, walk: Interpreter, allowed: Callable[[Key], bool]) -> bool:
-        """Make calls as long as they are allowed; True when the step is done and the walk has gone on."""
-        self._allowed, self.now.ended = allowed, {}
+    async def advance(self, interpreter: Interpreter, allowed: Callable[[CallKey], bool]) -> bool:
+        """Make calls as long as they are allowed; True when the step is done and the run has gone on."""
+        self._allowed, self.progress.ended = allowed, {}
         self._counts.clear()
-        self._making.clear()
-        self._memory.recall(self.step)
-        event = self._departure.move.event.with_body(self._kept(self._body))
-        before = sum(one.seconds for (name, _), one in self.now.outcomes.items() if "/" not in name)
+        self._running.clear()
+        self._states.recall(self.step)
+        event = self._pending_call.move.event.with_body(self._copy(self._body))
+        before = sum(one.seconds for key, one in self.progress.results.items() if "/" not in key.path)
         try:
-            await walk.carry_out(self._departure, event, (self._entered,), before)
-        except StopBefore as standing:
-            self.now.at = standing
+            await interpreter.carry_out(self._pending_call, event, (self._on_enter,), before)
+        except StopBefore as stop:
+            self.progress.stop = stop
             return False
-        self.now.at = None
+        self.progress.stop = None
         return True
 
-    def _entered(self, name: str, input: Any) -> Left | Override:
+    def _on_enter(self, path: str, input: Any) -> Left | Override:
+        """The step makes a call: give its known result, let it be made, or stop before it."""
         with self._lock:
-            self._counts[name] += 1
-            key = name, self._counts[name]
-            done = self.now.outcomes.get(key)
-            if done is not None:
-                self._leave_as(input, done.after)
-                return Override(self._kept(done.value), done.error)
-            if key in self.now.opened:
-                return self._gone_into(key, input)
-            is_part = any(name.startswith(f"{path}/") for path, _ in self._making)
+            self._counts[path] += 1
+            key = CallKey(path, self._counts[path])
+            known = self.progress.results.get(key)
+            if known is not None:
+                self._restore_input(input, known.after)
+                return Override(self._copy(known.value), known.error)
+            if key in self.progress.opened:
+                return self._run_opened(key, input)
+            is_part = any(path.startswith(f"{running.path}/") for running in self._running)
             if not is_part and not self._allowed(key):
                 raise StopBefore(key, input)
-            return self._forwarded(name, input)[0] if is_part else self._made(key, input)
+            return self._notify(path, input).answer if is_part else self._run_as_one(key, input)
 
-    def _made(self, key: Key, input: Any) -> Left | Override:
-        """A call that is made now, as one."""
-        self._making.add(key)
-        answer, place, _ = self._forwarded(key[0], input)
+    def _run_as_one(self, key: CallKey, input: Any) -> Left | Override:
+        """A call that is made now, with all calls that it makes itself."""
+        self._running.add(key)
+        answer, slot, _ = self._notify(key.path, input)
         if isinstance(answer, Override):
-            self._keep(key, input, answer.value, answer.error, place[0])
+            self._record(key, input, answer.value, answer.error, slot.frame)
             return answer
-        left = answer
+        on_leave = answer
 
-        def over(output: Any, error: BaseException | None) -> None:
-            left(output, error)
-            self._keep(key, input, output, error, place[0])
+        def leave(output: Any, error: BaseException | None) -> None:
+            on_leave(output, error)
+            self._record(key, input, output, error, slot.frame)
 
-        return over
+        return leave
 
-    def _gone_into(self, key: Key, input: Any) -> Left | Override:
-        """A call whose own calls are made one by one; who watches is told of it once."""
-        if self.now.opened[key] is None:
-            self.now.opened[key] = self._forwarded(key[0], input)
-        found = self.now.opened[key]
-        assert found is not None
-        answer, place, index = found
-        if isinstance(answer, Override):
-            return answer
-        left = answer
+    def _run_opened(self, key: CallKey, input: Any) -> Left | Override:
+        """A call whose own calls are made one by one; its listeners are notified once."""
+        reply = self.progress.opened[key]
+        if reply is None:
+            reply = self.progress.opened[key] = self._notify(key.path, input)
+        if isinstance(reply.answer, Override):
+            return reply.answer
+        on_leave, slot, position = reply.answer, reply.slot, reply.position
 
-        def over(output: Any, error: BaseException | None) -> None:
+        def leave(output: Any, error: BaseException | None) -> None:
             if isinstance(error, StopBefore):
                 return
-            left(output, error)
-            parts = (one.seconds for (name, _), one in self.now.outcomes.items() if name.rpartition("/")[0] == key[0])
-            frame = replace(place[0], seconds=sum(parts))  # not the time that it stood
-            self.now.places[index][0] = frame
-            self._keep(key, input, output, error, frame)
+            on_leave(output, error)
+            results = self.progress.results.items()
+            parts = (one.seconds for part, one in results if part.path.rpartition("/")[0] == key.path)
+            frame = replace(slot.frame, seconds=sum(parts))  # without the time that it stood
+            self.progress.slots[position].frame = frame
+            self._record(key, input, output, error, frame)
 
-        return over
+        return leave
 
-    def _keep(self, key: Key, input: Any, output: Any, error: BaseException | None, frame: Frame) -> None:
+    def _record(self, key: CallKey, input: Any, output: Any, error: BaseException | None, frame: Frame) -> None:
         with self._lock:
-            self.now.outcomes[key] = CallResult(self._kept(input), self._kept(output), error, frame.seconds)
-            self.now.ended[key] = frame
+            self.progress.results[key] = CallResult(self._copy(input), self._copy(output), error, frame.seconds)
+            self.progress.ended[key] = frame
 
-    def _forwarded(self, name: str, input: Any) -> Told:
-        """Tell who watches the step; their answer, and where the call's frame stands."""
-        index = len(self.now.places)
-        answers = [entered(name, input) for entered in self._departure.move.listeners]
-        instead = next((one for one in answers if isinstance(one, Override)), None)
+    def _notify(self, path: str, input: Any) -> ListenerReply:
+        """Notify the step's listeners that a call begins."""
+        position = len(self.progress.slots)
+        answers = [on_enter(path, input) for on_enter in self._pending_call.move.listeners]
+        override = next((one for one in answers if isinstance(one, Override)), None)
 
-        def left(output: Any, error: BaseException | None) -> None:
+        def leave(output: Any, error: BaseException | None) -> None:
             for one in answers:
                 if not isinstance(one, Override):
                     one(output, error)
 
-        if instead is not None:
-            left(instead.value, instead.error)
-        return instead or left, self.now.places[index], index
+        if override is not None:
+            leave(override.value, override.error)
+        return ListenerReply(override or leave, self.progress.slots[position], position)
 
-    def _leave_as(self, input: Any, after: Any) -> None:
+    def _restore_input(self, input: Any, after: Any) -> None:
         """Let a call's input be as the call left it, which may have changed it in place."""
         if is_same(input, after):
             return
         if isinstance(input, dict):
             input.clear()
-            input.update(self._kept(after))
+            input.update(self._copy(after))
         elif isinstance(input, list):
-            input[:] = self._kept(after)
+            input[:] = self._copy(after)

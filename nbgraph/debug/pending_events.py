@@ -1,4 +1,4 @@
-"""Coming: what enters a debugged run after the event that is under way: further events, then what steps hold back."""
+"""Pending events: what enters a debugged run behind the event under way: further events, then what steps hold."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
-from nbgraph.debug.failure import Failure
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import StepError
 from nbgraph.event import Event
+from nbgraph.failure import Failure
 from nbgraph.graph.input_event import entering
 from nbgraph.types import Shape
 
@@ -25,9 +25,9 @@ class PendingEvent(msgspec.Struct, frozen=True):
 
 
 class PendingEvents(msgspec.Struct, frozen=True, gc=False):
-    """How far a list of events has come; `released` is what the holder before `holder` let go.
+    """How far a list of events has come; `released` is what the step before the `holder`-th of the holders released.
 
-    A list made of Events only is a stream: when it ends, steps give what they hold, those first that others follow.
+    A list made of Events only is a stream: when it ends, steps release what they hold, those first that others follow.
     Anything else is one event.
     """
 
@@ -48,8 +48,8 @@ class PendingEvents(msgspec.Struct, frozen=True, gc=False):
         return event, cls((event,), 1)
 
     @property
-    def is_over(self) -> bool:
-        """Whether steps are to let go what they hold, now that nothing else is left."""
+    def is_draining(self) -> bool:
+        """Whether steps are to release what they hold, now that nothing else is left."""
         return self.is_stream and self.entered == len(self.events) and self.given == len(self.released)
 
     def next(self, plan: Plan) -> tuple[Self, PendingEvent] | None:
@@ -58,7 +58,7 @@ class PendingEvents(msgspec.Struct, frozen=True, gc=False):
             return replace(self, entered=self.entered + 1), PendingEvent(self.events[self.entered])
         found = self
         while found.given == len(found.released):
-            if not found.is_over or found.holder == len(plan.holders):
+            if not found.is_draining or found.holder == len(plan.holders):
                 return None
             release = plan.steps[plan.holders[found.holder]].call.release
             chunks = tuple(release()) if release is not None else ()
@@ -72,26 +72,23 @@ def _entry(plan: Plan, step: str, chunk: Any) -> PendingEvent:
     return PendingEvent(event, step, event if plan.steps[step].call.shape is Shape.EVENTS else event.body)
 
 
-# An Opening: whether whoever else watches has been told that the debugged event is under way.
-
-
 class Lifecycle:
-    """Tells who watches that an event enters and when it is done; also where a debugger is left in the middle."""
+    """Notifies the observers when an event enters and when it is done; also when a debugger is left in the middle."""
 
     def __init__(self) -> None:
-        self._walk: Interpreter | None = None
+        self._open: Interpreter | None = None
 
-    def tell(self, walk: Interpreter, error: StepError | None = None) -> None:
-        """How the run stands now: on an event's way, or at its end; stepping back from there opens it again."""
-        if self._walk is not None and self._walk.event is not walk.event:
+    def update(self, run: Interpreter, error: StepError | None = None) -> None:
+        """The run as it stands now: under way, or at its end; stepping back from there opens it again."""
+        if self._open is not None and self._open.event is not run.event:
             self.close()
-        if self._walk is None:
-            walk.begun()
-        self._walk = walk if walk.waiting else None
-        if self._walk is None:
-            walk.ended(error)
+        if self._open is None:
+            run.begun()
+        self._open = run if run.waiting else None
+        if self._open is None:
+            run.ended(error)
 
     def close(self) -> None:
-        if self._walk is not None:
-            self._walk.ended()
-            self._walk = None
+        if self._open is not None:
+            self._open.ended()
+            self._open = None

@@ -1,4 +1,4 @@
-"""A Recorder: the observer that keeps a frame of every move."""
+"""The Recorder: the observer that keeps a frame of every step's call."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ from nbgraph.graph.input_event import entering
 from nbgraph.handler import Left
 
 
+class FrameSlot:
+    """The place of a call's frame among those of its step; the frame is replaced when the call ends."""
+
+    __slots__ = ("frame",)
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+
+
 class Recorder(Observer):
     """Keeps what went in and out of each step, as it was then."""
 
@@ -28,53 +37,48 @@ class Recorder(Observer):
         self.answer: Any = None
         self.error: StepError | None = None
         self._redaction, self.keep = redaction, redaction.keep
-        self._moving: StepRun | None = None  # the call that was begun last, and what it got
+        self.inner: list[FrameSlot] = []  # one for each call that the running step makes itself
+        self._running: StepRun | None = None  # the call that began last, and a copy of its input
         self._input: Any = None
-        self.inner: list[list[Frame]] = []  # a place for each call that the running step makes itself
         self._last: tuple[Any, Any] = (None, None)  # the last output and its copy: most often the next input
 
     def before(self, move: StepRun) -> Skip | None:
         output, copy = self._last
-        self._moving = move
+        self._running = move
         self._input = copy if output is not None and output is move.input else self.keep(move.input)
-        inner: list[list[Frame]] = []
+        inner: list[FrameSlot] = []
         self.inner = inner
-        move.listen(lambda route, input: self._entered(move, inner, route, input))
+        move.listen(lambda route, input: self._on_enter(move, inner, route, input))
         return None
 
-    def _entered(self, move: StepRun, inner: list[list[Frame]], route: str, input: Any) -> Left:
-        """A call that the step makes itself; its place is that of its beginning."""
-        what = (move.event.id, f"{move.step}/{route}", move.visit, self.keep(input))
-        began, place = time.perf_counter(), [Frame(*what)]  # a place of its own: routes may run on threads
-        inner.append(place)
+    def _on_enter(self, move: StepRun, inner: list[FrameSlot], route: str, input: Any) -> Left:
+        """A call that the step makes itself begins; frames stand in the order of their beginnings."""
+        identity = (move.event.id, f"{move.step}/{route}", move.visit, self.keep(input))
+        began, slot = time.perf_counter(), FrameSlot(Frame(*identity))  # one for each call: routes may run on threads
+        inner.append(slot)
 
-        def left(output: Any, error: BaseException | None) -> None:
+        def on_leave(output: Any, error: BaseException | None) -> None:
             seconds = time.perf_counter() - began
-            told = self._redaction.error(error)
-            place[0] = Frame(*what, self.keep(output), told, seconds)
+            slot.frame = Frame(*identity, self.keep(output), self._redaction.error(error), seconds)
 
-        return left
+        return on_leave
 
     def after(self, move: StepRun) -> None:
         output = self.keep(move.output)
         self._last = (move.output, output)
-        is_begun = move is self._moving
-        input = self._input if is_begun else self._given(move)
-        inner = tuple([frame for (frame,) in self.inner]) if is_begun else ()
+        has_begun = move is self._running
+        input = self._input if has_begun else self._first_input(move)
+        inner = tuple([slot.frame for slot in self.inner]) if has_begun else ()
         error, reason = self._redaction.error(move.error), self._redaction.text(move.reason)
-        self.frames.append(
-            Frame(
-                move.event.id, move.step, move.visit, input, output, error, move.seconds, move.edges, reason,
-                move.dropped, inner, move.copied,
-            )
-        )  # fmt: skip
+        result = (output, error, move.seconds, move.edges, reason, move.dropped, inner, move.copied)
+        self.frames.append(Frame(move.event.id, move.step, move.visit, input, *result))
 
-    def _given(self, move: StepRun) -> Any:
-        """What a step got that goes on giving its results: the input of the call that began."""
-        what = move.step, move.visit, move.event.id
-        calls = (one for one in reversed(self.frames) if (one.step, one.visit, one.event_id) == what)
-        begun = next(calls, None)
-        return self.keep(move.input) if begun is None else begun.input
+    def _first_input(self, move: StepRun) -> Any:
+        """The input of the call that began, for a step that goes on giving its results."""
+        call = move.step, move.visit, move.event.id
+        recorded = (one for one in reversed(self.frames) if (one.step, one.visit, one.event_id) == call)
+        first = next(recorded, None)
+        return self.keep(move.input) if first is None else first.input
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         self.answer, self.error = (answers[0] if answers else None), error
@@ -91,9 +95,9 @@ def trace(graph: Graph, body: Any) -> Trace:
     redaction = Redaction(graph)
     plan, recorder = graph.plan(), Recorder(redaction)
     event = entering(body)
-    came = event.with_body(redaction.keep(event.body))
-    walk = Interpreter(plan, event, [recorder, *graph.observers])
+    received = event.with_body(redaction.keep(event.body))
+    run = Interpreter(plan, event, [recorder, *graph.observers])
     with suppress(StepError):  # the recorder has it
-        (loop.complete if plan.is_async else loop.without_waiting)(walk.finish())
+        (loop.complete if plan.is_async else loop.without_waiting)(run.finish())
     answer = {"id": event.id} if plan.confirms and recorder.error is None else redaction.keep(recorder.answer)
-    return Trace(recorder.frames, graph=graph, answer=answer, error=redaction.error(recorder.error), event=came)
+    return Trace(recorder.frames, graph=graph, answer=answer, error=redaction.error(recorder.error), event=received)

@@ -1,7 +1,7 @@
-"""Redaction: fields that nobody is to read, `graph.redacted = {"card"}`, stand as dots in what is kept and shown.
+"""Redaction: fields that must not be read, `graph.redacted = {"card"}`, are replaced by dots in what is kept and shown.
 
-Runs see the true values; frames, saved traces and the previews of widgets do not, nor what errors and texts say of
-them. It is a setting of the graph object, not a part of its spec.
+Runs see the true values; frames, saved traces, the previews of widgets and the texts of errors do not. It is a setting
+of the graph object, not a part of its spec.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from nbgraph.debug.snapshot import snapshot
+from nbgraph.debug.copies import snapshot
 from nbgraph.errors import RecordedError, text_of
 from nbgraph.graph.graph import Graph
 from nbgraph.introspection import Preview, attribute, has_attribute
@@ -25,7 +25,7 @@ _OPAQUE = frozenset({"numpy", "pandas", "polars", "pyarrow", "torch", "scipy", "
 
 
 class Redaction:
-    """The redacted fields of a graph, as they are now, and what stood in them, wherever it is said again.
+    """The redacted fields of a graph, as they are now, and their values, wherever these stand again.
 
     >>> graph = Graph("shop")
     >>> graph.redacted = {"card"}
@@ -38,7 +38,7 @@ class Redaction:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = weakref.ref(graph)
-        self._told: dict[str, None] = {}  # what stood in the fields; the oldest go first
+        self._values: dict[str, None] = {}  # of the fields, as texts; the oldest are dropped first
 
     @property
     def fields(self) -> frozenset[str]:
@@ -46,11 +46,11 @@ class Redaction:
         return frozenset(graph.redacted) if graph is not None and graph.redacted else NOTHING
 
     def keep(self, value: Any) -> Any:
-        """A snapshot of the value, as it may be read."""
+        """A snapshot of the redacted value."""
         return snapshot(self.value(value) if self.fields else value)
 
     def value(self, value: Any) -> Any:
-        """The value with dots; what they hide is dotted from now on in texts too."""
+        """The value with dots; what they hide is replaced in texts too from now on."""
         fields = self.fields
         if not fields:
             return value
@@ -58,36 +58,36 @@ class Redaction:
         return redacted(value, fields, self.text)
 
     def learn(self, value: Any) -> None:
-        """Remember what the value has in these fields."""
+        """Remember the values of these fields."""
         fields = self.fields
         if not fields:
             return
         for secret in secrets(value, fields):
-            self._told.pop(secret, None)
-            self._told[secret] = None
-        for oldest in list(self._told)[:-REMEMBERED]:
-            del self._told[oldest]
+            self._values.pop(secret, None)
+            self._values[secret] = None
+        for oldest in list(self._values)[:-REMEMBERED]:
+            del self._values[oldest]
 
     def text(self, text: str) -> str:
-        """The text with dots for all that stood in the fields."""
-        for secret in tuple(self._told):
+        """The text with dots for all values of the fields."""
+        for secret in tuple(self._values):
             if secret in text:
-                whole = rf"(?<!\w){re.escape(secret)}(?!\w)" if len(secret) < SHORT else re.escape(secret)
-                text = re.sub(whole, DOTS, text)
+                pattern = rf"(?<!\w){re.escape(secret)}(?!\w)" if len(secret) < SHORT else re.escape(secret)
+                text = re.sub(pattern, DOTS, text)
         return text
 
     def error(self, error: BaseException | None) -> BaseException | None:
         """The error, or one that says the same with dots."""
-        if error is None or not self._told:
+        if error is None or not self._values:
             return error
-        said = text_of(error)
-        if (dotted := self.text(said)) == said:
+        message = text_of(error)
+        if (dotted := self.text(message)) == message:
             return error
         return RecordedError(type(error).__name__, dotted).with_traceback(error.__traceback__)
 
 
 def secrets(value: Any, fields: Collection[str]) -> Iterator[str]:
-    """What stands in these fields, at any depth, as texts; of a table the first thousand of a column.
+    """The values of these fields, at any depth, as texts; of a table the first thousand of a column.
 
     >>> list(secrets({"card": "4111", "items": [{"card": 5500, "n": 1}]}, {"card"}))
     ['4111', '5500']
@@ -120,7 +120,7 @@ def _items(value: Any, fields: Collection[str]) -> Iterable[tuple[Any, Any]]:
 def redacted(value: Any, fields: Collection[str], text: Callable[[str], str] = str) -> Any:
     """The value with dots for these fields, at any depth: keys, columns, attributes. The value itself is not changed.
 
-    `text` has the say about all other texts in it.
+    `text` is applied to all other texts in it.
 
     >>> redacted({"card": "4111", "items": [{"card": "5500", "n": 1}]}, {"card"})
     {'card': '•••', 'items': [{'card': '•••', 'n': 1}]}
@@ -128,13 +128,13 @@ def redacted(value: Any, fields: Collection[str], text: Callable[[str], str] = s
     if not fields:
         return value
     try:
-        return _Dotted(frozenset(fields), text).of(value)
-    except Exception as error:  # better not shown at all than shown in full
+        return _Redactor(frozenset(fields), text).redact(value)
+    except Exception as error:  # rather not shown at all than shown in full
         return Preview(type(value).__name__, f"its fields can't be redacted ({type(error).__name__})", DOTS)
 
 
 def restored(value: Any, original: Any, fields: Collection[str]) -> Any:
-    """A value that a person changed where it was dotted: what is still dotted is as it was.
+    """A redacted value after an edit: fields that are still dotted get their original value.
 
     >>> restored({"card": "•••", "n": 2}, {"card": "4111", "n": 1}, {"card"})
     {'card': '4111', 'n': 2}
@@ -162,14 +162,14 @@ def is_dotted(value: Any, fields: Collection[str]) -> bool:
     return isinstance(value, list | tuple) and any(is_dotted(item, fields) for item in value)
 
 
-class _Dotted:
-    """Builds the containers anew that have such a field somewhere inside; a value that contains itself stays so."""
+class _Redactor:
+    """Rebuilds the containers that have such a field somewhere inside; a value that contains itself stays so."""
 
     def __init__(self, fields: frozenset[str], text: Callable[[str], str]) -> None:
         self._fields, self._text = fields, text
         self._made: dict[int, Any] = {}
 
-    def of(self, value: Any) -> Any:
+    def redact(self, value: Any) -> Any:
         if type(value) is str:
             return self._text(value)
         if value is None or isinstance(value, str | bytes | int | float | complex):
@@ -178,20 +178,20 @@ class _Dotted:
             return self._made[id(value)]
         if type(value) is dict:
             made = self._made[id(value)] = {}
-            made.update((key, DOTS if key in self._fields else self.of(item)) for key, item in value.items())
+            made.update((key, DOTS if key in self._fields else self.redact(item)) for key, item in value.items())
             return made
         if type(value) is list:
             listed: list[Any] = []
             self._made[id(value)] = listed
-            listed.extend(map(self.of, value))
+            listed.extend(map(self.redact, value))
             return listed
         if type(value) is tuple:
-            return tuple(map(self.of, value))
+            return tuple(map(self.redact, value))
         return self._object(value)
 
     def _object(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return self.of(dict(value))
+            return self.redact(dict(value))
         if type(value).__name__ == "DataFrame":
             return self._table(value)
         if isinstance(value, type) or callable(value):
@@ -212,7 +212,7 @@ class _Dotted:
         changed = {name: DOTS for name in _attributes(value) if name in self._fields}
         if type(value).__module__.partition(".")[0] not in _OPAQUE:
             held = {name: attribute(value, name) for name in _attributes(value) if name not in changed}
-            found = {name: self.of(item) for name, item in held.items()}
+            found = {name: self.redact(item) for name, item in held.items()}
             changed |= {name: item for name, item in found.items() if item is not held[name] and item != held[name]}
         if not changed:
             return value

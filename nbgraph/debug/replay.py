@@ -1,4 +1,4 @@
-"""Replay: a recorded event once more, through the code as it is now, its frames beside those that were recorded."""
+"""Replay: a recorded event run again through the code as it is now, its frames beside those that were recorded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 
 from nbgraph.debug.difference import difference
 from nbgraph.debug.frame import Frame, error_document
-from nbgraph.debug.json_values import told, untold
-from nbgraph.debug.recorder import trace as traced
+from nbgraph.debug.json_values import from_document, to_document
+from nbgraph.debug.recorder import trace as record
 from nbgraph.debug.trace import Trace
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
@@ -39,12 +39,12 @@ def replay(trace: Trace, graph: Graph | None = None) -> pandas.DataFrame:
     if graph is None:
         raise NbgraphError("The trace does not know its graph; trace.replay(graph).")
     event = _event_of(trace)
-    plain = _kept if trace.is_marked else _unmarked
+    plain = _as_saved if trace.is_marked else _as_saved_unmarked
     before = _calls(trace.frames, graph)
-    now = _calls(traced(graph, event).frames, graph)
+    now = _calls(record(graph, event).frames, graph)
     rows = []
     for call in [*before, *(call for call in now if call not in before)]:
-        pair = _told(before.get(call), plain), _told(now.get(call), plain)
+        pair = _result(before.get(call), plain), _result(now.get(call), plain)
         found = difference(*pair, names=RECORDED)
         rows.append((*call, *pair, found is None, found or ""))
     return pandas.DataFrame(rows, columns=COLUMNS)
@@ -60,28 +60,28 @@ def _calls(frames: list[Frame], graph: Graph) -> dict[tuple[str, int], Frame]:
     return {(frame.step, frame.visit): frame for frame in frames if frame.step in graph}
 
 
-def _told(frame: Frame | None, plain: Callable[[Any], Any]) -> Any:
-    """What a call gave, in plain data: its output, or its error."""
+def _result(frame: Frame | None, plain: Callable[[Any], Any]) -> Any:
+    """The result of a call in plain data: its output, or its error."""
     if frame is None:
         return "(did not run)"
     return plain(frame.output) if frame.error is None else {"error": error_document(frame.error)}
 
 
-def _kept(value: Any) -> Any:
+def _as_saved(value: Any) -> Any:
     """The value as a saved trace keeps it; arrays and tables as what they hold."""
     kind = type(value)
     if kind in (list, tuple):
-        return kind([_kept(item) for item in value])
+        return kind([_as_saved(item) for item in value])
     if kind is dict:
-        return {key: _kept(item) for key, item in value.items()}
+        return {key: _as_saved(item) for key, item in value.items()}
     if arrays.plain(value) is not None:
-        return _kept(value.tolist())
-    document = told(value)
-    return untold(document) if tables.plain(value) is None and not isinstance(value, Event) else document
+        return _as_saved(value.tolist())
+    document = to_document(value)
+    return from_document(document) if tables.plain(value) is None and not isinstance(value, Event) else document
 
 
-def _unmarked(value: Any) -> Any:
-    """The value as traces were saved that did not mark them."""
+def _as_saved_unmarked(value: Any) -> Any:
+    """The value as a saved trace without marks keeps it."""
     try:
         return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_as_text))
     except (TypeError, ValueError, RecursionError):

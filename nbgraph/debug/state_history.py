@@ -1,7 +1,7 @@
-"""Memory: what steps remember from event to event, so that it can be gone back to.
+"""State history: what steps remember from event to event, so that a debugger can go back to it.
 
-Of each step's state there is one copy, which follows the state from move to move; each move keeps only what it found
-changed, to take that back. So what is kept grows with what changes, however much a step remembers.
+There is one copy of each step's state, updated from move to move; each move keeps only how to undo the update. So the
+memory grows with what changes, however much a step remembers.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ _COPYING = {"__deepcopy__", "__getstate__", "__setstate__", "__slots__", "__redu
 
 @dataclass(slots=True)
 class StateCopy:
-    """The copy of the state of a step's object; `why` tells that there is none.
+    """The copy of the state of a step's object; `why` is the reason where there is none.
 
-    `noted` is what the step works on meanwhile, where that can tell what it reached for.
+    `tracked` is the dict that the step works on meanwhile, where that notes the keys that it was asked for. `items` has
+    lists that hold bodies, by the id of the list's copy: that copy, and the items of the list.
     """
 
     target: Any
     state: Any = None
     why: str = ""
-    noted: TrackingDict | None = None
-    items: dict[int, tuple[list[Any], list[Any]]] = field(default_factory=dict)  # of lists that hold bodies: by the id
-    # of its copy, the copy and what the list held
+    tracked: TrackingDict | None = None
+    items: dict[int, tuple[list[Any], list[Any]]] = field(default_factory=dict)
 
-    def note(self) -> None:
-        """Let a step of nbgraph's own, which has its state nowhere else, work on a dict that notes its keys."""
+    def start_tracking(self) -> None:
+        """Let a built-in step, which has its state nowhere else, work on a dict that notes its keys."""
         state = self.target.state
         is_ours = isinstance(self.target, Handler) and type(self.target).__module__.startswith("nbgraph.")
         if is_ours and type(state) is dict and len(state) >= LARGE:
-            self.noted = self.target.state = TrackingDict(state)
+            self.tracked = self.target.state = TrackingDict(state)
 
-    def leave(self) -> None:
+    def stop_tracking(self) -> None:
         """Let it work on a plain dict again."""
-        if self.noted is not None and self.target.state is self.noted:
-            self.target.state = dict(dict.items(self.noted))
-        self.noted = None
+        if self.tracked is not None and self.target.state is self.tracked:
+            self.target.state = dict(dict.items(self.tracked))
+        self.tracked = None
 
 
 @dataclass(slots=True)
 class StateChange:
-    """What a look at a step's state found: how its copy becomes again what it was before."""
+    """One update of the copy of a step's state: how the copy becomes again what it was before."""
 
     step: str
     copy: StateCopy
@@ -61,7 +61,7 @@ class StateChange:
 
 
 class StateHistory:
-    """The copies of a plan's states, and how they change."""
+    """The copies of the states of a plan's steps, and their changes."""
 
     def __init__(self, copies: Copies) -> None:
         self._copies = copies
@@ -70,8 +70,8 @@ class StateHistory:
         self._kept: dict[str, StateCopy] = {}
         self._undone: dict[str, StateChange] = {}
 
-    def look(self, plan: Plan, steps: Iterable[str]) -> tuple[StateChange, ...]:
-        """What these steps remember now."""
+    def record(self, plan: Plan, steps: Iterable[str]) -> tuple[StateChange, ...]:
+        """Update the copies of these steps' states; what changed since they were last recorded."""
         if plan is not self._plan:
             self._plan = plan
             self._targets = {name: step.call.target for name, step in plan.steps.items() if step.call.has_state}
@@ -80,19 +80,19 @@ class StateHistory:
         there = [name for name in dict.fromkeys(steps) if name in self._targets]
         return tuple([self._change(name, self._targets[name]) for name in there])
 
-    def leave(self) -> None:
-        """Nobody goes on from here."""
+    def release(self) -> None:
+        """Nobody goes on from here: steps work on plain dicts again."""
         for copy in self._kept.values():
-            copy.leave()
+            copy.stop_tracking()
 
     def recall(self, step: str) -> None:
-        """Let a step remember what it did at the last look."""
+        """Let a step remember what it did when it was last recorded."""
         copy = self._kept.get(step)
         if copy is not None and not copy.why:
-            copy.noted, copy.target.state = None, self._copies.of(copy.state)
+            copy.tracked, copy.target.state = None, self._copies.copy(copy.state)
 
     def undo(self, changes: Iterable[StateChange]) -> None:
-        """Go back to before these looks; the steps themselves do so at `restore`, once."""
+        """Undo these changes in the copies; the steps themselves follow at `restore`, once."""
         for change in changes:
             later = self._undone.get(change.step)
             if later is not None:
@@ -100,14 +100,14 @@ class StateHistory:
             self._undone[change.step] = change
 
     def restore(self) -> None:
-        """Let steps remember what they did at the looks that were undone."""
+        """Let steps remember what they did before the changes that were undone."""
         for change in self._undone.values():
             self.recall(change.step)
             self._revert(change)
         self._undone.clear()
 
-    def forget(self, changes: Iterable[StateChange]) -> None:
-        """Of a move that was none."""
+    def discard(self, changes: Iterable[StateChange]) -> None:
+        """Undo the changes of a move in which nothing ran."""
         for change in changes:
             self._revert(change)
 
@@ -116,27 +116,27 @@ class StateHistory:
         if before is None or before.target is not target or before.why:
             self._kept[step] = copy = StateCopy(target)
             try:
-                copy.state = self._copies.of(target.state)
-                copy.note()
+                copy.state = self._copies.copy(target.state)
+                copy.start_tracking()
             except UncopiedError as error:
                 copy.why = str(error)
             return StateChange(step, copy, before)
         holds = isinstance(target, Handler) and target.holds_bodies
-        following = StateDiff(self._copies, before.items if holds else None)
+        diff = StateDiff(self._copies, before.items if holds else None)
         state = before.state
         try:
-            if before.noted is not None and target.state is before.noted and not before.noted.has_lost:
-                following.reached(state, before.noted)
+            if before.tracked is not None and target.state is before.tracked and not before.tracked.has_lost:
+                diff.update_keys(state, before.tracked)
             else:
-                before.leave()
-                before.state = following.brought_to(state, target.state)
-                before.note()
+                before.stop_tracking()
+                before.state = diff.updated(state, target.state)
+                before.start_tracking()
         except UncopiedError as error:
             self._kept[step] = StateCopy(target, why=str(error))
-            return StateChange(step, self._kept[step], before, following.undos)
+            return StateChange(step, self._kept[step], before, diff.undos)
         if before.state is not state:
-            following.undos.append(lambda: setattr(before, "state", state))
-        return StateChange(step, before, None, following.undos)
+            diff.undos.append(lambda: setattr(before, "state", state))
+        return StateChange(step, before, None, diff.undos)
 
     def _revert(self, change: StateChange) -> None:
         for undo in reversed(change.undos):
@@ -147,7 +147,7 @@ class StateHistory:
 
 
 class StateDiff:
-    """Brings a copy to what its original has become, and notes how to take that back."""
+    """Updates a copy to what its original has become, and collects how to undo that."""
 
     def __init__(self, copies: Copies, items: dict[int, tuple[list[Any], list[Any]]] | None = None) -> None:
         self.undos: list[Undo] = []
@@ -155,102 +155,102 @@ class StateDiff:
         self._pairs: dict[int, Any] = {}  # original -> its copy
         self._taken: set[int] = set()
 
-    def brought_to(self, copy: Any, value: Any) -> Any:
-        """The copy, changed in place, or another one in its place."""
+    def updated(self, copy: Any, value: Any) -> Any:
+        """The copy, changed in place where that is possible, else a new one."""
         kind = type(value)
         if kind in PLAIN or copy is value:
             return value
         if id(value) in self._pairs:
             return self._pairs[id(value)]
-        is_followed = type(copy) is kind and (kind in (dict, list, tuple) or _is_bare(kind))
-        if not is_followed or id(copy) in self._taken:
-            found = self._pairs[id(value)] = copy if _is_equal(copy, value) else self._copies.of(value)
+        is_updatable = type(copy) is kind and (kind in (dict, list, tuple) or _is_bare(kind))
+        if not is_updatable or id(copy) in self._taken:
+            found = self._pairs[id(value)] = copy if _is_equal(copy, value) else self._copies.copy(value)
             return found
         self._pairs[id(value)] = copy
         self._taken.add(id(copy))
         if kind is dict:
-            self._dict(copy, value)
+            self._update_dict(copy, value)
         elif kind is list:
-            self._list(copy, value)
+            self._update_list(copy, value)
         elif kind is tuple:
-            return self._tuple(copy, value)
+            return self._updated_tuple(copy, value)
         else:
-            self._dict(vars(copy), vars(value))
+            self._update_dict(vars(copy), vars(value))
         return copy
 
-    def reached(self, copy: dict[Any, Any], value: TrackingDict) -> None:
-        """As `brought_to`, of a dict that tells which keys may have changed."""
+    def update_keys(self, copy: dict[Any, Any], value: TrackingDict) -> None:
+        """As `updated`, of a dict that knows which keys may have changed."""
         for key in value.reached():
             if not dict.__contains__(value, key):
-                continue  # it was asked for, and is not there
+                continue  # it was looked up, and is not there
             item = dict.__getitem__(value, key)
             if key not in copy:
                 self.undos.append(_dropper(copy, key))
-                copy[key] = self._copies.of(item)
+                copy[key] = self._copies.copy(item)
                 continue
             old = copy[key]
-            new = self.brought_to(old, item)
+            new = self.updated(old, item)
             if new is not old:
                 self.undos.append(_putter(copy, key, old))
                 copy[key] = new
 
-    def _dict(self, copy: dict[Any, Any], value: dict[Any, Any]) -> None:
+    def _update_dict(self, copy: dict[Any, Any], value: dict[Any, Any]) -> None:
         if len(copy) != len(value) or not all(map(is_, copy, value)):
-            self._keys(copy, value)
+            self._update_order(copy, value)
         for key in list(compress(copy, map(is_not, copy.values(), value.values()))):
             old = copy[key]
-            new = self.brought_to(old, value[key])
+            new = self.updated(old, value[key])
             if new is not old:
                 self.undos.append(_putter(copy, key, old))
                 copy[key] = new
 
-    def _keys(self, copy: dict[Any, Any], value: dict[Any, Any]) -> None:
-        """Let it have the same keys in the same order."""
+    def _update_order(self, copy: dict[Any, Any], value: dict[Any, Any]) -> None:
+        """Give the copy the same keys in the same order."""
         gone = [(place, key) for place, key in enumerate(copy) if key not in value]
         for place, key in reversed(gone):
             self.undos.append(_inserter(copy, place, key, copy.pop(key)))
         if all(map(is_, copy, value)):
             added = list(value)[len(copy) :]
             self.undos.append(lambda: _drop(copy, added))
-            copy.update((key, self._copies.of(value[key])) for key in added)
+            copy.update((key, self._copies.copy(value[key])) for key in added)
             return
         before = dict(copy)
         self.undos.append(lambda: _refill(copy, before))
-        _refill(copy, {key: before[key] if key in before else self._copies.of(value[key]) for key in value})
+        _refill(copy, {key: before[key] if key in before else self._copies.copy(value[key]) for key in value})
 
-    def _list(self, copy: list[Any], value: list[Any]) -> None:
+    def _update_list(self, copy: list[Any], value: list[Any]) -> None:
         common = min(len(copy), len(value))
         if len(copy) > common:
             end = copy[common:]
             self.undos.append(lambda: copy.extend(end))
             del copy[common:]
-        known = self._known(copy, value)
+        known = self._last_items(copy, value)
         for place in list(compress(range(common), map(is_not, known, value))):
             old = copy[place]
-            new = self.brought_to(old, value[place])
+            new = self.updated(old, value[place])
             if new is not old:
                 self.undos.append(_putter(copy, place, old))
                 copy[place] = new
         if len(value) > common:
             self.undos.append(lambda: copy.__delitem__(slice(common, None)))
-            copy.extend([self._copies.of(item) for item in value[common:]])
+            copy.extend([self._copies.copy(item) for item in value[common:]])
 
-    def _known(self, copy: list[Any], value: list[Any]) -> list[Any]:
-        """What the list held at the last look, where the same object is sure to be what it was; else the copy."""
+    def _last_items(self, copy: list[Any], value: list[Any]) -> list[Any]:
+        """The items when last recorded, where the same object is sure to be unchanged; else those of the copy."""
         if self._items is None:
             return copy
-        known = self._items.get(id(copy))
+        _, last = self._items.get(id(copy), (copy, copy))
         self._items[id(copy)] = copy, list(value)
-        return copy if known is None else known[1]
+        return last
 
-    def _tuple(self, copy: tuple[Any, ...], value: tuple[Any, ...]) -> Any:
+    def _updated_tuple(self, copy: tuple[Any, ...], value: tuple[Any, ...]) -> Any:
         if len(copy) != len(value):
             return self._replaced(value)
-        items = [self.brought_to(old, new) for old, new in zip(copy, value, strict=True)]
+        items = [self.updated(old, new) for old, new in zip(copy, value, strict=True)]
         return copy if all(map(is_, items, copy)) else self._paired(value, tuple(items))
 
     def _replaced(self, value: Any) -> Any:
-        return self._paired(value, self._copies.of(value))
+        return self._paired(value, self._copies.copy(value))
 
     def _paired(self, value: Any, copy: Any) -> Any:
         self._pairs[id(value)] = copy
@@ -287,13 +287,13 @@ def _drop(copy: dict[Any, Any], keys: list[Any]) -> None:
 
 
 def _is_bare(kind: type) -> bool:
-    """Whether its objects are what their attributes are, and copied as that."""
+    """Whether its objects consist of their attributes alone, and are copied so."""
     own = vars(kind)
     return "__dict__" in own and kind.__mro__[1:] == (object,) and not _COPYING & set(own)
 
 
 def _is_equal(copy: Any, value: Any) -> bool:
-    """Whether a set of plain values is what it was; of others nobody can tell."""
+    """Whether a set of plain values is unchanged; other values can't be compared."""
     kind = type(value)
     if type(copy) is not kind or kind not in (set, frozenset) or len(copy) != len(value):
         return False

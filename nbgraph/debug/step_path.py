@@ -1,4 +1,4 @@
-"""Paths: the names of what a debugger stands before: a step, a step of an inner graph, a call that a step makes."""
+"""Step paths: names of what a debugger stands before: a step, a step of an inner graph, a call that a step makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A Trace: the frames of a run, to look through, to put into a table, to save."""
+"""The Trace: the frames of a run, as a list, as a table, as a file.
+
+Its file also has the graph, as far as that has a text, and is read without importing what the graph names.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbgraph.debug.frame import Frame, error_document
-from nbgraph.debug.json_values import told, untold
-from nbgraph.debug.trace_graph import outlined, unbound
-from nbgraph.errors import NbgraphError, RecordedError
+from nbgraph.debug.json_values import from_document, to_document
+from nbgraph.errors import GraphError, NbgraphError, RecordedError
 from nbgraph.event import Event
+from nbgraph.graph.documents.decode import read_graph
+from nbgraph.graph.documents.document import outline
+from nbgraph.graph.edge import Condition
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import is_dotted
+from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.scope import Scope
+from nbgraph.graph.step import Handled
 from nbgraph.introspection import speakable
 
 if TYPE_CHECKING:
     import pandas
 
 VERSION = 2
-UNMARKED = 1  # the version of files whose values were only what JSON has words for
-Read = Callable[[Any], Any]
+UNMARKED = 1  # the version of files whose values were only what JSON has a notation for
 _OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time", "params")  # headers may hold credentials
 
 
@@ -50,7 +57,7 @@ class Trace:
     ) -> None:
         self.frames = list(frames)
         self.graph, self.answer, self.error, self.event = graph, answer, error, event
-        self.is_marked = is_marked  # False where it was read from a file that could not tell values apart
+        self.is_marked = is_marked  # False where it was read from a file without marks
         self._spec = spec
 
     def __len__(self) -> int:
@@ -73,15 +80,15 @@ class Trace:
         return pandas.DataFrame(rows, columns=list(Frame.__struct_fields__))
 
     def to_dict(self) -> dict[str, Any]:
-        """The trace as plain data: values that JSON has no words for are marked, see `marks`.
+        """The trace as plain data: values that JSON has no notation for are marked, see `json_values`.
 
-        Of the graph that has no text (a lambda as an argument) is told as such.
+        What has no text in the graph (a lambda as an argument) is marked as such.
         """
-        spec = outlined(self.graph) if self._spec is None and self.graph is not None else self._spec
+        spec = _outlined(self.graph) if self._spec is None and self.graph is not None else self._spec
         return {
             "version": VERSION if self.is_marked else UNMARKED,
             "graph": spec,
-            "answer": told(self.answer),
+            "answer": to_document(self.answer),
             "error": error_document(self.error),
             "event": _event_document(self.event) if self.event is not None else None,
             "frames": [frame.to_dict() for frame in self.frames],
@@ -124,16 +131,16 @@ class Trace:
         if not isinstance(data, dict) or data.get("version") not in (UNMARKED, VERSION):
             raise NbgraphError(f"{path} is not a trace of version {VERSION}; save it again with this nbgraph.")
         scope = Scope(namespace or {}, tuple(allow), is_document=True, is_given=namespace is not None)
-        return cls.from_dict(data, unbound(data["graph"], scope) if data["graph"] else None)
+        return cls.from_dict(data, _unbound_graph(data["graph"], scope) if data["graph"] else None)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], graph: Graph | None = None) -> Trace:
-        """The trace that `to_dict` told of, of that graph."""
+        """The trace that `to_dict` made plain data of."""
         is_marked = data.get("version", VERSION) != UNMARKED
-        read = untold if is_marked else _itself
+        read = from_document if is_marked else _itself
         frames = [_frame(row, read) for row in data["frames"]]
         event = _event(data["event"], read) if data.get("event") is not None else None
-        answer, error = read(data["answer"]), _recorded(data["error"])
+        answer, error = read(data["answer"]), _recorded_error(data["error"])
         return cls(
             frames, graph=graph, answer=answer, error=error, event=event, spec=data.get("graph"), is_marked=is_marked
         )
@@ -147,10 +154,10 @@ class Trace:
 
 def _event_document(event: Event) -> dict[str, Any]:
     fields = {name: getattr(event, name) for name in _OF_EVENT}
-    return {**fields, "body": told(event.body), "key": told(event.key), "time": event.time.isoformat()}
+    return {**fields, "body": to_document(event.body), "key": to_document(event.key), "time": event.time.isoformat()}
 
 
-def _event(document: Mapping[str, Any], read: Read) -> Event:
+def _event(document: Mapping[str, Any], read: Callable[[Any], Any]) -> Event:
     values = {"body": read(document["body"]), "key": read(document["key"])}
     return Event(**{**document, **values, "time": datetime.fromisoformat(document["time"])})
 
@@ -159,11 +166,72 @@ def _itself(value: Any) -> Any:
     return value
 
 
-def _recorded(error: Mapping[str, str] | None) -> RecordedError | None:
+def _recorded_error(error: Mapping[str, str] | None) -> RecordedError | None:
     return None if error is None else RecordedError(error["type"], error["message"])
 
 
-def _frame(row: Mapping[str, Any], read: Read) -> Frame:
+def _frame(row: Mapping[str, Any], read: Callable[[Any], Any]) -> Frame:
     inner = tuple([_frame(one, read) for one in row.get("inner", ())])
     values = {name: read(row[name]) for name in ("input", "output") if name in row}
-    return Frame(**{**row, **values, "edges": tuple(row["edges"]), "error": _recorded(row["error"]), "inner": inner})
+    return Frame(
+        **{**row, **values, "edges": tuple(row["edges"]), "error": _recorded_error(row["error"]), "inner": inner}
+    )
+
+
+def _outlined(graph: Graph) -> dict[str, Any] | None:
+    """The graph as plain data; what has no text is marked as such. None where there is no outline."""
+    try:
+        return outline(graph)
+    except GraphError:
+        return None
+
+
+def _unbound_graph(document: Mapping[str, Any], scope: Scope) -> Graph | None:
+    """The graph of a trace, for reading: what may not be loaded stays a text, which nothing runs."""
+    try:
+        return read_graph(document, scope)
+    except GraphError:
+        try:
+            return read_graph(document, scope, admit=_UnboundAdmission)
+        except GraphError:
+            return None
+
+
+class _UnboundAdmission(Admission):
+    """Admits as a text what it must not bind: a dotted name that no loaded graph may import, else no Python at all."""
+
+    def handler(self, text: str, where: str) -> Handled:
+        try:
+            return super().handler(text, where)
+        except GraphError:
+            return text if is_dotted(text) else _inert(text)
+
+    def code(self, text: str, where: str) -> Any:
+        try:
+            return super().code(text, where)
+        except GraphError:
+            return _inert(text)
+
+    def condition(self, text: str, where: str) -> Condition:
+        try:
+            return super().condition(text, where)
+        except GraphError:
+            return _inert(text)
+
+    def arguments(self, handler: Any, arguments: Mapping[str, Any], where: str) -> None:
+        try:
+            super().arguments(handler, arguments, where)
+        except GraphError:
+            assert isinstance(arguments, dict)
+            for name, value in arguments.items():
+                arguments[name] = _inert(value) if isinstance(value, str) else value
+
+    def exception(self, text: str, where: str) -> type[BaseException]:
+        try:
+            return super().exception(text, where)
+        except GraphError:
+            return Exception
+
+
+def _inert(text: str) -> str:
+    return text if text.startswith("<") else f"<{text}>"

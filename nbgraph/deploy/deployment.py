@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 import httpx
 
-from nbgraph.debug.failure import Failure
 from nbgraph.debug.trace import Trace
 from nbgraph.deploy.backend import Backend, FunctionState, on_several, readable
 from nbgraph.deploy.counts import Counts, told_at
@@ -33,6 +32,7 @@ from nbgraph.deploy.process.backend import ProcessBackend
 from nbgraph.deploy.progress import told
 from nbgraph.errors import DeployError
 from nbgraph.event import Event
+from nbgraph.failure import Failure
 from nbgraph.graph.facade import deployment_view
 from nbgraph.graph.graph import Graph
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.debug.failure import Failure
-from nbgraph.debug.json_values import told, untold
+from nbgraph.debug.json_values import from_document, to_document
 from nbgraph.debug.redact import Redaction
 from nbgraph.errors import NbgraphError, StepError, text_of
 from nbgraph.event import Event
+from nbgraph.failure import Failure
 from nbgraph.jobs.part import FatalRow
 
 LONGEST = 20_000  # characters of a traceback
@@ -46,7 +46,7 @@ def of_error(error: Exception, place: int | None, redaction: Redaction) -> DeadL
         error=redaction.text(f"{type(cause).__name__}: {text_of(cause)}"), trace=redaction.text(lines),
     )  # fmt: skip
     if isinstance(error, StepError):
-        letter.input, letter.has_input = told(redaction.value(error.event.body)), True
+        letter.input, letter.has_input = to_document(redaction.value(error.event.body)), True
     return letter
 
 
@@ -62,15 +62,15 @@ def completed(letter: DeadLetter, row: int | None, entry: Any, redaction: Redact
     event = event if isinstance(event, Event) else Event(entry)
     redaction.learn(event.body)
     letter.row, letter.id = row, event.id
-    letter.body, letter.key = told(redaction.value(event.body)), told(redaction.value(event.key))
+    letter.body, letter.key = to_document(redaction.value(event.body)), to_document(redaction.value(event.key))
     letter.error, letter.trace = redaction.text(letter.error), redaction.text(letter.trace)
     return letter
 
 
 def failure_of(letter: DeadLetter, part: int, name: str) -> Failure:
     """The failure that `graph.debug` takes."""
-    event = Event(untold(letter.body), untold(letter.key), letter.id or None)
-    known: dict[str, Any] = {"input": untold(letter.input)} if letter.has_input else {}
+    event = Event(from_document(letter.body), from_document(letter.key), letter.id or None)
+    known: dict[str, Any] = {"input": from_document(letter.input)} if letter.has_input else {}
     return Failure(
         event=event, step=letter.step, error=letter.error, trace=[letter.trace], time=letter.time, part=part,
         row=letter.row, job=name, **known,

@@ -33,7 +33,7 @@ from nbgraph.steps.sources.base import RowSource
 if TYPE_CHECKING:
     import pandas
 
-    from nbgraph.debug.failure import Failure
+    from nbgraph.failure import Failure
     from nbgraph.widgets.job import JobView
 
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
-from nbgraph.debug.failure import Failure
 from nbgraph.errors import NbgraphError
+from nbgraph.failure import Failure
 from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles

@@ -226,6 +226,6 @@ def test_many_keys_are_followed_back_and_forth():
     states = []
     for debugger in (straight, wandering):
         debugger.resume()
-        state = debugger._walk.plan.steps["change"].call.target.state
+        state = debugger.graph.plan().steps["change"].call.target.state
         states.append((type(state), list(state.items())))
     assert (states[0], told(straight.trace)) == (states[1], told(wandering.trace))

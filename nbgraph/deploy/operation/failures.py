@@ -6,9 +6,9 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbgraph.debug.failure import Failure
 from nbgraph.debug.trace import Trace
 from nbgraph.event import Event
+from nbgraph.failure import Failure
 from nbgraph.graph.graph import Graph
 from nbgraph.steps.operators.queue_border import read_event
 from nbgraph.streams.base import DamageError
