@@ -55,7 +55,7 @@ ROOT_DOORS = {"load_ipython_extension": "magic"}  # `nbgraph.steps` is loaded by
 # files of one folder. Annotations (`if TYPE_CHECKING`) and imports inside of functions may point up.
 ORDER = {
     "engine": (
-        ("loop", "nested_loop", "paths", "results", "context", "chat"),
+        ("loop", "nested_loop", "paths", "results", "context", "chat", "event_run"),
         ("params",),
         ("routing",),
         ("plan",),

@@ -1,4 +1,4 @@
-"""Joined: the ways to run a graph whose queues lead over a broker; what the doors of a Graph open with `streams=`."""
+"""BrokeredGraph: the ways to run a graph whose queues lead over a broker, `graph.run(..., streams="nats")`."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class BrokeredGraph:
         plan = self.plan()
         if not self.is_parted:
             return plan.run(event)
-        return plan.answer_of(event, loop.complete(self._asked(event)))
+        return plan.answer_of(event, loop.complete(self._answers(event)))
 
     async def arun(self, event: Event) -> Any:
         """As `run`, without blocking the caller's event loop."""
         plan = self.plan()
         if not self.is_parted:
             return await plan.arun(event)
-        return plan.answer_of(event, await loop.away(self._asked(event)))
+        return plan.answer_of(event, await loop.away(self._answers(event)))
 
     def answers(self, event: Event) -> Iterator[Any]:
         """Every answer to one event."""
@@ -92,8 +92,8 @@ class BrokeredGraph:
             self._cut = plan, parts_of(self._graph, plan)
         return self._cut[1]
 
-    async def _asked(self, event: Event) -> Answers:
+    async def _answers(self, event: Event) -> Answers:
         async with self.open() as session:
-            asked = session.enter(event)
-            await asked.done.wait()
-            return asked.answers()
+            event_run = session.enter(event)
+            await event_run.ended.wait()
+            return event_run.answers()

@@ -1,4 +1,4 @@
-"""Cut: the parts a graph falls into when its queues lead over a broker, all of them in this process.
+"""The parts a graph falls into when its queues lead over a broker, all of them in this process.
 
 A deployment cuts where functions meet; here every Queue is a border too. The parts lead one to the next and never back,
 so that a part that waits for room in a full queue never waits for itself. What can't be told apart by messages stays

@@ -1,4 +1,4 @@
-"""Run: a graph that stays up over a broker's queues; the cell that started it is free."""
+"""BrokeredRun: a graph that stays up over a broker's queues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from nbgraph.brokered.event_run import BrokeredEvent
+from nbgraph.brokered.brokered_event import BrokeredEvent
 from nbgraph.brokered.session import BrokeredSession
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
@@ -36,13 +36,13 @@ class BrokeredRun:
     As a run without `streams`, but that no single step can be held. Left by an exception, what waits is cancelled.
     """
 
-    def __init__(self, joined: BrokeredGraph) -> None:
-        self._joined = joined
-        self._name = joined.name
+    def __init__(self, graph: BrokeredGraph) -> None:
+        self._graph = graph
+        self._name = graph.name
         self._is_closed = self._is_paused = False
         self._room = threading.Semaphore(WAITING)
         self._thread = loop.responsive()
-        self._course = self._call(_BrokeredState.begin(joined, self._room))
+        self._state = self._call(_BrokeredState.begin(graph, self._room))
 
     def push(
         self, body: Any, key: Any = None, *, id: str | None = None, headers: Mapping[str, str] | None = None
@@ -53,7 +53,7 @@ class BrokeredRun:
         future: Future[Any] = Future()
         self._room.acquire()
         self._thread.loop.call_soon_threadsafe(
-            self._course.push, entering(body, key=key, id=id, headers=headers), future
+            self._state.push, entering(body, key=key, id=id, headers=headers), future
         )
         return future
 
@@ -73,7 +73,7 @@ class BrokeredRun:
         """Wait for all that was pushed, and let steps give what they hold; the answers to that."""
         if self._is_closed:
             return []
-        answers = self._call(self._course.flush())
+        answers = self._call(self._state.flush())
         if answers is None:
             raise NbgraphError(f'The run of graph "{self._name}" is paused with events waiting; resume() first.')
         return answers
@@ -85,9 +85,9 @@ class BrokeredRun:
         self._is_closed = True
         self.resume()
         try:
-            self._call(self._course.flush())
+            self._call(self._state.flush())
         finally:
-            self._call(self._course.end())
+            self._call(self._state.end())
             loop.release(self._thread)
 
     def stop(self) -> None:
@@ -96,9 +96,9 @@ class BrokeredRun:
             return
         self._is_closed = True
         try:
-            self._call(self._course.leave())
+            self._call(self._state.leave())
         finally:
-            self._call(self._course.end())
+            self._call(self._state.end())
             loop.release(self._thread)
 
     def __enter__(self) -> Self:
@@ -111,7 +111,7 @@ class BrokeredRun:
 
     def _pause(self, *, is_paused: bool) -> None:
         self._is_paused = is_paused
-        self._call(self._course.pause(is_paused=is_paused))
+        self._call(self._state.pause(is_paused=is_paused))
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._thread.submit(coroutine).result()
@@ -120,8 +120,8 @@ class BrokeredRun:
 class _BrokeredState:
     """The side of a run that lives on the event loop."""
 
-    def __init__(self, joined: BrokeredGraph, room: threading.Semaphore) -> None:
-        self._joined, self._room = joined, room
+    def __init__(self, graph: BrokeredGraph, room: threading.Semaphore) -> None:
+        self._graph, self._room = graph, room
         self._items: asyncio.Queue[_Item] = asyncio.Queue()
         self._outside = 0  # events that were pushed and have not entered
         self._under_way: set[BrokeredEvent] = set()
@@ -134,11 +134,11 @@ class _BrokeredState:
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def begin(cls, joined: BrokeredGraph, room: threading.Semaphore) -> Self:
-        course = cls(joined, room)
-        await course._open()
-        course._tasks = [loop.background(course._feed()), loop.background(course._watch_the_clock())]
-        return course
+    async def begin(cls, graph: BrokeredGraph, room: threading.Semaphore) -> Self:
+        state = cls(graph, room)
+        await state._open()
+        state._tasks = [loop.background(state._feed()), loop.background(state._watch_the_clock())]
+        return state
 
     def push(self, event: Event, future: Future[Any]) -> None:
         self._outside += 1
@@ -154,7 +154,7 @@ class _BrokeredState:
         await self._items.join()
         await self._quiet()
         assert self._plan is not None
-        return [answer async for asked in self._session.release(self._plan) for answer in asked.answers().all()]
+        return [answer async for event_run in self._session.release(self._plan) for answer in event_run.answers().all()]
 
     async def leave(self) -> None:
         """What waits is cancelled; returns when what is in hand has come to its end."""
@@ -172,8 +172,8 @@ class _BrokeredState:
 
     async def _open(self) -> None:
         """A session of the graph as it is now, in the place of the one before."""
-        plan, stack = self._joined.plan(), AsyncExitStack()
-        session: BrokeredSession = await stack.enter_async_context(self._joined.open())
+        plan, stack = self._graph.plan(), AsyncExitStack()
+        session: BrokeredSession = await stack.enter_async_context(self._graph.open())
         await self._stack.aclose()
         self._plan, self._stack, self._session = plan, stack, session
 
@@ -193,26 +193,26 @@ class _BrokeredState:
             self._items.task_done()
 
     async def _enter(self, event: Event, future: Future[Any]) -> None:
-        if self._joined.plan() is not self._plan:
+        if self._graph.plan() is not self._plan:
             await self._quiet()
             await self._open()
         async with self._happened:
             await self._happened.wait_for(lambda: len(self._under_way) < self._session.window)
         if self._is_left:
             raise CancelledError
-        self._under_way.add(self._session.enter(event, lambda asked: self._landed(asked, future)))
+        self._under_way.add(self._session.enter(event, lambda event_run: self._landed(event_run, future)))
 
     async def _quiet(self) -> None:
         async with self._happened:
             await self._happened.wait_for(lambda: not self._under_way)
 
-    def _landed(self, asked: BrokeredEvent, future: Future[Any]) -> None:
+    def _landed(self, event_run: BrokeredEvent, future: Future[Any]) -> None:
         assert self._plan is not None
         try:
-            future.set_result(self._plan.answer_of(asked.event, asked.answers()))
+            future.set_result(self._plan.answer_of(event_run.event, event_run.answers()))
         except Exception as error:
             future.set_exception(error)
-        self._under_way.discard(asked)
+        self._under_way.discard(event_run)
         loop.background(self._tell())
 
     async def _tell(self) -> None:
@@ -223,7 +223,7 @@ class _BrokeredState:
         """Let steps release what is due although no event comes; nobody waits for that but the targets and the log."""
         while True:
             await asyncio.sleep(OFTEN)
-            for asked in await self._session.release_overdue(time.monotonic()):
-                if asked.error is not None:
-                    told = 'What a step of graph "%s" let go came to an error'
-                    _logger.error(told, self._joined.name, exc_info=asked.error)
+            for event_run in await self._session.release_overdue(time.monotonic()):
+                if event_run.error is not None:
+                    message = 'What a step of graph "%s" released failed'
+                    _logger.error(message, self._graph.name, exc_info=event_run.error)

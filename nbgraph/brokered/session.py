@@ -1,7 +1,7 @@
-"""Session: the parts of a graph at work in one process, joined by a broker's queues.
+"""BrokeredSession: the parts of a graph at work in one process, joined by a broker's queues.
 
-What a step gives need not be plain data, nor an error be told as text, since whoever asked is in the same process: only
-what passes a queue is packed. Each part takes its events in the order of its queue.
+Answers and errors stay live objects, since the caller is in the same process: only what passes a queue is packed. Each
+part takes its events in the order of its queue.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from nbgraph.brokered.event_run import BrokeredEvent, EventPart
+from nbgraph.brokered.brokered_event import BrokeredEvent, EventPart
 from nbgraph.brokered.part_scheduler import PartScheduler
 from nbgraph.brokered.parts import GraphPart
 from nbgraph.engine import loop
@@ -35,16 +35,16 @@ LEASE = 600.0  # no other process could take over what this one has in hand
 
 @dataclass(slots=True, kw_only=True)
 class PartContext(EventContext):
-    """The passage of an event through one part; what it sends stays known in this process."""
+    """The context of an event through one part; what it sends stays known in this process."""
 
     session: BrokeredSession
-    asked: BrokeredEvent
+    event_run: BrokeredEvent
     sent_branches: list[EventPart] = field(default_factory=list)
 
     async def send(self, queue: QueueSpec, body: Any, key: Any, headers: Mapping[str, str]) -> EventPart:
         branch = EventPart()
         self.sent_branches.append(branch)
-        await self.session.send(queue.name, Message("", packed(queue.name, body), key, headers), self.asked, branch)
+        await self.session.send(queue.name, Message("", packed(queue.name, body), key, headers), self.event_run, branch)
         return branch
 
 
@@ -60,7 +60,7 @@ class BrokeredSession:
             for queue, spec in written.items()
         }
         self._parts, self._broker = parts, broker
-        self._lanes = [PartScheduler(part.plan, part.reads) for part in parts]
+        self._schedulers = [PartScheduler(part.plan, part.reads) for part in parts]
         self._numbers = itertools.count()
         self._out: dict[str, tuple[BrokeredEvent, EventPart]] = {}  # what is in queues, by the id of its message
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,8 +76,8 @@ class BrokeredSession:
         try:
             await asyncio.gather(*(broker.declare(spec) for spec in session._specs.values()))
             for number, part in enumerate(parts):
-                if session._lanes[number].is_concurrent:
-                    session._begin(session._lanes[number].conduct())
+                if session._schedulers[number].is_concurrent:
+                    session._begin(session._schedulers[number].progress())
                 for queue in part.reads:
                     session._begin(session._read(number, queue))
             yield session
@@ -89,19 +89,19 @@ class BrokeredSession:
             await asyncio.gather(*(broker.remove(spec) for spec in session._specs.values()), return_exceptions=True)
             await broker.close()
 
-    def enter(self, event: Event, told: Callable[[BrokeredEvent], None] | None = None) -> BrokeredEvent:
-        """Let an event enter by the first part; `told` is called when nothing of it is under way any more."""
-        asked = BrokeredEvent(event, told)
-        asked.begun()
-        self._begin(self._run(0, asked, asked.root, event, partial(_entered, self._parts[0].plan, event)))
-        return asked
+    def enter(self, event: Event, on_end: Callable[[BrokeredEvent], None] | None = None) -> BrokeredEvent:
+        """Let an event enter by the first part; `on_end` is called when nothing of it is under way any more."""
+        event_run = BrokeredEvent(event, on_end)
+        event_run.fork()
+        self._begin(self._run(0, event_run, event_run.root, event, partial(_entered, self._parts[0].plan, event)))
+        return event_run
 
-    def refuse(self, error: RowError, told: Callable[[BrokeredEvent], None]) -> BrokeredEvent:
+    def refuse(self, error: RowError, on_end: Callable[[BrokeredEvent], None]) -> BrokeredEvent:
         """Let a row that can't become an event go the way of errors in the first part."""
-        asked = BrokeredEvent(error.event, told)
-        asked.begun()
-        self._begin(self._run(0, asked, asked.root, None, partial(self._parts[0].plan.arefused, error)))
-        return asked
+        event_run = BrokeredEvent(error.event, on_end)
+        event_run.fork()
+        self._begin(self._run(0, event_run, event_run.root, None, partial(self._parts[0].plan.arefused, error)))
+        return event_run
 
     async def release(self, plan: Plan) -> AsyncGenerator[BrokeredEvent, None]:
         """What steps hold goes on from them, those first that others follow; each thing when the last one is done."""
@@ -110,7 +110,7 @@ class BrokeredSession:
                 step = part.plan.steps.get(name)
                 if step is not None and step.call.release is not None:
                     for chunk in step.call.release():
-                        yield await self.let_go(number, name, chunk)
+                        yield await self.run_released(number, name, chunk)
 
     async def release_overdue(self, now: float) -> list[BrokeredEvent]:
         """What is due by now goes on from the steps that held it, although no event came."""
@@ -119,32 +119,34 @@ class BrokeredSession:
             for name, step in part.plan.steps.items():
                 due = step.call.due() if step.call.due is not None else None
                 if due is not None and due <= now and step.call.overdue is not None:
-                    found += [await self.let_go(number, name, chunk) for chunk in step.call.overdue()]
+                    found += [await self.run_released(number, name, chunk) for chunk in step.call.overdue()]
         return found
 
-    async def let_go(self, number: int, step: str, chunk: Any) -> BrokeredEvent:
-        """Something that a step held goes on from it; returns when nothing of that is under way any more."""
+    async def run_released(self, number: int, step: str, chunk: Any) -> BrokeredEvent:
+        """Let what a step released go on from it; returns when nothing of that is under way any more."""
         event = chunk if isinstance(chunk, Event) else Event(chunk)
-        asked = BrokeredEvent(event)
-        asked.begun()
-        await self._run(number, asked, asked.root, None, partial(_resumed, self._parts[number].plan, step, event))
-        await asked.done.wait()
-        return asked
+        event_run = BrokeredEvent(event)
+        event_run.fork()
+        await self._run(
+            number, event_run, event_run.root, None, partial(_resumed, self._parts[number].plan, step, event)
+        )
+        await event_run.ended.wait()
+        return event_run
 
     def leave(self) -> None:
-        """What waits, in a queue or for its turn, goes no further."""
+        """From now on what waits, in a queue or for its turn, goes no further."""
         self._is_left = True
 
-    async def send(self, queue: str, message: Message, asked: BrokeredEvent, branch: EventPart) -> None:
+    async def send(self, queue: str, message: Message, event_run: BrokeredEvent, branch: EventPart) -> None:
         """Put a message into a queue; waits while that is full."""
         id = f"{next(self._numbers):x}"
-        self._out[id] = asked, branch
-        asked.begun()
+        self._out[id] = event_run, branch
+        event_run.fork()
         try:
             await self._broker.publish(self._specs[queue], replace(message, id=id))
         except BaseException:
             self._out.pop(id, None)
-            asked.ended()
+            event_run.land()
             raise
 
     def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -155,24 +157,24 @@ class BrokeredSession:
     async def _run(
         self,
         number: int,
-        asked: BrokeredEvent,
+        event_run: BrokeredEvent,
         branch: EventPart,
         entering: Event | None,
         run: Callable[[], Awaitable[Answers]],
     ) -> None:
         """One event through one part, when it is its turn there; beside others where it enters, and steps allow it."""
-        lane = self._lanes[number]
-        ride = PartContext(self._broker, pack, asked.event.id, "", session=self, asked=asked)
+        scheduler = self._schedulers[number]
+        context = PartContext(self._broker, pack, event_run.event.id, "", session=self, event_run=event_run)
         answers = Answers()
         try:
-            if asked.error is None and lane.is_concurrent and entering is not None:
-                answers = await self._unless_left(partial(lane.among, ride, entering))
-            elif asked.error is None:
-                answers = await lane.alone(ride, partial(self._unless_left, run))
+            if event_run.error is None and scheduler.is_concurrent and entering is not None:
+                answers = await self._unless_left(partial(scheduler.among, context, entering))
+            elif event_run.error is None:
+                answers = await scheduler.alone(context, partial(self._unless_left, run))
         except Exception as error:
-            asked.fail(error)
-        branch.ended(answers, ride.sent_branches, is_answering=self._parts[number].answers)
-        asked.ended()
+            event_run.fail(error)
+        branch.ended(answers, context.sent_branches, is_answering=self._parts[number].answers)
+        event_run.land()
 
     async def _unless_left(self, run: Callable[[], Awaitable[Answers]]) -> Answers:
         if self._is_left:
@@ -180,22 +182,22 @@ class BrokeredSession:
         return await run()
 
     async def _read(self, number: int, queue: str) -> None:
-        lane = self._lanes[number]
+        scheduler = self._schedulers[number]
         async with aclosing(self._broker.read(self._specs[queue])) as deliveries:
             async for delivery in deliveries:
-                if lane.is_concurrent:
-                    await lane.room()
+                if scheduler.is_concurrent:
+                    await scheduler.room()
                     self._begin(self._work(number, queue, delivery))
                 else:
                     await self._work(number, queue, delivery)
 
     async def _work(self, number: int, queue: str, delivery: Delivery) -> None:
         message = delivery.message
-        asked, branch = self._out.pop(message.id, (None, None))
-        if asked is not None and branch is not None:  # else it came a second time
+        event_run, branch = self._out.pop(message.id, (None, None))
+        if event_run is not None and branch is not None:  # else it came a second time
             event = event_of(unpack(message.body), message.key, dict(message.headers))
-            event.headers = dict(asked.event.headers)
-            await self._run(number, asked, branch, event, partial(_resumed, self._parts[number].plan, queue, event))
+            event.headers = dict(event_run.event.headers)
+            await self._run(number, event_run, branch, event, partial(_resumed, self._parts[number].plan, queue, event))
         await delivery.ack()
 
 
@@ -208,7 +210,7 @@ async def _resumed(plan: Plan, step: str, event: Event) -> Answers:
 
 
 def packed(queue: str, body: Any) -> bytes:
-    """The body as it travels, plain data, arrays and tables only; one that can't is told with its type.
+    """The body as it travels: plain data, arrays and tables; an error names the value that is none of these.
 
     >>> unpack(packed("cleaned", {"a": (1, 2)}))
     {'a': (1, 2)}

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from typing import Any
 
-from nbgraph.brokered.event_run import BrokeredEvent
+from nbgraph.brokered.brokered_event import BrokeredEvent
 from nbgraph.brokered.session import BrokeredSession
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
@@ -19,7 +19,7 @@ from nbgraph.engine.schedule.source_reader import (
     LoopSourceReader,
     SourceReader,
     ThreadSourceReader,
-    settling,
+    commit_of,
 )
 from nbgraph.engine.schedule.stream import Entering, Key, Stream, event_of_row, has_entered, rows_of
 from nbgraph.errors import RowError
@@ -66,47 +66,47 @@ class _Flow:
 
     def __init__(self, plan: Plan, open: Opening, source: Any, enter: Entering, *, is_whole: bool) -> None:
         self._plan, self._open, self._enter, self._is_whole = plan, open, enter, is_whole
-        self._settled = settling(source, plan, is_one_by_one=False)
+        self._commit = commit_of(source, plan, is_one_by_one=False)
         if hasattr(source, "__aiter__"):
-            self._inlet: SourceReader = LoopSourceReader(source)
+            self._reader: SourceReader = LoopSourceReader(source)
         else:
-            rows = iter(self._settled if self._settled is not None else rows_of(source))
-            self._inlet = ThreadSourceReader(rows, **({"ahead": 1} if self._settled is not None else {}))
+            rows = iter(self._commit if self._commit is not None else rows_of(source))
+            self._reader = ThreadSourceReader(rows, **({"ahead": 1} if self._commit is not None else {}))
         self._waiting: deque[BrokeredEvent] = deque()
         self._is_open = True
         self._fault: Exception | None = None
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
-        self._inlet.open()
+        self._reader.open()
         try:
             async with self._open() as session, aclosing(self._all(session)) as done:
-                async for asked in done:
-                    yield _outcomes(asked)
+                async for event_run in done:
+                    yield _outcomes(event_run)
         finally:
-            await self._inlet.close()
+            await self._reader.close()
 
     async def _all(self, session: BrokeredSession) -> AsyncGenerator[BrokeredEvent, None]:
         while self._is_open or self._waiting:
             self._take(session)
-            while self._waiting and self._waiting[0].done.is_set():
+            while self._waiting and self._waiting[0].ended.is_set():
                 yield await self._through(self._waiting.popleft())
                 self._take(session)
             if self._is_open or self._waiting:
-                await self._inlet.happened.wait()
-                self._inlet.happened.clear()
+                await self._reader.happened.wait()
+                self._reader.happened.clear()
         if self._fault is not None:
             raise self._fault
         if self._is_whole:
-            async for asked in session.release(self._plan):
-                yield asked
-        if self._settled is not None:
-            await loop.on_thread(self._settled.end)
+            async for event_run in session.release(self._plan):
+                yield event_run
+        if self._commit is not None:
+            await loop.on_thread(self._commit.end)
 
     def _take(self, session: BrokeredSession) -> None:
         """Let events enter as long as there are some and there is room."""
         while self._is_open and len(self._waiting) < session.window:
             try:
-                item = self._inlet.take()
+                item = self._reader.take()
             except Exception as error:  # the source failed: what came before it still goes its way
                 item, self._fault = END, error
             if item is NOT_YET:
@@ -119,21 +119,22 @@ class _Flow:
         try:
             event = self._enter(row)
         except RowError as error:
-            return session.refuse(error, lambda _: self._inlet.happened.set())
+            return session.refuse(error, lambda _: self._reader.happened.set())
         except Exception as error:  # a row that can't become an event, though its source gave it as one
             refused = BrokeredEvent(row if isinstance(row, Event) else Event(row))
-            refused.refuse(error)
+            refused.fail(error)
+            refused.end()
             return refused
-        return session.enter(event, lambda _: self._inlet.happened.set())
+        return session.enter(event, lambda _: self._reader.happened.set())
 
-    async def _through(self, asked: BrokeredEvent) -> BrokeredEvent:
-        if self._settled is not None:
-            await loop.on_thread(self._settled.through, asked.event)
-        return asked
+    async def _through(self, event_run: BrokeredEvent) -> BrokeredEvent:
+        if self._commit is not None:
+            await loop.on_thread(self._commit.through, event_run.event)
+        return event_run
 
 
-def _outcomes(asked: BrokeredEvent) -> list[Outcome]:
+def _outcomes(event_run: BrokeredEvent) -> list[Outcome]:
     try:
-        return [(answer, None) for answer in asked.answers().all()]
+        return [(answer, None) for answer in event_run.answers().all()]
     except Exception as error:
         return [(None, error)]

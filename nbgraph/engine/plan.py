@@ -177,7 +177,7 @@ class Plan:
                 return loop.without_waiting(self.walk(event, self.observers, answers).finish())
             self.tree(event.body, event, answers)
         except StepError as error:
-            raise self.told(error, answers) from error.__cause__
+            raise self.reported(error, answers) from error.__cause__
         return answers
 
     async def ahandle(self, event: Event) -> Any:
@@ -196,7 +196,7 @@ class Plan:
                 return await self.walk(event, self.observers, answers).finish()
             await self.tree(event.body, event, answers)
         except StepError as error:
-            raise self.told(error, answers) from error.__cause__
+            raise self.reported(error, answers) from error.__cause__
         return answers
 
     async def arefused(self, error: RowError) -> Answers:
@@ -209,7 +209,7 @@ class Plan:
                     await walk.advance()
             return walk.answers
         except StepError as failed:
-            raise self.told(failed, walk.answers) from failed.__cause__
+            raise self.reported(failed, walk.answers) from failed.__cause__
 
     def walk(
         self, event: Event, observers: Sequence[Observer] = (), answers: Answers | None = None, *, enters: bool = True
@@ -252,11 +252,11 @@ class Plan:
             else:
                 after(event.body, event, answers)
         except StepError as error:
-            raise self.told(error, answers) from error.__cause__
+            raise self.reported(error, answers) from error.__cause__
         return answers
 
-    def told(self, error: StepError, answers: Answers) -> StepError:
-        """The error with what was answered before it; the error stream knows of it."""
+    def reported(self, error: StepError, answers: Answers) -> StepError:
+        """The error with what was answered before it; it is reported to the error stream."""
         if answers.all():
             error.answer = answers.all()[0]
         if self.report is not None:

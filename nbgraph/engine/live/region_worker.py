@@ -1,4 +1,4 @@
-"""A Section: the thread that works on one region of a long-lived run, event by event."""
+"""RegionWorker: the thread that works on one region of a long-lived run, event by event."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from nbgraph.engine import loop
-from nbgraph.engine.live.event_run import EventRun, Parking, WorkItem
+from nbgraph.engine.live.pushed_event import PushedEvent, RegionParking, WorkItem
 from nbgraph.engine.live.regions import Regions
 from nbgraph.engine.live.run_state import Flush, RunState
 from nbgraph.engine.plan import Plan, PlanStep
-from nbgraph.engine.schedule.event_state import EventState
-from nbgraph.engine.schedule.scheduler import Scheduler
+from nbgraph.engine.schedule.scheduler import ScheduledEvent, Scheduler
 from nbgraph.engine.schedule.stream import stream
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
@@ -28,14 +27,14 @@ _logger = logging.getLogger("nbgraph.run")
 
 
 class RegionTurns:
-    """Whose turn it is at the steps that several sections reach: no step ever sees two events at once."""
+    """Locks for the steps that several workers reach: no step ever sees two events at once."""
 
     def __init__(self) -> None:
         self._locks: dict[str, threading.Lock] = {}
         self._async: dict[str, asyncio.Lock] = {}
 
     def at(self, step: str, plan: Plan) -> AbstractAsyncContextManager[Any]:
-        """Async sections share one thread, which must not be kept waiting."""
+        """Async workers share one thread, which must not block."""
         if plan.is_async:
             return self._async.setdefault(step, asyncio.Lock())
         return _WorkTurn(self._locks.setdefault(step, threading.Lock()))
@@ -55,124 +54,124 @@ class _WorkTurn:
 
 
 class RegionWorker:
-    """See the module's docstring. `needs` makes sure that the section behind a queue is there."""
+    """See the module's docstring. `needs` starts the worker behind a queue, unless it runs."""
 
-    def __init__(self, course: RunState, region: str, turns: RegionTurns, needs: Callable[[str], None]) -> None:
-        self._course, self._region, self._turns, self._needs = course, region, turns, needs
+    def __init__(self, state: RunState, region: str, turns: RegionTurns, needs: Callable[[str], None]) -> None:
+        self._state, self._region, self._turns, self._needs = state, region, turns, needs
         self._regions: Regions | None = None  # of the plan that the last event ran by
-        self._conductor: tuple[Plan, Scheduler] | None = None
+        self._scheduler: tuple[Plan, Scheduler] | None = None
         self._loop: loop.LoopThread | None = None  # where events are conducted, once one is
-        self._conducting: list[asyncio.Task[Any]] = []
-        name = f"nbgraph-{course.graph.name}-{region}".rstrip("-")
+        self._scheduling: list[asyncio.Task[Any]] = []
+        name = f"nbgraph-{state.graph.name}-{region}".rstrip("-")
         self._thread = threading.Thread(target=self._serve, daemon=True, name=name)
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for its end, once the course is closed."""
+        """Wait for its end, once the state is closed."""
         self._thread.join()
-        for task in self._conducting:
+        for task in self._scheduling:
             task.get_loop().call_soon_threadsafe(task.cancel)
         if self._loop is not None:
             loop.release(self._loop)
 
     def _serve(self) -> None:
-        course = self._course
+        state = self._state
         while True:
-            item = course.take(self._region, self._due())
-            if item is None and course.is_closed:
+            item = state.take(self._region, self._due())
+            if item is None and state.is_closed:
                 return
             if item is None:
                 self._release()
             elif isinstance(item, Flush):
-                _settle(item.released, lambda: list(stream(course.graph.plan(), ())))
-            elif item.has_begun or item.journey.future.set_running_or_notify_cancel():
+                _set_result(item.released, lambda: list(stream(state.graph.plan(), ())))
+            elif item.has_begun or item.pushed.future.set_running_or_notify_cancel():
                 self._take(item)
             else:
-                item.journey.cancel()
+                item.pushed.cancel()
 
     def _take(self, item: WorkItem) -> None:
-        journey = item.journey
-        if journey.error is not None:  # another branch of it has failed: nothing more runs
-            journey.land()
+        pushed = item.pushed
+        if pushed.error is not None:  # another branch of it has failed: nothing more runs
+            pushed.land()
             return
         try:
-            plan = self._course.graph.plan()
-            regions = self._regions = self._course.regions(plan)
+            plan = self._state.graph.plan()
+            regions = self._regions = self._state.regions(plan)
             if plan.routing is not None and not item.has_begun:
                 plan.routing.admit(item.event)
             if item.step is not None and item.step not in plan.steps:
                 raise NbgraphError(f'Step "{item.step}" was taken out of the graph while an event waited before it.')
         except Exception as error:  # the graph was changed to something that can't run
-            journey.land(error=error)
+            pushed.land(error=error)
             return
-        may_wait = bool(regions.queues or self._course.held or item.has_begun)
+        may_wait = bool(regions.queues or self._state.held or item.has_begun)
         if plan.is_staged:
-            self._conduct(plan, regions, item, is_walked=may_wait or bool(plan.observers))
+            self._schedule(plan, regions, item, is_walked=may_wait or bool(plan.observers))
         elif may_wait:
-            self._walk(plan, regions, item)
+            self._interpret(plan, regions, item)
         else:
-            self._run(plan, journey)
+            self._run(plan, pushed)
 
-    def _run(self, plan: Plan, journey: EventRun) -> None:
-        """The whole way at once: nothing lies between."""
+    def _run(self, plan: Plan, pushed: PushedEvent) -> None:
+        """Run the event from its begin to its end: it waits nowhere."""
         try:
-            answer = loop.complete(plan.ahandle(journey.event)) if plan.is_async else plan.answer_to(journey.event)
+            answer = loop.complete(plan.ahandle(pushed.event)) if plan.is_async else plan.answer_to(pushed.event)
         except BaseException as error:
-            journey.land(error=error)
+            pushed.land(error=error)
         else:
-            journey.answer(answer)
+            pushed.answer(answer)
 
-    def _walk(self, plan: Plan, regions: Regions, item: WorkItem) -> None:
-        """Move by move, to where the event waits or ends."""
-        stops = self._stops(plan, regions, item)
+    def _interpret(self, plan: Plan, regions: Regions, item: WorkItem) -> None:
+        """Run the event step by step, to where it waits or ends."""
+        parking = self._parking(plan, regions, item)
         try:
-            moves = self._moves(plan, regions, stops)
+            moves = self._moves(plan, regions, parking)
             if plan.is_async:
                 loop.complete(moves)
             else:
                 loop.without_waiting(moves)
         except StepError as error:
-            item.journey.land(stops.walk.answers, plan.told(error, stops.walk.answers))
+            item.pushed.land(plan.reported(error, parking.interpreter.answers), parking.interpreter.answers)
         except BaseException as error:
-            item.journey.land(stops.walk.answers, error)
+            item.pushed.land(error, parking.interpreter.answers)
         else:
-            item.journey.land(stops.walk.answers)
+            item.pushed.land(answers=parking.interpreter.answers)
 
-    async def _moves(self, plan: Plan, regions: Regions, stops: Parking) -> None:
-        walk = stops.walk
+    async def _moves(self, plan: Plan, regions: Regions, parking: RegionParking) -> None:
+        interpreter = parking.interpreter
         try:
-            while walk.waiting or (stops.is_last and walk.has_more()):
-                if stops.has_parked():
+            while interpreter.waiting or (parking.is_last and interpreter.has_more()):
+                if parking.has_parked():
                     continue
-                if walk.waiting[-1].step in regions.shared:
-                    async with self._turns.at(walk.waiting[-1].step, plan):
-                        await walk.advance()
+                if interpreter.waiting[-1].step in regions.shared:
+                    async with self._turns.at(interpreter.waiting[-1].step, plan):
+                        await interpreter.advance()
                 else:
-                    await walk.advance()
+                    await interpreter.advance()
         finally:
-            await walk.leave()
+            await interpreter.leave()
 
-    def _stops(self, plan: Plan, regions: Regions, item: WorkItem) -> Parking:
+    def _parking(self, plan: Plan, regions: Regions, item: WorkItem) -> RegionParking:
         if not item.has_begun:
-            item.journey.begin(plan)
-        walk, first = item.walked(plan)
-        return Parking(walk, item.journey, first, partial(self._parked, regions))
+            item.pushed.begin(plan)
+        interpreter, first = item.interpreter_of(plan)
+        return RegionParking(interpreter, item.pushed, first, partial(self._parked, regions))
 
     def _parked(self, regions: Regions, item: WorkItem) -> bool:
         """Whether the event waits now instead of going on: in a queue, or before a step that is held."""
         step = item.step or ""
         if step not in regions.queues:
-            return self._course.park(self._region, item)
+            return self._state.park(self._region, item)
         if regions.plan.copier is not None:  # while it waits, who gave it may change what it kept of it
             item.event = item.event.with_body(regions.plan.copier(item.event.body))
         self._needs(step)
-        self._course.put(step, item)
+        self._state.put(step, item)
         return True
 
-    # --- what steps let go by themselves ---
+    # --- what steps release by themselves ---
 
     def _holders(self) -> list[PlanStep]:
-        """The steps here that let something go by time, in the plan that the last event ran by."""
+        """The steps here that release something by time, in the plan that the last event ran by."""
         regions = self._regions
         return regions.holders.get(self._region, []) if regions is not None else []
 
@@ -186,60 +185,60 @@ class RegionWorker:
             due = step.due()
             if due is not None and due <= now and step.call.overdue is not None:
                 for chunk in step.call.overdue():
-                    self._let_go(step.name, chunk)
+                    self._run_released(step.name, chunk)
 
-    def _let_go(self, step: str, chunk: Any) -> None:
+    def _run_released(self, step: str, chunk: Any) -> None:
         assert self._regions is not None
         event = chunk if isinstance(chunk, Event) else Event(chunk)
         future: Future[Any] = Future()
-        future.add_done_callback(partial(_told, self._course.graph.name))
-        with self._course.changed:
-            self._course.under_way += 1
-        journey = EventRun(event, future, self._course.ended)
-        self._take(WorkItem(journey, event, walk=self._regions.plan.resumed(step, event, chunk)))
+        future.add_done_callback(partial(_log_error, self._state.graph.name))
+        with self._state.changed:
+            self._state.under_way += 1
+        pushed = PushedEvent(event, future, self._state.ended)
+        self._take(WorkItem(pushed, event, interpreter=self._regions.plan.resumed(step, event, chunk)))
 
     # --- steps that have several calls under way ---
 
-    def _conduct(self, plan: Plan, regions: Regions, item: WorkItem, *, is_walked: bool) -> None:
+    def _schedule(self, plan: Plan, regions: Regions, item: WorkItem, *, is_walked: bool) -> None:
         if self._loop is None:
             self._loop = loop.responsive()
-        journey = item.journey
-        ticket = EventState(item.event, lambda ticket: journey.land(ticket, ticket.error))
+        pushed = item.pushed
+        run = ScheduledEvent(item.event, lambda run: pushed.land(run.error, run.answers))
         if is_walked:
-            ticket.stops = self._stops(plan, regions, item)
-            ticket.walk = ticket.stops.walk
+            run.parking = parking = self._parking(plan, regions, item)
+            run.interpret(parking.interpreter)
         else:
-            journey.begin(plan)
-        self._loop.submit(self._admit(plan, ticket)).result()
+            pushed.begin(plan)
+        self._loop.submit(self._admit(plan, run)).result()
 
-    async def _admit(self, plan: Plan, ticket: EventState) -> None:
+    async def _admit(self, plan: Plan, run: ScheduledEvent) -> None:
         """Let the event enter beside those under way, as soon as there is room."""
-        if self._conductor is None or self._conductor[0] is not plan:
-            self._conductor = (plan, Scheduler(plan, asyncio.Event()))
-            self._conducting.append(loop.background(_conducted(self._conductor[1])))
-        conductor = self._conductor[1]
-        while not conductor.has_room():
-            await conductor.room()
-        await conductor.begin(ticket)
+        if self._scheduler is None or self._scheduler[0] is not plan:
+            self._scheduler = (plan, Scheduler(plan, asyncio.Event()))
+            self._scheduling.append(loop.background(_progressing(self._scheduler[1])))
+        scheduler = self._scheduler[1]
+        while not scheduler.has_room():
+            await scheduler.room()
+        await scheduler.begin(run)
 
 
-async def _conducted(conductor: Scheduler) -> None:
+async def _progressing(scheduler: Scheduler) -> None:
     try:
         while True:
-            await conductor.progress()
+            await scheduler.progress()
     finally:
-        conductor.close()
+        scheduler.close()
 
 
-def _settle(future: Future[Any], work: Callable[[], Any]) -> None:
+def _set_result(future: Future[Any], work: Callable[[], Any]) -> None:
     try:
         future.set_result(work())
     except BaseException as error:
         future.set_exception(error)
 
 
-def _told(graph: str, future: Future[Any]) -> None:
-    """Nobody waits for what a step lets go: the error stream and the log know of its errors."""
+def _log_error(graph: str, future: Future[Any]) -> None:
+    """Nobody waits for what a step releases: its errors go to the error stream and the log."""
     error = future.exception()
     if error is not None:
-        _logger.error('What a step of graph "%s" let go came to an error', graph, exc_info=error)
+        _logger.error('What a step of graph "%s" released failed', graph, exc_info=error)

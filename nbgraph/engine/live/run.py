@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakSet
 
-from nbgraph.engine.live.event_run import EventRun, WorkItem
+from nbgraph.engine.live.pushed_event import PushedEvent, WorkItem
 from nbgraph.engine.live.region_worker import RegionTurns, RegionWorker
 from nbgraph.engine.live.regions import ENTRY
 from nbgraph.engine.live.run_state import Flush, RunState
@@ -45,7 +45,7 @@ def running(graph: Graph) -> list[Run]:
 class Run:
     """Push events, get futures of their answers; pause, resume, flush; leaving the block drains.
 
-    Left by an exception, Ctrl-C above all, it stops after what is in hand, and what waits is cancelled.
+    Left by an exception, Ctrl-C above all, it parking after what is in hand, and what waits is cancelled.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("twice")
@@ -59,11 +59,11 @@ class Run:
     def __init__(self, graph: Graph) -> None:
         graph.plan()  # a graph that can't run says so here, not in the first future
         self._graph = graph
-        self._course = RunState(graph)
+        self._state = RunState(graph)
         self._turns = RegionTurns()
         self._is_closed = False
         self._making = threading.Lock()
-        self._sections: dict[str, RegionWorker] = {}
+        self._workers: dict[str, RegionWorker] = {}
         self._need(ENTRY)
         _running.add(self)
 
@@ -74,9 +74,9 @@ class Run:
         if self._is_closed:
             raise NbgraphError(f'The run of graph "{self._graph.name}" is closed; start another with graph.start().')
         event = entering(body, key=key, id=id, headers=headers)
-        journey = EventRun(event, Future(), self._course.ended)
-        self._course.push(WorkItem(journey, event))
-        return journey.future
+        pushed = PushedEvent(event, Future(), self._state.ended)
+        self._state.push(WorkItem(pushed, event))
+        return pushed.future
 
     def answers(self, body: Any) -> NoReturn:
         """Not here: an event's future has one answer."""
@@ -87,15 +87,15 @@ class Run:
 
     def pause(self) -> None:
         """Let pushed events wait from the next one on; those that have entered go their way."""
-        self._course.pause(is_paused=True)
+        self._state.pause(is_paused=True)
 
     def resume(self) -> None:
         """Let the waiting events go on."""
-        self._course.pause(is_paused=False)
+        self._state.pause(is_paused=False)
 
     @property
     def is_paused(self) -> bool:
-        return self._course.is_paused
+        return self._state.is_paused
 
     def hold(self, step: str) -> None:
         """Let events wait before one step, while the other steps go on; a queue before it fills up.
@@ -114,20 +114,20 @@ class Run:
         """
         if step not in self._graph.plan().steps:
             raise NbgraphError(f'There is no step "{step}" to hold; steps: {", ".join(self._graph.plan().steps)}.')
-        self._course.hold(step)
+        self._state.hold(step)
 
     def release(self, step: str) -> None:
         """Let the events that wait before a step that was held go on, in their order."""
-        self._course.release(step)
+        self._state.release(step)
 
     @property
     def held(self) -> list[str]:
         """The steps that are held."""
-        return list(self._course.held)
+        return list(self._state.held)
 
     def waiting(self) -> dict[str, int]:
         """How many events wait: in each queue, and before each step that is held."""
-        return self._course.waiting()
+        return self._state.waiting()
 
     def flush(self) -> list[Any]:
         """Wait for all that was pushed, and let steps give what they hold; the answers to that."""
@@ -146,9 +146,9 @@ class Run:
         try:
             self._flush()
         finally:
-            self._course.close()
-            for section in list(self._sections.values()):
-                section.join()
+            self._state.close()
+            for worker in list(self._workers.values()):
+                worker.join()
 
     def stop(self) -> None:
         """End after what is in hand; what waits is cancelled, and steps keep what they hold."""
@@ -156,11 +156,11 @@ class Run:
             return
         self._is_closed = True
         try:
-            self._course.leave()
+            self._state.leave()
         finally:
-            self._course.close()
-        for section in list(self._sections.values()):
-            section.join()
+            self._state.close()
+        for worker in list(self._workers.values()):
+            worker.join()
 
     def __enter__(self) -> Self:
         return self
@@ -171,18 +171,18 @@ class Run:
         self.close() if kind is None else self.stop()
 
     def _flush(self) -> list[Any]:
-        if not self._course.drained():
+        if not self._state.drained():
             raise NbgraphError(
                 f'The run of graph "{self._graph.name}" is paused with events waiting, or holds a step they wait for; '
                 "resume() or release(step) first."
             )
         released: Future[list[Any]] = Future()
-        self._course.put(ENTRY, Flush(released))  # on the thread that runs the events: no step sees two things at once
+        self._state.put(ENTRY, Flush(released))  # on the thread that runs the events: no step sees two things at once
         return released.result()
 
     def _need(self, region: str) -> None:
-        """The section of a region, begun when something comes there first."""
+        """The worker of a region, begun when something comes there first."""
         with self._making:
-            if region not in self._sections:
-                self._course.open(region)
-                self._sections[region] = RegionWorker(self._course, region, self._turns, self._need)
+            if region not in self._workers:
+                self._state.open(region)
+                self._workers[region] = RegionWorker(self._state, region, self._turns, self._need)

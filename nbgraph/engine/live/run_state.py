@@ -1,4 +1,4 @@
-"""A Course: what the sections of a long-lived run share: what waits where, what is held, how much is under way."""
+"""RunState: what the workers of a long-lived run share: what waits where, what is held, how much is under way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbgraph.engine.live.event_run import WorkItem
+from nbgraph.engine.event_run import EventRun
+from nbgraph.engine.live.pushed_event import WorkItem
 from nbgraph.engine.live.regions import ENTRY, Regions
 from nbgraph.engine.plan import Plan
 from nbgraph.graph.graph import Graph
@@ -106,8 +107,8 @@ class RunState:
             self.under_way += 1
         self.put(ENTRY, item)
 
-    def ended(self) -> None:
-        """An event is settled."""
+    def ended(self, _: EventRun) -> None:
+        """An event has ended."""
         with self.changed:
             self.under_way -= 1
             if self.under_way <= len(self.inboxes[ENTRY]):  # else nobody waits for it
@@ -168,7 +169,7 @@ class RunState:
 
     def _append(self, inbox: deque[WorkItem | Flush], item: WorkItem | Flush) -> None:
         inbox.append(item)
-        if len(inbox) == 1:  # else the section has work, or waits for something else
+        if len(inbox) == 1:  # else the worker has work, or waits for something else
             self.changed.notify_all()
 
     def _size(self, region: str) -> int:

@@ -1,190 +1,399 @@
-"""A Conductor: many events on their way at once through steps that allow it, all else one by one and in order.
+"""Scheduler: many events at once through the concurrent steps of a plan; all other steps see one event at a time.
 
-A step with `concurrency=n` is a stage: its calls run as tasks, at most n at a time, and as many events more stand ready
-to follow them without delay. The generated code *parks* an event there instead of calling the step; when the call is
-done, and with `ordered` those before it are too, the event is taken up again. Where somebody watches, and where events
-go round in cycles, a walk does what the generated code does. Code outside of stages runs on one coroutine, so no other
-step ever sees two events at once.
+The calls of a step with `concurrency=n` run as tasks, at most n at a time, and as many events more stand ready to
+follow them without delay. The generated code *parks* an event there instead of calling the step; when the call is
+done, and with `ordered` those before it are too, the event goes on. With observers, and where events go round in
+cycles, an interpreter does what the generated code does. Code outside of concurrent steps runs in one coroutine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
+from typing import Any, Protocol
 
+from nbgraph.engine.event_run import EventRun
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.interpret.pending import PendingCall
-from nbgraph.engine.plan import Plan
-from nbgraph.engine.schedule.concurrent_step import ConcurrentStep, InFlightCall
-from nbgraph.engine.schedule.event_state import EventState
+from nbgraph.engine.loop import on_pool
+from nbgraph.engine.paths import part
+from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.engine.schedule.source_reader import END, NOT_YET, SourceReader
 from nbgraph.errors import RowError, StepError, own
 from nbgraph.event import Event
+from nbgraph.handler import CallObserver, Entered
+from nbgraph.streams.event_context import EventContext
+from nbgraph.types import Shape
 
-WAITING = 1000  # events that may wait for one before them, beside those in stages
+WAITING = 1000  # events that may wait for one before them, beside those at concurrent steps
+
+
+class Parking(Protocol):
+    """Where the interpreter of an event parking, since the event has to wait there: in a queue, before a held step."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing of the event waits elsewhere."""
+
+    def has_parked(self) -> bool:
+        """Whether what would come next waits now."""
+
+
+class StagedAnswers(Answers):
+    """The answers of an event so far, and the concurrent steps that it has come to."""
+
+    __slots__ = ("event", "parked")
+
+    def __init__(self, event: Event) -> None:
+        super().__init__()
+        self.event = event
+        self.parked: list[tuple[str, Any, Event]] = []
+
+    def park(self, step: str, body: Any, event: Event | None) -> None:
+        """Called by the generated code where a concurrent step begins."""
+        self.parked.append((step, body, event if event is not None else self.event))
+
+
+class ScheduledEvent(EventRun):
+    """One event among others; open are the calls of it that are under way, and the code between them.
+
+    `context` is how it sends to queues, where it runs in a part of a graph; `parking` is set where the event's begin
+    and end are reported by a long-lived run.
+    """
+
+    __slots__ = ("answers", "context", "interpreter", "parking")
+
+    def __init__(
+        self,
+        event: Event,
+        on_end: Callable[[ScheduledEvent], None] | None = None,
+        *,
+        context: EventContext | None = None,
+    ) -> None:
+        super().__init__(event, on_end)
+        self.answers = StagedAnswers(event)
+        self.context = context
+        self.interpreter: Interpreter | None = None
+        self.parking: Parking | None = None
+
+    def interpret(self, interpreter: Interpreter) -> None:
+        """Run it step by step, not by generated code."""
+        self.interpreter, interpreter.answers = interpreter, self.answers
+
+    def end(self) -> None:
+        if self.interpreter is not None and self.parking is None:
+            self.interpreter.ended(self.error if isinstance(self.error, StepError) else None)
+        super().end()
+
+
+class InFlightCall:
+    """A call under way: of which event, with what, and its task; `pending` where an interpreter has begun it."""
+
+    __slots__ = ("body", "context", "error", "event", "pending", "run", "seconds", "task")
+
+    def __init__(self, run: ScheduledEvent, body: Any, event: Event, pending: PendingCall | None = None) -> None:
+        self.run, self.body, self.event, self.pending = run, body, event, pending
+        self.context = contextvars.copy_context()  # whichever call's end lets it begin, it is made in the event's own
+        self.seconds = 0.0
+        self.error: BaseException | None = None  # what the step raised
+        self.task: asyncio.Future[Any] | None = None  # None as long as it waits for its turn
+
+    @property
+    def is_done(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    def result(self) -> Any:
+        """What the call came to, or raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        assert self.task is not None
+        return self.task.result()
+
+    def forget(self) -> None:
+        """Nobody wants the result."""
+        if self.task is not None and not self.task.cancelled():
+            self.task.exception()
+
+
+class ConcurrentStep:
+    """The calls of one concurrent step."""
+
+    def __init__(self, step: PlanStep, happened: Callable[[], None]) -> None:
+        self.step = step
+        self.limit = step.call.concurrency or 1
+        self.is_ordered = step.call.options.ordered
+        self.calls: deque[InFlightCall] = deque()
+        self._queued: deque[InFlightCall] = deque()
+        self._under_way = 0
+        self._happened = happened
+
+    def has_room(self) -> bool:
+        """Whether another event may come: one may wait for each call under way, to follow it without delay."""
+        return len(self.calls) < 2 * self.limit
+
+    def begin(self, call: InFlightCall) -> None:
+        """Make the call, or let it wait for its turn."""
+        self.calls.append(call)
+        if self._under_way < self.limit:
+            self._start(call)
+        else:
+            self._queued.append(call)
+
+    def next_done(self) -> InFlightCall | None:
+        """The next call to take up: the first, when it is done; without order any that is."""
+        if not self.calls:
+            return None
+        if self.is_ordered:
+            return self.calls.popleft() if self.calls[0].is_done else None
+        for call in self.calls:
+            if call.is_done:
+                self.calls.remove(call)
+                return call
+        return None
+
+    def cancel(self, run: ScheduledEvent) -> None:
+        """Break off the calls of an event that has failed elsewhere."""
+        for call in self.calls:
+            if call.run is run:
+                _break_off(call)
+
+    def close(self) -> None:
+        """Break off all calls."""
+        self._queued.clear()
+        for call in self.calls:
+            _break_off(call)
+        if "_threads" in self.__dict__:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """The step's own: one that runs a graph with concurrent steps must not wait for its own threads."""
+        return ThreadPoolExecutor(self.limit, thread_name_prefix=f"nbgraph-{self.step.name}")
+
+    def _start(self, call: InFlightCall) -> None:
+        self._under_way += 1
+        call.task = asyncio.get_running_loop().create_task(self._call(call), context=call.context)
+        call.task.add_done_callback(self._next)
+
+    def _next(self, _: asyncio.Future[Any]) -> None:
+        """A call is done: the next one begins at once, before the result of this one is looked at."""
+        self._under_way -= 1
+        while self._queued and self._under_way < self.limit:
+            call = self._queued.popleft()
+            if call.task is None:  # else it was broken off while it waited
+                self._start(call)
+        self._happened()
+
+    def _call(self, call: InFlightCall) -> Coroutine[Any, Any, Any]:
+        if call.pending is None:
+            return self._made(call)
+        return self._watched(call, call.pending.move.listeners)
+
+    async def _watched(self, call: InFlightCall, listeners: tuple[Entered, ...]) -> Any:
+        began = time.perf_counter()
+        try:
+            with CallObserver(listeners):
+                return await self._made(call)
+        finally:
+            call.seconds = time.perf_counter() - began
+
+    async def _made(self, call: InFlightCall) -> Any:
+        """The call's result; an error is kept apart, since some exceptions cancel the task that they leave."""
+        handler = self.step.call
+        try:
+            if handler.shape in (Shape.EVENT, Shape.EVENTS):
+                call.event.body = call.body
+                given: Any = call.event
+            else:
+                given = part(call.body, handler.input_path) if handler.input_path else call.body
+            if handler.is_async:
+                return await handler.function(given)
+            return await on_pool(self._threads, handler.function, given)
+        except own() as error:
+            call.error = error
+
+
+def _break_off(call: InFlightCall) -> None:
+    if call.task is None:
+        call.task = asyncio.get_running_loop().create_future()
+    call.task.cancel()
 
 
 class Scheduler:
-    """See the module's docstring. It lives on a loop thread; `happened` is set when a call is done."""
+    """See the module's docstring. It lives on a loop thread; `happened` is set when a call is done.
 
-    def __init__(self, plan: Plan, happened: asyncio.Event) -> None:
+    Where `turn` is given, an event goes on behind a concurrent step only within `turn(run)`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        happened: asyncio.Event,
+        turn: Callable[[ScheduledEvent], AbstractAsyncContextManager[None]] | None = None,
+    ) -> None:
         self._plan = plan
-        self._stages = {name: ConcurrentStep(step, happened.set) for name, step in plan.steps.items() if step.is_stage}
+        self._steps = {name: ConcurrentStep(step, happened.set) for name, step in plan.steps.items() if step.is_stage}
         self._happened = happened
+        self._turn = turn
         self._room = asyncio.Event()
 
     @property
     def is_ordered(self) -> bool:
-        return all(stage.is_ordered for stage in self._stages.values())
+        return all(step.is_ordered for step in self._steps.values())
 
     def has_room(self) -> bool:
-        """Whether another event may enter: no stage is full."""
-        return all(map(ConcurrentStep.has_room, self._stages.values()))
+        """Whether another event may enter: no concurrent step is full."""
+        return all(map(ConcurrentStep.has_room, self._steps.values()))
 
-    async def begin(self, ticket: EventState) -> None:
-        """Let an event enter and run to its stages; a row that can't become one goes the way of errors."""
-        if isinstance(ticket.error, RowError):
-            await self._refuse(ticket, ticket.error)
-            return
-        if ticket.walk is not None:
-            await self._walk_on(ticket)
-            return
-        if self._plan.staged is not None and not self._plan.observers:
-            await self._go(ticket, self._plan.staged, ticket.event.body, ticket.event)
-            return
-        ticket.walk = Interpreter(self._plan, ticket.event, self._plan.observers)
-        ticket.walk.begun()
-        await self._walk_on(ticket)
-
-    async def _refuse(self, ticket: EventState, error: RowError) -> None:
-        ticket.walk, ticket.error = Interpreter(self._plan, error.event, self._plan.observers, enters=False), None
-        ticket.walk.begun()
-        try:
-            ticket.walk.refuse(error)
-        except StepError as failed:
-            await self._fail(ticket, failed)
-        await self._walk_on(ticket)
+    async def begin(self, run: ScheduledEvent) -> None:
+        """Let an event enter and run to its concurrent steps; a row that is no event goes the way of errors."""
+        run.fork()
+        if isinstance(run.error, RowError):
+            await self._refuse(run, run.error)
+        elif run.interpreter is not None:
+            await self._interpret(run, run.interpreter)
+        elif self._plan.staged is not None and not self._plan.observers:
+            await self._run_code(run, self._plan.staged, run.event.body, run.event)
+        else:
+            interpreter = Interpreter(self._plan, run.event, self._plan.observers)
+            run.interpret(interpreter)
+            interpreter.begun()
+            await self._interpret(run, interpreter)
 
     async def progress(self) -> None:
-        """Wait until some call is done, or an item has come, then take up all that can go on."""
+        """Wait until some call is done, or an item has come, then let all go on that can."""
         await self._happened.wait()
         self._happened.clear()
-        await asyncio.sleep(0)  # calls that were let begin do so first: the rest is done while they wait
-        for stage in self._stages.values():
-            while (flight := stage.landed()) is not None:
-                await self._take_up(stage, flight)
+        await asyncio.sleep(0)  # calls that may begin do so first: the rest is done while they wait
+        for step in self._steps.values():
+            while (call := step.next_done()) is not None:
+                if self._turn is None:
+                    await self._go_on(step, call)
+                    continue
+                async with self._turn(call.run):
+                    await self._go_on(step, call)
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until somebody who conducts has made progress."""
+        """Wait for the next progress."""
         self._room.clear()
         await self._room.wait()
 
     def close(self) -> None:
         """Break off the calls that are under way."""
-        for stage in self._stages.values():
-            stage.close()
+        for step in self._steps.values():
+            step.close()
 
-    async def _take_up(self, stage: ConcurrentStep, flight: InFlightCall) -> None:
-        ticket = flight.ticket
-        ticket.open -= 1
-        if ticket.error is not None:  # another branch of it has failed: nothing more runs
-            flight.forget()
-            self._end(ticket)
-        elif flight.departure is not None:
-            await self._land(ticket, flight, flight.departure)
+    async def _refuse(self, run: ScheduledEvent, error: RowError) -> None:
+        interpreter, run.error = Interpreter(self._plan, error.event, self._plan.observers, enters=False), None
+        run.interpret(interpreter)
+        interpreter.begun()
+        try:
+            interpreter.refuse(error)
+        except StepError as failed:
+            await self._fail(run, failed)
+        await self._interpret(run, interpreter)
+
+    async def _go_on(self, step: ConcurrentStep, call: InFlightCall) -> None:
+        """What follows a call that is done."""
+        run = call.run
+        if run.error is not None:  # another branch of it has failed: nothing more runs
+            call.forget()
+            run.land()
+        elif call.pending is not None:
+            await self._complete(call, call.pending)
         else:
-            await self._go(ticket, self._plan.takes[stage.step.name], flight.body, flight.event, flight.result)
+            await self._run_code(run, self._plan.takes[step.step.name], call.body, call.event, call.result)
 
-    async def _land(self, ticket: EventState, flight: InFlightCall, departure: PendingCall) -> None:
-        assert ticket.walk is not None
+    async def _complete(self, call: InFlightCall, pending: PendingCall) -> None:
+        run, interpreter = call.run, call.run.interpreter
+        assert interpreter is not None
         try:
             try:
-                result = flight.result()
+                result = call.result()
             except own() as error:
-                ticket.walk.failed(departure, error, flight.seconds)
+                interpreter.failed(pending, error, call.seconds)
             else:
-                await ticket.walk.arrive(departure, result, flight.seconds)
+                await interpreter.arrive(pending, result, call.seconds)
         except StepError as error:
-            await self._fail(ticket, error)
-        await self._walk_on(ticket)
+            await self._fail(run, error)
+        await self._interpret(run, interpreter)
 
-    async def _walk_on(self, ticket: EventState) -> None:
-        """Move by move until all that is left is under way at stages."""
-        walk, stops = ticket.walk, ticket.stops
-        assert walk is not None
+    async def _interpret(self, run: ScheduledEvent, interpreter: Interpreter) -> None:
+        """Step by step, until the calls that are left are under way at concurrent steps."""
+        parking = run.parking
         try:
-            while walk.waiting or (not ticket.open and (stops is None or stops.is_last) and walk.has_more()):
-                if stops is not None and stops.has_parked():
+            while interpreter.waiting or (self._is_last(run) and interpreter.has_more()):
+                if parking is not None and parking.has_parked():
                     continue
-                stage = self._stages.get(walk.waiting[-1].step) if walk.waiting[-1].chunks is None else None
-                if stage is None:
-                    await walk.advance()
+                top = interpreter.waiting[-1]
+                step = self._steps.get(top.step) if top.chunks is None else None
+                if step is None:
+                    await interpreter.advance()
                     continue
-                departure = walk.depart()
-                if not departure.is_made:
-                    event = departure.move.event
-                    self._take_off(stage, InFlightCall(ticket, event.body, event, departure))
+                pending = interpreter.depart()
+                if not pending.is_made:
+                    event = pending.move.event
+                    self._begin_call(step, InFlightCall(run, event.body, event, pending))
         except StepError as error:
-            await self._fail(ticket, error)
-        self._end(ticket)
+            await self._fail(run, error)
+        run.land()
 
-    async def _go(self, ticket: EventState, function: Callable[..., Any], body: Any, event: Event, *more: Any) -> None:
-        """Run generated code for the event until it is parked or done."""
+    def _is_last(self, run: ScheduledEvent) -> bool:
+        """Whether nothing else of the event is under way, so that what its steps gathered may go on."""
+        return run.is_undivided and (run.parking is None or run.parking.is_last)
+
+    async def _run_code(
+        self, run: ScheduledEvent, function: Callable[..., Any], body: Any, event: Event, *more: Any
+    ) -> None:
+        """Run generated code for the event, until it is parked or done."""
+        answers = run.answers
         try:
-            outcome = function(body, event, ticket, *more)
+            outcome = function(body, event, answers, *more)
             if outcome is not None:
                 await outcome
         except StepError as error:
-            await self._fail(ticket, error)
-        for step, body, event in ticket.parked:
-            self._take_off(self._stages[step], InFlightCall(ticket, body, event))
-        ticket.parked.clear()
-        self._end(ticket)
+            await self._fail(run, error)
+        for step, body, event in answers.parked:
+            self._begin_call(self._steps[step], InFlightCall(run, body, event))
+        answers.parked.clear()
+        run.land()
 
-    async def _fail(self, ticket: EventState, error: StepError) -> None:
+    async def _fail(self, run: ScheduledEvent, error: StepError) -> None:
         """Nothing more of the event runs."""
-        ticket.parked.clear()
-        if ticket.walk is not None:
-            await ticket.walk.leave()
-        for stage in self._stages.values():
-            stage.cancel(ticket)
-        ticket.error = self._plan.told(error, ticket if ticket.walk is None else ticket.walk.answers)
+        run.answers.parked.clear()
+        if run.interpreter is not None:
+            await run.interpreter.leave()
+        for step in self._steps.values():
+            step.cancel(run)
+        run.error = self._plan.reported(error, run.answers)
 
-    def _end(self, ticket: EventState) -> None:
-        """Tell that the event is done, when no call of it is under way."""
-        if ticket.open:
-            return
-        if ticket.walk is not None:
-            ticket.extend(ticket.walk.answers)
-            ticket.late.extend(ticket.walk.answers.late)
-        if ticket.walk is not None and ticket.stops is None:
-            ticket.walk.ended(ticket.error if isinstance(ticket.error, StepError) else None)
-        if ticket.done is not None:
-            ticket.done(ticket)
-
-    def _take_off(self, stage: ConcurrentStep, flight: InFlightCall) -> None:
-        flight.ticket.open += 1
-        stage.begin(flight)
+    def _begin_call(self, step: ConcurrentStep, call: InFlightCall) -> None:
+        call.run.fork()
+        step.begin(call)
 
 
-async def conducted(
-    plan: Plan, inlet: SourceReader, enter: Callable[[Any], EventState]
-) -> AsyncGenerator[list[EventState], None]:
-    """The tickets of all items, done, in the order of the items; as they are done where a stage has no order.
+async def scheduled(
+    plan: Plan, reader: SourceReader, enter: Callable[[Any], ScheduledEvent]
+) -> AsyncGenerator[list[ScheduledEvent], None]:
+    """The events of all items, done, in the order of the items; as they are done where a step has no order.
 
-    They come as lists, since many calls end at once, and handing on costs more than it does to take an event up.
+    They come in lists, since many calls end at once, and handing on costs more than running an event on.
     """
-    conductor = Scheduler(plan, inlet.happened)
-    waiting: deque[EventState] = deque()
+    scheduler = Scheduler(plan, reader.happened)
+    waiting: deque[ScheduledEvent] = deque()
     is_open, fault = True, None
     try:
         while is_open or waiting:
-            while is_open and len(waiting) < WAITING and conductor.has_room():
+            while is_open and len(waiting) < WAITING and scheduler.has_room():
                 try:
-                    item = inlet.take()
+                    item = reader.take()
                 except Exception as error:  # the source failed: what came before it still goes its way
                     item, fault = END, error
                 if item is NOT_YET:
@@ -193,27 +402,27 @@ async def conducted(
                 if is_open:
                     waiting.append(enter(item))
                     if waiting[-1].error is None or isinstance(waiting[-1].error, RowError):
-                        await conductor.begin(waiting[-1])
-                if is_open and not waiting[-1].open and (done := _done(waiting, conductor.is_ordered)):
+                        await scheduler.begin(waiting[-1])
+                if is_open and not waiting[-1].open and (done := _done(waiting, scheduler.is_ordered)):
                     yield done
             if is_open or waiting:
-                await conductor.progress()
-                if done := _done(waiting, conductor.is_ordered):
+                await scheduler.progress()
+                if done := _done(waiting, scheduler.is_ordered):
                     yield done
         if fault is not None:
             raise fault
     finally:
-        conductor.close()
+        scheduler.close()
 
 
-def _done(waiting: deque[EventState], is_ordered: bool) -> list[EventState]:
+def _done(waiting: deque[ScheduledEvent], is_ordered: bool) -> list[ScheduledEvent]:
     """Take off what is done: from the front where there is an order."""
-    done: list[EventState] = []
+    done: list[ScheduledEvent] = []
     if is_ordered:
         while waiting and not waiting[0].open:
             done.append(waiting.popleft())
         return done
-    done += [ticket for ticket in waiting if not ticket.open]
-    for ticket in done:
-        waiting.remove(ticket)
+    done += [run for run in waiting if not run.open]
+    for run in done:
+        waiting.remove(run)
     return done

@@ -1,4 +1,4 @@
-"""An Inlet: how the items of a source reach an event loop that has other things to do while none is there."""
+"""SourceReader: the items of a source, for an event loop that must not wait for them; which of them are done."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class SourceReader:
     """Items to take one by one; `happened` is set when there may be one after there was none.
 
     >>> async def drawn():
-    ...     inlet = SourceReader(iter("ab"))
-    ...     return [await inlet.next(), await inlet.next(), await inlet.next() is END]
+    ...     reader = SourceReader(iter("ab"))
+    ...     return [await reader.next(), await reader.next(), await reader.next() is END]
     >>> asyncio.run(drawn())
     ['a', 'b', True]
 
@@ -139,9 +139,9 @@ class ThreadSourceReader(_Buffered):
         except BaseException as error:
             self._put(END, error)
         finally:
-            self._shut()
+            self._close_source()
 
-    def _shut(self) -> None:
+    def _close_source(self) -> None:
         """Closed on the thread that reads it: nowhere else may a generator be closed while it runs."""
         try:
             if isinstance(self._source, Generator):
@@ -157,7 +157,7 @@ class LoopSourceReader(_Buffered):
 
     def __init__(self, source: AsyncIterator[Any]) -> None:
         super().__init__()
-        self._items_there = source
+        self._iterator = source
         self._room = asyncio.Semaphore(AHEAD)
         self._home = asyncio.get_running_loop()
         self._reading = self._home.create_task(self._read())
@@ -174,7 +174,7 @@ class LoopSourceReader(_Buffered):
 
     async def _read(self) -> None:
         try:
-            async for item in self._items_there:
+            async for item in self._iterator:
                 await self._room.acquire()
                 self._put(item)
             self._put(END)
@@ -182,8 +182,8 @@ class LoopSourceReader(_Buffered):
             self._put(END, error)
         finally:
             try:
-                if isinstance(self._items_there, AsyncGenerator):
-                    await self._items_there.aclose()
+                if isinstance(self._iterator, AsyncGenerator):
+                    await self._iterator.aclose()
             except Exception:
                 _logger.exception("A stream's source failed when it was closed")
             finally:
@@ -229,7 +229,7 @@ class SourceCommit:
             self._last = None
 
 
-def settling(source: object, plan: Plan, *, is_one_by_one: bool) -> SourceCommit | None:
+def commit_of(source: object, plan: Plan, *, is_one_by_one: bool) -> SourceCommit | None:
     """None for a source that does not ask which of its events are through."""
     if isinstance(source, Source) and type(source).commit is not Source.commit:
         return SourceCommit(source, plan, is_one_by_one=is_one_by_one)

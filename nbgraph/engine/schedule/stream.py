@@ -12,15 +12,14 @@ from typing import Any
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Answers, Plan
 from nbgraph.engine.schedule.channel import aiterate, iterate
-from nbgraph.engine.schedule.event_state import EventState
-from nbgraph.engine.schedule.scheduler import conducted
+from nbgraph.engine.schedule.scheduler import ScheduledEvent, scheduled
 from nbgraph.engine.schedule.source_reader import (
     END,
     LoopSourceReader,
     SourceCommit,
     SourceReader,
     ThreadSourceReader,
-    settling,
+    commit_of,
 )
 from nbgraph.errors import NbgraphError, RowError, StepError
 from nbgraph.event import Event
@@ -82,23 +81,23 @@ class Stream(Iterator[Any]):
 def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
     """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
     is_async = plan.is_async or plan.is_staged
-    settled = settling(source, plan, is_one_by_one=not is_async)
-    rows = iter(settled if settled is not None else rows_of(source))
+    commit = commit_of(source, plan, is_one_by_one=not is_async)
+    rows = iter(commit if commit is not None else rows_of(source))
     for observer in plan.observers if is_whole else ():
         observer.reading(len(source) if hasattr(source, "__len__") else None)
     enter = _enter(plan, key)
     if is_async:
         # One iterator, whatever fails on the way: events that are under way must not be lost with it.
-        outcomes = iterate(_outcomes(plan, lambda: _inlet(source, rows, settled), enter, is_whole, settled))
-        return Stream(lambda: _raised(outcomes), outcomes)
+        outcomes = iterate(_outcomes(plan, lambda: _reader(source, rows, commit), enter, is_whole, commit))
+        return Stream(lambda: _answers_of_outcomes(outcomes), outcomes)
     ends = _released(plan) if is_whole else iter(())
-    return Stream(lambda: _answers(plan, rows, enter, ends, settled), rows)
+    return Stream(lambda: _answers(plan, rows, enter, ends, commit), rows)
 
 
 async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncGenerator[Any, None]:
     """As `stream`, for `async for`; the source may be async too."""
     if plan.is_async or plan.is_staged:
-        async with aclosing(_told(_async_outcomes(plan, source, key))) as answers:
+        async with aclosing(_raising(_async_outcomes(plan, source, key))) as answers:
             async for answer in answers:
                 yield answer
         return
@@ -118,7 +117,7 @@ def answers(plan: Plan, event: Event) -> Stream:
     """Every answer to one event that has entered, as its steps give them."""
     if plan.is_async or plan.is_staged:
         outcomes = iterate(_outcomes_of(plan, event))
-        return Stream(lambda: _raised(outcomes), outcomes)
+        return Stream(lambda: _answers_of_outcomes(outcomes), outcomes)
     given = _given_by(plan, event)
     return Stream(lambda: given, given)
 
@@ -129,7 +128,7 @@ async def answers_of(plan: Plan, event: Event, run: Running = loop.on_thread) ->
     `run` makes the calls of a synchronous plan, somewhere else.
     """
     if plan.is_async or plan.is_staged:
-        given = _told(_outcomes_of(plan, event))
+        given = _raising(_outcomes_of(plan, event))
     else:
         given = _on_threads(answers(plan, event), run)
     async with aclosing(given) as found:
@@ -137,7 +136,7 @@ async def answers_of(plan: Plan, event: Event, run: Running = loop.on_thread) ->
             yield answer
 
 
-async def _told(outcomes: AsyncGenerator[list[Any], None]) -> AsyncGenerator[Any, None]:
+async def _raising(outcomes: AsyncGenerator[list[Any], None]) -> AsyncGenerator[Any, None]:
     async with aclosing(aiterate(outcomes)) as found:
         async for outcome in found:
             if isinstance(outcome, _Failed):
@@ -174,7 +173,7 @@ async def _closing(source: Any) -> AsyncIterator[None]:
 
 
 def _answers(
-    plan: Plan, rows: Iterator[Any], enter: Entering, ends: Iterator[tuple[str, Any]], settled: SourceCommit | None
+    plan: Plan, rows: Iterator[Any], enter: Entering, ends: Iterator[tuple[str, Any]], commit: SourceCommit | None
 ) -> Iterator[Any]:
     while True:
         try:
@@ -194,8 +193,8 @@ def _answers(
             yield from loop.without_waiting(plan.arefused(error)).all()
     for name, chunk in ends:
         yield from plan.resume(name, chunk).all()
-    if settled is not None:
-        settled.end()
+    if commit is not None:
+        commit.end()
 
 
 def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
@@ -208,7 +207,7 @@ def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
                 yield from walk.answers[given:]
                 given = len(walk.answers)
     except StepError as error:
-        raise plan.told(error, walk.answers) from error.__cause__
+        raise plan.reported(error, walk.answers) from error.__cause__
     if not given:
         yield from walk.answers.late
 
@@ -224,11 +223,11 @@ def _released(plan: Plan) -> Iterator[tuple[str, Any]]:
 class _Failed:
     """An error on its way out of an async iterator, which would end if it were raised there."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
-def _raised(outcomes: Iterator[Any]) -> Iterator[Any]:
+def _answers_of_outcomes(outcomes: Iterator[Any]) -> Iterator[Any]:
     for outcome in outcomes:
         if isinstance(outcome, _Failed):
             raise outcome.error
@@ -242,95 +241,95 @@ def _outcomes_of(plan: Plan, event: Event) -> AsyncGenerator[list[Any], None]:
 def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[list[Any], None]:
     enter = _enter(plan, key)
     if hasattr(source, "__aiter__"):
-        inlet = LoopSourceReader(source)
-        return _outcomes(plan, lambda: inlet, enter, True, None)
-    settled = settling(source, plan, is_one_by_one=False)
-    rows = iter(settled if settled is not None else rows_of(source))
-    return _outcomes(plan, lambda: _inlet(source, rows, settled), enter, True, settled)
+        reader = LoopSourceReader(source)
+        return _outcomes(plan, lambda: reader, enter, True, None)
+    commit = commit_of(source, plan, is_one_by_one=False)
+    rows = iter(commit if commit is not None else rows_of(source))
+    return _outcomes(plan, lambda: _reader(source, rows, commit), enter, True, commit)
 
 
-def _inlet(source: Any, rows: Iterator[Any], settled: SourceCommit | None) -> SourceReader:
+def _reader(source: Any, rows: Iterator[Any], commit: SourceCommit | None) -> SourceReader:
     """One that takes rows straight from where they are; on a thread, where reading them may wait."""
-    if settled is not None:
+    if commit is not None:
         return ThreadSourceReader(rows, ahead=1)  # what is read and not through comes again after a crash
     return SourceReader(rows) if isinstance(source, PLAIN) or is_frame(source) else ThreadSourceReader(rows)
 
 
 async def _outcomes(
-    plan: Plan, make: Callable[[], SourceReader], enter: Entering, is_whole: bool, settled: SourceCommit | None
+    plan: Plan, make: Callable[[], SourceReader], enter: Entering, is_whole: bool, commit: SourceCommit | None
 ) -> AsyncGenerator[list[Any], None]:
     """Answers, and errors as `_Failed`; in lists of those that come at once."""
-    inlet = make()
-    inlet.open()
+    reader = make()
+    reader.open()
     try:
         if not is_whole and not plan.is_staged:
-            async with aclosing(_given(plan, inlet, enter)) as given:
+            async with aclosing(_given(plan, reader, enter)) as given:
                 async for outcome in given:
                     yield [outcome]
             return
-        async with aclosing(_tickets(plan, inlet, enter)) as done:
-            async for tickets in done:
-                yield [outcome for ticket in tickets for outcome in _of_ticket(ticket)]
-                if settled is not None:
-                    for ticket in tickets:
-                        await loop.on_thread(settled.through, ticket.event)
+        async with aclosing(_runs(plan, reader, enter)) as done:
+            async for runs in done:
+                yield [outcome for run in runs for outcome in _outcomes_of_run(run)]
+                if commit is not None:
+                    for run in runs:
+                        await loop.on_thread(commit.through, run.event)
     finally:
-        await inlet.close()
+        await reader.close()
     released: Iterator[tuple[str, Any]] = _released(plan) if is_whole else iter(())
     for name, chunk in released:
         try:
             yield (await plan.aresume(name, chunk)).all()
         except StepError as error:
             yield [_Failed(error)]
-    if settled is not None:
-        await loop.on_thread(settled.end)
+    if commit is not None:
+        await loop.on_thread(commit.end)
 
 
-async def _given(plan: Plan, inlet: SourceReader, enter: Entering) -> AsyncGenerator[Any, None]:
+async def _given(plan: Plan, reader: SourceReader, enter: Entering) -> AsyncGenerator[Any, None]:
     """The answers to one event, one by one as its steps give them."""
-    while (row := await inlet.next()) is not END:
+    while (row := await reader.next()) is not END:
         walk = plan.walk(enter(row), plan.observers)
         try:
             async with aclosing(walk.given()) as given:
                 async for answer in given:
                     yield answer
         except StepError as error:
-            yield _Failed(plan.told(error, walk.answers))
+            yield _Failed(plan.reported(error, walk.answers))
 
 
-def _of_ticket(ticket: EventState) -> list[Any]:
-    return ticket.all() if ticket.error is None else [*ticket.all(), _Failed(ticket.error)]
+def _outcomes_of_run(run: ScheduledEvent) -> list[Any]:
+    return run.answers.all() if run.error is None else [*run.answers.all(), _Failed(run.error)]
 
 
-def _tickets(plan: Plan, inlet: SourceReader, enter: Entering) -> AsyncGenerator[list[EventState], None]:
-    """The tickets of the events: many at once where steps are concurrent, else one after the other."""
+def _runs(plan: Plan, reader: SourceReader, enter: Entering) -> AsyncGenerator[list[ScheduledEvent], None]:
+    """The events when they are done: many at once where steps are concurrent, else one after the other."""
     if plan.is_staged:
-        return conducted(plan, inlet, lambda row: _entered(row, enter))
-    return _one_by_one(plan, inlet, enter)
+        return scheduled(plan, reader, lambda row: _entered(row, enter))
+    return _one_by_one(plan, reader, enter)
 
 
-async def _one_by_one(plan: Plan, inlet: SourceReader, enter: Entering) -> AsyncGenerator[list[EventState], None]:
-    while (row := await inlet.next()) is not END:
-        ticket = _entered(row, enter)
+async def _one_by_one(plan: Plan, reader: SourceReader, enter: Entering) -> AsyncGenerator[list[ScheduledEvent], None]:
+    while (row := await reader.next()) is not END:
+        run = _entered(row, enter)
         try:
-            if ticket.error is None:
-                await plan.aanswers(ticket.event, ticket)
-            elif isinstance(ticket.error, RowError):
-                refused, ticket.error = ticket.error, None
-                ticket.extend((await plan.arefused(refused)).all())
+            if run.error is None:
+                await plan.aanswers(run.event, run.answers)
+            elif isinstance(run.error, RowError):
+                refused, run.error = run.error, None
+                run.answers.extend((await plan.arefused(refused)).all())
         except StepError as error:
-            ticket.error = error
-        yield [ticket]
+            run.error = error
+        yield [run]
 
 
-def _entered(row: Any, enter: Entering) -> EventState:
-    """A ticket for the row; with an error where the row can't become an event."""
+def _entered(row: Any, enter: Entering) -> ScheduledEvent:
+    """The event of a row; with an error where the row can't become one."""
     try:
-        return EventState(enter(row))
+        return ScheduledEvent(enter(row))
     except Exception as error:
-        ticket = EventState(row if isinstance(row, Event) else Event(row))
-        ticket.error = error
-        return ticket
+        run = ScheduledEvent(row if isinstance(row, Event) else Event(row))
+        run.error = error
+        return run
 
 
 def _enter(plan: Plan, key: Key) -> Entering:

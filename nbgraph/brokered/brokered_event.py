@@ -1,4 +1,4 @@
-"""Asked: an event on its way through parts, and all that came of it, in the order of a graph that is not cut."""
+"""BrokeredEvent: an event on its way through parts, and its answers, in the order of a graph that is not cut."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbgraph.engine.event_run import EventRun
 from nbgraph.engine.plan import Answers
 from nbgraph.errors import StepError
 from nbgraph.event import Event
@@ -37,56 +38,36 @@ class EventPart:
             item.gather(answers) if isinstance(item, EventPart) else answers.late.append(item)
 
 
-class BrokeredEvent:
-    """One event, until nothing of it is under way any more; then `done` is set, and `told` is called.
+class BrokeredEvent(EventRun):
+    """One event; `ended` is set when no branch of it is under way any more, in a part or in a queue.
 
-    >>> asked = BrokeredEvent(Event(1))
+    >>> run = BrokeredEvent(Event(1))
     >>> behind = EventPart(["b"])
-    >>> asked.root.found = ["a", behind, "c"]
-    >>> asked.answers()
+    >>> run.root.found = ["a", behind, "c"]
+    >>> run.answers()
     ['a', 'b', 'c']
     """
 
-    def __init__(self, event: Event, told: Callable[[BrokeredEvent], None] | None = None) -> None:
-        self.event = event
+    __slots__ = ("ended", "root")
+
+    def __init__(self, event: Event, on_end: Callable[[BrokeredEvent], None] | None = None) -> None:
+        super().__init__(event, on_end)
         self.root = EventPart()
-        self.error: Exception | None = None
-        self.done = asyncio.Event()
-        self._told = told
-        self._open = 0
-
-    def begun(self) -> None:
-        """One more branch is under way."""
-        self._open += 1
-
-    def ended(self) -> None:
-        """One branch less is under way."""
-        self._open -= 1
-        if self._open == 0:
-            self._end()
-
-    def fail(self, error: Exception) -> None:
-        """Nothing more of the event runs; of several errors the first one counts."""
-        self.error = self.error or error
-
-    def refuse(self, error: Exception) -> None:
-        """It can't even enter."""
-        self.error = error
-        self._end()
+        self.ended = asyncio.Event()
 
     def answers(self) -> Answers:
         """All answers, or the error."""
-        answers = Answers()
-        self.root.gather(answers)
         if self.error is not None:
             raise self.error
-        return answers
+        return self._gathered()
 
-    def _end(self) -> None:
+    def end(self) -> None:
         if isinstance(self.error, StepError):
-            found = Answers()
-            self.root.gather(found)
-            self.error.answer = next(iter(found.all()), None)
-        self.done.set()
-        if self._told is not None:
-            self._told(self)
+            self.error.answer = next(iter(self._gathered().all()), None)
+        self.ended.set()
+        super().end()
+
+    def _gathered(self) -> Answers:
+        answers = Answers()
+        self.root.gather(answers)
+        return answers
