@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Container, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
 from nbgraph.event import Event
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
 
 
 def expressions_of(kind: Any) -> dict[str, tuple[str, ...]]:
@@ -23,6 +23,25 @@ def expressions_of(kind: Any) -> dict[str, tuple[str, ...]]:
         declared = vars(base).get("expressions")
         found |= declared if isinstance(declared, dict) else {}
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Counterpart:
+    """The class of MLRun or Storey that a step takes the place of, and how its arguments become ours.
+
+    `renamed`: theirs -> ours. `unused`: what only their engine needs, and the values that ask for nothing. `preset`:
+    their defaults where ours differ. `keys`: arguments that say what tells events apart. `numbered`: the words for the
+    numbers of an enumeration. `note`: what differs, for the report. `aliases`: further names of theirs.
+    """
+
+    theirs: str
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    unused: Mapping[str, Container[Any]] = field(default_factory=dict)
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    numbered: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    note: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 class _ConstructorSignature:
@@ -62,16 +81,24 @@ class Handler:
     state: Any = None
     state_form: Any = None  # what the form of the state depends on; a state of another form is not taken up
     __signature__: Any = _ConstructorSignature()
-    # Facts about the class, which the reader of a loaded graph goes by:
-    expressions: ClassVar[
-        Mapping[str, tuple[str, ...]]
-    ] = {}  # arguments whose texts become code, and what that is over
+
+    # Facts about the class, for the catalogue, the picture, texts, and the import from MLRun:
+    section: ClassVar[Section] = Section.OPERATORS
+    kind: ClassVar[StepKind] = StepKind.TASK
+    is_named_first: ClassVar[bool] = False  # its first argument is its name: `Queue("scored")`
+    counterpart: ClassVar[Counterpart | None] = None  # of this class alone: a subclass does not inherit it
+
+    # For the check of loaded graphs, and for deployments:
+    # arguments whose texts become code, and the names which that code is over
+    expressions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     io: ClassVar[str] = ""  # what it reads or writes outside of the graph, such as "files"
     is_entry: ClassVar[bool] = True  # whether callers' events may enter by it, where no arrow leads to it
     is_border: ClassVar[bool] = False  # whether it is one side of a queue between functions
     packages: ClassVar[tuple[str, ...]] = ()  # modules that it imports when first used: a deployment installs them
-    results_are_new: bool = False  # it keeps no hold of what it gives, nor gives it twice: that needs no copy
-    hands_over: bool = False  # what goes on is a value of its own: what it came from may be changed behind its back
+
+    # For the engine:
+    results_are_new: bool = False  # it keeps no reference to what it gives, nor gives it twice: that needs no copy
+    hands_over: bool = False  # what goes on is a value of its own: what it came from may be changed afterwards
     holds_bodies = False  # whether its state has bodies as they came, and none of them is ever changed by it
     concurrency: int | None = None  # events it takes at once, where the step's own option does not say
     _given: tuple[tuple[Any, ...], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Words that every floor shares: how a handler deals with an event, the kinds of edges, the clock."""
+"""Types that every floor shares: how a handler deals with an event, kinds of edges and steps, the clock."""
 
 from __future__ import annotations
 
@@ -24,6 +24,33 @@ class EdgeKind(StrEnum):
     FLOW = "flow"
     ERROR = "error"
     CYCLE = "cycle"
+
+
+class StepKind(StrEnum):
+    """What sort of thing a step is, which its picture shows."""
+
+    TASK = "task"
+    MODEL = "model"
+    ROUTER = "router"
+    QUEUE = "queue"
+    SOURCE = "source"
+    TARGET = "target"
+
+
+class Section(StrEnum):
+    """The headings of the catalogue of steps, in their order."""
+
+    OPERATORS = "Operators"
+    WINDOWS = "Windows"
+    FEATURES = "Features"
+    TABLES = "Tables"
+    SOURCES = "Sources"
+    TARGETS = "Targets"
+    QUEUES = "Queues"
+    REMOTE = "Remote"
+    MODELS = "Models"
+    ROUTERS = "Routers"
+    INSTALLED = "Installed packages"
 
 
 Clock = Callable[[], float]  # seconds, never going back

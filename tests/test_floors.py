@@ -42,6 +42,7 @@ DOORS = {
     "job_view": "widgets.job",
     "deployment_view": "widgets.deployment",
     "library": "steps",
+    "built_in_steps": "steps",
     "_repr_mimebundle_": "render.svg",
     "captured": "capture.captured",
     "export": "deploy.export",

@@ -245,7 +245,8 @@ def test_a_documents_condition_sees_a_name_that_means_something_else_now() -> No
 
 
 IO = [
-    "BatchHttpRequests", "CSVSource", "CSVTarget", "HttpSource", "HttpTarget", "HuggingFaceModel", "KafkaSource",
+    "AddFeatures", "BatchHttpRequests", "CSVSource", "CSVTarget", "FeatureTarget", "HttpSource", "HttpTarget",
+    "HuggingFaceModel", "KafkaSource",
     "KafkaTarget", "LightGBMModel", "ModelServer", "NatsSource", "NatsTarget", "OnnxModel", "ParquetSource",
     "ParquetTarget", "QueueReader", "QueueWriter", "RemoteStep", "SQLSource", "SQLTarget", "SendToHttp", "SklearnModel",
     "TorchModel", "XGBoostModel",

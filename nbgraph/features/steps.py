@@ -13,7 +13,9 @@ from nbgraph.handler import Handler
 from nbgraph.steps.arguments import seconds, whole
 from nbgraph.steps.context import StepContext, clock_of
 from nbgraph.steps.dataframe import is_frame, of_rows, rows_of
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
+
+__all__ = ["AddFeatures", "FeatureTarget"]
 
 
 class AddFeatures(Handler):
@@ -43,6 +45,7 @@ class AddFeatures(Handler):
         What stands for a missing value, by feature, as in `FeatureVector.online`.
     """
 
+    section = Section.FEATURES
     io: ClassVar[str] = "databases"
     results_are_new = True
 
@@ -93,6 +96,8 @@ class FeatureTarget(Handler):
         They are written at the latest so long after the first of them came.
     """
 
+    section = Section.FEATURES
+    kind = StepKind.TARGET
     io: ClassVar[str] = "databases"
     packages: ClassVar[tuple[str, ...]] = ("deltalake", "polars", "pyarrow")
     shape = Shape.EVENT

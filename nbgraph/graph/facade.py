@@ -413,6 +413,13 @@ def library() -> Mapping[str, Any]:
     return catalogue()
 
 
+def built_in_steps() -> Mapping[str, Any]:
+    """The steps of nbgraph itself; looking for another name here does not look into installed packages."""
+    from nbgraph.steps import built_in
+
+    return built_in()
+
+
 def job_view(job: Job) -> JobView:
     """The live widget of a job, which stands beside `jobs/` and not below it."""
     from nbgraph.widgets.job import JobView

@@ -99,7 +99,7 @@ def _steps(text: str, before: str, namespace: dict[str, Any]) -> Iterator[tuple[
     typed = re.split(r"\W", before)[-1]
     yield from ((name, "step") for name in _mentioned(text) if name != typed)
     yield from ((name, "function") for name, value in namespace.items() if name[0] != "_" and _is_handler(value))
-    yield from ((name, "built-in") for name in steps.__all__)
+    yield from ((name, "built-in") for name in sorted(steps.built_in()))
     yield "respond", "keyword"
 
 

@@ -7,15 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbgraph.graph.code import Code
+from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.route import ENDPOINT
 from nbgraph.graph.routing import is_endpoint
 from nbgraph.graph.step import Step, handler_name
+from nbgraph.types import StepKind
 
-TASK, MODEL, ROUTER, QUEUE, SOURCE, TARGET, ERROR, GRAPH, ANY, FOLD = (
-    "task", "model", "router", "queue", "source", "target", "error", "graph", "any", "fold"
-)  # fmt: skip
-ROUTERS = {"ModelRouter", "VotingEnsemble", "ParallelRun", "ModelRunner", "EnrichmentRouter"}
+TASK, MODEL, ROUTER, QUEUE, SOURCE, TARGET = (kind.value for kind in StepKind)
+ERROR, GRAPH, ANY, FOLD = "error", "graph", "any", "fold"  # what else a picture has
+BY_NAME = {  # what classes that are no steps of ours are called
+    "Queue": QUEUE,
+    "Source": SOURCE,
+    "Target": TARGET,
+    "Model": MODEL,
+    "ModelServer": MODEL,
+    "BaseEstimator": MODEL,
+}
 
 
 def resolved(step: Step, graph: Graph) -> Any:
@@ -56,13 +63,13 @@ def kind_of(step: Step, handler: Any) -> str:
     """
     if isinstance(handler, Graph):
         return GRAPH
-    names = _class_names(handler)
-    if names & ROUTERS or "routes" in step.arguments:
+    if "routes" in step.arguments:
         return ROUTER
-    for word, kind in (("Queue", QUEUE), ("Source", SOURCE), ("Target", TARGET), (ENDPOINT, SOURCE)):
-        if any(name.endswith(word) for name in names):
-            return kind
-    return MODEL if any(name.endswith(("Model", "ModelServer")) or name == "BaseEstimator" for name in names) else TASK
+    declared = getattr(_class_of(handler), "kind", None)
+    if isinstance(declared, StepKind) and declared is not StepKind.TASK:
+        return declared.value
+    names = _class_names(handler)
+    return next((kind for word, kind in BY_NAME.items() if any(name.endswith(word) for name in names)), TASK)
 
 
 def words_of(step: Step, handler: Any, kind: str) -> str:
@@ -93,12 +100,20 @@ def _words_of_route(step: Step) -> str:
     return f"body: {', '.join(map(str, body))}" if isinstance(body, Mapping) else "route"
 
 
+def _class_of(handler: Any) -> type | None:
+    """The class that a step is made of; of a name that of the built-in step."""
+    if isinstance(handler, str):
+        handler = built_in_steps().get(handler.rpartition(".")[2])
+    if handler is None or inspect.isroutine(handler):
+        return None
+    return handler if isinstance(handler, type) else type(handler)
+
+
 def _class_names(handler: Any) -> set[str]:
     if isinstance(handler, str):
         return {handler.rpartition(".")[2]}
-    if inspect.isroutine(handler):
-        return set()
-    return {base.__name__ for base in (handler if isinstance(handler, type) else type(handler)).__mro__}
+    kind = _class_of(handler)
+    return set() if kind is None else {base.__name__ for base in kind.__mro__}
 
 
 def _argument(name: str, value: Any) -> str:

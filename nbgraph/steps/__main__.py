@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nbgraph.steps import catalogue
-from nbgraph.steps.library import INSTALLED, CatalogueEntry, entry_of
+from nbgraph.steps.library import CatalogueEntry, entry_of
+from nbgraph.types import Section
 
 HEAD = """# Built-in steps
 
@@ -21,33 +22,17 @@ def page() -> str:
     """The page as Markdown: a table for each section, the sections in their order."""
     library = catalogue()
     entries = [entry_of(name, library) for name in sorted(library.modules)]
-    titles = sorted({entry.section for entry in entries} - {INSTALLED}, key=_rank)
-    return "\n".join([HEAD, *(line for title in titles for line in _section(title, entries))])
+    sections = [section for section in Section if section is not Section.INSTALLED]
+    return "\n".join([HEAD, *(line for section in sections for line in _table(section, entries))])
 
 
-def _section(title: str, entries: list[CatalogueEntry]) -> Iterator[str]:
-    yield f"## {title}\n\n| step | what it does |\n|---|---|"
+def _table(section: Section, entries: list[CatalogueEntry]) -> Iterator[str]:
+    yield f"## {section}\n\n| step | what it does |\n|---|---|"
     for entry in entries:
-        if entry.section == title:
+        if entry.section is section:
             mark = "" if entry.is_step else "*"
             yield f"| {mark}`{entry.signature}`{mark} | {entry.summary.replace('|', chr(92) + '|')} |"
     yield ""
-
-
-def _rank(title: str) -> int:
-    order = [
-        "Operators",
-        "Windows",
-        "Features",
-        "Tables",
-        "Sources",
-        "Targets",
-        "Queues",
-        "Remote",
-        "Models",
-        "Routers",
-    ]
-    return order.index(title)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import pytest
 
 from nbgraph import steps
 from nbgraph.steps.__main__ import page
-from nbgraph.steps.library import CatalogueEntry, Library, entry_of
+from nbgraph.steps.library import CatalogueEntry, Library, entry_of, names_in
+from nbgraph.types import Section
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = Path(__file__).parent / "shouting"
@@ -35,14 +36,38 @@ def test_every_name_says_what_it_is(name: str) -> None:
 
 def test_an_entry() -> None:
     assert entry_of("Flatten", steps.catalogue()) == CatalogueEntry(
-        "Flatten", "Operators", "Flatten()", "Each item of the body goes on as a body of its own.", True
+        "Flatten", Section.OPERATORS, "Flatten()", "Each item of the body goes on as a body of its own.", True
     )
 
 
 def test_names_are_loaded_when_they_are_asked_for() -> None:
     code = "import sys, nbgraph.steps; print([m for m in sys.modules if m.startswith('nbgraph.steps.')])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert loaded.stdout.strip() == "['nbgraph.steps.library']"
+    assert loaded.stdout.strip() == "['nbgraph.steps.library', 'nbgraph.steps.moved']"
+
+
+def test_a_name_is_offered_once() -> None:
+    texts = [path.read_bytes() for path in (ROOT / "nbgraph").rglob("steps/**/*.py")]
+    texts += [path.read_bytes() for path in (ROOT / "nbgraph").glob("*/steps.py")]
+    names = [name for text in texts for name in names_in(text)]
+    assert sorted(names) == steps.__all__
+
+
+def test_the_library_is_read_from_a_zip_file(tmp_path: Path) -> None:
+    zipped = shutil.make_archive(str(tmp_path / "nbgraph"), "zip", ROOT, "nbgraph")
+    code = "import nbgraph; print(nbgraph.__file__, len(nbgraph.steps.__all__), nbgraph.steps.Batch(2).arguments)"
+    environment = {**os.environ, "PYTHONPATH": zipped}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
+    assert done.stdout.split(" ", 1) == [f"{zipped}/nbgraph/__init__.py", f"{len(steps.__all__)} {{'max_events': 2}}\n"]
+
+
+def test_each_step_has_a_section_of_its_folder() -> None:
+    sections: dict[str, set[str]] = {}
+    for name, module in steps.built_in().modules.items():
+        sections.setdefault(module.rpartition(".")[0], set()).add(entry_of(name, steps.catalogue()).section)
+    odd = {folder: found for folder, found in sections.items() if len(found) > 1}
+    assert odd == {"nbgraph.steps.operators": {Section.OPERATORS, Section.QUEUES}}
 
 
 def test_a_name_that_is_none() -> None:
@@ -55,7 +80,7 @@ def test_a_built_in_name_can_not_be_taken() -> None:
     class Taken(Library):
         installed = {"Map": None}  # type: ignore[assignment]  # noqa: RUF012
 
-    library = Taken({"Map": "operators.stateless"})
+    library = Taken({"Map": "nbgraph.steps.operators.stateless"})
     assert (library["Map"], list(library)) == (steps.Map, ["Map"])
 
 

@@ -14,6 +14,7 @@ from nbgraph.errors import GraphError
 from nbgraph.graph.code import Code, spelling
 from nbgraph.graph.documents import literal
 from nbgraph.graph.documents.literal import NotLiteralError
+from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import BUILT_IN, handler_text, is_dotted, name_of
 from nbgraph.graph.step import DEFAULTS, OPTIONS, Step, StepOptions, step
@@ -22,7 +23,6 @@ from nbgraph.handler import Handler
 _WORD = re.compile(r"\w+")
 CODE = "$code"
 STEP = "step"  # the word for a step with options
-_NAMED_FIRST = ("Queue",)  # steps whose first argument is their name
 POSITIONAL = "*"  # the key of arguments that were given without a name: `Batch(10)`
 
 
@@ -218,10 +218,14 @@ def given(step: Step) -> dict[str, Any]:
 def named_first(handler: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """`Queue("scored", 3)` is `Queue(name="scored")` with 3 in the first place."""
     match arguments.get(POSITIONAL):
-        case [str() as name, *others] if handler in _NAMED_FIRST and "name" not in arguments:
+        case [str() as name, *others] if "name" not in arguments and _is_named_first(handler):
             rest = {POSITIONAL: others} if others else {}
             return {"name": name, **rest, **{key: value for key, value in arguments.items() if key != POSITIONAL}}
     return arguments
+
+
+def _is_named_first(handler: str) -> bool:
+    return handler in built_in_steps() and getattr(built_in_steps()[handler], "is_named_first", False) is True
 
 
 def routes_of(routes: Mapping[str, Any]) -> dict[str, Step]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.graph.code import Code
-from nbgraph.graph.mlrun.classes import PACKAGES, Counterpart, home_of
+from nbgraph.graph.mlrun.classes import PACKAGES, home_of, translation_of
 from nbgraph.graph.naming import is_dotted
 from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.signature import misfit
-from nbgraph.handler import expressions_of
+from nbgraph.handler import Counterpart, expressions_of
 
 # What their engine gives a class, or asks of it; nothing is lost where it is empty.
 ENGINE_ONLY = frozenset([
@@ -22,14 +22,10 @@ ENGINE_ONLY = frozenset([
     "fn_select_outlets", "augmentation_fn", "graph_step", "model_endpoint_uid",
 ])  # fmt: skip
 OPTIONS = ("full_event", "input_path", "result_path", "max_iterations")  # of the step, wherever they are written
-KEYS = {("Merge", "key_path"), ("Batch", "key_field"), ("SampleWindow", "key"), ("AggregateByKey", "key_field"),
-        ("AggregateByKey", "time_field"), ("QueryByKey", "key_field"), ("QueryByKey", "time_field")}  # fmt: skip
 WORDS = {  # their numbered words
     "EmitPeriod.FIRST": "first", "EmitPeriod.LAST": "last",
     "FixedWindowType.CurrentOpenWindow": "current", "FixedWindowType.LastClosedWindow": "last_closed",
 }  # fmt: skip
-NUMBERED = {("SampleWindow", "emit_period"): {1: "first", 2: "last"},
-            ("QueryByKey", "fixed_window_type"): {1: "current", 2: "last_closed"}}  # fmt: skip
 PREFIX = "_"  # a text under such a name is a function's
 TABLE = "table"
 OWN_TABLE = "."  # the feature set's own
@@ -41,16 +37,16 @@ class Arguments:
     def __init__(self, admission: Admission, tables: Mapping[str, Any]) -> None:
         self._admission, self._scope, self._tables = admission, admission.scope, tables
 
-    def of(self, counterpart: Counterpart, theirs: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Ours for those of one of their classes.
+    def of(self, kind: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Those of the class of theirs whose place one of ours takes, as ours.
 
         >>> from nbgraph.graph.facade import library
         >>> from nbgraph.graph.scope import Scope
         >>> read = Arguments(Admission(Scope(is_document=True, library=library())), {})
-        >>> read.of(Counterpart("Filter"), "Filter", {"_fn": "(event > 3)", "long_running": None}, "steps.a.class_args")
+        >>> read.of(library()["Filter"], {"_fn": "(event > 3)", "long_running": None}, "steps.a.class_args")
         {'fn': '(event > 3)'}
         """
-        kind = self._scope.library[counterpart.ours]
+        counterpart = translation_of(kind)
         arguments: dict[str, Any] = dict(counterpart.preset)
         for name, value in given.items():
             bare = name.removeprefix(PREFIX) if isinstance(value, str) else name
@@ -60,9 +56,9 @@ class Arguments:
             ours = counterpart.renamed.get(bare, bare)
             if (own := known_as(counterpart, bare)) is not None:
                 raise GraphError(f'{place}: "{bare}" is called "{own}" there, and heeded by nobody under this name.')
-            if (theirs, bare) in NUMBERED:
-                value = NUMBERED[theirs, bare].get(value, value)
-            elif (theirs, bare) in KEYS:
+            if bare in counterpart.numbered:
+                value = counterpart.numbered[bare].get(value, value)
+            elif bare in counterpart.keys:
                 value = key_of(value, is_text=name == bare and bare != "key_path", where=place)
             elif name != bare:
                 value = self._function(value, bare, expressions_of(kind), place)
@@ -70,7 +66,7 @@ class Arguments:
                 value = self._table(value, place)
             if home_of(value).startswith(PACKAGES):
                 raise GraphError(
-                    f"{place}: found an object of {home_of(value)}, which our {counterpart.ours} does not know; leave "
+                    f"{place}: found an object of {home_of(value)}, which our {kind.__name__} does not know; leave "
                     "it out, and give the step ours in its place once the graph is there."
                 )
             arguments[ours] = value

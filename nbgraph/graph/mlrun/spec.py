@@ -13,7 +13,7 @@ from nbgraph.graph.documents.yaml import read_yaml
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.mlrun.arguments import OPTIONS, Arguments, options_among
-from nbgraph.graph.mlrun.classes import Counterpart, counterpart_of, home_of, is_theirs, refuse_their_base
+from nbgraph.graph.mlrun.classes import counterpart_of, home_of, is_theirs, refuse_their_base, translation_of
 from nbgraph.graph.mlrun.report import Report, Translated
 from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.scope import Scope
@@ -168,31 +168,26 @@ class _SpecReader:
         if last == "Complete":
             self._told(where, theirs, "respond", "")
             return "(event)", {}, {}
-        found = counterpart_of(theirs)
-        if not isinstance(found, Counterpart):
-            instead = (
-                f"write {found} instead"
-                if found
-                else "write the step as a class of the notebook with do(body), \
-and name that"
-            )
+        kind = counterpart_of(theirs)
+        if not isinstance(kind, type):
+            own = "write the step as a class of the notebook with do(body), and name that"
+            instead = f"write {kind} instead" if kind else own
             raise GraphError(f'{where}.class_name: "{theirs}" has no counterpart in nbgraph; {instead}.')
         options = dict(options_among(given))
         rest = {name: value for name, value in given.items() if name not in OPTIONS}
-        if found.ours == "Merge":
+        if kind.__name__ == "Merge":
             options.pop("full_event", None)  # where its key is read, and no more
             if len(_list(fields.get("after"))) < 2 and not given.get("expected_num_events"):
                 self._told(where, theirs, "(event)", "with one arrow there is nothing to wait for")
                 return "(event)", {}, options
-        if found.ours == "Batch" and fields.get("full_event") is None:
+        if kind.__name__ == "Batch" and fields.get("full_event") is None:
             options.setdefault("full_event", True)
-        kind = self._admission.scope.library[found.ours]
         self._admission.inside(kind, theirs, f"{where}.class_name")
         path = f"{where}.class_args".lstrip(".")
-        arguments = self._arguments.of(found, last, rest, path)
+        arguments = self._arguments.of(kind, rest, path)
         self._arguments.check(kind, arguments, path)
         self._admission.arguments(kind, arguments, path)
-        self._told(where, theirs, found.ours, found.note)
+        self._told(where, theirs, kind.__name__, translation_of(kind).note)
         return kind, arguments, options
 
     def _own(

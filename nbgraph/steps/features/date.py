@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from nbgraph.errors import GraphError
+from nbgraph.handler import Counterpart
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.features.fields import Each, FieldsStep, Function, refuse_met
 from nbgraph.values import is_missing, moment_of
+
+__all__ = ["DateExtractor"]
 
 
 def _is_last(time: datetime) -> bool:
@@ -57,6 +60,8 @@ class DateExtractor(FieldsStep):
     A time is a datetime, a date, an ISO 8601 text, or a number of seconds since 1970 (UTC); of one with a time zone the
     parts are those of that zone. A missing time has missing parts. Without `timestamp_col` the field is "timestamp".
     """
+
+    counterpart = Counterpart("DateExtractor")
 
     def __init__(self, parts: Names, timestamp_col: str | None = None) -> None:
         self._parts = names_of(parts, "DateExtractor", "parts")

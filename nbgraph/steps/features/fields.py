@@ -8,6 +8,7 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
 from nbgraph.steps.dataframe import is_frame, is_polars
+from nbgraph.types import Section
 
 Function = Callable[[Any], Any]
 Each = Callable[[Function, Any], Any]  # calls a function with a field's value, or with every value of a column
@@ -15,6 +16,8 @@ Each = Callable[[Function, Any], Any]  # calls a function with a field's value, 
 
 class FieldsStep(Handler):
     """A step that makes fields of fields: `change` is written once, for events and for DataFrames as bodies."""
+
+    section = Section.FEATURES
 
     def change(self, fields: Mapping[str, Any], each: Each) -> dict[str, Any]:
         """The new fields; `each(function, value)` is the only way to look into one."""

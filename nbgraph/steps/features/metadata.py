@@ -8,9 +8,11 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.dataframe import is_frame, is_polars
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape
+
+__all__ = ["SetEventMetadata"]
 
 
 class SetEventMetadata(Handler):
@@ -27,6 +29,8 @@ class SetEventMetadata(Handler):
     values that all its rows have.
     """
 
+    section = Section.FEATURES
+    counterpart = Counterpart("SetEventMetadata")
     shape = Shape.EVENT
 
     def __init__(self, id_path: str | None = None, key_path: str | None = None, random_id: bool = False) -> None:

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError
+from nbgraph.handler import Counterpart
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.features.fields import Each, FieldsStep, Function, mapping_of, refuse_met
 from nbgraph.values import is_missing
+
+__all__ = ["DropFeatures", "Imputer", "MapValues", "OneHotEncoder"]
 
 RANGES = "ranges"
 Range = tuple[Any, float, float]  # what a range is mapped to, from, and up to but not including
@@ -30,6 +33,8 @@ class MapValues(FieldsStep):
     As in MLRun, only the mapped fields go on unless `with_original_features`; and what is not in the map, or in no
     range, stays as it is.
     """
+
+    counterpart = Counterpart("MapValues")
 
     def __init__(
         self, mapping: Mapping[str, Mapping[Any, Any]], with_original_features: bool = False, suffix: str = "mapped"
@@ -88,6 +93,8 @@ class Imputer(FieldsStep):
     its one value.
     """
 
+    counterpart = Counterpart("Imputer")
+
     def __init__(
         self, method: str = "avg", default_value: Any = None, mapping: Mapping[str, Any] | None = None
     ) -> None:
@@ -118,6 +125,8 @@ class OneHotEncoder(FieldsStep):
     Of a value that is not a category, or missing, all are 0. Categories whose fields would have one name are refused,
     and a body that has a field of such a name already is an error.
     """
+
+    counterpart = Counterpart("OneHotEncoder")
 
     def __init__(self, mapping: Mapping[str, Sequence[str | int]]) -> None:
         given = mapping_of(mapping, "OneHotEncoder", '{"kind": ["food", "health"]}')
@@ -175,6 +184,8 @@ class DropFeatures(FieldsStep):
     >>> graph.run({"name": "Ada", "age": 36})
     {'age': 36}
     """
+
+    counterpart = Counterpart("DropFeatures")
 
     def __init__(self, features: Names) -> None:
         self._features = frozenset(names_of(features, "DropFeatures", "features"))

@@ -10,8 +10,10 @@ from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
 from nbgraph.steps.dataframe import is_frame, is_polars, rows_of
 from nbgraph.steps.features.fields import mapping_of
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape
 from nbgraph.values import is_missing
+
+__all__ = ["Validate"]
 
 ACTIONS = ("mark", "drop", "raise")
 Check = Callable[[Any], str | None]  # what is wrong with a value, in words
@@ -32,6 +34,7 @@ class Validate(Handler):
     only `required`.
     """
 
+    section = Section.FEATURES
     results_are_new = True
 
     def __init__(self, rules: Mapping[str, Mapping[str, Any]], action: str = "mark", mark: str = "problems") -> None:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -18,6 +18,9 @@ from nbgraph.steps.optional import package
 from nbgraph.steps.runtime.loop_thread import LONGEST_PAUSE, PerLoop, pause, send_off
 from nbgraph.streams import traceparent
 from nbgraph.streams.codec.wire import encode
+from nbgraph.types import Section
+
+__all__ = ["HttpError", "HttpRequest", "HttpResponse"]
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be otherwise a moment later
 NO_CONTENT = 204
@@ -26,6 +29,8 @@ EXCERPT = 200  # characters of an answer that an error tells
 
 class HttpError(NbgraphError):
     """The answer was no success: `status` and `body` are the answer's."""
+
+    section: ClassVar[Section] = Section.REMOTE
 
     def __init__(self, request: HttpRequest, status: int, body: Any) -> None:
         super().__init__(f"{request.method} {_address(request)} answered {status}: {str(body)[:EXCERPT]}")
@@ -40,6 +45,8 @@ class HttpRequest:
     'POST'
     """
 
+    section: ClassVar[Section] = Section.REMOTE
+
     method: str
     url: str
     body: Any = None
@@ -49,6 +56,8 @@ class HttpRequest:
 @dataclass(frozen=True)
 class HttpResponse:
     """What came back: JSON decoded, text as text, the rest as bytes; `content` is it all as it came."""
+
+    section: ClassVar[Section] = Section.REMOTE
 
     status: int
     body: Any

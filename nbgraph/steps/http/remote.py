@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.http.client import HttpRequest, HttpResponse, HttpSender
 from nbgraph.steps.operators.stateless import BODY, Function, callable_of
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape
+
+__all__ = ["BatchHttpRequests", "RemoteStep", "SendToHttp"]
 
 CALLERS_PATH = "$path"
 
@@ -20,6 +22,7 @@ CALLERS_PATH = "$path"
 class _Remote(Handler):
     """What the remote steps share: how a request is made of a body."""
 
+    section = Section.REMOTE
     io = "the network"
     expressions: ClassVar = {
         "url_expression": ("event", "endpoint"), "body_expression": BODY, "headers_expression": BODY,
@@ -112,6 +115,8 @@ class RemoteStep(_Remote):
     connection, 408, 425, 429, 5xx) is tried `retries` more times. `return_json=False` gives the answer's bytes.
     """
 
+    counterpart = Counterpart("RemoteStep", aliases=("$remote",))
+
 
 class BatchHttpRequests(_Remote):
     """Send each item of a body that is a list, many at once; the list of their answers, in order, replaces the body.
@@ -123,6 +128,8 @@ class BatchHttpRequests(_Remote):
     The arguments are those of RemoteStep, for each item; `max_in_flight` of them are under way, 8 if not said. When
     one fails for good, the step fails.
     """
+
+    counterpart = Counterpart("BatchHttpRequests")
 
     default_in_flight = 8
 
@@ -151,6 +158,8 @@ class SendToHttp(Handler):
     Without `join_from_response` the response's body replaces the event's. Retries are as RemoteStep's.
     """
 
+    section = Section.REMOTE
+    counterpart = Counterpart("SendToHttp")
     io = "the network"
 
     def __init__(

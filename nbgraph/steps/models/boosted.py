@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.errors import GraphError
+from nbgraph.handler import Counterpart
 from nbgraph.steps.models.sklearn import SklearnModel
 from nbgraph.steps.optional import package
+
+__all__ = ["LightGBMModel", "XGBoostModel"]
 
 
 class XGBoostModel(SklearnModel):
@@ -26,6 +29,7 @@ class XGBoostModel(SklearnModel):
     Booster, whose predictions are what its objective gives.
     """
 
+    counterpart = Counterpart("XGBoostModelServer")
     packages = ("xgboost",)
 
     platform = "xgboost"
@@ -62,6 +66,7 @@ class LightGBMModel(SklearnModel):
     True
     """
 
+    counterpart = Counterpart("LGBMModelServer")
     packages = ("lightgbm",)
 
     platform = "lightgbm"

@@ -9,6 +9,8 @@ from nbgraph.errors import GraphError, RequestError
 from nbgraph.steps.models.server import ModelServer
 from nbgraph.steps.optional import package
 
+__all__ = ["HuggingFaceModel"]
+
 
 class HuggingFaceModel(ModelServer):
     """A Transformers pipeline over a local folder; nothing is downloaded, no code of the folder is run.

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.errors import GraphError, RequestError
+from nbgraph.handler import Counterpart
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.models.server import ModelServer
 from nbgraph.steps.optional import package
+
+__all__ = ["OnnxModel"]
 
 DATATYPES = {
     "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(float16)": "FP16", "tensor(int64)": "INT64",
@@ -35,6 +38,7 @@ class OnnxModel(ModelServer):
     they name. `providers` are ONNX Runtime's execution providers, by default the CPU.
     """
 
+    counterpart = Counterpart("ONNXModelServer")
     packages = ("onnxruntime",)
 
     platform = "onnxruntime"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from nbgraph.errors import GraphError, RequestError, own
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import whole_signature
 from nbgraph.steps.models.files import file_of
 from nbgraph.steps.models.inference import Inference, inference_of
@@ -20,7 +20,9 @@ from nbgraph.steps.models.metadata import about, schema_of
 from nbgraph.steps.models.microbatch import MicroBatch, can_join
 from nbgraph.steps.models.request import ModelRequest, asked
 from nbgraph.steps.routers.route import completed
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
+
+__all__ = ["ModelServer"]
 
 HOOKS = ("preprocess", "validate", "predict", "explain", "postprocess", "logged_results")
 Loading = Literal["now", "lazy", "async"]
@@ -47,6 +49,9 @@ class ModelServer(Handler):
     every request, made from `logged_results`. Further arguments are kept for `get_param`.
     """
 
+    section = Section.MODELS
+    kind = StepKind.MODEL
+    counterpart = Counterpart("V2ModelServer")
     io = "model files"
     shape = Shape.EVENT
     platform = "python"

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.errors import GraphError, RequestError
+from nbgraph.handler import Counterpart
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.models.files import read_estimator
 from nbgraph.steps.models.server import ModelServer
+
+__all__ = ["SklearnModel"]
 
 
 class SklearnModel(ModelServer):
@@ -30,6 +33,8 @@ class SklearnModel(ModelServer):
     A pickle is read where the deployed graph brought it along, or with `allow_pickle=True`; of a `.skops` file, types
     that skops does not know as harmless are named in `trusted`.
     """
+
+    counterpart = Counterpart("SKLearnModelServer")
 
     platform = "sklearn"
 

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.errors import GraphError, RequestError
+from nbgraph.handler import Counterpart
 from nbgraph.steps.models.server import ModelServer
 from nbgraph.steps.optional import package
+
+__all__ = ["TorchModel"]
 
 
 class TorchModel(ModelServer):
@@ -28,6 +31,7 @@ class TorchModel(ModelServer):
     Rows become one tensor of `dtype` on `device`; tensor requests with several inputs are passed by name.
     """
 
+    counterpart = Counterpart("PyTorchModelServer")
     packages = ("torch",)
 
     platform = "pytorch"

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import seconds, whole
 from nbgraph.steps.context import StepContext, clock_of
 from nbgraph.steps.key import Key, key_of
 from nbgraph.types import Shape
+
+__all__ = ["Batch"]
 
 
 class Batch(Handler):
@@ -26,6 +28,13 @@ class Batch(Handler):
     "$key", a function of the body) each key has a list of its own, and the list's event has that key.
     """
 
+    counterpart = Counterpart(
+        "Batch",
+        renamed={"key_field": "key"},
+        unused={"drop_key_field": (False,)},
+        keys=("key_field",),
+        note="a list that is not full goes on when the stream ends, not never",
+    )
     results_are_new = True
 
     do: Callable[[Any], Any]

@@ -7,9 +7,11 @@ from typing import Any, ClassVar, NamedTuple
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.operators.stateless import BODY, Function, callable_of
 from nbgraph.types import Shape
+
+__all__ = ["Choice", "ChoiceByField", "Partition", "Partitioned"]
 
 
 class Choice(Handler):
@@ -25,6 +27,7 @@ class Choice(Handler):
     A subclass may have `select_outlets(body)` in place of the function. An empty list ends the event's way.
     """
 
+    counterpart = Counterpart("Choice")
     shape = Shape.EACH
     expressions: ClassVar = {"fn": BODY}
 
@@ -52,6 +55,7 @@ class ChoiceByField(Handler):
     ['in dollars', 'in euros']
     """
 
+    counterpart = Counterpart("ChoiceByField")
     shape = Shape.EACH
 
     def __init__(self, field_name: str) -> None:
@@ -85,6 +89,7 @@ class Partition(Handler):
     [Partitioned(left=None, right=3), Partitioned(left=30, right=None)]
     """
 
+    counterpart = Counterpart("Partition")
     expressions: ClassVar = {"predicate": BODY}
 
     def __init__(self, predicate: Function) -> None:

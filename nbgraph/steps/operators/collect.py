@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nbgraph.event import Chunk, Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.types import Shape
+
+__all__ = ["Collector", "Gather", "ReduceToDataFrame", "ToDataFrame"]
 
 
 class Gather(Handler):
@@ -56,6 +58,12 @@ class Collector(Gather):
     `Gather` takes them all. Of one chunk the chunk goes on; with `unwrap=False` that is a list of one.
     """
 
+    counterpart = Counterpart(
+        "Collector",
+        unused={"expected_completions": range(1, 1000)},
+        note="the list goes on when all of the event is done, however many completions are expected",
+    )
+
     def do(self, event: Event) -> list[Event]:
         return super().do(event) if isinstance(event, Chunk) else [event]
 
@@ -76,6 +84,7 @@ class ToDataFrame(Handler):
     One frame of a whole stream is `ReduceToDataFrame`.
     """
 
+    counterpart = Counterpart("ToDataFrame")
     packages = ("pandas",)
 
     def __init__(self, index: Names | None = None, columns: Names | None = None) -> None:
@@ -103,6 +112,7 @@ class ReduceToDataFrame(Handler):
     names have what is the event's own.
     """
 
+    counterpart = Counterpart("ReduceToDataFrame")
     packages = ("pandas",)
 
     do: Callable[[Any], Any]

@@ -10,9 +10,11 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from nbgraph.errors import GraphError, own
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.runtime.loop_thread import PerLoop, pause
 from nbgraph.steps.runtime.processes import Processes
+
+__all__ = ["Concurrent"]
 
 # Storey's older names mean the same.
 MECHANISMS = {
@@ -43,6 +45,8 @@ class Concurrent(Handler):
     that compute (the function and its results travel to the processes by cloudpickle). A call that fails is made up to
     `retries` more times, after `backoff_factor` seconds, then twice as many each time.
     """
+
+    counterpart = Counterpart("ConcurrentExecution")
 
     do: Callable[[Any], Awaitable[Any]]
 

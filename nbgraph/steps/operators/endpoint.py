@@ -8,7 +8,9 @@ from nbgraph.event import Event
 from nbgraph.graph.route import Route
 from nbgraph.graph.selection import selected
 from nbgraph.handler import Handler
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
+
+__all__ = ["Endpoint"]
 
 
 class Endpoint(Handler):
@@ -33,6 +35,8 @@ class Endpoint(Handler):
         is not there is left out.
     """
 
+    section = Section.QUEUES
+    kind = StepKind.SOURCE
     shape = Shape.EVENT
 
     def __init__(

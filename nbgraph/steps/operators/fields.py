@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.dataframe import is_frame, picked
 from nbgraph.steps.operators.stateless import BODY, Function, callable_of
 from nbgraph.types import Shape
+
+__all__ = ["DropColumns", "Extend", "ReifyMetadata", "Rename"]
 
 Body = Mapping[str, Any]
 METADATA = ("key", "id", "path", "method", "headers", "content_type", "time", "params", "error", "origin")
@@ -28,6 +30,7 @@ class Extend(Handler):
     {'price': 5, 'count': 2, 'total': 10}
     """
 
+    counterpart = Counterpart("Extend")
     expressions: ClassVar = {"fn": BODY}
 
     do: Callable[[Any], Any]
@@ -74,6 +77,8 @@ class Rename(Handler):
     exchanges two. Of two that would get one name, the body may have one.
     """
 
+    counterpart = Counterpart("Rename")
+
     def __init__(self, mapping: Mapping[str, str]) -> None:
         if not isinstance(mapping, Mapping):
             raise GraphError(f'Rename got {mapping!r}; expected a dict of old and new names, {{"old": "new"}}.')
@@ -109,6 +114,8 @@ class DropColumns(Handler):
     {'name': 'Ada'}
     """
 
+    counterpart = Counterpart("DropColumns")
+
     def __init__(self, columns: Names) -> None:
         self._columns = frozenset(names_of(columns, "DropColumns", "columns"))
 
@@ -131,6 +138,7 @@ class ReifyMetadata(Handler):
     A list of names writes each under its own.
     """
 
+    counterpart = Counterpart("ReifyMetadata")
     shape = Shape.EVENT
 
     def __init__(self, mapping: Mapping[str, str] | Names) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import whole
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.key import Key, key_of
 from nbgraph.types import Shape
+
+__all__ = ["Merge"]
 
 
 class Merge(Handler):
@@ -29,6 +31,7 @@ class Merge(Handler):
     the number of arrows that lead here (a filter in a branch, or a choice, takes parts away).
     """
 
+    counterpart = Counterpart("Merge", renamed={"key_path": "key"}, keys=("key_path",))
     results_are_new = True
     shape = Shape.EVENTS
     holds_bodies = True

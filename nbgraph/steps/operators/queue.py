@@ -10,7 +10,9 @@ from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.arguments import whole
 from nbgraph.steps.key import Key, key_of
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
+
+__all__ = ["Queue"]
 
 
 class Queue(Handler):
@@ -25,6 +27,10 @@ class Queue(Handler):
     A queue with a `key` (a field's name, "$key", a function of the body) keeps the order of each key over all its
     `shards`, and behind it that is the event's key; it holds at most `max_size` events, then whoever fills it waits.
     """
+
+    section = Section.QUEUES
+    kind = StepKind.QUEUE
+    is_named_first = True
 
     do: Callable[[Any], None]
     hands_over = True

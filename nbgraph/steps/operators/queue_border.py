@@ -17,8 +17,10 @@ from nbgraph.steps.key import Key, key_of
 from nbgraph.streams.base import DamageError, QueueOptions, QueueSpec
 from nbgraph.streams.codec.values import freeze, thaw
 from nbgraph.streams.event_context import current
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape
 from nbgraph.values import normal_key
+
+__all__ = ["QueueReader", "QueueWriter"]
 
 HEADERS = "Event-Headers"
 KEY = "Event-Key"
@@ -45,6 +47,7 @@ class QueueWriter(Handler):
     True
     """
 
+    section = Section.QUEUES
     io = "a message broker"
     is_border = True
     shape = Shape.EVENT
@@ -73,6 +76,7 @@ class QueueReader(Handler):
     {'p': 0.9}
     """
 
+    section = Section.QUEUES
     io = "a message broker"
     is_border = True
     is_entry = False  # what a queue brings goes on from here, and callers don't come here

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import whole
 from nbgraph.steps.key import Key, key_of
 from nbgraph.types import Shape
+
+__all__ = ["SampleWindow"]
 
 
 class SampleWindow(Handler):
@@ -26,6 +28,7 @@ class SampleWindow(Handler):
     (a field's name, "$key", a function of the body) each key has a window of its own.
     """
 
+    counterpart = Counterpart("SampleWindow", keys=("key",), numbered={"emit_period": {1: "first", 2: "last"}})
     results_are_new = True
 
     do: Callable[[Any], Any]

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.operators.stateless import Folding, callable_of
 from nbgraph.steps.tables.table import Table
 from nbgraph.types import Shape
 from nbgraph.values import normal_key
+
+__all__ = ["MapWithState", "Reduce"]
 
 
 class Reduce(Handler):
@@ -26,6 +28,7 @@ class Reduce(Handler):
     `fn(state, body)` gives the new state; as a text it is an expression over `state` and `event`.
     """
 
+    counterpart = Counterpart("Reduce")
     shape = Shape.HOLD
     expressions: ClassVar = {"fn": ("state", "event")}
 
@@ -79,6 +82,7 @@ class MapWithState(Handler):
     stops; it, and a table, is used itself and not as a copy.
     """
 
+    counterpart = Counterpart("MapWithState")
     expressions: ClassVar = {"fn": ("event", "state")}
 
     do: Callable[[Any], Any]

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
 from nbgraph.graph.safety.formula import formula
-from nbgraph.handler import Handler, expressions_of
+from nbgraph.handler import Counterpart, Handler, expressions_of
 from nbgraph.types import Shape
+
+__all__ = ["Filter", "FlatMap", "Flatten", "ForEach", "Map"]
 
 Function = Callable[[Any], Any] | str  # a function of the body, or an expression over `event`
 Folding = Callable[[Any, Any], Any] | str
@@ -54,6 +56,8 @@ class Map(_OfFunction):
     42
     """
 
+    counterpart = Counterpart("Map")
+
 
 class Filter(_OfFunction):
     """The body goes on where the predicate holds.
@@ -65,6 +69,7 @@ class Filter(_OfFunction):
     [2, 3]
     """
 
+    counterpart = Counterpart("Filter")
     shape = Shape.FILTER
 
 
@@ -79,6 +84,7 @@ class ForEach(_OfFunction):
     'seen'
     """
 
+    counterpart = Counterpart("ForEach")
     shape = Shape.EACH
 
 
@@ -92,6 +98,7 @@ class FlatMap(_OfFunction):
     ['a', 'b']
     """
 
+    counterpart = Counterpart("FlatMap")
     shape = Shape.FLAT
 
 
@@ -105,6 +112,7 @@ class Flatten(Handler):
     [1, 2, 3]
     """
 
+    counterpart = Counterpart("Flatten")
     shape = Shape.FLAT
 
     def do(self, body: Iterable[Any]) -> Iterable[Any]:

@@ -13,6 +13,8 @@ from nbgraph.steps.routers.router import ModelRouter
 from nbgraph.steps.tables.table import table_of
 from nbgraph.values import is_missing
 
+__all__ = ["EnrichmentRouter"]
+
 STATISTICS: dict[str, Callable[[list[Any]], Any]] = {
     "$mean": statistics.fmean, "$median": statistics.median, "$min": min, "$max": max, "$mode": statistics.mode,
 }  # fmt: skip

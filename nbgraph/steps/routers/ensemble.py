@@ -8,15 +8,17 @@ from typing import Any
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError, own
 from nbgraph.event import Event
-from nbgraph.handler import is_watched
+from nbgraph.handler import Counterpart, is_watched
 from nbgraph.steps.context import copier_of
 from nbgraph.steps.models.inference import Inference, RequestForm, array_of_rows, inference_of, plain
 from nbgraph.steps.models.request import ModelRequest
 from nbgraph.steps.models.server import ModelServer
 from nbgraph.steps.routers.fan_out import FanOut, executor_of
-from nbgraph.steps.routers.route import RouteError
+from nbgraph.steps.routers.route import MLRUN_ONLY, RouteError
 from nbgraph.steps.routers.router import Router
 from nbgraph.steps.routers.weights import normalised
+
+__all__ = ["VotingEnsemble"]
 
 VOTE_TYPES = {"classification": "vote", "vote": "vote", "regression": "mean", "mean": "mean", None: None}
 
@@ -41,6 +43,12 @@ class VotingEnsemble(Router):
     the name of a route, that model. Models may answer by names, `{"prediction": [...]}`: `prediction_col_name` is
     the one that counts, and with `format_response_with_col_name_flag` the ensemble answers so too.
     """
+
+    counterpart = Counterpart(
+        "VotingEnsemble",
+        unused=MLRUN_ONLY,
+        note="without vote_type, whole numbers with a point (3.0) are averaged, and weights are normalised",
+    )
 
     def __init__(
         self,

@@ -7,10 +7,14 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
+from nbgraph.handler import Counterpart
 from nbgraph.steps.context import copier_of
 from nbgraph.steps.models.request import ModelRequest
 from nbgraph.steps.routers.fan_out import FanOut, executor_of
+from nbgraph.steps.routers.route import MLRUN_ONLY
 from nbgraph.steps.routers.router import Router
+
+__all__ = ["ParallelRun"]
 
 
 class ParallelRun(Router):
@@ -26,6 +30,8 @@ class ParallelRun(Router):
     `executor_type` is "array" (one after another), "thread" or "process". Where two routes give the same key, the later
     route's value stays. A route that fails is an error of the step.
     """
+
+    counterpart = Counterpart("ParallelRun", unused=MLRUN_ONLY)
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError, own, text_of
@@ -32,6 +32,15 @@ class Route(Protocol):
     def input_path(self) -> Any: ...
     @property
     def result_path(self) -> Any: ...
+
+
+# Arguments of MLRun's routers that say how their server is asked, and the values that ask for nothing.
+MLRUN_ONLY: Mapping[str, Container[Any]] = {
+    "protocol": ("v2",),
+    "url_prefix": ("/v2/models",),
+    "health_prefix": ("/v2/health",),
+    "shard_by_endpoint": (True,),
+}
 
 
 class RouteError(NbgraphError):

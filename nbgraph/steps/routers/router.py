@@ -7,14 +7,16 @@ from typing import Any
 
 from nbgraph.errors import GraphError, RequestError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import whole_signature
 from nbgraph.steps.models.metadata import about, found, is_ready
 from nbgraph.steps.models.request import ModelRequest, asked
-from nbgraph.steps.routers.route import BoundRoute, branches_of, completed
+from nbgraph.steps.routers.route import MLRUN_ONLY, BoundRoute, branches_of, completed
 from nbgraph.steps.routers.shadow import Shadows
 from nbgraph.steps.routers.weights import RouteWeights
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
+
+__all__ = ["ModelRouter", "Router"]
 
 
 class Router(Handler):
@@ -32,6 +34,8 @@ class Router(Handler):
     ('hi', 'HELLO')
     """
 
+    section = Section.ROUTERS
+    kind = StepKind.ROUTER
     shape = Shape.EVENT
     version: str | None = None
 
@@ -126,6 +130,14 @@ class ModelRouter(Router):
     for events of the same key (else id); without weights, the only route. The models of `shadow` get a copy of what
     others are asked, or of a share of it (`shadow={"m3": 0.1}`); their answers go to their own `track` only.
     """
+
+    counterpart = Counterpart(
+        "ModelRouter",
+        unused=MLRUN_ONLY,
+        note="/v2/health answers in the words of the Open Inference Protocol, and what is asked wrongly has the "
+        "status 400, 404 or 422",
+        aliases=("RouterStep", "", "."),
+    )
 
     def __init__(
         self,

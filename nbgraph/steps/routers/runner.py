@@ -13,6 +13,8 @@ from nbgraph.steps.routers.fan_out import FanOut, executor_of
 from nbgraph.steps.routers.route import RouteError
 from nbgraph.steps.routers.router import Router
 
+__all__ = ["ModelRunner"]
+
 Selector = Callable[[Event, list[str]], Sequence[str] | str | None]
 
 

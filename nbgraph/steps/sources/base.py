@@ -14,8 +14,10 @@ import msgspec
 from nbgraph.errors import GraphError, RowError
 from nbgraph.event import Event
 from nbgraph.handler import Handler
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
 from nbgraph.values import is_missing, moment_of
+
+__all__ = ["RowSource", "Source"]
 
 Row = dict[str, Any]
 Field = str | int  # a name, or a place where rows are sequences
@@ -39,6 +41,8 @@ class Source(Handler):
     As a step of a graph it gives all it has for every event that comes: a tick of a clock, say.
     """
 
+    section = Section.SOURCES
+    kind = StepKind.SOURCE
     shape = Shape.EVENTS
     results_are_new = True
 

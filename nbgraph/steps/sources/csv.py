@@ -17,6 +17,8 @@ from nbgraph.steps.formats.csv_pieces import can_be_cut, ranges_of, text_of
 from nbgraph.steps.formats.files import COMPRESSED, Paths, files_of, open_text
 from nbgraph.steps.sources.base import Field, Fields, Piece, RowSource, listed
 
+__all__ = ["CSVSource"]
+
 SAMPLE = 1000  # rows that decide what type a column has
 LONGEST = 2**31 - 1  # characters of a cell
 Record = tuple[int, list[str] | csv.Error]  # the line it begins in, and its cells

@@ -10,6 +10,8 @@ from nbgraph.errors import GraphError
 from nbgraph.steps.formats.files import missing
 from nbgraph.steps.sources.base import Field, Fields, RowSource
 
+__all__ = ["DataFrameSource"]
+
 AT_A_TIME = 1000  # rows that become dicts together
 
 

@@ -13,6 +13,8 @@ from nbgraph.event import Event
 from nbgraph.steps.optional import package
 from nbgraph.steps.sources.base import Fields, Row, RowSource
 
+__all__ = ["HttpSource"]
+
 
 class HttpSource(RowSource):
     """The items of the JSON list at an address, or the lines of JSON that it sends, each as it comes.

@@ -14,6 +14,8 @@ from nbgraph.event import Event
 from nbgraph.steps.optional import package
 from nbgraph.steps.sources.base import Source
 
+__all__ = ["KafkaSource"]
+
 POLL = 0.2  # seconds
 JOINING = 60  # seconds that the group may take to come together, where the source is to end at all
 BATCH = 500  # messages taken at once

@@ -13,6 +13,8 @@ from nbgraph.steps.optional import package
 from nbgraph.steps.runtime.loop_thread import call, finish
 from nbgraph.steps.sources.base import Source
 
+__all__ = ["NatsSource"]
+
 FETCH = 0.5  # seconds to wait for messages at a time
 
 

@@ -15,6 +15,8 @@ from nbgraph.steps.optional import package
 from nbgraph.steps.sources.base import Field, Fields, Piece, RowSource
 from nbgraph.values import moment_of
 
+__all__ = ["ParquetSource"]
+
 
 class ParquetSource(RowSource):
     """The rows of a Parquet file, or of a folder of them with its partitions (`year=2013/month=1`), each a dict.

@@ -11,6 +11,8 @@ from nbgraph.steps.formats.sql import engine_of, place_of
 from nbgraph.steps.optional import package
 from nbgraph.steps.sources.base import Field, Fields, RowSource, listed
 
+__all__ = ["SQLSource"]
+
 
 class SQLSource(RowSource):
     """The rows of a table, or of a query, of any database that SQLAlchemy knows, each a dict.

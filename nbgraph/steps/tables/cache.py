@@ -7,10 +7,13 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgraph.steps.tables.table import Driver, own
 from nbgraph.streams.codec.values import UnfitError
+from nbgraph.types import Section
+
+__all__ = ["Cache"]
 
 
 @dataclass(eq=False)
@@ -32,6 +35,8 @@ class Cache:
     at `close`, and when the process ends in good order. Until then a crash loses them. A row that the driver refuses is
     told of, once, when the others have been written.
     """
+
+    section: ClassVar[Section] = Section.TABLES
 
     driver: Driver
     max_rows: int = 10_000

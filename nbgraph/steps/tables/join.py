@@ -7,12 +7,14 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.introspection import shown
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.key import field_of
 from nbgraph.steps.tables.table import MemoryDriver, own, table_of
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape
+
+__all__ = ["JoinWithTable"]
 
 JoinKey = str | Sequence[str] | Callable[[Any], Any]
 Joining = Callable[[Any, Any], Any]  # of the body and the row's fields
@@ -34,6 +36,8 @@ class JoinWithTable(Handler):
     another way than by adding the row's fields (those of `attributes`) to it.
     """
 
+    section = Section.TABLES
+    counterpart = Counterpart("JoinWithTable", renamed={"key_extractor": "key"}, note="keys have types: 9 is not '9'")
     results_are_new = True
 
     do: Callable[[Any], Any]

@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 from nbgraph.steps.optional import package
 from nbgraph.steps.tables.codec import former_texts, key_from, key_text, row_bytes, row_from
 from nbgraph.steps.tables.table import ABOUT
+from nbgraph.types import Section
+
+__all__ = ["RedisDriver"]
 
 
 @dataclass(eq=False)
@@ -23,6 +26,7 @@ class RedisDriver:
     that can tell them apart. Rows that were written as JSON are read too.
     """
 
+    section: ClassVar[Section] = Section.TABLES
     io: ClassVar[str] = "databases"
 
     url: str = "redis://127.0.0.1:6379/0"

@@ -12,7 +12,10 @@ from typing import Any, ClassVar
 from nbgraph.errors import GraphError
 from nbgraph.steps.tables.codec import former_texts, key_from, key_text, row_bytes, row_from
 from nbgraph.streams.codec.values import UnfitError
+from nbgraph.types import Section
 from nbgraph.values import is_missing, number_of
+
+__all__ = ["SqliteDriver"]
 
 
 @dataclass(eq=False)
@@ -29,6 +32,7 @@ class SqliteDriver:
     as JSON are read too. The columns of a table of your own hold numbers, texts, bytes and None (NaN is None there).
     """
 
+    section: ClassVar[Section] = Section.TABLES
     io: ClassVar[str] = "databases"
 
     path: str | Path

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from nbgraph.body import IMMUTABLE, LIBRARIES, Copier
 from nbgraph.errors import GraphError
+from nbgraph.types import Section
 from nbgraph.values import normal_key
+
+__all__ = ["Table"]
 
 ABOUT = "$windows"  # the key of the row that says what windows the others have; it stays for as long as the table
 
@@ -102,6 +105,8 @@ class Table(MutableMapping[Any, Any]):
 
     Leaving `with table:` writes what still waits and closes what is open.
     """
+
+    section: ClassVar[Section] = Section.TABLES
 
     data_or_driver: Any = None
     key: str | Sequence[str] | None = None

@@ -11,8 +11,10 @@ from nbgraph.event import Event
 from nbgraph.handler import Handler
 from nbgraph.steps.arguments import Names, names_of, seconds, whole
 from nbgraph.steps.context import StepContext, clock_of
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape, StepKind
 from nbgraph.values import moment_of
+
+__all__ = ["RowTarget", "Target"]
 
 Row = dict[str, Any]
 MOMENTS = ("date", "year", "month", "day", "hour", "minute", "second")
@@ -38,6 +40,8 @@ class Target(Handler):
     fails, the event that caused it fails; those that were gathered before are tried again with the next.
     """
 
+    section = Section.TARGETS
+    kind = StepKind.TARGET
     shape = Shape.EACH
     do: Callable[[Any], Any]
 

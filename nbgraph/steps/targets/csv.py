@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nbgraph.errors import GraphError, NbgraphError
+from nbgraph.handler import Counterpart
 from nbgraph.introspection import shown
 from nbgraph.steps.arguments import Names
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.formats.csv import cell_of
 from nbgraph.steps.formats.files import ends_with_line, open_text
 from nbgraph.steps.targets.base import WHOLE_BODY, Row, RowTarget, union_of
+
+__all__ = ["CSVTarget"]
 
 _WHOLE = frozenset({int, bool})  # values that are written as they are
 
@@ -39,6 +42,12 @@ class CSVTarget(RowTarget):
     that ends in gz, bz2 or xz is compressed so.
     """
 
+    counterpart = Counterpart(
+        "CSVTarget",
+        unused={"infer_columns_from_data": (True, False)},
+        preset={"header": False, "append": True},
+        note="None is an empty cell, not NaN, and a line is written at once unless max_events says otherwise",
+    )
     io = "files"
 
     def __init__(

@@ -10,6 +10,8 @@ from nbgraph.steps.http.client import HttpRequest, HttpSender
 from nbgraph.steps.runtime.loop_thread import call
 from nbgraph.steps.targets.base import Target
 
+__all__ = ["HttpTarget"]
+
 
 class HttpTarget(Target):
     """Send each body to an address; with `max_events` more than one, lists of bodies.

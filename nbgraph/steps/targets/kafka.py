@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbgraph.event import Event
+from nbgraph.handler import Counterpart
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.http.client import packed, text
 from nbgraph.steps.optional import package
 from nbgraph.steps.targets.base import Target
 from nbgraph.types import Shape
+
+__all__ = ["KafkaTarget"]
 
 SECONDS = 30.0  # that a message may take to be acknowledged
 
@@ -25,6 +28,11 @@ class KafkaTarget(Target):
     without it Kafka does, by the key. `producer_options` are librdkafka's.
     """
 
+    counterpart = Counterpart(
+        "KafkaTarget",
+        renamed={"brokers": "brokers", "kafka_brokers": "brokers", "bootstrap_servers": "brokers"},
+        unused={"infer_columns_from_data": (True, False)},
+    )
     io = "the network"
     packages = ("confluent_kafka",)
     shape = Shape.EVENT

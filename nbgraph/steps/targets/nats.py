@@ -15,6 +15,8 @@ from nbgraph.steps.runtime.loop_thread import call, portal_loop, send_off
 from nbgraph.steps.targets.base import Target
 from nbgraph.types import Shape
 
+__all__ = ["NatsTarget"]
+
 
 class NatsTarget(Target):
     """Send each body to a JetStream subject as JSON (bytes and text as they are), with the event's key in a header.

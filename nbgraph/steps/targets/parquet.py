@@ -12,11 +12,14 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
+from nbgraph.handler import Counterpart
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.formats.parquet import arrow_for, column_of, held, is_open, noted, schema_of, type_named
 from nbgraph.steps.optional import package
 from nbgraph.steps.targets.base import WHOLE_BODY, Row, RowTarget, union_of
+
+__all__ = ["ParquetTarget"]
 
 FILES = (".parquet", ".pq")  # a path that ends so, and is no folder, is one file
 TEXTS = ("string", "int64", "bool", "double", "date32[day]")  # types of which a folder's name tells the value
@@ -44,6 +47,9 @@ class ParquetTarget(RowTarget):
     the index.
     """
 
+    counterpart = Counterpart(
+        "ParquetTarget", unused={"infer_columns_from_data": (True, False), "single_file": (True, False)}
+    )
     io = "files"
     packages = ("pyarrow",)
 

@@ -16,6 +16,8 @@ from nbgraph.steps.optional import package
 from nbgraph.steps.sources.base import listed
 from nbgraph.steps.targets.base import Row, RowTarget, union_of
 
+__all__ = ["SQLTarget"]
+
 
 class SQLTarget(RowTarget):
     """Write bodies, dicts, into a table of any database that SQLAlchemy knows; it is made when it is not there.

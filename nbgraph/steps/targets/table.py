@@ -7,12 +7,15 @@ from typing import Any
 
 from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
+from nbgraph.handler import Counterpart
 from nbgraph.steps.context import StepContext
 from nbgraph.steps.key import field_of
 from nbgraph.steps.tables.table import table_of
 from nbgraph.steps.targets.base import RowTarget
 from nbgraph.types import Shape
 from nbgraph.values import is_missing, normal_key
+
+__all__ = ["TableTarget"]
 
 
 class TableTarget(RowTarget):
@@ -31,6 +34,10 @@ class TableTarget(RowTarget):
     `key` is a field's name, a list of them (the key is a tuple then), or a function of the body; without it, it is the
     event's own. `columns` is as for all targets of rows: `["amount", "paid=amount", "at=$time"]`.
     """
+
+    counterpart = Counterpart(
+        "NoSqlTarget", unused={"infer_columns_from_data": (True, False)}, note="keys have types: 9 is not '9'"
+    )
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.context import StepContext, clock_of
 from nbgraph.steps.dataframe import in_pandas, is_frame, is_polars, of_rows, rows_of, with_columns
 from nbgraph.steps.operators.stateless import BODY
@@ -21,8 +21,10 @@ from nbgraph.steps.windows.emit_policy import Policy, policy_at_work
 from nbgraph.steps.windows.series import Series, series_of
 from nbgraph.steps.windows.spec import FieldAggregator, duration, time_like
 from nbgraph.steps.windows.store import WindowStore, described
-from nbgraph.types import Clock, Shape
+from nbgraph.types import Clock, Section, Shape
 from nbgraph.values import normal_key, seconds_of
+
+__all__ = ["AggregateByKey"]
 
 FEW_KEYS = 64  # so many are kept without a look whether they are over
 
@@ -75,6 +77,15 @@ class AggregateByKey(Handler):
     in the table; `aliases` ({"paid_sum_1h": "spent"}) gives columns, and these fields, other names.
     """
 
+    section = Section.WINDOWS
+    counterpart = Counterpart(
+        "AggregateByKey",
+        renamed={"key_field": "key"},
+        unused={"use_windows_from_schema": (False,)},
+        keys=("key_field", "time_field"),
+        note="sums over nothing are 0 and not NaN, sliding windows move on to the event's own time where it lacks the "
+        "field, and a too late event has the values of empty windows in its columns",
+    )
     expressions: ClassVar = {"aggregates.aggregation_filter": BODY}
 
     do: Callable[[Any], Any]

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
+from nbgraph.types import Section
+
+__all__ = [
+    "AfterDelay",
+    "AfterMaxEvent",
+    "AfterPeriod",
+    "AfterWindow",
+    "EmitAfterDelay",
+    "EmitAfterMaxEvent",
+    "EmitAfterPeriod",
+    "EmitAfterWindow",
+    "EmitEveryEvent",
+    "EveryEvent",
+]
 
 
 @dataclass(frozen=True)
 class EveryEvent:
     """Every event goes on with its columns; the default."""
 
+    section: ClassVar[Section] = Section.WINDOWS
+
 
 @dataclass(frozen=True)
 class AfterMaxEvent:
     """Of each key every n-th event goes on; after `timeout_secs` of waiting, and at the end, the last there is."""
+
+    section: ClassVar[Section] = Section.WINDOWS
 
     max_events: int
     timeout_secs: float | None = None
@@ -33,6 +51,8 @@ class AfterPeriod:
     A period ends when an event comes whose time is `delay_in_seconds` or more past its end, so that late events count.
     """
 
+    section: ClassVar[Section] = Section.WINDOWS
+
     delay_in_seconds: float = 0
 
 
@@ -40,12 +60,16 @@ class AfterPeriod:
 class AfterWindow:
     """As AfterPeriod, at the end of every window; where there are several, of the shortest."""
 
+    section: ClassVar[Section] = Section.WINDOWS
+
     delay_in_seconds: float = 0
 
 
 @dataclass(frozen=True)
 class AfterDelay:
     """Of each key the last event goes on, so long after the first that was held back."""
+
+    section: ClassVar[Section] = Section.WINDOWS
 
     delay_in_seconds: float
 

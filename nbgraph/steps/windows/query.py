@@ -7,7 +7,7 @@ from typing import Any
 
 from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
-from nbgraph.handler import Handler
+from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.dataframe import is_frame, is_polars, of_rows, rows_of
 from nbgraph.steps.tables.table import table_of
@@ -15,8 +15,10 @@ from nbgraph.steps.windows.codegen import Part, WindowCode, absent, named, reade
 from nbgraph.steps.windows.series import Series
 from nbgraph.steps.windows.spec import is_column
 from nbgraph.steps.windows.store import FIELD, WindowStore, reader_of
-from nbgraph.types import Shape
+from nbgraph.types import Section, Shape
 from nbgraph.values import seconds_of
+
+__all__ = ["QueryByKey"]
 
 FIXED = ("current", "last_closed")
 
@@ -44,6 +46,14 @@ class QueryByKey(Handler):
     `fixed_window_type="last_closed"` the one before. Key and time are read as in AggregateByKey.
     """
 
+    section = Section.WINDOWS
+    counterpart = Counterpart(
+        "QueryByKey",
+        renamed={"key_field": "key"},
+        keys=("key_field", "time_field"),
+        numbered={"fixed_window_type": {1: "current", 2: "last_closed"}},
+        note="keys have types: 9 is not '9'",
+    )
     shape = Shape.EVENT
 
     def __init__(

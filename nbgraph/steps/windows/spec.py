@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Protocol
 from nbgraph.errors import GraphError
 from nbgraph.steps.arguments import names_of
 from nbgraph.steps.operators.stateless import BODY, callable_of
+from nbgraph.types import Section
+
+__all__ = ["FieldAggregator", "FixedWindows", "SlidingWindows"]
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 OPERATIONS = ("count", "sum", "sqr", "avg", "min", "max", "first", "last", "stddev", "stdvar")
@@ -93,6 +96,8 @@ class FixedWindows:
     [Spans(period=3600, windows=(('1h', 1),)), Spans(period=86400, windows=(('1d', 1),))]
     """
 
+    section: ClassVar[Section] = Section.WINDOWS
+
     windows: Sequence[str]
 
     def __post_init__(self) -> None:
@@ -111,6 +116,8 @@ class SlidingWindows:
     >>> SlidingWindows(["1h", "6h"], "10m").spans()
     [Spans(period=600, windows=(('1h', 6), ('6h', 36)))]
     """
+
+    section: ClassVar[Section] = Section.WINDOWS
 
     windows: Sequence[str]
     period: str | None = None
@@ -158,6 +165,7 @@ class FieldAggregator:
     `max_value` is given as `max_value`.
     """
 
+    section: ClassVar[Section] = Section.WINDOWS
     expressions: ClassVar[Mapping[str, tuple[str, ...]]] = {"aggr_filter": BODY}
 
     name: str

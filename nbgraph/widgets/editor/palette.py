@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from nbgraph.graph.code import Code
+from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
 from nbgraph.introspection import shown
 from nbgraph.render.printable import printable
-from nbgraph.render.step_kind import ROUTERS
 
 _NOT_STEPS = {"get_ipython", "exit", "quit", "open", "show", "register"}
 
@@ -26,9 +25,7 @@ def palette(namespace: Mapping[str, Any]) -> list[dict[str, str]]:
     {'name': 'clean', 'signature': '(body, lower=True)', 'about': 'Strip it.', 'group': 'notebook'}
     """
     own = {name: value for name, value in namespace.items() if _is_own(name, value)}
-    steps = importlib.import_module("nbgraph.steps")
-    built_in = {name: getattr(steps, name) for name in steps.__all__}
-    built_in = {name: value for name, value in built_in.items() if _is_step(value)}
+    built_in = {name: value for name, value in sorted(built_in_steps().items()) if _is_step(value)}
     return [_entry(name, value, "notebook") for name, value in own.items()] + [
         _entry(name, value, "built in") for name, value in built_in.items()
     ]
@@ -65,7 +62,7 @@ def _is_own(name: str, value: Any) -> bool:
 
 
 def _is_step(value: Any) -> bool:
-    return isinstance(value, type) and (issubclass(value, Handler) or value.__name__ in ROUTERS | {"Queue"})
+    return isinstance(value, type) and issubclass(value, Handler)
 
 
 def _entry(name: str, value: Any, group: str) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""What the steps of the graph "two" call, as it stood in the notebook."""
