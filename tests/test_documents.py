@@ -43,6 +43,10 @@ def test_the_api_is_as_it_is_told() -> None:
     assert failures_of((ROOT / "docs" / "api.md").read_text(encoding="utf-8"), "api") == []
 
 
+def test_the_features_are_as_they_are_told() -> None:
+    assert failures_of((ROOT / "docs" / "features.md").read_text(encoding="utf-8"), "features") == []
+
+
 def failures_of(section: str, title: str) -> list[str]:
     """What a document tells otherwise than it is: its blocks run one behind the other."""
     namespace: dict[str, Any] = {"Graph": Graph, "__name__": "__main__"}

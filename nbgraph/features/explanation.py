@@ -142,12 +142,17 @@ def _stored_events(set: FeatureSet, key: Mapping[str, Any], moment: int) -> list
             f'The graph of the set "{set.name}" has steps, and the store has what they made: give the events as they '
             "came, source=..., as to ingest."
         )
-    reach = max(duration(window) for each in set.aggregates for window in each.windows.windows) * 2_000_000
     return [
         Event({name: value for name, value in row.items() if not name.startswith("_")})
         for row in _rows_of_key(set, key, moment)
-        if row["_time"] > moment - reach
+        if row["_time"] > moment - _reach(set)
     ]
+
+
+def _reach(set: FeatureSet) -> float:
+    """How far back, in microseconds, events are looked at: as far as any window sees, and as much again."""
+    longest = [duration(window) for each in set.aggregates for window in each.windows.windows]
+    return max(longest, default=86_400) * 2_000_000
 
 
 def _given_events(set: FeatureSet, key: Mapping[str, Any], moment: int, source: Any) -> list[Event]:
@@ -164,7 +169,7 @@ def _given_events(set: FeatureSet, key: Mapping[str, Any], moment: int, source: 
         for answer in _answers(set, body):
             seconds = seconds_of(answer[str(set.time)]) if set.time else 0
             is_of_key = all(normal_key(answer.get(name)) == value for name, value in wanted.items())
-            if is_of_key and seconds * 1e6 <= moment:
+            if is_of_key and moment - _reach(set) < seconds * 1e6 <= moment:
                 found.append((seconds, number, event))
                 break
     return [event for _, _, event in sorted(found, key=lambda each: each[:2])]

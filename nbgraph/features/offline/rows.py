@@ -14,7 +14,7 @@ from nbgraph.errors import FeatureError
 from nbgraph.event import Event
 from nbgraph.features.offline.kind import Frame, UnfitValue, cast, column, kind_of
 from nbgraph.steps.sources.base import Source
-from nbgraph.steps.sources.dataframe import columns_of
+from nbgraph.steps.sources.dataframe import columns_of, rows_of_frame
 from nbgraph.streams.codec.values import UnfitError, freeze
 
 READERS = {".parquet": "scan_parquet", ".csv": "scan_csv", ".jsonl": "scan_ndjson", ".ndjson": "scan_ndjson"}
@@ -22,20 +22,28 @@ READERS = {".parquet": "scan_parquet", ".csv": "scan_csv", ".jsonl": "scan_ndjso
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a source: as a frame where they are one, else as they came; `name` says where from."""
+    """The rows of a source: as a frame where they are one, else as they came; `name` says where from.
+
+    `given` is the DataFrame that they came in, whose rows a graph gets as it always does.
+    """
 
     name: str
     frame: Frame | None
     bodies: Sequence[Any]
+    given: Any = None
 
     def __len__(self) -> int:
         return len(self.bodies) if self.frame is None else self.frame.height
 
     def first(self, count: int) -> Rows:
-        return Rows(self.name, None if self.frame is None else self.frame.head(count), self.bodies[:count])
+        frame = None if self.frame is None else self.frame.head(count)
+        given = None if self.given is None else self.given.head(count)
+        return Rows(self.name, frame, self.bodies[:count], given)
 
     def events(self) -> Iterable[Any]:
         """What goes into the graph: a dict, or an Event, for each row."""
+        if self.given is not None:
+            return rows_of_frame(self.given)
         return self.bodies if self.frame is None else self.frame.iter_rows(named=True)
 
     def identity(self) -> str:
@@ -67,7 +75,7 @@ def rows_of(source: Any) -> Rows:
         return _of_pandas(source)
     if library == "polars":
         frame = source.collect() if kind.__name__ == "LazyFrame" else source
-        return Rows("polars.DataFrame", _canonical(frame), ())
+        return Rows("polars.DataFrame", _canonical(frame), (), frame)
     if library == "pyarrow":
         return Rows("pyarrow.Table", _canonical(pl.from_arrow(source)), ())
     if isinstance(source, Mapping) or not isinstance(source, Iterable):
@@ -115,7 +123,7 @@ def _of_pandas(frame: Any) -> Rows:
         if not type(error).__module__.startswith("pyarrow"):
             raise
         made = None
-    return Rows("DataFrame", made, () if made is not None else whole.to_dict("records"))
+    return Rows("DataFrame", made, () if made is not None else whole.to_dict("records"), frame)
 
 
 def _canonical(frame: Frame) -> Frame:
