@@ -66,6 +66,9 @@ IndexUrl = Annotated[
 BaseImage = Annotated[
     list[str] | None, typer.Option(help="what the images are made from; FUNCTION=IMAGE for one function")
 ]
+Streams = Annotated[
+    str, typer.Option(help="nats; an existing Kafka cluster, kafka://host:9092; or kafka, as NBGRAPH_KAFKA says")
+]
 Durability = Annotated[str | None, typer.Option(help="sync or fast")]
 Capture = Annotated[float, typer.Option(help="the part of all events that is recorded, as 0.01")]
 
@@ -149,6 +152,7 @@ def export(
     index_url: IndexUrl = None,
     base_image: BaseImage = None,
     durability: Durability = None,
+    streams: Streams = "nats",
     capture: Capture = 0.0,
     module: Module = None,
     allow: Allow = None,
@@ -165,7 +169,8 @@ def export(
         secrets=command_line.secrets(secret, secrets_file), resources=command_line.resources(resources),
         volumes=command_line.volumes(volume), cors=cors,
         requirements=command_line.requirements(requirement, requirements),
-        index_url=index_url, base_image=command_line.images(base_image), durability=durability, capture=capture,
+        index_url=index_url, base_image=command_line.images(base_image), durability=durability,
+        streams=streams, capture=capture,
     )  # fmt: skip
     told = {"folder": str(written.folder), "files": dict(written.files), "digest": written.digest}
     print(json.dumps(told) if as_json else written)
@@ -199,6 +204,7 @@ def deploy(
     index_url: IndexUrl = None,
     base_image: BaseImage = None,
     durability: Durability = None,
+    streams: Streams = "nats",
     capture: Capture = 0.0,
     registry: Annotated[str | None, typer.Option(help="where the nodes of a Swarm pull the images from")] = None,
     timeout: Annotated[float, typer.Option(help="seconds until all has to be ready")] = 180,
@@ -224,7 +230,8 @@ def deploy(
         resources=command_line.resources(resources), volumes=command_line.volumes(volume), cors=cors, certificate=pair,
         requirements=command_line.requirements(requirement, requirements), index_url=index_url,
         base_image=command_line.images(base_image),
-        durability=durability, registry=registry, capture=capture, timeout=timeout, progress=not as_json,
+        durability=durability, registry=registry, streams=streams, capture=capture,
+        timeout=timeout, progress=not as_json,
     )  # fmt: skip
     told = {"name": deployment.name, "url": deployment.url, "functions": deployment.functions}
     print(json.dumps(told) if as_json else f"{deployment.name} answers at {deployment.url}", flush=True)

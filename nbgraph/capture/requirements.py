@@ -7,7 +7,7 @@ import json
 import os
 import site
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -84,9 +84,9 @@ def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> Requir
     return Requirements(tuple(sorted(rows, key=lambda pin: pin.name)), bundled)
 
 
-def runtime_requirements(*, is_part: bool = False) -> Requirements:
-    """What the worker in the container needs, nbgraph itself apart; a part of several functions needs the broker's."""
-    found = _closure((*RUNTIME, "nats-py") if is_part else RUNTIME)
+def runtime_requirements(transport: Sequence[str] = ()) -> Requirements:
+    """What the worker in the container needs, nbgraph itself apart; `transport`: what its way to others needs."""
+    found = _closure((*RUNTIME, *transport))
     return Requirements(tuple(_pin(name, found[name], is_bundled=False) for name in sorted(found)))
 
 

@@ -14,6 +14,7 @@ from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.errors import DeployError
+from nbgraph.streams.transport import OWN, StreamAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class DeployRequest:
     api_key: str | None
     timeout: float
     certificate: Certificate | None = None
+    streams: StreamAddress = OWN  # the broker
 
 
 @dataclass(frozen=True, slots=True)

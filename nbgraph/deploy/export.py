@@ -42,6 +42,7 @@ from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
+from nbgraph.streams.transport import DEFAULT, address_of
 
 TARGETS: dict[str, Callable[[ExportSpec], dict[str, bytes]]] = {
     "compose": compose_files,
@@ -92,6 +93,7 @@ def export(
     autoscale: Mapping[str, tuple[int, int, float]] | None = None,
     durability: str | None = None,
     registry: str | None = None,
+    streams: str = DEFAULT,
     capture: float = 0.0,
     include: Sequence[str] = (),
 ) -> Export:
@@ -101,6 +103,9 @@ def export(
     folder = folder.expanduser().resolve()
     before = owned(folder)
     functions = functions_of(graph)
+    address = address_of(streams, checked_name(name) if name is not None else slug(graph.name))
+    if address.is_external:
+        raise ExportError("An export over Kafka is not there yet; leave `streams` out.")
     names = [function.name for function in functions]
     check_numbers(1, capture)
     _check_place(target, host, port, api_key)

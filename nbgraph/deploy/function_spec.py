@@ -25,6 +25,7 @@ class DeployedFunction:
     may use and are given.
 
     `workers`: processes behind its address. `is_alone`: callers reach it and its steps remember, so there is one of it.
+    `readers`: workers that are of use behind a queue without a key.
 
     >>> keyed = QueueSpec("fees", shards=4, is_keyed=True)
     >>> duty = DeployedFunction("rating", "nbgraph/rating:1", (keyed,))
@@ -41,15 +42,23 @@ class DeployedFunction:
     workers: int = 1
     threads: int = 1
     is_alone: bool = False
+    readers: int = MOST
 
     @classmethod
     def of(
-        cls, function: Function, source: str, *, is_gateway: bool, profile: Hardening, given: Provision
+        cls,
+        function: Function,
+        source: str,
+        *,
+        is_gateway: bool,
+        profile: Hardening,
+        given: Provision,
+        readers: int = MOST,
     ) -> DeployedFunction:
         queues = tuple(QueueReader(**function.graph.spec(name).arguments).spec for name in function.reads)
         is_alone = is_gateway and remembering(function) is not None
         hands = (function.workers, function.threads)
-        return cls(function.name, source, queues, is_gateway, profile, given, *hands, is_alone)
+        return cls(function.name, source, queues, is_gateway, profile, given, *hands, is_alone, readers)
 
     @classmethod
     def of_text(cls, text: str) -> DeployedFunction:
@@ -65,7 +74,7 @@ class DeployedFunction:
         if self.is_gateway:
             return 1 if self.is_alone else MOST
         is_keyed = bool(self.queues) and all(queue.is_keyed for queue in self.queues)
-        return max(queue.shards for queue in self.queues) if is_keyed else MOST
+        return max(queue.shards for queue in self.queues) if is_keyed else self.readers
 
 
 def hands_of(duties: Iterable[DeployedFunction]) -> tuple[dict[str, int], int]:

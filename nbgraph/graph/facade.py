@@ -261,6 +261,7 @@ class Facade:
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
+        streams: str = "nats",
         capture: float = 0.0,
         include: Sequence[str] = (),
     ) -> Export:
@@ -277,7 +278,8 @@ class Facade:
             host=host, api_key=api_key,
             base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
             resources=resources, volumes=volumes, cors=cors, certificate=certificate,
-            autoscale=autoscale, durability=durability, registry=registry, capture=capture, include=include,
+            autoscale=autoscale, durability=durability, registry=registry, streams=streams,
+            capture=capture, include=include,
         )  # fmt: skip
 
     def deploy(
@@ -303,6 +305,7 @@ class Facade:
         autoscale: Mapping[str, tuple[int, int, float]] | None = None,
         durability: str | None = None,
         registry: str | None = None,
+        streams: str = "nats",
         capture: float = 0.0,
         include: Sequence[str] = (),
         timeout: float = 180,
@@ -342,6 +345,10 @@ class Facade:
             The files of a certificate (PEM, with its chain) and its key: callers come by HTTPS.
         registry
             Where the nodes of a Swarm pull the images from.
+        streams
+            What joins the functions: `"nats"`, a server of the deployment's own, or an existing Kafka cluster,
+            `"kafka://host:9092"` or `"kafka://user:password@host:9093"`, with librdkafka's options behind a `?`. What
+            is secret in it travels as a secret.
         include
             Files and folders in this one that the steps read, `["data/words.txt"]`: they are at the same place there.
         """
@@ -351,7 +358,8 @@ class Facade:
             self, target, name=name, replicas=replicas, threads=threads, workers=workers, port=port, host=host,
             api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
             secrets=secrets, resources=resources, volumes=volumes, cors=cors, certificate=certificate,
-            autoscale=autoscale, durability=durability, registry=registry, capture=capture, include=include,
+            autoscale=autoscale, durability=durability, registry=registry, streams=streams,
+            capture=capture, include=include,
             timeout=timeout, progress=progress,
         )  # fmt: skip
 

@@ -57,6 +57,9 @@ class StreamAddress:
         return bool(self.url)
 
 
+OWN = StreamAddress()  # of a server that the deployment starts
+
+
 class EmbeddedServer(Protocol):
     """A server in a process of this machine, which ends with whoever started it."""
 

@@ -1,4 +1,4 @@
-"""A Stack: the functions of a graph in containers on a network of their own, joined by a NATS server in another.
+"""A Stack: the functions of a graph in containers on a network of their own, joined by a broker.
 
 Everything that has to be known of it stands in labels and in the containers' secrets, so that any kernel can go on
 with it: who may ask the Docker daemon may read them.
@@ -15,12 +15,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening, several
-from nbgraph.deploy.broker import BrokerClient, broker_image
+from nbgraph.deploy.broker import BrokerClient, broker_image, broker_options, forget, server_image
 from nbgraph.deploy.docker.client import (
     DEPLOYMENT,
     DUTY,
     FUNCTION,
     GRAPH,
+    STREAMS,
     explained,
     named,
     published,
@@ -37,10 +38,10 @@ from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.hardening import METRICS_PORT, PORT, PROMISED, SECRETS, labels
 from nbgraph.deploy.project.image import bases_there, image_of
 from nbgraph.deploy.project.project import profile_of
-from nbgraph.deploy.project.services import BROKER, BROKER_MEMORY, BROKER_PORT, CONFIG, DATA, KEY, TOKEN, processes
+from nbgraph.deploy.project.services import BROKER, BROKER_MEMORY, KEY, TOKEN, processes
 from nbgraph.deploy.worker_pool import WorkerPool
 from nbgraph.errors import DeployError
-from nbgraph.streams.nats.server import server_config
+from nbgraph.streams.transport import OWN, StreamAddress, transport_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -61,7 +62,8 @@ class DockerBackend(WorkerPool["Container"]):
         self._yard = Containers(client, named(request.name))
         weakref.finalize(self, client.close)
         self._token = secrets.token_hex(16)
-        self._broker: Container | None = None
+        self._broker: Container | None = None  # of our own server
+        self._is_parted = False  # there are several functions, joined by a broker
 
     @classmethod
     def start(
@@ -104,8 +106,11 @@ class DockerBackend(WorkerPool["Container"]):
         for part in projects:
             image = image_of(self._client, part, say)
             profile = profile_of(part.files, part.given.resources, part.function.workers)
+            readers = transport_of(self.request.streams).most_readers
             duties.append(
-                DeployedFunction.of(part.function, image, is_gateway=not duties, profile=profile, given=part.given)
+                DeployedFunction.of(
+                    part.function, image, is_gateway=not duties, profile=profile, given=part.given, readers=readers
+                )
             )
         try:
             with self._turn:
@@ -168,6 +173,7 @@ class DockerBackend(WorkerPool["Container"]):
                 stopped([self._broker])
             self._broker = None
             removed(self._client, self.request.name)
+            forget(self.request.streams)
         self._client.close()
 
     # --- a Crew of containers ---
@@ -193,14 +199,15 @@ class DockerBackend(WorkerPool["Container"]):
             given[KEY] = self.request.api_key
         if duty.is_gateway and self.request.certificate is not None:
             given |= self.request.certificate.files
-        if self._broker is not None:
-            given[TOKEN] = self._token
-            command = ["--broker", f"nats://{BROKER}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}"]
+        if (address := self._address(f"{BROKER}:{server_image().port}")) is not None:
+            given |= {TOKEN: address.secret} if address.secret else {}
+            command = broker_options(address, f"{SECRETS}/{TOKEN}")
         if duty.is_gateway:
             command += certificate_options(SECRETS) if self.request.certificate is not None else []
             command += ["--data", PROMISED, *(["--data-sync"] if self._is_safe else []), *processes(duty.workers)]
         name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
+        marks |= {STREAMS: self.request.streams.url} if self.request.streams.is_external else {}
         kept = {"promised": PROMISED} if duty.is_gateway else {}  # for the gateway that comes after this one as well
         return self._yard.make(
             name, duty.source, marks, duty.profile, given, ports=ports, command=command, kept=kept, env=duty.given.env,
@@ -246,10 +253,20 @@ class DockerBackend(WorkerPool["Container"]):
         return FunctionState(function, name, member.status, attributes["RestartCount"], f"{started}+00:00", image)
 
     def _reached(self) -> BrokerClient | None:
-        if self._reach is None and self._broker is not None:
-            self._broker.reload()
-            self._reach = BrokerClient(f"nats://{published(self._broker, BROKER_PORT)}", self._token)
+        if self._reach is None:
+            if self._broker is not None:
+                self._broker.reload()
+            place = published(self._broker, server_image().port) if self._broker is not None else ""
+            address = self._address(place)
+            self._reach = BrokerClient(address) if address is not None else None
         return self._reach
+
+    def _address(self, place: str) -> StreamAddress | None:
+        """The broker's address; that of our own, where it runs, with the host and port of those who ask."""
+        if self.request.streams.is_external:
+            return self.request.streams if self._is_parted else None
+        scheme = self.request.streams.transport
+        return StreamAddress.of_url(f"{scheme}://{place}", self._token) if self._broker is not None else None
 
     # --- inside ---
 
@@ -269,11 +286,12 @@ class DockerBackend(WorkerPool["Container"]):
             client,
             DeployRequest(
                 marks[DEPLOYMENT], marks[GRAPH], marks[FUNCTION], bound["HostIp"], int(bound["HostPort"]),
-                secret_of(gateway, KEY), PATIENCE, _certificate(gateway),
+                secret_of(gateway, KEY), PATIENCE, _certificate(gateway), _streams(gateway),
             ),
         )  # fmt: skip
         stack._look()
         stack._token = secret_of(gateway, TOKEN) or stack._token
+        stack._is_parted = len(stack._duties) > 1
         chosen = [f"{DEPLOYMENT}={marks[DEPLOYMENT]}", f"{FUNCTION}={BROKER}"]
         stack._broker = next(iter(client.containers.list(all=True, filters={"label": chosen})), None)
         return stack
@@ -316,18 +334,20 @@ class DockerBackend(WorkerPool["Container"]):
     def _join(self, *, is_several: bool, say: Say) -> None:
         """The network, and the broker where there are several functions, as far as they are not there yet."""
         self._yard.join(labels(self.request.graph, "", self.request.name))
-        if is_several and self._broker is None:
+        self._is_parted = self._is_parted or is_several
+        if is_several and self._broker is None and not self.request.streams.is_external:
             say("Starting the broker")
             self._start_broker(broker_image(self._client, say))
 
     def _start_broker(self, image: str) -> None:
         marks = labels(self.request.graph, BROKER, self.request.name)
         name = f"{named(self.request.name)}-{BROKER}"
-        config = server_config("0.0.0.0", BROKER_PORT, self._token, DATA, is_safe=self._is_safe)
+        server = server_image()
+        config = server.config(self._token, is_safe=self._is_safe)
         self._broker = self._yard.make(
-            name, image, marks, BROKER_MEMORY, {CONFIG: config},
-            ports={f"{BROKER_PORT}/tcp": ("127.0.0.1", _free_port("127.0.0.1"))},  # the same after a restart
-            command=["-c", f"{SECRETS}/{CONFIG}"], kept={"data": DATA}, alias=BROKER,
+            name, image, marks, BROKER_MEMORY, {server.config_name: config},
+            ports={f"{server.port}/tcp": ("127.0.0.1", _free_port("127.0.0.1"))},  # the same after a restart
+            command=["-c", f"{SECRETS}/{server.config_name}"], kept={"data": server.data}, alias=BROKER,
         )  # fmt: skip
         self._broker.start()
 
@@ -336,6 +356,12 @@ def _free_port(host: str) -> int:
     """A free port, given out here and not by Docker, which gives another one at every restart."""
     with listening(host, None) as bound:
         return int(bound.getsockname()[1])
+
+
+def _streams(gateway: Container) -> StreamAddress:
+    """The external broker that its label names; else one of the deployment's own."""
+    url = gateway.labels.get(STREAMS, "")
+    return StreamAddress.of_url(url, secret_of(gateway, TOKEN) or "") if url else OWN
 
 
 def _certificate(gateway: Container) -> Certificate | None:

@@ -27,6 +27,7 @@ HELP = (
     'or host the graph without Docker: graph.deploy("process")'
 )
 GRAPH, FUNCTION, DEPLOYMENT = labels("", "", "")
+STREAMS = "nbgraph.streams"  # the URL of an external broker, without what is secret
 DUTY = "nbgraph.duty"
 AT_ONCE = 8  # containers that are stopped together
 FIRST_SECONDS = 10  # for the daemon to say that it is there

@@ -14,6 +14,7 @@ from nbgraph.deploy.project.dockerfile import default_base
 from nbgraph.deploy.project.function_project import FunctionProject, Projects
 from nbgraph.deploy.project.project import project_files
 from nbgraph.engine.partition import Function
+from nbgraph.streams.transport import DEFAULT
 
 CAPTURE = "capture.json"  # what a worker finds its sample in
 GATEWAY = "gateway.json"  # what the worker that callers reach finds the sites in whose pages may call
@@ -38,6 +39,7 @@ class BuildOptions:
     workers: Any = None
     cors: tuple[str, ...] = ()
     include: tuple[str, ...] = ()  # files and folders that the steps read
+    transport: str = DEFAULT  # what joins the functions
 
     def projects(self, graphs: Sequence[Function], say: Say = quiet) -> Projects:
         """Each function with the files that it becomes; `say` is told what was proven of it."""
@@ -59,7 +61,15 @@ class BuildOptions:
         given = self.provision(function.name)
         owned = [volume.path for volume in given.volumes if not volume.is_read_only]
         files, left = project_files(
-            function, base, self._required(function.name), more, owned, self.index_url, self.include, say
+            function,
+            base,
+            self._required(function.name),
+            more,
+            owned,
+            self.index_url,
+            self.include,
+            say,
+            self.transport,
         )
         return FunctionProject(function, files, given, base, self.index_url, left)
 
@@ -70,7 +80,9 @@ class BuildOptions:
         return json.dumps({"sample": self.capture, "redacted": list(self.redacted)}).encode() + b"\n"
 
 
-def kept(given: Mapping[str, Provision], hands: tuple[Mapping[str, int], int]) -> BuildOptions:
+def kept(
+    given: Mapping[str, Provision], hands: tuple[Mapping[str, int], int], transport: str = DEFAULT
+) -> BuildOptions:
     """What is known of a deployment that was found running."""
     threads, workers = hands
-    return BuildOptions(given=given, threads=threads, workers=workers)
+    return BuildOptions(given=given, threads=threads, workers=workers, transport=transport)

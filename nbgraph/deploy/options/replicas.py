@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbgraph.deploy.backend import alone
-from nbgraph.deploy.broker import most_workers
+from nbgraph.deploy.broker import MOST, most_workers
 from nbgraph.deploy.options.workers import check_alone
 from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
 
 
-def replicas_of(functions: Sequence[Function], given: Any, *, has_one_door: bool = True) -> dict[str, int]:
+def replicas_of(
+    functions: Sequence[Function], given: Any, *, has_one_door: bool = True, readers: int = MOST
+) -> dict[str, int]:
     """A number for all functions that stand behind a queue, or a number by name.
 
-    `has_one_door`: callers reach one port, so the first function has one worker.
+    `has_one_door`: callers reach one port, so the first function has one worker. `readers`: workers that are of use
+    behind a queue without a key.
 
     >>> from nbgraph import Graph
     >>> both = [Function("split", Graph("g"), asks=True), Function("score", Graph("g"), ())]
@@ -32,7 +35,7 @@ def replicas_of(functions: Sequence[Function], given: Any, *, has_one_door: bool
         if not isinstance(number, int) or number < 1:
             raise DeployError(f'"{name}" is to have {number!r} replicas; expected a whole number of at least 1.')
     for function in functions:
-        check_most(function, wanted.get(function.name, 1))
+        check_most(function, wanted.get(function.name, 1), readers)
     n = wanted.get(names[0], 1)
     if has_one_door and n != 1:
         raise alone(names[0])
@@ -40,9 +43,9 @@ def replicas_of(functions: Sequence[Function], given: Any, *, has_one_door: bool
     return wanted
 
 
-def check_most(function: Function, number: int) -> None:
+def check_most(function: Function, number: int, readers: int = MOST) -> None:
     """Refuse workers that would have nothing to read."""
-    most = most_workers(function)
+    most = most_workers(function, readers)
     if number > most:
         raise DeployError(
             f'"{function.name}" can have 1 to {most} workers; {number} were asked for. A worker has at least one shard '

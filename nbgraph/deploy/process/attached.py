@@ -23,6 +23,7 @@ from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.hardening import GRACE_SECONDS
 from nbgraph.errors import DeployError
+from nbgraph.streams.transport import OWN, StreamAddress
 
 PATIENCE = 180.0  # seconds that the owner may take for what it is asked
 
@@ -39,6 +40,7 @@ class AttachedBackend:
         self.request = DeployRequest(
             told["name"], told["graph"], self.functions[0], told["host"], told["port"],
             key.read_text() if key.exists() else None, PATIENCE, kept_in(folder),
+            self._streams(told.get("streams", "")),
         )  # fmt: skip
         self._reach: BrokerClient | None = None
 
@@ -131,8 +133,15 @@ class AttachedBackend:
     def _reached(self) -> BrokerClient | None:
         broker = self._told()["broker"]
         if self._reach is None and broker:
-            self._reach = BrokerClient(broker, (self._folder / TOKEN).read_text())
+            self._reach = BrokerClient(self._streams(broker))
         return self._reach
+
+    def _streams(self, url: str) -> StreamAddress:
+        """The address of a broker with its secret; without a URL it is the deployment's own."""
+        if not url:
+            return OWN
+        secret = self._folder / TOKEN
+        return StreamAddress.of_url(url, secret.read_text() if secret.exists() else "")
 
 
 def _folders() -> list[Path]:

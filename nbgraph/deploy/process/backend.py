@@ -1,4 +1,4 @@
-"""A Fleet: the functions of a graph in worker processes, joined by an embedded NATS server where there are several.
+"""A Fleet: the functions of a graph in worker processes, joined by a broker where there are several.
 
 It ends with the process that started it, which keeps its workers and its broker alive. The callers' socket belongs to
 that process too: a new gateway takes the calls that the old one left, and none is refused in between.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening
-from nbgraph.deploy.broker import BrokerClient
+from nbgraph.deploy.broker import BrokerClient, broker_options, forget
 from nbgraph.deploy.counts import Counts, told_at
 from nbgraph.deploy.function_spec import DeployedFunction
 from nbgraph.deploy.options.certificate import certificate_options
@@ -32,7 +32,7 @@ from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import FunctionProject, Projects
 from nbgraph.deploy.project.project import digest, profile_of, write
 from nbgraph.deploy.worker_pool import WorkerPool
-from nbgraph.streams.nats.server import NatsServer
+from nbgraph.streams.transport import EmbeddedServer, StreamAddress, transport_of
 
 PREFIX = "nbgraph-"
 STATE, KEY, TOKEN, PROMISED = "deployment.json", "api_key", "token", "promised"
@@ -51,7 +51,8 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         super().__init__(replace(request, port=listener.getsockname()[1]))
         self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{request.name}-"))  # for its owner's eyes only
         self._listener, self._is_safe = listener, is_safe
-        self._server: NatsServer | None = None
+        self._server: EmbeddedServer | None = None  # where the broker is our own
+        self._broker: StreamAddress | None = None  # where there is one
         self._numbers = itertools.count(1)
         self._is_over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="nbgraph-fleet")
@@ -80,8 +81,8 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
     def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
         """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
         with self._turn:
-            if len(projects) > 1 and self._server is None:
-                self._start_broker()
+            if len(projects) > 1 and self._broker is None:
+                self._join_broker()
             say("Starting the workers")
             try:
                 duties = [self._placed(part, is_gateway=not index) for index, part in enumerate(projects)]
@@ -117,14 +118,17 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
                 self._members = {**self._members, name: []}
             if self._server is not None:
                 self._server.stop()
+            if self._broker is not None:
+                forget(self.request.streams)
+                self._broker = None
             shutil.rmtree(self._folder, ignore_errors=True)
 
     # --- a Crew of processes ---
 
     def _begin(self, duty: DeployedFunction) -> ProcessWorker:
         options = ["--project", duty.source]
-        if self._server is not None:
-            options += ["--broker", self._server.url, "--broker-token-file", str(self._folder / TOKEN)]
+        if self._broker is not None:
+            options += broker_options(self._broker, self._folder / TOKEN)
         if duty.is_gateway and self.request.api_key is not None:
             options += ["--key-file", str(self._folder / KEY)]
         if duty.is_gateway and self.request.certificate is not None:
@@ -151,8 +155,8 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         return member.state()
 
     def _reached(self) -> BrokerClient | None:
-        if self._reach is None and self._server is not None:
-            self._reach = BrokerClient(self._server.url, self._server.token)
+        if self._reach is None and self._broker is not None:
+            self._reach = BrokerClient(self._broker)
         return self._reach
 
     def _saved(self) -> None:
@@ -161,7 +165,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         told = {
             "name": self.request.name, "graph": self.request.graph, "host": self.request.host,
             "port": self.request.port, "owner": os.getpid(), "born": born(os.getpid()),
-            "broker": self._server.url if self._server is not None else None,
+            "broker": self._broker.url if self._broker is not None else None, "streams": self.request.streams.url,
             "server": (pid, born(pid)),
             "duties": [duty.text() for duty in self._duties.values()],
             "members": [[asdict(member.state()), born(member.pid), str(member.folder)] for member in self._all()],
@@ -183,7 +187,10 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
             write(source, running)
         profile = profile_of(files, given.resources)
         one = replace(function, workers=1)  # each of them is a member
-        return DeployedFunction.of(one, str(source), is_gateway=is_gateway, profile=profile, given=given)
+        readers = transport_of(self.request.streams).most_readers
+        return DeployedFunction.of(
+            one, str(source), is_gateway=is_gateway, profile=profile, given=given, readers=readers
+        )
 
     def _tidy(self) -> None:
         """Take projects away that nobody works in any more."""
@@ -192,10 +199,13 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
             if str(project) not in used:
                 shutil.rmtree(project, ignore_errors=True)
 
-    def _start_broker(self) -> None:
-        self._server = NatsServer(self._folder / "broker", is_safe=self._is_safe)
-        self._keep(TOKEN, self._server.token)
-        self._server.start()
+    def _join_broker(self) -> None:
+        address = self.request.streams
+        if not address.is_external:
+            self._server = transport_of(address).embedded(self._folder / "broker", is_safe=self._is_safe).start()
+            address = self._server.address
+        self._keep(TOKEN, address.secret or None)
+        self._broker = address
 
     def _keep(self, name: str, secret: str | None) -> None:
         if secret is not None:

@@ -19,6 +19,7 @@ from nbgraph.deploy.project.hardening import Hardening
 from nbgraph.deploy.project.wheel import own_wheel, wheel_of
 from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
+from nbgraph.streams.transport import DEFAULT, transport_named
 
 LEAST = (3, 11)  # of `requires-python`
 UNBOUND = ("json", "parquet", "polars", "npy", "pickle")  # formats of artifacts that every Python of ours reads
@@ -34,6 +35,7 @@ def project_files(
     index_url: str | None = None,
     include: Sequence[str] = (),
     say: Say = quiet,
+    transport: str = DEFAULT,
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """All files of the project of one function, with `more` that its worker reads, and the paths of what stays behind.
 
@@ -41,7 +43,7 @@ def project_files(
 
     `owned`: folders of the image that belong to the worker's user, as does a new volume that is mounted there.
     `index_url`: where pip asks for packages; a login in it is not written. `include`: files and folders here that the
-    steps read. `say` is told what was proven, and what stays behind.
+    steps read. `say` is told what was proven, and what stays behind. `transport`: what joins it with other functions.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
@@ -60,9 +62,10 @@ def project_files(
     lines = hashed(project.requirements.text(), wheels)
     running = {**project.contents(), **(more or {}), "requirements.txt": lines.encode()}
     own, content = own_wheel()
+    packages = transport_named(transport).packages if function.is_part else ()
     files = {
         **running,
-        "runtime/requirements.txt": runtime_requirements(is_part=function.is_part).text().encode(),
+        "runtime/requirements.txt": runtime_requirements(packages).text().encode(),
         f"runtime/{own}": content,
         "wheels/README.txt": WHEELS_NOTE,
         **{f"wheels/{name}": content for name, content in wheels.items()},

@@ -35,6 +35,7 @@ from nbgraph.deploy.swarm.service import IMAGE, repeated, short
 from nbgraph.deploy.swarm.tunnel import SwarmTunnel
 from nbgraph.deploy.swarm.update import SwarmUpdate, duty_of
 from nbgraph.errors import DeployError
+from nbgraph.streams.transport import StreamAddress
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -296,7 +297,7 @@ class SwarmBackend:
 
     def _reached(self) -> BrokerClient:
         if self._reach is None:
-            self._reach = BrokerClient(self._way.broker, self._way.secret(TOKEN) or "")
+            self._reach = BrokerClient(StreamAddress.of_url(self._way.broker, self._way.secret(TOKEN) or ""))
         return self._reach
 
     def _count(self, service: str, n: int) -> None:

@@ -82,7 +82,7 @@ class KafkaBroker(Broker):
         self._partitions: dict[str, int] = {}  # that are used, by topic
         self._room: dict[str, int] = {}  # messages that may be published before the backlog is looked at again
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._states = Log(self._options, self._kept_states)
+        self._states = self._log(self._kept_states)
         self._table: dict[bytes, tuple[bytes | None, int, float]] = {}  # states, their revisions, since when
         self._is_up = False
         self._watching: asyncio.Task[None] | None = None
@@ -202,6 +202,9 @@ class KafkaBroker(Broker):
         shard = queue.shard_of(message.key) if queue.is_keyed else zlib.crc32(message.id.encode())
         return shard % self._partitions[self._topic(queue)]
 
+    def _log(self, topic: str, partition: int = 0) -> Log:
+        return Log({**self._options, **self._consumer}, topic, partition)
+
     def _topic(self, queue: QueueSpec) -> str:
         return topic_of(queue, self._scope)
 
@@ -217,7 +220,7 @@ class KafkaBroker(Broker):
     async def load(self, queue: QueueSpec) -> Load:
         topic = self._topic(queue)
         parts = [part for part in await self._parts(topic) if part.backlog]
-        times = [await Log(self._options, topic, part.partition).time_of(part.low) for part in parts]
+        times = [await self._log(topic, part.partition).time_of(part.low) for part in parts]
         backlog, in_flight = sum(part.backlog for part in parts), sum(part.in_flight for part in parts)
         return Load(backlog - in_flight, in_flight, max(0.0, time.time() - min(times)) if times else 0.0)
 
@@ -252,7 +255,7 @@ class KafkaBroker(Broker):
         count = limit
         while True:
             count *= 2  # some records only say which letter was taken away
-            records = await Log(self._options, self._dead).last(count)
+            records = await self._log(self._dead).last(count)
             letters = _letters(records, self._dead)
             if len(letters) >= limit or len(records) < count:
                 return letters[:limit]
@@ -282,7 +285,7 @@ class KafkaBroker(Broker):
     async def inbox(self) -> Inbox:
         address = f"{self._replies}.{uuid.uuid4().hex}"
         await self._make(address, 1)
-        return _KafkaInbox(self, Log(self._options, address), address)
+        return _KafkaInbox(self, self._log(address), address)
 
     def is_inbox(self, address: str) -> bool:
         return re.fullmatch(rf"{re.escape(self._replies)}\.[0-9a-f]{{32}}", address) is not None

