@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast
 
 import msgspec
 
@@ -24,6 +24,17 @@ def _refresh_process() -> None:
 
 
 os.register_at_fork(after_in_child=_refresh_process)  # a fork must not repeat its parent's ids
+
+
+class EventFields(TypedDict, total=False):
+    """What may be given beside a body: the fields of its event."""
+
+    path: str
+    method: str | None
+    headers: Mapping[str, str] | None
+    key: Any
+    id: str | None
+    content_type: str | None
 
 
 class Event:
@@ -119,20 +130,12 @@ class Event:
     def __deepcopy__(self, memo: dict[int, Any]) -> Event:
         return self.with_body(copy.deepcopy(self.body, memo))  # of the same id, which may not have been asked for yet
 
-    def describe(
-        self,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-    ) -> None:
-        """Tell what was known of the body when it came in; for an Event that was made only when it failed."""
-        self.path, self.method, self.headers = path, method, dict(headers) if headers else {}
-        self.key, self.content_type = key, content_type
-        if id is not None:
-            self._id = id
+    def describe(self, **fields: Unpack[EventFields]) -> None:
+        """Set the fields that were given beside the body; for an Event that was made only when a step failed."""
+        known = Event(self.body, **fields)
+        self.path, self.method, self.headers = known.path, known.method, known.headers
+        self.key, self.content_type = known.key, known.content_type
+        self._id = known._id or self._id
 
     def __repr__(self) -> str:
         return f"Event({shown(self.body)}, key={shown(self.key)}, id={self.id!r}, path={self.path!r})"

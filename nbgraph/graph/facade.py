@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 
 from nbgraph.body import Copier
 from nbgraph.errors import StepError
-from nbgraph.event import RAW
-from nbgraph.graph.input_event import entering
+from nbgraph.event import RAW, EventFields
+from nbgraph.graph.input_event import check_fields, entering, lists_event_fields
 
 if TYPE_CHECKING:
     import graphviz
@@ -84,18 +84,8 @@ class Facade:
         self.plan()
         return self
 
-    def run(
-        self: Graph,
-        body: Any,
-        *,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-        streams: str = MEMORY,
-    ) -> Any:
+    @lists_event_fields
+    def run(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Any:
         """The answer to one event; None where nothing answers.
 
         `streams="nats"`: the graph's queues lead over a NATS server of this kernel's own, as they would when deployed.
@@ -103,49 +93,31 @@ class Facade:
         list); where branches meet behind different queues, the order among them is not kept.
         """
         if streams != MEMORY:
-            return self._over(streams).run(entering(body, path, method, headers, key, id, content_type))
+            return self._over(streams).run(entering(body, **fields))
         plan = self._plan
         if plan is None or not (plan.watch is None or plan.watch()):
             plan = self.plan()
         line = plan.line
         if line is not None and type(body) not in RAW and not self.observers:
+            if fields:
+                check_fields(fields)
             try:
                 return line(body)  # nothing to look at first: the call costs what it costs by hand
             except StepError as error:
-                error.event.describe(path, method, headers, key, id, content_type)
+                error.event.describe(**fields)
                 raise
-        return plan.run(entering(body, path, method, headers, key, id, content_type))
+        return plan.run(entering(body, **fields))
 
-    async def arun(
-        self: Graph,
-        body: Any,
-        *,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-        streams: str = MEMORY,
-    ) -> Any:
+    @lists_event_fields
+    async def arun(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Any:
         """As `run`, without blocking the caller's event loop."""
-        event = entering(body, path, method, headers, key, id, content_type)
+        event = entering(body, **fields)
         return await (self.plan() if streams == MEMORY else self._over(streams)).arun(event)
 
-    def answers(
-        self: Graph,
-        body: Any,
-        *,
-        path: str = "/",
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: Any = None,
-        id: str | None = None,
-        content_type: str | None = None,
-        streams: str = MEMORY,
-    ) -> Iterator[Any]:
+    @lists_event_fields
+    def answers(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Iterator[Any]:
         """Every answer to one event: the chunks of a generator, the items of a flat map."""
-        event = entering(body, path, method, headers, key, id, content_type)
+        event = entering(body, **fields)
         return (self.plan() if streams == MEMORY else self._over(streams)).answers(event)
 
     def stream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> Iterator[Any]:

@@ -204,8 +204,9 @@ class Gateway:
         body = await self._body(headers, receive)
         self._admit()
         try:
+            id = _id(headers) if ID in headers else None
             event = entering(
-                body, scope["path"], scope["method"], headers, None, _id(headers) if ID in headers else None, JSON
+                body, path=scope["path"], method=scope["method"], headers=headers, id=id, content_type=JSON
             )
             scope[EVENT] = event
             completion = Completion(event, self.runner.plan.name)
@@ -232,10 +233,14 @@ class Gateway:
         kind = (headers.get("content-type") or None) if given is body else None
         id = _id(headers) if ID in headers else None
         if self._api is None:
-            event = scope[EVENT] = entering(given, scope["path"], method, headers, None, id, kind)
+            event = scope[EVENT] = entering(
+                given, path=scope["path"], method=method, headers=headers, id=id, content_type=kind
+            )
             return event
         sent = self._api.given(body, method) if given is None or given is body else given
-        event = scope[EVENT] = entering(sent, target(scope), method, headers, None, id, kind)
+        event = scope[EVENT] = entering(
+            sent, path=target(scope), method=method, headers=headers, id=id, content_type=kind
+        )
         if not self.protocol.is_for(scope["path"]):
             self._api.admit(event)
         return event

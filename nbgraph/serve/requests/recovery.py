@@ -62,4 +62,6 @@ class Recovery:
 def _event_of(accepted: Accepted) -> Event:
     body = request_of(accepted.body, accepted.headers)
     kind = (accepted.headers.get("content-type") or None) if body is accepted.body else None
-    return entering(body, accepted.path, accepted.method, accepted.headers, id=accepted.id, content_type=kind)
+    return entering(
+        body, path=accepted.path, method=accepted.method, headers=accepted.headers, id=accepted.id, content_type=kind
+    )

@@ -1,0 +1,24 @@
+"""What may be given beside a body."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from nbgraph import Event, Graph
+
+
+@pytest.mark.parametrize("body", [1, "text", Event(1)])
+def test_an_unknown_field_is_refused_whatever_the_body(body):
+    graph = Graph("g")
+    graph.to(repr)
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        graph.run(body, pth="/a")
+
+
+def test_the_signature_names_the_fields():
+    names = [
+        [*inspect.signature(method).parameters][-6:] for method in (Graph("g").run, Graph("g").arun, Graph("g").answers)
+    ]
+    assert names == [["path", "method", "headers", "key", "id", "content_type"]] * 3
