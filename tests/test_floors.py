@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nbgraph"
 FLOORS = (
-    ("event", "body", "errors", "failure", "introspection", "types", "values", "handler"),
+    ("event", "body", "contract", "errors", "failure", "introspection", "types", "values", "handler"),
     ("graph",),
     ("streams",),
     ("steps",),
@@ -63,7 +63,7 @@ ORDER = {
         ("interpret",),
         ("codegen",),
         ("compile",),
-        ("step_facts", "schedule"),
+        ("function_spec", "step_facts", "schedule"),
         ("partition", "live"),
     ),
 }

@@ -19,9 +19,9 @@ from typing import Any
 
 from nbgraph.capture import makers
 from nbgraph.capture.module.literal import is_entangled
+from nbgraph.contract import ARTIFACTS_FILE
 from nbgraph.errors import ExportError, NbgraphError
 
-MANIFEST = "artifacts.json"
 FOLDER = "artifacts"
 BIG = 2**20  # bytes
 MAX_BYTES = 2**30  # one artifact; a container that loads more than this wants a volume
@@ -107,7 +107,7 @@ class Artifacts:
 def artifacts_of(module: dict[str, Any]) -> Artifacts:
     """The artifacts beside a module, whose names they refer to."""
     folder = Path(module["__file__"]).parent
-    rows = {row["name"]: Artifact(**row) for row in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))}
+    rows = {row["name"]: Artifact(**row) for row in json.loads((folder / ARTIFACTS_FILE).read_text(encoding="utf-8"))}
     return Artifacts(folder, rows, module)
 
 

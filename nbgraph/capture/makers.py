@@ -21,6 +21,8 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from nbgraph.contract import HANDLERS_MODULE
+
 FUNCTION_PARTS = ("__defaults__", "__kwdefaults__", "__annotations__", "__doc__", "__qualname__", "__module__")
 LATE = "__init_subclass__"  # set when all classes are there, since making a subclass would call it
 _MISSING = object()
@@ -79,7 +81,7 @@ def fill_cell(made: types.CellType, content: Any) -> None:
 
 def kind(meta: type, name: str, bases: tuple[type, ...], early: dict[str, Any], names: Mapping[str, Any]) -> type:
     """A class without its members; `early` is what Python itself looks at when it makes one."""
-    body = {"__module__": names.get("__name__", "handlers"), **early}
+    body = {"__module__": names.get("__name__", HANDLERS_MODULE), **early}
     if isinstance(meta, type) and issubclass(meta, abc.ABCMeta):
         made: type = abc.ABCMeta.__new__(meta, name, bases, body)
         return made
@@ -90,7 +92,7 @@ def enumeration(
     meta: Any, name: str, bases: tuple[type, ...], members: Mapping[str, Any], names: Mapping[str, Any]
 ) -> Any:
     body = meta.__prepare__(name, bases)
-    body["__module__"] = names.get("__name__", "handlers")
+    body["__module__"] = names.get("__name__", HANDLERS_MODULE)
     for member, value in members.items():
         body[member] = value
     return meta.__new__(meta, name, bases, body)

@@ -27,6 +27,7 @@ from nbgraph.capture.module.code import global_names, without_place
 from nbgraph.capture.module.imports import home_of, kind_name, place_of, registered
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.proof.instance import Instance, instance_of
+from nbgraph.contract import HANDLERS_MODULE
 
 Refer = Callable[[Any], str | None]
 NUMBERS = frozenset({type(None), bool, int, float})
@@ -173,7 +174,7 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
             self._globals[id(names)] = f"{module.__name__}:"
             self._found.modules.add(module.__name__)
             return names
-        return self._foreign.setdefault(id(names), {"__name__": "handlers"})
+        return self._foreign.setdefault(id(names), {"__name__": HANDLERS_MODULE})
 
     # --- classes ---
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nbgraph import steps
-from nbgraph.capture.artifacts import MANIFEST, Artifact, manifest
+from nbgraph.capture.artifacts import Artifact, manifest
 from nbgraph.capture.local_modules import is_local, local_files
 from nbgraph.capture.module.module import Module
 from nbgraph.capture.module.stock import RestartError
@@ -17,6 +17,7 @@ from nbgraph.capture.proof.proof import Loader, Proof, prove
 from nbgraph.capture.proof.roots import is_deep, libraries_of
 from nbgraph.capture.refusal import Where, raise_if_secret, raise_if_secrets
 from nbgraph.capture.requirements import Requirements, requirements_of
+from nbgraph.contract import ARTIFACTS_FILE, GRAPH_FILE, HANDLERS_MODULE, REQUIREMENTS_FILE
 from nbgraph.engine.compile.bind import is_expression, resolve
 from nbgraph.errors import ExportError, GraphError, NbgraphError
 from nbgraph.graph.code import Code
@@ -27,9 +28,6 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.safety.expression import check_safe
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
-
-HANDLERS = "handlers"  # the module's name in the project
-GRAPH = "graph.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,11 @@ class Project:
 
     def contents(self) -> dict[str, bytes]:
         """All files of the project by their path, sorted."""
-        return {**self.code(), "requirements.txt": self.requirements.text().encode()}
+        return {**self.code(), REQUIREMENTS_FILE: self.requirements.text().encode()}
 
     def code(self) -> dict[str, bytes]:
         """What a worker loads."""
-        found = {GRAPH: self.document.encode(), f"{HANDLERS}.py": self.handlers.encode(), **self.files}
+        found = {GRAPH_FILE: self.document.encode(), f"{HANDLERS_MODULE}.py": self.handlers.encode(), **self.files}
         return dict(sorted(found.items()))
 
 
@@ -130,7 +128,7 @@ class _ProjectDraft:
         files = {**self._inner, **module.stock.contents, **local.files}
         artifacts = tuple(module.stock.artifacts.values())
         if artifacts:
-            files[MANIFEST] = manifest(list(artifacts)).encode()
+            files[ARTIFACTS_FILE] = manifest(list(artifacts)).encode()
         project = Project(
             graph.name, written.to_yaml(), handlers, MappingProxyType(files),
             requirements_of(modules | local.modules, requirements), artifacts, local.left,
@@ -156,9 +154,11 @@ def _harmless(name: str) -> str:
 
 
 def _refuse_clash(files: Mapping[str, bytes]) -> None:
-    for path in (f"{HANDLERS}.py", f"{HANDLERS}/__init__.py"):
+    for path in (f"{HANDLERS_MODULE}.py", f"{HANDLERS_MODULE}/__init__.py"):
         if path in files:
-            raise ExportError(f'Your module "{HANDLERS}" has the name that the project needs for its own; rename it.')
+            raise ExportError(
+                f'Your module "{HANDLERS_MODULE}" has the name that the project needs for its own; rename it.'
+            )
 
 
 class _Portable:

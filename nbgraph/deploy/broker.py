@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbgraph.contract import Option
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.dockerfile import WHEELS_NOTE, default_base
 from nbgraph.deploy.project.hardening import USER
@@ -120,8 +121,8 @@ def forget(address: StreamAddress) -> None:
 
 
 def broker_options(address: StreamAddress, secret_file: str | Path) -> list[str]:
-    """How a worker is told where the broker is, in the words of `python -m nbgraph.serve`."""
-    return ["--broker", address.url, *(["--broker-token-file", str(secret_file)] if address.secret else [])]
+    """The options of a worker that say where the broker is."""
+    return [Option.BROKER, address.url, *([Option.BROKER_TOKEN_FILE, str(secret_file)] if address.secret else [])]
 
 
 def most_workers(function: Function, readers: int = MOST) -> int:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from nbgraph.contract import CAPTURES_PATH, FAILURES_PATH, beside_metrics
 from nbgraph.debug.trace import Trace
 from nbgraph.deploy.backend import Backend, FunctionState, on_several, readable
 from nbgraph.deploy.counts import Counts, told_at
@@ -205,7 +206,7 @@ class Deployment:
         Which part of all events is recorded is told to `graph.deploy(capture=0.01)`; `trace.replay()` runs one again.
         """
         self._check_runs()
-        places = [url.replace("/metrics", "/captures") for url in self.metrics_urls]
+        places = [beside_metrics(url, CAPTURES_PATH) for url in self.metrics_urls]
         found = [capture for place in places for capture in json.loads(told_at(place) or "[]")]
         return joined(found, self.graph)
 
@@ -326,7 +327,7 @@ class Deployment:
 
     def _places(self) -> list[str]:
         """Where workers tell of failures."""
-        return [url.replace("/metrics", "/failures") for url in self.metrics_urls]
+        return [beside_metrics(url, FAILURES_PATH) for url in self.metrics_urls]
 
     def _known(self, graph: Graph | None) -> Graph:
         known = graph or self.graph

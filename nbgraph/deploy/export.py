@@ -8,6 +8,7 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
+from nbgraph.contract import PORT, REQUIREMENTS_FILE
 from nbgraph.deploy.docker.compose import compose_files
 from nbgraph.deploy.kubernetes import export as kubernetes
 from nbgraph.deploy.kubernetes.export import kubernetes_files
@@ -33,7 +34,6 @@ from nbgraph.deploy.options.validation import (
 )
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.function_project import Projects
-from nbgraph.deploy.project.hardening import PORT
 from nbgraph.deploy.project.output import MANIFEST, hashes, manifest, owned, replace
 from nbgraph.deploy.project.project import digest
 from nbgraph.deploy.project.services import services_of
@@ -143,7 +143,7 @@ def export(
 
 def _note(target: str, projects: Projects) -> str:
     """What is to be said of an export: of its target, and of packages that are here in another way."""
-    said = [remark for part in projects for remark in remarks_in(part.files["requirements.txt"].decode())]
+    said = [remark for part in projects for remark in remarks_in(part.files[REQUIREMENTS_FILE].decode())]
     return "\n".join([*([NOTES[target]] if target in NOTES else []), *dict.fromkeys(said)])
 
 

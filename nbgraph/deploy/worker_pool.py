@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from nbgraph.deploy.backend import DeployRequest, FunctionState, alone
 from nbgraph.deploy.broker import BrokerClient
-from nbgraph.deploy.function_spec import DeployedFunction, check_queues, hands_of
+from nbgraph.deploy.deployed_function import DeployedFunction, check_queues, hands_of
 from nbgraph.deploy.options.provision import Provision
 from nbgraph.errors import DeployError
 

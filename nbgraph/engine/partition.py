@@ -7,13 +7,13 @@ border; where there is none, one is put there, so that every hand-over keeps the
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from nbgraph.engine.compile.bind import resolve
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.params import params_of_handler, told
 from nbgraph.engine.step_facts import has_models, remembers
 from nbgraph.errors import DeployError, GraphError
@@ -32,36 +32,10 @@ from nbgraph.types import EdgeKind, Shape
 QUEUE, WRITER, READER = "Queue", "QueueWriter", "QueueReader"
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A deployable group of steps: its name, the graph of them, the queues it reads.
+class Function(FunctionSpec, frozen=True, kw_only=True):
+    """A function of a graph and the graph of its steps."""
 
-    `answers`: the step that answers the caller is here. `asks`: callers come here, and the answer may come from
-    another function. `confirms`: callers come here and are told the event's id at once. `models`: another function has
-    models that callers may ask about. `threads`: synchronous steps that a worker runs at once. `workers`: processes
-    that callers reach at one address.
-    """
-
-    name: str
     graph: Graph
-    reads: tuple[str, ...] = ()
-    answers: bool = True
-    asks: bool = False
-    confirms: bool = False
-    models: bool = False
-    threads: int = 1
-    workers: int = 1
-
-    @property
-    def is_part(self) -> bool:
-        """Whether there are others beside it."""
-        return bool(self.reads) or self.asks or self.confirms
-
-    def document(self) -> str:
-        """What a worker has to know of it, as JSON."""
-        told = {"function": self.name, "reads": list(self.reads), "answers": self.answers, "asks": self.asks}
-        told |= {"confirms": self.confirms, "models": self.models}
-        return json.dumps(told | ({"threads": self.threads} if self.threads > 1 else {}), indent=2) + "\n"
 
 
 def split(graph: Graph) -> list[Function]:
@@ -77,7 +51,7 @@ def split(graph: Graph) -> list[Function]:
     owners = _owners(graph)
     names = list(dict.fromkeys(owners.values())) or [slug(graph.name)]
     if len(names) == 1:
-        return [Function(names[0], graph)]
+        return [Function(names[0], graph=graph)]
     check_gathering(graph, owners)
     first = _entry(graph, owners)
     cut = _Cut(graph, owners)
@@ -92,7 +66,7 @@ def split(graph: Graph) -> list[Function]:
         is_first = name == first
         asks, confirms = is_first and bool(answering), is_first and not answering
         models = is_first and any(owners[step.name] != name and has_models(graph, step) for step in graph.steps)
-        functions.append(Function(name, part, tuple(cut.reads(name)), bool(own), asks, confirms, models))
+        functions.append(Function(name, tuple(cut.reads(name)), bool(own), asks, confirms, models, graph=part))
     return functions
 
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from nbgraph.contract import LIVE_PATH, READY_PATH
 from nbgraph.errors import GraphError, RouteError
 from nbgraph.graph.selection import Selection, selections
 
@@ -23,7 +24,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 ANY = "*"  # each method; as the last part of a path: all that follows
 DEFAULT = "POST"  # of an event that names no method
 ENDPOINT = "Endpoint"  # the step by which the events of a route enter
-GATEWAY = ("/health/live", "/health/ready", "/openapi.json")  # what a deployment answers itself, whatever the routes,
+GATEWAY = (LIVE_PATH, READY_PATH, "/openapi.json")  # what a deployment answers itself, whatever the routes,
 REQUESTS = "/requests/"  # and, by GET, what became of a request
 _PARAMETER = re.compile(r"\{([^\W\d]\w*)\}")
 _LITERAL = re.compile(r"[^\s?#{}*\"'\\]*")

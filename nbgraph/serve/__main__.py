@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from nbgraph.contract import WORKER_MODULE, Option
 from nbgraph.errors import NbgraphError
 from nbgraph.serve.gateway.limits import Limits
 from nbgraph.serve.settings import Settings
@@ -38,25 +39,27 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _settings(words: list[str] | None) -> Settings:
-    parser = argparse.ArgumentParser(prog="python -m nbgraph.serve", description="Serve an exported graph over HTTP.")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {WORKER_MODULE}", description="Serve an exported graph over HTTP."
+    )
     add = parser.add_argument
-    add("--project", type=Path, default=Path(), help="folder that graph.export() wrote")
-    add("--host", default=Settings.host)
-    add("--port", type=int, default=Settings.port, help="0 for any free one")
-    add("--listen-fd", type=int, help="a socket handed down by the parent process, instead of host and port")
-    add("--metrics-host", default=Settings.metrics_host)
-    add("--metrics-port", type=int, default=Settings.metrics_port, help="0 for any free one")
-    add("--key-file", type=Path, help="file with API keys, one a line; without it everyone may call")
-    add("--certificate-file", type=Path, help="PEM file of the gateway's certificate and its chain: HTTPS")
-    add("--certificate-key-file", type=Path, help="PEM file of its key")
-    add("--ready-file", type=Path, help="written with the ports as JSON once all is up")
-    add("--until-eof", action="store_true", dest="is_until_eof", help="stop also when the standard input ends")
-    add("--broker", help="URL of the broker that joins the functions of a graph")
-    add("--broker-token-file", type=Path, help="file with its token or login")
-    add("--data", type=Path, help="folder for what callers were promised, which the next worker here goes on with")
-    add("--data-sync", action="store_true", dest="is_data_safe", help="promise only what is on the disk")
-    add("--workers", type=int, default=Settings.workers, help="processes that callers reach on the one port")
-    add("--drain-seconds", type=float, default=Settings.drain_seconds)
+    add(Option.PROJECT, type=Path, default=Path(), help="folder that graph.export() wrote")
+    add(Option.HOST, default=Settings.host)
+    add(Option.PORT, type=int, default=Settings.port, help="0 for any free one")
+    add(Option.LISTEN_FD, type=int, help="a socket handed down by the parent process, instead of host and port")
+    add(Option.METRICS_HOST, default=Settings.metrics_host)
+    add(Option.METRICS_PORT, type=int, default=Settings.metrics_port, help="0 for any free one")
+    add(Option.KEY_FILE, type=Path, help="file with API keys, one a line; without it everyone may call")
+    add(Option.CERTIFICATE_FILE, type=Path, help="PEM file of the gateway's certificate and its chain: HTTPS")
+    add(Option.CERTIFICATE_KEY_FILE, type=Path, help="PEM file of its key")
+    add(Option.READY_FILE, type=Path, help="written with the ports as JSON once all is up")
+    add(Option.UNTIL_EOF, action="store_true", dest="is_until_eof", help="stop also when the standard input ends")
+    add(Option.BROKER, help="URL of the broker that joins the functions of a graph")
+    add(Option.BROKER_TOKEN_FILE, type=Path, help="file with its token or login")
+    add(Option.DATA, type=Path, help="folder for what callers were promised, which the next worker here goes on with")
+    add(Option.DATA_SYNC, action="store_true", dest="is_data_safe", help="promise only what is on the disk")
+    add(Option.WORKERS, type=int, default=Settings.workers, help="processes that callers reach on the one port")
+    add(Option.DRAIN_SECONDS, type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
     add("--body-seconds", type=float, default=Limits.body_seconds, help="seconds that a body may take to arrive")
     add("--timeout", type=float, default=Limits.seconds, help="seconds until a caller gets 504")

@@ -18,8 +18,9 @@ from nbgraph.capture.proof.anatomy import Anatomy
 from nbgraph.capture.proof.fingerprint import Fingerprint, FingerprintNode
 from nbgraph.capture.proof.proof import Loaded, LoadRequest
 from nbgraph.capture.proof.roots import Roots
+from nbgraph.contract import HANDLERS_MODULE
 from nbgraph.graph.graph import Graph
-from nbgraph.serve.project import HANDLERS, load_project
+from nbgraph.serve.project import load_project
 
 
 def loaded(order: LoadRequest) -> Loaded:
@@ -33,9 +34,9 @@ def loaded(order: LoadRequest) -> Loaded:
 
 
 def _fingerprint(graph: Graph, local: frozenset[str], places: list[str]) -> list[FingerprintNode]:
-    module = sys.modules[HANDLERS]
+    module = sys.modules[HANDLERS_MODULE]
     artifacts = next((found for found in vars(module).values() if isinstance(found, Artifacts)), None)
-    anatomy = Anatomy(lambda name: name == HANDLERS, lambda name: name in local)
+    anatomy = Anatomy(lambda name: name == HANDLERS_MODULE, lambda name: name in local)
     found = Fingerprint(anatomy, artifacts.hashes() if artifacts is not None else {}, places)
     found.grow(Roots(graph).parts())
     return found.nodes

@@ -23,10 +23,11 @@ from typing import Any
 
 import msgspec
 
+from nbgraph.contract import CAPTURES_PATH, COUNTS_PATH, FAILURES_PATH, METRICS_PATH, WORKER_MODULE, Option, Ready
 from nbgraph.serve.gateway.listener import bound, inherited
 from nbgraph.serve.parent_watch import ParentWatch
 from nbgraph.serve.settings import Settings, report_ready
-from nbgraph.serve.telemetry.admin import CAPTURES, COUNTS, FAILURES, answering
+from nbgraph.serve.telemetry.admin import answering
 from nbgraph.serve.telemetry.sums import Sums, listed
 
 EVERY = 0.05  # seconds between two looks at the workers
@@ -42,7 +43,7 @@ class Worker:
 
     def __init__(self, place: int, folder: Path, command: Sequence[str], descriptor: int) -> None:
         self._ready = folder / f"{place}.json"
-        self._command = [*command, "--ready-file", str(self._ready)]
+        self._command = [*command, Option.READY_FILE, str(self._ready)]
         self._descriptor = descriptor
         self._quick_ends, self._again_at = 0, 0.0
         self.number = place
@@ -57,7 +58,7 @@ class Worker:
         """Where it tells of itself; None before it is ready."""
         if not (self.is_alive and self._ready.exists()):
             return None
-        return f"http://127.0.0.1:{msgspec.json.decode(self._ready.read_bytes())['metrics_port']}"
+        return f"http://127.0.0.1:{msgspec.json.decode(self._ready.read_bytes(), type=Ready).metrics_port}"
 
     def start(self) -> None:
         self._ready.unlink(missing_ok=True)
@@ -92,10 +93,10 @@ def lead(settings: Settings, words: Sequence[str]) -> int:
     listener = bound(settings.host, settings.port) if fd is None else inherited(fd)
     listener.listen(2048)
     with tempfile.TemporaryDirectory(prefix="nbgraph-") as folder, contextlib.closing(listener):
-        shared = [] if settings.data is not None else ["--data", str(Path(folder) / "data")]
+        shared = [] if settings.data is not None else [Option.DATA, str(Path(folder) / "data")]
         command = [
-            sys.executable, "-P", "-m", "nbgraph.serve", *words, *shared, "--workers", "1", "--listen-fd",
-            str(listener.fileno()), "--metrics-host", "127.0.0.1", "--metrics-port", "0", "--until-eof",
+            sys.executable, "-P", "-m", WORKER_MODULE, *words, *shared, Option.WORKERS, "1", Option.LISTEN_FD,
+            str(listener.fileno()), Option.METRICS_HOST, "127.0.0.1", Option.METRICS_PORT, "0", Option.UNTIL_EOF,
         ]  # fmt: skip
         workers = [Worker(place, Path(folder), command, listener.fileno()) for place in range(settings.workers)]
         try:
@@ -147,17 +148,17 @@ class _Numbers:
 
     def answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
-        if path == CAPTURES or path.startswith(FAILURES):
+        if path == CAPTURES_PATH or path.startswith(FAILURES_PATH):
             start("200 OK", [("Content-Type", "application/json")])
             return [listed(_told(self._workers, path, method).values())]
         start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
         with self._turn:
-            return [self._sums.text(*self._heard("/metrics"))]
+            return [self._sums.text(*self._heard(METRICS_PATH))]
 
     def _watch(self) -> None:
         while not self._stop.wait(COUNTED):
             with self._turn:
-                self._sums.look(*self._heard(COUNTS))
+                self._sums.look(*self._heard(COUNTS_PATH))
 
     def _heard(self, path: str) -> tuple[dict[int, str], set[int]]:
         told = _told(self._workers, path, "GET")

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.errors import NbgraphError
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.gateway.app import Gateway
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.serve.settings import Settings
@@ -22,19 +22,19 @@ log = logging.getLogger("nbgraph.serve")
 class Link:
     """While it takes long, the worker serves: it lives, is not ready, and refuses events with the reason."""
 
-    def __init__(self, gateway: Gateway, metrics: Metrics, settings: Settings, part: FunctionRole) -> None:
-        if part.is_joined and settings.broker is None:
+    def __init__(self, gateway: Gateway, metrics: Metrics, settings: Settings, part: FunctionSpec) -> None:
+        if part.is_part and settings.broker is None:
             raise NbgraphError(
-                f'"{part.function}" is one function of several, which are joined by a broker; give its URL: --broker.'
+                f'"{part.name}" is one function of several, which are joined by a broker; give its URL: --broker.'
             )
         self.pipeline: Consumer | None = None  # None until it is open, and where there are no other functions
         self._gateway, self._metrics, self._settings, self._part = gateway, metrics, settings, part
-        if part.is_joined:
+        if part.is_part:
             gateway.awaits = "the broker does not answer yet"
 
     async def join(self) -> None:
         """Open the way, however long the broker takes to come; what asking again can't mend rises."""
-        if not self._part.is_joined:
+        if not self._part.is_part:
             return
         address = self._address()
         away = transport_of(address).away()

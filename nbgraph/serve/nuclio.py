@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-PORT, METRICS_PORT = 8088, 9090  # the processor has 8080 to 8082 and 8090 for itself
-OPTIONS = "NBGRAPH_OPTIONS"  # the variable with what the worker is told, in the words of `python -m nbgraph.serve`
-OTHER_PORT = "NBGRAPH_PORT"  # and the one with its port, where that is another
+from nbgraph.contract import METRICS_PORT, OPTIONS_VARIABLE, PORT_VARIABLE, READY_PATH, WORKER_MODULE, Option
+
+PORT = 8088  # the processor has 8080 to 8082 and 8090 for itself
 PATIENCE = 300.0  # seconds until a worker is ready; models may take minutes to load
 LEFT_OUT = ("connection", "content-length", "date", "host", "server", "transfer-encoding")  # each hop makes its own
 
@@ -39,7 +39,7 @@ class WorkerProcess:
 
     def __init__(self, project: Path) -> None:
         self._project = project
-        self._port = int(os.environ.get(OTHER_PORT, PORT))
+        self._port = int(os.environ.get(PORT_VARIABLE, PORT))
         self._caller = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=None, trust_env=False)
 
     def start(self, context: NuclioContext) -> None:
@@ -73,7 +73,7 @@ class WorkerProcess:
 
     def _is_ready(self) -> bool:
         try:
-            return self._caller.get("/health/ready", timeout=2).status_code == 200
+            return self._caller.get(READY_PATH, timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -101,9 +101,17 @@ def _command(project: Path, port: int) -> list[str]:
     >>> _command(Path("/opt/nuclio"), 8088)[1:6]
     ['-P', '-m', 'nbgraph.serve', '--project', '/opt/nuclio']
     """
-    own = ["--port", str(port), "--metrics-host", "0.0.0.0", "--metrics-port", str(METRICS_PORT), "--until-eof"]
-    given = shlex.split(os.environ.get(OPTIONS, ""))
-    return [sys.executable, "-P", "-m", "nbgraph.serve", "--project", str(project), *own, *given]
+    own = [
+        Option.PORT,
+        str(port),
+        Option.METRICS_HOST,
+        "0.0.0.0",
+        Option.METRICS_PORT,
+        str(METRICS_PORT),
+        Option.UNTIL_EOF,
+    ]
+    given = shlex.split(os.environ.get(OPTIONS_VARIABLE, ""))
+    return [sys.executable, "-P", "-m", WORKER_MODULE, Option.PROJECT, str(project), *own, *given]
 
 
 def _end_with(worker: subprocess.Popen[bytes]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
+from nbgraph.contract import METRICS_PORT, PORT, Ready
 from nbgraph.engine.context import RESERVED, SECRETS
 from nbgraph.serve.gateway.limits import Limits
 
@@ -31,10 +33,10 @@ class Settings:
 
     project: Path
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: int = PORT
     listen_fd: int | None = None
     metrics_host: str = "127.0.0.1"
-    metrics_port: int = 9090
+    metrics_port: int = METRICS_PORT
     key_file: Path | None = None
     certificate_file: Path | None = None
     certificate_key_file: Path | None = None
@@ -55,7 +57,7 @@ def report_ready(settings: Settings, port: int, metrics_port: int) -> None:
     log.info("ready", extra={"host": settings.host, "port": port, "metrics_port": metrics_port})
     if settings.ready_file is not None:
         unfinished = settings.ready_file.with_suffix(".part")
-        unfinished.write_text(json.dumps({"pid": os.getpid(), "port": port, "metrics_port": metrics_port}))
+        unfinished.write_bytes(msgspec.json.encode(Ready(os.getpid(), port, metrics_port)))
         unfinished.replace(settings.ready_file)  # whoever waits for the file finds it whole
 
 

@@ -17,7 +17,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-GATEWAY, BROKER, NUMBERS = 8080, 4222, 9090  # ports, of the tunnel and behind it
+from nbgraph.contract import BROKER_PORT, METRICS_PORT, PORT, TUNNEL_MODULE, TunnelOption
+
 PATIENCE = 3.0  # seconds for a connection
 MOVING = 10.0  # seconds that a service may have no task that takes connections
 CHUNK = 2**16
@@ -40,8 +41,10 @@ async def serve(host: str, gateway: str, broker: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     handlers: dict[int, Handler] = {
-        GATEWAY: partial(forward, gateway, GATEWAY), BROKER: partial(forward, broker, BROKER), NUMBERS: numbers,
-    }  # fmt: skip
+        PORT: partial(forward, gateway, PORT),
+        BROKER_PORT: partial(forward, broker, BROKER_PORT),
+        METRICS_PORT: numbers,
+    }
     servers = [await asyncio.start_server(handler, host, port) for port, handler in handlers.items()]
     await stop.wait()
     for server in servers:
@@ -53,7 +56,7 @@ async def forward(host: str, port: int, reader: asyncio.StreamReader, writer: as
     try:
         there, back = await connected(host, port)
     except OSError:
-        if port == GATEWAY:
+        if port == PORT:
             writer.write(_told(503, "no worker answers"))
         await _closed(writer)
         return
@@ -87,7 +90,7 @@ async def numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             writer.write(_told(404, "ask for /ADDRESS/metrics"))
             return
         method, address, path = asked.groups()
-        there, back = await _open(address.decode(), NUMBERS)
+        there, back = await _open(address.decode(), METRICS_PORT)
         back.write(method + b" " + path + b" HTTP/1.0\r\nConnection: close\r\n\r\n")
         await _pumped(there, writer)
         await _closed(back)
@@ -142,7 +145,7 @@ def _told(status: int, reason: str) -> bytes:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m nbgraph.serve.tunnel")
-    for word in ("--host", "--gateway", "--broker"):
-        parser.add_argument(word, required=True)
+    parser = argparse.ArgumentParser(prog=f"python -m {TUNNEL_MODULE}")
+    for option in (TunnelOption.HOST, TunnelOption.GATEWAY, TunnelOption.BROKER):
+        parser.add_argument(option, required=True)
     asyncio.run(serve(**vars(parser.parse_args())))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
-from nbgraph.serve.function import FunctionRole
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.app import Gateway
 from nbgraph.serve.gateway.connection import configuration
@@ -22,7 +22,7 @@ from nbgraph.serve.gateway.cors import origins_of, sharing
 from nbgraph.serve.gateway.listener import GracefulClose, bound, inherited, leave
 from nbgraph.serve.link import Link
 from nbgraph.serve.parent_watch import ParentWatch, nobody_there
-from nbgraph.serve.project import load_part, load_project
+from nbgraph.serve.project import load_function, load_project
 from nbgraph.serve.requests.accepted_log import AcceptedLog
 from nbgraph.serve.requests.file_store import FileStates
 from nbgraph.serve.requests.store import RequestStore
@@ -54,7 +54,7 @@ def run(settings: Settings) -> None:
     keys = Keys.of_file(settings.key_file, origins_of(settings.project))
     captures = Captures.of_project(settings.project, graph)
     spool = AcceptedLog(_part(settings, "accepted"), is_safe=settings.is_data_safe)
-    part = load_part(settings.project)
+    part = load_function(settings.project)
     gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
     if settings.data is not None:
         gateway.requests.shelf = RequestStore(FileStates(settings.data / "requests"))
@@ -75,7 +75,7 @@ async def _serve(
     metrics: Metrics,
     settings: Settings,
     metrics_port: int,
-    part: FunctionRole,
+    part: FunctionSpec,
     tether: ParentWatch | None,
 ) -> None:
     link = Link(gateway, metrics, settings, part)

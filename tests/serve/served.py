@@ -12,10 +12,10 @@ import httpx
 import uvicorn
 
 from nbgraph import Graph
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.loop import LoopThread
 from nbgraph.engine.partition import split
 from nbgraph.serve.execution.plan_runner import PlanRunner
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.app import Gateway
 from nbgraph.serve.gateway.connection import configuration
@@ -47,7 +47,7 @@ def served(
 
     async def joined(connect: Connect) -> None:
         for function in functions:
-            part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
+            part = FunctionSpec(function.name, function.reads, function.answers, function.asks, function.confirms)
             plan = gateway.tracing.watching(function.graph.plan())
             track = gateway.runner.track if not pipelines else PlanRunner(plan, counts.get(function.name, 1))
             seconds = gateway.limits.seconds

@@ -8,9 +8,9 @@ import pytest
 
 from nbgraph import Event, Graph
 from nbgraph.engine import loop
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.partition import split
 from nbgraph.serve.execution.plan_runner import PlanRunner
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.serve.queues.reply_waiters import RemoteError
 from nbgraph.steps import AggregateByKey, FieldAggregator, Queue, SlidingWindows
@@ -38,7 +38,7 @@ class Fleet:
 
     async def more(self, name, broker=None):
         function = self.functions[name]
-        part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
+        part = FunctionSpec(function.name, function.reads, function.answers, function.asks, function.confirms)
         worker = Consumer(PlanRunner(function.graph.plan()), part, broker or await self.connect(), seconds=20)
         self.workers[name].append(worker)
         await worker.open()

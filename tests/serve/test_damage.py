@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Event, Graph
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.loop import LoopThread
 from nbgraph.engine.partition import split
 from nbgraph.serve.execution.plan_runner import PlanRunner
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.streams.base import Message, QueueSpec
 from nbgraph.streams.codec.wire import VALUES, pack
@@ -53,7 +53,7 @@ def running(graph, connect):
 
     async def opened():
         for function in split(graph):
-            part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
+            part = FunctionSpec(function.name, function.reads, function.answers, function.asks, function.confirms)
             pipelines.append(Consumer(PlanRunner(function.graph.plan()), part, await connect(), seconds=60))
             await pipelines[-1].open()
         return await connect()

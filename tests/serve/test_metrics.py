@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from nbgraph import Event, Graph
 from nbgraph.engine import loop
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.partition import split
 from nbgraph.serve.execution.plan_runner import PlanRunner
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.serve.telemetry.metrics import Metrics
 from nbgraph.streams.memory.broker import MemoryBroker
@@ -55,11 +55,11 @@ def test_queues_tell_what_waits_and_what_became_of_the_rest() -> None:
 
     async def story() -> None:
         gateway = Consumer(
-            PlanRunner(first.graph.plan()), FunctionRole(first.name, (), first.answers, first.asks), broker
+            PlanRunner(first.graph.plan()), FunctionSpec(first.name, (), first.answers, first.asks), broker
         )
         worker = Consumer(
             PlanRunner(metrics.tally.watching(second.graph.plan())),
-            FunctionRole(second.name, second.reads, second.answers),
+            FunctionSpec(second.name, second.reads, second.answers),
             broker,
         )
         metrics.join(worker)

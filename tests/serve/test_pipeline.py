@@ -8,9 +8,9 @@ import pytest
 
 from nbgraph import Event, Graph
 from nbgraph.engine import loop
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.partition import split
 from nbgraph.serve.execution.plan_runner import PlanRunner
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.queues.consumer import IN_FLIGHT, Consumer
 from nbgraph.serve.queues.reply_waiters import RemoteError
 from nbgraph.serve.telemetry.step_metrics import StepMetrics
@@ -24,7 +24,7 @@ async def answers(graph, bodies, connect, seconds=10.0):
     """What every body comes to when each function of the graph has a pipeline of its own."""
     pipelines = []
     for function in split(graph):
-        part = FunctionRole(function.name, function.reads, function.answers, function.asks, function.confirms)
+        part = FunctionSpec(function.name, function.reads, function.answers, function.asks, function.confirms)
         pipelines.append(Consumer(PlanRunner(function.graph.plan()), part, await connect(), seconds=seconds))
         await pipelines[-1].open()
     found = []
@@ -143,7 +143,7 @@ def test_dead_letters_have_the_frames_of_the_function_that_failed():
     async def story():
         first, second = split(graph)
         tally = StepMetrics("letters", [step.name for step in second.graph.steps])
-        parts = [FunctionRole(each.name, each.reads, each.answers, each.asks) for each in (first, second)]
+        parts = [FunctionSpec(each.name, each.reads, each.answers, each.asks) for each in (first, second)]
         plans = [first.graph.plan(), tally.watching(second.graph.plan())]
         pipelines = [Consumer(PlanRunner(plan), part, broker) for plan, part in zip(plans, parts, strict=True)]
         for pipeline in pipelines:
@@ -179,7 +179,7 @@ def test_who_drains_gives_back_what_was_not_begun(server):
     async def story():
         broker = await connect()
         pipeline = Consumer(
-            PlanRunner(worker.graph.plan()), FunctionRole(worker.name, worker.reads, worker.answers), await connect()
+            PlanRunner(worker.graph.plan()), FunctionSpec(worker.name, worker.reads, worker.answers), await connect()
         )
         await pipeline.open()
         [spec] = pipeline.specs.values()

@@ -14,31 +14,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from msgspec import structs
+
+from nbgraph.contract import (
+    DEPLOYMENT_LABEL,
+    FUNCTION_LABEL,
+    GRAPH_LABEL,
+    KEY_SECRET,
+    METRICS_PATH,
+    METRICS_PORT,
+    PORT,
+    PROMISED_FOLDER,
+    SECRETS_FOLDER,
+    TOKEN_SECRET,
+)
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening, several
 from nbgraph.deploy.broker import BrokerClient, broker_image, broker_options, forget, server_image
-from nbgraph.deploy.docker.client import (
-    DEPLOYMENT,
-    DUTY,
-    FUNCTION,
-    GRAPH,
-    STREAMS,
-    explained,
-    named,
-    published,
-    removed,
-    secret_of,
-    stopped,
-    wait,
-)  # fmt: skip
+from nbgraph.deploy.deployed_function import DeployedFunction
+from nbgraph.deploy.docker.client import DUTY, STREAMS, explained, named, published, removed, secret_of, stopped, wait
 from nbgraph.deploy.docker.containers import Containers
-from nbgraph.deploy.function_spec import DeployedFunction
 from nbgraph.deploy.options.certificate import CERTIFICATE, CERTIFICATE_KEY, Certificate, certificate_options
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
-from nbgraph.deploy.project.hardening import METRICS_PORT, PORT, PROMISED, SECRETS, labels
+from nbgraph.deploy.project.hardening import labels
 from nbgraph.deploy.project.image import bases_there, image_of
 from nbgraph.deploy.project.project import profile_of
-from nbgraph.deploy.project.services import BROKER, BROKER_MEMORY, KEY, TOKEN, processes
+from nbgraph.deploy.project.services import BROKER, BROKER_MEMORY, data_options, processes
 from nbgraph.deploy.worker_pool import WorkerPool
 from nbgraph.errors import DeployError
 from nbgraph.streams.transport import OWN, StreamAddress, transport_of
@@ -88,9 +89,9 @@ class DockerBackend(WorkerPool["Container"]):
     @classmethod
     def find(cls, client: DockerClient, name: str) -> DockerBackend | None:
         """The running containers of that deployment, or of that graph where it is deployed just once."""
-        for label in (DEPLOYMENT, GRAPH):
+        for label in (DEPLOYMENT_LABEL, GRAPH_LABEL):
             every = client.containers.list(all=True, filters={"label": [f"{label}={name}", DUTY]}, ignore_removed=True)
-            names = {container.labels[DEPLOYMENT] for container in every}
+            names = {container.labels[DEPLOYMENT_LABEL] for container in every}
             if len(names) > 1:
                 raise several(name, names)
             if names:
@@ -107,11 +108,7 @@ class DockerBackend(WorkerPool["Container"]):
             image = image_of(self._client, part, say)
             profile = profile_of(part.files, part.given.resources, part.function.workers)
             readers = transport_of(self.request.streams).most_readers
-            duties.append(
-                DeployedFunction.of(
-                    part.function, image, is_gateway=not duties, profile=profile, given=part.given, readers=readers
-                )
-            )
+            duties.append(DeployedFunction.of(part.function, image, profile=profile, given=part.given, readers=readers))
         try:
             with self._turn:
                 self._join(is_several=len(projects) > 1, say=say)
@@ -129,7 +126,7 @@ class DockerBackend(WorkerPool["Container"]):
         """Where the numbers of each container are read: its function, the URL."""
         self._glanced()
         running = [(name, one) for name, those in self._members.items() for one in those if one.status == "running"]
-        return [(name, f"http://{published(container, METRICS_PORT)}/metrics") for name, container in running]
+        return [(name, f"http://{published(container, METRICS_PORT)}{METRICS_PATH}") for name, container in running]
 
     def states(self) -> list[FunctionState]:
         """A row for each container; for the broker's only where it does not run."""
@@ -196,19 +193,20 @@ class DockerBackend(WorkerPool["Container"]):
         if duty.is_gateway:
             ports[f"{PORT}/tcp"] = (self.request.host, self.request.port)
         if duty.is_gateway and self.request.api_key is not None:
-            given[KEY] = self.request.api_key
+            given[KEY_SECRET] = self.request.api_key
         if duty.is_gateway and self.request.certificate is not None:
             given |= self.request.certificate.files
         if (address := self._address(f"{BROKER}:{server_image().port}")) is not None:
-            given |= {TOKEN: address.secret} if address.secret else {}
-            command = broker_options(address, f"{SECRETS}/{TOKEN}")
+            given |= {TOKEN_SECRET: address.secret} if address.secret else {}
+            command = broker_options(address, f"{SECRETS_FOLDER}/{TOKEN_SECRET}")
         if duty.is_gateway:
-            command += certificate_options(SECRETS) if self.request.certificate is not None else []
-            command += ["--data", PROMISED, *(["--data-sync"] if self._is_safe else []), *processes(duty.workers)]
+            command += certificate_options(SECRETS_FOLDER) if self.request.certificate is not None else []
+            command += [*data_options(is_safe=self._is_safe), *processes(duty.workers)]
         name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
         marks |= {STREAMS: self.request.streams.url} if self.request.streams.is_external else {}
-        kept = {"promised": PROMISED} if duty.is_gateway else {}  # for the gateway that comes after this one as well
+        # For the gateway that comes after this one as well.
+        kept = {"promised": PROMISED_FOLDER} if duty.is_gateway else {}
         return self._yard.make(
             name, duty.source, marks, duty.profile, given, ports=ports, command=command, kept=kept, env=duty.given.env,
             volumes=duty.given.volumes,
@@ -275,44 +273,45 @@ class DockerBackend(WorkerPool["Container"]):
         """What the labels and the secrets tell."""
         gateway = next((one for one in containers if DeployedFunction.of_text(one.labels[DUTY]).is_gateway), None)
         if gateway is None:
-            name = containers[0].labels[DEPLOYMENT]
+            name = containers[0].labels[DEPLOYMENT_LABEL]
             raise DeployError(
                 f'The container of "{name}" that callers reach was removed, and what it knew with it; remove the rest, '
-                f"docker rm -f $(docker ps -aqf label={DEPLOYMENT}={name}), and deploy again."
+                f"docker rm -f $(docker ps -aqf label={DEPLOYMENT_LABEL}={name}), and deploy again."
             )
         marks = gateway.labels
         bound = gateway.attrs["HostConfig"]["PortBindings"][f"{PORT}/tcp"][0]
         stack = cls(
             client,
             DeployRequest(
-                marks[DEPLOYMENT], marks[GRAPH], marks[FUNCTION], bound["HostIp"], int(bound["HostPort"]),
-                secret_of(gateway, KEY), PATIENCE, _certificate(gateway), _streams(gateway),
+                marks[DEPLOYMENT_LABEL], marks[GRAPH_LABEL], marks[FUNCTION_LABEL], bound["HostIp"],
+                int(bound["HostPort"]),
+                secret_of(gateway, KEY_SECRET), PATIENCE, _certificate(gateway), _streams(gateway),
             ),
         )  # fmt: skip
         stack._look()
-        stack._token = secret_of(gateway, TOKEN) or stack._token
+        stack._token = secret_of(gateway, TOKEN_SECRET) or stack._token
         stack._is_parted = len(stack._duties) > 1
-        chosen = [f"{DEPLOYMENT}={marks[DEPLOYMENT]}", f"{FUNCTION}={BROKER}"]
+        chosen = [f"{DEPLOYMENT_LABEL}={marks[DEPLOYMENT_LABEL]}", f"{FUNCTION_LABEL}={BROKER}"]
         stack._broker = next(iter(client.containers.list(all=True, filters={"label": chosen})), None)
         return stack
 
     def _look(self) -> None:
         """What the daemon has: the labels tell of each container what it is there for."""
-        chosen = [f"{DEPLOYMENT}={self.request.name}", DUTY]
+        chosen = [f"{DEPLOYMENT_LABEL}={self.request.name}", DUTY]
         found = self._client.containers.list(all=True, filters={"label": chosen}, ignore_removed=True)
         every = sorted(found, key=lambda container: str(container.attrs["Created"]))
         duties = {duty.name: duty for duty in map(self._duty, every)}
         self._duties = dict(sorted(duties.items(), key=lambda item: not item[1].is_gateway))
-        self._members = {name: [one for one in every if one.labels[FUNCTION] == name] for name in self._duties}
+        self._members = {name: [one for one in every if one.labels[FUNCTION_LABEL] == name] for name in self._duties}
 
     def _duty(self, container: Container) -> DeployedFunction:
         """What its label tells; the values of its secrets stand in the container alone."""
-        known = self._duties.get(container.labels[FUNCTION])
+        known = self._duties.get(container.labels[FUNCTION_LABEL])
         if known is not None and known.text() == container.labels[DUTY]:
             return known
         told = DeployedFunction.of_text(container.labels[DUTY])
         secrets = {name: secret_of(container, name) or "" for name in told.given.secrets}
-        return replace(told, given=replace(told.given, secrets=secrets))
+        return structs.replace(told, given=replace(told.given, secrets=secrets))
 
     def _glanced(self) -> None:
         """As `_look`, unless a change is going on, which knows better."""
@@ -347,7 +346,7 @@ class DockerBackend(WorkerPool["Container"]):
         self._broker = self._yard.make(
             name, image, marks, BROKER_MEMORY, {server.config_name: config},
             ports={f"{server.port}/tcp": ("127.0.0.1", _free_port("127.0.0.1"))},  # the same after a restart
-            command=["-c", f"{SECRETS}/{server.config_name}"], kept={"data": server.data}, alias=BROKER,
+            command=["-c", f"{SECRETS_FOLDER}/{server.config_name}"], kept={"data": server.data}, alias=BROKER,
         )  # fmt: skip
         self._broker.start()
 
@@ -361,7 +360,7 @@ def _free_port(host: str) -> int:
 def _streams(gateway: Container) -> StreamAddress:
     """The external broker that its label names; else one of the deployment's own."""
     url = gateway.labels.get(STREAMS, "")
-    return StreamAddress.of_url(url, secret_of(gateway, TOKEN) or "") if url else OWN
+    return StreamAddress.of_url(url, secret_of(gateway, TOKEN_SECRET) or "") if url else OWN
 
 
 def _certificate(gateway: Container) -> Certificate | None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbgraph.contract import DEPLOYMENT_LABEL, READY_PATH, SECRETS_FOLDER
 from nbgraph.deploy.backend import DeployRequest, failed_start, port_in_use
-from nbgraph.deploy.project.dockerfile import READY
-from nbgraph.deploy.project.hardening import GRACE_SECONDS, SECRETS, USER, labels
+from nbgraph.deploy.project.hardening import GRACE_SECONDS, USER
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ HELP = (
     "start Docker Desktop, or on Debian: apt-get install docker.io && systemctl start docker; "
     'or host the graph without Docker: graph.deploy("process")'
 )
-GRAPH, FUNCTION, DEPLOYMENT = labels("", "", "")
 STREAMS = "nbgraph.streams"  # the URL of an external broker, without what is secret
 DUTY = "nbgraph.duty"
 AT_ONCE = 8  # containers that are stopped together
@@ -128,7 +127,7 @@ def secret_of(container: Container, name: str) -> str | None:
     import docker
 
     try:
-        chunks, _ = container.get_archive(f"{SECRETS}/{name}")
+        chunks, _ = container.get_archive(f"{SECRETS_FOLDER}/{name}")
     except docker.errors.NotFound:
         return None
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
@@ -144,7 +143,7 @@ def wait(container: Container, port: int, deadline: float, patience: float, *, s
             if container.status != "running" or container.attrs["RestartCount"]:
                 raise failed_start("The container ended before it was ready", _tail(container))
             with contextlib.suppress(httpx.HTTPError):
-                if caller.get(f"{scheme}://{published(container, port)}{READY}").status_code == 200:
+                if caller.get(f"{scheme}://{published(container, port)}{READY_PATH}").status_code == 200:
                     return
             if time.monotonic() > deadline:
                 raise failed_start(f"The container was not ready within {patience:g} seconds", _tail(container))
@@ -180,7 +179,7 @@ def removed(client: DockerClient, deployment: str) -> None:
     """The containers, their secrets and their network, as far as they were made."""
     import docker
 
-    chosen: dict[str, Any] = {"label": f"{DEPLOYMENT}={deployment}"}
+    chosen: dict[str, Any] = {"label": f"{DEPLOYMENT_LABEL}={deployment}"}
     for container in client.containers.list(all=True, filters=chosen, ignore_removed=True):
         with contextlib.suppress(docker.errors.NotFound):
             container.remove(force=True, v=True)

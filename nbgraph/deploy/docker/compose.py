@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbgraph.contract import KEY_SECRET, PORT, PROMISED_FOLDER
 from nbgraph.deploy.project.dockerfile import asking
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOCKED, LOG, PORT, PROMISED, labels
+from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOCKED, LOG, labels
 from nbgraph.deploy.project.readme import readme
 from nbgraph.deploy.project.secret_files import HOME, SCRIPT, secrets_script
-from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, KEY, MONITOR_PORT, Service, promising
+from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, MONITOR_PORT, Service, promising
 from nbgraph.deploy.project.yaml_dump import plain_yaml
 
 DATA_VOLUME, VOLUME = "data", "promised"  # of the broker, of the gateway
@@ -64,13 +65,13 @@ def compose(order: ExportSpec) -> str:
     document["volumes"] = {VOLUME: {}, **({DATA_VOLUME: {}} if order.broker is not None else {}), **own}
     first = f"sh {SCRIPT} && " if order.has_secrets else ""
     head = _HEAD.format(secrets=first) + (_GUARDED if order.is_guarded else _CLOSED).format(
-        script=SCRIPT, gateway=order.functions[0].name, key=KEY
+        script=SCRIPT, gateway=order.functions[0].name, key=KEY_SECRET
     )
     return head + plain_yaml(document)
 
 
 def _run(order: ExportSpec) -> str:
-    key = f'-H "Authorization: Bearer $(cat "$(sh {SCRIPT})/{KEY}")" ' if order.is_guarded else ""
+    key = f'-H "Authorization: Bearer $(cat "$(sh {SCRIPT})/{KEY_SECRET}")" ' if order.is_guarded else ""
     secrets = f"sh {SCRIPT}\n" if order.has_secrets else ""
     text = _RUN if order.broker is not None else _RUN + _ALONE
     return text.format(port=order.port, secrets=secrets, key=key)
@@ -83,7 +84,7 @@ def _secrets(order: ExportSpec) -> dict[str, Any]:
 
 
 def _service(order: ExportSpec, service: Service) -> dict[str, Any]:
-    wanted = [name for name in service.secrets if name != KEY or order.is_guarded]
+    wanted = [name for name in service.secrets if name != KEY_SECRET or order.is_guarded]
     return {
         "build": "." if order.broker is None else f"./{service.folder}",
         "image": service.image,
@@ -144,7 +145,7 @@ def _volumes(service: Service) -> list[Any]:
         }
         for volume in service.given.volumes
     ]  # fmt: skip
-    return [*([f"{VOLUME}:{PROMISED}"] if service.is_gateway else []), *own]
+    return [*([f"{VOLUME}:{PROMISED_FOLDER}"] if service.is_gateway else []), *own]
 
 
 def _published(order: ExportSpec) -> str:

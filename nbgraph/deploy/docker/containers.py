@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.deploy.docker.client import DEPLOYMENT, archive
+from nbgraph.contract import DEPLOYMENT_LABEL, SECRETS_FOLDER
+from nbgraph.deploy.docker.client import archive
 from nbgraph.deploy.options.volumes import Volume
-from nbgraph.deploy.project.hardening import SECRETS, Hardening, hardened
+from nbgraph.deploy.project.hardening import Hardening, hardened
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -49,7 +50,7 @@ class Containers:
         hidden = self._volume(f"{name}-secrets", marks)
         self._fill(hidden, image, secrets, marks)
         kept_volumes = {self._volume(f"{self._network}-{word}", marks): folder for word, folder in (kept or {}).items()}
-        binds = [f"{hidden}:{SECRETS}:ro", *(f"{volume}:{folder}:rw" for volume, folder in kept_volumes.items())]
+        binds = [f"{hidden}:{SECRETS_FOLDER}:ro", *(f"{volume}:{folder}:rw" for volume, folder in kept_volumes.items())]
         own = [docker.types.Mount(one.path, one.source, one.kind, read_only=one.is_read_only) for one in volumes]
         endpoint = self._client.api.create_endpoint_config(aliases=[alias] if alias else None)
         return self._client.containers.create(
@@ -62,11 +63,11 @@ class Containers:
         """Put files into a volume, by a container that never starts: one that may only read it can't be given any."""
         if not secrets:
             return
-        label = {DEPLOYMENT: marks[DEPLOYMENT]}  # no function's, so that it is taken for none
-        filler = self._client.containers.create(image, volumes=[f"{volume}:{SECRETS}:rw"], labels=label)
+        label = {DEPLOYMENT_LABEL: marks[DEPLOYMENT_LABEL]}  # no function's, so that it is taken for none
+        filler = self._client.containers.create(image, volumes=[f"{volume}:{SECRETS_FOLDER}:rw"], labels=label)
         try:
             for file, text in secrets.items():
-                filler.put_archive(SECRETS, archive(file, text))
+                filler.put_archive(SECRETS_FOLDER, archive(file, text))
         finally:
             filler.remove()
 

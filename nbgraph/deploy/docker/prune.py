@@ -6,7 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.deploy.docker.client import DEPLOYMENT, connect
+from nbgraph.contract import DEPLOYMENT_LABEL
+from nbgraph.deploy.docker.client import connect
 from nbgraph.deploy.project.dockerfile import STAGE
 
 if TYPE_CHECKING:
@@ -42,16 +43,20 @@ def leftovers(client: DockerClient) -> list[Leftover]:
     every: Any = client
     containers = every.containers.list(all=True, ignore_removed=True)
     used = {one.attrs["Image"] for one in containers}
-    alive = {one.labels.get(DEPLOYMENT) for one in containers}
+    alive = {one.labels.get(DEPLOYMENT_LABEL) for one in containers}
     can_tell = _services(client, used, alive)
     images = [image for image in every.images.list() if image.id not in used and any(map(_is_ours, image.tags))]
     stages = every.images.list(filters={"dangling": True, "label": STAGE})
     found = [Leftover("image", tag, image.attrs["Size"]) for image in images for tag in image.tags if _is_ours(tag)]
     found += [Leftover("image", str(stage.id), stage.attrs["Size"]) for stage in stages if stage.id not in used]
     if can_tell:
-        chosen = {"label": DEPLOYMENT}
-        volumes = [one for one in every.volumes.list(filters=chosen) if one.attrs["Labels"][DEPLOYMENT] not in alive]
-        networks = [one for one in every.networks.list(filters=chosen) if one.attrs["Labels"][DEPLOYMENT] not in alive]
+        chosen = {"label": DEPLOYMENT_LABEL}
+        volumes = [
+            one for one in every.volumes.list(filters=chosen) if one.attrs["Labels"][DEPLOYMENT_LABEL] not in alive
+        ]
+        networks = [
+            one for one in every.networks.list(filters=chosen) if one.attrs["Labels"][DEPLOYMENT_LABEL] not in alive
+        ]
         found += [Leftover("volume", one.name) for one in volumes] + [Leftover("network", one.name) for one in networks]
     return found
 
@@ -63,7 +68,7 @@ def _services(client: Any, used: set[str], alive: set[str | None]) -> bool:
         return False
     if swarm.get("ControlAvailable"):
         for service in client.api.services():
-            alive.add(service["Spec"].get("Labels", {}).get(DEPLOYMENT))
+            alive.add(service["Spec"].get("Labels", {}).get(DEPLOYMENT_LABEL))
             used.add(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
     return True
 

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+from nbgraph.contract import BROKER_PORT
 from nbgraph.deploy.kubernetes.pod import Object, asked, labelled, made, template
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.hardening import GRACE_SECONDS
-from nbgraph.deploy.project.services import (
-    BROKER,
-    BROKER_PORT,
-    CONFIG,
-    CONFIG_FOLDER,
-    DATA,
-    MONITOR_PORT,
-    Service,
-    broker_config,
-)
+from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, MONITOR_PORT, Service, broker_config
 
 DISK = "8Gi"
 

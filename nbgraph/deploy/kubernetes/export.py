@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from nbgraph.contract import KEY_SECRET, PORT
 from nbgraph.deploy.kubernetes.autoscale import scale_objects
 from nbgraph.deploy.kubernetes.broker import DISK, broker_objects
 from nbgraph.deploy.kubernetes.network import hint, network_objects
 from nbgraph.deploy.kubernetes.pod import SECRET, Object, namespace
 from nbgraph.deploy.kubernetes.worker import GATEWAY, worker_objects
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import PORT
 from nbgraph.deploy.project.readme import readme
 from nbgraph.deploy.project.secret_files import SCRIPT, secrets_script
-from nbgraph.deploy.project.services import KEY
 from nbgraph.deploy.project.yaml_dump import plain_yaml
 
 FOLDER = "manifests"
@@ -70,7 +69,7 @@ def manifests(order: ExportSpec) -> dict[str, bytes]:
 def _run(order: ExportSpec) -> str:
     return _RUN.format(
         note=NOTE, builds=order.builds(), folder=FOLDER, name=order.name, secret=SECRET, script=SCRIPT,
-        gateway=GATEWAY, port=PORT, key=KEY, disk=DISK, claims=_claims(order),
+        gateway=GATEWAY, port=PORT, key=KEY_SECRET, disk=DISK, claims=_claims(order),
     )  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbgraph.contract import BROKER_PORT, METRICS_PORT, PORT
 from nbgraph.deploy.kubernetes.autoscale import is_fed_by_keda
 from nbgraph.deploy.kubernetes.pod import PART_OF, Object, labelled, made
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import METRICS_PORT, PORT
-from nbgraph.deploy.project.services import BROKER, BROKER_PORT, MONITOR_PORT
+from nbgraph.deploy.project.services import BROKER, MONITOR_PORT
 
 HINT = """\
 # Steps that call out of this namespace need a rule of their own, for instance to everything outside the cluster:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbgraph.contract import GRAPH_LABEL, SECRETS_FOLDER
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import SECRETS, USER, Hardening
+from nbgraph.deploy.project.hardening import USER, Hardening
 from nbgraph.deploy.project.services import Service
 from nbgraph.errors import ExportError
 
@@ -48,7 +49,7 @@ def template(
     """The pods of a service: each on another node where there are enough, and as little as possible allowed to it."""
     user, group = map(int, USER.split(":"))
     spread = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
-    told = {"nbgraph.graph": order.graph, **(annotations or {})}
+    told = {GRAPH_LABEL: order.graph, **(annotations or {})}
     return {
         "metadata": {"labels": labelled(order, service.name), "annotations": told},
         "spec": {
@@ -79,7 +80,7 @@ def asked(path: str, port: str, *, every: int, failures: int) -> Object:
 def _container(service: Service, given: Mapping[str, Any]) -> Object:
     mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}, *own_mounts(service)]
     if service.secrets:
-        mounts.append({"name": "secrets", "mountPath": SECRETS, "readOnly": True})
+        mounts.append({"name": "secrets", "mountPath": SECRETS_FOLDER, "readOnly": True})
     return {
         "name": service.name,
         "image": service.image,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from nbgraph.contract import LIVE_PATH, METRICS_PORT, PORT, PROMISED_FOLDER, READY_PATH, Option
 from nbgraph.deploy.kubernetes.autoscale import is_scaled
 from nbgraph.deploy.kubernetes.pod import Object, asked, labelled, made, template
-from nbgraph.deploy.project.dockerfile import LIVE, READY
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import METRICS_PORT, PORT, PROMISED
 from nbgraph.deploy.project.services import Service, promising
 
 GATEWAY = "gateway"  # the Service's name, whatever the function's is
@@ -23,15 +22,15 @@ def worker_objects(order: ExportSpec, service: Service) -> list[Object]:
 
 def _deployment(order: ExportSpec, service: Service) -> Object:
     container = {
-        "args": ["--drain-seconds", str(NOTICED), *promising(service, is_safe=order.is_safe)],
+        "args": [Option.DRAIN_SECONDS, str(NOTICED), *promising(service, is_safe=order.is_safe)],
         "ports": [{"name": "http", "containerPort": PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
-        "startupProbe": asked(LIVE, "http", every=2, failures=150),  # models may take minutes to load
-        "livenessProbe": asked(LIVE, "http", every=10, failures=3),
-        "readinessProbe": asked(READY, "http", every=2, failures=2),
+        "startupProbe": asked(LIVE_PATH, "http", every=2, failures=150),  # models may take minutes to load
+        "livenessProbe": asked(LIVE_PATH, "http", every=10, failures=3),
+        "readinessProbe": asked(READY_PATH, "http", every=2, failures=2),
     }
     # It outlives the container, not the pod: what a gateway promised is done when it starts again where it was.
     volumes: list[Object] = [{"name": "promised", "emptyDir": {"sizeLimit": ROOM}}] if service.is_gateway else []
-    mounts = {"volumeMounts": [{"name": "promised", "mountPath": PROMISED}]} if service.is_gateway else {}
+    mounts = {"volumeMounts": [{"name": "promised", "mountPath": PROMISED_FOLDER}]} if service.is_gateway else {}
     spec = {
         **({} if is_scaled(order, service) else {"replicas": service.replicas}),
         "revisionHistoryLimit": 3,

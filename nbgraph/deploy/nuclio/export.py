@@ -6,6 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 
+from nbgraph.contract import KEY_SECRET, OPTIONS_VARIABLE, SECRETS_FOLDER, Option, secret_path
 from nbgraph.deploy.kubernetes.autoscale import rule_of
 from nbgraph.deploy.kubernetes.broker import broker_objects
 from nbgraph.deploy.kubernetes.pod import (
@@ -20,10 +21,10 @@ from nbgraph.deploy.kubernetes.pod import (
 )
 from nbgraph.deploy.project.dockerfile import python_of
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import KEY_FILE, SECRETS, USER
+from nbgraph.deploy.project.hardening import USER
 from nbgraph.deploy.project.readme import readme
 from nbgraph.deploy.project.secret_files import SCRIPT, secrets_script
-from nbgraph.deploy.project.services import BROKER, KEY, Service, worker_options
+from nbgraph.deploy.project.services import BROKER, Service, worker_options
 from nbgraph.deploy.project.yaml_dump import plain_yaml
 
 HERE = "/opt/nuclio"  # where Nuclio puts the folder's files in its image
@@ -100,15 +101,15 @@ def _function(order: ExportSpec, service: Service) -> Object:
     gates = GATES if service.is_gateway else 1
     room = resources(replace(service.profile, memory=service.profile.memory + gates * GATE_MEGABYTES * 2**20))
     labels = {"nuclio.io/project-name": order.name}
-    guarded = replace(service, secrets=(KEY, *(name for name in service.secrets if name != KEY)))
-    mount = {"name": "secrets", "mountPath": SECRETS}
+    guarded = replace(service, secrets=(KEY_SECRET, *(name for name in service.secrets if name != KEY_SECRET)))
+    mount = {"name": "secrets", "mountPath": SECRETS_FOLDER}
     pairs = zip(own_claims(service), own_mounts(service), strict=True)
     own = [{"volume": claim, "volumeMount": place} for claim, place in pairs]
     spec = {
         "description": f"The function {service.name} of the graph {order.graph}",
         "runtime": _runtime(order.base(service)),
         "handler": f"{HANDLER}:handler",
-        "env": [{"name": "NBGRAPH_OPTIONS", "value": shlex.join(_options(order, service))}, *variables(service)],
+        "env": [{"name": OPTIONS_VARIABLE, "value": shlex.join(_options(order, service))}, *variables(service)],
         **_replicas(order, service),
         "triggers": {"http": {"kind": "http", "numWorkers": gates}},
         "resources": room,
@@ -134,7 +135,7 @@ def _runtime(base: str) -> str:
 def _options(order: ExportSpec, service: Service) -> list[str]:
     """What the worker is told; the broker stands in the graph's own namespace."""
     assert service.function is not None
-    return ["--key-file", KEY_FILE, *worker_options(service.function, f"{BROKER}.{order.name}.svc")]
+    return [Option.KEY_FILE, secret_path(KEY_SECRET), *worker_options(service.function, f"{BROKER}.{order.name}.svc")]
 
 
 def _replicas(order: ExportSpec, service: Service) -> Object:
@@ -170,5 +171,5 @@ def _run(order: ExportSpec) -> str:
         broker = f"{build}{push}\n" + _BROKER.format(name=order.name, secret=SECRET, script=SCRIPT)
     return _RUN.format(
         note=NOTE, broker=broker, secret=_secret(order), script=SCRIPT, name=order.name, deploys="\n".join(deploys),
-        gateway=_name(order, order.functions[0]), key=KEY,
+        gateway=_name(order, order.functions[0]), key=KEY_SECRET,
     )  # fmt: skip

@@ -12,20 +12,27 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from nbgraph.contract import Metric
 from nbgraph.deploy.backend import Backend, FunctionState
 from nbgraph.types import Clock
 
 FRESH = 0.2  # seconds for which a reading serves everyone who asks
 WINDOW = 5.0  # seconds over which a rate is taken
-ANSWERS, PROCESSED, FAILED = (
-    "nbgraph_requests_total",
-    "nbgraph_messages_processed_total",
-    "nbgraph_messages_failed_total",
+ANSWERS, PROCESSED, FAILED, DEAD = (
+    f"{counter}_total" for counter in (Metric.REQUESTS, Metric.PROCESSED, Metric.FAILED, Metric.DEAD)
 )
-DEAD, BACKLOG, AGE = "nbgraph_messages_dead_total", "nbgraph_queue_backlog", "nbgraph_queue_age_seconds"
-IN_FLIGHT, WORKED_ON = "nbgraph_in_flight", "nbgraph_messages_in_flight"
-BUCKET = "nbgraph_step_seconds_bucket"
-READ = (ANSWERS, PROCESSED, FAILED, DEAD, BACKLOG, AGE, IN_FLIGHT, WORKED_ON, BUCKET)
+BUCKET = f"{Metric.STEP_SECONDS}_bucket"
+READ = (
+    ANSWERS,
+    PROCESSED,
+    FAILED,
+    DEAD,
+    BUCKET,
+    Metric.BACKLOG,
+    Metric.AGE,
+    Metric.IN_FLIGHT,
+    Metric.MESSAGES_IN_FLIGHT,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +80,11 @@ class WorkerMetrics:
             self.errors += value if name == FAILED else 0
         elif name == DEAD:
             self.dead += value
-        elif name == BACKLOG:
+        elif name == Metric.BACKLOG:
             self.backlog += value
-        elif name in (IN_FLIGHT, WORKED_ON):
+        elif name in (Metric.IN_FLIGHT, Metric.MESSAGES_IN_FLIGHT):
             self.in_flight += value
-        elif name == AGE:
+        elif name == Metric.AGE:
             self.age = max(self.age or 0.0, value)
         elif name == BUCKET:
             self.buckets[labels["step"]][float(labels["le"])] += value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbgraph.contract import CAPTURE_FILE, GATEWAY_FILE, CaptureSpec, GatewaySpec, to_file
 from nbgraph.deploy.options.provision import EVERYWHERE, Provision
 from nbgraph.deploy.options.workers import known, with_hands
 from nbgraph.deploy.progress import Say, quiet
@@ -15,9 +15,6 @@ from nbgraph.deploy.project.function_project import FunctionProject, Projects
 from nbgraph.deploy.project.project import project_files
 from nbgraph.engine.partition import Function
 from nbgraph.streams.transport import DEFAULT
-
-CAPTURE = "capture.json"  # what a worker finds its sample in
-GATEWAY = "gateway.json"  # what the worker that callers reach finds the sites in whose pages may call
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +41,8 @@ class BuildOptions:
     def projects(self, graphs: Sequence[Function], say: Say = quiet) -> Projects:
         """Each function with the files that it becomes; `say` is told what was proven of it."""
         functions = with_hands(graphs, known(self.threads, graphs), known(self.workers, graphs))
-        more = {CAPTURE: self._capture()} if self.capture else {}
-        first = {GATEWAY: json.dumps({"cors": list(self.cors)}).encode() + b"\n"} if self.cors else {}
+        more = {CAPTURE_FILE: self._capture()} if self.capture else {}
+        first = {GATEWAY_FILE: to_file(GatewaySpec(self.cors))} if self.cors else {}
         return [self._part(each, more if number else {**more, **first}, say) for number, each in enumerate(functions)]
 
     def provision(self, function: str) -> Provision:
@@ -77,7 +74,7 @@ class BuildOptions:
         return [*self.requirements.get(EVERYWHERE, ()), *self.requirements.get(function, ())]
 
     def _capture(self) -> bytes:
-        return json.dumps({"sample": self.capture, "redacted": list(self.redacted)}).encode() + b"\n"
+        return to_file(CaptureSpec(self.capture, self.redacted))
 
 
 def kept(

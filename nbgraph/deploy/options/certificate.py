@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbgraph.contract import Option
 from nbgraph.errors import DeployError
 
 CERTIFICATE, CERTIFICATE_KEY = "certificate", "certificate_key"  # as files and secrets are called
@@ -50,7 +51,7 @@ def certificate_of(given: Any) -> Certificate | None:
 def certificate_options(folder: str | Path) -> list[str]:
     """How a worker is told where they are."""
     return [
-        "--certificate-file", f"{folder}/{CERTIFICATE}", "--certificate-key-file", f"{folder}/{CERTIFICATE_KEY}",
+        Option.CERTIFICATE_FILE, f"{folder}/{CERTIFICATE}", Option.CERTIFICATE_KEY_FILE, f"{folder}/{CERTIFICATE_KEY}",
     ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def replicas_of(
     behind a queue without a key.
 
     >>> from nbgraph import Graph
-    >>> both = [Function("split", Graph("g"), asks=True), Function("score", Graph("g"), ())]
+    >>> both = [Function("split", asks=True, graph=Graph("g")), Function("score", graph=Graph("g"))]
     >>> replicas_of(both, 3), replicas_of(both, None), replicas_of(both, {"split": 2}, has_one_door=False)
     ({'score': 3}, {'score': 1}, {'split': 2})
     """

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from nbgraph.deploy.project.hardening import PROMISED, SECRETS
+from nbgraph.contract import PROMISED_FOLDER, SECRETS_FOLDER
 from nbgraph.errors import DeployError
 
 # What stands in an image already, or is not a disk.
-TAKEN = ("/graph", "/packages", "/runtime", "/tmp", "/proc", "/sys", "/dev", PROMISED, SECRETS)
+TAKEN = ("/graph", "/packages", "/runtime", "/tmp", "/proc", "/sys", "/dev", PROMISED_FOLDER, SECRETS_FOLDER)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 READ_ONLY, WRITABLE = ":ro", ":rw"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from nbgraph.deploy.options.validation import whole
 from nbgraph.engine.partition import Function
@@ -20,7 +21,7 @@ def with_hands(functions: Sequence[Function], threads: Any, workers: Any) -> lis
     `threads`: for all functions, or by name; `workers`: of the function that callers reach.
 
     >>> from nbgraph import Graph
-    >>> both = [Function("split", Graph("g"), asks=True), Function("score", Graph("g"), ())]
+    >>> both = [Function("split", asks=True, graph=Graph("g")), Function("score", graph=Graph("g"))]
     >>> [(one.threads, one.workers) for one in with_hands(both, {"score": 4}, 2)]
     [(1, 2), (4, 1)]
     """

@@ -13,7 +13,7 @@ from typing import Any
 
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, several
 from nbgraph.deploy.broker import BrokerClient
-from nbgraph.deploy.function_spec import DeployedFunction, hands_of
+from nbgraph.deploy.deployed_function import DeployedFunction, hands_of
 from nbgraph.deploy.options.certificate import kept_in
 from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.process.backend import KEY, PREFIX, STATE, TOKEN

@@ -21,10 +21,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
+from nbgraph.contract import COUNTS_PATH, Option, beside_metrics
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening
 from nbgraph.deploy.broker import BrokerClient, broker_options, forget
 from nbgraph.deploy.counts import Counts, told_at
-from nbgraph.deploy.function_spec import DeployedFunction
+from nbgraph.deploy.deployed_function import DeployedFunction
 from nbgraph.deploy.options.certificate import certificate_options
 from nbgraph.deploy.process.control import asks, born
 from nbgraph.deploy.process.worker import ProcessWorker
@@ -85,7 +88,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
                 self._join_broker()
             say("Starting the workers")
             try:
-                duties = [self._placed(part, is_gateway=not index) for index, part in enumerate(projects)]
+                duties = [self._placed(part) for part in projects]
                 first = projects[0].function
                 return self.take_over(duties, {**replicas, first.name: first.workers})
             finally:
@@ -126,20 +129,20 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
     # --- a Crew of processes ---
 
     def _begin(self, duty: DeployedFunction) -> ProcessWorker:
-        options = ["--project", duty.source]
+        options = [Option.PROJECT, duty.source]
         if self._broker is not None:
             options += broker_options(self._broker, self._folder / TOKEN)
         if duty.is_gateway and self.request.api_key is not None:
-            options += ["--key-file", str(self._folder / KEY)]
+            options += [Option.KEY_FILE, str(self._folder / KEY)]
         if duty.is_gateway and self.request.certificate is not None:
             options += certificate_options(self._folder)
         number, given = next(self._numbers), duty.given
         variables, memory = {**given.env, **given.secrets}, given.resources.memory
         home = self._folder / duty.name / str(number)
         if duty.is_gateway:
-            options += ["--data", str(self._folder / PROMISED), *(["--data-sync"] if self._is_safe else [])]
+            options += [Option.DATA, str(self._folder / PROMISED), *([Option.DATA_SYNC] if self._is_safe else [])]
             return ProcessWorker(duty.name, number, home, options, self._listener.fileno(), variables, memory)
-        return ProcessWorker(duty.name, number, home, [*options, "--port", "0"], None, variables, memory)
+        return ProcessWorker(duty.name, number, home, [*options, Option.PORT, "0"], None, variables, memory)
 
     def _await(self, duty: DeployedFunction, member: ProcessWorker, deadline: float) -> None:
         member.wait(deadline, self.request.timeout)
@@ -179,18 +182,16 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
     def _all(self) -> list[ProcessWorker]:
         return [member for members in self._members.values() for member in members]
 
-    def _placed(self, part: FunctionProject, *, is_gateway: bool) -> DeployedFunction:
+    def _placed(self, part: FunctionProject) -> DeployedFunction:
         function, files, given = part.function, part.files, part.given
         running = {path: text for path, text in files.items() if not path.endswith(".whl")}
         source = self._folder / function.name / f"project-{digest(running)[:16]}"
         if not source.exists():
             write(source, running)
         profile = profile_of(files, given.resources)
-        one = replace(function, workers=1)  # each of them is a member
+        one = structs.replace(function, workers=1)  # each of them is a member
         readers = transport_of(self.request.streams).most_readers
-        return DeployedFunction.of(
-            one, str(source), is_gateway=is_gateway, profile=profile, given=given, readers=readers
-        )
+        return DeployedFunction.of(one, str(source), profile=profile, given=given, readers=readers)
 
     def _tidy(self) -> None:
         """Take projects away that nobody works in any more."""
@@ -223,7 +224,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         """Look at what the workers have counted, since one that is killed can't tell any more."""
         while not self._is_over.wait(COUNTED):
             with contextlib.suppress(Exception):
-                places = [(function, url, url.replace("/metrics", "/counts")) for function, url in self.sources()]
+                places = [(function, url, beside_metrics(url, COUNTS_PATH)) for function, url in self.sources()]
                 self.counts.look((function, url, told_at(place)) for function, url, place in places)
 
     def _look(self) -> None:

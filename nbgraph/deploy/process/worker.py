@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from nbgraph.capture.requirements import import_path
+from nbgraph.contract import METRICS_PATH, WORKER_MODULE, Option, Ready
 from nbgraph.deploy.backend import FunctionState, failed_start
 from nbgraph.deploy.process.rlimit import limit
 from nbgraph.deploy.project.hardening import GRACE_SECONDS
@@ -36,8 +38,8 @@ class ProcessWorker:
         self.restarts = 0
         self._handed, self._variables, self._memory = handed, variables, memory
         self._command = [
-            sys.executable, "-P", "-m", "nbgraph.serve", "--metrics-port", "0",
-            "--ready-file", str(folder / READY), "--until-eof", *options,
+            sys.executable, "-P", "-m", WORKER_MODULE, Option.METRICS_PORT, "0",
+            Option.READY_FILE, str(folder / READY), Option.UNTIL_EOF, *options,
         ]  # fmt: skip
         self._lock = threading.Lock()
         self._is_dismissed = False
@@ -112,7 +114,7 @@ class ProcessWorker:
 
     def _launch(self) -> None:
         (self.folder / READY).unlink(missing_ok=True)
-        handed = [] if self._handed is None else ["--listen-fd", str(self._handed)]
+        handed = [] if self._handed is None else [Option.LISTEN_FD, str(self._handed)]
         with (self.folder / LOG).open("ab") as log:
             # Its standard input is a pipe that closes when the notebook dies, however it dies; a session of its own
             # keeps a Ctrl-C in the terminal from it.
@@ -129,4 +131,5 @@ class ProcessWorker:
 
 def metrics_url(folder: Path) -> str:
     """Where the worker of that folder tells its numbers."""
-    return f"http://127.0.0.1:{json.loads((folder / READY).read_text())['metrics_port']}/metrics"
+    ready = msgspec.json.decode((folder / READY).read_bytes(), type=Ready)
+    return f"http://127.0.0.1:{ready.metrics_port}{METRICS_PATH}"

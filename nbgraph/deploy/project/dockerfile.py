@@ -8,12 +8,21 @@ import sys
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from nbgraph.deploy.project.hardening import KEY_FILE, METRICS_PORT, PORT, PROMISED, USER
+from nbgraph.contract import (
+    KEY_SECRET,
+    LIVE_PATH,
+    METRICS_PORT,
+    PORT,
+    PROMISED_FOLDER,
+    WORKER_MODULE,
+    Option,
+    secret_path,
+)
+from nbgraph.deploy.project.hardening import USER
 from nbgraph.errors import ExportError
 
 PYTHON = "/packages/bin/python"
 PATH = "/runtime"
-LIVE, READY = "/health/live", "/health/ready"
 WHEELS_NOTE = b"Wheels in this folder are taken before those of an index.\n"  # so that the folder is there without any
 STAGE = "nbgraph.stage=packages"  # by this the leftovers of builds are found
 _TAG = re.compile(r"(?:^|/)python:(\d+)\.(\d+)(?!\d)")
@@ -104,7 +113,8 @@ def dockerfile(
     return _TEXT.format(
         graph=json.dumps(graph), base=base, install=_install(requirements), index=_index(index_url), pip=_PIP,
         path=PATH, stage=STAGE, copies=_copies(sorted(paths)), user=USER,
-        port=PORT, metrics_port=METRICS_PORT, promised=PROMISED, health=json.dumps(asking(PYTHON, PORT, LIVE)),
+        port=PORT, metrics_port=METRICS_PORT, promised=PROMISED_FOLDER,
+        health=json.dumps(asking(PYTHON, PORT, LIVE_PATH)),
         entrypoint=json.dumps(entrypoint()),
         owned="".join(_owned(path) for path in sorted(owned)),
     )  # fmt: skip
@@ -114,8 +124,9 @@ def entrypoint() -> list[str]:
     """Exec form, so that SIGTERM reaches the worker; -P, so that no file of the project shadows a package."""
     everywhere = "0.0.0.0"  # inside the container; what is published is decided outside
     return [
-        PYTHON, "-P", "-m", "nbgraph.serve", "--project", "/graph", "--host", everywhere, "--port", str(PORT),
-        "--metrics-host", everywhere, "--metrics-port", str(METRICS_PORT), "--key-file", KEY_FILE,
+        PYTHON, "-P", "-m", WORKER_MODULE, Option.PROJECT, "/graph", Option.HOST, everywhere, Option.PORT, str(PORT),
+        Option.METRICS_HOST, everywhere, Option.METRICS_PORT, str(METRICS_PORT),
+        Option.KEY_FILE, secret_path(KEY_SECRET),
     ]  # fmt: skip
 
 
@@ -154,7 +165,7 @@ def _index(url: str | None) -> str:
 
 def _owned(path: str) -> str:
     """An empty folder of the worker's user, as which Docker makes a new volume that is mounted there."""
-    return f"COPY --from=packages --chown={USER} {json.dumps([PROMISED, path])}\n"
+    return f"COPY --from=packages --chown={USER} {json.dumps([PROMISED_FOLDER, path])}\n"
 
 
 def _copies(paths: list[str]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nbgraph.contract import KEY_SECRET, PORT, TOKEN_SECRET
 from nbgraph.deploy.operation.autoscale import Rule
 from nbgraph.deploy.project.function_project import Projects
-from nbgraph.deploy.project.hardening import PORT
-from nbgraph.deploy.project.services import BROKER, KEY, TOKEN, Service, broker_folder
+from nbgraph.deploy.project.services import BROKER, Service, broker_folder
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ExportSpec:
     def given_secrets(self) -> list[str]:
         """The names of those that a person has to give."""
         names = {name for service in self.functions for name in service.secrets}
-        return sorted(names - {KEY, TOKEN})
+        return sorted(names - {KEY_SECRET, TOKEN_SECRET})
 
     @property
     def has_secrets(self) -> bool:

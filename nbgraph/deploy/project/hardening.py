@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.contract import (
+    DEPLOYMENT_LABEL,
+    FUNCTION_LABEL,
+    GRAPH_LABEL,
+)
 from nbgraph.deploy.options.resources import Resources
 
 USER = "10001:10001"
-PORT, METRICS_PORT = 8080, 9090
 TMP_SIZE = 64 * 2**20
 LOG = {"max-size": "10m", "max-file": "2"}  # 20 MiB at most
 GRACE_SECONDS = 30  # between SIGTERM and SIGKILL; the worker itself gives up a little earlier
 PIDS = 256
 LEAST_MEMORY = 2**30
-SECRETS = "/run/secrets"
-PROMISED = "/promised"  # where a gateway keeps what callers were promised, until it is done
 LOCKED: dict[str, Any] = {  # in the words that Docker, Compose and Swarm share
     "user": USER,
     "read_only": True,
@@ -24,7 +26,6 @@ LOCKED: dict[str, Any] = {  # in the words that Docker, Compose and Swarm share
     "pids_limit": PIDS,
     "init": True,
 }
-KEY_FILE = f"{SECRETS}/api_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def hardened(profile: Hardening) -> dict[str, Any]:
 
 def labels(graph: str, function: str, deployment: str) -> dict[str, str]:
     """What `Deployment.attach` and everyone else finds a container by."""
-    return {"nbgraph.graph": graph, "nbgraph.function": function, "nbgraph.deployment": deployment}
+    return {GRAPH_LABEL: graph, FUNCTION_LABEL: function, DEPLOYMENT_LABEL: deployment}
 
 
 def is_public(host: str) -> bool:

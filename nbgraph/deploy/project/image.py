@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from nbgraph.contract import REQUIREMENTS_FILE
 from nbgraph.deploy.options.requirements import without_urls
 from nbgraph.deploy.project.dockerfile import STAGE, default_base, python_of
 from nbgraph.deploy.project.function_project import FunctionProject, Projects
@@ -21,7 +22,6 @@ from nbgraph.errors import DeployError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-LINES = "requirements.txt"
 LAST_LINES = 12
 DIGITS = 16  # of a content's SHA-256, which are the tag
 KEPT_STAGES = 5  # they are what makes the next build quick
@@ -75,7 +75,7 @@ def image_of(client: DockerClient, part: FunctionProject, say: Say) -> str:
     if can_fetch(client.version()["Arch"]):
         say("Fetching packages")
         wheels = fetched_for(files, version, part.index_url)
-        packed = {**files, LINES: without_urls(files[LINES].decode()).encode()}
+        packed = {**files, REQUIREMENTS_FILE: without_urls(files[REQUIREMENTS_FILE].decode()).encode()}
     else:
         check_login(part.index_url)
         packed = dict(files)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nbgraph.capture.artifacts import MANIFEST
 from nbgraph.capture.requirements import runtime_requirements
+from nbgraph.contract import ARTIFACTS_FILE, FUNCTION_FILE, REQUIREMENTS_FILE
 from nbgraph.deploy.options.requirements import hashed, wanted_of
 from nbgraph.deploy.options.resources import Resources
 from nbgraph.deploy.progress import Say, quiet
@@ -48,7 +48,7 @@ def project_files(
     >>> from nbgraph import Graph
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.upper).respond()
-    >>> [path for path in project_files(Function("shout", graph))[0] if "/" not in path]
+    >>> [path for path in project_files(Function("shout", graph=graph))[0] if "/" not in path]
     ['.dockerignore', 'Dockerfile', 'graph.yaml', 'handlers.py', 'requirements.txt']
     """
     from nbgraph.capture.project import capture  # it needs cloudpickle, which images do not have
@@ -60,19 +60,19 @@ def project_files(
         say(f"{function.name}: big files stay behind: {', '.join(project.left)}; include=[...] takes them along")
     wheels = {**wanted.wheels, **dict(map(wheel_of, project.requirements.bundled))}
     lines = hashed(project.requirements.text(), wheels)
-    running = {**project.contents(), **(more or {}), "requirements.txt": lines.encode()}
+    running = {**project.contents(), **(more or {}), REQUIREMENTS_FILE: lines.encode()}
     own, content = own_wheel()
     packages = transport_named(transport).packages if function.is_part else ()
     files = {
         **running,
-        "runtime/requirements.txt": runtime_requirements(packages).text().encode(),
+        f"runtime/{REQUIREMENTS_FILE}": runtime_requirements(packages).text().encode(),
         f"runtime/{own}": content,
         "wheels/README.txt": WHEELS_NOTE,
         **{f"wheels/{name}": content for name, content in wheels.items()},
     }
     if function.is_part or function.threads > 1:
-        running["function.json"] = files["function.json"] = function.document().encode()
-    copied = [path for path in running if path != "requirements.txt"]
+        running[FUNCTION_FILE] = files[FUNCTION_FILE] = function.to_json()
+    copied = [path for path in running if path != REQUIREMENTS_FILE]
     base = base_image or default_base()
     check_python(function.name, files, base, python_of(base))
     files["Dockerfile"] = dockerfile(function.graph.name, base, copied, owned, lines, index_url).encode()
@@ -88,7 +88,7 @@ def check_python(function: str, files: Mapping[str, bytes], base: str, version: 
     words, told = ".".join(map(str, version)), f'"{function}" is to run on {base}'
     if version < LEAST:
         raise ExportError(f"{told}, whose Python is {words}, and nbgraph needs {'.'.join(map(str, LEAST))} at least.")
-    listed = json.loads(files[MANIFEST]) if MANIFEST in files else []
+    listed = json.loads(files[ARTIFACTS_FILE]) if ARTIFACTS_FILE in files else []
     bound = [one["name"] for one in listed if one["format"] not in UNBOUND or one["python"]]
     if bound:
         raise ExportError(

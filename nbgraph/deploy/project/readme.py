@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbgraph.deploy.project.dockerfile import LIVE, READY
+from nbgraph.contract import (
+    ARTIFACTS_FILE,
+    FUNCTION_FILE,
+    GRAPH_FILE,
+    HANDLERS_MODULE,
+    LIVE_PATH,
+    METRICS_PORT,
+    READY_PATH,
+    REQUIREMENTS_FILE,
+)
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import METRICS_PORT
 from nbgraph.deploy.project.secret_files import SCRIPT
 
 _FILES = {
-    "graph.yaml": "the graph: steps, arrows, conditions",
-    "handlers.py": "the functions, classes and constants that the steps call",
-    "artifacts.json": "the data and models: type, format, size, SHA-256 of each",
-    "function.json": "the queues that the function reads, and whether callers are answered by it",
-    "requirements.txt": "the packages that the code needs, as they were in the notebook",
+    GRAPH_FILE: "the graph: steps, arrows, conditions",
+    f"{HANDLERS_MODULE}.py": "the functions, classes and constants that the steps call",
+    ARTIFACTS_FILE: "the data and models: type, format, size, SHA-256 of each",
+    FUNCTION_FILE: "the queues that the function reads, and whether callers are answered by it",
+    REQUIREMENTS_FILE: "the packages that the code needs, as they were in the notebook",
     "runtime/": "nbgraph itself, and the packages that its worker needs",
     "wheels/": "packages that no index has",
     "Dockerfile": "how the image is built",
@@ -44,7 +52,7 @@ port {metrics} inside the containers' network. SIGTERM lets a container finish w
 def readme(order: ExportSpec, run: str, paths: Iterable[str]) -> str:
     """The text of README.md; `run` says how to begin, in the target's words."""
     return _TEXT.format(
-        title=_title(order.graph), parts=_parts(order), rows=_rows(paths), run=run, live=LIVE, ready=READY,
+        title=_title(order.graph), parts=_parts(order), rows=_rows(paths), run=run, live=LIVE_PATH, ready=READY_PATH,
         metrics=METRICS_PORT,
     )  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from nbgraph.contract import KEY_SECRET, TOKEN_SECRET
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.services import KEY, TOKEN, TOKEN_LINE
+from nbgraph.deploy.project.services import TOKEN_LINE
 
 SCRIPT = "secrets.sh"
 HOME = "${NBGRAPH_SECRETS:-~/.nbgraph}"  # in a shell and in compose.yaml
@@ -37,7 +38,7 @@ printf 'token: "%s"\\n' "$(cat "$folder/{token}")" > "$folder/{line}"
 
 def secrets_script(order: ExportSpec) -> bytes:
     """The text of secrets.sh."""
-    broker = _BROKER.format(token=TOKEN, line=TOKEN_LINE) if order.broker is not None else ""
+    broker = _BROKER.format(token=TOKEN_SECRET, line=TOKEN_LINE) if order.broker is not None else ""
     names = "".join(f"take {name} # what steps ask context.secret for\n" for name in order.given_secrets)
     given = _GIVEN.format() + names if names else ""
-    return _TEXT.format(name=order.name, key=KEY, broker=broker, given=given, script=SCRIPT).encode()
+    return _TEXT.format(name=order.name, key=KEY_SECRET, broker=broker, given=given, script=SCRIPT).encode()

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nbgraph.contract import BROKER_PORT, KEY_SECRET, PROMISED_FOLDER, SECRETS_FOLDER, TOKEN_SECRET, Option, secret_path
 from nbgraph.deploy.broker import broker_files, broker_tag
 from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.project.function_project import FunctionProject, Projects
-from nbgraph.deploy.project.hardening import PROMISED, SECRETS, Hardening
+from nbgraph.deploy.project.hardening import Hardening
 from nbgraph.deploy.project.image import tag_of
 from nbgraph.deploy.project.project import digest, profile_of
 from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
 from nbgraph.streams.nats.server import server_config
 
-BROKER, BROKER_PORT, MONITOR_PORT, DATA = "broker", 4222, 8222, "/data"
+BROKER, MONITOR_PORT, DATA = "broker", 8222, "/data"
 BROKER_MEMORY = Hardening(memory=512 * 2**20)
 CONFIG, CONFIG_FOLDER = "server.conf", "/etc/nats"
-KEY, TOKEN = "api_key", "broker_token"  # what workers read: the keys of callers, the broker's token
 TOKEN_LINE = "broker_auth"  # what the broker reads: the same token, in the words of its configuration
 TAKEN = {BROKER: "the name of the service that joins the functions", "manifests": "the folder of an export's own files"}
 
@@ -82,7 +82,7 @@ def broker_config(*, is_safe: bool = True) -> str:
     max_payload: 31MB
     jetstream { store_dir: "/data", sync_interval: always }
     """
-    secret = f"../..{SECRETS}/{TOKEN_LINE}"  # the server takes every path for one relative to its configuration
+    secret = f"../..{SECRETS_FOLDER}/{TOKEN_LINE}"  # the server takes every path for one relative to its configuration
     everywhere = "0.0.0.0"
     return server_config(
         everywhere, BROKER_PORT, "", DATA, is_safe=is_safe, token_file=secret, monitor=f"{everywhere}:{MONITOR_PORT}"
@@ -90,14 +90,23 @@ def broker_config(*, is_safe: bool = True) -> str:
 
 
 def promising(service: Service, *, is_safe: bool = True) -> tuple[str, ...]:
-    """How a gateway is told to keep what callers are promised, where its folder outlives its container."""
-    kept = ("--data", PROMISED, *(("--data-sync",) if is_safe else ()))
-    return (*service.options, *kept) if service.is_gateway else service.options
+    """The options of a service; a gateway keeps accepted events in a folder that outlives its container."""
+    return (*service.options, *data_options(is_safe=is_safe)) if service.is_gateway else service.options
+
+
+def data_options(*, is_safe: bool) -> tuple[str, ...]:
+    """The options by which a gateway keeps accepted events.
+
+    >>> data_options(is_safe=False)
+    ('--data', '/promised')
+    """
+    return (Option.DATA, PROMISED_FOLDER, *((Option.DATA_SYNC,) if is_safe else ()))
 
 
 def worker_options(function: Function, broker: str = BROKER) -> tuple[str, ...]:
-    """How a worker is told where the broker is, and how many it is, in the words of `python -m nbgraph.serve`."""
-    joined = ("--broker", f"nats://{broker}:{BROKER_PORT}", "--broker-token-file", f"{SECRETS}/{TOKEN}")
+    """The options of a function's worker: where the broker is, and the number of its processes."""
+    url = f"nats://{broker}:{BROKER_PORT}"
+    joined = (Option.BROKER, url, Option.BROKER_TOKEN_FILE, secret_path(TOKEN_SECRET))
     return (*(joined if function.is_part else ()), *processes(function.workers))
 
 
@@ -107,7 +116,7 @@ def processes(workers: int) -> tuple[str, ...]:
     >>> processes(1), processes(3)
     ((), ('--workers', '3'))
     """
-    return ("--workers", str(workers)) if workers > 1 else ()
+    return (Option.WORKERS, str(workers)) if workers > 1 else ()
 
 
 def placed(image: str, registry: str | None) -> str:
@@ -121,10 +130,13 @@ def placed(image: str, registry: str | None) -> str:
 
 def _service(part: FunctionProject, replicas: Mapping[str, int], registry: str | None) -> Service:
     function, files, given = part.function, part.files, part.given
-    is_gateway = not function.is_part or function.asks or function.confirms
-    secrets = (*((KEY,) if is_gateway else ()), *((TOKEN,) if function.is_part else ()), *given.secrets)
+    secrets = (
+        *((KEY_SECRET,) if function.is_gateway else ()),
+        *((TOKEN_SECRET,) if function.is_part else ()),
+        *given.secrets,
+    )
     return Service(
         function.name, placed(tag_of(function.name, digest(files)), registry), function.name, worker_options(function),
         secrets, profile_of(files, given.resources, function.workers), replicas.get(function.name, 1), function,
-        is_gateway, given,
+        function.is_gateway, given,
     )  # fmt: skip

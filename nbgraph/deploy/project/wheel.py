@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.metadata
+import importlib.resources
 import io
 import json
 import re
@@ -31,7 +32,7 @@ def own_wheel() -> tuple[str, bytes]:
     'nbgraph-...-py3-none-any.whl'
     """
     distribution = importlib.metadata.distribution("nbgraph")
-    package = Path(__file__).parent.parent
+    package = Path(str(importlib.resources.files("nbgraph")))
     files = {
         f"nbgraph/{path.relative_to(package).as_posix()}": path.read_bytes()
         for path in sorted(package.rglob("*"))

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nbgraph.contract import REQUIREMENTS_FILE
 from nbgraph.deploy.options.requirements import HASH, lines_in, remarks_in
 from nbgraph.errors import DeployError
 
@@ -38,8 +39,8 @@ def fetched_for(files: Mapping[str, bytes], version: tuple[int, int], index_url:
     bundled = {
         path.removeprefix("wheels/"): files[path] for path in files if path.startswith("wheels/") and "whl" in path
     }
-    runtime, code = (lines_in(files[path].decode()) for path in ("runtime/requirements.txt", "requirements.txt"))
-    notes = remarks_in(files["requirements.txt"].decode())
+    runtime, code = (lines_in(files[path].decode()) for path in (f"runtime/{REQUIREMENTS_FILE}", REQUIREMENTS_FILE))
+    notes = remarks_in(files[REQUIREMENTS_FILE].decode())
     if any(HASH in line for line in code):  # what has a hash is taken as it is, and comes alone
         return [
             *fetched(runtime, {}, version=version, index_url=index_url),

@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from nbgraph.contract import DEPLOYMENT_LABEL, GRAPH_LABEL, KEY_SECRET, READY_PATH, TOKEN_SECRET
 from nbgraph.deploy.backend import DeployRequest, FunctionState, failed_start, several
 from nbgraph.deploy.broker import BrokerClient, broker_image
-from nbgraph.deploy.docker.client import DEPLOYMENT, DUTY, GRAPH, explained, named
-from nbgraph.deploy.function_spec import DeployedFunction, check_queues, hands_of
+from nbgraph.deploy.deployed_function import DeployedFunction, check_queues, hands_of
+from nbgraph.deploy.docker.client import DUTY, explained, named
 from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.hardening import is_public, labels
 from nbgraph.deploy.project.image import bases_there, image_of
-from nbgraph.deploy.project.services import KEY, TOKEN, Service, services_of
+from nbgraph.deploy.project.services import Service, services_of
 from nbgraph.deploy.swarm.engine import check_manager, check_place, pushed, put_away
 from nbgraph.deploy.swarm.files import SwarmFiles
 from nbgraph.deploy.swarm.rollout import FAILED, Rollout, Task, address_of, down, gone, hosts, log_of
@@ -83,9 +84,9 @@ class SwarmBackend:
         if not client.info()["Swarm"].get("ControlAvailable"):
             return None
         api: Any = client.api
-        for label in (DEPLOYMENT, GRAPH):
+        for label in (DEPLOYMENT_LABEL, GRAPH_LABEL):
             found = [one["Spec"] for one in api.services({"label": [f"{label}={name}", DUTY]})]
-            names = {spec["Labels"][DEPLOYMENT] for spec in found}
+            names = {spec["Labels"][DEPLOYMENT_LABEL] for spec in found}
             if len(names) > 1:
                 raise several(name, names)
             if names:
@@ -191,7 +192,7 @@ class SwarmBackend:
     @classmethod
     def _of(cls, client: DockerClient, found: Sequence[Mapping[str, Any]]) -> Self:
         """What the services and the tunnel tell."""
-        name, graph = found[0]["Labels"][DEPLOYMENT], found[0]["Labels"][GRAPH]
+        name, graph = found[0]["Labels"][DEPLOYMENT_LABEL], found[0]["Labels"][GRAPH_LABEL]
         tunnel = SwarmTunnel.find(client, name)
         if tunnel is None:
             raise DeployError(f'"{name}" was deployed from another machine of this Swarm; attach to it there.')
@@ -199,7 +200,7 @@ class SwarmBackend:
         duties = sorted(every, key=lambda duty: not duty.is_gateway)
         ports = [port["PublishedPort"] for spec in found for port in spec["EndpointSpec"].get("Ports", ())]
         host, port = ("0.0.0.0", ports[0]) if ports else ("127.0.0.1", tunnel.port)
-        request = DeployRequest(name, graph, duties[0].name, host, port, tunnel.secret(KEY), PATIENCE)
+        request = DeployRequest(name, graph, duties[0].name, host, port, tunnel.secret(KEY_SECRET), PATIENCE)
         registry = duties[0].source.rpartition("nbgraph/")[0].rstrip("/") or None
         swarm = cls(client, request, registry=registry)
         swarm._tunnel = tunnel
@@ -226,7 +227,7 @@ class SwarmBackend:
         check_queues(self._duties.values(), duties.values())
         network = self._network()
         self._tunnel = self._tunnel or self._dug(services)
-        files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN) or "")
+        files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN_SECRET) or "")
         own = {duty.name: duty.given.secrets for duty in duties.values()}
         given = files.made(api_key=self.request.api_key, has_broker=len(duties) > 1, is_safe=self._is_safe, given=own)
         rollout = self._rollout(duty.source for duty in duties.values())
@@ -267,10 +268,10 @@ class SwarmBackend:
     def _dug(self, services: Iterable[Service]) -> SwarmTunnel:
         gateway = next(service for service in services if service.is_gateway)
         SwarmTunnel.close(self._client, self.request.name)  # what a kernel that died on the way has left
-        key = {KEY: self.request.api_key} if self.request.api_key is not None else {}
+        key = {KEY_SECRET: self.request.api_key} if self.request.api_key is not None else {}
         return SwarmTunnel.open(
             self._client, deployment=self.request.name, graph=self.request.graph, gateway=gateway.name,
-            image=gateway.image, network=self._stack, secrets={TOKEN: secrets.token_hex(16), **key},
+            image=gateway.image, network=self._stack, secrets={TOKEN_SECRET: secrets.token_hex(16), **key},
             port=None if is_public(self.request.host) else self.request.port,
         )  # fmt: skip
 
@@ -282,7 +283,7 @@ class SwarmBackend:
         deadline = time.monotonic() + self.request.timeout
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/health/ready", trust_env=False, timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}{READY_PATH}", trust_env=False, timeout=2).status_code == 200:
                     return
             if time.monotonic() > deadline:
                 what = f"The graph did not answer within {self.request.timeout:g} seconds"
@@ -297,7 +298,7 @@ class SwarmBackend:
 
     def _reached(self) -> BrokerClient:
         if self._reach is None:
-            self._reach = BrokerClient(StreamAddress.of_url(self._way.broker, self._way.secret(TOKEN) or ""))
+            self._reach = BrokerClient(StreamAddress.of_url(self._way.broker, self._way.secret(TOKEN_SECRET) or ""))
         return self._reach
 
     def _count(self, service: str, n: int) -> None:
@@ -321,7 +322,7 @@ class SwarmBackend:
 
     def _clear(self) -> None:
         """Take away all that is left under the deployment's label."""
-        chosen = {"label": f"{DEPLOYMENT}={self.request.name}"}
+        chosen = {"label": f"{DEPLOYMENT_LABEL}={self.request.name}"}
         self._end([one["Spec"]["Name"] for one in self._api.services(chosen)])
         SwarmTunnel.close(self._client, self.request.name)
         SwarmFiles(self._client, self._stack, self._marks(), "").clear()

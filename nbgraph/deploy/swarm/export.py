@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from nbgraph.contract import KEY_SECRET, PORT
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.hardening import PORT
 from nbgraph.deploy.project.readme import readme
 from nbgraph.deploy.project.secret_files import SCRIPT, secrets_script
-from nbgraph.deploy.project.services import KEY
 from nbgraph.deploy.swarm.stack_file import BROKER_LABEL, stack_file
 
 PLACE = "${SECRETS:?is not set, see README.md}"  # `docker stack deploy` takes no ~
@@ -45,5 +44,5 @@ def _run(order: ExportSpec) -> str:
     return _RUN.format(
         builds=order.builds(), where=_PUSHED if order.is_pushed else _LOADED, node=_NODE if has_broker else "",
         label=f"docker node update --label-add {BROKER_LABEL}=true NODE\n" if has_broker else "", script=SCRIPT,
-        options="" if order.is_pushed else "--resolve-image never ", name=order.name, key=KEY, port=PORT,
+        options="" if order.is_pushed else "--resolve-image never ", name=order.name, key=KEY_SECRET, port=PORT,
     )  # fmt: skip

@@ -8,8 +8,8 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbgraph.deploy.docker.client import DEPLOYMENT
-from nbgraph.deploy.project.services import CONFIG, KEY, TOKEN, TOKEN_LINE, broker_config
+from nbgraph.contract import DEPLOYMENT_LABEL, KEY_SECRET, TOKEN_SECRET
+from nbgraph.deploy.project.services import CONFIG, TOKEN_LINE, broker_config
 from nbgraph.deploy.swarm.service import NAMESPACE, short
 from nbgraph.errors import DeployError
 
@@ -34,7 +34,7 @@ class SwarmFiles:
     def __init__(self, client: DockerClient, stack: str, labels: Mapping[str, str], token: str) -> None:
         self._client, self._stack, self._token = client, stack, token
         self._labels = {**labels, NAMESPACE: stack}
-        self._chosen = {"label": f"{DEPLOYMENT}={labels[DEPLOYMENT]}"}
+        self._chosen = {"label": f"{DEPLOYMENT_LABEL}={labels[DEPLOYMENT_LABEL]}"}
 
     def made(
         self, *, api_key: str | None, has_broker: bool, is_safe: bool, given: Mapping[str, Mapping[str, str]]
@@ -43,9 +43,9 @@ class SwarmFiles:
 
         A secret without a text is one that the Swarm has already, and tells nobody.
         """
-        told = {KEY: api_key} if api_key is not None else {}
+        told = {KEY_SECRET: api_key} if api_key is not None else {}
         if has_broker:
-            told |= {TOKEN: self._token, TOKEN_LINE: f'token: "{self._token}"\n'}
+            told |= {TOKEN_SECRET: self._token, TOKEN_LINE: f'token: "{self._token}"\n'}
         api: Any = self._client.api
         every = {own_file(function, name): text for function, its in given.items() for name, text in its.items()}
         before = api.secrets(self._chosen)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.contract import BROKER_PORT, LIVE_PATH, PORT, Option
+from nbgraph.deploy.deployed_function import DeployedFunction
 from nbgraph.deploy.docker.client import DUTY
-from nbgraph.deploy.function_spec import DeployedFunction
-from nbgraph.deploy.project.dockerfile import LIVE, PYTHON, asking
-from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOG, PIDS, PORT, USER, Hardening
-from nbgraph.deploy.project.services import BROKER_PORT, CONFIG, CONFIG_FOLDER, DATA, Service
+from nbgraph.deploy.project.dockerfile import PYTHON, asking
+from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOG, PIDS, USER, Hardening
+from nbgraph.deploy.project.services import CONFIG, CONFIG_FOLDER, DATA, Service
 
 LONGEST = 63  # characters of a name that Swarm and DNS take
 NAMESPACE = "com.docker.stack.namespace"  # by this label `docker stack ls` and `docker stack rm` know a stack
@@ -53,7 +54,7 @@ class SwarmService:
     @property
     def options(self) -> list[str]:
         """What is added to the image's command."""
-        drain = ["--drain-seconds", str(DRAIN_SECONDS)] if self.service.is_gateway else []
+        drain = [Option.DRAIN_SECONDS, str(DRAIN_SECONDS)] if self.service.is_gateway else []
         return [*drain, *self.service.options]
 
     @property
@@ -62,7 +63,7 @@ class SwarmService:
         if self.is_broker:
             ask = f"import socket; socket.create_connection(('127.0.0.1', {BROKER_PORT}), 3).close()"
             return ["python3", "-I", "-S", "-c", ask]
-        return asking(PYTHON, PORT, LIVE)
+        return asking(PYTHON, PORT, LIVE_PATH)
 
 
 def specification(

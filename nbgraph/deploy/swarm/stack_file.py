@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOG, PIDS, PORT, USER, Hardening, labels
+from nbgraph.contract import PORT
+from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOG, PIDS, USER, Hardening, labels
 from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, Service
 from nbgraph.deploy.swarm.service import GPU, HEALTH, RETRIES, SwarmService
 
@@ -27,7 +28,7 @@ def stack_file(name: str, graph: str, services: Sequence[Service], *, secrets: s
 
     >>> from nbgraph.engine.partition import Function
     >>> from nbgraph.graph.graph import Graph
-    >>> service = Service("two", "nbgraph/two:1", "two", function=Function("two", Graph("two")), is_gateway=True)
+    >>> service = Service("two", "nbgraph/two:1", "two", function=Function("two", graph=Graph("two")), is_gateway=True)
     >>> yaml.safe_load(stack_file("two", "two", [service]))["services"]["two"]["cap_drop"]
     ['ALL']
     """

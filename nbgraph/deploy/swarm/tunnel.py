@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nbgraph.contract import BROKER_PORT, METRICS_PATH, METRICS_PORT, PORT, SECRETS_FOLDER, TUNNEL_MODULE, TunnelOption
 from nbgraph.deploy.docker.client import archive, named, published, secret_of
 from nbgraph.deploy.project.dockerfile import PYTHON
-from nbgraph.deploy.project.hardening import METRICS_PORT, PORT, SECRETS, Hardening, hardened, labels
-from nbgraph.deploy.project.services import BROKER, BROKER_PORT
+from nbgraph.deploy.project.hardening import Hardening, hardened, labels
+from nbgraph.deploy.project.services import BROKER
 from nbgraph.errors import DeployError
 
 if TYPE_CHECKING:
@@ -43,14 +44,15 @@ class SwarmTunnel:
         marks = {**labels(graph, "tunnel", deployment), NAME: deployment}
         vault = client.volumes.create(f"{named(deployment)}-tunnel-secrets", labels=marks)
         ports: dict[str, Any] = {f"{number}/tcp": (LOCAL, None) for number in (METRICS_PORT, BROKER_PORT)}
+        places = [TunnelOption.HOST, "0.0.0.0", TunnelOption.GATEWAY, gateway, TunnelOption.BROKER, BROKER]
         container = client.containers.create(
-            image, ["--host", "0.0.0.0", "--gateway", gateway, "--broker", BROKER], name=f"{named(deployment)}-tunnel",
-            entrypoint=[PYTHON, "-P", "-m", "nbgraph.serve.tunnel"], labels=marks, network=network,
-            ports=ports | {f"{PORT}/tcp": (LOCAL, port)}, volumes={vault.name: {"bind": SECRETS, "mode": "rw"}},
+            image, places, name=f"{named(deployment)}-tunnel",
+            entrypoint=[PYTHON, "-P", "-m", TUNNEL_MODULE], labels=marks, network=network,
+            ports=ports | {f"{PORT}/tcp": (LOCAL, port)}, volumes={vault.name: {"bind": SECRETS_FOLDER, "mode": "rw"}},
             healthcheck={"test": ["NONE"]}, **hardened(MEMORY),
         )  # fmt: skip
         for name, text in secrets.items():
-            container.put_archive(SECRETS, archive(name, text))
+            container.put_archive(SECRETS_FOLDER, archive(name, text))
         container.start()
         return cls(container)
 
@@ -79,7 +81,7 @@ class SwarmTunnel:
 
     def numbers(self, address: str) -> str:
         """Where the numbers of the worker at an address of the network are read."""
-        return f"http://{published(self._container, METRICS_PORT)}/{address}/metrics"
+        return f"http://{published(self._container, METRICS_PORT)}/{address}{METRICS_PATH}"
 
     def reaches(self, address: str) -> bool:
         """Whether packets find the way to an address and back; nobody has to listen there."""

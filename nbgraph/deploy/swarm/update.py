@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nbgraph.contract import PORT
 from nbgraph.deploy.backend import DeployRequest
 from nbgraph.deploy.broker import BrokerClient
+from nbgraph.deploy.deployed_function import DeployedFunction
 from nbgraph.deploy.docker.client import named
-from nbgraph.deploy.function_spec import DeployedFunction
 from nbgraph.deploy.progress import Say
-from nbgraph.deploy.project.hardening import PORT, is_public, labels
+from nbgraph.deploy.project.hardening import is_public, labels
 from nbgraph.deploy.project.services import Service
 from nbgraph.deploy.swarm.files import own_file
 from nbgraph.deploy.swarm.rollout import Rollout
@@ -118,9 +119,7 @@ def duty_of(service: Service) -> DeployedFunction | None:
     """What a function's service does; None for the broker."""
     if service.function is None:
         return None
-    return DeployedFunction.of(
-        service.function, service.image, is_gateway=service.is_gateway, profile=service.profile, given=service.given
-    )
+    return DeployedFunction.of(service.function, service.image, profile=service.profile, given=service.given)
 
 
 def _rank(service: Service) -> int:

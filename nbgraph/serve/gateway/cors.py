@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FILE = "gateway.json"  # in the project of the function that callers reach
+import msgspec
+
+from nbgraph.contract import GATEWAY_FILE, GatewaySpec
+
 ASKED = ["authorization", "content-type", "idempotency-key", "prefer", "traceparent", "x-event-id", "x-request-id",
          "x-request-timeout"]  # fmt: skip
 TOLD = ["location", "preference-applied", "retry-after", "traceparent", "x-event-id", "x-request-id"]
@@ -16,8 +18,8 @@ LASTS = 600  # seconds that a browser may go by an answer to its preflight
 
 def origins_of(project: Path) -> list[str]:
     """The origins that a project names."""
-    file = project / FILE
-    return list(json.loads(file.read_bytes())["cors"]) if file.is_file() else []
+    file = project / GATEWAY_FILE
+    return list(msgspec.json.decode(file.read_bytes(), type=GatewaySpec).cors) if file.is_file() else []
 
 
 def sharing(app: Any, origins: Sequence[str], methods: Sequence[str] = ("GET", "POST")) -> Any:

@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from nbgraph.contract import LIVE_PATH, READY_PATH
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.route import GATEWAY
 from nbgraph.serve.gateway.open_inference import Protocol
 from nbgraph.serve.gateway.openapi import description
-from nbgraph.serve.telemetry.admin import READY
 
-OPEN = ("/health/live", READY)
+OPEN = (LIVE_PATH, READY_PATH)
 RESERVED = GATEWAY
 
 

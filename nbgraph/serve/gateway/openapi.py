@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from nbgraph.contract import LIVE_PATH, READY_PATH
 from nbgraph.engine.params import Param
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.route import ANY, METHODS, Route
@@ -46,7 +47,7 @@ def description(graph: Graph) -> dict[str, Any]:
         "/": {"post": event}, "/{path}": {"parameters": [_in_path("path")], "post": event},
     }  # fmt: skip
     paths = {
-        **entered, "/requests/{id}": {"get": asked}, "/health/live": health, "/health/ready": health,
+        **entered, "/requests/{id}": {"get": asked}, LIVE_PATH: health, READY_PATH: health,
     }  # fmt: skip
     return {"openapi": "3.1.0", "info": {"title": graph.name, "version": "1"}, "paths": paths}
 

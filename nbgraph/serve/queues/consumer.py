@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 from nbgraph.engine import loop
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.plan import Answers, Plan
 from nbgraph.errors import RequestError, StepError
 from nbgraph.serve.execution.executor import DeadlineHalt, ExecutorTurn
 from nbgraph.serve.execution.loop_bridge import LoopBridge
 from nbgraph.serve.execution.plan_runner import PlanRunner
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.gateway.presence import CallerGone, Presence
 from nbgraph.serve.queues.outcome import ANSWER, DONE, FAILED, LATE, QueueOutcome
 from nbgraph.serve.queues.poison import ALONE, TOGETHER, PoisonGuard
@@ -53,7 +53,7 @@ class Consumer:
     def __init__(
         self,
         track: PlanRunner,
-        part: FunctionRole,
+        part: FunctionSpec,
         broker: Broker,
         *,
         tracing: Tracing | None = None,
@@ -70,7 +70,7 @@ class Consumer:
         self._room, self._gate = asyncio.Semaphore(IN_FLIGHT), asyncio.Semaphore(track.threads)
         self._suspects = PoisonGuard(broker)
         self._presence = Presence(broker)
-        self._checkpoint = Shards(track, part.function, broker, self.specs, self._written())
+        self._checkpoint = Shards(track, part.name, broker, self.specs, self._written())
         self.counts = {"processed": 0, "failed": 0, "redelivered": 0, "dead": 0}
 
     async def open(self) -> None:
@@ -253,7 +253,7 @@ class Consumer:
     @property
     def _answering(self) -> str:
         """The step whose result could not be told to the caller."""
-        return next((name for name, step in self._plan.steps.items() if step.answers), self._part.function)
+        return next((name for name, step in self._plan.steps.items() if step.answers), self._part.name)
 
     async def _refused(self, name: str, delivery: Delivery, error: Exception) -> QueueOutcome:
         """What the message came to can't be remembered: it is put aside, and the state stays as it was."""
@@ -282,7 +282,7 @@ class Consumer:
         """The dead letter is kept before the caller hears of it and the message is acknowledged."""
         self.counts["dead"] += 1
         reason = {
-            "function": self._part.function, "step": step, "error": error, "trace": "", "time": time.time(),
+            "function": self._part.name, "step": step, "error": error, "trace": "", "time": time.time(),
             "input": message.body, "key": message.key, **(kept or {}),
         }  # fmt: skip
         if reader is not None:

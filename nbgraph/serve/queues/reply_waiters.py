@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbgraph.engine import loop
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.plan import Answers
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.serve.execution.loop_bridge import HastyBridge, LoopBridge, in_room
 from nbgraph.serve.execution.plan_runner import PlanRunner
 from nbgraph.serve.execution.timers import let_go
-from nbgraph.serve.function import FunctionRole
 from nbgraph.serve.gateway import presence
 from nbgraph.serve.gateway.open_inference import reply_to
 from nbgraph.serve.gateway.presence import ASK, GONE, HERE, UNKNOWN, CallerGone, CallerPresence
@@ -80,7 +80,7 @@ class ReplyWaiters:
     """Runs the first function's part of their events, and brings the answers; on the loop on which it is made."""
 
     def __init__(
-        self, track: PlanRunner, part: FunctionRole, broker: Broker, seconds: float, captures: Captures | None = None
+        self, track: PlanRunner, part: FunctionSpec, broker: Broker, seconds: float, captures: Captures | None = None
     ) -> None:
         self._track, self._part, self._broker, self._seconds = track, part, broker, seconds
         self._way = LoopBridge(broker)

@@ -12,11 +12,11 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
+from nbgraph.contract import CAPTURES_PATH, COUNTS_PATH, FAILURES_PATH, READY_PATH
 from nbgraph.serve.telemetry.captures import Captures
 from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
 
-FAILURES, CAPTURES, COUNTS, READY = "/failures", "/captures", "/counts", "/health/ready"
 Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -41,17 +41,17 @@ def inspected(
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if environ["REQUEST_METHOD"] == "DELETE" and path.startswith(f"{FAILURES}/"):
-            failures.forget(path.removeprefix(f"{FAILURES}/"))
-            path = FAILURES
-        if path == READY:
+        if environ["REQUEST_METHOD"] == "DELETE" and path.startswith(f"{FAILURES_PATH}/"):
+            failures.forget(path.removeprefix(f"{FAILURES_PATH}/"))
+            path = FAILURES_PATH
+        if path == READY_PATH:
             reason = hindrance()
             start("200 OK" if reason is None else "503 Service Unavailable", [("Content-Type", "application/json")])
             return [json.dumps({"status": reason or "ready"}).encode()]
-        if path not in (FAILURES, CAPTURES):
-            return (counts if path == COUNTS else numbers)(environ, start)  # type: ignore[no-any-return]
+        if path not in (FAILURES_PATH, CAPTURES_PATH):
+            return (counts if path == COUNTS_PATH else numbers)(environ, start)  # type: ignore[no-any-return]
         start("200 OK", [("Content-Type", "application/json")])
-        return [failures.json() if path == FAILURES else captures.json()]
+        return [failures.json() if path == FAILURES_PATH else captures.json()]
 
     with answering(host, port, answer) as bound:
         yield bound

@@ -5,7 +5,6 @@ Which events those are follows from their ids, so that all functions of a graph 
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from collections import deque
@@ -14,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from nbgraph.contract import CAPTURE_FILE, CaptureSpec
 from nbgraph.debug.recorder import Recorder
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
@@ -22,7 +24,6 @@ from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 
-FILE = "capture.json"
 KEPT, MOST_BYTES = 100, 16 * 2**20  # captures, and bytes of all of them, that a worker keeps
 
 
@@ -34,7 +35,7 @@ class Captures:
     >>> captures, event = Captures(graph, 1.0), Event(21, id="e1")
     >>> captures.plan(graph.plan(), event).answer_to(event)
     42
-    >>> [frame["output"] for frame in json.loads(captures.json())[0]["frames"]]
+    >>> [frame["output"] for frame in msgspec.json.decode(captures.json())[0]["frames"]]
     [42]
     """
 
@@ -47,10 +48,10 @@ class Captures:
     @classmethod
     def of_project(cls, folder: Path, graph: Graph) -> Captures:
         """As the project's file says; the fields it names are dots in what is recorded."""
-        path = folder / FILE
-        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        graph.redacted |= set(told.get("redacted", ()))
-        return cls(graph, told.get("sample", 0.0))
+        path = folder / CAPTURE_FILE
+        spec = msgspec.json.decode(path.read_bytes(), type=CaptureSpec) if path.is_file() else CaptureSpec()
+        graph.redacted |= set(spec.redacted)
+        return cls(graph, spec.sample)
 
     def plan(self, plan: Plan, event: Event) -> Plan:
         """The plan to run the event by: a watched one where it is in the sample."""

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Pr
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from nbgraph import contract
 from nbgraph.serve.queues.consumer import Consumer
 from nbgraph.serve.telemetry.step_metrics import Seconds, StepMetrics
 from nbgraph.streams.base import Load
@@ -17,10 +18,10 @@ from nbgraph.streams.base import Load
 PATIENCE = 2.0  # seconds that a scrape waits for the broker
 # What a pipeline counts, and how Prometheus calls it.
 COUNTED = {
-    "processed": "Events whose part here is done",
-    "failed": "Events that failed in a step here",
-    "redelivered": "Deliveries beyond a message's first",
-    "dead": "Events put among the dead letters",
+    "processed": (contract.Metric.PROCESSED, "Events whose part here is done"),
+    "failed": (contract.Metric.FAILED, "Events that failed in a step here"),
+    "redelivered": (contract.Metric.REDELIVERED, "Deliveries beyond a message's first"),
+    "dead": (contract.Metric.DEAD, "Events put among the dead letters"),
 }
 
 
@@ -43,8 +44,8 @@ class Metrics:
             GCCollector(registry=told)
         self._graph = graph
         self._user = Gauge("nbgraph_user", "Numbers that steps report", ["graph", "step", "name"], registry=registry)
-        requests = Counter("nbgraph_requests", "Answers of the gateway", ["graph", "status"], registry=registry)
-        self.in_flight = Gauge("nbgraph_in_flight", "Requests being worked on", registry=registry)
+        requests = Counter(contract.Metric.REQUESTS, "Answers of the gateway", ["graph", "status"], registry=registry)
+        self.in_flight = Gauge(contract.Metric.IN_FLIGHT, "Requests being worked on", registry=registry)
         self.draining = Gauge("nbgraph_draining", "1 from SIGTERM on", registry=registry)
         self._request: Callable[[int], Counter] = cache(lambda status: requests.labels(graph, str(status)))
         self.counts.register(requests)
@@ -87,9 +88,8 @@ class _Messages(Collector):
         self._pipeline = pipeline
 
     def collect(self) -> Iterator[Metric]:
-        for name, help in COUNTED.items():
-            count = self._pipeline.counts[name]
-            yield CounterMetricFamily(f"nbgraph_messages_{name}", help, value=count)
+        for counted, (name, help) in COUNTED.items():
+            yield CounterMetricFamily(name, help, value=self._pipeline.counts[counted])
         late = self._pipeline.callers.late
         yield CounterMetricFamily("nbgraph_replies_late", "Replies that nobody waited for any more", value=late)
 
@@ -101,7 +101,9 @@ class _Queues(Collector):
         self._pipeline = pipeline
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("nbgraph_messages_in_flight", "Events worked on here", value=self._pipeline.in_flight)
+        yield GaugeMetricFamily(
+            contract.Metric.MESSAGES_IN_FLIGHT, "Events worked on here", value=self._pipeline.in_flight
+        )
         yield from _gauges(self._loads())
 
     def _loads(self) -> dict[str, Load]:
@@ -116,14 +118,14 @@ class _Queues(Collector):
 
 def _gauges(loads: dict[str, Load]) -> list[GaugeMetricFamily]:
     def gauge(name: str, help: str, value: Callable[[Load], float]) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(f"nbgraph_queue_{name}", help, labels=["queue"])
+        family = GaugeMetricFamily(name, help, labels=["queue"])
         for queue, load in loads.items():
             family.add_metric([queue], value(load))
         return family
 
     return [
-        gauge("backlog", "Messages that wait or are worked on", lambda load: load.backlog),
-        gauge("waiting", "Messages that wait", lambda load: load.waiting),
-        gauge("unacknowledged", "Messages out with a worker", lambda load: load.in_flight),
-        gauge("age_seconds", "Age of the oldest message", lambda load: load.oldest_seconds),
+        gauge(contract.Metric.BACKLOG, "Messages that wait or are worked on", lambda load: load.backlog),
+        gauge("nbgraph_queue_waiting", "Messages that wait", lambda load: load.waiting),
+        gauge("nbgraph_queue_unacknowledged", "Messages out with a worker", lambda load: load.in_flight),
+        gauge(contract.Metric.AGE, "Age of the oldest message", lambda load: load.oldest_seconds),
     ]

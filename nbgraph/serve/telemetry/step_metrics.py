@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from nbgraph import contract
 from nbgraph.engine.compile.call import Call
 from nbgraph.engine.compile.plan_copy import with_calls
 from nbgraph.engine.plan import Plan
@@ -122,7 +123,7 @@ class StepMetrics(Collector):
         labels = ["graph", "step"]
         events = CounterMetricFamily("nbgraph_events", "Calls of a step", labels=labels)
         errors = CounterMetricFamily("nbgraph_errors", "Calls of a step that raised", labels=labels)
-        seconds = HistogramMetricFamily("nbgraph_step_seconds", "Time in a step", labels=labels)
+        seconds = HistogramMetricFamily(contract.Metric.STEP_SECONDS, "Time in a step", labels=labels)
         for name, step in self._steps.items():
             rows = step.rows()
             events.add_metric([self._graph, name], rows[-1][1])

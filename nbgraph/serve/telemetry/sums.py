@@ -7,15 +7,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
+from prometheus_client.core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from nbgraph.contract import Metric
+
 # Gauges of which each worker has its own part; of all others (a queue's backlog, what steps report) the most counts.
 ADDED = frozenset(
     [
-        "nbgraph_in_flight", "nbgraph_messages_in_flight", "process_open_fds", "process_resident_memory_bytes",
+        Metric.IN_FLIGHT, Metric.MESSAGES_IN_FLIGHT, "process_open_fds", "process_resident_memory_bytes",
         "process_virtual_memory_bytes",
     ]
 )  # fmt: skip
@@ -37,8 +39,8 @@ class Sums(Collector):
 
     def __init__(self) -> None:
         self._last: dict[int, str] = {}
-        self._ended: list[Metric] = []
-        self._now: list[Metric] = []
+        self._ended: list[Family] = []
+        self._now: list[Family] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -60,7 +62,7 @@ class Sums(Collector):
         self._now = _added([*self._ended, *kept, *now])
         return generate_latest(self._registry)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         yield from self._now
 
 
@@ -70,15 +72,15 @@ def listed(told: Iterable[bytes]) -> bytes:
     return json.dumps(list({json.dumps(one): one for one in every}.values())).encode()
 
 
-def _counts(text: str) -> list[Metric]:
+def _counts(text: str) -> list[Family]:
     return [family for family in text_string_to_metric_families(text) if family.type != "gauge"]
 
 
-def _added(families: Iterable[Metric]) -> list[Metric]:
-    found: dict[str, Metric] = {}
+def _added(families: Iterable[Family]) -> list[Family]:
+    found: dict[str, Family] = {}
     values: dict[str, dict[Key, float]] = {}
     for family in families:
-        found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+        found.setdefault(family.name, Family(family.name, family.documentation, family.type))
         sums = values.setdefault(family.name, {})
         for sample in family.samples:
             key = (sample.name, tuple(sample.labels.items()))
@@ -88,7 +90,7 @@ def _added(families: Iterable[Metric]) -> list[Metric]:
     return list(found.values())
 
 
-def _together(family: Metric, before: float | None, value: float) -> Any:
+def _together(family: Family, before: float | None, value: float) -> Any:
     if before is None:
         return value
     is_sum = family.type != "gauge" or family.name in ADDED

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nbgraph.contract import ARTIFACTS_FILE, HANDLERS_MODULE
 from nbgraph.errors import GraphError
 from nbgraph.steps.optional import package
 
 PICKLES = (".pkl", ".pickle", ".joblib")
-PROJECT = "handlers"  # the module of a deployed graph; its folder holds the artifacts that travelled with it
-MANIFEST = "artifacts.json"
 
 
 def file_of(path: str | Path, suffix: str = "") -> tuple[str, dict[str, str]]:
@@ -50,11 +49,11 @@ def read_estimator(file: str, *, allow_pickle: bool, trusted: Sequence[str] = ()
 
 def is_own_artifact(path: Path, content: bytes) -> bool:
     """Whether the file travelled with the deployed graph that runs here, and is still what it was then."""
-    folder = getattr(sys.modules.get(PROJECT), "__file__", None)
+    folder = getattr(sys.modules.get(HANDLERS_MODULE), "__file__", None)
     if folder is None:
         return False
     root, path = Path(folder).resolve().parent, path.resolve()
-    manifest = root / MANIFEST
+    manifest = root / ARTIFACTS_FILE
     if not path.is_relative_to(root) or not manifest.is_file():
         return False
     rows = json.loads(manifest.read_text(encoding="utf-8"))

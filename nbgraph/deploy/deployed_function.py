@@ -1,16 +1,18 @@
-"""A Duty: what a host has to know of a function, whether its graph is at hand or not."""
+"""DeployedFunction: a function with how it is hosted, as a target keeps and compares it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.options.workers import remembering
 from nbgraph.deploy.project.hardening import Hardening
+from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
 from nbgraph.steps.operators.queue_border import QueueReader
@@ -19,53 +21,59 @@ from nbgraph.streams.base import QueueSpec
 MOST = 64  # workers of a function that are of use on queues without keys
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedFunction:
-    """A function's name, where its project is (a folder or an image's tag), the queues that it reads, what its workers
-    may use and are given.
+class DeployedFunction(FunctionSpec, frozen=True, kw_only=True, omit_defaults=True):
+    """A function, and how it is hosted: all that a target has to know of it, whether its graph is at hand or not.
 
-    `workers`: processes behind its address. `is_alone`: callers reach it and its steps remember, so there is one of it.
-    `readers`: workers that are of use behind a queue without a key.
+    Parameters
+    ----------
+    source
+        Where its project is: a folder or the name of an image.
+    queues
+        The queues that it reads.
+    profile
+        What its workers may use.
+    given
+        What its workers are given.
+    readers
+        Workers that are of use behind a queue without a key.
+    is_alone
+        Callers reach it and its steps remember earlier events, so there is one worker of it.
 
     >>> keyed = QueueSpec("fees", shards=4, is_keyed=True)
-    >>> duty = DeployedFunction("rating", "nbgraph/rating:1", (keyed,))
-    >>> duty.most, DeployedFunction.of_text(duty.text()) == duty
+    >>> rating = DeployedFunction("rating", ("fees",), source="nbgraph/rating:1", queues=(keyed,))
+    >>> rating.most, DeployedFunction.of_text(rating.text()) == rating
     (4, True)
     """
 
-    name: str
     source: str
     queues: tuple[QueueSpec, ...] = ()
-    is_gateway: bool = False
     profile: Hardening = field(default_factory=Hardening)
     given: Provision = field(default_factory=Provision)
-    workers: int = 1
-    threads: int = 1
     is_alone: bool = False
     readers: int = MOST
 
     @classmethod
     def of(
-        cls,
-        function: Function,
-        source: str,
-        *,
-        is_gateway: bool,
-        profile: Hardening,
-        given: Provision,
-        readers: int = MOST,
+        cls, function: Function, source: str, *, profile: Hardening, given: Provision, readers: int = MOST
     ) -> DeployedFunction:
+        own = {name: getattr(function, name) for name in FunctionSpec.__struct_fields__}
         queues = tuple(QueueReader(**function.graph.spec(name).arguments).spec for name in function.reads)
-        is_alone = is_gateway and remembering(function) is not None
-        hands = (function.workers, function.threads)
-        return cls(function.name, source, queues, is_gateway, profile, given, *hands, is_alone, readers)
+        is_alone = function.is_gateway and remembering(function) is not None
+        return cls(
+            **own, source=source, queues=queues, profile=profile, given=given, is_alone=is_alone, readers=readers
+        )
 
     @classmethod
     def of_text(cls, text: str) -> DeployedFunction:
-        return msgspec.json.decode(text, type=cls)
+        """What `text` wrote, now or in an earlier version."""
+        told = msgspec.json.decode(text)
+        if "is_gateway" in told:  # until 2026-11 a label had no specification of its function
+            told["function"], told["asks"] = told.pop("name"), told.pop("is_gateway")
+            told["reads"] = [queue["name"] for queue in told.get("queues", ())]
+        return msgspec.convert(told, cls)
 
     def text(self) -> str:
-        """The duty as JSON, which anyone may read: without the values of secrets."""
+        """This as JSON that anyone may read: without the values of secrets."""
         return msgspec.json.encode(replace(self, given=self.given.public)).decode()
 
     @property

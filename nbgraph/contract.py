@@ -1,0 +1,145 @@
+"""Contract: what workers, and whoever builds, starts or asks them, both know: files, places, ports, paths, options.
+
+`serve` and `deploy` do not see each other; a name that both use stands here, once.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Final
+
+import msgspec
+
+# Files of a function's project.
+GRAPH_FILE: Final = "graph.yaml"
+HANDLERS_MODULE: Final = "handlers"
+FUNCTION_FILE: Final = "function.json"  # a FunctionSpec
+CAPTURE_FILE: Final = "capture.json"  # a CaptureSpec
+GATEWAY_FILE: Final = "gateway.json"  # a GatewaySpec
+ARTIFACTS_FILE: Final = "artifacts.json"
+REQUIREMENTS_FILE: Final = "requirements.txt"
+
+# Places in a container.
+SECRETS_FOLDER: Final = "/run/secrets"  # where Docker and Kubernetes put secrets as files
+PROMISED_FOLDER: Final = "/promised"  # where a gateway keeps accepted events until they are done
+KEY_SECRET: Final = "api_key"  # the keys of callers, one a line
+TOKEN_SECRET: Final = "broker_token"
+
+# Ports of a worker.
+PORT: Final = 8080  # callers
+METRICS_PORT: Final = 9090  # Prometheus, failures, captures
+BROKER_PORT: Final = 4222
+
+# Paths on the callers' port, and the first two of the worker's readiness on its metrics port as well.
+LIVE_PATH: Final = "/health/live"
+READY_PATH: Final = "/health/ready"
+
+# Paths on the metrics port.
+METRICS_PATH: Final = "/metrics"
+COUNTS_PATH: Final = "/counts"  # what /metrics has, without what the broker has to be asked for
+FAILURES_PATH: Final = "/failures"
+CAPTURES_PATH: Final = "/captures"
+
+# Labels of containers.
+GRAPH_LABEL: Final = "nbgraph.graph"
+FUNCTION_LABEL: Final = "nbgraph.function"
+DEPLOYMENT_LABEL: Final = "nbgraph.deployment"
+
+# The module that a container runs, and variables by which Nuclio's processor tells it more.
+WORKER_MODULE: Final = "nbgraph.serve"
+TUNNEL_MODULE: Final = "nbgraph.serve.tunnel"
+OPTIONS_VARIABLE: Final = "NBGRAPH_OPTIONS"  # further options of the worker, as a shell would read them
+PORT_VARIABLE: Final = "NBGRAPH_PORT"
+
+
+class Option:
+    """Options of `python -m nbgraph.serve` that others give."""
+
+    PROJECT: Final = "--project"
+    HOST: Final = "--host"
+    PORT: Final = "--port"
+    LISTEN_FD: Final = "--listen-fd"
+    METRICS_HOST: Final = "--metrics-host"
+    METRICS_PORT: Final = "--metrics-port"
+    KEY_FILE: Final = "--key-file"
+    CERTIFICATE_FILE: Final = "--certificate-file"
+    CERTIFICATE_KEY_FILE: Final = "--certificate-key-file"
+    READY_FILE: Final = "--ready-file"
+    UNTIL_EOF: Final = "--until-eof"
+    BROKER: Final = "--broker"
+    BROKER_TOKEN_FILE: Final = "--broker-token-file"
+    DATA: Final = "--data"
+    DATA_SYNC: Final = "--data-sync"
+    WORKERS: Final = "--workers"
+    DRAIN_SECONDS: Final = "--drain-seconds"
+
+
+class TunnelOption:
+    """Options of `python -m nbgraph.serve.tunnel`."""
+
+    HOST: Final = "--host"
+    GATEWAY: Final = "--gateway"
+    BROKER: Final = "--broker"
+
+
+class Metric:
+    """Metrics of a worker that others read; a counter's samples have `_total` behind their name."""
+
+    REQUESTS: Final = "nbgraph_requests"
+    IN_FLIGHT: Final = "nbgraph_in_flight"
+    STEP_SECONDS: Final = "nbgraph_step_seconds"
+    PROCESSED: Final = "nbgraph_messages_processed"
+    FAILED: Final = "nbgraph_messages_failed"
+    REDELIVERED: Final = "nbgraph_messages_redelivered"
+    DEAD: Final = "nbgraph_messages_dead"
+    MESSAGES_IN_FLIGHT: Final = "nbgraph_messages_in_flight"
+    BACKLOG: Final = "nbgraph_queue_backlog"
+    AGE: Final = "nbgraph_queue_age_seconds"
+
+
+class CaptureSpec(msgspec.Struct, frozen=True):
+    """Which part of all events a worker records, and the fields that are dots in what it records."""
+
+    sample: float = 0.0
+    redacted: tuple[str, ...] = ()
+
+
+class GatewaySpec(msgspec.Struct, frozen=True):
+    """What the gateway alone has to know: the sites whose pages may call."""
+
+    cors: tuple[str, ...] = ()
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What a worker writes into its ready file once it is up."""
+
+    pid: int
+    port: int
+    metrics_port: int
+
+
+def to_file(spec: CaptureSpec | GatewaySpec) -> bytes:
+    """The text of a specification's file.
+
+    >>> to_file(CaptureSpec(0.5, ("card",)))
+    b'{"sample": 0.5, "redacted": ["card"]}\\n'
+    """
+    return msgspec.json.format(msgspec.json.encode(spec), indent=0) + b"\n"
+
+
+def secret_path(name: str) -> str:
+    """Where a container finds a secret.
+
+    >>> secret_path(KEY_SECRET)
+    '/run/secrets/api_key'
+    """
+    return str(PurePosixPath(SECRETS_FOLDER) / name)
+
+
+def beside_metrics(url: str, path: str) -> str:
+    """The URL of another path on the port that a metrics URL leads to.
+
+    >>> beside_metrics("http://127.0.0.1:9090/10.0.0.7/metrics", FAILURES_PATH)
+    'http://127.0.0.1:9090/10.0.0.7/failures'
+    """
+    return url.removesuffix(METRICS_PATH) + path
