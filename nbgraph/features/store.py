@@ -276,11 +276,21 @@ class FeatureStore:
             from nbgraph.features.online.sqlite import SqliteOnline
 
             return SqliteOnline(self._catalogue.path)
-        if isinstance(given, str):
-            raise FeatureError(
-                f"A feature store got online={given!r}; expected None (SQLite in the folder) or an OnlineStore."
-            )
-        return given
+        if not isinstance(given, str):
+            return given
+        scheme = given.partition("://")[0]
+        if scheme in ("redis", "rediss", "unix"):
+            from nbgraph.features.online.redis import RedisOnline
+
+            return RedisOnline(given)
+        if scheme.startswith("postgresql"):
+            from nbgraph.features.online.sql import SqlOnline
+
+            return SqlOnline(given)
+        raise FeatureError(
+            f'A feature store got online="{scheme}://..."; expected None (SQLite in the folder), "redis://...", '
+            '"postgresql://..." or an OnlineStore.'
+        )
 
     def online_version(self, set: FeatureSet) -> int | None:
         """The offline version that the online rows of a set contain."""
