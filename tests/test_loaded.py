@@ -36,7 +36,7 @@ GIVEN: Mapping[str, dict[str, Any]] = {  # what a step needs besides the argumen
     "BatchHttpRequests": {"url": "http://127.0.0.1:9"}, "ChoiceByField": {"field_name": "k"},
     "CSVSource": {"paths": "/nowhere/a.csv"}, "CSVTarget": {"path": "/nowhere/a.csv"},
     "DateExtractor": {"parts": ["hour"], "timestamp_col": "t"}, "DropColumns": {"columns": ["x"]},
-    "DropFeatures": {"features": ["x"]}, "HttpSource": {"url": "http://127.0.0.1:9"},
+    "DropFeatures": {"features": ["x"]}, "HttpSource": {"url": "http://127.0.0.1:9"}, "Schedule": {"cron": "@daily"},
     "HttpTarget": {"url": "http://127.0.0.1:9"}, "JoinWithTable": {"table": {}, "key": "k"},
     "KafkaSource": {"brokers": "127.0.0.1:9", "topics": "t"}, "KafkaTarget": {"brokers": "127.0.0.1:9", "topic": "t"},
     "MapValues": {"mapping": {"x": {1: 2}}}, "MapWithState": {"initial_state": 0, "fn": "(event, state)"},

@@ -26,6 +26,7 @@ from nbgraph.serve.project import load_function, load_project
 from nbgraph.serve.requests.accepted_log import AcceptedLog
 from nbgraph.serve.requests.file_store import FileStates
 from nbgraph.serve.requests.store import RequestStore
+from nbgraph.serve.requests.ticks import keep_ticking
 from nbgraph.serve.settings import Settings, report_ready, set_variables
 from nbgraph.serve.telemetry import tracing
 from nbgraph.serve.telemetry.admin import inspected
@@ -95,7 +96,8 @@ async def _serve(
     going: list[asyncio.Task[None]] = []
     if joining.done() and joining.exception() is None and not serving.done():
         report_ready(settings, listener.getsockname()[1], metrics_port)
-        going = [asyncio.create_task(work) for work in (gateway.runner.keep_time(), gateway.recovery.run())]
+        works = (gateway.runner.keep_time(), gateway.recovery.run(), keep_ticking(gateway))
+        going = [asyncio.create_task(work) for work in works]
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     await _leave(gateway, server, farewell, metrics, settings)
     for task in (*going, joining, stopping):

@@ -26,6 +26,7 @@ from nbgraph.graph.documents.argument import POSITIONAL, routes_of
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import handler_text
 from nbgraph.graph.routing import takes_requests
 from nbgraph.graph.safety.code_arguments import check_arguments
 from nbgraph.graph.safety.formula import SAFE_BUILTINS, steps_of
@@ -54,12 +55,24 @@ def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) 
         if edge.when is not None:
             found += [Finding(text, edge.source, edge.target) for text in _of_condition(graph, edge)]
     found += [Finding(text) for text in _of_stream(graph)]
+    found += [Finding(text, name) for name, text in _of_schedules(graph)]
     if graph.protocol is not None and graph.routes:
         text = f"A graph that speaks {graph.protocol} has that API's paths; take its own routes out, or the protocol."
         found.append(Finding(text, next(iter(graph.routes))))
     if tries and not around and not found:
         found += [Finding(text) for text in _of_whole(graph)]
     return found + list(_endless(graph))
+
+
+def _of_schedules(graph: Graph) -> Iterator[tuple[str, str]]:
+    """A clock gives events to the whole graph, so it stands where all of them enter."""
+    scheduled = [step.name for step in graph.steps if handler_text(step) == "Schedule"]
+    for name in scheduled:
+        if any(edge.target == name for edge in graph.edges):
+            yield name, f'Step "{name}" is a Schedule behind other steps; put it first, since events begin there.'
+        elif starts := [step for step in topology.starts([step.name for step in graph.steps], graph.edges) if step not in scheduled]:
+            others = ", ".join(f'"{step}"' for step in starts)
+            yield name, f'Step "{name}" is a Schedule, and events enter by {others} too; give each its own graph.'
 
 
 def _of_whole(graph: Graph) -> list[str]:

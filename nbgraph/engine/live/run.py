@@ -17,6 +17,7 @@ from nbgraph.engine.live.pushed_event import PushedEvent, WorkItem
 from nbgraph.engine.live.region_worker import RegionTurns, RegionWorker
 from nbgraph.engine.live.regions import ENTRY
 from nbgraph.engine.live.run_state import Flush, RunState
+from nbgraph.engine.live.ticker import Ticker, schedules_of
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.input_event import entering
 
@@ -65,6 +66,7 @@ class Run:
         self._making = threading.Lock()
         self._workers: dict[str, RegionWorker] = {}
         self._need(ENTRY)
+        self._tickers = [Ticker(schedule, self.push) for schedule in schedules_of(graph.plan()).values()]
         _running.add(self)
 
     def push(
@@ -139,6 +141,7 @@ class Run:
         """Drain and end; what steps hold flows on to the targets."""
         if self._is_closed:
             return
+        self._end_ticking()
         self._is_closed = True
         self.resume()
         for step in self.held:
@@ -154,6 +157,7 @@ class Run:
         """End after what is in hand; what waits is cancelled, and steps keep what they hold."""
         if self._is_closed:
             return
+        self._end_ticking()
         self._is_closed = True
         try:
             self._state.leave()
@@ -169,6 +173,10 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close() if kind is None else self.stop()
+
+    def _end_ticking(self) -> None:
+        for ticker in self._tickers:
+            ticker.close()
 
     def _flush(self) -> list[Any]:
         if not self._state.drained():

@@ -41,6 +41,7 @@ from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
 from nbgraph.serve.telemetry.tracing import Tracing, tracer
 from nbgraph.streams import request_id
+from nbgraph.streams.codec.wire import encode
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -277,6 +278,18 @@ class Gateway:
             return error_of(400, str(error))
         except RequestError as error:
             return refusal(error)
+        finally:
+            self._leave(runs)
+
+    async def take(self, event: Event) -> None:
+        """Run an event of the worker's own clock, once among all who know it by its id."""
+        self._admit()
+        runs: list[asyncio.Future[Any]] = []
+        try:
+            body = encode(event.body)
+            reply = await self._later.reply(event, body, Preferences(is_async=True, key=event.id), runs)
+            if reply.status == 503:
+                raise RefusedError(503, reply.body.decode())
         finally:
             self._leave(runs)
 

@@ -37,14 +37,12 @@ class RequestStore:
     """
 
     def __init__(self, states: States) -> None:
-        self._states = states
+        self.states = states
 
     async def claim(self, id: str, mark: bytes, owner: str = "") -> KnownRequest | None:
         """None where the request is new, and from now on known; else what is known of it."""
         try:
-            await self._states.keep(
-                _name(id), _encoder.encode(KnownRequest(mark, None, owner)), 0, seconds=KEPT_SECONDS
-            )
+            await self.states.keep(_name(id), _encoder.encode(KnownRequest(mark, None, owner)), 0, seconds=KEPT_SECONDS)
         except StaleError:
             return await self.find(id)
         return None
@@ -62,7 +60,7 @@ class RequestStore:
             reply = Reply(500, "application/json", told)
         try:
             settled = _encoder.encode(KnownRequest(known.mark, reply))
-            await self._states.keep(_name(id), settled, revision, seconds=KEPT_SECONDS)
+            await self.states.keep(_name(id), settled, revision, seconds=KEPT_SECONDS)
         except StaleError:
             return
 
@@ -72,10 +70,10 @@ class RequestStore:
         if known is not None and known.reply is None:
             with contextlib.suppress(StaleError):
                 state = _encoder.encode(KnownRequest(known.mark))
-                await self._states.keep(_name(id), state, revision, seconds=KEPT_SECONDS)
+                await self.states.keep(_name(id), state, revision, seconds=KEPT_SECONDS)
 
     async def _found(self, id: str) -> tuple[KnownRequest | None, int]:
-        state, revision = await self._states.kept(_name(id), seconds=KEPT_SECONDS)
+        state, revision = await self.states.kept(_name(id), seconds=KEPT_SECONDS)
         return (_decoder.decode(state) if state is not None else None), revision
 
 
