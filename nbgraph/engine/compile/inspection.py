@@ -67,10 +67,13 @@ def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) 
 def _of_schedules(graph: Graph) -> Iterator[tuple[str, str]]:
     """A clock gives events to the whole graph, so it stands where all of them enter."""
     scheduled = [step.name for step in graph.steps if handler_text(step) == "Schedule"]
+    starts = topology.starts([step.name for step in graph.steps], graph.edges) if scheduled else []
     for name in scheduled:
         if any(edge.target == name for edge in graph.edges):
             yield name, f'Step "{name}" is a Schedule behind other steps; put it first, since events begin there.'
-        elif starts := [step for step in topology.starts([step.name for step in graph.steps], graph.edges) if step not in scheduled]:
+        elif starts := [
+            step for step in topology.starts([step.name for step in graph.steps], graph.edges) if step not in scheduled
+        ]:
             others = ", ".join(f'"{step}"' for step in starts)
             yield name, f'Step "{name}" is a Schedule, and events enter by {others} too; give each its own graph.'
 
