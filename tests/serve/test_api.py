@@ -7,15 +7,19 @@ import gzip
 import json
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nbgraph import Graph
+from nbgraph import Graph, RouteError
+from nbgraph.graph.route import Route
 from nbgraph.serve.gateway.cors import sharing
 from nbgraph.serve.gateway.limits import Limits
 from nbgraph.serve.telemetry.logs import JsonLines
-from tests.serve.test_gateway import ask, gateway_of, graph_of, told
+from tests.serve.test_gateway import Told, ask, gateway_of, graph_of, told
 
 TEXT = """%%graph shop --api
 GET /users/{id} -> load -> respond
@@ -86,6 +90,49 @@ def test_the_gateway_and_the_kernel_refuse_and_answer_alike() -> None:
         status, answer = told(sent(method, path))
         there.append((status, answer["error"] if status != 200 else answer))
     assert here == there
+
+
+parts = st.sampled_from(["a", "b", "é", "a/b", "100%", "x y", "{p}", "*", "+", "%2F", "ü?", "#", "c"])
+requests = st.lists(
+    st.tuples(
+        st.sampled_from(["GET", "POST", "PUT"]),
+        st.lists(parts, min_size=1, max_size=4),
+        st.sampled_from(["", "?b=1", "?b=x%20y&b=2", "?p=q"]),
+    ),
+    min_size=20,
+    max_size=20,
+)
+templates = st.lists(st.sampled_from(["a", "b", "{p}", "c"]), min_size=1, max_size=3, unique=True)
+routes = st.lists(st.tuples(st.sampled_from(["GET", "POST", "*"]), templates, st.booleans()), min_size=1, max_size=6)
+
+
+def echo(body, p=None, b=None):
+    return [body, p, b]
+
+
+@settings(max_examples=25, deadline=None)
+@given(routes, requests)
+def test_random_requests_come_to_the_same_in_the_kernel_and_at_the_gateway(drawn: Any, asked: Any) -> None:
+    graph, shapes = Graph("g"), set()
+    for method, template, is_open in drawn:
+        route = Route(method, f"/{'/'.join(template)}{'/*' if is_open else ''}")
+        if route.shape not in shapes:
+            graph.api(method, route.path, to="echo" if shapes else echo)
+        shapes.add(route.shape)
+    sent_as = [(method, "/" + "/".join(quote(part, safe="") for part in path) + query) for method, path, query in asked]
+
+    def here(method: str, path: str) -> Told:
+        try:
+            return 200, graph.run(None if method == "GET" else {"z": 1}, path=path, method=method)
+        except RouteError as error:
+            return error.status, str(error)
+
+    async def talk(caller: httpx.AsyncClient) -> list[Told]:
+        bodies = [None if method == "GET" else {"z": 1} for method, _ in sent_as]
+        replies = [await caller.request(*one, json=body) for one, body in zip(sent_as, bodies, strict=True)]
+        return [(one.status_code, one.json() if one.is_success else one.json()["error"]) for one in replies]
+
+    assert ask(gateway_of(graph), talk) == [here(*one) for one in sent_as]
 
 
 def test_head_and_options_and_allow() -> None:
