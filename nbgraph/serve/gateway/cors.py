@@ -10,8 +10,12 @@ import msgspec
 
 from nbgraph.contract import GATEWAY_FILE, GatewaySpec
 
-ASKED = ["authorization", "content-type", "idempotency-key", "prefer", "traceparent", "x-event-id", "x-request-id",
-         "x-request-timeout"]  # fmt: skip
+ASKED = ["authorization", "content-encoding", "content-type", "idempotency-key", "prefer", "traceparent", "x-event-id",
+         "x-request-id", "x-request-timeout"]  # fmt: skip
+# What OpenAI's client for browsers sends along.
+OF_CHAT = ["openai-organization", "openai-project", *(f"x-stainless-{name}" for name in (
+    "arch", "helper-method", "lang", "os", "package-version", "retry-count", "runtime", "runtime-version", "timeout",
+))]  # fmt: skip
 TOLD = ["location", "preference-applied", "retry-after", "traceparent", "x-event-id", "x-request-id"]
 LASTS = 600  # seconds that a browser may go by an answer to its preflight
 
@@ -32,6 +36,6 @@ def sharing(app: Any, origins: Sequence[str], methods: Sequence[str] = ("GET", "
     from starlette.middleware.cors import CORSMiddleware
 
     return CORSMiddleware(
-        app, allow_origins=origins, allow_methods=methods, allow_headers=ASKED, expose_headers=TOLD,
+        app, allow_origins=origins, allow_methods=methods, allow_headers=[*ASKED, *OF_CHAT], expose_headers=TOLD,
         max_age=LASTS,
     )  # fmt: skip
