@@ -1,8 +1,17 @@
-"""Code: the function that takes one event into its windows, written for the aggregates that are asked for.
+"""Codegen: the functions that take an event into its windows, generated for the aggregates that a step has.
 
 What a person would write by hand for these fields, operations and windows is what is generated here, so that an event
-costs what it would cost by hand. `windows_series.py` tells what the lists hold; it does the same in general terms for
-the rare cases: late events, queries, ends of windows.
+costs what it would cost by hand. `series.py` documents the lists, and does the same in general terms for the rare
+cases: late events, queries, ends of windows. Names in the generated text, with N the number of a series or a raw:
+
+    series      the lists of one key; in a function for one series, that one
+    seriesN     one of them: the newest bucket, the closed ones, the windows
+    number      the number of the event's bucket; `newest` that of the newest one so far
+    rawN        a raw of the newest bucket when it closes
+    numbers     the numbers of the closed buckets; `columnN` the values of a raw in them
+    start, top  where a window begins among them; how far its stack still reaches
+    stackN      a stack of a raw; `wholeN` is what it grows to, with `olderN` from one bucket more
+    value       the field's value in the event; `kind` its type
 """
 
 from __future__ import annotations
@@ -121,7 +130,7 @@ class WindowCode:
     """The generated functions of some aggregates; `source` is their text.
 
     `add0(bucket, body, time)` takes an event into a bucket of series 0, `advance0(series, number)` opens a bucket, and
-    what `windows_aggregate.py` puts around them is the step's `do`.
+    what `aggregate.py` puts around them is the step's `do`.
     """
 
     def __init__(self, aggregators: Sequence[FieldAggregator], layouts: Sequence[Series]) -> None:
@@ -142,7 +151,7 @@ class WindowCode:
             self.names[f"prune{number}"] = layout.prune
             self.names[f"advance{number}"] = self.made(f"advance{number}", self._advance(number))
 
-    # Made when they are first asked for: most steps never see a late event.
+    # Lazily created: most steps never see a late event.
 
     @cached_property
     def adders(self) -> list[Callable[..., None]]:
@@ -162,7 +171,7 @@ class WindowCode:
     def columns(self) -> Callable[[Sequence[list[Any]]], dict[str, Any]]:
         """`columns(series)`: the columns as they are."""
         lines, items = self._columns()
-        unpacked = [f"a{number} = series[{number}]" for number in range(len(self.layouts))]
+        unpacked = [f"series{number} = series[{number}]" for number in range(len(self.layouts))]
         text = ["def columns(series):", *indented([*unpacked, *lines, f"return {{{items}}}"])]
         return self.made("columns", text)
 
@@ -246,9 +255,9 @@ class WindowCode:
 
     def _adder(self, number: int) -> list[str]:
         """`add(bucket, body, time)` for one series."""
-        lines = ["def add(a, body, time):"]
+        lines = ["def add(bucket, body, time):"]
         for slots in self.layouts[number].slots:
-            lines += indented(self._guarded(slots.aggregator, [("a", slots)]))
+            lines += indented(self._guarded(slots.aggregator, [("bucket", slots)]))
         return lines
 
     def _adds(self) -> list[str]:
@@ -256,7 +265,7 @@ class WindowCode:
         lines: list[str] = []
         for index in range(len(self.aggregators)):
             places = [
-                (f"a{number}", slots)
+                (f"series{number}", slots)
                 for number, layout in enumerate(self.layouts)
                 for slots in layout.slots
                 if slots.aggregator == index
@@ -270,9 +279,9 @@ class WindowCode:
         conditions = [f"filter{index}(body)"] if aggregator.aggr_filter is not None else []
         lines: list[str] = []
         if field is not None:
-            lines = [f"x = field{index}(body)" if callable(field) else f"x = body.get({field!r})"]
-            lines.append("kind = type(x)")
-            is_there = "((kind is float and x == x) or kind is int or (x := counted(x)) is not None)"
+            lines = [f"value = field{index}(body)" if callable(field) else f"value = body.get({field!r})"]
+            lines.append("kind = type(value)")
+            is_there = "((kind is float and value == value) or kind is int or (value := counted(value)) is not None)"
             conditions = [is_there, *conditions]
         added = [line for name, slots in places for line in added_lines(name, slots.at)]
         return [*lines, f"if {' and '.join(conditions)}:", *indented(added)] if conditions else [*lines, *added]
@@ -280,61 +289,62 @@ class WindowCode:
     # --- closing a bucket ---
 
     def _advance(self, number: int) -> list[str]:
-        """`advanceN(a, b)`: bucket b opens, the newest so far closes."""
+        """`advanceN(series, number)`: the bucket of that number opens, the newest so far closes."""
         layout = self.layouts[number]
         raws = range(layout.size)
         lines = [
-            *(f"r{at} = a[{at + 1}]" for at in raws),
-            "newest = a[0]",
-            "a[0] = b",
+            *(f"raw{at} = series[{at + 1}]" for at in raws),
+            "newest = series[0]",
+            "series[0] = number",
         ]
         lines += empty_lines(layout, 1)
-        lines += ["if newest == -inf:", "    return", f"numbers = a[{layout.numbers}]"]
-        lines += [f"if len(numbers) > {2 * layout.kept + 16}:", f"    prune{number}(a)"]
-        lines += ["numbers.append(newest)", *(f"c{at} = a[{layout.numbers + 1 + at}]" for at in raws)]
-        lines += [f"c{at}.append(r{at})" for at in raws]
+        lines += ["if newest == -inf:", "    return", f"numbers = series[{layout.numbers}]"]
+        lines += [f"if len(numbers) > {2 * layout.kept + 16}:", f"    prune{number}(series)"]
+        lines += ["numbers.append(newest)", *(f"column{at} = series[{layout.numbers + 1 + at}]" for at in raws)]
+        lines += [f"column{at}.append(raw{at})" for at in raws]
         for window, (_, buckets) in enumerate(layout.spans.windows):
             if buckets > 1:
                 lines += self._move(number, window, buckets)
-        return [f"def advance{number}(a, b):", *indented(lines)]
+        return [f"def advance{number}(series, number):", *indented(lines)]
 
     def _move(self, number: int, window: int, buckets: int) -> list[str]:
         """Lines that let a window take in the bucket that has just closed, and leave those before it."""
         layout = self.layouts[number]
         base, start, back, stacks = (of(window) for of in (layout.base, layout.start, layout.back, layout.stacks))
-        lines = [f"limit = b - {buckets}"]
-        lines += ["if newest <= limit:", f"    a[{start}] = a[{start + 1}] = len(numbers)"]
+        lines = [f"limit = number - {buckets}"]
+        lines += ["if newest <= limit:", f"    series[{start}] = series[{start + 1}] = len(numbers)"]
         lines += indented(empty_lines(layout, base))
-        lines += ["else:", f"    start = a[{start}]", "    while numbers[start] <= limit:", "        start += 1"]
-        lines += [f"    a[{start}] = start"]
+        lines += ["else:", f"    start = series[{start}]", "    while numbers[start] <= limit:", "        start += 1"]
+        lines += [f"    series[{start}] = start"]
         if buckets <= FEW and all(slots.stacks_alone for slots in layout.slots):
             return lines + indented(self._add_up(number, window))
-        lines += [f"    top = a[{start + 1}] - start - 1", "    if top >= 0:"]
+        lines += [f"    top = series[{start + 1}] - start - 1", "    if top >= 0:"]
         for slots in layout.slots:
-            was = {raw: f"r{at}" for raw, at in slots.at.items()}
-            rest = texts_at(("a", back), slots)
-            top = {raw: f"{text}[top]" for raw, text in texts_at(("a", stacks), slots).items()}
+            was = {raw: f"raw{at}" for raw, at in slots.at.items()}
+            rest = texts_at(("series", back), slots)
+            top = {raw: f"{text}[top]" for raw, text in texts_at(("series", stacks), slots).items()}
             lines += indented(indented(merge_lines(rest, rest, was)))
-            lines += indented(indented(merge_lines(texts_at(("a", base), slots), top, rest)))
-        lines += ["    else:", f"        a[{start + 1}] = len(numbers)"]
+            lines += indented(indented(merge_lines(texts_at(("series", base), slots), top, rest)))
+        lines += ["    else:", f"        series[{start + 1}] = len(numbers)"]
         lines += indented(indented(empty_lines(layout, back)))
         return lines + indented(indented(self._stack(number, window)))
 
     def _rebuilder(self, number: int, is_last: bool = False) -> list[str]:
-        """`rebuild(a)`: what is kept for each window is made anew, after a closed bucket has changed.
+        """`rebuild(series)`: what is kept for each window is made anew, after a closed bucket has changed.
 
         If it is the last time, only the bases are made.
         """
         layout = self.layouts[number]
-        lines = [f"numbers = a[{layout.numbers}]"]
-        lines += [f"c{at} = a[{layout.numbers + 1 + at}]" for at in range(layout.size)]
+        lines = [f"numbers = series[{layout.numbers}]"]
+        lines += [f"column{at} = series[{layout.numbers + 1 + at}]" for at in range(layout.size)]
         for window, (_, buckets) in enumerate(layout.spans.windows):
             base, start, back = layout.base(window), layout.start(window), layout.back(window)
-            lines += [f"a[{start}] = start = bisect_right(numbers, a[0] - {buckets})", f"a[{start + 1}] = len(numbers)"]
+            lines += [f"series[{start}] = start = bisect_right(numbers, series[0] - {buckets})"]
+            lines += [f"series[{start + 1}] = len(numbers)"]
             lines += [*empty_lines(layout, base), *empty_lines(layout, back), "if start < len(numbers):"]
             is_plain = is_last and all(slots.stacks_alone for slots in layout.slots)
             lines += indented(self._add_up(number, window) if is_plain else self._stack(number, window))
-        return ["def rebuild(a):", *indented(lines), "    return a"]
+        return ["def rebuild(series):", *indented(lines), "    return series"]
 
     def _add_up(self, number: int, window: int) -> list[str]:
         """Lines that make a short window's base from its closed buckets since `start`; so few need no stack."""
@@ -343,9 +353,9 @@ class WindowCode:
         lines: list[str] = []
         for slots in layout.slots:
             for raw, at in slots.at.items():
-                place = f"a[{base + at}]"
+                place = f"series[{base + at}]"
                 is_extreme = raw in ("min", "max")
-                lines += [f"{place} = {raw}(c{at}[start:])"] if is_extreme else sum_lines(place, f"c{at}")
+                lines += [f"{place} = {raw}(column{at}[start:])"] if is_extreme else sum_lines(place, f"column{at}")
         return lines
 
     def _stack(self, number: int, window: int) -> list[str]:
@@ -355,8 +365,8 @@ class WindowCode:
         for slots in layout.slots:
             lines += stack_lines_alone(slots) if slots.stacks_alone else stack_lines_together(slots)
         for at in range(layout.size):
-            lines.append(f"a[{layout.stacks(window) + at}] = s{at}")
-            lines.append(f"a[{layout.base(window) + at}] = s{at}[-1]")
+            lines.append(f"series[{layout.stacks(window) + at}] = stack{at}")
+            lines.append(f"series[{layout.base(window) + at}] = stack{at}[-1]")
         return lines
 
     def _advances(self, late: str) -> list[str]:
@@ -364,14 +374,14 @@ class WindowCode:
         lines: list[str] = []
         for number, layout in enumerate(self.layouts):
             lines += [
-                f"a{number} = series[{number}]",
-                f"b = time // {layout.spans.period}",
-                f"if b != a{number}[0]:",
-                f"    if b < a{number}[0]:",
+                f"series{number} = series[{number}]",
+                f"number = time // {layout.spans.period}",
+                f"if number != series{number}[0]:",
+                f"    if number < series{number}[0]:",
                 f"        {late}",
-                "    if b != b:",  # the time is infinite, or NaN
+                "    if number != number:",  # the time is infinite, or NaN
                 "        seconds_of(time)",
-                f"    advance{number}(a{number}, b)",
+                f"    advance{number}(series{number}, number)",
             ]
         return lines
 
@@ -403,7 +413,7 @@ class WindowCode:
             line
             for raw in slots.at
             if raw not in ("first_time", "last_time")
-            for line in whole_lines(names[raw], raw, f"a{number}", layout, slots, window)
+            for line in whole_lines(names[raw], raw, f"series{number}", layout, slots, window)
         ]
         texts = {operation: value_text(operation, names) for operation in aggregator.aggr}
         if aggregator.max_value is not None:

@@ -1,4 +1,4 @@
-"""Text: the lines of Python that windows are made of; `windows_code.py` puts them together."""
+"""Codegen: the lines of Python that windows are made of; `codegen.py` puts them together."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ def tried(line: str, instead: str) -> list[str]:
 
 
 def added_lines(name: str, at: dict[str, int]) -> list[str]:
-    """Lines that take the value x into the bucket `name`."""
+    """Lines that take `value` into the bucket `name`."""
     place = {raw: f"{name}[{position + 1}]" for raw, position in at.items()}
     lines = {
         "count": ["{count} += 1"],
         # not in place: the sum of arrays is in an answer already
-        "sum": tried("{sum} = {sum} + x", "{sum} = added({sum}, x)"),
-        "sqr": tried("{sqr} = {sqr} + x * x", "{sqr} = added({sqr}, x * x)"),
+        "sum": tried("{sum} = {sum} + value", "{sum} = added({sum}, value)"),
+        "sqr": tried("{sqr} = {sqr} + value * value", "{sqr} = added({sqr}, value * value)"),
         "m2": [  # of an infinite distance NaN, as in pandas
-            "n = {count}",
-            "if n > 1:",
+            "count = {count}",
+            "if count > 1:",
             "    try:",
-            "        d = n * x - {sum}",
-            "        {m2} += (d * d + (d - d)) / (n * (n - 1))",
+            "        distance = count * value - {sum}",
+            "        {m2} += (distance * distance + (distance - distance)) / (count * (count - 1))",
             "    except TypeError:",
-            "        {m2} = grown_m2({m2}, n, {sum}, x)",
+            "        {m2} = grown_m2({m2}, count, {sum}, value)",
         ],
-        "min": ["if x < {min}:", "    {min} = x"],
-        "max": ["if x > {max}:", "    {max} = x"],
-        "first": ["if time < {first_time}:", "    {first_time} = time", "    {first} = x"],
-        "last": ["if time >= {last_time}:", "    {last_time} = time", "    {last} = x"],
+        "min": ["if value < {min}:", "    {min} = value"],
+        "max": ["if value > {max}:", "    {max} = value"],
+        "first": ["if time < {first_time}:", "    {first_time} = time", "    {first} = value"],
+        "last": ["if time >= {last_time}:", "    {last_time} = time", "    {last} = value"],
     }
     return [line.format(**place) for raw in at if raw in lines for line in lines[raw]]
 
@@ -62,14 +62,15 @@ Place = tuple[str, int]  # a list's name, and where the raws begin in it
 
 
 def stack_lines_alone(slots: Slots) -> list[str]:
-    """Lines that make the stacks `s...` of columns `c...`, each by itself."""
+    """Lines that make the stack of each column by itself."""
     lines: list[str] = []
     for raw, at in slots.at.items():
-        lines += [f"column = c{at}[start:]", "column.reverse()"]
+        lines += [f"closed = column{at}[start:]", "closed.reverse()"]
         if raw in ("min", "max"):
-            lines.append(f"s{at} = list(accumulate(column, {raw}))")
+            lines.append(f"stack{at} = list(accumulate(closed, {raw}))")
         else:
-            lines += tried(f"s{at} = list(accumulate(column))", f"s{at} = list(accumulate(column, added))")
+            line = f"stack{at} = list(accumulate(closed))"
+            lines += tried(line, f"stack{at} = list(accumulate(closed, added))")
     return lines
 
 
@@ -80,20 +81,20 @@ def sum_lines(target: str, column: str) -> list[str]:
 
 def stack_lines_together(slots: Slots) -> list[str]:
     """The same for raws that need each other to be merged."""
-    whole = {raw: f"w{at}" for raw, at in slots.at.items()}
-    older = {raw: f"o{at}" for raw, at in slots.at.items()}
-    lines = [line for raw, at in slots.at.items() for line in (f"s{at} = []", f"w{at} = {EMPTY[raw]!r}")]
-    columns = ", ".join(f"reversed(c{at}[start:])" for at in slots.at.values())
+    whole = {raw: f"whole{at}" for raw, at in slots.at.items()}
+    older = {raw: f"older{at}" for raw, at in slots.at.items()}
+    lines = [line for raw, at in slots.at.items() for line in (f"stack{at} = []", f"whole{at} = {EMPTY[raw]!r}")]
+    columns = ", ".join(f"reversed(column{at}[start:])" for at in slots.at.values())
     lines.append(f"for {', '.join(older.values())} in zip({columns}):")
     lines += indented(merge_lines(whole, older, whole))
-    return lines + [f"    s{at}.append(w{at})" for at in slots.at.values()]
+    return lines + [f"    stack{at}.append(whole{at})" for at in slots.at.values()]
 
 
 def empty_lines(layout: Series, start: int) -> list[str]:
     """Lines that set the raws from `start` on to what they are without events."""
     places: dict[str, list[str]] = {}
     for at, empty in enumerate(layout.empty):
-        places.setdefault(repr(empty), []).append(f"a[{start + at}]")
+        places.setdefault(repr(empty), []).append(f"series[{start + at}]")
     return [f"{' = '.join(names)} = {empty}" for empty, names in places.items()]
 
 
@@ -121,7 +122,8 @@ def value_text(operation: str, names: dict[str, str]) -> str:
         "min": "({min} if {count} else nan)",
         "max": "({max} if {count} else nan)",
         "stdvar": "({m2} / ({count} - 1) if {count} > 1 else nan)",
-        "stddev": "((sqrt(v) if type(v := {m2} / ({count} - 1)) is float else root(v)) if {count} > 1 else nan)",
+        "stddev": "((sqrt(variance) if type(variance := {m2} / ({count} - 1)) is float else root(variance)) "
+        "if {count} > 1 else nan)",
     }
     return texts.get(operation, "{" + operation + "}").format(**names)
 
