@@ -19,7 +19,7 @@ from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.routing import answerers
-from nbgraph.steps.operators.queue_border import QueueWriter
+from nbgraph.steps.operators.queue import QueueWriter
 from nbgraph.streams.base import QueueSpec
 from nbgraph.types import EdgeKind
 

@@ -23,7 +23,7 @@ from nbgraph.engine import loop
 from nbgraph.engine.plan import Answers, Plan
 from nbgraph.errors import NbgraphError, RowError
 from nbgraph.event import Event
-from nbgraph.steps.operators.queue_border import event_of
+from nbgraph.steps.operators.queue import event_of
 from nbgraph.streams.base import Broker, Delivery, Message, QueueSpec
 from nbgraph.streams.codec.wire import UNFIT, pack, unpack
 from nbgraph.streams.event_context import EventContext

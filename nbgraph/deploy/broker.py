@@ -18,7 +18,7 @@ from nbgraph.deploy.project.project import digest
 from nbgraph.engine import loop
 from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError, NbgraphError
-from nbgraph.steps.operators.queue_border import READ, read_event
+from nbgraph.steps.operators.queue import READ, read_event
 from nbgraph.streams.base import Broker, DamageError, Message, QueueSpec
 from nbgraph.streams.codec.wire import pack
 from nbgraph.streams.event_context import PREFIX

@@ -15,7 +15,7 @@ from nbgraph.deploy.project.hardening import Hardening
 from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
-from nbgraph.steps.operators.queue_border import QueueReader
+from nbgraph.steps.operators.queue import QueueReader
 from nbgraph.streams.base import QueueSpec
 
 MOST = 64  # workers of a function that are of use on queues without keys

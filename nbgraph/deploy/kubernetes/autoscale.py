@@ -9,7 +9,7 @@ from nbgraph.deploy.operation.autoscale import COOL_DOWN, Rule
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.services import BROKER, MONITOR_PORT, Service
 from nbgraph.engine.partition import Function
-from nbgraph.steps.operators.queue_border import QueueReader
+from nbgraph.steps.operators.queue import QueueReader
 from nbgraph.streams.nats.names import consumer_name, stream_name
 
 PERCENT, MOST = 70, 4  # how busy gateways may be, and how many there are at most, unless a rule says otherwise

@@ -10,7 +10,7 @@ from nbgraph.debug.trace import Trace
 from nbgraph.event import Event
 from nbgraph.failure import Failure
 from nbgraph.graph.graph import Graph
-from nbgraph.steps.operators.queue_border import read_event
+from nbgraph.steps.operators.queue import read_event
 from nbgraph.streams.base import DamageError
 from nbgraph.streams.codec.wire import unpack
 

@@ -24,7 +24,7 @@ from nbgraph.serve.execution.inline_policy import InlinePolicy
 from nbgraph.serve.execution.loop_bridge import there
 from nbgraph.serve.execution.pure_code import is_prompt, is_prompt_call, is_prompt_plan, is_sent_on
 from nbgraph.serve.gateway.presence import heeding
-from nbgraph.steps.operators.queue_border import QueueReader, QueueWriter
+from nbgraph.steps.operators.queue import QueueReader, QueueWriter
 from nbgraph.types import Clock, Shape
 
 T = TypeVar("T")

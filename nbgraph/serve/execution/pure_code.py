@@ -18,7 +18,7 @@ from typing import Any
 from nbgraph.engine.compile.call import Call
 from nbgraph.engine.plan import Plan, PlanStep
 from nbgraph.graph.safety.expression import SAFE_FUNCTIONS, SAFE_METHODS
-from nbgraph.steps.operators.queue_border import QueueReader, QueueWriter
+from nbgraph.steps.operators.queue import QueueReader, QueueWriter
 
 DATA = (int, float, complex, str, bytes, type(None))
 GROUPS = (list, tuple, dict, set, frozenset)

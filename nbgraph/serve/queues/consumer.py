@@ -28,7 +28,7 @@ from nbgraph.serve.telemetry.captures import Captures
 from nbgraph.serve.telemetry.failures import frames_of
 from nbgraph.serve.telemetry.step_metrics import Seen, record
 from nbgraph.serve.telemetry.tracing import Tracing
-from nbgraph.steps.operators.queue_border import QueueReader, QueueWriter, read_event
+from nbgraph.steps.operators.queue import QueueReader, QueueWriter, read_event
 from nbgraph.streams import request_id
 from nbgraph.streams.base import Broker, DamageError, Delivery, Load, Message, QueueSpec
 from nbgraph.streams.codec.wire import UNFIT, pack, pack_answer, pack_or_show, unpack

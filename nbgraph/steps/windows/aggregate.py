@@ -15,18 +15,17 @@ from nbgraph.steps.context import StepContext, clock_of
 from nbgraph.steps.dataframe import in_pandas, is_frame, is_polars, of_rows, rows_of, with_columns
 from nbgraph.steps.operators.stateless import BODY
 from nbgraph.steps.tables.table import table_of
-from nbgraph.steps.windows.codegen import Part, WindowCode, absent, named, reader
-from nbgraph.steps.windows.emit import EmitPolicy, EveryEvent, policy_of
-from nbgraph.steps.windows.emit_policy import Policy, policy_at_work
+from nbgraph.steps.windows.codegen import Part, WindowCode, field_name, missing_field, reader
+from nbgraph.steps.windows.emit import EmitPolicy, Emitter, EveryEvent, emitter_of, policy_of
 from nbgraph.steps.windows.series import Series, series_of
 from nbgraph.steps.windows.spec import FieldAggregator, duration, time_like
-from nbgraph.steps.windows.store import WindowStore, described
+from nbgraph.steps.windows.store import WindowStore, description_of
 from nbgraph.types import Clock, Section, Shape
 from nbgraph.values import normal_key, seconds_of
 
 __all__ = ["AggregateByKey"]
 
-FEW_KEYS = 64  # so many are kept without a look whether they are over
+FEW_KEYS = 64  # up to so many are kept without checking whether they have expired
 
 
 class AggregateByKey(Handler):
@@ -113,16 +112,16 @@ class AggregateByKey(Handler):
         self.layouts = series_of(self.aggregators, late, delay)
         self._read_key, self._read_time = reader(key), reader(time_field)
         self._code = WindowCode(self.aggregators, self.layouts)
-        self.state_form = self._description = described(self.aggregators, late, delay)
+        self.state_form = self._description = description_of(self.aggregators, late, delay)
         self._store = None if table is None else WindowStore(table_of(table), self.layouts, self._code)
         self._table = None if table is None else table_of(table)
         self._enrich_with, self._aliases = self._checked_names(enrich_with, aliases)
         self.state: dict[str, Any] = {"keys": {}, "held": {}}  # key -> its series; what the policy keeps back
         self._expire = None if expire is None else self._checked_expire(expire)
-        self._full = FEW_KEYS  # as many keys as it takes to look for those that are over
+        self._full = FEW_KEYS  # with so many keys the expired ones are looked for
         if self.is_forgetful:
             self.state["newest"] = -math.inf
-        self._policy: Policy | None = None
+        self._emitter: Emitter | None = None
         if not isinstance(policy, EveryEvent):
             self._hold_by(policy, clock_of(context))
         elif key is not None and time_field is not None and table is None and not self._aliases:
@@ -140,9 +139,9 @@ class AggregateByKey(Handler):
         for name in given:
             if name not in names:
                 raise GraphError(f'AggregateByKey got an alias of "{name}" and adds only: {", ".join(names)}.')
-        told = [given.get(name, name) for name in names]
-        for name in told:
-            if told.count(name) > 1:
+        written = [given.get(name, name) for name in names]
+        for name in written:
+            if written.count(name) > 1:
                 raise GraphError(f'AggregateByKey would write "{name}" twice; give one of them another alias.')
         return fields, given
 
@@ -154,7 +153,7 @@ class AggregateByKey(Handler):
 
     def _hold_by(self, policy: EmitPolicy, clock: Clock) -> None:
         by_arrival = self._time_field is None
-        self._policy = held = policy_at_work(policy, self, self.aggregators, clock, by_arrival=by_arrival)
+        self._emitter = held = emitter_of(policy, self, self.aggregators, clock, by_arrival=by_arrival)
         self.shape, self.do = Shape.EVENTS, self._on_held_event
         self.release, self.overdue, self.due = held.release, held.overdue, held.due  # type: ignore[method-assign]
 
@@ -186,11 +185,11 @@ class AggregateByKey(Handler):
     def _on_held_event(self, event: Event) -> list[Event]:
         if is_frame(event.body):
             return self._held_frame(event)
-        assert self._policy is not None
+        assert self._emitter is not None
         key, seconds, time = self._place(event)
-        ended = self._policy.before(seconds, time)
+        ended = self._emitter.before(seconds, time)
         event.body = self._with_columns(event, key, seconds, time)
-        return [*ended, *self._policy.after(key, event)]
+        return [*ended, *self._emitter.after(key, event)]
 
     def _place(self, event: Event) -> tuple[Any, float, Any]:
         """The event's key and its time, in seconds and as it was given."""
@@ -199,15 +198,15 @@ class AggregateByKey(Handler):
             time = event.time if self._read_time is None else self._read_time(event.body)
         except (KeyError, TypeError) as error:
             raise self.missing(error, event.body) from error
-        return normal_key(key), seconds_of(time, named(self._time_field), self._time_format), time
+        return normal_key(key), seconds_of(time, field_name(self._time_field), self._time_format), time
 
     def _with_columns(self, event: Event, key: Any, seconds: float, time: Any) -> dict[str, Any]:
         columns = self.update(key, seconds, event.body)
         if self._store is not None:
             self._store.keep(key, self.state["keys"][key])
-        return {**event.body, **self._told(key, columns)}
+        return {**event.body, **self._renamed_columns(key, columns)}
 
-    def _told(self, key: Any, columns: dict[str, Any]) -> dict[str, Any]:
+    def _renamed_columns(self, key: Any, columns: dict[str, Any]) -> dict[str, Any]:
         """The columns with the fields of the table's row beside them, under the names that are wanted."""
         return self._renamed(self._enriched(key, columns))
 
@@ -229,7 +228,9 @@ class AggregateByKey(Handler):
             if any(map(Series.has_any, self.layouts, series, [just_before] * len(series))):
                 place = {**_named("key", self._key, key), **_named("time", self._time_field, at)}
                 columns = self._code.columns_at(series, just_before)
-                yield Event({**place, **self._told(key, columns)}, key=key, time=datetime.fromtimestamp(seconds, UTC))
+                yield Event(
+                    {**place, **self._renamed_columns(key, columns)}, key=key, time=datetime.fromtimestamp(seconds, UTC)
+                )
 
     # --- frames ---
 
@@ -261,7 +262,7 @@ class AggregateByKey(Handler):
         return answer
 
     def _held_frame(self, event: Event) -> list[Event]:
-        """A frame under a policy: what its rows let go, as a frame."""
+        """A frame under a policy: what its rows emit, as a frame."""
         rows = (event.with_body(row) for row in rows_of(event.body))
         emitted = [each.body for row in rows for each in self._on_held_event(row)]
         return [event.with_body(of_rows(emitted, event.body))] if emitted else []
@@ -284,19 +285,19 @@ class AggregateByKey(Handler):
         """The series of a key; empty ones in their place where its last event is longer ago than `expire`."""
         if self.state["newest"] < time < math.inf:
             self.state["newest"] = time
-        if not self._is_over(series):
+        if not self._is_expired(series):
             return series
         self.state["keys"][key] = [layout.new() for layout in self.layouts]
         return self.state["keys"][key]  # type: ignore[no-any-return]
 
-    def _is_over(self, series: Sequence[list[Any]]) -> bool:
+    def _is_expired(self, series: Sequence[list[Any]]) -> bool:
         end = (series[0][0] + 1) * self.layouts[0].spans.period
         return -math.inf < end <= self.state["newest"] - self._expire  # type: ignore[no-any-return]
 
     def _forget(self) -> None:
-        """Let go of the keys whose last event is too long ago."""
+        """Remove the keys whose last event is too long ago."""
         keys = self.state["keys"]
-        for key in [key for key, series in dict.items(keys) if self._is_over(series)]:
+        for key in [key for key, series in dict.items(keys) if self._is_expired(series)]:
             del keys[key]
         self._full = max(FEW_KEYS, 2 * len(keys))
 
@@ -318,7 +319,7 @@ class AggregateByKey(Handler):
 
     def missing(self, error: Exception, body: Any) -> Exception:
         """The error of a body without its key or its time."""
-        return absent("AggregateByKey", error, body)
+        return missing_field("AggregateByKey", error, body)
 
 
 def _checked(aggregates: Sequence[FieldAggregator | Mapping[str, Any]]) -> list[FieldAggregator]:

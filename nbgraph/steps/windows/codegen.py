@@ -97,12 +97,12 @@ def reader(part: Part) -> Callable[[Any], Any] | None:
     return itemgetter(part) if isinstance(part, str) else lambda body: tuple(body[field] for field in part)
 
 
-def named(part: Part) -> str | None:
+def field_name(part: Part) -> str | None:
     """The field that a key or a time is read from, for errors."""
     return part if isinstance(part, str) else None
 
 
-def absent(step: str, error: Exception, body: Any) -> Exception:
+def missing_field(step: str, error: Exception, body: Any) -> Exception:
     """The error of a body, or of a frame, without the field of its key or its time."""
     fields = body.columns if is_frame(body) else body
     if not isinstance(error, KeyError) or not (isinstance(fields, Mapping) or fields is not body):
@@ -149,23 +149,23 @@ class WindowCode:
                 self.names[f"filter{number}"] = aggregator.aggr_filter
         for number, layout in enumerate(layouts):
             self.names[f"prune{number}"] = layout.prune
-            self.names[f"advance{number}"] = self.made(f"advance{number}", self._advance(number))
+            self.names[f"advance{number}"] = self.compiled(f"advance{number}", self._advance(number))
 
     # Lazily created: most steps never see a late event.
 
     @cached_property
     def adders(self) -> list[Callable[..., None]]:
-        return [self.made("add", self._adder(number)) for number in range(len(self.layouts))]
+        return [self.compiled("add", self._adder(number)) for number in range(len(self.layouts))]
 
     @cached_property
     def rebuilders(self) -> list[Callable[[list[Any]], Any]]:
-        return [self.made("rebuild", self._rebuilder(number)) for number in range(len(self.layouts))]
+        return [self.compiled("rebuild", self._rebuilder(number)) for number in range(len(self.layouts))]
 
     @cached_property
     def finishers(self) -> list[Callable[[list[Any]], Any]]:
         """As `rebuilders`, for series that no event comes to any more."""
         count = range(len(self.layouts))
-        return [self.made("rebuild", self._rebuilder(number, is_last=True)) for number in count]
+        return [self.compiled("rebuild", self._rebuilder(number, is_last=True)) for number in count]
 
     @cached_property
     def columns(self) -> Callable[[Sequence[list[Any]]], dict[str, Any]]:
@@ -173,7 +173,7 @@ class WindowCode:
         lines, items = self._columns()
         unpacked = [f"series{number} = series[{number}]" for number in range(len(self.layouts))]
         text = ["def columns(series):", *indented([*unpacked, *lines, f"return {{{items}}}"])]
-        return self.made("columns", text)
+        return self.compiled("columns", text)
 
     # --- whole functions ---
 
@@ -203,13 +203,13 @@ class WindowCode:
             *lines,
             f"return {{**body, {items}}}",
         ]
-        self.names["seconds_of"] = partial(seconds_of, field=named(time), form=time_format)
+        self.names["seconds_of"] = partial(seconds_of, field=field_name(time), form=time_format)
         return self._of_step("do", ["def do(body):", *indented(body)], step)
 
     def _of_step(self, function: str, lines: Sequence[str], step: WindowStep) -> Callable[..., Any]:
         rarer = {"new": step.new, "late": step.late, "other": step.other, "missing": step.missing}
         rarer["living"] = step.living
-        return self.made(function, lines, step=step, **rarer)
+        return self.compiled(function, lines, step=step, **rarer)
 
     def take(self, number: int, series: list[Any], time: float, body: Any) -> bool:
         """Take an event of any time into one series; False where it comes too late to count."""
@@ -242,7 +242,7 @@ class WindowCode:
             finish(each)
         return self.columns(ended)
 
-    def made(self, function: str, lines: Sequence[str], **names: Any) -> Callable[..., Any]:
+    def compiled(self, function: str, lines: Sequence[str], **names: Any) -> Callable[..., Any]:
         """The function that the lines define, with the lines where tracebacks find them."""
         filename = f"<nbgraph windows {next(_files)}>"
         source = "\n".join(lines)

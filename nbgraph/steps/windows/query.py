@@ -11,7 +11,7 @@ from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.dataframe import is_frame, is_polars, of_rows, rows_of
 from nbgraph.steps.tables.table import table_of
-from nbgraph.steps.windows.codegen import Part, WindowCode, absent, named, reader
+from nbgraph.steps.windows.codegen import Part, WindowCode, field_name, missing_field, reader
 from nbgraph.steps.windows.series import Series
 from nbgraph.steps.windows.spec import is_column
 from nbgraph.steps.windows.store import FIELD, WindowStore, reader_of
@@ -71,7 +71,7 @@ class QueryByKey(Handler):
             raise GraphError(f"QueryByKey got fixed_window_type={fixed_window_type!r}; expected {' or '.join(FIXED)}.")
         self._features, self._aliases = names, dict(aliases or {})
         self._table = table_of(table)
-        self._read_key, self._read_time, self._time_name = reader(key), reader(time_field), named(time_field)
+        self._read_key, self._read_time, self._time_name = reader(key), reader(time_field), field_name(time_field)
         self._is_closed = fixed_window_type == "last_closed"
         self._known: tuple[WindowStore, Sequence[Series], WindowCode] | None = None
 
@@ -87,7 +87,7 @@ class QueryByKey(Handler):
             key = event.key if self._read_key is None else self._read_key(body)
             time = event.time if self._read_time is None else self._read_time(body)
         except (KeyError, TypeError) as error:
-            raise absent("QueryByKey", error, body) from error
+            raise missing_field("QueryByKey", error, body) from error
         seconds = seconds_of(time, self._time_name)
         row = self._table.get(key) or {}
         found = {**row, **self._columns(key, seconds)}

@@ -17,8 +17,8 @@ FIELD = ABOUT  # the field of a row that has its key's windows is named as the r
 _FLOAT = "$float"
 
 
-def described(aggregators: Sequence[FieldAggregator], lateness: int | None, delay: float) -> dict[str, Any]:
-    """What has to be known to read windows, as plain data."""
+def description_of(aggregators: Sequence[FieldAggregator], lateness: int | None, delay: float) -> dict[str, Any]:
+    """What a reader of windows has to know, as plain data."""
     return {
         "aggregates": [
             {
@@ -86,7 +86,7 @@ def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], Window
 
 
 def _read(value: Any) -> Any:
-    """A copy of what was kept; where that was JSON, as formerly, infinity is told by a dict."""
+    """A copy of what was kept; where that was JSON, as in earlier versions, infinity is a dict."""
     if isinstance(value, list):
         return [_read(each) for each in value]
     return float(value[_FLOAT]) if isinstance(value, dict) else value
