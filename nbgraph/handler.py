@@ -77,6 +77,7 @@ class Handler:
     works with outside of the graph; `Graph.load(..., io=False)` refuses such steps.
     """
 
+    do: Callable[..., Any]  # a method, or set by the constructor where its arguments decide
     shape: Shape = Shape.MAP  # a class's, or set by the constructor where its arguments decide
     state: Any = None
     state_form: Any = None  # what the form of the state depends on; a state of another form is not taken up

@@ -1,10 +1,12 @@
-"""Look: at anybody's value without failing and without waking it: an attribute, its text, a preview of it."""
+"""Values looked at without failing and without running their code: an attribute, a text, a preview; signatures."""
 
 from __future__ import annotations
 
+import inspect
 import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ForwardRef, TypeVar
 
 TEXT = 2_000  # characters of a preview
 WIDEST = 50  # items of a container in a preview
@@ -148,3 +150,35 @@ def _careful(value: Any, items: int, most: int) -> str:
     careful.maxdeque = careful.maxarray = items
     careful.maxstring = careful.maxother = careful.maxlong = most
     return careful.repr(value)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def lists_keywords(fields: type, **defaults: Any) -> Callable[[F], F]:
+    """Let the signature of a function with `**options: Unpack[fields]` list the fields, for help and completion.
+
+    >>> from typing import TypedDict, Unpack
+    >>> class Options(TypedDict, total=False):
+    ...     depth: int
+    >>> @lists_keywords(Options, depth=1)
+    ... def draw(name, **options: Unpack[Options]): ...
+    >>> print(inspect.signature(draw))
+    (name, *, depth: 'int' = 1)
+    """
+    listed = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=_text(kind))
+        for name, kind in fields.__annotations__.items()
+    ]
+
+    def listing(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        function.__signature__ = signature.replace(parameters=[*own, *listed])  # type: ignore[attr-defined]  # PEP 362
+        return function
+
+    return listing
+
+
+def _text(annotation: Any) -> Any:
+    return annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 from nbgraph.body import Copier
 from nbgraph.errors import StepError
 from nbgraph.event import RAW, EventFields
-from nbgraph.graph.input_event import check_fields, entering, lists_event_fields
+from nbgraph.graph.input_event import check_fields, entering
+from nbgraph.introspection import lists_keywords
 
 if TYPE_CHECKING:
     import graphviz
@@ -84,7 +85,7 @@ class Facade:
         self.plan()
         return self
 
-    @lists_event_fields
+    @lists_keywords(EventFields, path="/")
     def run(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Any:
         """The answer to one event; None where nothing answers.
 
@@ -108,13 +109,13 @@ class Facade:
                 raise
         return plan.run(entering(body, **fields))
 
-    @lists_event_fields
+    @lists_keywords(EventFields, path="/")
     async def arun(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Any:
         """As `run`, without blocking the caller's event loop."""
         event = entering(body, **fields)
         return await (self.plan() if streams == MEMORY else self._over(streams)).arun(event)
 
-    @lists_event_fields
+    @lists_keywords(EventFields, path="/")
     def answers(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Iterator[Any]:
         """Every answer to one event: the chunks of a generator, the items of a flat map."""
         event = entering(body, **fields)

@@ -15,15 +15,18 @@ from nbgraph.graph.facade import Facade
 from nbgraph.graph.finding import Finding
 from nbgraph.graph.route import Route
 from nbgraph.graph.scope import Scope
-from nbgraph.graph.step import UNSAID, Handled, Retried, Step, step
-from nbgraph.graph.step_ref import StepRef
+from nbgraph.graph.step import Handled, Step, step
+from nbgraph.graph.step_ref import StepAdder, StepRef
 
 
-class Graph(Builder, Facade, Documents):
+class Graph(Builder, StepAdder, Facade, Documents):
     """A graph of steps. It is plain data: it holds no socket, loop or colour, and runs by being compiled.
 
     Each branch has a body of its own: what a step changes in place no other branch sees. With `copy=False` they share
     one body, which saves the copies where no step changes its body.
+
+    Handlers, conditions and arguments given as text are looked up, at each compile, in the global names of the module
+    or notebook whose code calls `Graph(...)`: a factory in a helper module gives a graph the names of that module.
 
     >>> graph = Graph("shout")
     >>> graph.to(str.strip).to(str.upper).respond()
@@ -33,10 +36,13 @@ class Graph(Builder, Facade, Documents):
     """
 
     def __init__(
-        self, name: str = "graph", max_iterations: int = 100, error_stream: Any = None, copy: bool = True,
+        self,
+        name: str = "graph",
+        max_iterations: int = 100,
+        error_stream: Any = None,
+        copy: bool = True,
         protocol: str | None = None,
-    ) -> None:  # fmt: skip
-        # names are looked up where the graph was made
+    ) -> None:
         Builder.__init__(self, name, max_iterations, error_stream, copy, Scope(sys._getframe(1).f_globals), protocol)
         Facade.__init__(self)
 
@@ -67,32 +73,14 @@ class Graph(Builder, Facade, Documents):
         self.spec(name)
         return StepRef(self, name)
 
-    def to(
-        self,
-        handler: Handled,
-        name: str | None = None,
-        *,
-        function: str | None = None,
-        full_event: bool = UNSAID,
-        input_path: str | None = UNSAID,
-        result_path: str | None = UNSAID,
-        when: Condition | None = None,
-        otherwise: bool = False,
-        max_iterations: int | None = UNSAID,
-        concurrency: int | None = UNSAID,
-        ordered: bool = UNSAID,
-        retries: int = UNSAID,
-        retry_on: Retried = UNSAID,
-        timeout: float | None = UNSAID,
-        **arguments: Any,
-    ) -> StepRef:
-        """Add a step that events enter the graph by."""
-        declared = step(
-            handler, name, function=function, full_event=full_event, input_path=input_path, result_path=result_path,
-            max_iterations=max_iterations, concurrency=concurrency, ordered=ordered, retries=retries,
-            retry_on=retry_on, timeout=timeout, **arguments,
-        )  # fmt: skip
+    def _follow(self, declared: Step, *, when: Condition | None, otherwise: bool) -> StepRef:
         return StepRef(self, self.place(declared, when=when, otherwise=otherwise))
+
+    def _lead_to(self, ref: StepRef, *, when: Condition | None, otherwise: bool) -> StepRef:
+        raise GraphError(
+            f'Step "{ref.name}" is in graph "{ref.graph_name}" already, and graph.to adds a step that events enter by; '
+            "name a handler, or draw an edge from another step: graph.step(NAME).to(...)."
+        )
 
     def add_step(
         self,

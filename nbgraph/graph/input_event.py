@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from nbgraph.errors import RowError
 from nbgraph.event import RAW, Event, EventFields, decode
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-_DEFAULTS = {"path": "/"}
-_FIELDS = [
-    inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=kind.__forward_arg__
-    )
-    for name, kind in EventFields.__annotations__.items()
-]
-
-
-def lists_event_fields(function: F) -> F:
-    """Let the signature of a function with `**fields` name the fields, for whoever completes or reads it."""
-    signature = inspect.signature(function)
-    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    function.__signature__ = signature.replace(parameters=[*own, *_FIELDS])  # type: ignore[attr-defined]  # of PEP 362
-    return function
 
 
 def entering(body: Any, **fields: Unpack[EventFields]) -> Event:
@@ -60,7 +39,7 @@ def _override(event: Event, fields: EventFields) -> None:
     """What is given beside an Event wins over its own fields."""
     for name in ("path", "method", "key", "content_type", "id"):
         value = fields.get(name)
-        if value is not None and value != _DEFAULTS.get(name):
+        if value is not None and not (name == "path" and value == "/"):
             setattr(event, name, value)
     if (headers := fields.get("headers")) is not None:
         event.headers = {**event.headers, **headers}

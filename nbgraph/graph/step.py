@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,8 @@ from nbgraph.errors import GraphError
 from nbgraph.handler import Handler
 
 Retried = tuple[type[BaseException], ...]
-Handled = Callable[..., Any] | type | str | object  # the forms of design 5.1: function, class, object, name, expression
+# A function, a class, an object with a method for events, a name, an expression: compiling checks which it is.
+Handled = object
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""StepRef: a step of a graph in the hand of the person who builds it."""
+"""StepRef: a step of a graph, to wire more to it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,10 @@ if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
 
 
-class StepRef:
-    """Points at one step; its methods wire what follows."""
+class StepAdder:
+    """Where steps are added by `to`: a graph, which events enter by the new step, or a step, which it follows."""
 
-    __slots__ = ("_graph", "name")
-
-    def __init__(self, graph: Graph, name: str) -> None:
-        self._graph = graph
-        self.name = name
-
-    @property
-    def spec(self) -> Step:
-        """The step as it stands in the graph now."""
-        return self._graph.spec(self.name)
+    __slots__ = ()
 
     def to(
         self,
@@ -45,21 +36,66 @@ class StepRef:
         timeout: float | None = UNSAID,
         **arguments: Any,
     ) -> StepRef:
-        """Add a step that follows this one; a `StepRef` instead of a handler draws an arrow to a step that is there.
+        """Add a step: to a graph one that events enter by, to a step one that follows it.
+
+        On a step, a `StepRef` in the place of the handler draws an edge to a step that is there.
 
         >>> from nbgraph import Graph
         >>> Graph("twice").to(str.strip).to(str.upper).spec.name
         'upper'
         """
         if isinstance(handler, StepRef):
-            self._graph.connect(self.name, handler.name, when=when, otherwise=otherwise)
-            return StepRef(self._graph, handler.name)
+            return self._lead_to(handler, when=when, otherwise=otherwise)
         declared = step(
-            handler, name, function=function, full_event=full_event, input_path=input_path, result_path=result_path,
-            max_iterations=max_iterations, concurrency=concurrency, ordered=ordered, retries=retries,
-            retry_on=retry_on, timeout=timeout, **arguments,
-        )  # fmt: skip
+            handler,
+            name,
+            function=function,
+            full_event=full_event,
+            input_path=input_path,
+            result_path=result_path,
+            max_iterations=max_iterations,
+            concurrency=concurrency,
+            ordered=ordered,
+            retries=retries,
+            retry_on=retry_on,
+            timeout=timeout,
+            **arguments,
+        )
+        return self._follow(declared, when=when, otherwise=otherwise)
+
+    def _follow(self, declared: Step, *, when: Condition | None, otherwise: bool) -> StepRef:
+        """Put a declared step behind this."""
+        raise NotImplementedError
+
+    def _lead_to(self, ref: StepRef, *, when: Condition | None, otherwise: bool) -> StepRef:
+        """Draw an edge from here to a step that is there."""
+        raise NotImplementedError
+
+
+class StepRef(StepAdder):
+    """Points at one step; its methods wire what follows."""
+
+    __slots__ = ("_graph", "name")
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        self._graph = graph
+        self.name = name
+
+    @property
+    def spec(self) -> Step:
+        """The step as it stands in the graph now."""
+        return self._graph.spec(self.name)
+
+    def _follow(self, declared: Step, *, when: Condition | None, otherwise: bool) -> StepRef:
         return StepRef(self._graph, self._graph.place(declared, after=[self.name], when=when, otherwise=otherwise))
+
+    def _lead_to(self, ref: StepRef, *, when: Condition | None, otherwise: bool) -> StepRef:
+        self._graph.connect(self.name, ref.name, when=when, otherwise=otherwise)
+        return StepRef(self._graph, ref.name)
+
+    @property
+    def graph_name(self) -> str:
+        return self._graph.name
 
     def respond(self) -> StepRef:
         """This step's result answers the caller."""

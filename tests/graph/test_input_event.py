@@ -22,3 +22,11 @@ def test_the_signature_names_the_fields():
         [*inspect.signature(method).parameters][-6:] for method in (Graph("g").run, Graph("g").arun, Graph("g").answers)
     ]
     assert names == [["path", "method", "headers", "key", "id", "content_type"]] * 3
+
+
+def test_an_unknown_option_of_loading_is_refused():
+    graph = Graph("g")
+    graph.to(len)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'oi'"):
+        Graph.from_dict(graph.to_dict(), oi=False)
+    assert [*inspect.signature(Graph.load).parameters] == ["path", "namespace", "allow", "io"]

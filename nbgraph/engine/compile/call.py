@@ -268,7 +268,7 @@ def _look_at(
 def _entry(target: Any, options: StepOptions, step: str) -> tuple[Callable[[Any], Any], Shape]:
     """The function that an event goes into, and its shape."""
     if isinstance(target, Handler):
-        return whole(target, step) if options.full_event else (target.do, target.shape)  # type: ignore[attr-defined]
+        return whole(target, step) if options.full_event else (target.do, target.shape)
     is_object = not inspect.isroutine(target) and not inspect.isclass(target) and not _is_partial(target)
     if is_object and callable(getattr(target, "do_event", None)):
         return target.do_event, Shape.EVENT

@@ -58,7 +58,7 @@ def reporter(graph: Graph) -> Report | None:
         return None
     if isinstance(target, Code):  # `--error-stream 'Queue("errors")'`
         target = value_of(target, graph.scope, "error_stream")
-    write = target.do if isinstance(target, Handler) else target  # type: ignore[attr-defined]
+    write = target.do if isinstance(target, Handler) else target
     if not callable(write):
         raise GraphError(
             f'Graph "{graph.name}" has {target!r} as its error_stream; expected a Target, a Queue, a function of the '

@@ -20,7 +20,7 @@ def whole(handler: Handler, step: str) -> tuple[Function, Shape]:
         check_whole(handler)
     except GraphError as error:
         raise GraphError(f'Step "{step}": {error}') from None
-    do: Function = handler.do  # type: ignore[attr-defined]
+    do: Function = handler.do
     if handler.shape in _BY_EVENT:
         return _BY_EVENT[handler.shape](do)
     return do, handler.shape if handler.shape is Shape.EVENTS else Shape.EVENT

@@ -1,18 +1,31 @@
-"""Texts: a graph as a document, YAML, a file, a `%%graph` cell, and back; the doors to files that import `graph.py`."""
+"""Documents: a graph as plain data, YAML, a file, a `%%graph` cell, and back."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from nbgraph.graph.facade import library
 from nbgraph.graph.scope import Scope
+from nbgraph.introspection import lists_keywords
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
     from nbgraph.graph.mlrun.report import Report
+
+
+class LoadOptions(TypedDict, total=False):
+    """What a document may reach when it is loaded.
+
+    `namespace` has the objects that its names mean, the caller's globals unless given; `allow` names modules that may
+    be imported; `io=False` refuses steps that work with files, networks or brokers.
+    """
+
+    namespace: Mapping[str, Any] | None
+    allow: Sequence[str]
+    io: bool
 
 
 class Documents:
@@ -48,45 +61,40 @@ class Documents:
         return source(self)
 
     @classmethod
+    @lists_keywords(LoadOptions, allow=(), io=True)
     def from_dict(
         cls,
         document: Mapping[str, Any],
-        *,
-        namespace: Mapping[str, Any] | None = None,
-        allow: Sequence[str] = (),
-        io: bool = True,
+        **options: Unpack[LoadOptions],
     ) -> Graph:
         """The graph of a document that `to_dict` wrote; `io=False` refuses steps that work with what is outside."""
         from nbgraph.graph.documents.document import from_dict
 
-        return from_dict(document, _scope(namespace, allow, io))
+        return from_dict(document, _scope(**options))
 
     @classmethod
-    def from_yaml(
-        cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = (), io: bool = True
-    ) -> Graph:
+    @lists_keywords(LoadOptions, allow=(), io=True)
+    def from_yaml(cls, text: str, **options: Unpack[LoadOptions]) -> Graph:
         """The graph of a text that `to_yaml` wrote."""
         from nbgraph.graph.documents.document import from_yaml
 
-        return from_yaml(text, _scope(namespace, allow, io))
+        return from_yaml(text, _scope(**options))
 
     @classmethod
-    def load(
-        cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = (), io: bool = True
-    ) -> Graph:
+    @lists_keywords(LoadOptions, allow=(), io=True)
+    def load(cls, path: str | Path, **options: Unpack[LoadOptions]) -> Graph:
         """The graph of a file that `save` wrote."""
         from nbgraph.graph.documents.document import load
 
-        return load(Path(path), _scope(namespace, allow, io))
+        return load(Path(path), _scope(**options))
 
     @classmethod
-    def parse(
-        cls, text: str, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = (), io: bool = True
-    ) -> Graph:
+    @lists_keywords(LoadOptions, allow=(), io=True)
+    def parse(cls, text: str, **options: Unpack[LoadOptions]) -> Graph:
         """The graph of a text in the language of the `%%graph` cell, the `%%graph NAME` line included."""
         from nbgraph.graph.language.language import parse
 
-        return parse(text, _scope(namespace, allow, io))
+        return parse(text, _scope(**options))
 
     @overload
     @classmethod
@@ -94,11 +102,9 @@ class Documents:
         cls,
         spec: Mapping[str, Any] | str,
         *,
-        namespace: Mapping[str, Any] | None = None,
-        allow: Sequence[str] = (),
-        io: bool = True,
         tables: Mapping[str, Any] | None = None,
         report: Literal[False] = False,
+        **options: Unpack[LoadOptions],
     ) -> Graph: ...
 
     @overload
@@ -107,23 +113,20 @@ class Documents:
         cls,
         spec: Mapping[str, Any] | str,
         *,
-        namespace: Mapping[str, Any] | None = None,
-        allow: Sequence[str] = (),
-        io: bool = True,
         tables: Mapping[str, Any] | None = None,
         report: Literal[True],
+        **options: Unpack[LoadOptions],
     ) -> tuple[Graph | None, Report]: ...
 
     @classmethod
+    @lists_keywords(LoadOptions, allow=(), io=True)
     def from_mlrun(
         cls,
         spec: Mapping[str, Any] | str,
         *,
-        namespace: Mapping[str, Any] | None = None,
-        allow: Sequence[str] = (),
-        io: bool = True,
         tables: Mapping[str, Any] | None = None,
         report: bool = False,
+        **options: Unpack[LoadOptions],
     ) -> Graph | tuple[Graph | None, Report]:
         """The graph of an MLRun serving spec (a dict or YAML), or an error that tells all that has no counterpart.
 
@@ -137,7 +140,7 @@ class Documents:
         """
         from nbgraph.graph.mlrun.spec import from_mlrun
 
-        graph, told = from_mlrun(spec, _scope(namespace, allow, io), tables or {})
+        graph, told = from_mlrun(spec, _scope(**options), tables or {})
         if report:
             return graph, told
         told.refuse()
@@ -145,8 +148,8 @@ class Documents:
         return graph
 
 
-def _scope(namespace: Mapping[str, Any] | None, allow: Sequence[str], io: bool) -> Scope:
-    """Where a loaded graph finds its names: the namespace given, else that of whoever called the classmethod."""
-    is_given = namespace is not None
+def _scope(namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = (), io: bool = True) -> Scope:
+    """Where a loaded graph finds its names: the namespace given, else that of the caller of the classmethod."""
     names = sys._getframe(2).f_globals if namespace is None else namespace
+    is_given = namespace is not None
     return Scope(names, tuple(allow), is_document=True, is_given=is_given, io=io, library=library())
