@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections import Counter
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from nbgraph.debug.json_values import from_document, to_document
 from nbgraph.debug.redact import Redaction
-from nbgraph.errors import NbgraphError, StepError, text_of
+from nbgraph.errors import NbgraphError, RowError, StepError, text_of
 from nbgraph.event import Event
 from nbgraph.failure import Failure
-from nbgraph.jobs.part import FatalRow
+from nbgraph.graph.graph import Graph
+from nbgraph.jobs.output.writers import aside
+from nbgraph.jobs.part import FatalRow, Part
+from nbgraph.jobs.payload import Payload
 
 LONGEST = 20_000  # characters of a traceback
 
@@ -34,37 +40,57 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     time: float = 0.0
 
 
-def of_error(error: Exception, place: int | None, redaction: Redaction) -> DeadLetter:
-    """What an error tells; the event as it came is added when the part is done."""
-    is_step = isinstance(error, StepError)
-    cause = error.__cause__ if is_step and error.__cause__ is not None else error
-    if isinstance(error, StepError):
-        redaction.learn(error.event.body)
-    lines = "".join(traceback.format_exception(cause))[-LONGEST:]
-    letter = DeadLetter(
-        place=place, step=error.step if isinstance(error, StepError) else "", time=time.time(),
-        error=redaction.text(f"{type(cause).__name__}: {text_of(cause)}"), trace=redaction.text(lines),
-    )  # fmt: skip
-    if isinstance(error, StepError):
-        letter.input, letter.has_input = to_document(redaction.value(error.event.body)), True
-    return letter
+class DeadLetters:
+    """Those of one part, with what is redacted in its graph as dots."""
 
+    def __init__(self, graph: Graph) -> None:
+        self._redaction = Redaction(graph)
+        self._letters: list[DeadLetter] = []
 
-def of_killer(killer: FatalRow, place: int) -> DeadLetter:
-    return DeadLetter(
-        place=place, step=killer.step, error=f"killed the worker ({killer.reason})", time=time.time(),
-    )  # fmt: skip
+    def add(self, error: Exception, place: int | None) -> None:
+        """A row that failed, as far as its error tells; the row as it came is added at the end."""
+        step, redaction = "", self._redaction
+        cause: BaseException = error
+        if isinstance(error, StepError):
+            step, cause = error.step, error.__cause__ or error
+            redaction.learn(error.event.body)
+        trace = "".join(traceback.format_exception(cause))[-LONGEST:]
+        letter = DeadLetter(
+            place=place, step=step, error=redaction.text(f"{type(cause).__name__}: {text_of(cause)}"),
+            trace=redaction.text(trace), time=time.time(),
+        )  # fmt: skip
+        if isinstance(error, StepError):
+            letter.input, letter.has_input = to_document(redaction.value(error.event.body)), True
+        self._letters.append(letter)
 
+    def add_fatal(self, row: FatalRow, place: int) -> None:
+        """A row that ended its process."""
+        told = f"killed the worker ({row.reason})"
+        self._letters.append(DeadLetter(place=place, step=row.step, error=told, time=time.time()))
 
-def completed(letter: DeadLetter, row: int | None, entry: Any, redaction: Redaction) -> DeadLetter:
-    """The letter with the row as it came."""
-    event = entry if isinstance(entry, Event) else getattr(entry, "event", None)
-    event = event if isinstance(event, Event) else Event(entry)
-    redaction.learn(event.body)
-    letter.row, letter.id = row, event.id
-    letter.body, letter.key = to_document(redaction.value(event.body)), to_document(redaction.value(event.key))
-    letter.error, letter.trace = redaction.text(letter.error), redaction.text(letter.trace)
-    return letter
+    def count(self) -> Counter[str]:
+        """How many there are, by what they say."""
+        return Counter(letter.error for letter in self._letters)
+
+    def write(self, path: Path, part: Part, payload: Payload) -> None:
+        """All of them, with the rows as they came, which are read once more: steps may have changed them."""
+        wanted = {letter.place for letter in self._letters if letter.place is not None}
+        numbered = islice(part.slice.numbered(payload), max(wanted, default=-1) + 1)
+        rows = {place: found for place, found in enumerate(numbered) if place in wanted}
+        for letter in self._letters:
+            if letter.place is not None:
+                self._complete(letter, *rows[letter.place])
+        self._letters.sort(key=lambda letter: (letter.row is None, letter.row))
+        with aside(path) as draft:
+            draft.write_bytes(msgspec.json.Encoder().encode_lines(self._letters))
+
+    def _complete(self, letter: DeadLetter, number: int, entry: Any) -> None:
+        entry = entry.event if isinstance(entry, RowError) else entry
+        event, redaction = entry if isinstance(entry, Event) else Event(entry), self._redaction
+        redaction.learn(event.body)
+        letter.row, letter.id = number, event.id
+        letter.body, letter.key = to_document(redaction.value(event.body)), to_document(redaction.value(event.key))
+        letter.error, letter.trace = redaction.text(letter.error), redaction.text(letter.trace)
 
 
 def failure_of(letter: DeadLetter, part: int, name: str) -> Failure:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from nbgraph.debug.redact import Redaction
 from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.schedule.stream import stream
 from nbgraph.errors import RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.jobs.dead_letter import DeadLetter, completed, of_error, of_killer
 from nbgraph.jobs.output.form import Form
 from nbgraph.jobs.output.targets import PartTargets
 from nbgraph.jobs.output.writers import BATCH, WRITERS, Rows, Writer, aside, written
@@ -30,6 +26,9 @@ from nbgraph.jobs.payload import Payload, unpacked
 from nbgraph.jobs.shards import check_keys, shard_of
 from nbgraph.jobs.sources.slices import Shard
 from nbgraph.jobs.sources.spill import BLOCK, add
+
+if TYPE_CHECKING:
+    from nbgraph.jobs.dead_letter import DeadLetters
 
 IN_FLIGHT = 100_000  # events of an async graph whose rows are remembered
 OTHERS = 20  # texts of errors that a record counts apart
@@ -67,7 +66,7 @@ class PartRunner:
         rows = PartRows(part, self.payload)
         if isinstance(part.slice, Shard):
             rows.over = partial(check_keys, targets.plan, part.slice, self.payload.key)
-        run = PartRun(targets.plan, rows, self.payload.key, Redaction(self.payload.graph))
+        run = PartRun(targets.plan, rows, self.payload)
         record = PartRecord(number=part.number, tries=part.attempt)
         try:
             self._write(part, run, record)
@@ -75,12 +74,21 @@ class PartRunner:
             targets.abandon()
             raise
         targets.settle()
-        letters = [*run.letters, *(of_killer(killer, place) for place, killer in part.skip.items())]
-        self._bury(part, letters, run.redaction)
-        record.rows, record.failed = rows.rows, len(letters)
-        counted = Counter(letter.error for letter in letters)
-        record.errors = dict(counted.most_common(OTHERS))
+        record.rows = rows.rows
+        self._bury(part, run, record)
         return record
+
+    def _bury(self, part: Part, run: PartRun, record: PartRecord) -> None:
+        """Keep what failed."""
+        path = self.payload.folder / "_job" / "failures" / f"{part.number:05}.jsonl"
+        for place, fatal in part.skip.items():
+            run.letters().add_fatal(fatal, place)
+        if not run.has_letters:
+            path.unlink(missing_ok=True)  # of an earlier try
+            return
+        counted = run.letters().count()
+        record.failed, record.errors = counted.total(), dict(counted.most_common(OTHERS))
+        run.letters().write(path, part, self.payload)
 
     def _write(self, part: Part, run: PartRun, record: PartRecord) -> None:
         """All answers, into the file of the part."""
@@ -103,23 +111,6 @@ class PartRunner:
             told = written(draft, name)
         record.file, record.size, record.sha256 = told.file, told.size, told.sha256
 
-    def _bury(self, part: Part, letters: list[DeadLetter], redaction: Redaction) -> None:
-        """Keep what failed, with the rows as they came."""
-        path = self.payload.folder / "_job" / "failures" / f"{part.number:05}.jsonl"
-        if not letters:
-            path.unlink(missing_ok=True)
-            return
-        wanted = {letter.place for letter in letters if letter.place is not None}
-        last = max(wanted, default=-1)
-        numbered = islice(part.slice.numbered(self.payload), last + 1)
-        rows = {place: found for place, found in enumerate(numbered) if place in wanted}
-        for letter in letters:
-            number, entry = rows.get(letter.place, (None, None)) if letter.place is not None else (None, None)
-            completed(letter, number, entry, redaction)
-        letters.sort(key=lambda letter: (letter.row is None, letter.row))
-        with aside(path) as draft:
-            draft.write_bytes(msgspec.json.Encoder().encode_lines(letters))
-
     # --- a probe ---
 
     def _probe(self, part: Part) -> PartRecord:
@@ -129,7 +120,7 @@ class PartRunner:
         if is_single:
             graph.observers.append(teller)
         try:
-            for _ in PartRun(graph.plan(), rows, self.payload.key, Redaction(self.payload.graph)).answers():
+            for _ in PartRun(graph.plan(), rows, self.payload).answers():
                 pass
         finally:
             if is_single:
@@ -229,15 +220,27 @@ class PartRows:
 class PartRun:
     """The rows of a part through a plan: its answers, and letters of those that failed."""
 
-    def __init__(self, plan: Plan, rows: PartRows, key: Any, redaction: Redaction) -> None:
-        self._plan, self._rows, self._key, self.redaction = plan, rows, key, redaction
-        self.letters: list[DeadLetter] = []
+    def __init__(self, plan: Plan, rows: PartRows, payload: Payload) -> None:
+        self._plan, self._rows, self._payload = plan, rows, payload
+        self._letters: DeadLetters | None = None
+
+    @property
+    def has_letters(self) -> bool:
+        return self._letters is not None
+
+    def letters(self) -> DeadLetters:
+        """What failed; made when something does, since a worker starts faster without."""
+        if self._letters is None:
+            from nbgraph.jobs.dead_letter import DeadLetters
+
+            self._letters = DeadLetters(self._payload.graph)
+        return self._letters
 
     def answers(self) -> Iterator[Any]:
         """What `graph.stream` gives; it goes on behind what fails."""
         plan, rows = self._plan, self._rows
         several = plan.is_async or plan.is_staged
-        given = stream(plan, rows.events() if several else rows.plain(), key=self._key)
+        given = stream(plan, rows.events() if several else rows.plain(), key=self._payload.key)
         answers = iter(given)
         while True:
             try:
@@ -253,7 +256,7 @@ class PartRun:
             raise rows.broken
         if rows.is_over and not (isinstance(error, StepError) and error.step not in self._plan.holders):
             raise error  # a step can't give, or write, what it gathered: that is no row's fault
-        self.letters.append(of_error(error, rows.place_of(error), self.redaction))
+        self.letters().add(error, rows.place_of(error))
 
 
 class _Teller(Observer):

@@ -7,12 +7,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from host import Host
 
-from nbgraph import Graph, StepError
+from nbgraph import Event, Graph, StepError
 from nbgraph.deploy.operation.metrics import FunctionMetrics
+from nbgraph.failure import Failure
 from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
 from nbgraph.widgets.graph import GraphWidget
+from nbgraph.widgets.job import JobView
 from nbgraph.widgets.parity import ParityView
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
@@ -130,6 +132,31 @@ def test_a_deployment_can_be_read(shown):
     host.page.get_by_role("button", name="Logs: What other").click()
     host.page.wait_for_selector(".nbg-below pre")
     host.page.get_by_role("button", name="Stop: ").click()
+    assert audited(host) == []
+
+
+class Working:
+    """What a job says of itself, written down."""
+
+    name, state, error, graph = "fraud", "running", "", graph()
+
+    def pulse(self):
+        states = {0: "done", 1: "failed", 2: "running", 3: "searching"}
+        return {
+            "words": "fraud: 2 of 6 parts, 200 rows, 10 rows/s, 1 failed",
+            "states": states,
+            "total": 6,
+            "failed": 1,
+        }
+
+    def failures(self, n=100):
+        return [Failure(event=Event({"x": 1}), step="bad", error="ValueError: too much", trace=[], time=0.0, row=17)]
+
+
+def test_a_job_can_be_read(shown):
+    host = shown(JobView(Working()), ("told",), ready=".nbg-parts > i")
+    host.page.get_by_role("button", name="Failures: ").click()
+    host.page.locator("details", has_text="row 17").click()
     assert audited(host) == []
 
 

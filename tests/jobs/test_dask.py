@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from nbgraph import Graph, JobError
+from nbgraph.jobs.engines.dask import about
 
 distributed = pytest.importorskip("distributed")
 ROWS = [{"x": at} for at in range(400)]
@@ -39,7 +40,7 @@ def test_the_same_answers_and_a_row_that_kills(cluster: Any, tmp_path: Path) -> 
 
     graph = Graph("g")
     graph.to(deadly, "deadly").to("Filter", fn="event['x'] % 3")
-    job = graph.job(ROWS, tmp_path / "out", engine=address(cluster), part_rows=100, retries=0, progress=False).wait(120)
+    job = graph.job(ROWS, tmp_path / "out", engine=address(cluster), part_rows=20, retries=0, progress=False).wait(120)
     expected = pd.DataFrame(graph.stream([row for row in ROWS if row["x"] != 77])).reset_index(drop=True)
     pd.testing.assert_frame_equal(job.result(), expected)
     assert [(one.row, one.step, one.error) for one in job.failures()] == [
@@ -62,6 +63,20 @@ def test_a_worker_of_the_cluster_is_killed(cluster: Any, tmp_path: Path) -> None
         os.kill(worker, signal.SIGKILL)
         job.wait(120)
     assert job.result()["x"].tolist() == list(range(400))
+
+
+def test_workers_of_another_version_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that tells of such a worker stands for it: two Pythons are not here."""
+
+    class Client:
+        def run(self, function: Any, folder: str) -> dict[str, Any]:
+            return {"tcp://10.0.0.1:1": {**about(folder), "Python": "3.9"}}
+
+    monkeypatch.setattr(Client, "__module__", "distributed.client")
+    graph = Graph("g")
+    graph.to(lambda row: row, "step")
+    with pytest.raises(JobError, match=r"worker tcp://10.0.0.1:1 of Dask has Python 3.9, and this process has 3\."):
+        graph.job(ROWS, tmp_path / "out", engine=Client(), progress=False)
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

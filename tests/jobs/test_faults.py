@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from nbgraph import Graph, Job, JobError
@@ -141,16 +143,41 @@ def test_stop_and_resume(tmp_path: Path) -> None:
 
 def test_several_rows_that_kill_and_one_that_ends_its_process_politely(tmp_path: Path) -> None:
     def deadly(row: Row) -> Row:
-        if row["x"] in (7, 8, 40):
-            os._exit(3) if row["x"] == 40 else os.kill(os.getpid(), signal.SIGSEGV)
+        if row["x"] in (3, 4, 13):
+            os._exit(3) if row["x"] == 13 else os.kill(os.getpid(), signal.SIGSEGV)
         return row
 
     graph = Graph("g")
     graph.to(deadly, "deadly")
-    job = graph.job(ROWS[:64], tmp_path / "out", workers=1, part_rows=64, retries=0, progress=False).wait(120)
+    job = graph.job(ROWS[:16], tmp_path / "out", workers=1, part_rows=16, retries=0, progress=False).wait(120)
     found = [(one.row, one.error) for one in job.failures()]
     segment, politely = "killed the worker (signal 11)", "killed the worker (exit status 3)"
-    assert (found, len(job.result())) == ([(7, segment), (8, segment), (40, politely)], 61)
+    assert (found, len(job.result())) == ([(3, segment), (4, segment), (13, politely)], 13)
+
+
+def test_the_old_result_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    graph = slow(tmp_path)
+    graph.job(ROWS[:100], tmp_path / "out", engine="thread", progress=False).wait(60)
+    job = graph.job(ROWS, tmp_path / "out", engine="thread", workers=2, part_rows=100, resume=False, progress=False)
+    until(lambda: job.done > 1)
+    meanwhile = len(pd.read_parquet(tmp_path / "out"))
+    job.wait(60)
+    assert (meanwhile, len(pd.read_parquet(tmp_path / "out")), sorted(path.name for path in tmp_path.iterdir())) == (
+        100, 1_000, ["home", "out", "pids"],
+    )  # fmt: skip
+
+
+def test_a_module_that_is_newer_on_disk_than_here_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "own_steps_of_jobs.py"
+    module.write_text("def double(row):\n    return {'x': row['x'] * 2}\n")
+    graph = Graph("g")
+    graph.to(importlib.import_module("own_steps_of_jobs").double, "double")
+    first = graph.job(ROWS[:10], tmp_path / "out", workers=1, progress=False).wait(60)
+    module.write_text("def double(row):\n    return {'x': row['x'] * 20000}\n")
+    with pytest.raises(JobError, match='step "double" uses a module whose file is not what'):
+        graph.job(ROWS[:10], tmp_path / "other", workers=1, progress=False).wait(60)
+    assert first.result()["x"].tolist() == [at * 2 for at in range(10)]
 
 
 def test_a_full_disk_fails_the_job_and_keeps_what_is_done(tmp_path: Path) -> None:

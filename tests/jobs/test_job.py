@@ -92,7 +92,11 @@ def test_more_failures_than_allowed_end_the_job_and_name_the_error(tmp_path: Pat
 
 
 def test_a_row_that_kills_its_process_is_found_and_named(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    pids.mkdir()
+
     def deadly(row: Row) -> Row:
+        (pids / str(os.getpid())).touch()
         if row["x"] == 777:
             os.kill(os.getpid(), signal.SIGKILL)
         return row
@@ -103,6 +107,7 @@ def test_a_row_that_kills_its_process_is_found_and_named(tmp_path: Path) -> None
     failure = job.failures()[0]
     assert job.result()["x"].tolist() == [at for at in range(2_000) if at != 777]
     assert (failure.row, failure.step, failure.error) == (777, "deadly", "killed the worker (signal 9)")
+    assert len(list(pids.iterdir())) <= 2 + 2 * 10 + 2  # workers, halvings of 1,000 rows, retries
 
 
 def test_what_remembers_is_cut_by_key_or_not_at_all(tmp_path: Path) -> None:

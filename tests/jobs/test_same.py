@@ -109,10 +109,10 @@ def test_random_graphs_and_cuts(names: list[str], numbers: list[int], part_rows:
 
 
 @given(
-    deadly=st.sets(st.integers(0, 59), min_size=1, max_size=2),
-    part_rows=st.sampled_from([7, 25, 60]),
+    deadly=st.sets(st.integers(0, 15), min_size=1, max_size=1),
+    part_rows=st.sampled_from([5, 16]),
 )
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_random_rows_that_kill(deadly: set[int], part_rows: int) -> None:
     def step(row: Row) -> Row:
         if row["x"] in deadly:
@@ -124,11 +124,11 @@ def test_random_rows_that_kill(deadly: set[int], part_rows: int) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         job = graph.job(
-            [{"x": at} for at in range(60)], folder / "out.jsonl", workers=2, part_rows=part_rows, retries=0,
+            [{"x": at} for at in range(16)], folder / "out.jsonl", workers=2, part_rows=part_rows, retries=0,
             progress=False, name=f"deadly-{folder.name}",
         ).wait(120)  # fmt: skip
         found = [msgspec.json.decode(line)["x"] for line in (folder / "out.jsonl").read_bytes().splitlines()]
-        assert found == [at for at in range(60) if at not in deadly for _ in (1, 2)]
+        assert found == [at for at in range(16) if at not in deadly for _ in (1, 2)]
         assert [one.row for one in job.failures()] == sorted(deadly)
     finally:
         shutil.rmtree(folder)

@@ -23,4 +23,9 @@ def engine_of(given: Any, payload: Payload, lock: int, workers: int) -> Engine:
         from nbgraph.jobs.engines.dask import DaskEngine
 
         return DaskEngine(given, packed(payload), payload.folder)
+    if given in ("docker", "swarm"):
+        raise JobError(
+            f'engine="{given}" is not there yet; take "process" on this machine, or "dask://HOST:PORT" with workers in '
+            "containers that see the job's folder."
+        )
     raise JobError(f'A job got engine={given!r}; expected "process", "thread", "dask://HOST:PORT" or a client of Dask.')

@@ -20,17 +20,14 @@ class JobView {
     this.problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
     this.sheet = element("section", { class: "nbg-below", "aria-label": "Failures", hidden: true });
     this.failures = button("Failures", "The rows that failed", () => this.send({ kind: "failures" }));
-    this.act = button("Stop", "End its workers; what is done stays", () => this.steer());
+    this.stop = button("Stop", "End its workers; what is done stays", () => this.send({ kind: "stop" }));
+    this.resume = button("Resume", "Run what is missing", () => this.send({ kind: "resume" }));
     this.state = "";
     this.unchild = () => {};
     const is = { class: "nbg-bar", role: "group", "aria-label": "Job" };
-    const bar = element("div", is, this.words, this.failures, this.act);
+    const bar = element("div", is, this.words, this.failures, this.stop, this.resume);
     const parts = [bar, this.strip, this.problem, this.sheet, this.spoken];
     this.root = element("div", { class: "nbg-root nbgraph nbg-job" }, ...parts);
-  }
-
-  steer() {
-    this.send({ kind: this.state === "running" ? "stop" : "resume" });
   }
 
   /** @param {JobTold} told */
@@ -41,8 +38,8 @@ class JobView {
     this.strip.setAttribute("aria-label", `${of} parts: ${countsOf(parts)}`);
     this.strip.replaceChildren(...[...parts].map(part => element("i", { class: `nbg-part-${PARTS[part]}` })));
     this.failures.hidden = !failed;
-    this.act.hidden = state === "done";
-    this.act.textContent = state === "running" ? "Stop" : "Resume";
+    this.stop.hidden = state !== "running";
+    this.resume.hidden = state === "running" || state === "done";
     this.say(problem);
   }
 
