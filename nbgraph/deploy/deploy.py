@@ -15,6 +15,7 @@ from nbgraph.deploy.operation import discovery
 from nbgraph.deploy.operation.autoscale import rules_of
 from nbgraph.deploy.options.build import BuildOptions
 from nbgraph.deploy.options.certificate import PROXIED, Certificate, certificate_of
+from nbgraph.deploy.options.features import check_features
 from nbgraph.deploy.options.provision import provisions_of
 from nbgraph.deploy.options.replicas import replicas_of
 from nbgraph.deploy.options.secrets import check_given
@@ -75,6 +76,7 @@ def deploy(
     check_here()
     _check_target(target, durability, registry)
     functions = functions_of(graph)
+    check_features(target, functions)
     called = name or f"{functions[0].name}-{os.urandom(2).hex()}"
     address = address_of(streams, called)
     if target != "process":

@@ -211,6 +211,11 @@ class FeatureSet:
         """The set under other key fields: `airports.on(code="origin", prefix="from_")`."""
         return Role(self, roles, prefix)
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Modules that reading its online rows imports: a deployment installs them."""
+        return () if self.place is None else self.place.packages
+
     def __repr__(self) -> str:
         return f"<feature set {self.id}, key {', '.join(self.key)}>"
 

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from nbgraph.errors import FeatureError, GraphError
 from nbgraph.features.catalogue import Catalogue, Definition
+from nbgraph.features.online.announced import Announced, announce
 from nbgraph.features.online.record import About, OnlineStore, Windowing
 from nbgraph.features.reference import Selection, selected
 from nbgraph.features.set import FeatureSet
@@ -33,6 +34,14 @@ class Place:
     online: Any
     options: tuple[tuple[str, str], ...]
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Modules that the online rows are read by."""
+        scheme = self.online.partition(":")[0] if isinstance(self.online, str) else ""
+        if scheme.startswith("postgresql"):
+            return ("sqlalchemy", "psycopg")
+        return ("redis",) if scheme in ("redis", "rediss", "unix") else ()
+
     def __str__(self) -> str:
         return self.path
 
@@ -45,7 +54,9 @@ def opened(place: Place) -> FeatureStore:
     """The store of a place: the one that is there, or it is opened."""
     found = _made.get(place)
     if found is None:
-        found = FeatureStore(place.path, place.online, namespace={}, options=dict(place.options))
+        is_here = place.online is None or (Path(place.path) / FILE).is_file()
+        kind = FeatureStore if is_here else ServedStore
+        found = kind(place.path, place.online, namespace={}, options=dict(place.options))
         _opened[place] = found
     return found
 
@@ -90,8 +101,8 @@ class FeatureStore:
         self._namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self._allow, self._options = tuple(allow), options
         self._folder = Path(self.path)
-        self._catalogue = Catalogue(self._folder / FILE)
         self._online_given, self._opened = online, dict[str, OnlineStore]()
+        self._catalogue = self._open_catalogue()
         self._objects: dict[tuple[str, int], FeatureSet | FeatureVector] = {}
         self._schemas: dict[str, dict[str, str]] = {}
         self._windowings: dict[str, Windowing] = {}
@@ -99,6 +110,9 @@ class FeatureStore:
         self._selections: dict[tuple[str, int], Selection] = {}
         self._lock = threading.RLock()
         _made[self.place] = self
+
+    def _open_catalogue(self) -> Catalogue:
+        return Catalogue(self._folder / FILE)
 
     # --- what is in it ---
 
@@ -109,7 +123,10 @@ class FeatureStore:
         kind = "set" if isinstance(given, FeatureSet) else "vector"
         if isinstance(given, FeatureVector):
             given.check(self)
-        self._catalogue.add(Definition(kind, given.name, given.version, given.document()))
+        definition = Definition(kind, given.name, given.version, given.document())
+        self._catalogue.add(definition)
+        if self._online_given is not None:
+            announce(self.online, definition)
         given.bind(self.place)
         self._objects[given.name, given.version] = given
         self._selections.clear()
@@ -318,3 +335,10 @@ class FeatureStore:
     def sync(self) -> dict[str, int | None]:
         """Offline and online rows of all sets brought to the same, whatever was killed meanwhile; their versions."""
         return {name: self.flush(set) for name, set in self.sets.items()}
+
+
+class ServedStore(FeatureStore):
+    """A store of which only the online rows are within reach: what a deployment on another machine has."""
+
+    def _open_catalogue(self) -> Catalogue:
+        return Announced(self._folder / FILE, lambda: self.online)

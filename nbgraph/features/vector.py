@@ -121,6 +121,11 @@ class FeatureVector:
         """The fields that rows must have."""
         return list(self.selection.keys)
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Modules that reading its online rows imports: a deployment installs them."""
+        return () if self.place is None else self.place.packages
+
     def __repr__(self) -> str:
         return f"<feature vector {self.name}@{self.version}: {', '.join(map(str, self.references))}>"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,10 @@ from uuid import uuid4
 import pytest
 
 from nbgraph import Graph
-from nbgraph.errors import FeatureError
+from nbgraph.errors import DeployError, FeatureError
 from nbgraph.features import FeatureSet, FeatureStore, FeatureVector
 from nbgraph.features.online.record import About, Advance, Waiting
-from nbgraph.steps import FeatureTarget, FieldAggregator, SlidingWindows
+from nbgraph.steps import AddFeatures, FeatureTarget, FieldAggregator, SlidingWindows
 from tests.steps.postgres_server import postgres_server
 from tests.steps.redis_server import redis_server
 
@@ -89,6 +91,37 @@ def test_a_deleted_key_is_gone_and_a_dropped_set_too(cards: FeatureSet) -> None:
     online.wait(cards.id, [Waiting("e", '"c-2"', 0, {"country": "US"})])
     online.drop(cards.id)
     assert (online.about(cards.id), online.read(cards.id, ['"c-2"'])[0][0]) == (None, None)
+
+
+SERVING = """
+import sys
+for name in ("polars", "deltalake", "pandas", "numpy", "pyarrow"):
+    sys.modules[name] = None
+from nbgraph.features import FeatureVector
+from nbgraph.features.store import Place
+vector = FeatureVector("v", [f"{sys.argv[1]}.country", f"{sys.argv[1]}.paid_sum_1h"])
+vector.bind(Place(sys.argv[2], *(sys.argv[3:] or [None]), ()))
+print(vector.online({"card": "c-1"}, time="2026-01-01T10:30"))
+"""
+
+
+def test_whoever_serves_needs_neither_the_folder_nor_frames(cards: FeatureSet, url: str | None) -> None:
+    place = [cards.store.path] if url is None else ["/nowhere", url]
+    command = [sys.executable, "-c", SERVING, cards.name, *place]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("{'country': 'PT', 'paid_sum_1h': 5}\n", "")
+
+
+def test_a_container_is_given_what_reads_the_online_rows_or_refused(cards: FeatureSet, url: str | None) -> None:
+    graph = Graph("g")
+    graph.to(AddFeatures(vector_of(cards))).respond()
+    if url is None:
+        with pytest.raises(DeployError, match=r'give the store online="redis://\.\.\.".*or deploy to "process"'):
+            graph.deploy("docker")
+    else:
+        wanted = {"redis"} if url.startswith("redis") else {"sqlalchemy", "psycopg"}
+        found = {line.partition("==")[0].lower() for line in graph.captured().requirements}
+        assert (found & {"redis", "sqlalchemy", "psycopg", "polars", "deltalake"}) == wanted
 
 
 def test_another_address_is_refused(tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ class Module:
             raise_if_secret(name, value, where)
         raise_if_open(value, where)
         self._values[name] = value
+        if type(value).__module__.startswith("nbgraph."):
+            self.modules.update(attribute(value, "packages", ()))  # what it imports when it is first used
         if not self._import(name, value) and not self._alias(name, value):
             self._write(name, value, where)
         self._patch(name, value, where)
