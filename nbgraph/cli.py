@@ -14,6 +14,7 @@ import typer
 
 from nbgraph.cli_features import app as features
 from nbgraph.cli_module import names_in
+from nbgraph.deploy.target import any_of, exports, host_target, hosts
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.graph.graph import Graph
 
@@ -130,7 +131,7 @@ def draw(
 def export(
     graph: Saved,
     folder: Annotated[Path, typer.Argument(help="where the project is written")],
-    target: Annotated[str, typer.Option(help="compose, swarm, kubernetes or nuclio")] = "compose",
+    target: Annotated[str, typer.Option(help=any_of(exports()))] = "compose",
     replicas: Replicas = None,
     threads: Threads = None,
     workers: Workers = None,
@@ -179,7 +180,7 @@ def export(
 @app.command()
 def deploy(
     graph: Saved,
-    target: Annotated[str, typer.Option(help="process, docker or swarm")] = "docker",
+    target: Annotated[str, typer.Option(help=any_of(hosts()))] = "docker",
     name: Annotated[str | None, typer.Option(help="what runs under it goes on with this graph")] = None,
     port: Annotated[int | None, typer.Option(help="a free one if left out")] = None,
     host: Annotated[str, typer.Option(help="others than this machine need a key: --key-file")] = "127.0.0.1",
@@ -221,7 +222,7 @@ def deploy(
         raise NbgraphError("--certificate and --certificate-key go together.")
     key = key_file.read_text().strip() if key_file is not None else None
     rules = command_line.rules(autoscale)
-    if rules and target != "process":
+    if rules and not host_target(target).ends_with_owner:
         raise NbgraphError("--autoscale needs somebody who stays and watches; it goes with --target process.")
     deployment = load(graph, module, allow, io=not no_io).deploy(
         target, name=name, port=port, host=host, api_key=key, replicas=command_line.counts(replicas),
@@ -235,7 +236,7 @@ def deploy(
     )  # fmt: skip
     told = {"name": deployment.name, "url": deployment.url, "functions": deployment.functions}
     print(json.dumps(told) if as_json else f"{deployment.name} answers at {deployment.url}", flush=True)
-    if target == "process":
+    if host_target(target).ends_with_owner:
         _stay(deployment)
 
 

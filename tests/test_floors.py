@@ -41,6 +41,7 @@ DOORS = {
     "view": "widgets.graph",
     "job_view": "widgets.job",
     "deployment_view": "widgets.deployment",
+    "deploy_targets": "deploy.target",
     "library": "steps",
     "built_in_steps": "steps",
     "_repr_mimebundle_": "render.svg",
@@ -189,3 +190,19 @@ def test_heavy_packages_are_loaded_when_needed_only(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert loaded.stdout.split() == []
+
+
+# Folders of targets, and the other such folders that each may see: a Swarm is made of Docker engines, Nuclio runs on
+# Kubernetes. Nothing else in deploy/ sees any of them: it asks `deploy.target`.
+TARGETS = {"process": (), "docker": (), "swarm": ("docker",), "kubernetes": (), "nuclio": ("kubernetes",)}
+
+
+def test_targets_do_not_see_each_other() -> None:
+    seen_from = {
+        (module.split(".")[1], target.split(".")[1])
+        for module, tree in modules()
+        for _, target in imports(tree)
+        if module.startswith("deploy.") and target.startswith("deploy.")
+    }
+    found = {(importer, target) for importer, target in seen_from if target in TARGETS and importer != target}
+    assert found == {(folder, seen) for folder, others in TARGETS.items() for seen in others}

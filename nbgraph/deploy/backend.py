@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nbgraph.deploy.counts import Counts
 from nbgraph.deploy.options.certificate import Certificate
 from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.errors import DeployError
 from nbgraph.streams.transport import OWN, StreamAddress
+
+
+class DaemonError(DeployError):
+    """What runs the containers does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,9 @@ class FunctionState:
 class Backend(Protocol):
     """The functions of a graph, running somewhere."""
 
-    target: str
+    target: str  # the name of its `HostTarget`
     request: DeployRequest
+    counts: Counts  # of workers that have ended
 
     @property
     def url(self) -> str: ...
@@ -92,6 +98,9 @@ class Backend(Protocol):
 
     def resubmit(self, function: str, id: str, body: Any) -> None:
         """Put what the dead letter of that message tells of back into the queue that it came from."""
+
+    def heed(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when another process asks for the end."""
 
     def stop(self) -> None:
         """End it, events in flight first, and leave nothing behind; a second call does nothing."""

@@ -6,11 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbgraph.deploy.backend import Backend, DeployRequest, listening
+from nbgraph.deploy.backend import DeployRequest, listening
 from nbgraph.deploy.broker import check_there
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.deploy.docker.backend import DockerBackend
-from nbgraph.deploy.docker.client import connect
 from nbgraph.deploy.operation import discovery
 from nbgraph.deploy.operation.autoscale import rules_of
 from nbgraph.deploy.options.build import BuildOptions
@@ -32,15 +30,11 @@ from nbgraph.deploy.options.validation import (
     requirements_of,
 )
 from nbgraph.deploy.options.workers import with_hands
-from nbgraph.deploy.process.backend import ProcessBackend
-from nbgraph.deploy.progress import Say, told
-from nbgraph.deploy.project.function_project import Projects
-from nbgraph.deploy.swarm.backend import SwarmBackend
+from nbgraph.deploy.progress import told
+from nbgraph.deploy.target import HostTarget, host_target, hosts
 from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
 from nbgraph.streams.transport import StreamAddress, address_of, check_reachable, transport_of
-
-TARGETS = ("process", "docker", "swarm")
 
 
 def deploy(
@@ -74,17 +68,15 @@ def deploy(
 ) -> Deployment:
     """See `Graph.deploy`."""
     check_here()
-    _check_target(target, durability, registry)
+    host_kind = host_target(target)
+    check_durability(durability)
     functions = functions_of(graph)
     check_features(target, functions)
     called = name or f"{functions[0].name}-{os.urandom(2).hex()}"
     address = address_of(streams, called)
-    if target != "process":
-        check_reachable(address, target)
-    if target == "swarm" and address.is_external:
-        raise DeployError("A Swarm over Kafka is not there yet; leave `streams` out.")
+    _check_target(host_kind, certificate, address, registry)
     readers = transport_of(address).most_readers
-    wanted = replicas_of(functions, replicas, has_one_door=target != "swarm", readers=readers)
+    wanted = replicas_of(functions, replicas, has_one_port=host_kind.has_one_port, readers=readers)
     rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
     check_numbers(timeout, capture)
     names = [function.name for function in functions]
@@ -93,10 +85,8 @@ def deploy(
     check_index(index_url)
     check_place(host, port, api_key)
     secured = certificate_of(certificate)
-    if secured is not None and target == "swarm":
-        raise DeployError(f'Target "swarm" speaks HTTP; leave `certificate` out, or {PROXIED}.')
     given = provisions_of(names, env, secrets, resources, volumes)
-    check_given(target, functions, given)
+    check_given(host_kind, functions, given)
     with_hands(functions, threads, workers)
     redacted = tuple(sorted(graph.redacted))
     allowed = check_cors(cors)
@@ -121,34 +111,17 @@ def deploy(
     with told(progress) as say:
         say("Capturing what the steps use")
         projects = recipe.projects(functions, say)
-        hosted = _started(target, request, projects, wanted, durability, registry, say)
+        is_safe = durability == "sync" if durability else host_kind.is_safe
+        hosted = host_kind.start(request, projects, wanted, is_safe=is_safe, registry=registry, say=say)
     deployment = Deployment(hosted, graph, recipe=recipe)
     deployment.left = tuple(path for part in projects for path in part.left)
     deployment.autoscale(rules)
     return deployment
 
 
-def _started(
-    target: str, request: DeployRequest, projects: Projects, replicas: Mapping[str, int], durability: str | None,
-    registry: str | None, say: Say,
-) -> Backend:  # fmt: skip
-    """Processes are quick by default, containers safe."""
-    if target == "process":
-        return ProcessBackend.start(request, projects, replicas, is_safe=durability == "sync", say=say)
-    client = connect()
-    try:
-        if target == "swarm":
-            is_safe = durability != "fast"
-            return SwarmBackend.start(client, request, projects, replicas, is_safe=is_safe, registry=registry, say=say)
-        return DockerBackend.start(client, request, projects, replicas, is_safe=durability != "fast", say=say)
-    except BaseException:
-        client.close()
-        raise
-
-
 def _check_alone(name: str, target: str) -> None:
     """Refuse a name that runs on another target: whoever says `stop` could mean either."""
-    for other in TARGETS:
+    for other in hosts():
         if other != target and any(found.request.name == name for found in discovery.running(name, other)):
             raise DeployError(f'A deployment "{name}" runs on {other} already; stop that first, or take another name.')
 
@@ -179,9 +152,13 @@ def _running(
     return found
 
 
-def _check_target(target: str, durability: str | None, registry: str | None) -> None:
-    if target not in TARGETS:
-        raise DeployError(f'There is no target "{target}"; targets: {", ".join(TARGETS)}.')
-    check_durability(durability)
-    if registry is not None and target != "swarm":
-        raise DeployError(f'Target "{target}" runs on one machine and asks no registry; leave `registry` out.')
+def _check_target(host: HostTarget, certificate: Any, address: StreamAddress, registry: str | None) -> None:
+    """Refuse what the target has no use for."""
+    if registry is not None and not host.takes_registry:
+        raise DeployError(f'Target "{host.name}" runs on one machine and asks no registry; leave `registry` out.')
+    if certificate is not None and not host.takes_certificate:
+        raise DeployError(f'Target "{host.name}" speaks HTTP; leave `certificate` out, or {PROXIED}.')
+    if address.is_external and not host.takes_external_broker:
+        raise DeployError(f'Target "{host.name}" takes no broker of another transport yet; leave `streams` out.')
+    if not host.is_here:
+        check_reachable(address, host.name)

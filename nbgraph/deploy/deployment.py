@@ -14,12 +14,12 @@ import httpx
 
 from nbgraph.contract import CAPTURES_PATH, FAILURES_PATH, beside_metrics
 from nbgraph.debug.trace import Trace
-from nbgraph.deploy.backend import Backend, FunctionState, on_several, readable
-from nbgraph.deploy.counts import Counts, told_at
+from nbgraph.deploy.backend import Backend, DaemonError, FunctionState, on_several, readable
+from nbgraph.deploy.counts import told_at
 from nbgraph.deploy.operation.autoscale import Autoscaler, Rule
 from nbgraph.deploy.operation.client import DeploymentClient
 from nbgraph.deploy.operation.client import InvokeError as InvokeError
-from nbgraph.deploy.operation.discovery import DaemonError, away, running
+from nbgraph.deploy.operation.discovery import running, unreachable
 from nbgraph.deploy.operation.failures import joined, of_letter, of_worker
 from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
 from nbgraph.deploy.operation.parity import compared
@@ -29,8 +29,8 @@ from nbgraph.deploy.options.replicas import replicas_of
 from nbgraph.deploy.options.secrets import check_given
 from nbgraph.deploy.options.shared_state import functions_of
 from nbgraph.deploy.options.validation import whole
-from nbgraph.deploy.process.backend import ProcessBackend
 from nbgraph.deploy.progress import told
+from nbgraph.deploy.target import host_target
 from nbgraph.errors import DeployError
 from nbgraph.event import Event
 from nbgraph.failure import Failure
@@ -67,12 +67,11 @@ class Deployment:
         self.left: tuple[str, ...] = ()  # big files of the user's own packages, which did not go along
         self._caller = DeploymentClient(self.url, hosted.request.api_key)
         self._meter = MetricsReader(hosted)
-        self._counts = hosted.counts if isinstance(hosted, ProcessBackend) else Counts()
+        self._counts = hosted.counts
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
         self._is_stopped = self._is_over = False
-        if isinstance(hosted, ProcessBackend):
-            hosted.on_stop = self.stop  # for other processes that ask for it
+        hosted.heed(self.stop)
         _HERE[hosted.target, self.name] = self
 
     @classmethod
@@ -86,8 +85,8 @@ class Deployment:
         deployment = cls.find(name, target)
         if deployment is None:
             raise DeployError(
-                f'No running deployment is called "{name}", here or at the Docker daemon{away()}. Processes end with '
-                "the notebook that started them; containers go on."
+                f'No running deployment is called "{name}", here or at the Docker daemon{unreachable(target)}. '
+                "Processes end with the notebook that started them; containers go on."
             )
         if graph is not None:
             deployment.graph = graph
@@ -224,7 +223,7 @@ class Deployment:
         self._check_runs()
         self._check_function(function)
         self._hosted.scale(function, whole(n, f'The number of replicas of "{function}"'))
-        if function == self.functions[0] and self._hosted.target == ProcessBackend.target:
+        if function == self.functions[0] and host_target(self._hosted.target).shares_port:
             self.recipe = replace(self.recipe, workers=n)  # an update keeps them
 
     def mend(self) -> list[str]:
@@ -270,10 +269,12 @@ class Deployment:
         self._check_runs()
         graph = self._known(graph)
         functions = functions_of(graph)
-        has_one_door = self._hosted.target != "swarm"
+        host = host_target(self._hosted.target)
         readers = transport_of(self.request.streams).most_readers
         wanted = (
-            replicas_of(functions, replicas, has_one_door=has_one_door, readers=readers) if replicas is not None else {}
+            replicas_of(functions, replicas, has_one_port=host.has_one_port, readers=readers)
+            if replicas is not None
+            else {}
         )
         names = [each.name for each in functions]
         recipe = replace(
@@ -283,7 +284,7 @@ class Deployment:
             threads=self.recipe.threads if threads is None else threads,
             workers=self.recipe.workers if workers is None else workers,
         )
-        check_given(self._hosted.target, functions, {name: recipe.provision(name) for name in names})
+        check_given(host, functions, {name: recipe.provision(name) for name in names})
         with told(progress) as say:
             say("Capturing what the steps use")
             projects = recipe.projects(functions, say)

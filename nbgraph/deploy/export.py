@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
 from nbgraph.contract import PORT, REQUIREMENTS_FILE
-from nbgraph.deploy.docker.compose import compose_files
-from nbgraph.deploy.kubernetes import export as kubernetes
-from nbgraph.deploy.kubernetes.export import kubernetes_files
-from nbgraph.deploy.nuclio import export as nuclio
-from nbgraph.deploy.nuclio.export import nuclio_files
 from nbgraph.deploy.operation.autoscale import rules_of
 from nbgraph.deploy.options.build import BuildOptions
 from nbgraph.deploy.options.certificate import PROXIED
@@ -37,22 +32,12 @@ from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.output import MANIFEST, hashes, manifest, owned, replace
 from nbgraph.deploy.project.project import digest
 from nbgraph.deploy.project.services import services_of
-from nbgraph.deploy.swarm.export import swarm_files
+from nbgraph.deploy.target import ExportTarget, export_target
 from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
 from nbgraph.streams.transport import DEFAULT, address_of
-
-TARGETS: dict[str, Callable[[ExportSpec], dict[str, bytes]]] = {
-    "compose": compose_files,
-    "swarm": swarm_files,
-    "kubernetes": kubernetes_files,
-    "nuclio": nuclio_files,
-}
-NOTES = {"kubernetes": f"The manifests are {kubernetes.NOTE}.", "nuclio": f"The functions were {nuclio.NOTE}."}
-ONE_DOOR = ("compose",)  # callers reach one port of one container there
-FIXED = ("compose", "swarm")  # nobody scales anything there
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +83,7 @@ def export(
     include: Sequence[str] = (),
 ) -> Export:
     """See `Graph.export`."""
-    if target not in TARGETS:
-        raise ExportError(f'There is no target "{target}" for an export; targets: {", ".join(TARGETS)}.')
+    kind = export_target(target)
     folder = folder.expanduser().resolve()
     before = owned(folder)
     functions = functions_of(graph)
@@ -108,7 +92,7 @@ def export(
         raise ExportError("An export over Kafka is not there yet; leave `streams` out.")
     names = [function.name for function in functions]
     check_numbers(1, capture)
-    _check_place(target, host, port, api_key)
+    _check_place(kind, host, port, api_key)
     if certificate is not None:
         raise ExportError(f"What is exported speaks HTTP; leave `certificate` out, or {PROXIED}.")
     check_durability(durability)
@@ -119,9 +103,8 @@ def export(
         base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
         tuple(sorted(graph.redacted)), index_url, threads, workers, check_cors(cors), tuple(include),
     )  # fmt: skip
-    has_one_door = target in ONE_DOOR
-    wanted = replicas_of(functions, replicas, has_one_door=has_one_door)
-    if autoscale and target in FIXED:
+    wanted = replicas_of(functions, replicas, has_one_port=kind.has_one_port)
+    if autoscale and not kind.scales:
         raise ExportError(f'Target "{target}" does not scale by itself; say how many there are: replicas=...')
     rules = rules_of(autoscale or {}, names)
     for function in functions:
@@ -133,18 +116,18 @@ def export(
         tuple(services_of(projects, wanted, registry=registry)), rules, is_pushed=registry is not None,
         is_guarded=bool(api_key), is_safe=durability != "fast", host=host, port=PORT if port is None else port,
     )  # fmt: skip
-    files = TARGETS[target](order)
+    files = kind.files(order)
     told = {"graph": graph.name, "target": target, "functions": names}
     files[MANIFEST] = manifest(told, files)
     files = dict(sorted(files.items()))
     replace(folder, files, before)
-    return Export(folder, hashes(files), digest(files), "\n".join(filter(None, [_note(target, projects), *told_of])))
+    return Export(folder, hashes(files), digest(files), "\n".join(filter(None, [_note(kind, projects), *told_of])))
 
 
-def _note(target: str, projects: Projects) -> str:
+def _note(target: ExportTarget, projects: Projects) -> str:
     """What is to be said of an export: of its target, and of packages that are here in another way."""
     said = [remark for part in projects for remark in remarks_in(part.files[REQUIREMENTS_FILE].decode())]
-    return "\n".join([*([NOTES[target]] if target in NOTES else []), *dict.fromkeys(said)])
+    return "\n".join([*([target.note] if target.note else []), *dict.fromkeys(said)])
 
 
 def _completed(functions: Sequence[Function], given: Mapping[str, Provision]) -> dict[str, Provision]:
@@ -157,11 +140,11 @@ def _completed(functions: Sequence[Function], given: Mapping[str, Provision]) ->
     return found
 
 
-def _check_place(target: str, host: str, port: int | None, api_key: Any) -> None:
+def _check_place(target: ExportTarget, host: str, port: int | None, api_key: Any) -> None:
     """Refuse a place that the target has no word for."""
     check_place(host, port, "a key" if api_key is True else api_key)
-    if target != "compose" and (port is not None or host != "127.0.0.1"):
-        raise ExportError(f'Where callers reach target "{target}" is its own matter; leave `host` and `port` out.')
+    if not target.chooses_port and (port is not None or host != "127.0.0.1"):
+        raise ExportError(f'Where callers reach target "{target.name}" is its own matter; leave `host` and `port` out.')
 
 
 def _check_values(given: Any) -> None:

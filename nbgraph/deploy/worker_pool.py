@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from nbgraph.deploy.backend import DeployRequest, FunctionState, alone
 from nbgraph.deploy.broker import BrokerClient
+from nbgraph.deploy.counts import Counts
 from nbgraph.deploy.deployed_function import DeployedFunction, check_queues, hands_of
 from nbgraph.deploy.options.provision import Provision
+from nbgraph.deploy.target import host_target
 from nbgraph.errors import DeployError
 
 M = TypeVar("M")
@@ -24,13 +26,13 @@ class WorkerPool(ABC, Generic[M]):
     """
 
     target: str
-    has_one_door: bool  # one worker has the callers' port
 
     def __init__(self, request: DeployRequest) -> None:
         self.request = request
         self._duties: dict[str, DeployedFunction] = {}
         self._members: dict[str, list[M]] = {}
         self._reach: BrokerClient | None = None
+        self.counts = Counts()
         self._turn = threading.RLock()  # one change at a time: an autoscaler and a person may scale at once
 
     @property
@@ -82,6 +84,9 @@ class WorkerPool(ABC, Generic[M]):
             more = self._begun([(duty, n - len(kept))])[function]
             self._put({function: [*kept, *more]})
             self._end([member for member in every if member not in kept])
+
+    def heed(self, stop: Callable[[], None]) -> None:
+        """Nobody asks it: other processes find it where it runs, and end it themselves."""
 
     def mend(self) -> list[str]:
         """Bring back what has ended and does not come back by itself; the names of what it was."""
@@ -203,7 +208,7 @@ class WorkerPool(ABC, Generic[M]):
 
     def _check(self, function: str, n: int) -> None:
         duty = self._duties[function]
-        if duty.is_gateway and n != 1 and self.has_one_door:
+        if duty.is_gateway and n != 1 and not host_target(self.target).shares_port:
             raise alone(function)
         if duty.is_alone and n != 1:
             raise DeployError(f'"{function}" has one worker, since its steps remember what came before.')

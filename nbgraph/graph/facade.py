@@ -413,3 +413,10 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
     from nbgraph.widgets.deployment import DeploymentView
 
     return DeploymentView(deployment)
+
+
+def deploy_targets() -> list[str]:
+    """Where a click may host a graph, which is told above `widgets/`."""
+    from nbgraph.deploy.target import local_hosts
+
+    return list(local_hosts())

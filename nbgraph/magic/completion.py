@@ -10,6 +10,7 @@ from typing import Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from nbgraph import steps
+from nbgraph.deploy.target import hosts
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.arrow_line import FORBID
@@ -21,7 +22,6 @@ OPTIONS = (
     "--run", "--debug", "--deploy", "--export", "--hide", "--build", "--max-iterations", "--error-stream", "--no-copy",
     "--api",
 )  # fmt: skip
-TARGETS = ("process", "docker", "swarm")
 ENDINGS = ("if", "else", "on error", "max")
 _STEP = re.compile(r"(?:->|\[|,)\s*(?P<token>\w*)$")  # in an arrow line: where a step is expected
 _API = re.compile(r"[^\n]*\s--api\b")  # a first line that says that there are routes
@@ -86,7 +86,7 @@ def _first_line(before: str, namespace: dict[str, Any]) -> Found:
     if previous == "--api" and not token.startswith("-"):
         return [(OPENAI, "API")], token, False
     if previous == "--deploy":
-        return [(target, "target") for target in TARGETS], token, True
+        return [(target, "target") for target in hosts()], token, True
     if token.startswith("-") or (not token and previous not in OPTIONS and len(words) > 1):
         return [(option, "option") for option in OPTIONS if option not in words], token, True
     if previous.endswith("graph"):

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
+from nbgraph.deploy.target import any_of, hosts
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.documents.argument import is_bare
 from nbgraph.graph.finding import meant
@@ -21,7 +22,7 @@ from nbgraph.graph.naming import slug
 from nbgraph.graph.safety.formula import compiled
 from nbgraph.graph.scope import Scope
 from nbgraph.magic.cell import define
-from nbgraph.magic.completion import OPTIONS, TARGETS
+from nbgraph.magic.completion import OPTIONS
 from nbgraph.magic.notice import Notices
 from nbgraph.magic.options import words
 from nbgraph.magic.traceback import of_cell, short, show_without_stack
@@ -76,7 +77,7 @@ class GraphMagic:
         for name, metavar, about in (
             ("--run", "EXPR", "run one event, the value of a Python expression, and give the answer"),
             ("--debug", "EXPR", "step through an event"),
-            ("--deploy", "TARGET", "host it, or renew what is hosted already: process, docker or swarm"),
+            ("--deploy", "TARGET", f"host it, or renew what is hosted already: {any_of(hosts())}"),
             ("--export", "FOLDER", "write it as a project that runs without this notebook"),
             ("--error-stream", "X", "where unhandled errors are reported"),
         ):
@@ -112,9 +113,9 @@ class GraphMagic:
         for option, text in (("--run", given.run), ("--debug", given.debug)):
             if text is not None:
                 _code(option, text)
-        if given.deploy is not None and given.deploy not in TARGETS:
-            hint = meant(given.deploy, TARGETS)
-            raise UsageError(f"%graph --deploy: found {given.deploy!r}; expected {', '.join(TARGETS)}.{hint}")
+        if given.deploy is not None and given.deploy not in hosts():
+            hint = meant(given.deploy, list(hosts()))
+            raise UsageError(f"%graph --deploy: found {given.deploy!r}; expected {', '.join(hosts())}.{hint}")
 
     def _defined(self, given: argparse.Namespace, line: str, cell: str) -> Graph:
         """The graph of the cell, bound to its name; one that is there already takes it over."""

@@ -12,6 +12,7 @@ import traitlets
 
 from nbgraph.debug.breakpoint import Breakpoint
 from nbgraph.errors import NbgraphError
+from nbgraph.graph.facade import deploy_targets
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
 from nbgraph.render.collapse import foldable
@@ -31,7 +32,6 @@ from nbgraph.widgets.values.rich import rendered
 from nbgraph.widgets.values.table_pages import page
 
 OPEN = 60  # steps; of a larger graph the functions and inner graphs are folded at first
-TARGETS = ("process", "docker")  # where a click may deploy to
 CHANGED = "code changed"
 Message = dict[str, Any]
 
@@ -53,6 +53,7 @@ class GraphWidget(anywidget.AnyWidget):
     picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id
     breakpoints = traitlets.List(traitlets.Unicode()).tag(sync=True)  # ours: the names of steps that have one
     direction = traitlets.Enum(["LR", "TB"], default_value="LR").tag(sync=True)  # the view's
+    targets: traitlets.List[str] = traitlets.List().tag(sync=True)  # ours: where a click may deploy to
     faults = traitlets.Dict().tag(sync=True)  # ours: why steps can't run, by their ids
 
     def __init__(self, graph: Graph) -> None:
@@ -63,7 +64,7 @@ class GraphWidget(anywidget.AnyWidget):
         self.closed: set[str] = set() if whole else set(foldable(view(graph)))
         self._drawn = whole or SyncedPicture(graph, "LR", self.closed)
         marked, faults = self._marked(self.watch.breakpoints), self._reasons()
-        super().__init__(picture=self._drawn.data, breakpoints=marked, faults=faults)
+        super().__init__(picture=self._drawn.data, breakpoints=marked, faults=faults, targets=deploy_targets())
         self._handlers = HandlerVersions(graph)
         self._rendered: Any = None  # an output area, for the value that is shown as a cell would
         self._deployed: anywidget.AnyWidget | None = None  # the view of what was deployed from here
@@ -199,7 +200,7 @@ class GraphWidget(anywidget.AnyWidget):
                 self.send({"kind": "saved", **saved(self.graph, str(message["as"]), states, self.direction)})
             case "break" if step:
                 self.watch.break_at(step, Breakpoint(step) if message.get("on") else None)
-            case "deploy" if message.get("target") in TARGETS:
+            case "deploy" if message.get("target") in self.targets:
                 threading.Thread(
                     target=self._deploy, args=(message["target"],), daemon=True, name="nbgraph-deploy"
                 ).start()

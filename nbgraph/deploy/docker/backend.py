@@ -55,7 +55,6 @@ class DockerBackend(WorkerPool["Container"]):
     """Containers by function; the first function's one publishes the port that callers use."""
 
     target = "docker"
-    has_one_door = True
 
     def __init__(self, client: DockerClient, request: DeployRequest, *, is_safe: bool = True) -> None:
         super().__init__(request)

@@ -7,14 +7,15 @@ import io
 import os
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
 from nbgraph.contract import DEPLOYMENT_LABEL, READY_PATH, SECRETS_FOLDER
-from nbgraph.deploy.backend import DeployRequest, failed_start, port_in_use
+from nbgraph.deploy.backend import DaemonError, DeployRequest, failed_start, port_in_use
 from nbgraph.deploy.project.hardening import GRACE_SECONDS, USER
 from nbgraph.errors import DeployError
 
@@ -28,14 +29,11 @@ HELP = (
 )
 STREAMS = "nbgraph.streams"  # the URL of an external broker, without what is secret
 DUTY = "nbgraph.duty"
+B = TypeVar("B")
 AT_ONCE = 8  # containers that are stopped together
 FIRST_SECONDS = 10  # for the daemon to say that it is there
 QUESTION_SECONDS = 30  # for what it only looks up
 WORK_SECONDS = 120  # for what it does, such as the next line of a build's log
-
-
-class DaemonError(DeployError):
-    """The Docker daemon does not answer."""
 
 
 def connect() -> DockerClient:
@@ -57,6 +55,26 @@ def connect() -> DockerClient:
         else:
             return _guarded(client)
     raise DaemonError(f"No Docker daemon answers ({reason}): {HELP}.")
+
+
+@contextmanager
+def connected() -> Iterator[DockerClient]:
+    """A client for a backend that is started in the block, and keeps it; closed where that fails."""
+    client = connect()
+    try:
+        yield client
+    except BaseException:
+        client.close()
+        raise
+
+
+def found_at(find: Callable[[DockerClient, str], B | None], name: str) -> B | None:
+    """What the daemon has of that name; its client goes on with what was found."""
+    with connected() as client:
+        found = find(client, name)
+    if found is None:
+        client.close()
+    return found
 
 
 def _reason(error: BaseException) -> str:

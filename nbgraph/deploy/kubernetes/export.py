@@ -7,6 +7,7 @@ from nbgraph.deploy.kubernetes.autoscale import scale_objects
 from nbgraph.deploy.kubernetes.broker import DISK, broker_objects
 from nbgraph.deploy.kubernetes.network import hint, network_objects
 from nbgraph.deploy.kubernetes.pod import SECRET, Object, namespace
+from nbgraph.deploy.kubernetes.target import NOTE
 from nbgraph.deploy.kubernetes.worker import GATEWAY, worker_objects
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.readme import readme
@@ -14,7 +15,6 @@ from nbgraph.deploy.project.secret_files import SCRIPT, secrets_script
 from nbgraph.deploy.project.yaml_dump import plain_yaml
 
 FOLDER = "manifests"
-NOTE = "validated against schemas, not run on a cluster"
 _RUN = """\
 These manifests are {note}.
 

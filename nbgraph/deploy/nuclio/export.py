@@ -19,6 +19,7 @@ from nbgraph.deploy.kubernetes.pod import (
     secret_volume,
     variables,
 )
+from nbgraph.deploy.nuclio.target import NOTE
 from nbgraph.deploy.project.dockerfile import python_of
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.hardening import USER
@@ -32,7 +33,6 @@ HANDLER = "nuclio_handler"
 GATES = 8  # processes that hand calls on, each waiting for one answer at a time
 GATE_MEGABYTES = 48
 LONGEST = 56  # characters of a name, since Nuclio puts its own before it
-NOTE = "tried in Python with Nuclio's SDK, not run on Nuclio"
 LEFT_OUT = ("Dockerfile", ".dockerignore")  # Nuclio builds images in its own way
 _HANDLER = """\
 \"\"\"What Nuclio calls: events go to nbgraph's own worker, which runs beside it.\"\"\"

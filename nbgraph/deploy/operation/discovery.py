@@ -1,50 +1,35 @@
-"""Elsewhere: deployments that this process does not hold: of other processes, or at the Docker daemon."""
+"""Discovery: deployments that this process does not hold: of other processes, or at a daemon."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from nbgraph.deploy.backend import Backend
-from nbgraph.deploy.docker.client import DaemonError as DaemonError
-from nbgraph.deploy.docker.client import connect
-from nbgraph.deploy.process.attached import AttachedBackend
-
-if TYPE_CHECKING:
-    from docker import DockerClient
+from nbgraph.deploy.backend import Backend, DaemonError
+from nbgraph.deploy.target import hosts
 
 
 def running(name: str, target: str | None) -> Iterator[Backend]:
-    """Those that other processes started, or that this one forgot."""
-    if target in (None, "process") and (fleet := AttachedBackend.find(name)) is not None:
-        yield fleet
-    for kind in ("docker", "swarm"):
-        if target in (None, kind):
+    """Those that other processes started, or that this one forgot; on one target, or on any that can tell."""
+    for host in hosts().values():
+        if target in (None, host.name):
             try:
-                client = connect()
-            except DaemonError:  # no Docker, no containers
-                return
-            if (found := _at_daemon(client, name, kind)) is not None:
+                found = host.find(name)
+            except DaemonError:  # nothing of it runs where this machine could see it
+                continue
+            if found is not None:
                 yield found
 
 
-def _at_daemon(client: DockerClient, name: str, target: str) -> Backend | None:
-    from nbgraph.deploy.docker.backend import DockerBackend
-    from nbgraph.deploy.swarm.backend import SwarmBackend
+def unreachable(target: str | None) -> str:
+    """What to add to "nothing is there" where a daemon could not be asked.
 
-    found: Backend | None = None
-    try:
-        found = DockerBackend.find(client, name) if target == "docker" else SwarmBackend.find(client, name)
-    finally:
-        if found is None:
-            client.close()
-    return found
-
-
-def away() -> str:
-    """What to add to "nothing is there" where the daemon could not be asked."""
-    try:
-        connect().close()
-    except DaemonError as error:
-        return f", which can't be asked: {str(error).partition(': start')[0]}"
+    >>> unreachable("process")
+    ''
+    """
+    for host in hosts().values():
+        if target in (None, host.name):
+            try:
+                host.check_answers()
+            except DaemonError as error:
+                return f", which can't be asked: {str(error).partition(': start')[0]}"
     return ""

@@ -13,16 +13,16 @@ from nbgraph.errors import DeployError
 
 
 def replicas_of(
-    functions: Sequence[Function], given: Any, *, has_one_door: bool = True, readers: int = MOST
+    functions: Sequence[Function], given: Any, *, has_one_port: bool = True, readers: int = MOST
 ) -> dict[str, int]:
     """A number for all functions that stand behind a queue, or a number by name.
 
-    `has_one_door`: callers reach one port, so the first function has one worker. `readers`: workers that are of use
+    `has_one_port`: callers reach one port, so the first function has one worker. `readers`: workers that are of use
     behind a queue without a key.
 
     >>> from nbgraph import Graph
     >>> both = [Function("split", asks=True, graph=Graph("g")), Function("score", graph=Graph("g"))]
-    >>> replicas_of(both, 3), replicas_of(both, None), replicas_of(both, {"split": 2}, has_one_door=False)
+    >>> replicas_of(both, 3), replicas_of(both, None), replicas_of(both, {"split": 2}, has_one_port=False)
     ({'score': 3}, {'score': 1}, {'split': 2})
     """
     names = [function.name for function in functions]
@@ -37,7 +37,7 @@ def replicas_of(
     for function in functions:
         check_most(function, wanted.get(function.name, 1), readers)
     n = wanted.get(names[0], 1)
-    if has_one_door and n != 1:
+    if has_one_port and n != 1:
         raise alone(names[0])
     check_alone(functions[0], n, f"replicas={n}")
     return wanted

@@ -17,7 +17,7 @@ from typing import Any
 from nbgraph.capture.local_modules import is_local
 from nbgraph.capture.module.imports import is_notebook
 from nbgraph.deploy.options.provision import Provision
-from nbgraph.deploy.process.rlimit import check_process
+from nbgraph.deploy.target import HostTarget
 from nbgraph.engine.compile.bind import is_expression, resolve, value_of
 from nbgraph.engine.context import SECRETS
 from nbgraph.engine.partition import Function
@@ -32,12 +32,11 @@ _HOLDERS = (Mapping, list, tuple, set, frozenset, functools.partial, staticmetho
 _MISSING = object()
 
 
-def check_given(target: str, functions: Sequence[Function], given: Mapping[str, Provision]) -> None:
+def check_given(target: HostTarget, functions: Sequence[Function], given: Mapping[str, Provision]) -> None:
     """Refuse what a target can't give, and steps that ask for secrets which they are not given."""
-    if target == "process":
-        for function in functions:
-            check_process(function.name, given[function.name].resources, given[function.name].volumes)
-    check_secrets(functions, given, here=os.environ if target == "process" else None)
+    for function in functions:
+        target.check(function.name, given[function.name])
+    check_secrets(functions, given, here=os.environ if target.is_here else None)
 
 
 def check_secrets(

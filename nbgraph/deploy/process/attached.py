@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, several
 from nbgraph.deploy.broker import BrokerClient
+from nbgraph.deploy.counts import Counts
 from nbgraph.deploy.deployed_function import DeployedFunction, hands_of
 from nbgraph.deploy.options.certificate import kept_in
 from nbgraph.deploy.options.provision import Provision
@@ -43,6 +44,7 @@ class AttachedBackend:
             self._streams(told.get("streams", "")),
         )  # fmt: skip
         self._reach: BrokerClient | None = None
+        self.counts = Counts()
 
     @classmethod
     def find(cls, name: str) -> AttachedBackend | None:
@@ -104,6 +106,9 @@ class AttachedBackend:
 
     def scale(self, function: str, n: int) -> None:
         self._ask({"what": "scale", "function": function, "n": n})
+
+    def heed(self, stop: Callable[[], None]) -> None:
+        """Nobody asks it: who wants its end ends it."""
 
     def mend(self) -> list[str]:
         """Its owner does so by itself."""

@@ -16,7 +16,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from msgspec import structs
 from nbgraph.contract import COUNTS_PATH, Option, beside_metrics
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening
 from nbgraph.deploy.broker import BrokerClient, broker_options, forget
-from nbgraph.deploy.counts import Counts, told_at
+from nbgraph.deploy.counts import told_at
 from nbgraph.deploy.deployed_function import DeployedFunction
 from nbgraph.deploy.options.certificate import certificate_options
 from nbgraph.deploy.process.control import asks, born
@@ -48,7 +48,6 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
     """Every function has a folder with its projects, and members that work in theirs."""
 
     target = "process"
-    has_one_door = False
 
     def __init__(self, request: DeployRequest, listener: socket.socket, *, is_safe: bool) -> None:
         super().__init__(replace(request, port=listener.getsockname()[1]))
@@ -59,8 +58,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         self._numbers = itertools.count(1)
         self._is_over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="nbgraph-fleet")
-        self.counts = Counts()
-        self.on_stop = self.stop
+        self._on_stop: Callable[[], None] = self.stop
 
     @classmethod
     def start(
@@ -107,6 +105,10 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         """The last lines of each member's log."""
         found = [member for member in self._all() if function in (None, member.function)]
         return "\n".join("\n".join(member.log().splitlines()[-lines:]) for member in found)
+
+    def heed(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when another process asks for the end."""
+        self._on_stop = stop
 
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker."""
@@ -246,6 +248,6 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
 
     def _do(self, asked: Mapping[str, Any]) -> None:
         if asked["what"] == "stop":
-            self.on_stop()
+            self._on_stop()
         else:
             self.scale(asked["function"], asked["n"])

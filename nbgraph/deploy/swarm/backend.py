@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +21,7 @@ import httpx
 from nbgraph.contract import DEPLOYMENT_LABEL, GRAPH_LABEL, KEY_SECRET, READY_PATH, TOKEN_SECRET
 from nbgraph.deploy.backend import DeployRequest, FunctionState, failed_start, several
 from nbgraph.deploy.broker import BrokerClient, broker_image
+from nbgraph.deploy.counts import Counts
 from nbgraph.deploy.deployed_function import DeployedFunction, check_queues, hands_of
 from nbgraph.deploy.docker.client import DUTY, explained, named
 from nbgraph.deploy.options.provision import Provision
@@ -60,6 +61,7 @@ class SwarmBackend:
         self._duties: dict[str, DeployedFunction] = {}
         self._tunnel: SwarmTunnel | None = None
         self._reach: BrokerClient | None = None
+        self.counts = Counts()
         self._turn = threading.RLock()  # one change at a time: an autoscaler and a person may scale at once
 
     @classmethod
@@ -145,6 +147,9 @@ class SwarmBackend:
             rollout = self._rollout(one.source for one in self._duties.values())
             self._count(self._service(function), n)
             rollout.wait([self._service(function)])
+
+    def heed(self, stop: Callable[[], None]) -> None:
+        """Nobody asks it: who wants its end ends it."""
 
     def mend(self) -> list[str]:
         """A Swarm does so by itself."""

@@ -39,7 +39,7 @@ class GraphView {
   bar() {
     const deploy = (/** @type {string} */ target) => this.model.send({ kind: "deploy", target });
     const title = { title: "Host this graph in processes or in containers" };
-    const targets = choice("Deploy the graph", title, ["process", "docker"], deploy, "deploy…");
+    const targets = choice("Deploy the graph", title, this.model.get("targets"), deploy, "deploy…");
     const events = button("Events", "List the last events", () => this.listEvents());
     const parts = [foldButton(this.model), events, targets, this.progress.root];
     return pictureBar(this.model, this.stage, this.spoken, ...parts);
