@@ -90,6 +90,8 @@ class FeatureTarget(Handler):
 
     Parameters
     ----------
+    set
+        The feature set that takes them.
     max_events
         So many rows are written together.
     flush_after_seconds

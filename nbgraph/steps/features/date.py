@@ -59,6 +59,13 @@ class DateExtractor(FieldsStep):
 
     A time is a datetime, a date, an ISO 8601 text, or a number of seconds since 1970 (UTC); of one with a time zone the
     parts are those of that zone. A missing time has missing parts. Without `timestamp_col` the field is "timestamp".
+
+    Parameters
+    ----------
+    parts
+        Parts by pandas' names: `"hour"`, `"day_of_week"`, `"quarter"`.
+    timestamp_col
+        Field of the time; None: `"timestamp"`.
     """
 
     counterpart = Counterpart("DateExtractor")

@@ -27,6 +27,15 @@ class SetEventMetadata(Handler):
 
     An id is always a text; `random_id` gives the event a new one. A DataFrame is one event: its id and key are the
     values that all its rows have.
+
+    Parameters
+    ----------
+    id_path
+        Dotted path of the id.
+    key_path
+        Dotted path of the key.
+    random_id
+        Whether the event gets a new id.
     """
 
     section = Section.FEATURES

@@ -32,6 +32,15 @@ class MapValues(FieldsStep):
 
     As in MLRun, only the mapped fields go on unless `with_original_features`; and what is not in the map, or in no
     range, stays as it is.
+
+    Parameters
+    ----------
+    mapping
+        By field: values and what they become, or `{"ranges": {name: [from, to]}}`.
+    with_original_features
+        Whether the other fields, and the originals, go on too.
+    suffix
+        End of the new fields' names beside the originals.
     """
 
     counterpart = Counterpart("MapValues")
@@ -91,6 +100,15 @@ class Imputer(FieldsStep):
 
     A field of `mapping` that the body does not have at all is missing too. `method` has MLRun's place and, as there,
     its one value.
+
+    Parameters
+    ----------
+    method
+        MLRun's argument; only `"avg"`.
+    default_value
+        Value for missing ones.
+    mapping
+        Values by field.
     """
 
     counterpart = Counterpart("Imputer")
@@ -124,6 +142,11 @@ class OneHotEncoder(FieldsStep):
 
     Of a value that is not a category, or missing, all are 0. Categories whose fields would have one name are refused,
     and a body that has a field of such a name already is an error.
+
+    Parameters
+    ----------
+    mapping
+        Categories by field.
     """
 
     counterpart = Counterpart("OneHotEncoder")
@@ -183,6 +206,11 @@ class DropFeatures(FieldsStep):
     >>> _ = graph.to(DropFeatures(["name"]))
     >>> graph.run({"name": "Ada", "age": 36})
     {'age': 36}
+
+    Parameters
+    ----------
+    features
+        Names of the fields.
     """
 
     counterpart = Counterpart("DropFeatures")

@@ -32,6 +32,15 @@ class Validate(Handler):
     What breaks a rule is marked: the field `mark` lists what is wrong, and is empty where nothing is. With the action
     "drop" such events (of a DataFrame such rows) do not go on; with "raise" they are errors. A missing value breaks
     only `required`.
+
+    Parameters
+    ----------
+    rules
+        Rules by field.
+    action
+        What becomes of an event that breaks one: `"mark"`, `"drop"`, `"raise"`.
+    mark
+        Field that lists what is wrong.
     """
 
     section = Section.FEATURES

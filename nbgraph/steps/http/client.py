@@ -28,7 +28,17 @@ EXCERPT = 200  # characters of an answer that an error tells
 
 
 class HttpError(NbgraphError):
-    """The answer was no success: `status` and `body` are the answer's."""
+    """The answer was no success: `status` and `body` are the answer's.
+
+    Parameters
+    ----------
+    request
+        What was sent.
+    status
+        The answer's status.
+    body
+        The answer's body.
+    """
 
     section: ClassVar[Section] = Section.REMOTE
 
@@ -43,6 +53,17 @@ class HttpRequest:
 
     >>> HttpRequest("POST", "https://example.org/score", {"amount": 120}).method
     'POST'
+
+    Parameters
+    ----------
+    method
+        HTTP method.
+    url
+        Address.
+    body
+        What is sent: bytes and text as they are, any other as JSON.
+    headers
+        Headers that are sent.
     """
 
     section: ClassVar[Section] = Section.REMOTE
@@ -55,7 +76,19 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What came back: JSON decoded, text as text, the rest as bytes; `content` is it all as it came."""
+    """What came back: JSON decoded, text as text, the rest as bytes; `content` is it all as it came.
+
+    Parameters
+    ----------
+    status
+        Status.
+    body
+        Body: JSON decoded, text as text, the rest as bytes.
+    headers
+        Headers.
+    content
+        The body's bytes as they came.
+    """
 
     section: ClassVar[Section] = Section.REMOTE
 

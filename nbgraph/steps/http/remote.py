@@ -113,6 +113,33 @@ class RemoteStep(_Remote):
     The answer is read as JSON, whatever its content type, and stays text where it is none; one without a body is None.
     An answer that is no success is an error of the step, `HttpError`, with its `status`; what may pass (no
     connection, 408, 425, 429, 5xx) is tried `retries` more times. `return_json=False` gives the answer's bytes.
+
+    Parameters
+    ----------
+    url
+        Address.
+    method
+        HTTP method.
+    subpath
+        Path behind the address; `"$path"` is the event's own.
+    headers
+        Headers that are sent.
+    url_expression
+        Address, as expression over `event` or function.
+    body_expression
+        What is sent, as expression or function; else the body.
+    headers_expression
+        Headers, as expression or function.
+    return_json
+        Whether an answer in JSON is decoded.
+    max_in_flight
+        Requests under way at once; None: the step's own concurrency.
+    retries
+        Further tries of a request that failed by what may pass: no connection, 408, 425, 429, 5xx.
+    backoff_factor
+        Seconds before the second try; they double with each further one.
+    timeout
+        Seconds for one request.
     """
 
     counterpart = Counterpart("RemoteStep", aliases=("$remote",))
@@ -127,6 +154,33 @@ class BatchHttpRequests(_Remote):
 
     The arguments are those of RemoteStep, for each item; `max_in_flight` of them are under way, 8 if not said. When
     one fails for good, the step fails.
+
+    Parameters
+    ----------
+    url
+        Address.
+    method
+        HTTP method.
+    subpath
+        Path behind the address; `"$path"` is the event's own.
+    headers
+        Headers that are sent.
+    url_expression
+        Address of an item, as expression over `event` or function.
+    body_expression
+        What is sent of an item, as expression or function.
+    headers_expression
+        Headers of an item, as expression or function.
+    return_json
+        Whether an answer in JSON is decoded.
+    max_in_flight
+        Requests under way at once; None: 8.
+    retries
+        Further tries of a request that failed by what may pass: no connection, 408, 425, 429, 5xx.
+    backoff_factor
+        Seconds before the second try; they double with each further one.
+    timeout
+        Seconds for one request.
     """
 
     counterpart = Counterpart("BatchHttpRequests")
@@ -156,6 +210,21 @@ class SendToHttp(Handler):
     >>> _ = graph.to(SendToHttp(request, join))
 
     Without `join_from_response` the response's body replaces the event's. Retries are as RemoteStep's.
+
+    Parameters
+    ----------
+    request_builder
+        Function of the body that gives an HttpRequest.
+    join_from_response
+        Function of body and HttpResponse that gives the new body; None: the response's.
+    max_in_flight
+        Requests under way at once; None: the step's own concurrency.
+    retries
+        Further tries of a request that failed by what may pass: no connection, 408, 425, 429, 5xx.
+    backoff_factor
+        Seconds before the second try; they double with each further one.
+    timeout
+        Seconds for one request.
     """
 
     section = Section.REMOTE

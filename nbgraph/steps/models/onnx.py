@@ -36,6 +36,36 @@ class OnnxModel(ModelServer):
 
     `output` names the output that is the prediction, by default the first; tensor requests get all of them, or those
     they name. `providers` are ONNX Runtime's execution providers, by default the CPU.
+
+    Parameters
+    ----------
+    model
+        The model itself, or a path.
+    model_path
+        Path of a file or folder, MLRun's name for it.
+    output
+        Output that is the prediction; None: the first.
+    providers
+        ONNX Runtime's execution providers.
+    version
+        Version that is told to callers.
+    load
+        When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
+        (in the background).
+    max_batch
+        Requests that are predicted together at most; None: each alone.
+    max_wait
+        Seconds that a request waits for others.
+    inputs
+        Description of the inputs in the model's metadata.
+    outputs
+        Description of the outputs in the model's metadata.
+    allow_pickle
+        Whether a pickle is read, which runs code of whoever wrote it.
+    track
+        Function that gets a record of every request.
+    **params
+        Further arguments, kept for `get_param`.
     """
 
     counterpart = Counterpart("ONNXModelServer")

@@ -47,6 +47,32 @@ class ModelServer(Handler):
     (`load="now"`), at the first request ("lazy"), or in the background ("async"; `ready` is False until it is done).
     With `max_batch`, requests that arrive within `max_wait` seconds are predicted together. `track` gets a record of
     every request, made from `logged_results`. Further arguments are kept for `get_param`.
+
+    Parameters
+    ----------
+    model
+        The model itself, or a path.
+    model_path
+        Path of a file or folder, MLRun's name for it.
+    version
+        Version that is told to callers.
+    load
+        When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
+        (in the background).
+    max_batch
+        Requests that are predicted together at most; None: each alone.
+    max_wait
+        Seconds that a request waits for others.
+    inputs
+        Description of the inputs in the model's metadata.
+    outputs
+        Description of the outputs in the model's metadata.
+    allow_pickle
+        Whether a pickle is read, which runs code of whoever wrote it.
+    track
+        Function that gets a record of every request.
+    **params
+        Further arguments, kept for `get_param`.
     """
 
     section = Section.MODELS

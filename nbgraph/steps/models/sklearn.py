@@ -32,6 +32,36 @@ class SklearnModel(ModelServer):
     records: dicts from which a model that was fitted on a DataFrame takes its columns, others their values in order.
     A pickle is read where the deployed graph brought it along, or with `allow_pickle=True`; of a `.skops` file, types
     that skops does not know as harmless are named in `trusted`.
+
+    Parameters
+    ----------
+    model
+        The model itself, or a path.
+    model_path
+        Path of a file or folder, MLRun's name for it.
+    method
+        Method that is called: `"predict"`, `"predict_proba"`, `"decision_function"`, `"transform"`.
+    trusted
+        Types that skops does not know as harmless, by name.
+    version
+        Version that is told to callers.
+    load
+        When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
+        (in the background).
+    max_batch
+        Requests that are predicted together at most; None: each alone.
+    max_wait
+        Seconds that a request waits for others.
+    inputs
+        Description of the inputs in the model's metadata.
+    outputs
+        Description of the outputs in the model's metadata.
+    allow_pickle
+        Whether a pickle is read, which runs code of whoever wrote it.
+    track
+        Function that gets a record of every request.
+    **params
+        Further arguments, kept for `get_param`.
     """
 
     counterpart = Counterpart("SKLearnModelServer")

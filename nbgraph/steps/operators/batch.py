@@ -26,6 +26,15 @@ class Batch(Handler):
 
     `flush_after_seconds` lets a list go that long after its first body came, full or not. With `key` (a field's name,
     "$key", a function of the body) each key has a list of its own, and the list's event has that key.
+
+    Parameters
+    ----------
+    max_events
+        Bodies of one list; None: no limit.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
+    key
+        Field, `"$key"`, or function of the body: a list for each key.
     """
 
     counterpart = Counterpart(

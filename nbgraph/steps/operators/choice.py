@@ -25,6 +25,11 @@ class Choice(Handler):
     ['3 is small', '30 is big']
 
     A subclass may have `select_outlets(body)` in place of the function. An empty list ends the event's way.
+
+    Parameters
+    ----------
+    fn
+        Function of the body that names the next step, or a list of steps.
     """
 
     counterpart = Counterpart("Choice")
@@ -53,6 +58,11 @@ class ChoiceByField(Handler):
     >>> _ = choice.to(lambda body: "in euros", "EUR"), choice.to(lambda body: "in dollars", "USD")
     >>> list(graph.stream([{"currency": "USD"}, {"currency": "EUR"}]))
     ['in dollars', 'in euros']
+
+    Parameters
+    ----------
+    field_name
+        Field whose value names the next step, or a list of steps.
     """
 
     counterpart = Counterpart("ChoiceByField")
@@ -73,7 +83,15 @@ class ChoiceByField(Handler):
 
 
 class Partitioned(NamedTuple):
-    """A body on the side that the predicate put it; the other side is None."""
+    """A body on the side that the predicate put it; the other side is None.
+
+    Parameters
+    ----------
+    left
+        The body where the predicate holds.
+    right
+        The body where it does not.
+    """
 
     left: Any
     right: Any
@@ -87,6 +105,11 @@ class Partition(Handler):
     >>> _ = graph.to(Partition("event > 9"))
     >>> list(graph.stream([3, 30]))
     [Partitioned(left=None, right=3), Partitioned(left=30, right=None)]
+
+    Parameters
+    ----------
+    predicate
+        Function of the body, or an expression over `event`.
     """
 
     counterpart = Counterpart("Partition")

@@ -24,6 +24,11 @@ class Gather(Handler):
 
     The list goes on when all that came of the event has arrived. An event of which one came goes on as it is;
     with `unwrap=False` that is a list of one.
+
+    Parameters
+    ----------
+    unwrap
+        Whether one alone goes on as it is; else it is a list of one.
     """
 
     results_are_new = True
@@ -56,6 +61,11 @@ class Collector(Gather):
 
     An event that is of no stream goes through, and so does each item of a `FlatMap`, which is an event of its own;
     `Gather` takes them all. Of one chunk the chunk goes on; with `unwrap=False` that is a list of one.
+
+    Parameters
+    ----------
+    unwrap
+        Whether one alone goes on as it is; else it is a list of one.
     """
 
     counterpart = Counterpart(
@@ -82,6 +92,13 @@ class ToDataFrame(Handler):
     {'UA': 4, 'DL': 0}
 
     One frame of a whole stream is `ReduceToDataFrame`.
+
+    Parameters
+    ----------
+    index
+        Columns that become the index.
+    columns
+        Columns; None: those of the rows.
     """
 
     counterpart = Counterpart("ToDataFrame")
@@ -110,6 +127,19 @@ class ReduceToDataFrame(Handler):
 
     A body is a row (a dict, or a sequence in the order of `columns`) or a list of rows. The columns that `insert_...`
     names have what is the event's own.
+
+    Parameters
+    ----------
+    index
+        Columns that become the index.
+    columns
+        Columns; None: those of the rows.
+    insert_key_column_as
+        Column for the event's key.
+    insert_processing_time_column_as
+        Column for the event's time.
+    insert_id_column_as
+        Column for the event's id.
     """
 
     counterpart = Counterpart("ReduceToDataFrame")

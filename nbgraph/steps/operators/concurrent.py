@@ -44,6 +44,19 @@ class Concurrent(Handler):
     `concurrency_mechanism` is "asyncio" for a coroutine function, "thread" for calls that wait, "process" for calls
     that compute (the function and its results travel to the processes by cloudpickle). A call that fails is made up to
     `retries` more times, after `backoff_factor` seconds, then twice as many each time.
+
+    Parameters
+    ----------
+    event_processor
+        Function of the body; a coroutine function for `"asyncio"`.
+    concurrency_mechanism
+        `"asyncio"`, `"thread"` or `"process"`.
+    max_in_flight
+        Calls that are under way at once.
+    retries
+        Further tries of a call that failed.
+    backoff_factor
+        Seconds before the second try; they double with each further one.
     """
 
     counterpart = Counterpart("ConcurrentExecution")

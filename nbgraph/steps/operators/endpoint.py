@@ -28,11 +28,11 @@ class Endpoint(Handler):
         `"GET"`, or `"*"` for each; `"/users/{id}"`, or `"/files/*"` for all paths from there on.
     forbid
         Whether callers are refused (403).
-    params
-        Parameters that handlers of other functions name, where the graph was cut: `{"limit": "int?"}`.
     body
         What the graph gets instead of the caller's body: `{"amount": "$.order.amount!"}`; without the `!` a part that
         is not there is left out.
+    params
+        Parameters that handlers of other functions name, where the graph was cut: `{"limit": "int?"}`.
     """
 
     section = Section.QUEUES

@@ -28,6 +28,11 @@ class Extend(Handler):
     >>> _ = graph.to(Extend(lambda body: {"total": body["price"] * body["count"]}))
     >>> graph.run({"price": 5, "count": 2})
     {'price': 5, 'count': 2, 'total': 10}
+
+    Parameters
+    ----------
+    fn
+        Function of the body that gives a dict, or an expression over `event`.
     """
 
     counterpart = Counterpart("Extend")
@@ -75,6 +80,11 @@ class Rename(Handler):
 
     A field that gets the name of another takes its place, unless that gets a new name too: `{"a": "b", "b": "a"}`
     exchanges two. Of two that would get one name, the body may have one.
+
+    Parameters
+    ----------
+    mapping
+        New names by old ones.
     """
 
     counterpart = Counterpart("Rename")
@@ -112,6 +122,11 @@ class DropColumns(Handler):
     >>> _ = graph.to(DropColumns(["password"]))
     >>> graph.run({"name": "Ada", "password": "x"})
     {'name': 'Ada'}
+
+    Parameters
+    ----------
+    columns
+        Names of the fields.
     """
 
     counterpart = Counterpart("DropColumns")
@@ -136,6 +151,11 @@ class ReifyMetadata(Handler):
     {'amount': 120, 'card': 'card-7'}
 
     A list of names writes each under its own.
+
+    Parameters
+    ----------
+    mapping
+        What is written: `"id"`, `"key"`, `"time"`, …: names, or these and the fields' names.
     """
 
     counterpart = Counterpart("ReifyMetadata")

@@ -29,6 +29,15 @@ class Merge(Handler):
     When more than `max_behind` wait for their other parts, the oldest is given up and reported in the log; so are
     those that still wait when the stream ends. `expected_num_events` says how many parts there are, where it is not
     the number of arrows that lead here (a filter in a branch, or a choice, takes parts away).
+
+    Parameters
+    ----------
+    key
+        Field, `"$key"`, or function of the body; None: the event's id.
+    max_behind
+        Events that may wait for their other parts.
+    expected_num_events
+        Parts of an event; None: the arrows that lead here.
     """
 
     counterpart = Counterpart("Merge", renamed={"key_path": "key"}, keys=("key_path",))

@@ -55,6 +55,17 @@ class Queue(Handler):
 
     A queue with a `key` (a field's name, "$key", a function of the body) keeps the order of each key over all its
     `shards`, and behind it that is the event's key; it holds at most `max_size` events, then whoever fills it waits.
+
+    Parameters
+    ----------
+    name
+        Name, by which replicas, metrics and dead letters speak of it.
+    key
+        Field, `"$key"`, or function of the body: events of a key stay in order.
+    shards
+        Parts that can be worked on side by side.
+    max_size
+        Events that it holds.
     """
 
     section = Section.QUEUES
@@ -87,6 +98,15 @@ class QueueWriter(Handler):
 
     >>> QueueWriter("scored", key="card", shards=16).spec.is_keyed
     True
+
+    Parameters
+    ----------
+    queue
+        Name of the queue.
+    key
+        As the Queue's.
+    **options
+        The Queue's other options.
     """
 
     section = Section.QUEUES
@@ -116,6 +136,17 @@ class QueueReader(Handler):
 
     >>> QueueReader("scored").do({"p": 0.9})
     {'p': 0.9}
+
+    Parameters
+    ----------
+    queue
+        Name of the queue.
+    key
+        As the Queue's.
+    params
+        Parameters of requests that handlers behind it name.
+    **options
+        The Queue's other options.
     """
 
     section = Section.QUEUES

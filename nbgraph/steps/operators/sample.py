@@ -26,6 +26,17 @@ class SampleWindow(Handler):
 
     With `emit_before_termination` the last event seen goes on when the stream ends, if it has not already. With `key`
     (a field's name, "$key", a function of the body) each key has a window of its own.
+
+    Parameters
+    ----------
+    window_size
+        Events of which one goes on.
+    emit_period
+        Which: `"first"` or `"last"`.
+    emit_before_termination
+        Whether the last one seen goes on at the end.
+    key
+        Field, `"$key"`, or function of the body: a window for each key.
     """
 
     counterpart = Counterpart("SampleWindow", keys=("key",), numbered={"emit_period": {1: "first", 2: "last"}})

@@ -26,6 +26,13 @@ class Reduce(Handler):
     [6]
 
     `fn(state, body)` gives the new state; as a text it is an expression over `state` and `event`.
+
+    Parameters
+    ----------
+    initial_value
+        Value before the first event.
+    fn
+        Function of value and body that gives the next value.
     """
 
     counterpart = Counterpart("Reduce")
@@ -80,6 +87,15 @@ class MapWithState(Handler):
     With `group_by_key` each key has a state of its own, that of the event's key. The initial state may then be a
     `Table`, where states are found and kept. A state that has `close()` is closed when the stream ends, or the worker
     stops; it, and a table, is used itself and not as a copy.
+
+    Parameters
+    ----------
+    initial_state
+        State before the first event; a Table with `group_by_key`.
+    fn
+        Function of body and state that gives both.
+    group_by_key
+        Whether each key has a state of its own.
     """
 
     counterpart = Counterpart("MapWithState")

@@ -54,6 +54,11 @@ class Map(_OfFunction):
     >>> _ = graph.to(Map(lambda body: body * 2))
     >>> graph.run(21)
     42
+
+    Parameters
+    ----------
+    fn
+        Function of the body, or an expression over `event` as text.
     """
 
     counterpart = Counterpart("Map")
@@ -67,6 +72,11 @@ class Filter(_OfFunction):
     >>> _ = graph.to(Filter("event > 1"))
     >>> list(graph.stream([1, 2, 3]))
     [2, 3]
+
+    Parameters
+    ----------
+    fn
+        Predicate of the body, or an expression over `event` as text.
     """
 
     counterpart = Counterpart("Filter")
@@ -82,6 +92,11 @@ class ForEach(_OfFunction):
     >>> graph.run("seen")
     seen
     'seen'
+
+    Parameters
+    ----------
+    fn
+        Function of the body; its result does not matter.
     """
 
     counterpart = Counterpart("ForEach")
@@ -96,6 +111,11 @@ class FlatMap(_OfFunction):
     >>> _ = graph.to(FlatMap(str.split))
     >>> list(graph.answers("a b"))
     ['a', 'b']
+
+    Parameters
+    ----------
+    fn
+        Function of the body that gives an iterable, or an expression over `event` as text.
     """
 
     counterpart = Counterpart("FlatMap")

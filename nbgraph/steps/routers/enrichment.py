@@ -47,6 +47,24 @@ class EnrichmentRouter(ModelRouter):
 
     With `features=vector`, a FeatureVector of a feature store, the features are those of now, and no table is given: a
     list has the vector's keys in their order, a record has them by name, and `impute_policy` is its `missing`.
+
+    Parameters
+    ----------
+    routes
+        Models or handlers by name; `add_route` adds more.
+    table
+        Table of the features by key; not with a vector.
+    features
+        Names of the features in their order, or a FeatureVector.
+    key
+        Field of a record that is the key.
+    impute_policy
+        What stands in for a missing value, by feature or `"*"`: a value, or `"$mean"`, `"$median"`, `"$min"`,
+        `"$max"`, `"$mode"`.
+    weights
+        Share of the events by route, where an event names none.
+    shadow
+        Routes that get copies of what others are asked: names, or names and shares.
     """
 
     def __init__(

@@ -42,6 +42,21 @@ class VotingEnsemble(Router):
     class whose first vote came from the earliest route. Asked by its own name, or none, the ensemble answers; asked by
     the name of a route, that model. Models may answer by names, `{"prediction": [...]}`: `prediction_col_name` is
     the one that counts, and with `format_response_with_col_name_flag` the ensemble answers so too.
+
+    Parameters
+    ----------
+    routes
+        Models or handlers by name; `add_route` adds more.
+    vote_type
+        `"classification"`, `"regression"`, or None: by what the models answer.
+    weights
+        Weight of each model's vote.
+    executor_type
+        How routes are called: `"array"` (one after another), `"thread"`, `"process"`.
+    prediction_col_name
+        Name of the answer that counts, where models answer by names.
+    format_response_with_col_name_flag
+        Whether the ensemble answers by that name too.
     """
 
     counterpart = Counterpart(

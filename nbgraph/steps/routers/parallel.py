@@ -29,6 +29,15 @@ class ParallelRun(Router):
 
     `executor_type` is "array" (one after another), "thread" or "process". Where two routes give the same key, the later
     route's value stays. A route that fails is an error of the step.
+
+    Parameters
+    ----------
+    routes
+        Models or handlers by name; `add_route` adds more.
+    extend_event
+        Whether the merged dict is added to the body; else it replaces it.
+    executor_type
+        How routes are called: `"array"` (one after another), `"thread"`, `"process"`.
     """
 
     counterpart = Counterpart("ParallelRun", unused=MLRUN_ONLY)

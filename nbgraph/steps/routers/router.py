@@ -32,6 +32,11 @@ class Router(Handler):
     >>> _ = graph.to(ByLength(routes={"long": str.upper, "short": str.lower}), "by_length")
     >>> graph.run("HI"), graph.run("hello")
     ('hi', 'HELLO')
+
+    Parameters
+    ----------
+    routes
+        Models or handlers by name; `add_route` adds more.
     """
 
     section = Section.ROUTERS
@@ -129,6 +134,15 @@ class ModelRouter(Router):
     Where an event names no model, or names the router: a canary's `weights={"m1": 0.9, "m2": 0.1}` decide, the same way
     for events of the same key (else id); without weights, the only route. The models of `shadow` get a copy of what
     others are asked, or of a share of it (`shadow={"m3": 0.1}`); their answers go to their own `track` only.
+
+    Parameters
+    ----------
+    routes
+        Models or handlers by name; `add_route` adds more.
+    weights
+        Share of the events by route, where an event names none.
+    shadow
+        Routes that get copies of what others are asked: names, or names and shares.
     """
 
     counterpart = Counterpart(

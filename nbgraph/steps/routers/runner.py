@@ -34,6 +34,19 @@ class ModelRunner(Router):
     which is built with `selector_parameters`. `execution_mechanism` is "array" (or "naive"), "thread" or "process", for
     all models or in a dict by name; async models run at once. With `raise_exception=False` a model that fails gives
     `{"error": ...}`, and the others are not lost.
+
+    Parameters
+    ----------
+    routes
+        Models or handlers by name; `add_route` adds more.
+    selector
+        Function, or class with `select`, of event and available models; it names those that run.
+    selector_parameters
+        Arguments of the selector's class.
+    raise_exception
+        Whether a model that fails is the step's error; else `{"error": ...}` stands in its place.
+    execution_mechanism
+        For all or by model: `"array"`, `"thread"`, `"process"`.
     """
 
     def __init__(

@@ -88,6 +88,21 @@ class RowSource(Source):
     Without any of them the rows themselves come, since they are cheaper than Events. `progress` shows a bar. A row
     whose key or time is empty or unfit goes the way of errors, and those behind it follow; `bad_rows="skip"` logs it
     and leaves it out, `"stop"` ends the stream with it. An event without an id in its row gets one of its own.
+
+    Parameters
+    ----------
+    key_field
+        Field, or fields, of a row that are its event's key.
+    time_field
+        Field whose value is the time; without it the event's own.
+    timestamp_format
+        How a time that is text is written, as for `datetime.strptime`; else ISO 8601.
+    id_field
+        Field of a row that is its event's id.
+    progress
+        Whether a progress bar is shown.
+    bad_rows
+        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     def __init__(

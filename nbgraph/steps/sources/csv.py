@@ -43,6 +43,41 @@ class CSVSource(RowSource):
     Without a first line of names, `header` has them: `["carrier", "delay"]`; or it is False, and rows are lists whose
     fields are told by their place, `key_field=0`. A row with more cells than names, and a cell that is not of the type
     it was told to be, go the way of errors, with file and line.
+
+    Parameters
+    ----------
+    paths
+        Path, pattern with `*`, or a list of them.
+    key_field
+        Field, or fields, of a row that are its event's key.
+    time_field
+        Column that is the event's time.
+    timestamp_format
+        How a time that is text is written, as for `datetime.strptime`; else ISO 8601.
+    id_field
+        Field of a row that is its event's id.
+    type_inference
+        Whether the types of columns are found out from the first rows.
+    parse_dates
+        Columns of times.
+    types
+        Types by column: `{"zip": str}`.
+    progress
+        Whether a progress bar is shown.
+    header
+        True: the first line has the names; a list: these are the names; False: rows are lists.
+    encoding
+        Encoding of the text.
+    delimiter
+        Character between cells.
+    quotechar
+        Character around cells that have the delimiter in them; None: there is none.
+    decimal
+        Decimal mark of numbers.
+    na_values
+        Texts that mean a missing value, for all columns or by column.
+    bad_rows
+        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     io = "files"

@@ -29,6 +29,21 @@ class KafkaSource(Source):
 
     A message is committed when its event is through, so that after a crash it comes again, and none is lost. The
     source ends when no message came for `idle_seconds`; without them it goes on. `consumer_options` are librdkafka's.
+
+    Parameters
+    ----------
+    brokers
+        Addresses of the cluster, `"host:9092"`.
+    topics
+        Topics.
+    group
+        Consumer group.
+    initial_offset
+        `"earliest"` or `"latest"`, for a group that has read nothing yet.
+    consumer_options
+        Options of librdkafka.
+    idle_seconds
+        Seconds without a message after which the source ends; None: never.
     """
 
     io = "the network"

@@ -25,6 +25,23 @@ class NatsSource(Source):
 
     A message is acknowledged when its event is through; one that is not, within `ack_seconds`, comes again. The
     source ends when no message came for `idle_seconds`; without them it goes on.
+
+    Parameters
+    ----------
+    servers
+        Addresses, `"nats://host:4222"`.
+    subject
+        Subject; `*` and `>` stand for parts of it.
+    durable
+        Name of the consumer, which remembers how far it has come.
+    stream
+        JetStream stream; None: the one that has the subject.
+    idle_seconds
+        Seconds without a message after which the source ends; None: never.
+    ack_seconds
+        Seconds after which a message that is not through comes again.
+    batch_size
+        Rows or messages that are fetched at once.
     """
 
     io = "the network"

@@ -22,6 +22,29 @@ class SQLSource(RowSource):
 
     `values` are those of the query's `:names`; `db_path` is SQLAlchemy's URL of the database. The values of a table are
     of the types that its columns have; those of a query are what the database's driver gives.
+
+    Parameters
+    ----------
+    db_path
+        SQLAlchemy's URL of the database.
+    table_name
+        Table; not with a query.
+    key_field
+        Field, or fields, of a row that are its event's key.
+    time_field
+        Column that is the event's time.
+    id_field
+        Field of a row that is its event's id.
+    query
+        SQL text with `:names`.
+    values
+        Values of the names.
+    batch_size
+        Rows or messages that are fetched at once.
+    progress
+        Whether a progress bar is shown.
+    bad_rows
+        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     io = "databases"

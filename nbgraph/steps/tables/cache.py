@@ -34,6 +34,17 @@ class Cache:
     Changed rows are written when there are `max_updates` of them, `flush_after_seconds` after the first, at `flush`,
     at `close`, and when the process ends in good order. Until then a crash loses them. A row that the driver refuses is
     told of, once, when the others have been written.
+
+    Parameters
+    ----------
+    driver
+        Where the rows are kept.
+    max_rows
+        Rows in memory.
+    max_updates
+        Changed rows after which they are written.
+    flush_after_seconds
+        Seconds after the first change in which they are written; None: not by time.
     """
 
     section: ClassVar[Section] = Section.TABLES

@@ -34,6 +34,19 @@ class JoinWithTable(Handler):
     function of the body. Without a row the body goes on as it is, or not at all with `inner_join`. Rows that
     are plain values, `{"PT": 0.23}`, need one name in `attributes`. `join_function(body, fields)` gives the new body in
     another way than by adding the row's fields (those of `attributes`) to it.
+
+    Parameters
+    ----------
+    table
+        A Table, a dict, or a driver.
+    key
+        Field, list of fields, `"$key"`, or function of the body.
+    attributes
+        Fields of the row; None: all.
+    inner_join
+        Whether a body without a row does not go on.
+    join_function
+        Function of body and fields that gives the new body.
     """
 
     section = Section.TABLES

@@ -24,6 +24,15 @@ class RedisDriver:
 
     A row comes back as what it was put as, since it is written as queues write what they carry; keys are JSON, where
     that can tell them apart. Rows that were written as JSON are read too.
+
+    Parameters
+    ----------
+    url
+        Address, `"redis://host:6379/0"`.
+    prefix
+        Begin of the keys.
+    expire_seconds
+        Seconds after the last write in which a row is forgotten; None: never.
     """
 
     section: ClassVar[Section] = Section.TABLES

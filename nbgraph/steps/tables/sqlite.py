@@ -30,6 +30,15 @@ class SqliteDriver:
 
     A row comes back as what it was put as, since it is written as queues write what they carry; rows that were written
     as JSON are read too. The columns of a table of your own hold numbers, texts, bytes and None (NaN is None there).
+
+    Parameters
+    ----------
+    path
+        File, or `":memory:"`.
+    table
+        Name of the table.
+    key
+        Column that is the key of a table of your own.
     """
 
     section: ClassVar[Section] = Section.TABLES

@@ -104,6 +104,13 @@ class Table(MutableMapping[Any, Any]):
     A row is a value, wherever it is kept: who changes one that he got puts it back, `table[key] = row`.
 
     Leaving `with table:` writes what still waits and closes what is open.
+
+    Parameters
+    ----------
+    data_or_driver
+        Dict, DataFrame or driver; None: an empty dict.
+    key
+        Columns of a DataFrame that are the key; None: its index.
     """
 
     section: ClassVar[Section] = Section.TABLES

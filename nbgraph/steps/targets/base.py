@@ -38,6 +38,13 @@ class Target(Handler):
 
     What is left is written when the stream ends, and `flush_after_seconds` after the first of them came. When writing
     fails, the event that caused it fails; those that were gathered before are tried again with the next.
+
+    Parameters
+    ----------
+    max_events
+        Events that are written at once.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     """
 
     section = Section.TARGETS
@@ -122,6 +129,18 @@ class RowTarget(Target):
     A column is a field's name, `"new=field"`, `"*"` for all other fields, or the event's own: `"$key"`, `"$id"`,
     `"$time"`, `"$date"`, `"$year"` and so on down to `"$second"`; `"at=$time"` gives it a name. The columns stand in
     the order in which they are named. With `time_field` the time is that of this field.
+
+    Parameters
+    ----------
+    columns
+        Columns in their order: fields, `"new=field"`, `"*"`, or the event's own such as `"$key"`; None: the
+        fields of the first row.
+    max_events
+        Events that are written at once.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
+    time_field
+        Field whose value is the time; without it the event's own.
     """
 
     def __init__(

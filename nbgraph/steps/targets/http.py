@@ -20,6 +20,25 @@ class HttpTarget(Target):
 
     Only the `headers` given here are sent, none of the event's. What may pass (no connection, 408, 425, 429, 5xx) is
     tried `retries` more times.
+
+    Parameters
+    ----------
+    url
+        Address.
+    method
+        HTTP method.
+    headers
+        Headers that are sent.
+    max_events
+        Bodies in one request; more than one: as a list.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
+    retries
+        Further tries of a request that failed by what may pass: no connection, 408, 425, 429, 5xx.
+    backoff_factor
+        Seconds before the second try; they double with each further one.
+    timeout
+        Seconds for one request.
     """
 
     io = "the network"

@@ -26,6 +26,21 @@ class KafkaTarget(Target):
 
     A write has happened when the brokers have acknowledged it. `sharding_func` chooses the partition for a body;
     without it Kafka does, by the key. `producer_options` are librdkafka's.
+
+    Parameters
+    ----------
+    brokers
+        Addresses of the cluster, `"host:9092"`.
+    topic
+        Topic.
+    producer_options
+        Options of librdkafka.
+    sharding_func
+        Partition of a body; None: Kafka's own choice, by key.
+    max_events
+        Events that are written at once.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     """
 
     counterpart = Counterpart(

@@ -24,6 +24,19 @@ class NatsTarget(Target):
     >>> target = NatsTarget("nats://localhost:4222", "scored", stream="scored", max_events=100)
 
     A write has happened when the server has acknowledged it. `stream` is made, with this subject, when it is not there.
+
+    Parameters
+    ----------
+    servers
+        Addresses, `"nats://host:4222"`.
+    subject
+        Subject; `*` and `>` stand for parts of it.
+    stream
+        JetStream stream that is made where it is missing.
+    max_events
+        Events that are written at once.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     """
 
     io = "the network"

@@ -45,6 +45,24 @@ class ParquetTarget(RowTarget):
     graph is made ready, and whole when the stream ends. A column has the type of its first values, also of those that
     the folder has, or the one that is told: `columns=[("delay", "float"), "carrier"]`. pandas finds `index_cols` in
     the index.
+
+    Parameters
+    ----------
+    path
+        Path of the file or folder.
+    columns
+        Columns in their order: fields, `"new=field"`, `"*"`, or the event's own such as `"$key"`; None: the
+        fields of the first row.
+    partition_cols
+        Fields, or the event's own (`"$date"`, `"$hour"`), that folders are made by.
+    max_events
+        Rows of a file.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
+    index_cols
+        Columns that pandas finds in the index.
+    time_field
+        Field whose value is the time; without it the event's own.
     """
 
     counterpart = Counterpart(

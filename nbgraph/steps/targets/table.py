@@ -33,6 +33,19 @@ class TableTarget(RowTarget):
 
     `key` is a field's name, a list of them (the key is a tuple then), or a function of the body; without it, it is the
     event's own. `columns` is as for all targets of rows: `["amount", "paid=amount", "at=$time"]`.
+
+    Parameters
+    ----------
+    table
+        A Table, a dict, or a driver.
+    columns
+        Columns: fields, `"new=field"`, or the event's own; None: all fields.
+    key
+        Field, list of fields, or function of the body; None: the event's key.
+    max_events
+        Rows that are written at once.
+    flush_after_seconds
+        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     """
 
     counterpart = Counterpart(

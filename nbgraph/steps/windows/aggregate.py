@@ -74,6 +74,29 @@ class AggregateByKey(Handler):
 
     `time_format` is how a time that is text is written ("%d/%m/%Y %H:%M"). `enrich_with` adds fields of the key's row
     in the table; `aliases` ({"paid_sum_1h": "spent"}) gives columns, and these fields, other names.
+
+    Parameters
+    ----------
+    aggregates
+        FieldAggregators: what is counted over which windows.
+    key
+        Field, list of fields, or function of the body; None: the event's key.
+    time_field
+        Field, or function of the body; None: the event's time.
+    emit_policy
+        When values go on; EveryEvent if not said.
+    table
+        Table in which each key's windows are kept.
+    lateness
+        How late an event may come and still be counted: `"2h"`; None: the longest window.
+    expire
+        Age after which a key is forgotten: `"7d"`; None: never.
+    time_format
+        How a time that is text is written, as for `datetime.strptime`; else ISO 8601.
+    enrich_with
+        Fields of the key's row in the table that are added.
+    aliases
+        Other names for added fields, by their own.
     """
 
     section = Section.WINDOWS

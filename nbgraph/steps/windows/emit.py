@@ -36,7 +36,15 @@ class EveryEvent:
 
 @dataclass(frozen=True)
 class AfterMaxEvent:
-    """Of each key every n-th event goes on; after `timeout_secs` of waiting, and at the end, the last there is."""
+    """Of each key every n-th event goes on; after `timeout_secs` of waiting, and at the end, the last there is.
+
+    Parameters
+    ----------
+    max_events
+        Events of a key, of which the last goes on.
+    timeout_secs
+        Seconds after which the last goes on although there are fewer.
+    """
 
     section: ClassVar[Section] = Section.WINDOWS
 
@@ -53,6 +61,11 @@ class AfterPeriod:
     """At the end of every period each key gives one event, with its windows as they end there.
 
     A period ends when an event comes whose time is `delay_in_seconds` or more past its end, so that late events count.
+
+    Parameters
+    ----------
+    delay_in_seconds
+        Seconds of event time by which the end is put off for late events.
     """
 
     section: ClassVar[Section] = Section.WINDOWS
@@ -62,7 +75,13 @@ class AfterPeriod:
 
 @dataclass(frozen=True)
 class AfterWindow:
-    """As AfterPeriod, at the end of every window; where there are several, of the shortest."""
+    """As AfterPeriod, at the end of every window; where there are several, of the shortest.
+
+    Parameters
+    ----------
+    delay_in_seconds
+        Seconds of event time by which the end is put off for late events.
+    """
 
     section: ClassVar[Section] = Section.WINDOWS
 
@@ -71,7 +90,13 @@ class AfterWindow:
 
 @dataclass(frozen=True)
 class AfterDelay:
-    """Of each key the last event goes on, so long after the first that was held back."""
+    """Of each key the last event goes on, so long after the first that was held back.
+
+    Parameters
+    ----------
+    delay_in_seconds
+        Seconds from the first event that was held back.
+    """
 
     section: ClassVar[Section] = Section.WINDOWS
 

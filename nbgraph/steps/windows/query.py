@@ -44,6 +44,21 @@ class QueryByKey(Handler):
     of a table that no AggregateByKey has written to are an error. `aliases` gives
     features other names. Of fixed windows it is the one that is open at the event's time; with
     `fixed_window_type="last_closed"` the one before. Key and time are read as in AggregateByKey.
+
+    Parameters
+    ----------
+    features
+        Columns of windows, and fields of the row.
+    table
+        A Table, a dict, or a driver.
+    key
+        Field, list of fields, or function of the body; None: the event's key.
+    time_field
+        Field, or function of the body; None: the event's time.
+    aliases
+        Other names for added fields, by their own.
+    fixed_window_type
+        `"current"`, or `"last_closed"` for the one before.
     """
 
     section = Section.WINDOWS

@@ -94,6 +94,11 @@ class FixedWindows:
 
     >>> FixedWindows(["1h", "1d"]).spans()
     [Spans(period=3600, windows=(('1h', 1),)), Spans(period=86400, windows=(('1d', 1),))]
+
+    Parameters
+    ----------
+    windows
+        Lengths: `["1h", "1d"]`, in s, m, h, d.
     """
 
     section: ClassVar[Section] = Section.WINDOWS
@@ -115,6 +120,13 @@ class SlidingWindows:
 
     >>> SlidingWindows(["1h", "6h"], "10m").spans()
     [Spans(period=600, windows=(('1h', 6), ('6h', 36)))]
+
+    Parameters
+    ----------
+    windows
+        Lengths: `["1h", "1d"]`, in s, m, h, d.
+    period
+        Length by which they move; None: half of the shortest window's unit.
     """
 
     section: ClassVar[Section] = Section.WINDOWS
@@ -163,6 +175,21 @@ class FieldAggregator:
     `field` may be a function of the body, or None to count events whatever they hold. Only events for which
     `aggr_filter` (a function of the body, or an expression over `event`) is true are counted. A value above
     `max_value` is given as `max_value`.
+
+    Parameters
+    ----------
+    name
+        Begin of the columns' names.
+    field
+        Field, or function of the body; None: events are counted.
+    aggr
+        Operations: count, sum, sqr, avg, min, max, first, last, stddev, stdvar.
+    windows
+        FixedWindows or SlidingWindows.
+    aggr_filter
+        Function of the body, or expression over `event`: only events for which it holds are counted.
+    max_value
+        Largest value that is given.
     """
 
     section: ClassVar[Section] = Section.WINDOWS
