@@ -60,8 +60,8 @@ test-mlrun:
 	@test -x .venv-mlrun/bin/python || python3 -m venv .venv-mlrun
 	.venv-mlrun/bin/python -m pip install --quiet "mlrun==$(MLRUN)"
 	.venv-mlrun/bin/python tests/mlrun_reference/record.py build/mlrun_answers.json
-	NBGRAPH_MLRUN_ANSWERS=build/mlrun_answers.json $(BIN)/python -m pytest tests/graph/test_mlrun_answers.py
-	@test -z "$(STORE)" || cp build/mlrun_answers.json tests/graph/data/mlrun_answers.json
+	NBGRAPH_MLRUN_ANSWERS=build/mlrun_answers.json $(BIN)/python -m pytest tests/graph/mlrun/test_answers.py
+	@test -z "$(STORE)" || cp build/mlrun_answers.json tests/graph/mlrun/data/mlrun_answers.json
 
 deployments:
 	$(BIN)/python -m pytest $(AGAIN) tests/deploy

@@ -1,4 +1,4 @@
-"""Body: what an event carries; copied where its way splits, so that no branch sees what another one changes."""
+"""Copier: copies the body of an event where it branches, so that no branch sees what another one changes."""
 
 from __future__ import annotations
 

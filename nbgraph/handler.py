@@ -1,4 +1,4 @@
-"""Handler: the base of the built-in steps, and of yours when a plain function or class is not enough."""
+"""Handler: the base of the built-in steps, and of yours where a plain function or class is not enough."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class CallObserver:
     >>> def entered(name, input):
     ...     return lambda output, error: calls.append((name, input, output))
     >>> with CallObserver((entered,)):
-    ...     asyncio.run(told("m1", 2, asyncio.sleep(0, 4)))
+    ...     asyncio.run(observed("m1", 2, asyncio.sleep(0, 4)))
     4
     >>> calls
     [('m1', 2, 4)]
@@ -245,7 +245,7 @@ class NestedCall:
             _watching.reset(token)
 
 
-async def told(name: str, input: Any, call: Coroutine[Any, Any, T]) -> T:
+async def observed(name: str, input: Any, call: Coroutine[Any, Any, T]) -> T:
     """The result of a call, which whoever watches is told of."""
     if not is_watched():
         return await call

@@ -1,4 +1,4 @@
-"""The loop thread that nbgraph owns, so that a notebook's own event loop is never blocked by a running graph.
+"""The event loop thread that nbgraph owns, so that a running graph never blocks a notebook's own event loop.
 
 Everything that waits runs there. Where it can't, because a step keeps the loop thread busy and itself waits for
 another graph, a spare loop thread takes over: a run inside a step never waits for itself.
@@ -79,8 +79,8 @@ def background(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return task
 
 
-class _Errand:
-    """A coroutine for whoever takes it up first: the loop thread, or the one that lost its patience."""
+class _Claim:
+    """A coroutine for the first that takes it: the loop thread, or the caller after its patience."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
@@ -97,13 +97,13 @@ def complete(coroutine: Coroutine[Any, Any, T]) -> T:
     """The coroutine's result, waited for on this thread."""
     if _is_on_loop_thread():
         return _on_spare(coroutine)
-    errand = _Errand(coroutine)
-    future: Future[T] = submit(errand.run())
+    claim = _Claim(coroutine)
+    future: Future[T] = submit(claim.run())
     try:
         try:
             return future.result(PATIENCE)
         except TimeoutError:
-            if not future.done() and errand.take():
+            if not future.done() and claim.take():
                 return _on_spare(coroutine)
         return future.result()
     except BaseException:
@@ -118,7 +118,7 @@ def _on_spare(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def spare() -> Iterator[LoopThread]:
-    """A loop thread for one errand."""
+    """A loop thread for one claim."""
     thread = LoopThread("nbgraph-spare-loop")
     try:
         yield thread
@@ -151,11 +151,11 @@ async def away(coroutine: Coroutine[Any, Any, T]) -> T:
     """The coroutine's result, waited for in the caller's loop while it runs on ours; a cancelled wait cancels it."""
     if _is_on_loop_thread():
         return await coroutine
-    errand = _Errand(coroutine)
-    future = asyncio.wrap_future(submit(errand.run()))
+    claim = _Claim(coroutine)
+    future = asyncio.wrap_future(submit(claim.run()))
     try:
         await asyncio.wait([future], timeout=PATIENCE)
-        if not future.done() and errand.take():
+        if not future.done() and claim.take():
             return await coroutine
         return await future  # type: ignore[no-any-return]
     except BaseException:

@@ -1,4 +1,4 @@
-"""Nesting: steps that call `asyncio.run` themselves, although a loop already runs on their thread (as in Jupyter)."""
+"""Steps that call `asyncio.run` themselves, although a loop already runs on their thread (as in Jupyter)."""
 
 from __future__ import annotations
 

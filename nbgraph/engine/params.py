@@ -1,4 +1,4 @@
-"""Params: what handlers of a graph with routes get of a request's path and query, by the names of their arguments."""
+"""Parameters of a request's path and query, which handlers get by the names of their arguments."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def names_of(function: Function, taken: Collection[str]) -> list[str]:
     return [param.name for param in params_of(function, [*taken, *INJECTED]) if param.is_required]
 
 
-def told(params: Iterable[Param]) -> dict[str, str]:
+def plain_params(params: Iterable[Param]) -> dict[str, str]:
     """Parameters as plain data; a kind that has no plain name is looked at where it is used.
 
-    >>> told([Param("limit", int, is_required=False), Param("q")])
+    >>> plain_params([Param("limit", int, is_required=False), Param("q")])
     {'limit': 'int?', 'q': 'str'}
     """
     kinds = {kind: name for name, kind in KINDS.items()}
@@ -92,8 +92,8 @@ def told(params: Iterable[Param]) -> dict[str, str]:
     return {one.name: named[one.name] + ("" if one.is_required else "?") for one in params}
 
 
-def untold(params: Mapping[str, str]) -> Iterator[Param]:
-    """The parameters that `told` told of."""
+def params_from_plain(params: Mapping[str, str]) -> Iterator[Param]:
+    """The parameters of plain data that `plain_params` made."""
     for name, text in params.items():
         kind = KINDS.get(text.removesuffix("?"))
         yield Param(name, None if kind is str else kind, not text.endswith("?"))

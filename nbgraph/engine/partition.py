@@ -1,4 +1,4 @@
-"""Split: the functions a graph falls into, each of which becomes one image and one service.
+"""The functions that a graph is cut into, each of which becomes one image and one service.
 
 The graph is cut wherever an arrow leads from a step of one function to a step of another. A Queue on the way is the
 border; where there is none, one is put there, so that every hand-over keeps the same promise.
@@ -14,7 +14,7 @@ from typing import Any
 
 from nbgraph.engine.compile.bind import resolve
 from nbgraph.engine.function_spec import FunctionSpec
-from nbgraph.engine.params import params_of_handler, told
+from nbgraph.engine.params import params_of_handler, plain_params
 from nbgraph.engine.step_facts import has_models, remembers
 from nbgraph.errors import DeployError, GraphError
 from nbgraph.graph import topology
@@ -153,7 +153,7 @@ class _Cut:
         return part
 
     def _endpoint(self, step: Step) -> Step:
-        """A route's step, which is told what handlers of other functions name of its requests."""
+        """A route's step, with the parameters that handlers of other functions name."""
         names = [one.name for one in self._graph.steps]
         following = topology.successors(names, self._graph.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
         behind = topology.reachable(following, [step.name])
@@ -163,7 +163,7 @@ class _Cut:
         wanted = {
             param.name: param for one in far for param in params_of_handler(resolve(self._graph, one), one.arguments)
         }
-        given = {**step.arguments, "params": told(wanted.values())} if wanted else step.arguments
+        given = {**step.arguments, "params": plain_params(wanted.values())} if wanted else step.arguments
         return replace(step, function=None, arguments=MappingProxyType(dict(given)))
 
     def reads(self, function: str) -> list[str]:
@@ -347,5 +347,5 @@ def _kind(graph: Graph, step: Step) -> type:
 def _resolved(graph: Graph, step: Step) -> Any:
     try:
         return resolve(graph, step)
-    except GraphError:  # whoever compiles the graph is told of it
+    except GraphError:  # compiling raises it
         return None

@@ -46,7 +46,7 @@ class Handling:
 class PlanStep:
     """A step ready to run: its call, its arrows, and what its result means for the caller.
 
-    `answers`: its result answers. `rescues`: it ends the way of a handled error, so its result answers where
+    `is_responder`: its result answers. `is_rescue`: it ends the way of a handled error, so its result answers where
     nothing else does. `handlers`: the steps that take its errors, the first that fits. `limit`: how often it may run
     for one event, None outside of cycles.
     """
@@ -56,8 +56,8 @@ class PlanStep:
     arrows: tuple[Arrow, ...]
     handlers: tuple[Handling, ...]
     limit: int | None
-    answers: bool
-    rescues: bool
+    is_responder: bool
+    is_rescue: bool
 
     @property
     def is_stage(self) -> bool:
@@ -111,8 +111,8 @@ class Plan:
     confirms: bool
     uses_events: bool
     is_async: bool
-    observers: list[Observer]  # the graph's own list: who is added there watches the next event
-    report: Callable[[StepError], None] | None  # tells the graph's error stream
+    observers: list[Observer]  # the graph's own list: one that is added there observes the next event
+    report: Callable[[StepError], None] | None  # reports to the graph's error stream
     watch: Callable[[], bool] | None
     source: str
     line: Line | None
@@ -174,7 +174,7 @@ class Plan:
             self.routing.admit(event)
         try:
             if self.observers or self.tree is None:
-                return loop.without_waiting(self.walk(event, self.observers, answers).finish())
+                return loop.without_waiting(self.interpreter(event, self.observers, answers).finish())
             self.tree(event.body, event, answers)
         except StepError as error:
             raise self.reported(error, answers) from error.__cause__
@@ -193,43 +193,43 @@ class Plan:
             self.routing.admit(event)
         try:
             if self.observers or self.tree is None:
-                return await self.walk(event, self.observers, answers).finish()
+                return await self.interpreter(event, self.observers, answers).finish()
             await self.tree(event.body, event, answers)
         except StepError as error:
             raise self.reported(error, answers) from error.__cause__
         return answers
 
     async def arefused(self, error: RowError) -> Answers:
-        """All answers to a row that can't become an event: what its error handler comes to, where there is one."""
-        walk = self.walk(error.event, self.observers, enters=False)
+        """All answers to a row that can't become an event: those of its error handler, where there is one."""
+        interpreter = self.interpreter(error.event, self.observers, enters=False)
         try:
-            with walk:
-                walk.refuse(error)
-                while walk.has_more():
-                    await walk.advance()
-            return walk.answers
+            with interpreter:
+                interpreter.refuse(error)
+                while interpreter.has_more():
+                    await interpreter.advance()
+            return interpreter.answers
         except StepError as failed:
-            raise self.reported(failed, walk.answers) from failed.__cause__
+            raise self.reported(failed, interpreter.answers) from failed.__cause__
 
-    def walk(
+    def interpreter(
         self, event: Event, observers: Sequence[Observer] = (), answers: Answers | None = None, *, enters: bool = True
     ) -> Interpreter:
         """The event's run, move by move; its answers are put into those given."""
         from nbgraph.engine.interpret.interpreter import Interpreter
 
-        walk = Interpreter(self, event, observers, enters=enters)
+        interpreter = Interpreter(self, event, observers, enters=enters)
         if answers is not None:
-            walk.answers = answers
-        return walk
+            interpreter.answers = answers
+        return interpreter
 
     def resumed(self, step: str, event: Event, chunk: Any) -> Interpreter:
-        """The walk of something that a step held back and now lets go."""
-        walk = self.walk(event, self.observers, enters=False)
-        walk.resume_after(step, event, chunk)
-        return walk
+        """The interpreter of something that a step held back and now releases."""
+        interpreter = self.interpreter(event, self.observers, enters=False)
+        interpreter.resume_after(step, event, chunk)
+        return interpreter
 
     def resume(self, step: str, chunk: Any) -> Answers:
-        """Let something that a step held back go on from it; the answers it comes to."""
+        """Go on from a step with something that it had held back; the answers to that."""
         if self.is_async:
             return loop.complete(self.aresume(step, chunk))
         return loop.without_waiting(self.aresume(step, chunk))
@@ -244,9 +244,9 @@ class Plan:
         try:
             if after is None or self.observers or isinstance(event.body, FailedResult):
                 is_event = self.steps[step].call.shape is Shape.EVENTS
-                walk = self.resumed(step, event, event if is_event else event.body)
-                answers = walk.answers
-                await walk.finish()
+                interpreter = self.resumed(step, event, event if is_event else event.body)
+                answers = interpreter.answers
+                await interpreter.finish()
             elif self.is_async:
                 await after(event.body, event, answers)
             else:

@@ -1,4 +1,4 @@
-"""Chunks: the results of a step that makes several."""
+"""Results: what a step that gives several results gives, one by one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Copy = Callable[[Any], Any]
 
 
 class Results:
-    """Results drawn one by one; for who may go back they are remembered, and each is given as `copy` makes it."""
+    """Results drawn one by one; with `copy` they are kept and given as copies, so that a debugger may go back."""
 
     def __init__(self, results: Any, copy: Copy | None) -> None:
         self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step
@@ -38,7 +38,7 @@ class Results:
         return False
 
     async def close(self) -> None:
-        """Nobody wants the rest: the generator behind it comes to its end, and to its `finally`."""
+        """Close the generator: no further result is drawn."""
         if isinstance(self._iterator, AsyncGenerator):
             await self._iterator.aclose()
         elif isinstance(self._iterator, Generator):
@@ -57,7 +57,7 @@ class Results:
 
 
 class FailedResult:
-    """In the place of what a step would let go: its error, which rises where the chunk is drawn, as the step's own."""
+    """In the place of what a step would release: its error, which is raised where the result is drawn."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -67,10 +67,10 @@ class FailedResult:
         yield
 
 
-def let_go(release: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
+def caught_release(release: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
     """What a step holds back, given one by one; where that fails, `FailedResult` is the last.
 
-    >>> [str(chunk.error) for chunk in let_go(lambda: 1 / 0)()]
+    >>> [str(chunk.error) for chunk in caught_release(lambda: 1 / 0)()]
     ['division by zero']
     """
 

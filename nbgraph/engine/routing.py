@@ -1,4 +1,4 @@
-"""Routing: by which of its routes an event enters a plan; the same for a kernel, a debugger, a stream and a gateway."""
+"""Routing: the route by which an event enters a plan; the same for a kernel, a debugger, a stream and a gateway."""
 
 from __future__ import annotations
 

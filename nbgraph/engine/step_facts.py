@@ -38,7 +38,7 @@ def remembers(graph: Graph, step: Step) -> bool:
     try:
         return _may(resolve(graph, step)) and call_of(graph, step).remembers
     except GraphError:
-        return False  # whoever compiles the graph is told of it
+        return False  # compiling raises it
 
 
 def _may(handler: Any) -> bool:
@@ -133,7 +133,7 @@ def has_models(graph: Graph, step: Step) -> bool:
     try:
         return _is_model(resolve(graph, step))
     except GraphError:
-        return False  # whoever compiles the graph is told of it
+        return False  # compiling raises it
 
 
 def _is_model(handler: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Blueprint: the parts of a graph as they are put together: steps, arrows, who answers; every change is told."""
+"""Builder: adds steps and edges to a graph, and tells listeners of every change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check: all faults in the form of a graph, one sentence each."""
+"""All faults in the form of a graph, one sentence each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doors: the methods of a Graph that belong to upper floors; each is one line with an import inside.
+"""Facade: the methods of a Graph that belong to upper floors; each imports what it needs inside.
 
 They stand apart so that `graph.py` stays plain data. `tests/test_floors.py` lists them by name; nothing else may
 import upwards. `run` and its relatives go through the plan that is kept here until the graph changes.

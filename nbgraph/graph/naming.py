@@ -1,4 +1,4 @@
-"""Naming: the text by which a function or class can be found again."""
+"""The text by which a function or class is found again, and the object that such a text names."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nbgraph import Event, Graph
-from nbgraph.engine.compile.plan_copy import twin
+from nbgraph.engine.compile.plan_copy import copy_of
 from nbgraph.serve.state.step_state import StateError, StepState
 from nbgraph.steps import (
     AfterMaxEvent,
@@ -81,9 +81,9 @@ def answers(plans, memories):
 def test_a_state_that_moves_gives_what_one_that_stays_gives(name):
     graph = Graph("moving")
     graph.to(Seen, "step", limit=5) if name == "own" else graph.to(STEPS[name], "step")
-    plans = [twin(graph.plan(), time.monotonic) for _ in range(3)]
+    plans = [copy_of(graph.plan(), time.monotonic) for _ in range(3)]
     memories = [StepState("step", plan.steps["step"].call.target) for plan in plans]
-    one = twin(graph.plan(), time.monotonic)
+    one = copy_of(graph.plan(), time.monotonic)
     stays = answers([one], [_Nothing()])
     assert repr(answers(plans, memories)) == repr(stays)
     assert stays

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from nbgraph import Event, Graph
-from nbgraph.engine.compile.plan_copy import twin
+from nbgraph.engine.compile.plan_copy import copy_of
 from nbgraph.serve.execution.plan_runner import PlanRunner
 from nbgraph.serve.queues.outcome import DONE, QueueOutcome
 from nbgraph.serve.state.shard import Shard
@@ -30,7 +30,7 @@ class Delivered:
 class Worker:
     def __init__(self, graph, broker):
         self.broker = broker
-        plan = twin(graph.plan(), time.monotonic)
+        plan = copy_of(graph.plan(), time.monotonic)
         steps = [name for name, step in plan.steps.items() if step.call.remembers]
         self.shard = Shard(PlanRunner(plan), plan, steps, broker, "shard", {"out": OUT}, time.monotonic)
         self.runs = 0

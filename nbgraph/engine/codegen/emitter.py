@@ -1,4 +1,4 @@
-"""A Writer: a plan as readable Python functions, in the order of calls of `walk.py`: depth first, arrows in order."""
+"""Emitter: a plan as readable Python functions, called in the interpreter's order: depth first, edges in order."""
 
 from __future__ import annotations
 
@@ -207,16 +207,16 @@ class Emitter:
 
     def _go_on(self, step: PlanStep, place: Place, *, is_chained: bool = False) -> str | None:
         """What happens with a step's result; the name of the next step where the caller writes it itself."""
-        if step.answers:
+        if step.is_responder:
             self._answer(place, self._page.copied if step.arrows else "event")
-        elif step.rescues:
+        elif step.is_rescue:
             self._answer(place, "event", is_late=True)
         if step.call.outlets is not None:
             self._outlets(step, place)
             return None
         arrows = step.arrows
         if not arrows:
-            if self._form is not CodeForm.LINE and not (step.answers or step.rescues):
+            if self._form is not CodeForm.LINE and not (step.is_responder or step.is_rescue):
                 self._page.add(place.depth, "pass")
             return None
         if is_choice(arrows):

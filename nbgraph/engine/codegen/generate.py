@@ -1,4 +1,4 @@
-"""Generate: the synchronous or asynchronous code of a plan as readable Python functions.
+"""The code of a plan as readable Python functions, synchronous or asynchronous.
 
 Four forms come from one writer: a *line* returns its one answer (graphs whose events never split), a *tree* appends
 to the answers it is given (any graph without a cycle), a *fused* loop takes all bodies of a stream and yields all

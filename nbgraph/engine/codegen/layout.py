@@ -1,4 +1,4 @@
-"""Layout: which steps of a plan become functions of their own, and which are written where they are reached."""
+"""FunctionLayout: which steps become functions of their own, and which are written where they are reached."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class FunctionLayout:
             and step.call.shape not in (Shape.HOLD, Shape.EVENT)
             and step.call.release is None
             and step.call.outlets is None
-            and not (step.answers and step.arrows)
+            and not (step.is_responder and step.arrows)
             and (len(step.arrows) <= 1 or is_choice(step.arrows))
             for step in self.steps.values()
         )
 
     def has_late_answers(self) -> bool:
-        return any(step.rescues for step in self.steps.values())
+        return any(step.is_rescue for step in self.steps.values())
 
     def _cut_deep_nests(self, waiting: list[str]) -> None:
         depth = dict.fromkeys(self.steps, 0)

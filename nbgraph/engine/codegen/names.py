@@ -1,4 +1,4 @@
-"""Words: the Python names that generated functions use for steps, conditions and variables of their own."""
+"""Identifiers: the Python names that generated functions use for steps, conditions and variables."""
 
 from __future__ import annotations
 

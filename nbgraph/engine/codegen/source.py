@@ -1,4 +1,4 @@
-"""A Page: the lines of generated functions as they are written, and the words they are written in."""
+"""SourceBuffer: the lines of generated functions, and the objects that their names mean."""
 
 from __future__ import annotations
 

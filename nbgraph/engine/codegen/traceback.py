@@ -1,4 +1,4 @@
-"""Failure: which step an exception rose in, found by the line of the generated function it came from."""
+"""TracebackMap: the step that an exception rose in, found by the line of the generated function it came from."""
 
 from __future__ import annotations
 

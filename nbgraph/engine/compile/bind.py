@@ -1,4 +1,4 @@
-"""Binding: the names and expressions of a spec become the objects they mean, looked up late."""
+"""The names and expressions of a graph become the objects they mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call: a step's handler, built, and looked at once: what it gets, what its result means, whether it is async."""
+"""Call: a built handler, inspected once: what it gets, what its result means, whether it is async."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 
 from nbgraph.engine import loop
 from nbgraph.engine.compile.bind import resolve, value_of
-from nbgraph.engine.compile.error_stream import told
-from nbgraph.engine.compile.full_event import whole
+from nbgraph.engine.compile.error_stream import report_message
+from nbgraph.engine.compile.full_event import event_function
 from nbgraph.engine.compile.handler_kind import makes_handlers, no_handler
 from nbgraph.engine.compile.loopless import loopless
-from nbgraph.engine.compile.retry import attempts
-from nbgraph.engine.compile.shared_options import shared
+from nbgraph.engine.compile.retry import with_retries
+from nbgraph.engine.compile.shared_options import divided_options
 from nbgraph.engine.compile.state import has_state
 from nbgraph.engine.context import Context, ignore_metric
 from nbgraph.engine.nested_loop import starts_loop
 from nbgraph.engine.params import Param, Taking, names_of, params_of
 from nbgraph.engine.paths import Path, on_part, path_of
-from nbgraph.engine.results import let_go
+from nbgraph.engine.results import caught_release
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
@@ -101,7 +101,7 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
         for name, value in step.arguments.items()
     }
     values = tuple(arguments.values())
-    options, arguments = shared(resolved, step, arguments)
+    options, arguments = divided_options(resolved, step, arguments)
     if before is not None and before.is_built_from(step, resolved, values):
         return before
     if isinstance(arguments.get(ROUTES), Mapping):
@@ -114,10 +114,16 @@ def _built(
     clock: Clock,
 ) -> Call:  # fmt: skip
     context = Context(
-        graph.name, step.name, step.function, clock=clock, report=graph.report_metric or ignore_metric,
-        incoming=partial(_incoming, graph, step.name), copied=partial(_copied, graph), told=partial(told, graph),
+        graph.name,
+        step.name,
+        step.function,
+        clock=clock,
+        report=graph.report_metric or ignore_metric,
+        incoming=partial(_incoming, graph, step.name),
+        copied=partial(_copied, graph),
+        told=partial(report_message, graph),
         kept=graph.kept,
-    )  # fmt: skip
+    )
     with steps_of(is_document=graph.scope.is_document):
         target = build(resolved, arguments, step, context, is_routed=takes_requests(graph.steps))
     anew = partial(_anew, graph, step, resolved, options, arguments, values)
@@ -243,16 +249,16 @@ def _look_at(
         shape = Shape.EVENTS if is_generator else Shape.EVENT
     if shape is Shape.EVENT and (input_path or result_path):
         function = on_part(function, input_path, result_path, is_async=is_async)
-    function = attempts(function, options, is_async=is_async, is_generator=is_generator)
+    function = with_retries(function, options, is_async=is_async, is_generator=is_generator)
     outlets = getattr(target, "select_outlets", None)
     return Call(
         step=step, resolved=resolved, options=options, target=target, function=function, shape=shape, is_async=is_async,
         draws_async=draws_async, concurrency=_concurrency(target, options),
         input_path=input_path, result_path=result_path,
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
-        release=let_go(target.release) if _overrides(target, "release") else None,
+        release=caught_release(target.release) if _overrides(target, "release") else None,
         due=target.due if _overrides(target, "due") else None,
-        overdue=let_go(target.overdue) if isinstance(target, Handler) else None,
+        overdue=caught_release(target.overdue) if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
         streamed=target.streamed if _overrides(target, "streamed") else None,
         streams=streams,
@@ -268,7 +274,7 @@ def _look_at(
 def _entry(target: Any, options: StepOptions, step: str) -> tuple[Callable[[Any], Any], Shape]:
     """The function that an event goes into, and its shape."""
     if isinstance(target, Handler):
-        return whole(target, step) if options.full_event else (target.do, target.shape)
+        return event_function(target, step) if options.full_event else (target.do, target.shape)
     is_object = not inspect.isroutine(target) and not inspect.isclass(target) and not _is_partial(target)
     if is_object and callable(getattr(target, "do_event", None)):
         return target.do_event, Shape.EVENT

@@ -1,4 +1,4 @@
-"""Compile: a Graph becomes a Plan; names are bound, steps built, sync or async decided, functions generated."""
+"""A Graph becomes a Plan: names are bound, steps built, sync or async decided, functions generated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nbgraph.engine.compile.error_stream import reporter
 from nbgraph.engine.compile.flatten import Flat, flatten
 from nbgraph.engine.compile.inspection import findings
 from nbgraph.engine.compile.staleness import watch
-from nbgraph.engine.params import untold
+from nbgraph.engine.params import params_from_plain
 from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.routing import Entrance, Routing
 from nbgraph.errors import GraphError, own
@@ -84,7 +84,7 @@ def lock_of(graph: Graph) -> threading.RLock:
 
 
 def _sound(graph: Graph) -> Flat:
-    """The graph without inner graphs, once its form has no fault; all faults are told at once."""
+    """The graph without inner graphs, once its form has no fault; all faults are plain_params at once."""
     problems = faults([*check.findings(graph.steps, graph.edges, {}, graph.responders), *findings(graph, tries=False)])
     if problems:  # nothing is built any more, so what building would tell is looked for as well
         problems = faults(graph.findings())
@@ -145,7 +145,7 @@ def _routing(routes: Mapping[str, Route], flat: Flat, calls: Mapping[str, Call])
         behind = topology.reachable(following, [name])
         params = dict.fromkeys(param for step in flat.steps if step in behind for param in calls[step].params)
         endpoint = calls[name].target
-        far = untold(endpoint.params) if isinstance(endpoint, Endpoint) else ()
+        far = params_from_plain(endpoint.params) if isinstance(endpoint, Endpoint) else ()
         entrances.append(Entrance(name, route, tuple(dict.fromkeys([*params, *far]))))
     return Routing(entrances)
 
@@ -172,8 +172,8 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call], routes: Mapping[str, Rout
             arrows=tuple(_arrow(edge) for edge in leaving[name]),
             handlers=tuple(handlers.get(name, [])) + tuple(one for one in of_graph if one.target != name),
             limit=limits.get(name),
-            answers=name in answering,
-            rescues=name not in main and not leaving[name],
+            is_responder=name in answering,
+            is_rescue=name not in main and not leaving[name],
         )
         for name in names
     }

@@ -1,4 +1,4 @@
-"""Reports: what an unhandled error leaves in the graph's error stream."""
+"""Records of unhandled errors, sent to the error stream of a graph."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def reporter(graph: Graph) -> Report | None:
     return report
 
 
-def told(graph: Graph, step: str, event: Any, message: str) -> None:
+def report_message(graph: Graph, step: str, event: Any, message: str) -> None:
     """What a step says about an event that goes on all the same: into the log, and to the graph's error stream."""
     logging.getLogger(f"nbgraph.{graph.name}.{step}").error("%s", message)
     if (report := reporter(graph)) is not None:

@@ -1,4 +1,4 @@
-"""Flatten: graphs inside a graph become steps among its steps, so that one plan runs, steps and shows them all."""
+"""Graphs inside a graph become steps among its steps, so that one plan runs them all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole: `full_event=True` at a step of the library: what calls it with the Event, in the manner of its shape."""
+"""`full_event=True` at a built-in step: a function that takes the Event, in the manner of the step's shape."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nbgraph.types import Shape
 Function = Callable[[Any], Any]
 
 
-def whole(handler: Handler, step: str) -> tuple[Function, Shape]:
+def event_function(handler: Handler, step: str) -> tuple[Function, Shape]:
     """The function that takes the Event, and its shape; refused by name where the step works on the body alone."""
     try:
-        check_whole(handler)
+        check_takes_event(handler)
     except GraphError as error:
         raise GraphError(f'Step "{step}": {error}') from None
     do: Function = handler.do
@@ -26,7 +26,7 @@ def whole(handler: Handler, step: str) -> tuple[Function, Shape]:
     return do, handler.shape if handler.shape is Shape.EVENTS else Shape.EVENT
 
 
-def check_whole(handler: Handler) -> None:
+def check_takes_event(handler: Handler) -> None:
     """Refuse a step that works on the body alone."""
     if not handler.takes_event():
         raise GraphError(

@@ -1,4 +1,4 @@
-"""Fit: whether something can handle events at all."""
+"""Which objects and classes can handle events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inspection: all that can be known to be wrong with what a graph's names mean, before anything is built or run."""
+"""What is wrong with what a graph's names mean, as far as it can be known before anything is built or run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nbgraph.engine.compile.bind import is_expression, named, resolve, value_of
 from nbgraph.engine.compile.condition import bound, names_predicate
 from nbgraph.engine.compile.error_stream import target_of
 from nbgraph.engine.compile.flatten import flatten, inner_graph
-from nbgraph.engine.compile.full_event import check_whole
+from nbgraph.engine.compile.full_event import check_takes_event
 from nbgraph.engine.compile.handler_kind import makes_handlers, no_handler
-from nbgraph.engine.compile.shared_options import shared
+from nbgraph.engine.compile.shared_options import divided_options
 from nbgraph.engine.params import names_of
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology
@@ -179,7 +179,7 @@ def _of_handler(resolved: Any, step: Step, is_routed: bool) -> Iterator[str]:
         yield fault
         return
     try:
-        _, arguments = shared(resolved, step, dict(step.arguments))
+        _, arguments = divided_options(resolved, step, dict(step.arguments))
     except GraphError as error:
         yield str(error)
         return
@@ -271,7 +271,7 @@ def _of_building(resolved: Any, step: Step, scope: Scope) -> list[str]:
         _look_at_expressions(resolved, step.arguments, scope)
         codes = [code for value in step.arguments.values() for code in _codes(value)]
         if all(_is_written_out(code, scope) for code in codes) and not (resolved.io or "routes" in step.arguments):
-            _, given = shared(resolved, step, dict(step.arguments))
+            _, given = divided_options(resolved, step, dict(step.arguments))
             arguments = {name: value_of(value, scope, f'argument "{name}"') for name, value in given.items()}
             named = {name: value for name, value in arguments.items() if name != POSITIONAL}
             if "name" in _parameters(resolved):
@@ -279,7 +279,7 @@ def _of_building(resolved: Any, step: Step, scope: Scope) -> list[str]:
             with steps_of(is_document=scope.is_document):
                 made = resolved(*arguments.get(POSITIONAL, ()), **named)
             if step.options.full_event:
-                check_whole(made)
+                check_takes_event(made)
             if isinstance(made, Router):
                 made.check()
     except GraphError as error:

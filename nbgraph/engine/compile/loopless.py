@@ -1,4 +1,4 @@
-"""Loopless: synchronous steps of an asynchronous plan, called as where no event loop runs on their thread.
+"""Synchronous steps of an asynchronous plan, called as if no event loop ran on their thread.
 
 They run on the loop's own thread, in their order and with their context variables; a hop to another thread would cost
 more than most of them. But libraries that look for a running loop (`anyio.run`, Playwright, `async_to_sync`) must work

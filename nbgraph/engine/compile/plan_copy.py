@@ -1,4 +1,4 @@
-"""Twin: a second plan of the same graph, with calls of its own for some of its steps."""
+"""A second plan of the same graph, with calls of its own for some of its steps."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
     )  # fmt: skip
 
 
-def twin(plan: Plan, clock: Clock) -> Plan:
+def copy_of(plan: Plan, clock: Clock) -> Plan:
     """The plan with a memory of its own: steps that remember are built anew, all others are shared.
 
     >>> from nbgraph import Event, Graph
     >>> graph = Graph("g")
     >>> _ = graph.to("MapWithState", initial_state=0, fn="(state, state + 1)")
-    >>> other = twin(graph.plan(), clock=lambda: 0.0)
+    >>> other = copy_of(graph.plan(), clock=lambda: 0.0)
     >>> graph.run("a"), graph.run("b"), other.run(Event("a"))
     (0, 1, 0)
     """

@@ -1,4 +1,4 @@
-"""Attempts: retries with growing pauses, and a time limit, around one handler."""
+"""Retries with growing pauses, and a time limit, around one handler."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _END: Any = object()
 Function = Callable[[Any], Any]
 
 
-def attempts(function: Function, options: StepOptions, *, is_async: bool, is_generator: bool) -> Function:
+def with_retries(function: Function, options: StepOptions, *, is_async: bool, is_generator: bool) -> Function:
     """The function with the step's retries and timeout; untouched where the step has neither.
 
     Of a generator the time limit is for each of its results, and it begins anew only as long as it has given none.

@@ -1,4 +1,4 @@
-"""Share: a step's options that its constructor has too go there: `to(Ask, retries=1)` is `to(Ask(retries=1))`."""
+"""A step's options that its constructor has too go there: `to(Ask, retries=1)` is `to(Ask(retries=1))`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nbgraph.graph.step import DEFAULTS, OPTIONS, Step, StepOptions
 _ENGINES = ("max_iterations",)  # arrows that go back say it too, so a constructor can't be meant for sure
 
 
-def shared(resolved: Any, step: Step, arguments: dict[str, Any]) -> tuple[StepOptions, dict[str, Any]]:
+def divided_options(resolved: Any, step: Step, arguments: dict[str, Any]) -> tuple[StepOptions, dict[str, Any]]:
     """The options that are the step's own, and the arguments with those that its constructor has by the same name.
 
     >>> class Ask:
     ...     def __init__(self, retries=6): ...
-    >>> options, arguments = shared(Ask, Step("a", Ask, {}, None, StepOptions(retries=1, concurrency=4)), {})
+    >>> options, arguments = divided_options(Ask, Step("a", Ask, {}, None, StepOptions(retries=1, concurrency=4)), {})
     >>> options.retries, options.concurrency, arguments
     (0, 4, {'retries': 1})
 
@@ -25,7 +25,7 @@ def shared(resolved: Any, step: Step, arguments: dict[str, Any]) -> tuple[StepOp
     """
     if isinstance(resolved, Step):  # a declaration that landed in the notebook, with options of its own
         declared = resolved.options if step.options is DEFAULTS else step.options
-        return shared(resolved.handler, replace(step, options=declared), arguments)
+        return divided_options(resolved.handler, replace(step, options=declared), arguments)
     options = step.options
     if options is DEFAULTS or not isinstance(resolved, type):
         return options, arguments

@@ -1,4 +1,4 @@
-"""Watch: whether every name that a plan depends on still means the same object, told in nanoseconds a name."""
+"""Whether every name that a plan depends on still means the same object, in nanoseconds a name."""
 
 from __future__ import annotations
 

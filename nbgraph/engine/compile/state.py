@@ -1,4 +1,4 @@
-"""Whether an object remembers: whether it has a `state` that it changes."""
+"""Whether an object has a `state` that it changes."""
 
 from __future__ import annotations
 

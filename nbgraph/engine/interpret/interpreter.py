@@ -1,4 +1,4 @@
-"""A Walk: one event's way through a plan, move by move; what observers and the debugger see.
+"""Interpreter: runs one event through a plan step by step; what observers and the debugger see.
 
 Its state is `waiting`, a stack of what is still to be done (the top comes next), `visits` (calls per step, for the
 limits of cycles), and the `answers` so far. A pending item is a step with the event it gets or, for a step that
@@ -42,7 +42,7 @@ class _Fault(NamedTuple):
 
 
 class Interpreter:
-    """See the module's docstring. Within a `with`, who watches knows of the event's begin and end."""
+    """See the module's docstring. Used as a context manager, it reports the event's begin and end to the observers."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Interpreter:
         self.ended(error if isinstance(error, StepError) else None)
 
     async def finish(self) -> Answers:
-        """Make all moves; the answers, or the error that nobody handled."""
+        """Run to the end; the answers, or the error that no handler took."""
         try:
             with self:
                 while self.has_more():
@@ -82,7 +82,7 @@ class Interpreter:
         return self.answers
 
     def moves(self) -> Generator[StepRun | None, None, None]:
-        """The moves of a synchronous plan, made as they are asked for."""
+        """The runs of the steps of a synchronous plan, each made when it is asked for."""
         try:
             with self:
                 while self.has_more():
@@ -90,8 +90,8 @@ class Interpreter:
         finally:
             without_waiting(self.leave())
 
-    async def given(self) -> AsyncGenerator[Any, None]:
-        """The answers, as the moves that give them are made."""
+    async def stream_answers(self) -> AsyncGenerator[Any, None]:
+        """The answers, each as soon as it is given."""
         told = 0
         try:
             with self:
@@ -106,7 +106,7 @@ class Interpreter:
             yield answer
 
     async def leave(self) -> None:
-        """Nobody wants what is left: steps that are giving their results are closed, the one that gave last first."""
+        """Close the steps that still give results, the one that gave last first: the rest of the event does not run."""
         while self.waiting:
             pending = self.waiting.pop()
             try:
@@ -114,11 +114,11 @@ class Interpreter:
                     await pending.chunks.close()
             except own():
                 _logger.exception('Step "%s" of graph "%s" failed when it was closed', pending.step, self.plan.name)
-        if self.error is not None:  # what came of the event before it failed is let go of
+        if self.error is not None:  # what was gathered before it failed is dropped
             self._gathered()
 
     def has_more(self) -> bool:
-        """Whether something waits; at the end of the event's way, what steps gathered of it goes on from them."""
+        """Whether something is left to run; at the end of an event what steps have gathered of it goes on from them."""
         if not self.waiting:
             self.waiting += [Pending(name, event, 1, Results([event], self._copy)) for name, event in self._gathered()]
         return bool(self.waiting)
@@ -128,18 +128,18 @@ class Interpreter:
         return [(name, event) for name, call in calls if call is not None for event in call(self.event)]
 
     def begun(self) -> None:
-        """Tell who watches that the event enters."""
+        """Report to the observers that the event enters."""
         for observer in self.observers:
             observer.started(self.event)
 
     def ended(self, error: StepError | None = None) -> None:
-        """Tell who watches that the event is wholly done."""
+        """Report to the observers that nothing of the event is left to run."""
         self.error = error
         for observer in self.observers:
             observer.finished(self.event, self.answers.all(), error)
 
     async def advance(self) -> StepRun | None:
-        """Make the next move; None where a step had no further result to give."""
+        """Run the next step, or draw its next result; None where it had none."""
         if self.waiting[-1].chunks is not None:
             return await self._draw(self.waiting.pop())
         departure = self.depart()
@@ -150,9 +150,9 @@ class Interpreter:
     async def carry_out(
         self, departure: PendingCall, event: Event, listeners: tuple[Entered, ...], before: float = 0.0
     ) -> StepRun:
-        """Make a call that is due and go on with what it comes to; `before` are the seconds that it had cost already.
+        """Make a pending call and go on with its result; `before` are the seconds that it has cost already.
 
-        What a listener raises as a `Halt` ends the call alone: it is still due.
+        A `Halt` of a listener ends the call alone: it stays pending.
         """
         call = departure.step.call
         began = time.perf_counter() - before
@@ -170,7 +170,7 @@ class Interpreter:
         return await self.arrive(departure, result, time.perf_counter() - began)
 
     def depart(self) -> PendingCall:
-        """Take the next call off the stack: it is due."""
+        """Take the next call off the stack."""
         pending = self.waiting.pop()
         step, event = self.plan.steps[pending.step], pending.event
         visit = self.visits[step.name] = self.visits.get(step.name, 0) + 1
@@ -184,7 +184,7 @@ class Interpreter:
         return PendingCall(step, move, skip is not None or move.error is not None)
 
     async def arrive(self, departure: PendingCall, result: Any, seconds: float) -> StepRun:
-        """Go on with what a call came to."""
+        """Go on with the result of a call."""
         step, move = departure.step, departure.move
         move.seconds = seconds
         try:
@@ -231,14 +231,14 @@ class Interpreter:
         return move
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
-        """Instead of entering by the start, let what a step held back go on from it."""
+        """Instead of entering by the start, go on from a step with what it had held back."""
         chunks: Iterable[Any] = [chunk]
         if isinstance(event.body, FailedResult):
             chunks, event = event.body, event.with_body(None)
         self.waiting = [Pending(step, event, 1, Results(chunks, self._copy))]
 
     def refuse(self, error: RowError) -> None:
-        """Instead of entering by the start, go the way of errors that the start's own would go."""
+        """Instead of entering by the start, go to the error handler of the start; else raise."""
         handler = self.plan.steps[self.plan.starts[0]].handler_of(error)
         if handler is None:
             self.waiting = []
@@ -248,16 +248,16 @@ class Interpreter:
         self.waiting = [Pending(handler, event)]
 
     def stand_before(self, step: str, body: Any) -> None:
-        """Instead of entering by the start, come to a step with a body that was recorded."""
+        """Instead of entering by the start, begin at a step with a recorded body."""
         self.waiting = [Pending(step, self.event.with_body(body))]
 
     def replace_input(self, body: Any) -> None:
-        """Let the next move see another body; a step that is giving its results begins anew with it."""
+        """Give the next step another body; one that still gives results begins anew with it."""
         pending = self.waiting.pop()
         self.waiting.append(Pending(pending.step, pending.event.with_body(body)))
 
     async def settle(self) -> None:
-        """Bring to the top what really runs next: hand on ready results, take off steps that have none left."""
+        """Bring to the top the step that runs next: pass ready results on, take off steps that have none left."""
         while self.has_more() and (chunks := self.waiting[-1].chunks) is not None:
             if chunks.is_ready:
                 await self.advance()
@@ -327,9 +327,9 @@ class Interpreter:
         Where choosing these fails, the fault is about the result, which the step's error handler gets.
         """
         bytes_before = self._bytes()
-        if step.answers:
+        if step.is_responder:
             self.answers.append(self._copied(body) if step.arrows else body)
-        elif step.rescues:
+        elif step.is_rescue:
             self.answers.late.append(body)
         try:
             chosen, reason = choose(step, self.plan, body)

@@ -1,4 +1,4 @@
-"""Observer: whoever watches a run (trace, breakpoints, metrics, live widgets); all that the engine knows of them."""
+"""Observer: watches a run (trace, breakpoints, metrics, live widgets); all that the engine knows of observers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nbgraph.handler import Entered
 
 @dataclass(slots=True)
 class StepRun:
-    """One call of one step: what is about to run, then what came of it.
+    """One run of one step: its input, then its result.
 
     Before the call `input` is the body the step gets; after it `output` is the body that goes on (the list of them
     where the step makes several), `edges` are the names of the steps it goes on to, `reason` says why where conditions
-    chose. A step that calls others (a router its routes) tells them to who `listen`s before the call. `visit` counts
+    chose. A step that calls others (a router its routes) reports these calls to those who `listen`. `visit` counts
     the calls of this step for this event from 1. `copied` counts the bytes of arrays and frames that were copied
     so that each branch behind the step has its own. `dropped` is True where nothing goes on because the step
     filtered the event out or holds it back. `error` is what the handler raised.
@@ -37,7 +37,7 @@ class StepRun:
     copied: int = 0
 
     def listen(self, entered: Entered) -> None:
-        """Be told of the calls that the step makes inside."""
+        """Report the calls that the step makes inside to `entered`."""
         self.listeners = (*self.listeners, entered)
 
 

@@ -1,4 +1,4 @@
-"""Pending: what a walk has still to do; Departure: what it is doing.
+"""Pending: what an interpreter has still to do; PendingCall: the call that it makes.
 
 They are made for every move, so they are not frozen, which would double their cost; nobody changes one.
 """

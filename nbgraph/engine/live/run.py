@@ -1,4 +1,4 @@
-"""A Run: a graph that stays up, on threads of nbgraph's own; the cell that started it is free.
+"""Run: a graph that stays up, on threads of nbgraph's own.
 
 What lies before, between and behind the queues of the graph works side by side, each on a thread of its own. A queue
 holds as many events as it says; when it is full, what fills it waits.

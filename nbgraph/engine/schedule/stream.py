@@ -199,17 +199,17 @@ def _answers(
 
 def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
     """The answers to one event of a synchronous plan."""
-    walk = plan.walk(event, plan.observers)
+    interpreter = plan.interpreter(event, plan.observers)
     given = 0
     try:
-        with closing(walk.moves()) as moves:
+        with closing(interpreter.moves()) as moves:
             for _ in moves:
-                yield from walk.answers[given:]
-                given = len(walk.answers)
+                yield from interpreter.answers[given:]
+                given = len(interpreter.answers)
     except StepError as error:
-        raise plan.reported(error, walk.answers) from error.__cause__
+        raise plan.reported(error, interpreter.answers) from error.__cause__
     if not given:
-        yield from walk.answers.late
+        yield from interpreter.answers.late
 
 
 def _released(plan: Plan) -> Iterator[tuple[str, Any]]:
@@ -288,13 +288,13 @@ async def _outcomes(
 async def _given(plan: Plan, reader: SourceReader, enter: Entering) -> AsyncGenerator[Any, None]:
     """The answers to one event, one by one as its steps give them."""
     while (row := await reader.next()) is not END:
-        walk = plan.walk(enter(row), plan.observers)
+        interpreter = plan.interpreter(enter(row), plan.observers)
         try:
-            async with aclosing(walk.given()) as given:
+            async with aclosing(interpreter.stream_answers()) as given:
                 async for answer in given:
                     yield answer
         except StepError as error:
-            yield _Failed(plan.reported(error, walk.answers))
+            yield _Failed(plan.reported(error, interpreter.answers))
 
 
 def _outcomes_of_run(run: ScheduledEvent) -> list[Any]:

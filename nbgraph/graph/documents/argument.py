@@ -1,4 +1,4 @@
-"""Argument: what a step is built with, as plain data and as Python text."""
+"""Arguments of steps as plain data and as Python text."""
 
 from __future__ import annotations
 

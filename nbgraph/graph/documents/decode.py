@@ -1,4 +1,4 @@
-"""Stored: plain data is read back into a graph; every fault is named by its path in the document."""
+"""Plain data becomes a graph; every fault is named by its path in the document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Document: a graph as plain data that JSON and YAML can hold, and the way there."""
+"""A graph as plain data that JSON and YAML can hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phrase: one arrow line as data: `a -> [b, c@audit] -> Batch(10) if event["x"] max 3`."""
+"""ArrowLine: one arrow line as data: `a -> [b, c@audit] -> Batch(10) if event["x"] max 3`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slip: lines that join steps by another language's arrow: `a >> b`, `a | b`, `a → b`, `a <- b`."""
+"""Lines that join steps by another language's arrow: `a >> b`, `a | b`, `a → b`, `a <- b`."""
 
 from __future__ import annotations
 

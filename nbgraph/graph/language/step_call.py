@@ -1,4 +1,4 @@
-"""Calling: a call in a cell, `Enrich(table=customers)` or `step(clean, retries=3)`, as a step."""
+"""A call in a cell, `Enrich(table=customers)` or `step(clean, retries=3)`, as a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLRun: a serving graph of MLRun 1.12, as `fn.spec.graph.to_yaml()` writes it, becomes a graph."""
+"""A serving graph of MLRun 1.12, as `fn.spec.graph.to_yaml()` writes it, becomes a graph."""
 
 from __future__ import annotations
 

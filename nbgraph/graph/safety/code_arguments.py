@@ -1,4 +1,4 @@
-"""Evaluated: the places among a step's arguments where the step makes code of a text, as its class declares them."""
+"""The arguments of steps whose texts become code, as the class of a step declares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bomb: expressions that are short to write and endless to compute, `9 ** 9 ** 9`, `"a" * 10 ** 9`."""
+"""Expressions that are short to write and endless to compute: `9 ** 9 ** 9`, `"a" * 10 ** 9`."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ class Consumer:
     @property
     def _answering(self) -> str:
         """The step whose result could not be told to the caller."""
-        return next((name for name, step in self._plan.steps.items() if step.answers), self._part.name)
+        return next((name for name, step in self._plan.steps.items() if step.is_responder), self._part.name)
 
     async def _refused(self, name: str, delivery: Delivery, error: Exception) -> QueueOutcome:
         """What the message came to can't be remembered: it is put aside, and the state stays as it was."""

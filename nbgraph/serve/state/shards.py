@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nbgraph.engine import loop
-from nbgraph.engine.compile.plan_copy import twin
+from nbgraph.engine.compile.plan_copy import copy_of
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import NbgraphError
 from nbgraph.serve.execution.plan_runner import PlanRunner
@@ -94,7 +94,7 @@ class Shards:
     def _shard(self, group: _Group, number: int) -> Shard:
         if number not in group.shards:
             name = f"{self._function}/{group.name}/{number}"
-            plan = twin(self._plan, clock)
+            plan = copy_of(self._plan, clock)
             group.shards[number] = Shard(self._track, plan, group.steps, self._broker, name, self._queues, clock)
         return group.shards[number]
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError, own, text_of
 from nbgraph.event import Event
-from nbgraph.handler import is_watched, told
+from nbgraph.handler import is_watched, observed
 from nbgraph.steps.models.metadata import Described
 from nbgraph.steps.models.request import ModelRequest
 from nbgraph.types import Shape
@@ -72,7 +72,7 @@ class BoundRoute:
     def take(self, event: Event) -> Coroutine[Any, Any, Any]:
         """The body that it makes of the event; who watches the router is told of it."""
         call = self._taken(event)
-        return told(self.name, event.body, call) if is_watched() else call
+        return observed(self.name, event.body, call) if is_watched() else call
 
     async def _taken(self, event: Event) -> Any:
         by_event = self.shape is Shape.EVENT

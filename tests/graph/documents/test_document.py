@@ -31,7 +31,7 @@ def small() -> Graph:
 
 
 def test_a_document_leaves_out_what_is_as_usual() -> None:
-    here = "tests.graph.test_document" if "tests" in clean.__module__ else clean.__module__
+    here = "tests.graph.documents.test_document" if "tests" in clean.__module__ else clean.__module__
     assert small().to_dict() == {
         "version": 1,
         "name": "g",
