@@ -1,4 +1,4 @@
-"""Palette: every colour of a picture once, for light and for dark.
+"""Colours: every colour of a picture once, for light and for dark.
 
 A picture is drawn in the light colours; its style sheet turns each of them, by value, into a variable that a dark page
 changes. So no two roles may share a light colour. Text on a fill has a contrast of at least 4.5 : 1 in both.

@@ -1,4 +1,4 @@
-"""DOT: the view of a graph in the words of graphviz. Names are only ever text: ids are ours, URLs are not made."""
+"""DOT: the view of a graph in the language of graphviz. Names are only ever text: ids are generated, no URLs are."""
 
 from __future__ import annotations
 
@@ -15,14 +15,35 @@ if TYPE_CHECKING:
 
 FONT = "Arial"  # a name that the engine has widths for; the style sheet names its relatives
 SHAPES = {kinds.QUEUE: "cds", kinds.SOURCE: "cylinder", kinds.TARGET: "cylinder"}
+PAGE = {
+    "bgcolor": "transparent",
+    "pad": "0.25",
+    "nodesep": "0.35",
+    "ranksep": "0.55",
+    "compound": "true",
+    "fontname": FONT,
+    "fontsize": "11",
+    "class": "picture",
+}
+BOX = {
+    "shape": "box",
+    "style": "rounded,filled",
+    "fontname": FONT,
+    "fontsize": "13",
+    "penwidth": "1.2",
+    "margin": "0.2,0.12",
+    "height": "0.5",
+}
+ARROW = {"fontname": FONT, "fontsize": "10", "penwidth": "1.2", "arrowsize": "0.7"}
 PORTS = {"LR": ("w", "e"), "TB": ("n", "s")}  # where arrows enter and leave
+# The colours of a kind, where they are not named after it.
 FAMILY = {
     kinds.SOURCE: "store",
     kinds.TARGET: "store",
     kinds.GRAPH: "group",
     kinds.ANY: "error",
     kinds.FOLD: "group",
-}  # else as the kind
+}
 
 
 def digraph(graph: Graph, *, direction: str = "LR") -> graphviz.Digraph:
@@ -41,19 +62,10 @@ def drawing(shown: View, *, direction: str = "LR", status: dict[str, str] | None
     import graphviz
 
     dot = graphviz.Digraph(
-        graph_attr={
-            "rankdir": direction, "bgcolor": "transparent", "pad": "0.25", "nodesep": "0.35", "ranksep": "0.55",
-            "compound": "true", "fontname": FONT, "fontsize": "11", "class": "picture",
-        },
-        node_attr={
-            "shape": "box", "style": "rounded,filled", "fontname": FONT, "fontsize": "13", "penwidth": "1.2",
-            "margin": "0.2,0.12", "height": "0.5", "fontcolor": light("ink"),
-        },
-        edge_attr={
-            "fontname": FONT, "fontsize": "10", "penwidth": "1.2", "arrowsize": "0.7", "color": light("line"),
-            "fontcolor": light("muted"),
-        },
-    )  # fmt: skip
+        graph_attr={"rankdir": direction, **PAGE},
+        node_attr={**BOX, "fontcolor": light("ink")},
+        edge_attr={**ARROW, "color": light("line"), "fontcolor": light("muted")},
+    )
     _fill(dot, shown, status or {}, direction)
     return dot
 
@@ -90,10 +102,9 @@ def _add(dot: graphviz.Digraph, node: ViewNode, status: dict[str, str], directio
 
 
 def _frame(cluster: graphviz.Digraph, id: str, label: str, kind: str) -> None:
-    cluster.attr(
-        id=id, label=f"<<B>{_text(label)}</B>>", style="rounded,filled", fillcolor=light("group-fill"), margin="14",
-        color=light("group-line"), fontcolor=light("muted"), labeljust="l", penwidth="1.2", **{"class": kind},
-    )  # fmt: skip
+    colours = {"fillcolor": light("group-fill"), "color": light("group-line"), "fontcolor": light("muted")}
+    look = {"style": "rounded,filled", "margin": "14", "labeljust": "l", "penwidth": "1.2"}
+    cluster.attr(id=id, label=f"<<B>{_text(label)}</B>>", **look, **colours, **{"class": kind})
 
 
 def _look(node: ViewNode, status: str | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Layout: the graphviz engine as a process, DOT in, a picture out; the last pictures are kept."""
+"""Layout: the graphviz engine as a process, DOT in, a picture out; the last pictures are cached."""
 
 from __future__ import annotations
 

@@ -1,16 +1,11 @@
-"""Printable: any name or value as one short line that XML, DOT and a reader can bear."""
+"""Printable: any name or value as one short line that is safe in XML, DOT and a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
 
-_BIDI = {
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-    0x200E,
-    0x200F,
-    0x061C,
-}  # they could reorder what stands around
+# They could reorder the text around them.
+_BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 

@@ -1,4 +1,4 @@
-"""Kind: what sort of thing a step is, told by its handler alone, and the words under its name."""
+"""The kind of a step, inferred from its handler alone, and the words under its name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from nbgraph.graph.step import Step, handler_name
 from nbgraph.types import StepKind
 
 TASK, MODEL, ROUTER, QUEUE, SOURCE, TARGET = (kind.value for kind in StepKind)
-ERROR, GRAPH, ANY, FOLD = "error", "graph", "any", "fold"  # what else a picture has
-BY_NAME = {  # what classes that are no steps of ours are called
+ERROR, GRAPH, ANY, FOLD = "error", "graph", "any", "fold"  # other kinds of a picture
+# Names of classes that are not built in, by their endings.
+BY_NAME = {
     "Queue": QUEUE,
     "Source": SOURCE,
     "Target": TARGET,
@@ -73,7 +74,7 @@ def kind_of(step: Step, handler: Any) -> str:
 
 
 def words_of(step: Step, handler: Any, kind: str) -> str:
-    """What stands under the name: the handler where the step is called otherwise, else what it is.
+    """The words under the name: the handler where the step has another name, else what the handler is.
 
     >>> words_of(Step("size", len), len, "task"), words_of(Step("len", len), len, "task")
     ('len()', 'function')

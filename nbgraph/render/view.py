@@ -1,4 +1,4 @@
-"""View: a graph as plain data for a picture: nodes, lines between them, nothing of how they are drawn."""
+"""The view of a graph: plain data for a picture, nodes and the lines between them, not how they are drawn."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ from nbgraph.render import step_kind as kinds
 from nbgraph.render.printable import printable
 from nbgraph.types import EdgeKind
 
-LABEL, WORDS, CONDITION, TITLE = (
-    32,
-    40,
-    44,
-    2000,
-)  # characters that are shown of a name, its words, a condition, a title
+# Characters that are shown of a name, its words, a condition, a title.
+LABEL, WORDS, CONDITION, TITLE = 32, 40, 44, 2000
 INNER = "/"  # between the name of an inner graph and that of its step, where the engine runs it
 UNNAMED = "(blank)"  # a name of nothing but spaces
 

@@ -15,7 +15,7 @@ from nbgraph.errors import NbgraphError
 from nbgraph.graph.facade import deploy_targets
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
-from nbgraph.render.collapse import foldable
+from nbgraph.render.fold import foldable
 from nbgraph.render.printable import printable
 from nbgraph.render.view import INNER, view
 from nbgraph.widgets.assets import PICTURE, module, styles

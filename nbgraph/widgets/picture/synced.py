@@ -7,10 +7,9 @@ from typing import Any
 
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
-from nbgraph.render.collapse import foldable, folded
+from nbgraph.render.fold import foldable, folded
 from nbgraph.render.printable import printable
-from nbgraph.render.svg import picture
-from nbgraph.render.svg_group import MARKS
+from nbgraph.render.svg import MARKS, picture
 from nbgraph.render.view import INNER, view
 from nbgraph.widgets.live.step_record import Figures, StepRecord
 
