@@ -58,7 +58,7 @@ def pickled(
     namespace: Mapping[str, Any],
     refer: Refer,
     look: Callable[[Any], None],
-    choice: CapturePolicy,
+    policy: CapturePolicy,
 ) -> Pickled:
     """The value by value.
 
@@ -66,7 +66,7 @@ def pickled(
     """
     found = Pickled()
     buffer = io.BytesIO()
-    pickler = _Pickler(buffer, namespace, refer, look, choice, found)
+    pickler = _Pickler(buffer, namespace, refer, look, policy, found)
     pickler.dump(value)
     while pickler.late:
         waiting, pickler.late = pickler.late, []
@@ -94,12 +94,12 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         namespace: Mapping[str, Any],
         refer: Refer,
         look: Callable[[Any], None],
-        choice: CapturePolicy,
+        policy: CapturePolicy,
         found: Pickled,
     ) -> None:
         super().__init__(file, protocol=5)
         self._namespace, self._refer, self._look, self._found = namespace, refer, look, found
-        self._choice = choice
+        self._policy = policy
         self._foreign: dict[int, dict[str, Any]] = {}  # globals of functions that came from elsewhere
         self._globals: dict[int, str] = {id(namespace): ":"}
         self.late: list[tuple[type, Any]] = []
@@ -137,7 +137,7 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         place = place_of(value)
         if place is not None:
             return makers.attribute, place
-        is_whole = self._choice.is_whole(value) or (
+        is_whole = self._policy.is_whole(value) or (
             isinstance(value, BaseException) and self._home_of(type(value)) is None
         )
         held = instance_of(value) if is_whole else None
@@ -146,7 +146,7 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         return super().reducer_override(value)
 
     def _home_of(self, value: Any) -> str | None:
-        return None if self._choice.is_changed(value) else home_of(value)
+        return None if self._policy.is_changed(value) else home_of(value)
 
     # --- functions ---
 

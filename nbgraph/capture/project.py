@@ -92,29 +92,29 @@ def attempt(graph: Graph, requirements: Iterable[str] = (), include: Iterable[st
 
 
 def _attempt(graph: Graph, requirements: Iterable[str], include: tuple[str, ...]) -> Project:
-    choice = CapturePolicy()
+    policy = CapturePolicy()
     while True:
-        project = _written(graph, requirements, include, choice)
+        project = _written(graph, requirements, include, policy)
         proof = project.proof
-        if proof.is_equal or not choice.learn(proof.differences, proof.things, proof.evaluated):
+        if proof.is_equal or not policy.learn(proof.differences, proof.things, proof.evaluated):
             return project
 
 
-def _written(graph: Graph, requirements: Iterable[str], include: tuple[str, ...], choice: CapturePolicy) -> Project:
+def _written(graph: Graph, requirements: Iterable[str], include: tuple[str, ...], policy: CapturePolicy) -> Project:
     with Loader(libraries_of(graph)) as loader:
         while True:
             try:
-                return _ProjectDraft(graph, choice, include).project(tuple(requirements), loader)
+                return _ProjectDraft(graph, policy, include).project(tuple(requirements), loader)
             except RestartError:
                 continue
 
 
 class _ProjectDraft:
-    """One try: the graph written with what the choice knows by now."""
+    """One try: the graph written with what the policy knows by now."""
 
-    def __init__(self, graph: Graph, choice: CapturePolicy, include: tuple[str, ...]) -> None:
+    def __init__(self, graph: Graph, policy: CapturePolicy, include: tuple[str, ...]) -> None:
         self._graph, self._include = graph, include
-        self._module = Module(graph.scope.namespace, choice)
+        self._module = Module(graph.scope.namespace, policy)
         self._inner: dict[str, bytes] = {}
 
     def project(self, requirements: tuple[str, ...], loader: Loader) -> Project:
@@ -241,8 +241,8 @@ class _Portable:
             plain(value)
         except NotLiteralError:
             return Code(self._named(value, f"{step}_{name}", where))
-        choice = self._module.choice
-        if id(value) in choice.named or (choice.is_by_value(value) and type(value) in (list, dict, set)):
+        policy = self._module.policy
+        if id(value) in policy.named or (policy.is_by_value(value) and type(value) in (list, dict, set)):
             return Code(self._named(value, f"{step}_{name}", where))
         self._module.arguments.append(value)
         return value

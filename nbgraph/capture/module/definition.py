@@ -1,14 +1,19 @@
-"""Definitions: the statements of the captured module, and the order in which they must stand."""
+"""The text of the captured module: its statements, and the order in which they stand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+LONGEST = 110  # characters of a line of `__all__`
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One name's statement; `now` must stand before it, `later` anywhere; `is_data` belongs at the module's head."""
+    """One name's statement; `now` must stand before it, `later` anywhere; `is_data`: it stands at the module's head.
+
+    One without a text is read together with another.
+    """
 
     name: str
     text: str
@@ -18,7 +23,7 @@ class Definition:
 
 
 def ordered(definitions: Mapping[str, Definition]) -> list[Definition]:
-    """The definitions as they can run: what runs at import has all that it may reach before it.
+    """The definitions in an order that can run: what runs at import stands behind all that it may reach.
 
     >>> helper, main = Definition("helper", "", later=("K",)), Definition("main", "", now=("helper",))
     >>> [found.name for found in ordered({"main": main, "helper": helper, "K": Definition("K", "")})]
@@ -49,7 +54,7 @@ def _todo(names: Iterable[str]) -> list[tuple[str, bool]]:
 
 
 def _reached(name: str, definitions: Mapping[str, Definition]) -> list[str]:
-    """The name and all that a call of it may come to."""
+    """The name and all that a call of it may reach."""
     found: dict[str, None] = {}
     waiting = [name]
     while waiting:
@@ -60,17 +65,12 @@ def _reached(name: str, definitions: Mapping[str, Definition]) -> list[str]:
     return list(found)
 
 
-# Layout: the order in which a module is read: imports, data, then code.
+@dataclass(slots=True)
+class ModuleText:
+    """What was written so far: lines of imports, statements by name; `modules` are those that the text imports.
 
-
-LONGEST = 110
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleOrder:
-    """What stands around the definitions: lines of imports, the names that the graph uses, how artifacts are read.
-
-    >>> print(ModuleOrder({"import math"}, {"area"}).text("Areas.", [Definition("area", "area = math.pi * 4")]), end="")
+    >>> text = ModuleText({"import math"}, {"area": Definition("area", "area = math.pi * 4")})
+    >>> print(text.text("Areas.", {"area"}), end="")
     \"\"\"Areas.\"\"\"
     <BLANKLINE>
     import math
@@ -81,25 +81,25 @@ class ModuleOrder:
     area = math.pi * 4
     """
 
-    lines: Iterable[str]
-    exported: Iterable[str]
-    artifacts: str = ""  # the statement that makes what reads them
+    lines: set[str] = field(default_factory=set)
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
     has_future_annotations: bool = False
 
-    def text(self, title: str, definitions: Sequence[Definition]) -> str:
-        """The whole module; `definitions` stand behind those that they need."""
-        told = [definition for definition in definitions if definition.text]  # others are read together with one
-        data = sorted((definition for definition in told if definition.is_data), key=lambda found: found.name)
-        code = [definition for definition in told if not definition.is_data]
+    def text(self, title: str, exported: Iterable[str], artifacts: str = "") -> str:
+        """The whole module: imports, data, then code; `artifacts` is the statement that defines how files are read."""
+        written = [definition for definition in ordered(self.definitions) if definition.text]
+        data = sorted((definition for definition in written if definition.is_data), key=lambda found: found.name)
+        code = [definition for definition in written if not definition.is_data]
         future = "from __future__ import annotations\n\n" if self.has_future_annotations else ""
-        blocks = [f'"""{title}"""\n', future + "".join(f"{line}\n" for line in self._head())]
-        blocks.append(self.artifacts)
-        blocks.append(_all(sorted(self.exported)))
+        blocks = [f'"""{title}"""\n', future + "".join(f"{line}\n" for line in self._sorted_lines())]
+        blocks.append(artifacts)
+        blocks.append(_all(sorted(exported)))
         blocks.append("".join(f"{definition.text}\n" for definition in data))
         head = "\n".join(block for block in blocks if block)
         return "\n\n".join([head, *(f"{definition.text}\n" for definition in code)])
 
-    def _head(self) -> list[str]:
+    def _sorted_lines(self) -> list[str]:
         """Imports in groups of one order, then names taken from what they bring."""
         return sorted(
             self.lines, key=lambda line: (["import", "from"].index(line.split()[0]) if " = " not in line else 2, line)

@@ -1,42 +1,38 @@
-"""Patch: what was set on a function, class or module after its text ran, set again by a statement of its own."""
+"""Patches: what was set in the notebook after a text ran, set again by a statement of its own.
+
+That is an attribute of a function, class or module, or a setting that a library keeps for the whole process.
+"""
 
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from nbgraph.capture.module.definition import Definition
+from nbgraph.capture.module.symbols import Collector, SymbolTable
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where
 
 SINCE = {types.FunctionType: "the function was written", types.ModuleType: "it was imported"}
-
-
-class PatchTarget(Protocol):
-    """What a patch asks of the module."""
-
-    choice: CapturePolicy
-
-    def text_of(self, value: Any, variable: str, where: Where) -> str: ...
-
-    def knows(self, name: str) -> bool: ...
+CONTEXT = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 
 
 class Patches:
-    """Reads the choice: which parts of a thing its text does not make."""
+    """Sets the parts of a thing that its text does not make, as the policy knows them."""
 
-    def __init__(self, module: PatchTarget) -> None:
-        self._module = module
+    def __init__(self, collector: Collector, symbols: SymbolTable, policy: CapturePolicy) -> None:
+        self._collector, self._symbols, self._policy = collector, symbols, policy
 
     def of(self, name: str, value: Any, where: Where) -> Iterator[Definition]:
         """The statements for one thing, by the name it has."""
         is_module = isinstance(value, types.ModuleType)
-        if self._module.choice.is_by_value(value) and not is_module:
+        if self._policy.is_by_value(value) and not is_module:
             return  # it goes as it lives
         since = SINCE.get(type(value), "the class was written")
-        for label in sorted(self._module.choice.patches_of(value)):
+        for label in sorted(self._policy.patches_of(value)):
             text, now = self._statement(name, value, label, where)
             own = () if is_module else (name,)
             yield Definition(f"{name}{label}", f"{text}  # set after {since}", (*own, *now))
@@ -53,5 +49,23 @@ class Patches:
         return self._set(name, attribute, vars(holder)[attribute], where)
 
     def _set(self, name: str, attribute: str, value: Any, where: Where) -> tuple[str, tuple[str, ...]]:
-        text = self._module.text_of(value, attribute.strip("_"), where.through(name))
-        return f"{name}.{attribute} = {text}", (text,) if self._module.knows(text) else ()
+        text = self._collector.text_of(value, attribute.strip("_"), where.through(name))
+        return f"{name}.{attribute} = {text}", (text,) if text in self._symbols else ()
+
+
+def library_settings(modules: set[str]) -> Iterator[str]:
+    """Statements that set again what the notebook has changed in the libraries that are imported.
+
+    >>> import decimal
+    >>> with decimal.localcontext(decimal.Context(prec=5)):
+    ...     list(library_settings({"decimal"}))
+    ['decimal.DefaultContext.prec = 5', 'decimal.setcontext(decimal.DefaultContext)']
+    """
+    decimal = sys.modules.get("decimal")
+    if decimal is None or "decimal" not in modules:
+        return
+    here, usual = decimal.getcontext(), decimal.DefaultContext
+    changed = [name for name in CONTEXT if getattr(here, name) != getattr(usual, name)]
+    yield from (f"decimal.DefaultContext.{name} = {getattr(here, name)!r}" for name in changed)
+    if changed:
+        yield "decimal.setcontext(decimal.DefaultContext)"

@@ -38,7 +38,7 @@ class SourceText:
         places = [node.lineno for node in ast.walk(self.node) if isinstance(node, ast.Name) and node.id == name]
         return self.line + min(places, default=1) - 1
 
-    def asked_for(self) -> set[str]:
+    def looked_up(self) -> set[str]:
         """Names in texts that the code looks up while it runs: `globals()["K"]`, `eval("K + 1")`."""
         called = {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)}
         if not called & {"globals", "eval", "exec", "vars"}:
@@ -46,8 +46,8 @@ class SourceText:
         texts = [node.value for node in ast.walk(self.node) if isinstance(node, ast.Constant)]
         return {name for text in texts if isinstance(text, str) for name in names_of_expression(text)}
 
-    def asks_for_any(self) -> bool:
-        """Whether it looks up names that only an event tells: `globals()[event["kind"]]`."""
+    def looks_up_by_event(self) -> bool:
+        """Whether it looks up names that depend on the event: `globals()[event["kind"]]`."""
         keys = [
             node.slice for node in ast.walk(self.node) if isinstance(node, ast.Subscript) and _is_globals(node.value)
         ]

@@ -1,20 +1,21 @@
-"""Statement: the text of a function or class as it can stand in a module, with what it keeps of its place."""
+"""Statements: the text of a function or class as it can stand in a module, with what it encloses."""
 
 from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from nbgraph.capture.local_modules import imported_by
 from nbgraph.capture.module.closure import closure, decorated, defaults
-from nbgraph.capture.module.definition import Definition
+from nbgraph.capture.module.definition import Definition, ModuleText
 from nbgraph.capture.module.imports import home_of
 from nbgraph.capture.module.names import GlobalNames, names_in
 from nbgraph.capture.module.notebook import MISSING, Notebook, UnknownError
 from nbgraph.capture.module.source import SourceText, Written, indented, source_of
 from nbgraph.capture.module.stock import RestartError
+from nbgraph.capture.module.symbols import Collector, SymbolTable
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where
 from nbgraph.errors import ExportError
@@ -26,115 +27,101 @@ class ClashError(ExportError):
     """One name means two things."""
 
 
-class StatementTarget(Protocol):
-    """What the statements ask of the module."""
+class StatementWriter(Protocol):
+    """Where statements are written to."""
 
-    namespace: Mapping[str, Any]
-    choice: CapturePolicy
-    modules: set[str]
+    text: ModuleText
 
-    def define(self, name: str, value: Any, where: Where) -> str: ...
-
-    def add(self, definition: Definition, value: Any) -> None: ...
-
-    def need_all(
-        self,
-        needs: GlobalNames,
-        lookup: Callable[[str], Any],
-        text: SourceText | str,
-        where: Where,
-        skip: set[str] | None = None,
-    ) -> None: ...
-
-    def text_of(self, value: Any, variable: str, where: Where) -> str: ...
-
-    def forget(self, value: Any) -> None: ...
-
-    def reserve(self, preferred: str) -> str: ...
-
-    def knows(self, name: str) -> bool: ...
+    def bind(self, definition: Definition, value: Any) -> None:
+        """Add a statement whose name means the value."""
 
 
 class Statements:
     """Writes functions and classes into the module as the statements they were written as."""
 
-    def __init__(self, module: StatementTarget, notebook: Notebook) -> None:
-        self._module, self._notebook = module, notebook
-        self.has_future_annotations = False
+    def __init__(
+        self,
+        collector: Collector,
+        writer: StatementWriter,
+        symbols: SymbolTable,
+        policy: CapturePolicy,
+        namespace: Mapping[str, Any],
+        notebook: Notebook,
+    ) -> None:
+        self._collector, self._writer, self._symbols = collector, writer, symbols
+        self._policy, self._namespace, self._notebook = policy, namespace, notebook
 
     def write(self, name: str, value: Any, where: Where) -> bool:
         """Functions and classes of the notebook, also behind decorators; False for all other values."""
         plain = value if isinstance(value, type | types.FunctionType) else decorated(value, name)
-        if plain is None or self._module.choice.is_by_value(plain) or (plain is value and home_of(plain) is not None):
+        if plain is None or self._policy.is_by_value(plain) or (plain is value and home_of(plain) is not None):
             return False
         source = self._source_of(plain)
         if source is None:
-            self._module.choice.take(value, "no text of it is left")
+            self._policy.take(value, "no text of it is left")
             return False
         if plain is value and isinstance(value, types.FunctionType) and value.__closure__:
             inner = decorated(value, name)  # @decorator without functools.wraps: the name is on the function inside
-            inner_source = source_of(inner, self._module.namespace) if inner is not None else None
+            inner_source = source_of(inner, self._namespace) if inner is not None else None
             if inner is not None and inner_source is not None:
                 plain, source = inner, inner_source
         try:
             self._write_statement(name, value, plain, source, where.through(name, source.line))
         except SyntaxError:
-            self._module.choice.take(value, "its text can't stand alone")
+            self._policy.take(value, "its text can't stand alone")
             raise RestartError from None
         except UnknownError:
-            if not _is_made_in_a_call(plain) or not self._module.choice.take(
-                value, "its text names what only that call had"
-            ):
+            if not _is_made_in_a_call(plain) or not self._policy.take(value, "its text names what only that call had"):
                 raise
             raise RestartError from None
         except ClashError:
-            if not self._module.choice.leave_apart(plain, self._module.namespace):
+            if not self._policy.leave_apart(plain, self._namespace):
                 raise
             raise RestartError from None
         return True
 
     def _source_of(self, plain: Any) -> SourceText | None:
-        if self._module.choice.is_apart(plain, self._module.namespace):
+        if self._policy.is_apart(plain, self._namespace):
             return None
         try:
-            return source_of(plain, self._module.namespace)
+            return source_of(plain, self._namespace)
         except Exception:  # a text that Python can't read again
             return None
 
     def _write_statement(self, name: str, value: Any, plain: Any, source: SourceText, where: Where) -> None:
         node = source.node
         is_future = bool(isinstance(plain, types.FunctionType) and plain.__code__.co_flags & _FUTURE_ANNOTATIONS)
-        self.has_future_annotations |= is_future
+        self._writer.text.has_future_annotations |= is_future
         enclosed = self._enclosed(plain, node, where)
         own = None if isinstance(node, ast.Lambda) else node.name
-        if own is not None and own != name and not enclosed and self._module.namespace.get(own, MISSING) is value:
-            self._module.forget(value)
-            self._module.define(own, value, where)
-            self._module.add(Definition(name, f"{name} = {own}", (own,)), value)
+        if own is not None and own != name and not enclosed and self._namespace.get(own, MISSING) is value:
+            self._symbols.forget(value)
+            self._collector.define(own, value, where)
+            self._writer.bind(Definition(name, f"{name} = {own}", (own,)), value)
             return
-        self._module.modules |= imported_by(node)
-        if source.asks_for_any():
+        self._writer.text.modules |= imported_by(node)
+        if source.looks_up_by_event():
             raise ExportError(
-                f"{where} looks up names of the notebook by globals() that only an event tells; put what they may mean "
+                f"{where} looks up names of the notebook by globals() that depend on the event; put what they may mean "
                 "into a dict, and look there."
             )
         needs = needs_of(name, own, source, enclosed, is_future=is_future)
-        self._module.need_all(needs, self._notebook.of(plain), source, where, skip={name, *enclosed})
+        self._collector.need_all(needs, self._notebook.of(plain), source, where, skip={name, *enclosed})
         outer = tuple(n for n in needs.now if n not in enclosed)
         later = tuple(n for n in needs.later if n not in enclosed)
         if not enclosed and own in (None, name):
-            self._module.add(Definition(name, plain_text(name, own, source.text), outer, later), value)
+            self._writer.bind(Definition(name, plain_text(name, own, source.text), outer, later), value)
             return
-        maker = self._module.reserve(f"make_{name}")
-        now = (*outer, *later, *(text for text in enclosed.values() if self._module.knows(text)))
-        self._module.add(Definition(name, factory(name, maker, own, source.text, enclosed), now, later), value)
+        maker = self._symbols.reserve(f"make_{name}")
+        now = (*outer, *later, *(text for text in enclosed.values() if text in self._symbols))
+        self._writer.bind(Definition(name, factory(name, maker, own, source.text, enclosed), now, later), value)
 
     def _enclosed(self, plain: Any, node: Written, where: Where) -> dict[str, str]:
         """The values a function keeps of the place it was made in (its closure, its defaults), as Python text."""
         kept = dict(closure(plain))
         if isinstance(plain, types.FunctionType) and not isinstance(node, ast.ClassDef):
             kept |= defaults(plain, node.args, plain.__globals__)
-        return {variable: self._module.text_of(value, variable, where) for variable, value in sorted(kept.items())}
+        return {variable: self._collector.text_of(value, variable, where) for variable, value in sorted(kept.items())}
 
 
 def plain_text(name: str, own: str | None, text: str) -> str:

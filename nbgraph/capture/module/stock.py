@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from nbgraph.capture.artifacts import Artifact, Stored, artifact_of, store
 from nbgraph.capture.module.code import global_names
 from nbgraph.capture.module.definition import Definition
 from nbgraph.capture.module.literal import mutable_parts
+from nbgraph.capture.module.symbols import Collector
 from nbgraph.capture.pickles import Pickled, pickled
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, refused
@@ -19,15 +20,7 @@ from nbgraph.errors import ExportError
 
 
 class RestartError(Exception):
-    """The choice knows more now; what was written so far is of no use."""
-
-
-class StockTarget(Protocol):
-    """What the stock asks of the module."""
-
-    def refer(self, part: Any, preferred: str, where: Where) -> str | None: ...
-
-    def need(self, names: Iterable[str], function: Any, where: Where) -> None: ...
+    """The policy has changed; what was written so far is of no use."""
 
 
 @dataclass(slots=True)
@@ -45,8 +38,8 @@ class StockItem:
 class Stock:
     """Grows with the module; `packed` gives the files when all is there."""
 
-    def __init__(self, namespace: Mapping[str, Any], choice: CapturePolicy, names: StockTarget) -> None:
-        self._namespace, self._choice, self._names = namespace, choice, names
+    def __init__(self, namespace: Mapping[str, Any], policy: CapturePolicy, collector: Collector) -> None:
+        self._namespace, self._policy, self._collector = namespace, policy, collector
         self._items: dict[str, StockItem] = {}
         self._scanned: list[Pickled] = []  # kept, so that the ids of what is held stay taken
         self.artifacts: dict[str, Artifact] = {}
@@ -59,14 +52,14 @@ class Stock:
     def take(self, name: str, value: Any, where: Where) -> None:
         """Put a value in; what it needs is asked of the module."""
         item = self._items[name] = StockItem(name, value, where)
-        if not self._choice.is_by_value(value) or not _is_code_or_container(value):
+        if not self._policy.is_by_value(value) or not _is_code_or_container(value):
             item.stored = store(value)
         if item.stored is None:
             item.pickle = self._scan([item])
             found: dict[str, None] = {}
             for function in item.pickle.functions:
                 names = global_names(function.__code__)
-                self._names.need(names, function, where.through(function.__name__))
+                self._collector.need(names, function, where.through(function.__name__))
                 found |= dict.fromkeys(names)
             item.later = tuple(found)
 
@@ -105,7 +98,7 @@ class Stock:
         def refer(part: Any) -> str | None:
             if id(part) in own:
                 return None
-            return self._names.refer(part, f"{item.name}_{_plain_name(part)}", item.where)
+            return self._collector.refer(part, f"{item.name}_{_plain_name(part)}", item.where)
 
         def look(part: Any) -> None:
             if type(part) not in closed and id(part) not in own:
@@ -115,7 +108,7 @@ class Stock:
                 raise_if_secret("", text, item.where.through(f"a part of {item.name}"))
 
         try:
-            found = pickled(value, self._namespace, refer, look, self._choice)
+            found = pickled(value, self._namespace, refer, look, self._policy)
         except (ExportError, RestartError):
             raise
         except Exception as error:  # whatever a class of the user's or a library's raises from __reduce__
@@ -134,10 +127,10 @@ class Stock:
                 parts.setdefault(id(part), []).append(value)
         entangled = [value for number, values in parts.items() for value in values if len(values) > 1 or number in held]
         unnamed = [value for value in entangled if any(value is one for one in arguments)]
-        if any(id(value) not in self._choice.named for value in unnamed):
-            self._choice.named |= {id(value) for value in unnamed}
+        if any(id(value) not in self._policy.named for value in unnamed):
+            self._policy.named |= {id(value) for value in unnamed}
             raise RestartError
-        taken = [self._choice.take(value, "it shares something with others") for value in entangled]
+        taken = [self._policy.take(value, "it shares something with others") for value in entangled]
         if any(taken):
             raise RestartError
 
@@ -153,7 +146,7 @@ class Stock:
 
         owners: dict[int, str] = {}
         for name, item in pickles.items():
-            if self._choice.is_all:
+            if self._policy.is_all:
                 above[top(name)] = top(next(iter(pickles)))
             for number in item.pickle.held:
                 above[top(name)] = top(owners.setdefault(number, name))
@@ -169,8 +162,8 @@ class Stock:
 
     def _refuse_ring(self, ring: list[str], pickles: Mapping[str, StockItem]) -> None:
         texts = [name for name in ring if name not in pickles]
-        if texts and not self._choice.is_all:
-            self._choice.is_all = True  # a text needs a value that needs what the text makes
+        if texts and not self._policy.is_all:
+            self._policy.is_all = True  # a text needs a value that needs what the text makes
             raise RestartError
 
     def _written(self, group: list[StockItem], call: str) -> Iterator[Definition]:
@@ -187,7 +180,7 @@ class Stock:
         now = tuple(name for name in first.pickle.names if name not in names)
         later = tuple(name for item in group for name in item.later if name not in names)
         text = f'{", ".join(names)} = {call}("{first.name}")'
-        reasons = {self._choice.reason(item.value) for item in group if self._choice.is_by_value(item.value)}
+        reasons = {self._policy.reason(item.value) for item in group if self._policy.is_by_value(item.value)}
         if len(group) > 1:
             reasons = reasons or {"they share what they hold"}
         if reasons:
