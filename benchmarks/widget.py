@@ -22,7 +22,7 @@ from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
 from nbgraph.widgets.graph import GraphWidget
-from nbgraph.widgets.picture.synced import SyncedPicture
+from nbgraph.widgets.picture.synced_picture import SyncedPicture
 from tests.browser.conftest import FLAGS
 from tests.browser.lab import CLOSE, CURRENT, OPEN, Lab
 
@@ -38,18 +38,18 @@ graph.view()
 BUSY = """
 from nbgraph.engine.interpret.observer import Move
 from nbgraph.event import Event
-from nbgraph.widgets.live.monitor import Watch
+from nbgraph.widgets.live.monitor import Monitor
 def work():
-    watch, event, n, began = Watch.on(graph), Event(1), 0, time.monotonic()
-    watch.started(event)
+    monitor, event, n, began = Monitor.on(graph), Event(1), 0, time.monotonic()
+    monitor.started(event)
     while time.monotonic() - began < 8:
         for _ in range(20):
             move = Move(f"s{n % len(graph.steps)}", event, 1, 1)
-            watch.before(move)
-            watch.after(move)
+            monitor.before(move)
+            monitor.after(move)
             n += 1
         time.sleep(0.02)
-    watch.finished(event, [], None)
+    monitor.finished(event, [], None)
 threading.Thread(target=work, daemon=True).start()
 """
 FRAMES = """async selector => {

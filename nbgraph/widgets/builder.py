@@ -17,7 +17,7 @@ from nbgraph.widgets.editor.palette import form, palette
 from nbgraph.widgets.editor.source_edit import rewritten
 from nbgraph.widgets.graph import GraphWidget, Message
 from nbgraph.widgets.picture.cells import put_into_cell
-from nbgraph.widgets.picture.findings import by_id, found
+from nbgraph.widgets.picture.handlers import by_id, faults
 
 
 class BuilderWidget(GraphWidget):
@@ -25,7 +25,7 @@ class BuilderWidget(GraphWidget):
 
     >>> graph = Graph("shout")
     >>> widget = BuilderWidget(graph)
-    >>> widget.answer({"kind": "edit", "what": "add", "name": "str.upper"})
+    >>> widget.receive({"kind": "edit", "what": "add", "name": "str.upper"})
     >>> [step.name for step in graph.steps]
     ['upper']
     >>> widget.close()
@@ -53,16 +53,16 @@ class BuilderWidget(GraphWidget):
         self.sheet = self._sheet()
 
     def _reasons(self) -> dict[str, str]:
-        return by_id(found(self.graph), self._drawn.ids)
+        return by_id(faults(self.graph), self._synced.ids)
 
     def redraw(self) -> None:
         super().redraw()
         self.sheet = self._sheet()
 
-    def answer(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """Carry out an edit; what is wrong with it is said in the sheet."""
         if message.get("kind") != "edit":
-            super().answer(message)
+            super().receive(message)
             return
         self._problem = ""
         try:
@@ -108,7 +108,7 @@ class BuilderWidget(GraphWidget):
                 draft.redo()
 
     def _sheet(self) -> Message:
-        ids = self._drawn.ids  # of the last drawing: a step may have come or gone on another thread
+        ids = self._synced.ids  # of the last drawing: a step may have come or gone on another thread
         return {
             "text": self._text(),
             "problem": self._problem,

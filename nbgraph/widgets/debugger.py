@@ -11,7 +11,7 @@ from nbgraph.debug.frame import Frame
 from nbgraph.debug.step_path import INNER, groups_of, is_there
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
-from nbgraph.widgets.debug.messages import listed, moment, records, taken
+from nbgraph.widgets.debug.messages import frame_detail, frame_list, records, taken
 from nbgraph.widgets.debug.session import DebugSession, value_of
 from nbgraph.widgets.graph import CHANGED, GraphWidget, Message
 from nbgraph.widgets.live.monitor import MonitorChange
@@ -37,7 +37,7 @@ class DebugWidget(GraphWidget):
 
     def __init__(self, debugger: Debugger) -> None:
         self.debugger = debugger
-        self.session = DebugSession(debugger, self._told)
+        self.session = DebugSession(debugger, self._session_changed)
         self.watches: list[str] = []
         self._old: dict[str, Frame | None] = {}  # steps that were changed, and the frame they had then
         super().__init__(debugger.graph)
@@ -47,14 +47,14 @@ class DebugWidget(GraphWidget):
     def _remember(self) -> None:
         """Breakpoints and pins of a debugger before this one, as when its cell has run again."""
         debugger = self.debugger
-        for name, breakpoint in self.watch.breakpoints.items():
+        for name, breakpoint in self.monitor.breakpoints.items():
             if name not in debugger.breakpoints and is_there(debugger.graph, name):
                 debugger.breakpoints[name] = replace(breakpoint, seen=0)
-        for name, value in self.watch.pins.items():
+        for name, value in self.monitor.pins.items():
             if name not in debugger.pins and is_there(debugger.graph, name):
                 debugger.pin(name, value)
         for name, breakpoint in debugger.breakpoints.items():
-            self.watch.break_at(name, breakpoint)
+            self.monitor.break_at(name, breakpoint)
 
     def close(self) -> None:
         """Free everything, the thread of the session too."""
@@ -62,7 +62,7 @@ class DebugWidget(GraphWidget):
         super().close()
 
     def update(self, change: MonitorChange) -> None:
-        """While a run is under way its steps are shown as they go; else the debugger's own account is."""
+        """While a run is under way its steps are shown as they go; else the state of the debugger."""
         if self.session.is_busy:
             super().update(change)
         elif change.is_redrawn:
@@ -74,12 +74,12 @@ class DebugWidget(GraphWidget):
         if self.session.is_busy:
             super().send_status(change)
         else:
-            self.tell()
+            self.send_run()
 
     def refresh(self) -> None:
         """A cell has run: it may have changed functions, or made a move."""
         super().refresh()
-        self.tell()
+        self.send_run()
 
     def mark_changed(self, steps: Sequence[str]) -> None:
         super().mark_changed(steps)
@@ -94,24 +94,22 @@ class DebugWidget(GraphWidget):
         frames = self.debugger.trace.by_step(step)
         return frames[-1] if frames else None
 
-    def tell(self) -> None:
-        """Send how the run stands now."""
+    def send_run(self) -> None:
+        """Send the state of the run."""
         if self.session.is_busy:
             return
         found = records(self.debugger, self._changed())
         frames = self.debugger.trace.frames
-        every = {
-            **{name: StepRecord() for name in self._drawn.ids},
-            **found,
-        }  # where it stood before, it stands no more
-        lines = {str(line["id"]): 0 for line in self._drawn.data["lines"]}  # what was undone was not taken
-        lines |= {line: count for ends, count in taken(frames).items() if (line := self._drawn.line(*ends))}
-        self.send({"kind": "status", "steps": self._drawn.steps(every, every), "lines": lines, "running": False})
-        self.send({"kind": "debug", **self._standing(frames)})
+        # All steps, since where the run stood before it stands no more.
+        every = {**{name: StepRecord() for name in self._synced.ids}, **found}
+        lines = {str(line["id"]): 0 for line in self._synced.data["lines"]}  # what was undone was not taken
+        lines |= {line: count for ends, count in taken(frames).items() if (line := self._synced.line(*ends))}
+        self.send({"kind": "status", "steps": self._synced.steps(every, every), "lines": lines, "running": False})
+        self.send({"kind": "debug", **self._run_state(frames)})
 
-    def answer(self, message: Message) -> None:
-        """Do what the view asks for; moves are left to the session's thread."""
-        step = self._drawn.names.get(str(message.get("step")), "")
+    def receive(self, message: Message) -> None:
+        """Handle a message of the view; moves are made on the session's thread."""
+        step = self._synced.names.get(str(message.get("step")), "")
         match message.get("kind"):
             case "do":
                 given = str(message.get("text") or "")
@@ -129,37 +127,37 @@ class DebugWidget(GraphWidget):
             case "mute":
                 for breakpoint in self.debugger.breakpoints.values():
                     breakpoint.is_muted = bool(message.get("on"))
-                self.tell()
+                self.send_run()
             case "watch":
                 self.watches = [str(text)[:400] for text in message.get("texts") or []][:20]
-                self.tell()
+                self.send_run()
             case _:
-                super().answer(message)
+                super().receive(message)
 
-    def whole(self, of: Message) -> Any:
+    def value_at(self, of: Message) -> Any:
         """The value of a frame, of the one about to run where no index is given."""
         branches, index, branch = self.debugger.branches, of.get("index"), of.get("branch")
         frames: Sequence[Frame] = branches[branch].frames if isinstance(branch, int) else self.debugger.trace.frames
         frame = frames[index] if isinstance(index, int) else self.debugger.current
         return None if frame is None else frame.input if of.get("side") == "input" else frame.output
 
-    def _told(self) -> None:
-        self.watch.pins = self.debugger.pins
+    def _session_changed(self) -> None:
+        self.monitor.pins = self.debugger.pins
         if self.session.is_busy:
             self.send({"kind": "debug", "busy": True})
         else:
-            self.tell()
+            self.send_run()
 
-    def _standing(self, frames: Sequence[Frame]) -> Message:
+    def _run_state(self, frames: Sequence[Frame]) -> Message:
         debugger, current = self.debugger, self.debugger.current
-        error, told = debugger.error, listed(frames, self._drawn.ids)
+        error, listing = debugger.error, frame_list(frames, self._synced.ids)
         return {
             "busy": False,
             "stopped": self.session.is_stopped,
-            "at": self._drawn.ids.get(debugger.at, ""),
-            "current": self._coming(current) if current else None,
-            "frames": told,
-            "skipped": len(frames) - len(told),
+            "at": self._synced.ids.get(debugger.at, ""),
+            "current": self._current_frame(current) if current else None,
+            "frames": listing,
+            "skipped": len(frames) - len(listing),
             "finished": debugger.finished,
             "answer": shown(debugger.trace.answer),
             "error": printable(debugger.redaction.text(str(error)), 400) if error else "",
@@ -167,34 +165,33 @@ class DebugWidget(GraphWidget):
             "branches": [{"step": printable(one.step, 60), "frames": len(one.frames)} for one in debugger.branches],
             "pins": [id for id in map(self._id, debugger.pins) if id],
             "breakpoints": self._breakpoints(),
-            "watches": [[text, self._watched(text, current)] for text in self.watches],
+            "watches": [[text, self._watch_value(text, current)] for text in self.watches],
         }
 
     def _breakpoints(self) -> Message:
+        found = ((self._id(name), one) for name, one in self.debugger.breakpoints.items())
         return {
-            self._id(name): {
-                "when": one.text, "hits": one.hits, "on": one.on.value, "seen": one.seen, "muted": one.is_muted
-            }
-            for name, one in self.debugger.breakpoints.items()
-            if self._id(name)
-        }  # fmt: skip
+            id: {"when": one.text, "hits": one.hits, "on": one.on.value, "seen": one.seen, "muted": one.is_muted}
+            for id, one in found
+            if id
+        }
 
     def _id(self, name: str) -> str:
         """The id of a step; of a call that a step makes, its path behind the id of the step. Empty where it is gone."""
-        head = next((one for one in (name, *reversed(groups_of(name))) if one in self._drawn.ids), None)
-        return self._drawn.ids[head] + name[len(head) :] if head is not None else ""
+        head = next((one for one in (name, *reversed(groups_of(name))) if one in self._synced.ids), None)
+        return self._synced.ids[head] + name[len(head) :] if head is not None else ""
 
     def _path(self, message: Message) -> str:
         """The name of the step that a message is about, or of a call within it."""
-        step, route = self._drawn.names.get(str(message.get("step")), ""), str(message.get("route") or "")
+        step, route = self._synced.names.get(str(message.get("step")), ""), str(message.get("route") or "")
         return f"{step}{INNER}{route}" if step and route else step
 
-    def _coming(self, current: Frame) -> Message:
+    def _current_frame(self, current: Frame) -> Message:
         """The frame that it stands before; `route` is the path of a call within a step."""
-        told = moment(self.graph, current, None, inside=self.debugger.inside)
-        return {**told, "route": current.step[len(self.debugger.at) + 1 :]}
+        detail = frame_detail(self.graph, current, None, inside=self.debugger.inside)
+        return {**detail, "route": current.step[len(self.debugger.at) + 1 :]}
 
-    def _watched(self, text: str, current: Frame | None) -> Message:
+    def _watch_value(self, text: str, current: Frame | None) -> Message:
         value = current.input if current is not None else self.debugger.trace.answer
         try:
             return shown(value_of(text, value, self.graph.scope), 8_000)
@@ -209,21 +206,21 @@ class DebugWidget(GraphWidget):
             return
         frame = frames[index]
         same = [one for one in main if (one.step, one.visit) == (frame.step, frame.visit)] if is_fork else []
-        step = self._drawn.ids.get(frame.step, "")
-        told = moment(self.graph, frame, index, same[-1] if same else None)
-        self.send({"kind": "frame", "step": step, "branch": branch if is_fork else None, **told})
+        step = self._synced.ids.get(frame.step, "")
+        detail = frame_detail(self.graph, frame, index, same[-1] if same else None)
+        self.send({"kind": "frame", "step": step, "branch": branch if is_fork else None, **detail})
 
     def _inspect(self, step: str) -> None:
         """The step's last frame; where it stands, the one about to run; a bare step where it has not run."""
         current = self.debugger.current
         indices = [index for index, frame in enumerate(self.debugger.trace.frames) if frame.step == step]
         if current is not None and self.debugger.at == step:
-            told = self._coming(current)
+            detail = self._current_frame(current)
         elif indices:
-            told = moment(self.graph, self.debugger.trace.frames[indices[-1]], indices[-1])
+            detail = frame_detail(self.graph, self.debugger.trace.frames[indices[-1]], indices[-1])
         else:
-            told = {**moment(self.graph, Frame("", step, 0, None), None), "input": None, "text": ""}
-        self.send({"kind": "frame", "step": self._drawn.ids[step], "branch": None, **told})
+            detail = {**frame_detail(self.graph, Frame("", step, 0, None), None), "input": None, "text": ""}
+        self.send({"kind": "frame", "step": self._synced.ids[step], "branch": None, **detail})
 
     def _break(self, step: str, message: Message) -> None:
         """Set or clear a breakpoint; with a form's fields where they were given."""
@@ -235,8 +232,8 @@ class DebugWidget(GraphWidget):
                 self.debugger.break_at(step, message.get("when") or None, hits, str(message.get("at") or "before"))
             else:
                 self.debugger.clear(step)
-            self.watch.break_at(step, self.debugger.breakpoints.get(step))
+            self.monitor.break_at(step, self.debugger.breakpoints.get(step))
         except Exception as error:  # a condition that does not parse
             self.session.problem = printable(str(error), 400)
         self.breakpoints = self._marked(self.debugger.breakpoints)
-        self.tell()
+        self.send_run()

@@ -22,7 +22,7 @@ from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.graph import Message
 from nbgraph.widgets.live.step_record import first_line
 from nbgraph.widgets.picture.static_output import framed, show_beside, static
-from nbgraph.widgets.picture.synced import SyncedPicture
+from nbgraph.widgets.picture.synced_picture import SyncedPicture
 from nbgraph.widgets.values.preview import shown
 from nbgraph.widgets.values.table_pages import page
 
@@ -66,7 +66,7 @@ class DeploymentView(anywidget.AnyWidget):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="nbgraph-deployment")  # what a button asks for
         self._thread: threading.Thread | None = None
         super().__init__(picture=self._picture(), about=self._about())
-        self.on_msg(_answer)
+        self.on_msg(_on_message)
         self.observe(lambda _: setattr(self, "picture", self._picture()), "direction")
 
     def _ipython_display_(self) -> None:
@@ -90,7 +90,7 @@ class DeploymentView(anywidget.AnyWidget):
         self.is_over = not pulses
         return {"kind": "pulse", "functions": pulses, "over": self.is_over}
 
-    def answer(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """Do what the view asks for; what may take its time is left to a thread."""
         function = str(message.get("function") or "")
         match message.get("kind"):
@@ -198,5 +198,5 @@ def _watching(view: weakref.ref[DeploymentView], closed: threading.Event) -> Cal
     return watch
 
 
-def _answer(widget: DeploymentView, message: Message, buffers: Any) -> None:
-    widget.answer(message)
+def _on_message(widget: DeploymentView, message: Message, buffers: Any) -> None:
+    widget.receive(message)

@@ -1,4 +1,4 @@
-"""GraphWidget: a graph as a live picture: states, counts and errors while events run, and what each step last saw."""
+"""GraphWidget: a graph as a live picture: states, counts and errors while events run, the last values of each step."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.live.monitor import Monitor, MonitorChange
 from nbgraph.widgets.live.step_record import first_line
 from nbgraph.widgets.picture.cells import after_cells
-from nbgraph.widgets.picture.findings import by_id, missing
-from nbgraph.widgets.picture.redefined import HandlerVersions
+from nbgraph.widgets.picture.handlers import HandlerVersions, by_id, missing
 from nbgraph.widgets.picture.save import TYPES, saved
-from nbgraph.widgets.picture.synced import SyncedPicture
-from nbgraph.widgets.values.inspect import inspected
+from nbgraph.widgets.picture.synced_picture import SyncedPicture
 from nbgraph.widgets.values.preview import part
 from nbgraph.widgets.values.rich import rendered
+from nbgraph.widgets.values.step_detail import inspected
 from nbgraph.widgets.values.table_pages import page
 
 OPEN = 60  # steps; of a larger graph the functions and inner graphs are folded at first
@@ -50,36 +49,35 @@ class GraphWidget(anywidget.AnyWidget):
     _esm = module(*PICTURE, "child.js", "panel.js", "events.js", "graph.js")
     _css = styles("graph.css")
 
-    picture = traitlets.Dict().tag(sync=True)  # ours: the SVG and the data of steps and lines, by id
-    breakpoints = traitlets.List(traitlets.Unicode()).tag(sync=True)  # ours: the names of steps that have one
-    direction = traitlets.Enum(["LR", "TB"], default_value="LR").tag(sync=True)  # the view's
-    targets: traitlets.List[str] = traitlets.List().tag(sync=True)  # ours: where a click may deploy to
-    faults = traitlets.Dict().tag(sync=True)  # ours: why steps can't run, by their ids
+    picture = traitlets.Dict().tag(sync=True)  # set by Python: the SVG and the data of steps and lines, by id
+    breakpoints = traitlets.List(traitlets.Unicode()).tag(sync=True)  # set by Python: the names of steps that have one
+    direction = traitlets.Enum(["LR", "TB"], default_value="LR").tag(sync=True)  # set by the view
+    targets: traitlets.List[str] = traitlets.List().tag(sync=True)  # set by Python: where a click may deploy to
+    faults = traitlets.Dict().tag(sync=True)  # set by Python: why steps can't run, by their ids
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.watch = Monitor.on(graph)
-        self._drawing = threading.RLock()  # both the kernel's thread and the watch's draw
+        self.monitor = Monitor.on(graph)
+        self._drawing = threading.RLock()  # both the kernel's thread and the monitor's draw
         whole = SyncedPicture(graph, "LR") if len(graph.steps) <= OPEN else None
         self.closed: set[str] = set() if whole else set(foldable(view(graph)))
-        self._drawn = whole or SyncedPicture(graph, "LR", self.closed)
-        marked, faults = self._marked(self.watch.breakpoints), self._reasons()
-        super().__init__(picture=self._drawn.data, breakpoints=marked, faults=faults, targets=deploy_targets())
+        self._synced = whole or SyncedPicture(graph, "LR", self.closed)
+        marked, faults = self._marked(self.monitor.breakpoints), self._reasons()
+        super().__init__(picture=self._synced.data, breakpoints=marked, faults=faults, targets=deploy_targets())
         self._handlers = HandlerVersions(graph)
         self._rendered: Any = None  # an output area, for the value that is shown as a cell would
         self._deployed: anywidget.AnyWidget | None = None  # the view of what was deployed from here
         self._forget_cells = after_cells(self)
-        self._views = (
-            0  # open in browsers; with none yet the graph is watched all the same, since the cell may run it at once
-        )
-        self._leave = self.watch.subscribe(_weakly(self))
+        # Open in browsers; with none yet the graph is watched all the same, since the cell may run it at once.
+        self._views = 0
+        self._leave = self.monitor.subscribe(_weakly(self))
         self._is_watching = True
         weakref.finalize(self, self._leave)
-        self.on_msg(_answer)
+        self.on_msg(_on_message)
         self.observe(lambda _: self.redraw(), "direction")
 
     def close(self) -> None:
-        """Free everything: the graph does not know this view any more."""
+        """Free everything: the graph does not refer to this view any more."""
         self._forget_cells()
         self._leave()
         for inner in (self._deployed, self._rendered):
@@ -101,18 +99,18 @@ class GraphWidget(anywidget.AnyWidget):
             self.mark_changed(changed)
 
     def mark_changed(self, steps: Sequence[str]) -> None:
-        self.watch.mark(steps, "changed", CHANGED)
+        self.monitor.mark(steps, "changed", CHANGED)
 
     def opened(self) -> None:
         """A browser shows the view: watch the graph (again)."""
         self._views += 1
         if not self._is_watching:
             self._is_watching = True
-            self._leave = self.watch.subscribe(_weakly(self))
+            self._leave = self.monitor.subscribe(_weakly(self))
             self.redraw()
 
     def left(self) -> None:
-        """A browser has taken the view away, as when its cell runs again: after the last one the graph is let go."""
+        """A browser has removed the view, as when its cell runs again: after the last one the graph is not observed."""
         self._views = max(0, self._views - 1)
         if self._views == 0:
             self._is_watching = False
@@ -123,11 +121,11 @@ class GraphWidget(anywidget.AnyWidget):
 
         A router, or an inner graph that is drawn as one, is closed and opened itself.
         """
-        foldable, inside = set(self._drawn.foldable), self._drawn.members.get(id, [])
+        foldable, inside = set(self._synced.foldable), self._synced.members.get(id, [])
         names = foldable
         if id:
             own = foldable & set(inside)
-            around = {part for name in inside for part in (name.split(INNER)[0], self._drawn.functions.get(name))}
+            around = {part for name in inside for part in (name.split(INNER)[0], self._synced.functions.get(name))}
             names = own if own and is_closed else own | foldable & around
             is_closed = is_closed and not (own and own <= self.closed)
         self.closed = self.closed | names if is_closed else self.closed - names
@@ -136,21 +134,21 @@ class GraphWidget(anywidget.AnyWidget):
     def redraw(self) -> None:
         """Show the graph as it is now."""
         with self._drawing:
-            self._drawn = SyncedPicture(self.graph, self.direction, self.closed)
-            self.picture = self._drawn.data
+            self._synced = SyncedPicture(self.graph, self.direction, self.closed)
+            self.picture = self._synced.data
             self.faults = self._reasons()
-        self.send_status(self.watch.everything())
+        self.send_status(self.monitor.everything())
 
     def _reasons(self) -> dict[str, str]:
         """Why steps can't run, by their ids."""
-        return by_id(missing(self.graph), self._drawn.ids)
+        return by_id(missing(self.graph), self._synced.ids)
 
     def update(self, change: MonitorChange) -> None:
-        """Show what a watch has seen; called on the watch's thread."""
+        """Show a change; called on the monitor's thread."""
         if change.is_redrawn:
             self.redraw()
             return
-        self.breakpoints = self._marked(self.watch.breakpoints)
+        self.breakpoints = self._marked(self.monitor.breakpoints)
         self.send_status(change)
 
     @staticmethod
@@ -159,47 +157,54 @@ class GraphWidget(anywidget.AnyWidget):
         return [printable(name, 200) for name in names]
 
     def send_status(self, change: MonitorChange) -> None:
-        lines = {self._drawn.line(*ends): count for ends, count in change.lines.items()}
+        lines = {self._synced.line(*ends): count for ends, count in change.lines.items()}
         lines.pop(None, None)
-        steps = self._drawn.steps(change.steps, self.watch.records)
-        told = {"steps": steps, "lines": lines, "running": change.is_running, "progress": self.watch.progress.told()}
-        self.send({"kind": "status", **told})
+        steps = self._synced.steps(change.steps, self.monitor.records)
+        status = {
+            "steps": steps,
+            "lines": lines,
+            "running": change.is_running,
+            "progress": self.monitor.progress.to_message(),
+        }
+        self.send({"kind": "status", **status})
 
-    def answer(self, message: Message) -> None:
-        """Do what the view asks for."""
-        step = self._drawn.names.get(str(message.get("step")), "")
+    def receive(self, message: Message) -> None:
+        """Handle a message of the view."""
+        step = self._synced.names.get(str(message.get("step")), "")
         match message.get("kind"):
             case "opened":
                 self.opened()
             case "left":
                 self.left()
             case "hello":
-                self.send_status(self.watch.everything())
+                self.send_status(self.monitor.everything())
             case "inspect" if step:
-                self.send({"kind": "inspected", "step": message["step"], **inspected(self.graph, self.watch, step)})
+                self.send({"kind": "inspected", "step": message["step"], **inspected(self.graph, self.monitor, step)})
             case "rows":
                 self.send(page(message))
             case "part":
                 self.send({"kind": "part", "token": message.get("token"), "value": self._part(message)})
             case "show":
-                self._show(self.whole(message.get("of") or {}))
+                self._show(self.value_at(message.get("of") or {}))
             case "events":
                 text, slower = str(message.get("text") or ""), float(message.get("slower") or 0)
-                rows = self.watch.events(text, only_failed=bool(message.get("failed")), slower=slower)
+                rows = self.monitor.events(text, only_failed=bool(message.get("failed")), slower=slower)
                 self.send({"kind": "events", "rows": rows})
             case "event":
-                self.send({"kind": "event", "id": message.get("id"), "stops": self.watch.way(str(message.get("id")))})
+                self.send(
+                    {"kind": "event", "id": message.get("id"), "stops": self.monitor.path(str(message.get("id")))}
+                )
             case "line":
                 line = str(message.get("line"))
-                rows = self.watch.along(lambda source, target: self._drawn.line(source, target) == line)
-                self.send({"kind": "line", "line": line, "title": self._drawn.titles.get(line, ""), "rows": rows})
+                rows = self.monitor.on_line(lambda source, target: self._synced.line(source, target) == line)
+                self.send({"kind": "line", "line": line, "title": self._synced.titles.get(line, ""), "rows": rows})
             case "fold":
                 self.fold(str(message.get("step") or ""), bool(message.get("on")))
             case "save" if message.get("as") in TYPES:
-                states = self.watch.states()
+                states = self.monitor.states()
                 self.send({"kind": "saved", **saved(self.graph, str(message["as"]), states, self.direction)})
             case "break" if step:
-                self.watch.break_at(step, Breakpoint(step) if message.get("on") else None)
+                self.monitor.break_at(step, Breakpoint(step) if message.get("on") else None)
             case "deploy" if message.get("target") in self.targets:
                 threading.Thread(
                     target=self._deploy, args=(message["target"],), daemon=True, name="nbgraph-deploy"
@@ -207,37 +212,37 @@ class GraphWidget(anywidget.AnyWidget):
             case "hold" if step:
                 self._hold(step, is_held=bool(message.get("on")))
 
-    def whole(self, of: Message) -> Any:
-        """The value that a view shows a part of: what a step last got or gave."""
-        record = self.watch.record(self._drawn.names.get(str(of.get("step")), ""))
+    def value_at(self, of: Message) -> Any:
+        """The value that a view shows a part of: the last input or output of a step."""
+        record = self.monitor.record(self._synced.names.get(str(of.get("step")), ""))
         move = record.last if record is not None else None
         return None if move is None else move.input if of.get("side") == "input" else move.output
 
     def _part(self, message: Message) -> Message:
         path, start = [int(position) for position in message.get("path") or ()], int(message.get("from") or 0)
         try:
-            return part(self.whole(message.get("of") or {}), path, start, self.watch.redaction)
+            return part(self.value_at(message.get("of") or {}), path, start, self.monitor.redaction)
         except (LookupError, StopIteration, RuntimeError, AttributeError):  # it has changed since it was shown
             return {"kind": "none", "text": "it is another one by now; open the step again"}
 
     def _show(self, value: Any) -> None:
-        """Have the front end show a value as it would below a cell, by the hand of its own renderers."""
+        """Have the front end show a value as it would below a cell, with its own renderers."""
         if self._rendered is not None:
             self._rendered.close()
-        self._rendered = rendered(self.watch.redaction.value(value))
+        self._rendered = rendered(self.monitor.redaction.value(value))
         self.send({"kind": "shown", "model": self._rendered.model_id})
 
     def _deploy(self, target: str) -> None:
-        """Host the graph, tell how it goes, and show the deployment below the picture."""
+        """Deploy the graph, report the progress, and show the deployment below the picture."""
         from nbgraph.widgets.deployment import DeploymentView
 
-        def told(text: str) -> None:
+        def report(text: str) -> None:
             self.send({"kind": "deploying", "text": printable(text, 300)})
 
-        say: Any = told
+        progress: Any = report
         try:
-            say(f"Deploying to {target}")
-            self._deployed = DeploymentView(self.graph.deploy(target, name=slug(self.graph.name), progress=say))
+            report(f"Deploying to {target}")
+            self._deployed = DeploymentView(self.graph.deploy(target, name=slug(self.graph.name), progress=progress))
             self.send({"kind": "child", "model": self._deployed.model_id})
         except Exception as error:  # Docker, the network, what a step uses: one sentence says it
             text = str(error) if isinstance(error, NbgraphError) else first_line(error)
@@ -245,7 +250,7 @@ class GraphWidget(anywidget.AnyWidget):
 
     def _hold(self, step: str, *, is_held: bool) -> None:
         try:
-            self.watch.hold(step, is_held=is_held)
+            self.monitor.hold(step, is_held=is_held)
         except NbgraphError as error:
             self.send({"kind": "problem", "text": printable(str(error), 400)})
 
@@ -262,5 +267,5 @@ def _weakly(widget: GraphWidget) -> Callable[[MonitorChange], None]:
     return update
 
 
-def _answer(widget: GraphWidget, message: Message, buffers: Any) -> None:
-    widget.answer(message)
+def _on_message(widget: GraphWidget, message: Message, buffers: Any) -> None:
+    widget.receive(message)

@@ -66,7 +66,7 @@ class JobView(anywidget.AnyWidget):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="nbgraph-job-view")
         self._thread: threading.Thread | None = None
         super().__init__(told=self.look())
-        self.on_msg(_answer)
+        self.on_msg(_on_message)
 
     def _ipython_display_(self) -> None:
         """At the end of a cell: with how it stands, which stays when the kernel is gone."""
@@ -90,7 +90,7 @@ class JobView(anywidget.AnyWidget):
             "failed": pulse["failed"], "problem": printable(self.job.error, 600),
         }  # fmt: skip
 
-    def answer(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """Do what the view asks for; what may take its time is left to a thread."""
         match message.get("kind"):
             case "opened":
@@ -192,5 +192,5 @@ def _watching(view: weakref.ref[JobView], closed: threading.Event) -> Callable[[
     return watch
 
 
-def _answer(widget: JobView, message: Message, buffers: Any) -> None:
-    widget.answer(message)
+def _on_message(widget: JobView, message: Message, buffers: Any) -> None:
+    widget.receive(message)

@@ -22,7 +22,7 @@ class ParityView(anywidget.AnyWidget):
     >>> import pandas
     >>> found = {"event": [1, 2], "local": [2, 4], "deployed": [2, 5], "equal": [True, False]}
     >>> view = ParityView(pandas.DataFrame(found))
-    >>> view.told["words"], view.told["table"]["rows"][0]
+    >>> view.summary["words"], view.summary["table"]["rows"][0]
     ('1 of 2 answers are equal', ['1', '2', '4', '5', 'False'])
     >>> view.close()
     """
@@ -30,28 +30,28 @@ class ParityView(anywidget.AnyWidget):
     _esm = module("values.js", "theme.js", "link.js", "parity.js")
     _css = styles("graph.css", "debugger.css")
 
-    told = traitlets.Dict().tag(sync=True)  # ours: how many are equal, and the first page
+    summary = traitlets.Dict().tag(sync=True)  # set by Python: how many are equal, and the first page
 
     def __init__(self, found: Any) -> None:
-        told = found.attrs.get("differences", {})
-        whole = found.assign(difference=[told.get(row, "") for row in found.index]) if told else found
+        reasons = found.attrs.get("differences", {})
+        whole = found.assign(difference=[reasons.get(row, "") for row in found.index]) if reasons else found
         self.found = whole.sort_values("equal", kind="stable")  # kept: pages are made from it
         equal = int(found["equal"].sum())
         words = f"{'all ' if equal == len(found) else ''}{equal} of {len(found)} answers are equal"
-        super().__init__(told={"words": words, "isEqual": equal == len(found), "table": shown(self.found)})
-        self.on_msg(_answer)
+        super().__init__(summary={"words": words, "isEqual": equal == len(found), "table": shown(self.found)})
+        self.on_msg(_on_message)
 
     def _ipython_display_(self) -> None:
         """At the end of a cell: with the first rows, which stay when the kernel is gone."""
-        words, rows = self.told["words"], self.found.head(ROWS)
+        words, rows = self.summary["words"], self.found.head(ROWS)
         html = framed(f"<p>{words}</p>{rows.to_html(index=False)}", is_live=True)
         show_beside(self, {"text/plain": f"{words}\n{rows.to_string(index=False)}", "text/html": html})
 
-    def answer(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """Send the page that the view asks for."""
         if message.get("kind") == "rows":
             self.send(page(message))
 
 
-def _answer(widget: ParityView, message: Message, buffers: Any) -> None:
-    widget.answer(message)
+def _on_message(widget: ParityView, message: Message, buffers: Any) -> None:
+    widget.receive(message)

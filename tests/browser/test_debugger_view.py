@@ -90,7 +90,7 @@ def test_another_output_is_a_fork_and_breakpoints_and_pins_outlive_the_debugger(
     host.page.get_by_label("Change the output and go on from here").first.fill("{'p': 0.75}")
     host.page.get_by_role("button", name="Change the output").click()
     host.page.get_by_label("Line of the run").wait_for()
-    host.widget.answer({"kind": "break", "step": "n1", "on": True, "when": "event['p'] == 0.75"})
+    host.widget.receive({"kind": "break", "step": "n1", "on": True, "when": "event['p'] == 0.75"})
     host.widget.session.do("pin", "add", "{'p': 0.5}").result(5)
     host.page.get_by_role("button", name="Run to the next breakpoint").click()
     standing(host, "finished")

@@ -69,11 +69,11 @@ def test_a_step_is_running_while_it_runs(view):
     host = view(graph)
     event = Event(1)
     move = StepRun("score", event, 1, 1)
-    host.widget.watch.started(event)
-    host.widget.watch.before(move)
+    host.widget.monitor.started(event)
+    host.widget.monitor.before(move)
     host.wait("score", "running")
-    host.widget.watch.after(move)
-    host.widget.watch.finished(event, [], None)
+    host.widget.monitor.after(move)
+    host.widget.monitor.finished(event, [], None)
     host.wait("score", "done")
 
 
@@ -142,7 +142,7 @@ def test_the_keyboard_walks_along_the_arrows_and_opens_a_step(view):
     opened = page.locator(".nbg-panel h3").text_content()
     page.keyboard.press("b")
     page.wait_for_selector('[role="checkbox"][aria-checked="true"]')
-    assert (at, opened, list(host.widget.watch.breakpoints)) == ("score function: idle", "score", ["score"])
+    assert (at, opened, list(host.widget.monitor.breakpoints)) == ("score function: idle", "score", ["score"])
 
 
 def test_a_click_on_the_mark_sets_a_breakpoint_that_outlives_the_cell(view):
@@ -150,9 +150,9 @@ def test_a_click_on_the_mark_sets_a_breakpoint_that_outlives_the_cell(view):
     host = view(graph)
     host.page.get_by_role("checkbox", name="Breakpoint on clean").click()
     graph.become(fraud())
-    host.widget.watch.settle()
+    host.widget.monitor.flush()
     host.page.wait_for_selector('[aria-label^="clean function: idle, breakpoint"]')
-    assert list(host.widget.watch.breakpoints) == ["clean"]
+    assert list(host.widget.monitor.breakpoints) == ["clean"]
 
 
 def test_search_finds_steps(view):
@@ -225,7 +225,7 @@ def test_a_thousand_steps_stay_usable(view):
         const tick = () => { window.frames_seen++; requestAnimationFrame(tick); };
         requestAnimationFrame(tick);
     }""")
-    watch, event = host.widget.watch, Event(1)
+    watch, event = host.widget.monitor, Event(1)
     watch.started(event)
     began = time.monotonic()
     number = 0
@@ -344,7 +344,7 @@ def test_the_table_is_equal_in_function(view):
     assert (cells[:5], cells[8:10]) == (
         ["alert", "task", "failed", "1", "1"], ["dead_letter", "ValueError: no mail server"],
     )  # fmt: skip
-    assert list(host.widget.watch.breakpoints) == ["alert"]
+    assert list(host.widget.monitor.breakpoints) == ["alert"]
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ def test_the_builder_keeps_what_was_written_in_the_cell(shell: Any, monkeypatch:
     shell.kernel = object()
     run(shell, "%graph fraud --build")
     builder = shown[0]
-    builder.answer({"kind": "edit", "what": "respond", "name": "str"})
+    builder.receive({"kind": "edit", "what": "respond", "name": "str"})
     assert builder.sheet["text"] == "%%graph fraud\n# the way\nclean -> str  # text\nstr -> respond\n"
     builder.close()
 

@@ -32,7 +32,7 @@ def builder():
 
 
 def edit(widget: BuilderWidget, what: str, **more) -> None:
-    widget.answer({"kind": "edit", "what": what, **more})
+    widget.receive({"kind": "edit", "what": what, **more})
 
 
 def test_a_graph_is_built_by_hand_and_runs(builder):

@@ -81,8 +81,8 @@ def test_a_frame_tells_what_changed_and_a_fork_is_compared(opened):
     did(widget, "back")
     did(widget, "input", text='{"amount": 70}')
     did(widget, "next")
-    widget.answer({"kind": "frame", "index": 0})
-    widget.answer({"kind": "frame", "index": 0, "branch": 0})
+    widget.receive({"kind": "frame", "index": 0})
+    widget.receive({"kind": "frame", "index": 0, "branch": 0})
     main, fork = [message for message in sent if message["kind"] == "frame"]
     assert [(path, after["text"]) for path, _, after in main["diff"]] == [("p", "0.7")]
     assert [(path, before["text"], after["text"]) for path, before, after in fork["diff"]] == [
@@ -101,10 +101,12 @@ def test_a_pinned_step_gives_its_value(opened):
 
 def test_a_breakpoint_with_a_condition_stops_there_and_a_wrong_one_is_said(opened):
     widget, sent = opened({"amount": 50})
-    widget.answer({"kind": "break", "step": "n1", "on": True, "when": "event['p'] == 0.5", "hits": "1", "at": "before"})
+    widget.receive(
+        {"kind": "break", "step": "n1", "on": True, "when": "event['p'] == 0.5", "hits": "1", "at": "before"}
+    )
     did(widget, "continue")
     assert (widget.debugger.current.step, last(sent, "debug")["breakpoints"]["n1"]["seen"]) == ("check", 1)
-    widget.answer({"kind": "break", "step": "n0", "on": True, "when": "event[["})
+    widget.receive({"kind": "break", "step": "n0", "on": True, "when": "event[["})
     said = "The condition of the breakpoint at \"add\" is not Python: 'event[[': '[' was never closed."
     assert (last(sent, "debug")["problem"], widget.breakpoints) == (said, ["check"])
 
@@ -126,7 +128,7 @@ def test_back_to_a_frame_and_rerun(opened):
 
 def test_expressions_are_watched(opened):
     widget, sent = opened({"amount": 50})
-    widget.answer({"kind": "watch", "texts": ["event['amount'] * 2", "nothing"]})
+    widget.receive({"kind": "watch", "texts": ["event['amount'] * 2", "nothing"]})
     assert [value["text"] for _, value in last(sent, "debug")["watches"]] == [
         "100", "NameError: name 'nothing' is not defined",
     ]  # fmt: skip
@@ -142,7 +144,7 @@ def test_a_pause_is_taken_while_a_run_is_under_way():
     future = widget.session.do("continue")
     threading.Event().wait(0.15)
     began = time.monotonic()
-    widget.answer({"kind": "pause"})
+    widget.receive({"kind": "pause"})
     future.result(5)
     assert (time.monotonic() - began < 0.5, 0 < len(widget.debugger.trace.frames) < 100) == (True, True)
     widget.close()

@@ -42,25 +42,25 @@ def told(view, kind: str) -> dict:
 
 
 def test_it_looks_twice_a_second_while_a_browser_shows_it(view):
-    view.answer({"kind": "opened"})
+    view.receive({"kind": "opened"})
     time.sleep(1.3)
-    view.answer({"kind": "left"})
+    view.receive({"kind": "left"})
     view._thread.join(5)
     assert 2 <= len(view.sent) <= 4
     assert told(view, "pulse")["functions"]["inverse"]["state"] == "running"
 
 
 def test_what_can_not_be_done_is_one_sentence(view):
-    view.answer({"kind": "scale", "function": "nobody", "n": 2})
+    view.receive({"kind": "scale", "function": "nobody", "n": 2})
     assert told(view, "did")["problem"] == 'There is no function "nobody"; functions: inverse.'
 
 
 def test_a_failed_event_opens_in_the_debugger(view, deployment):
     with pytest.raises(Exception, match="500"):
         deployment.invoke(0)
-    view.answer({"kind": "failures"})
+    view.receive({"kind": "failures"})
     failed = told(view, "failures")["rows"][0]
-    view.answer({"kind": "debug", "index": 0})
+    view.receive({"kind": "debug", "index": 0})
     told(view, "child")
     assert (failed["step"], view._debugger.debugger.current.step) == ("inverse", "inverse")
 
@@ -70,7 +70,7 @@ def test_steps_without_a_function_stand_in_the_first(view):
 
 
 def test_it_ends_with_the_deployment(view):
-    view.answer({"kind": "opened"})
-    view.answer({"kind": "stop"})
+    view.receive({"kind": "opened"})
+    view.receive({"kind": "stop"})
     view._thread.join(20)
     assert (view._thread.is_alive(), told(view, "pulse")["over"], view.is_over) == (False, True, True)

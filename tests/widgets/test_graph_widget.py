@@ -38,7 +38,7 @@ def test_a_run_is_told_in_few_messages():
     began = time.monotonic()
     for number in range(2000):
         graph.run(number)
-    widget.watch.settle()
+    widget.monitor.flush()
     seconds = time.monotonic() - began
     last = {}
     for message in sent:
@@ -54,8 +54,8 @@ def test_an_error_stands_on_its_step_with_its_first_line():
     widget, sent = watched(graph)
     with pytest.raises(StepError):
         graph.run(1)
-    widget.watch.settle()
-    assert widget.watch.states() == {"double": "done", "fail": "failed"}
+    widget.monitor.flush()
+    assert widget.monitor.states() == {"double": "done", "fail": "failed"}
     assert sent[-1]["steps"]["n1"][6] == "ValueError: no luck"
     widget.close()
 
@@ -65,7 +65,7 @@ def test_a_step_shows_what_went_in_though_it_was_changed_later():
     graph.to(lambda body: body.update(a=2) or body, "change")
     widget, sent = watched(graph)
     graph.run({"a": 1})
-    widget.answer({"kind": "inspect", "step": "n0"})
+    widget.receive({"kind": "inspect", "step": "n0"})
     found = sent[-1]
     assert (found["input"]["items"], found["output"]["items"]) == (
         [["'a'", {"kind": "number", "text": "1"}]],
@@ -81,7 +81,7 @@ def test_a_changed_graph_is_drawn_anew_in_every_view():
     other = Graph("grows")
     other.to(double).to(str, "text")
     graph.become(other)
-    one.watch.settle()
+    one.monitor.flush()
     assert [[step["name"] for step in view.picture["steps"]] for view in (one, two)] == [["double", "text"]] * 2
     one.close()
     two.close()
@@ -91,8 +91,8 @@ def test_breakpoints_are_kept_by_name_and_shared_by_views():
     graph = Graph("stops")
     graph.to(double)
     one, two = GraphWidget(graph), GraphWidget(graph)
-    one.answer({"kind": "break", "step": "n0", "on": True})
-    one.watch.settle()
+    one.receive({"kind": "break", "step": "n0", "on": True})
+    one.monitor.flush()
     assert (one.breakpoints, two.breakpoints) == (["double"], ["double"])
     one.close()
     two.close()
@@ -120,7 +120,7 @@ def test_many_threads_may_run_the_graph():
         thread.start()
     for thread in threads:
         thread.join(20)
-    widget.watch.settle()
+    widget.monitor.flush()
     assert Monitor.on(graph).record("double").count == 800
     widget.close()
 
@@ -154,9 +154,9 @@ def test_steps_of_an_inner_graph_are_followed():
     graph.to(double).to(inner, "tidy").to(len)
     widget, sent = watched(graph)
     graph.run(5)
-    widget.watch.settle()
-    widget.answer({"kind": "hello"})
-    widget.answer({"kind": "inspect", "step": "n1_n1"})
+    widget.monitor.flush()
+    widget.receive({"kind": "hello"})
+    widget.receive({"kind": "inspect", "step": "n1_n1"})
     assert {id: line[0] for id, line in sent[-2]["steps"].items()} == dict.fromkeys(
         ["n0", "n1", "n1_n0", "n1_n1", "n2"], "done"
     )
@@ -170,10 +170,10 @@ def test_a_view_that_no_browser_shows_lets_the_graph_go_until_it_is_shown_again(
     widget, sent = watched(graph)
     watchers = [len(graph.observers)]
     for kind in ("opened", "opened", "left", "left", "opened"):
-        widget.answer({"kind": kind})
+        widget.receive({"kind": kind})
         watchers.append(len(graph.observers))
     graph.run(1)
-    widget.watch.settle()
+    widget.monitor.flush()
     assert (watchers, sent[-1]["steps"]["n0"][0]) == ([1, 1, 1, 1, 0, 1], "done")
     widget.close()
 
@@ -185,9 +185,9 @@ def test_the_last_events_are_found_and_opened():
     for body in (1, 2):
         with pytest.raises(StepError):
             graph.run(body, id=f"event-{body}")
-    widget.answer({"kind": "events", "text": "EVENT-2", "failed": True})
-    widget.answer({"kind": "event", "id": "event-2"})
-    widget.answer({"kind": "line", "line": "e0"})
+    widget.receive({"kind": "events", "text": "EVENT-2", "failed": True})
+    widget.receive({"kind": "event", "id": "event-2"})
+    widget.receive({"kind": "line", "line": "e0"})
     rows, stops, line = (message.get("rows") or message.get("stops") for message in sent[-3:])
     assert [(row["id"], row["steps"], row["error"]) for row in rows] == [
         ("event-2", 2, 'StepError: Step "fail" failed: ValueError: no luck')
@@ -203,17 +203,17 @@ def test_a_step_is_held_and_the_queue_before_it_tells_how_full_it_is():
     graph = Graph("line")
     graph.to(double).to(Queue("later", max_size=2)).to(str, "text").respond()
     widget, sent = watched(graph)
-    widget.answer({"kind": "hold", "step": "n2", "on": True})
+    widget.receive({"kind": "hold", "step": "n2", "on": True})
     refused = sent[-1]["text"]
     with graph.start() as run:
         run.push(0).result(5)
-        widget.answer({"kind": "hold", "step": "n2", "on": True})
+        widget.receive({"kind": "hold", "step": "n2", "on": True})
         futures = [run.push(number) for number in range(4)]
-        wait_until(lambda: widget.watch.states() == {"double": "done", "later": "waiting", "text": "paused"})
-        notes = {name: record.now()[6:] for name, record in widget.watch.records.items()}
-        widget.answer({"kind": "hold", "step": "n2", "on": False})
+        wait_until(lambda: widget.monitor.states() == {"double": "done", "later": "waiting", "text": "paused"})
+        notes = {name: record.now()[6:] for name, record in widget.monitor.records.items()}
+        widget.receive({"kind": "hold", "step": "n2", "on": False})
         answers = [future.result(5) for future in futures]
-        wait_until(lambda: set(widget.watch.states().values()) == {"done"})
+        wait_until(lambda: set(widget.monitor.states().values()) == {"done"})
     assert "graph.start() makes a run" in refused
     assert notes == {
         "double": ("", 0), "later": ("full: 2 wait, and what fills it waits", 1.0), "text": ("held: 1 waits", 0),
@@ -236,14 +236,14 @@ def test_what_is_redacted_is_in_no_message():
     widget, sent = watched(graph)
     with pytest.raises(StepError):
         graph.run({"card": "4111-1111", "table": pandas.DataFrame({"card": ["4111-1111"] * 80})}, id="one")
-    widget.watch.settle()
+    widget.monitor.flush()
     for step in ("n0", "n1"):
-        widget.answer({"kind": "inspect", "step": step})
+        widget.receive({"kind": "inspect", "step": step})
     table = next(item for key, item in sent[-2]["input"]["items"] if key == "'table'")
-    widget.answer({"kind": "rows", "ref": table["ref"], "page": 1, "text": ""})
-    widget.answer({"kind": "part", "token": "1", "of": {"step": "n0", "side": "output"}, "path": [], "from": 0})
-    widget.answer({"kind": "events"})
-    widget.answer({"kind": "event", "id": "one"})
+    widget.receive({"kind": "rows", "ref": table["ref"], "page": 1, "text": ""})
+    widget.receive({"kind": "part", "token": "1", "of": {"step": "n0", "side": "output"}, "path": [], "from": 0})
+    widget.receive({"kind": "events"})
+    widget.receive({"kind": "event", "id": "one"})
     assert (len(sent[-4]["rows"]), "4111-1111" in json.dumps(sent), "•••" in json.dumps(sent, ensure_ascii=False)) == (
         30, False, True,
     )  # fmt: skip

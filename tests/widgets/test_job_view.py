@@ -40,7 +40,7 @@ def told(view, kind, state=""):
 
 def test_it_looks_four_times_a_second_and_ends_with_the_job(view, job):
     began = time.monotonic()
-    view.answer({"kind": "opened"})
+    view.receive({"kind": "opened"})
     last = told(view, "job", "done")
     view._thread.join(5)
     most = (time.monotonic() - began) / 0.25 + 2
@@ -52,9 +52,9 @@ def test_it_looks_four_times_a_second_and_ends_with_the_job(view, job):
 
 def test_a_failed_row_opens_in_the_debugger(view, job):
     job.wait(30)
-    view.answer({"kind": "failures"})
+    view.receive({"kind": "failures"})
     listed = told(view, "failures")
-    view.answer({"kind": "debug", "index": 0})
+    view.receive({"kind": "debug", "index": 0})
     assert told(view, "child")["model"] == view._debugger.model_id
     assert ([(row["id"], row["step"], row["error"]) for row in listed["rows"]], view._debugger.debugger.at) == (
         [("150", "inverse", "ZeroDivisionError: division by zero")], "inverse",
@@ -62,12 +62,12 @@ def test_a_failed_row_opens_in_the_debugger(view, job):
 
 
 def test_stop_and_resume(view, job):
-    view.answer({"kind": "opened"})
-    view.answer({"kind": "stop"})
+    view.receive({"kind": "opened"})
+    view.receive({"kind": "stop"})
     assert told(view, "job", "stopped")["parts"].count("d") < 6
-    view.answer({"kind": "resume"})
+    view.receive({"kind": "resume"})
     assert told(view, "job", "done")["parts"] == "dddxdd"
-    view.answer({"kind": "left"})
+    view.receive({"kind": "left"})
 
 
 def test_what_stays_in_the_notebook(job):

@@ -50,8 +50,8 @@ def test_the_widget_serves_the_pages_of_what_a_step_gave():
     sent: list = []
     widget.send = lambda content, buffers=None: sent.append(content)
     graph.run(1)
-    widget.watch.settle()
-    widget.answer({"kind": "inspect", "step": "n0"})
-    widget.answer({"kind": "rows", "ref": sent[-1]["output"]["ref"], "page": 2})
+    widget.monitor.flush()
+    widget.receive({"kind": "inspect", "step": "n0"})
+    widget.receive({"kind": "rows", "ref": sent[-1]["output"]["ref"], "page": 2})
     assert (sent[-1]["kind"], len(sent[-1]["rows"])) == ("rows", 20)
     widget.close()

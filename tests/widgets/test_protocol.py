@@ -121,20 +121,20 @@ def of_graph() -> list[dict]:
     widget.graph.run({"amount": 5})
     with pytest.raises(StepError):
         widget.graph.run({"amount": 500})
-    widget.watch.settle()
+    widget.monitor.flush()
     step, line = (widget.picture[name][0]["id"] for name in ("steps", "lines"))
-    ids = [one["id"] for one in widget.watch.events("", only_failed=False, slower=0)]
+    ids = [one["id"] for one in widget.monitor.events("", only_failed=False, slower=0)]
     for one in widget.picture["steps"]:
-        widget.answer({"kind": "inspect", "step": one["id"]})
+        widget.receive({"kind": "inspect", "step": one["id"]})
     of = {"step": step, "side": "output"}
-    table = widget.watch.shown(pandas.DataFrame({"n": range(200)}))
+    table = widget.monitor.shown(pandas.DataFrame({"n": range(200)}))
     for wish in (
         {"kind": "hello"}, {"kind": "events"}, {"kind": "event", "id": ids[0]}, {"kind": "line", "line": line},
         {"kind": "save", "as": "svg"}, {"kind": "hold", "step": step, "on": True}, {"kind": "show", "of": of},
         {"kind": "part", "token": "1", "of": of, "path": [], "from": 0}, {"kind": "rows", "ref": table["ref"]},
         {"kind": "rows", "ref": "gone"},
     ):  # fmt: skip
-        widget.answer(wish)
+        widget.receive(wish)
     widget.close()
     return sent
 
@@ -152,7 +152,7 @@ def of_debugger() -> list[dict]:
         {"kind": "inspect", "step": first}, {"kind": "frame", "index": 0}, {"kind": "frame", "index": 0, "branch": 0},
         {"kind": "break", "step": first, "on": True, "when": "event >"}, {"kind": "stop"},
     ):  # fmt: skip
-        widget.answer(wish)
+        widget.receive(wish)
     widget.close()
     return sent
 
@@ -168,7 +168,7 @@ def test_what_is_synced_is_what_the_types_say():
     synced = {"Picture": builder.picture, "Sheet": builder.sheet, "Offer[]": builder.offered}
     found = pandas.DataFrame({"event": [1], "local": [2], "deployed": [2], "equal": [True]})
     parity = ParityView(found)
-    synced["Parity"] = parity.told
+    synced["Parity"] = parity.summary
     wrong = [fault for type, value in synced.items() for fault in faults(value, type, type)]
     builder.close()
     parity.close()
@@ -192,7 +192,7 @@ def literals(type: str) -> set[str]:
 
 
 def test_python_answers_every_wish_and_no_other():
-    answers = [GraphWidget.answer, DebugWidget.answer, DeploymentView.answer, JobView.answer]
+    answers = [GraphWidget.receive, DebugWidget.receive, DeploymentView.receive, JobView.receive]
     assert set().union(*map(cases, answers)) | {"edit"} == set(OBJECTS["Wishes"])
 
 

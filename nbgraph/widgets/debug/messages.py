@@ -1,4 +1,4 @@
-"""Moments: the frames of a debugged run as the messages that its view draws."""
+"""Messages of a debugged run: its frames as its view draws them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from nbgraph.debug.frame import Frame
 from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
 from nbgraph.widgets.live.step_record import StepRecord, first_line
-from nbgraph.widgets.values.differences import differences
-from nbgraph.widgets.values.inspect import code_of, traceback_of
-from nbgraph.widgets.values.preview import shown
+from nbgraph.widgets.values.preview import differences, shown
 from nbgraph.widgets.values.rich import is_rich
+from nbgraph.widgets.values.step_detail import code_of, traceback_of
 
 LISTED = 2_000  # frames that the slider reaches; of a longer run the last ones
 
 
-def moment(
+def frame_detail(
     graph: Graph, frame: Frame, index: int | None, compared: Frame | None = None, inside: Sequence[Frame] = ()
 ) -> dict[str, Any]:
     """One frame in full: what went in and out, what changed, the error, the code. `index` is None for one to come.
@@ -75,7 +74,7 @@ def editable(value: Any) -> str:
     return text if len(text) <= 4_000 else ""
 
 
-def listed(frames: Sequence[Frame], ids: dict[str, str]) -> list[list[Any]]:
+def frame_list(frames: Sequence[Frame], ids: dict[str, str]) -> list[list[Any]]:
     """The frames for the slider: id and name of the step, whether it failed."""
     last = frames[-LISTED:]
     names = {step: printable(step, 60) for step in {frame.step for frame in last}}

@@ -87,7 +87,7 @@ class _Manuscript:
 
     def text(self) -> str:
         """Header, and the body with its changes made from the end to the beginning."""
-        drawn = [(phrase, span, self._drawn(phrase)) for phrase, span in self._placed()]
+        drawn = [(phrase, span, self._synced(phrase)) for phrase, span in self._placed()]
         gone = [span for phrase, span, (edges, steps, answers) in drawn if not self._is_kept(edges, steps, answers)]
         changes = [change for one in self._cell.declarations if (change := self._declaration(one)) is not None]
         rest = self._rest()
@@ -103,7 +103,7 @@ class _Manuscript:
     def _placed(self) -> Iterable[tuple[ArrowLine, tuple[int, int]]]:
         return zip(self._cell.phrases, self._cell.spans, strict=True)
 
-    def _drawn(self, phrase: ArrowLine) -> tuple[list[Edge], list[str], list[str]]:
+    def _synced(self, phrase: ArrowLine) -> tuple[list[Edge], list[str], list[str]]:
         """What one line adds: arrows, steps, who answers."""
         wiring = self._wiring
         edges, steps, answers = set(wiring.edges), set(wiring.steps), wiring.responders

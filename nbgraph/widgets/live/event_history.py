@@ -1,4 +1,4 @@
-"""Passage: what is kept of one event that went through a watched graph; and the last of them, to look through."""
+"""Event history: the last events that went through a monitored graph, step by step."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from nbgraph.engine.interpret.observer import StepRun
 from nbgraph.render.printable import printable
 from nbgraph.widgets.values.preview import Shown
 
-EVENTS, MOVES, LISTED, ON_A_LINE = 200, 200, 100, 10
+# How many are kept: events, steps of one; how many are sent: events of a list, of an arrow.
+EVENTS, STOPS, LISTED, ON_A_LINE = 200, 200, 100, 10
 
 
 @dataclass(slots=True)
 class EventStop:
-    """One step of an event's way."""
+    """One step on an event's path."""
 
     step: str
     milliseconds: float
@@ -30,13 +31,13 @@ class EventStop:
 
 @dataclass(slots=True)
 class EventRecord:
-    """An event's way; `milliseconds` is None while it is under way."""
+    """An event's path; `milliseconds` is None while it is under way."""
 
     id: str
-    begun: float
+    began: float
     milliseconds: float | None = None
     error: str = ""
-    stops: deque[EventStop] = field(default_factory=lambda: deque(maxlen=MOVES))
+    stops: deque[EventStop] = field(default_factory=lambda: deque(maxlen=STOPS))
 
     def row(self) -> dict[str, Any]:
         """Its line in the list."""
@@ -51,56 +52,56 @@ class EventRecord:
 
 
 class EventHistory:
-    """The last events of a graph, by id; the oldest go first. Its caller holds the lock."""
+    """The last events of a graph, by id; the oldest are dropped first. Its caller holds the lock."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, EventRecord] = OrderedDict()
 
-    def began(self, id: str) -> None:
+    def begin(self, id: str) -> None:
         self._kept[id] = EventRecord(id, time.monotonic())
         self._kept.move_to_end(id)
         if len(self._kept) > EVENTS:
             self._kept.popitem(last=False)
 
-    def stopped(self, move: StepRun, input: Shown | None, output: Shown | None, error: str) -> None:
-        passage = self._kept.get(move.event.id)
-        if passage is not None:
+    def add_stop(self, move: StepRun, input: Shown | None, output: Shown | None, error: str) -> None:
+        event = self._kept.get(move.event.id)
+        if event is not None:
             milliseconds = round(move.seconds * 1000, 3)
-            passage.stops.append(EventStop(move.step, milliseconds, error, move.reason, move.edges, input, output))
+            event.stops.append(EventStop(move.step, milliseconds, error, move.reason, move.edges, input, output))
 
-    def ended(self, id: str, error: str) -> None:
-        passage = self._kept.get(id)
-        if passage is not None:
-            passage.milliseconds = round((time.monotonic() - passage.begun) * 1000, 3)
-            passage.error = error
+    def end(self, id: str, error: str) -> None:
+        event = self._kept.get(id)
+        if event is not None:
+            event.milliseconds = round((time.monotonic() - event.began) * 1000, 3)
+            event.error = error
 
     def find(self, text: str = "", *, only_failed: bool = False, slower: float = 0) -> list[dict[str, Any]]:
         """The last events whose id, step or error has the text; the newest first."""
         found: list[dict[str, Any]] = []
-        for passage in reversed(list(self._kept.values())):
-            words = " ".join([passage.id, passage.error, *(stop.step for stop in passage.stops)]).lower()
-            has_failed = bool(passage.error) or any(stop.error for stop in passage.stops)
-            if text.lower() in words and (has_failed or not only_failed) and (passage.milliseconds or 0) >= slower:
-                found.append({**passage.row(), "failed": has_failed})
+        for event in reversed(list(self._kept.values())):
+            words = " ".join([event.id, event.error, *(stop.step for stop in event.stops)]).lower()
+            has_failed = bool(event.error) or any(stop.error for stop in event.stops)
+            if text.lower() in words and (has_failed or not only_failed) and (event.milliseconds or 0) >= slower:
+                found.append({**event.row(), "failed": has_failed})
         return found[:LISTED]
 
-    def way(self, id: str) -> list[dict[str, Any]]:
+    def path(self, id: str) -> list[dict[str, Any]]:
         """All stops of one event."""
-        passage = self._kept.get(id)
+        event = self._kept.get(id)
         return [
             {
                 "step": printable(stop.step, 80), "ms": stop.milliseconds, "error": stop.error, "input": stop.input,
                 "reason": printable(stop.reason, 200), "output": stop.output,
             }
-            for stop in (passage.stops if passage else ())
+            for stop in (event.stops if event else ())
         ]  # fmt: skip
 
-    def along(self, is_meant: Callable[[str, str], bool]) -> list[dict[str, Any]]:
-        """The last events that went along an arrow, told by the steps it joins; and why they did."""
+    def on_line(self, is_line: Callable[[str, str], bool]) -> list[dict[str, Any]]:
+        """The last events that took an arrow, found by the steps that it joins; and why they did."""
         found = [
-            {"id": printable(passage.id, 80), "reason": printable(stop.reason, 200), "output": stop.output}
-            for passage in self._kept.values()
-            for stop in passage.stops
-            if any(is_meant(stop.step, target) for target in stop.edges)
+            {"id": printable(event.id, 80), "reason": printable(stop.reason, 200), "output": stop.output}
+            for event in self._kept.values()
+            for stop in event.stops
+            if any(is_line(stop.step, target) for target in stop.edges)
         ]
         return found[: -ON_A_LINE - 1 : -1]

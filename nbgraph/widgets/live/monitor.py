@@ -1,4 +1,4 @@
-"""Watch: the one observer behind all live views of a graph; it counts on the run's thread and tells on its own."""
+"""The Monitor: the one observer behind all live views of a graph; it counts on the run's thread, sends on its own."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from nbgraph.widgets.values.preview import BYTES, Shown, shown
 
 PERIOD = 0.04  # seconds between two messages: 25 a second
 PAUSE = 0.5  # seconds without an event after which the next one begins a new picture
-KEPT = 16_000  # bytes of a preview that is made while a graph runs
-STILL = 0.7  # seconds without a move after which nothing runs, whatever is under way
-LOOK = 0.2  # seconds between two looks at queues
+RUNNING_BYTES = 16_000  # bytes of a preview that is made while a graph runs
+STILL = 0.7  # seconds without a step after which nothing runs, whatever is under way
+LOOK = 0.2  # seconds between two readings of queues
 
 
 @dataclass(slots=True)
 class MonitorChange:
-    """What is new since the last one: records of steps, counts of lines, whether events are under way."""
+    """What is new since the last message: records of steps, counts of lines, whether events are under way."""
 
     steps: dict[str, StepRecord] = field(default_factory=dict)
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class MonitorChange:
     is_redrawn: bool = False
 
 
-_watches: WeakKeyDictionary[Graph, Monitor] = WeakKeyDictionary()  # a graph is plain data and can't hold its own
+_monitors: WeakKeyDictionary[Graph, Monitor] = WeakKeyDictionary()  # a graph is plain data and can't hold its own
 Subscriber = Callable[[MonitorChange], None]
 
 
@@ -64,37 +64,37 @@ class Monitor(Observer):
         self.records: dict[str, StepRecord] = {}
         self.lines: dict[tuple[str, str], int] = {}
         self.breakpoints: dict[str, Breakpoint] = {}
-        self.passages = EventHistory()
+        self.history = EventHistory()
         self._subscribers: list[Subscriber] = []
         self._followers: deque[Subscriber] = deque(maxlen=4)
         self._lock = threading.Lock()
-        self._new = MonitorChange()
+        self._change = MonitorChange()
         self.pins: dict[str, Any] = {}
         self.progress = StreamProgress()
         self.redaction = Redaction(graph)
         self._under_way = 0
         self._moved = 0.0
-        self._purse = TimeBudget()
-        self._pulse = Throttle(self._tell, PERIOD)
+        self._budget = TimeBudget()
+        self._throttle = Throttle(self._publish, PERIOD)
         self._end_listening: Callable[[], None] | None = None
 
     @classmethod
     def on(cls, graph: Graph) -> Monitor:
-        """The one watch of the graph; a subscriber brings it to life. It keeps breakpoints while no view is open."""
-        watch = _watches.get(graph)
-        if watch is None:
-            watch = _watches[graph] = cls(graph)
-        return watch
+        """The one monitor of the graph; it observes while it has subscribers, and keeps breakpoints without."""
+        monitor = _monitors.get(graph)
+        if monitor is None:
+            monitor = _monitors[graph] = cls(graph)
+        return monitor
 
     @property
     def graph(self) -> Graph:
         graph = self._graph()
         if graph is None:
-            raise ReferenceError("The graph that was watched is gone.")
+            raise ReferenceError("The graph that was monitored is gone.")
         return graph
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Be told of changes, on another thread, up to 25 times a second; returns what ends that."""
+        """Have changes sent, on another thread, up to 25 times a second; returns what ends that."""
         with self._lock:
             self._subscribers.append(subscriber)
             if self._end_listening is None:
@@ -103,7 +103,7 @@ class Monitor(Observer):
         return lambda: self._unsubscribe(subscriber)
 
     def follow(self, follower: Subscriber) -> None:
-        """Be told too, as long as somebody subscribes; the oldest followers (pictures of old cells) are let go."""
+        """Have changes sent while somebody subscribes; the oldest followers (pictures of old cells) are dropped."""
         with self._lock:
             self._followers.append(follower)
 
@@ -129,17 +129,17 @@ class Monitor(Observer):
     def events(self, text: str, *, only_failed: bool, slower: float) -> list[dict[str, Any]]:
         """The last events that fit, the newest first."""
         with self._lock:
-            return self.passages.find(text, only_failed=only_failed, slower=slower)
+            return self.history.find(text, only_failed=only_failed, slower=slower)
 
-    def way(self, id: str) -> list[dict[str, Any]]:
+    def path(self, id: str) -> list[dict[str, Any]]:
         """The steps of one event."""
         with self._lock:
-            return self.passages.way(id)
+            return self.history.path(id)
 
-    def along(self, is_meant: Callable[[str, str], bool]) -> list[dict[str, Any]]:
+    def on_line(self, is_line: Callable[[str, str], bool]) -> list[dict[str, Any]]:
         """The last events on an arrow."""
         with self._lock:
-            return self.passages.along(is_meant)
+            return self.history.on_line(is_line)
 
     def mark(self, steps: Iterable[str], state: str, note: str = "") -> None:
         """Give steps a state that no run gave them: changed, pinned, paused."""
@@ -147,7 +147,7 @@ class Monitor(Observer):
             for name in steps:
                 record = self._record(name)
                 record.state, record.note = state, note
-        self._pulse.request()
+        self._throttle.request()
 
     def break_at(self, step: str, breakpoint: Breakpoint | None) -> None:
         """Set or clear the breakpoint of a step; kept by name, so it outlives a new cell and a new view."""
@@ -155,11 +155,11 @@ class Monitor(Observer):
             self.breakpoints[step] = breakpoint
         else:
             self.breakpoints.pop(step, None)
-        self._pulse.request()
+        self._throttle.request()
 
-    def settle(self) -> bool:
-        """Wait until everybody has been told everything."""
-        return self._pulse.settle()
+    def flush(self) -> bool:
+        """Wait until all subscribers have every change."""
+        return self._throttle.flush()
 
     def reading(self, total: int | None) -> None:
         with self._lock:
@@ -170,10 +170,10 @@ class Monitor(Observer):
             if not self._is_moving(PAUSE):
                 self._forget_states()
             self._under_way += 1
-            self.progress.entered()
+            self.progress.enter()
             self._moved = time.monotonic()
-            self.passages.began(event.id)
-        self._pulse.request()
+            self.history.begin(event.id)
+        self._throttle.request()
 
     def before(self, move: StepRun) -> None:
         self.redaction.learn(move.input)
@@ -182,38 +182,38 @@ class Monitor(Observer):
             record = self._record(move.step)
             record.begin(move, input)
             inside = record.inside
-        move.listen(lambda name, given: _inner(inside, name, given))
-        self._pulse.request()
+        move.listen(lambda name, given: _record_call(inside, name, given))
+        self._throttle.request()
 
     def after(self, move: StepRun) -> None:
         self.redaction.learn(move.output)
         output = self._preview(move.output) if move.error is None else None
-        error = self.said(move.error)
+        error = self.error_line(move.error)
         with self._lock:
             self._moved = time.monotonic()
             record = self._record(move.step)
             record.end(move, output, error)
-            self.passages.stopped(move, record.input, output, error)
+            self.history.add_stop(move, record.input, output, error)
             for target in move.edges:
                 line = (move.step, target)
-                self._new.lines[line] = self.lines[line] = self.lines.get(line, 0) + 1
-        self._pulse.request()
+                self._change.lines[line] = self.lines[line] = self.lines.get(line, 0) + 1
+        self._throttle.request()
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
-            self.passages.ended(event.id, self.said(error))
+            self.history.end(event.id, self.error_line(error))
             self.progress.done()
             self._moved = time.monotonic()
             if self._under_way == 0:
                 for record in self.records.values():
                     record.active = 0
-        self._pulse.request()
+        self._throttle.request()
 
     def hold(self, step: str, *, is_held: bool) -> None:
-        """Let events wait before one step of the graph's runs while the others go on; or let them go."""
+        """Let events wait before one step of the graph's runs while the others go on; or release them."""
         hold(self.graph, step, is_held=is_held)
-        self._pulse.request()
+        self._throttle.request()
 
     def everything(self) -> MonitorChange:
         """All that is known, for a view that has just opened."""
@@ -224,35 +224,35 @@ class Monitor(Observer):
         record = self.records.get(step)
         if record is None:
             record = self.records[step] = StepRecord()
-        self._new.steps[step] = record
+        self._change.steps[step] = record
         return record
 
     def _forget_states(self) -> None:
-        """A new picture: what the last events did is gone, what they counted stays."""
+        """Reset the states that the last events left; counts stay."""
         for name, record in self.records.items():
             if record.state != "changed":  # that stays until the step has run as it is now
                 record.state, record.note = "idle", ""
-                self._new.steps[name] = record
+                self._change.steps[name] = record
 
     def _preview(self, value: Any) -> Shown | None:
-        return self._purse.pay(lambda: self.shown(value, KEPT))
+        return self._budget.spend_on(lambda: self.shown(value, RUNNING_BYTES))
 
     def shown(self, value: Any, limit: int = BYTES) -> Shown:
         """The value for a view, with dots for the fields that the graph redacts."""
         return shown(value, limit, self.redaction)
 
-    def said(self, error: BaseException | None) -> str:
+    def error_line(self, error: BaseException | None) -> str:
         """An error in one line; empty where there is none."""
         return self.redaction.text(first_line(error)) if error is not None else ""
 
     def _redraw(self) -> None:
         with self._lock:
-            self._new.is_redrawn = True
-        self._pulse.request()
+            self._change.is_redrawn = True
+        self._throttle.request()
 
-    def _tell(self) -> float | None:
+    def _publish(self) -> float | None:
         graph = self._graph()
-        if graph is None:  # it went while the pulse was waiting
+        if graph is None:  # it was freed while the throttle waited
             return None
         queued = self._lines(graph)
         with self._lock:
@@ -260,7 +260,7 @@ class Monitor(Observer):
                 line = queued.get(name, NOBODY)
                 if name not in self.records or self.records[name].line != line:
                     self._record(name).line = line
-            change, self._new = self._new, MonitorChange()
+            change, self._change = self._change, MonitorChange()
             change.is_running = self._is_running()
             subscribers = [*self._subscribers, *self._followers]
             if change.is_redrawn:
@@ -286,13 +286,13 @@ class Monitor(Observer):
         return any(record.active for record in self.records.values())
 
 
-def _inner(inside: list[InnerCall], name: str, given: Any) -> Left:
+def _record_call(inside: list[InnerCall], name: str, given: Any) -> Left:
     """A call that a step makes itself, as a router one of its routes."""
     inner, began = InnerCall(name, given), time.perf_counter()
     inside.append(inner)
 
-    def left(output: Any, error: BaseException | None) -> None:
+    def on_leave(output: Any, error: BaseException | None) -> None:
         inner.output, inner.error = output, error
         inner.milliseconds = round((time.perf_counter() - began) * 1000, 3)
 
-    return left
+    return on_leave

@@ -1,4 +1,4 @@
-"""Flow: how events get on in long-lived runs and streams: what waits where, what is held, how far a stream is."""
+"""Queues and streams of long-lived runs: how many events wait where, what is held, how far a stream is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nbgraph.graph.graph import Graph
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """What stands in line before a step; `most` is what a queue holds."""
+    """The events that wait before a step; `most` is the size of a queue."""
 
     waiting: int = 0
     most: int | None = None
@@ -29,7 +29,7 @@ class QueueStatus:
         return min(1.0, self.waiting / self.most) if self.most else 0.0
 
     def words(self) -> str:
-        """What is to be said of it.
+        """The status as a note.
 
         >>> QueueStatus(3, 3).words(), QueueStatus(2, 10).words(), QueueStatus(1, is_held=True).words()
         ('full: 3 wait, and what fills it waits', '2 of 10 wait', 'held: 1 waits')
@@ -75,7 +75,7 @@ class StreamProgress:
     >>> progress = StreamProgress()
     >>> progress.begin(10)
     >>> progress.done()
-    >>> progress.told()["done"], progress.told()["total"]
+    >>> progress.to_message()["done"], progress.to_message()["total"]
     (1, 10)
     """
 
@@ -89,7 +89,7 @@ class StreamProgress:
         self._total, self._done, self._is_stream = total, 0, True
         self._began = self._last = time.monotonic()
 
-    def entered(self) -> None:
+    def enter(self) -> None:
         """An event comes: behind the last one of a stream it is another run's."""
         if self._total is not None and self._done >= self._total:
             self._is_stream = False
@@ -98,8 +98,8 @@ class StreamProgress:
         self._done += 1
         self._last = time.monotonic()
 
-    def told(self) -> dict[str, Any] | None:
-        """For a view; nothing as long as no stream was read."""
+    def to_message(self) -> dict[str, Any] | None:
+        """The progress for a view; None as long as no stream was read."""
         if not self._is_stream:
             return None
         seconds = self._last - self._began

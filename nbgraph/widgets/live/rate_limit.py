@@ -1,4 +1,4 @@
-"""Pulse: calls a function on a thread of its own after it was asked to, but not more often than a rate."""
+"""Rate limits: calls at most so often, previews within a share of the time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-LINGER = 2.0  # seconds the thread waits for more before it ends
+LINGER = 2.0  # seconds that an idle thread waits for a request before it ends
+SHARE, ADVANCE = 0.05, 0.05  # of the time that previews may take; seconds of it in advance
+T = TypeVar("T")
 
 
 class Throttle:
-    """Many requests, few calls: what lies between two calls is gathered by the caller.
+    """Calls a function on a thread of its own soon after a request, but not more often than once a period.
 
-    What the call returns are the seconds after which it wants to be made again unasked.
+    The function may return after how many seconds it is to be called again without a request.
 
     >>> calls = []
-    >>> pulse = Throttle(lambda: calls.append(1), 0.01)
-    >>> for _ in range(1000): pulse.request()
-    >>> _ = pulse.settle()
+    >>> throttle = Throttle(lambda: calls.append(1), 0.01)
+    >>> for _ in range(1000): throttle.request()
+    >>> _ = throttle.flush()
     >>> 1 <= len(calls) <= 3
     True
     """
@@ -33,21 +35,21 @@ class Throttle:
         self._thread: threading.Thread | None = None
 
     def request(self) -> None:
-        """Have the function called soon; costs a microsecond, so the thread that runs a graph can ask at each step."""
+        """Have the function called soon; it costs a microsecond, so a graph's thread can do it at each step."""
         if self._wanted.is_set():
             return
         with self._lock:
             self._idle.clear()
             self._wanted.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._beat, name="nbgraph-pulse", daemon=True)
+                self._thread = threading.Thread(target=self._loop, name="nbgraph-throttle", daemon=True)
                 self._thread.start()
 
-    def settle(self, timeout: float = 5.0) -> bool:
-        """Wait until what was requested has been done."""
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all requests have led to a call."""
         return self._idle.wait(timeout)
 
-    def _beat(self) -> None:
+    def _loop(self) -> None:
         while self._is_wanted():
             self._wanted.clear()
             began = time.monotonic()
@@ -62,32 +64,25 @@ class Throttle:
     def _is_wanted(self) -> bool:
         if self._wanted.wait(LINGER):
             return True
-        with self._lock:  # nobody may ask between the last look and the end of the thread
+        with self._lock:  # no request may come between this check and the end of the thread
             if not self._wanted.is_set():
                 self._thread = None
             return self._thread is not None
 
 
-# Purse: the time that previews of values may take while a graph runs: a twentieth of it, with some in advance.
-
-
-T = TypeVar("T")
-SHARE, ADVANCE = 0.05, 0.05  # of the time; seconds
-
-
 class TimeBudget:
-    """Makes a thing if there is time for it.
+    """Makes things while they take no more than a share of the time.
 
-    >>> purse = TimeBudget()
-    >>> purse.pay(lambda: "made"), purse.pay(lambda: time.sleep(0.06)), purse.pay(lambda: "no time left")
-    ('made', None, None)
+    >>> budget = TimeBudget()
+    >>> [budget.spend_on(make) for make in (lambda: "made", lambda: time.sleep(0.06), lambda: "no time left")]
+    ['made', None, None]
     """
 
     def __init__(self) -> None:
         self._left, self._filled = ADVANCE, time.monotonic()
 
-    def pay(self, make: Callable[[], T]) -> T | None:
-        """What is made; None where there is no time."""
+    def spend_on(self, make: Callable[[], T]) -> T | None:
+        """The result of `make`; None where no time is left."""
         began = time.monotonic()
         self._left = min(ADVANCE, self._left + (began - self._filled) * SHARE)
         self._filled = began

@@ -1,4 +1,4 @@
-"""Cells: telling a view that a cell has run, since the cell may have moved what it shows."""
+"""Cells: views are refreshed after a cell has run, and a text is put into a new cell."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from nbgraph.errors import NbgraphError
 
 
-class Refreshed(Protocol):
-    """What can be asked to show how things stand now."""
+class Refreshable(Protocol):
+    """A view that can show the present state."""
 
     def refresh(self) -> None: ...
 
@@ -27,7 +27,7 @@ def put_into_cell(text: str) -> None:
     shell.set_next_input(text.rstrip())
 
 
-def after_cells(view: Refreshed) -> Callable[[], None]:
+def after_cells(view: Refreshable) -> Callable[[], None]:
     """Have the view refreshed after every cell while it lives; returns what ends that. Nothing outside IPython."""
     shell: Any = importlib.import_module("IPython").get_ipython()
     if shell is None:

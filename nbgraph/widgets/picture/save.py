@@ -1,4 +1,4 @@
-"""Save: the picture as a file that the browser hands to the person: SVG, PNG, an HTML page, DOT."""
+"""The picture as a file that the browser downloads: SVG, PNG, an HTML page, DOT."""
 
 from __future__ import annotations
 

@@ -41,9 +41,9 @@ def show_widget(widget: GraphWidget) -> None:
 
     The view's own output has no text/plain: a reader that can't show it shows the picture and nothing more.
     """
-    kept = _CellOutput(widget.graph, widget.watch)
-    show_beside(widget, static(widget.graph, widget.watch.states(), is_live=True), display_id=kept.id)
-    widget.watch.follow(kept.changed)
+    kept = _CellOutput(widget.graph, widget.monitor)
+    show_beside(widget, static(widget.graph, widget.monitor.states(), is_live=True), display_id=kept.id)
+    widget.monitor.follow(kept.changed)
 
 
 def show_beside(widget: Any, bundle: dict[str, Any], **options: Any) -> None:
@@ -89,7 +89,7 @@ class _CellOutput:
 
     def __init__(self, graph: Graph, watch: Monitor) -> None:
         self.graph = graph
-        self.watch = watch
+        self.monitor = watch
         self.id = f"nbgraph-{uuid.uuid4().hex}"
         self._timer: threading.Timer | None = None
         self._shown = watch.states()
@@ -111,8 +111,8 @@ class _CellOutput:
         self._draw()
 
     def _draw(self) -> None:
-        states = self.watch.states()
-        if states == self._shown or self.watch.everything().is_running:  # the end of that run tells of itself
+        states = self.monitor.states()
+        if states == self._shown or self.monitor.everything().is_running:  # the end of that run tells of itself
             return
         self._shown = states
         bundle = static(self.graph, states, is_live=True)

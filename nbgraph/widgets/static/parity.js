@@ -7,7 +7,7 @@ import { element, valueView } from "./values.js";
 /** @param {Place} place */
 function render({ model, el }) {
   /** @type {Parity} */
-  const { words, isEqual, table } = model.get("told");
+  const { words, isEqual, table } = model.get("summary");
   const says = { class: `nbg-problem ${isEqual ? "nbg-good" : "nbg-bad"}`, role: "status" };
   const below = element("div", { class: "nbg-below" }, valueView(table));
   const root = element("div", { class: "nbg-root nbgraph nbg-parity" }, element("p", says, words), below);

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from nbgraph.debug.frame import MISSING, Frame
 from nbgraph.debug.redact import DOTS, Redaction, redacted
 from nbgraph.introspection import attribute, has_attribute
 from nbgraph.introspection import shown as text_of
@@ -18,11 +19,12 @@ from nbgraph.widgets.values.table_pages import COLUMNS, ROWS, is_table, referenc
 Shown = dict[str, Any]
 DOTTED: Shown = {"kind": "none", "text": DOTS}  # in the place of a field that is redacted
 BYTES, DEPTH, ITEMS, TEXT = 64_000, 6, 100, 2_000
+CHANGES = 200  # of a table of differences
 
 
 @dataclass(slots=True)
 class _Budget:
-    """What may still be shown, and what of it nobody is to read."""
+    """How many bytes may still be shown, and which fields are redacted."""
 
     left: int
     redaction: Redaction | None = None
@@ -195,3 +197,19 @@ def _number(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 3000:
         return f"a whole number of {value.bit_length()} bits"
     return printable(repr(value), TEXT)
+
+
+def differences(before: Any, after: Any, redaction: Redaction | None = None) -> list[list[Any]]:
+    """Path, before, after of all that is not the same in both.
+
+    >>> differences({"a": 1, "b": 2}, {"a": 1, "b": 3})
+    [['b', {'kind': 'number', 'text': '2'}, {'kind': 'number', 'text': '3'}]]
+    """
+    if redaction is not None:
+        before, after = redaction.value(before), redaction.value(after)
+    found = list(Frame("", "", 1, before, after).diff().items())[:CHANGES]
+    return [[printable(path or "(all)", 200), _side(old), _side(new)] for path, (old, new) in found]
+
+
+def _side(value: Any) -> Shown:
+    return {"kind": "none", "text": "nothing"} if value is MISSING else shown(value, 8_000)

@@ -1,4 +1,4 @@
-"""Inspect: what one step last saw and did, for the panel that opens on a click."""
+"""The detail of one step, for the panel that opens on a click: its last event, its figures, its code."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nbgraph.render.printable import printable
 from nbgraph.render.step_kind import resolved, spec_of
 from nbgraph.widgets.live.monitor import Monitor
 from nbgraph.widgets.live.step_record import InnerCall, StepRecord
-from nbgraph.widgets.values.differences import differences
+from nbgraph.widgets.values.preview import differences
 from nbgraph.widgets.values.rich import is_rich
 
 CODE = 20_000  # characters of a handler's source
 
 
-def inspected(graph: Graph, watch: Monitor, step: str) -> dict[str, Any]:
+def inspected(graph: Graph, monitor: Monitor, step: str) -> dict[str, Any]:
     """Input, output and error of the step's last event, its times, its code."""
-    record = watch.record(step) or StepRecord()
+    record = monitor.record(step) or StepRecord()
     now = record.now()
     line = record.line
     facts = {"p50 ms": now.middle, "p95 ms": now.slow, "slowest ms": record.slowest()}
@@ -33,37 +33,41 @@ def inspected(graph: Graph, watch: Monitor, step: str) -> dict[str, Any]:
     return {
         "name": printable(step, 200), "facts": facts, "statistics": statistics, "note": now.note,
         "code": code_of(graph, step), "isHeld": record.line.is_held,
-        "inside": [_inner(inner, watch) for inner in list(record.inside)],
-        **_last(record, watch),
+        "inside": [_inner(inner, monitor) for inner in list(record.inside)],
+        **_last(record, monitor),
     }  # fmt: skip
 
 
-def _last(record: StepRecord, watch: Monitor) -> dict[str, Any]:
+def _last(record: StepRecord, monitor: Monitor) -> dict[str, Any]:
     move = record.last
     if move is None:
         return {"event": "", "input": None, "output": None, "error": "", "reason": "", "seconds": 0, "goes": []}
     return {
         "event": printable(str(move.event.id), 80),
         "visit": move.visit,
-        "input": record.input or {**watch.shown(move.input), "late": True},
-        "output": None if move.error else (record.output or {**watch.shown(move.output), "late": True}),
-        "diff": [] if move.error else differences(move.input, move.output, watch.redaction),
+        "input": record.input or {**monitor.shown(move.input), "late": True},
+        "output": None if move.error else (record.output or {**monitor.shown(move.output), "late": True}),
+        "diff": [] if move.error else differences(move.input, move.output, monitor.redaction),
         "inputIsRich": is_rich(move.input),
         "outputIsRich": is_rich(move.output),
-        "error": watch.redaction.text(traceback_of(move.error)),
-        "reason": printable(watch.redaction.text(move.reason), 400),
+        "error": monitor.redaction.text(traceback_of(move.error)),
+        "reason": printable(monitor.redaction.text(move.reason), 400),
         "seconds": move.seconds,
         "goes": [printable(name, 80) for name in move.edges],
         "dropped": move.dropped,
     }
 
 
-def _inner(inner: InnerCall, watch: Monitor) -> dict[str, Any]:
+def _inner(inner: InnerCall, monitor: Monitor) -> dict[str, Any]:
     """A call that the step made itself."""
     return {
-        "step": printable(inner.name, 80), "ms": inner.milliseconds, "error": watch.said(inner.error), "reason": "",
-        "input": watch.shown(inner.input), "output": None if inner.error else watch.shown(inner.output),
-    }  # fmt: skip
+        "step": printable(inner.name, 80),
+        "ms": inner.milliseconds,
+        "error": monitor.error_line(inner.error),
+        "reason": "",
+        "input": monitor.shown(inner.input),
+        "output": None if inner.error else monitor.shown(inner.output),
+    }
 
 
 def traceback_of(error: BaseException | None) -> str:
@@ -72,23 +76,23 @@ def traceback_of(error: BaseException | None) -> str:
     >>> try:
     ...     raise RuntimeError("no p") from KeyError("p")
     ... except RuntimeError as error:
-    ...     told = traceback_of(error)
-    >>> told.splitlines()[0], told.splitlines()[-1]
+    ...     formatted = traceback_of(error)
+    >>> formatted.splitlines()[0], formatted.splitlines()[-1]
     ("KeyError: 'p'", 'RuntimeError: no p')
     """
     if error is None:
         return ""
-    told = traceback.TracebackException.from_exception(error)
-    _trim(told)
-    listed = "".join(told.format()).splitlines()
+    formatted = traceback.TracebackException.from_exception(error)
+    _trim(formatted)
+    listed = "".join(formatted.format()).splitlines()
     lines = [line for line in listed if line.strip(" ^~") or not line]  # marks miss a line that is folded
     return "\n".join(lines)[-8_000:].encode("utf-8", "backslashreplace").decode()
 
 
-def _trim(told: traceback.TracebackException) -> None:
+def _trim(formatted: traceback.TracebackException) -> None:
     """Leave out the frames of the engine, and name cells as the notebook does, in all errors of a chain."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    waiting, seen = [told], set[int]()
+    waiting, seen = [formatted], set[int]()
     while waiting:
         one = waiting.pop()
         if id(one) in seen:
@@ -102,7 +106,7 @@ def _trim(told: traceback.TracebackException) -> None:
 
 
 def code_of(graph: Graph, step: str) -> str:
-    """The source text of a step's handler, empty where there is none to be had."""
+    """The source text of a step's handler, empty where there is none."""
     handler = resolved(*spec_of(graph, step))
     if isinstance(handler, str):
         return handler

@@ -1,4 +1,4 @@
-"""Drawn: the picture of a graph as a widget syncs it, and the way from names of steps to what stands in it."""
+"""The picture of a graph as a widget syncs it, and the ids in it by the names of steps."""
 
 from __future__ import annotations
 
@@ -13,15 +13,8 @@ from nbgraph.render.svg import MARKS, picture
 from nbgraph.render.view import INNER, view
 from nbgraph.widgets.live.step_record import Figures, StepRecord
 
-BUSIEST = (
-    "paused",
-    "failed",
-    "running",
-    "waiting",
-    "changed",
-    "pinned",
-    "done",
-)  # of its steps, what an inner graph shows
+# The state of an inner graph: the first of these that one of its steps has.
+BUSIEST = ("paused", "failed", "running", "waiting", "changed", "pinned", "done")
 
 
 class SyncedPicture:
