@@ -87,11 +87,11 @@ def test_views_show_dots(graph):
     for what in ("next", "continue"):
         widgets[1].session.do(what).result(10)
     for widget in widgets:
-        widget.watch.settle()
+        widget.monitor.flush()
         for message in ({"kind": "inspect", "step": "n0"}, {"kind": "events"}, {"kind": "frame", "index": 0}):
-            widget.answer(message)
-        for row in widget.watch.events("", only_failed=False, slower=0):
-            widget.answer({"kind": "event", "id": row["id"]})
+            widget.receive(message)
+        for row in widget.monitor.events("", only_failed=False, slower=0):
+            widget.receive({"kind": "event", "id": row["id"]})
         widget.close()
     assert (SECRET in "".join(sent), "\\u2022" in "".join(sent)) == (False, True)
 
