@@ -36,7 +36,7 @@ for n in range(1, {steps}):
 graph.view()
 """
 BUSY = """
-from nbgraph.engine.interpret.observer import Move
+from nbgraph.engine.interpret.observer import StepRun
 from nbgraph.event import Event
 from nbgraph.widgets.live.monitor import Monitor
 def work():
@@ -44,7 +44,7 @@ def work():
     monitor.started(event)
     while time.monotonic() - began < 8:
         for _ in range(20):
-            move = Move(f"s{n % len(graph.steps)}", event, 1, 1)
+            move = StepRun(f"s{n % len(graph.steps)}", event, 1, 1)
             monitor.before(move)
             monitor.after(move)
             n += 1
