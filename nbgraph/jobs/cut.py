@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from nbgraph.engine.compile.bind import resolve
 from nbgraph.engine.compile.call import call_of
 from nbgraph.engine.compile.flatten import flatten
 from nbgraph.engine.step_facts import built_in, how_to_key, is_by_key, remembers
@@ -13,7 +14,10 @@ from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
 from nbgraph.steps.operators.merge import Merge
 from nbgraph.steps.operators.queue import Queue
+from nbgraph.steps.tables.table import MemoryDriver, table_of
 from nbgraph.steps.targets.base import Target
+from nbgraph.steps.targets.table import TableTarget
+from nbgraph.steps.windows.aggregate import AggregateByKey
 
 
 class Cut(Enum):
@@ -34,6 +38,8 @@ def cut_of(graph: Graph, key: Any, workers: int | None) -> Cut:
     nbgraph.errors.JobError: Step "Reduce" remembers over all events, ...
     """
     flat = flatten(graph)
+    for name, owned in flat.steps.items():
+        _refuse_memory_table(name, owned.graph, owned.step)
     remembering = {
         name: (owned.graph, owned.step)
         for name, owned in flat.steps.items()
@@ -48,6 +54,20 @@ def cut_of(graph: Graph, key: Any, workers: int | None) -> Cut:
                 return Cut.NOWHERE
             raise _refusal(name, owner, step, key, rekeyed)
     return Cut.BY_KEY
+
+
+def _refuse_memory_table(name: str, graph: Graph, step: Step) -> None:
+    """What is written to a table in memory would stay in a worker."""
+    handler = resolve(graph, step)
+    kind = handler if isinstance(handler, type) else type(handler)
+    if not issubclass(kind, TableTarget | AggregateByKey):
+        return
+    table = call_of(graph, step).target.arguments.get("table")
+    if table is not None and isinstance(table_of(table).driver, MemoryDriver):
+        raise JobError(
+            f'Step "{name}" writes to a table in memory, and each worker of a job would have its own; take a table in '
+            "SQLite or Redis, or graph.stream(source)."
+        )
 
 
 def _is_free(graph: Graph, step: Step) -> bool:

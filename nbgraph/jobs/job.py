@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nbgraph.jobs.cut import Cut, cut_of
 from nbgraph.jobs.dead_letter import failure_of, read
 from nbgraph.jobs.engines.names import engine_of
 from nbgraph.jobs.folder import About, JobFolder, State
+from nbgraph.jobs.hidden_state import remarks_of
 from nbgraph.jobs.output import result as results
 from nbgraph.jobs.output.form import Form, form_of
 from nbgraph.jobs.output.targets import check_target
@@ -101,6 +103,8 @@ class Job:
         workers = 1 if cut is Cut.NOWHERE else spec.workers or os.cpu_count() or 1
         if self._form is Form.TARGET:
             check_target(spec.target)
+        for remark in remarks_of(spec.graph) if cut is not Cut.NOWHERE else ():
+            warnings.warn(remark, stacklevel=5)  # at graph.job(...)
         source = source_of(spec.source)
         about = _about(spec, source, cut, key)
         self._place = results.place_for(self.folder, about, resume=resume)

@@ -99,3 +99,38 @@ def test_with_a_key_and_no_memory_the_order_is_the_sources(tmp_path: Path) -> No
     graph = Graph("g")
     graph.to(lambda row: row, "row")
     assert run(graph, tmp_path / "out")["at"].tolist() == [row["at"] for row in ROWS]
+
+
+def test_what_is_remembered_beside_the_state_is_said(tmp_path: Path) -> None:
+    class Numbered:
+        def __init__(self) -> None:
+            self.n = 0
+            self.last = ""
+            self.shops: set[int] = set()
+
+        def do(self, row: Row) -> Row:
+            self.n += 1
+            self.last = row["card"]
+            self.shops.add(row["shop"])
+            return {**row, "n": self.n}
+
+    seen: list[int] = []
+
+    def noted(row: Row) -> Row:
+        seen.append(row["at"])
+        return row
+
+    graph = Graph("g")
+    graph.to(Numbered, "numbered").to(noted, "noted").to(lambda row: dict(row), "plain")
+    with pytest.warns(UserWarning, match="each worker of a job has its own") as told:
+        run(graph, tmp_path / "out", key=None)
+    assert [str(one.message).partition(" while")[0] for one in told] == [
+        'Step "numbered" changes self.last, self.n, self.shops', 'Step "noted" changes seen',
+    ]  # fmt: skip
+
+
+def test_a_table_in_memory_is_refused(tmp_path: Path) -> None:
+    graph = Graph("g")
+    graph.to("TableTarget", "kept", table={}, key="card")
+    with pytest.raises(JobError, match='Step "kept" writes to a table in memory'):
+        run(graph, tmp_path / "out")
