@@ -1,4 +1,4 @@
-"""Hosted: what a running function looks like to a Deployment, whoever runs it."""
+"""Backend: what a Deployment knows of the place where its functions run."""
 
 from __future__ import annotations
 
@@ -112,6 +112,11 @@ def alone(function: str) -> DeployError:
         f'"{function}" answers callers on one port and so has one replica; for several processes behind that port say '
         "workers=2 when you deploy; replicas are for functions behind queues."
     )
+
+
+def wrong_count(function: str, most: int, n: int) -> DeployError:
+    """The sentence for a number of workers that a function can't have."""
+    return DeployError(f'"{function}" can have 1 to {most} workers; {n} were asked for.')
 
 
 def several(name: str, deployments: Iterable[str]) -> DeployError:

@@ -72,9 +72,14 @@ class DeployedFunction(FunctionSpec, frozen=True, kw_only=True, omit_defaults=Tr
             told["reads"] = [queue["name"] for queue in told.get("queues", ())]
         return msgspec.convert(told, cls)
 
+    @property
+    def public(self) -> DeployedFunction:
+        """The same without the values of secrets."""
+        return replace(self, given=self.given.public)
+
     def text(self) -> str:
         """This as JSON that anyone may read: without the values of secrets."""
-        return msgspec.json.encode(replace(self, given=self.given.public)).decode()
+        return msgspec.json.encode(self.public).decode()
 
     @property
     def most(self) -> int:

@@ -1,25 +1,24 @@
-"""A Crew: the workers of every function of a deployment, and how others take their places."""
+"""WorkerPool: the workers of every function of a deployment, and how others take their places."""
 
 from __future__ import annotations
 
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
-from nbgraph.deploy.backend import DeployRequest, FunctionState, alone
+from nbgraph.deploy.backend import DeployRequest, FunctionState, alone, wrong_count
 from nbgraph.deploy.broker import BrokerClient
-from nbgraph.deploy.counts import Counts
-from nbgraph.deploy.deployed_function import DeployedFunction, check_queues, hands_of
-from nbgraph.deploy.options.provision import Provision
+from nbgraph.deploy.deployed_function import DeployedFunction, check_queues
+from nbgraph.deploy.hosted_functions import HostedFunctions
 from nbgraph.deploy.target import host_target
 from nbgraph.errors import DeployError
 
 M = TypeVar("M")
 
 
-class WorkerPool(ABC, Generic[M]):
+class WorkerPool(HostedFunctions, Generic[M]):
     """What processes and containers have in common; `M` is one worker.
 
     Lists of workers are never changed, only replaced, so that whoever looks needs no lock.
@@ -28,17 +27,12 @@ class WorkerPool(ABC, Generic[M]):
     target: str
 
     def __init__(self, request: DeployRequest) -> None:
+        super().__init__()
         self.request = request
         self._duties: dict[str, DeployedFunction] = {}
         self._members: dict[str, list[M]] = {}
         self._reach: BrokerClient | None = None
-        self.counts = Counts()
         self._turn = threading.RLock()  # one change at a time: an autoscaler and a person may scale at once
-
-    @property
-    def functions(self) -> list[str]:
-        """The gateway's first."""
-        return list(self._duties)
 
     def states(self) -> list[FunctionState]:
         """A row for each worker."""
@@ -47,32 +41,6 @@ class WorkerPool(ABC, Generic[M]):
     def replicas(self, function: str) -> int:
         """How many workers of a function there shall be."""
         return len(self._members.get(function, ()))
-
-    def backlog(self, function: str) -> int:
-        """Messages that wait for a function, or are worked on."""
-        names = [queue.name for queue in self._duties[function].queues]
-        reach = self._reached()
-        return reach.backlog(names) if reach is not None and names else 0
-
-    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The dead letters, the newest first."""
-        reach = self._reached()
-        return reach.letters(limit) if reach is not None else []
-
-    def resubmit(self, function: str, id: str, body: Any) -> None:
-        """Put what a dead letter tells of back into the queue that it came from."""
-        duty, reach = self._duties.get(function), self._reached()
-        if duty is None or reach is None:
-            raise DeployError(f'There is no function "{function}" any more; send the event again.')
-        reach.resubmit(id, duty.queues, body)
-
-    def provisions(self) -> dict[str, Provision]:
-        """What the workers of each function are given."""
-        return {name: duty.given for name, duty in self._duties.items()}
-
-    def hands(self) -> tuple[dict[str, int], int]:
-        """The threads of each function, and the workers of the one that callers reach."""
-        return hands_of(self._duties.values())
 
     def scale(self, function: str, n: int) -> None:
         """Run that many workers of a function; those that are too many finish what they have first."""
@@ -84,13 +52,6 @@ class WorkerPool(ABC, Generic[M]):
             more = self._begun([(duty, n - len(kept))])[function]
             self._put({function: [*kept, *more]})
             self._end([member for member in every if member not in kept])
-
-    def heed(self, stop: Callable[[], None]) -> None:
-        """Nobody asks it: other processes find it where it runs, and end it themselves."""
-
-    def mend(self) -> list[str]:
-        """Bring back what has ended and does not come back by itself; the names of what it was."""
-        return []
 
     def take_over(self, duties: Sequence[DeployedFunction], replicas: Mapping[str, int]) -> list[str]:
         """Go on with these functions: new workers where something has changed; the names of those.
@@ -137,10 +98,6 @@ class WorkerPool(ABC, Generic[M]):
     @abstractmethod
     def _state(self, function: str, member: M) -> FunctionState: ...
 
-    @abstractmethod
-    def _reached(self) -> BrokerClient | None:
-        """The way to the broker; None where there is none."""
-
     def _look(self) -> None:
         """Called before every change: another process may have made some."""
 
@@ -152,6 +109,9 @@ class WorkerPool(ABC, Generic[M]):
         return self._begun([(gateway, n)])[gateway.name]
 
     # --- inside ---
+
+    def _hosted(self) -> Mapping[str, DeployedFunction]:
+        return self._duties
 
     def _begun(self, wanted: Iterable[tuple[DeployedFunction, int]]) -> dict[str, list[M]]:
         """Start that many of each, together, and wait until all are ready; where one fails, none is left."""
@@ -213,4 +173,4 @@ class WorkerPool(ABC, Generic[M]):
         if duty.is_alone and n != 1:
             raise DeployError(f'"{function}" has one worker, since its steps remember what came before.')
         if not 1 <= n <= duty.most:
-            raise DeployError(f'"{function}" can have 1 to {duty.most} workers; {n} were asked for.')
+            raise wrong_count(function, duty.most, n)

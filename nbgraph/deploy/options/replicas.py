@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbgraph.deploy.backend import alone
+from nbgraph.deploy.backend import alone, wrong_count
 from nbgraph.deploy.broker import MOST, most_workers
 from nbgraph.deploy.options.workers import check_alone
 from nbgraph.engine.partition import Function
@@ -48,7 +48,7 @@ def check_most(function: Function, number: int, readers: int = MOST) -> None:
     most = most_workers(function, readers)
     if number > most:
         raise DeployError(
-            f'"{function.name}" can have 1 to {most} workers; {number} were asked for. A worker has at least one shard '
+            f"{wrong_count(function.name, most, number)} A worker has at least one shard "
             'of its queues, so give them more: Queue("name", key="card", shards=16). Behind a queue without a key, '
             "steps that remember (Batch, Reduce, windows) get all events one by one, in one shard."
         )

@@ -1,24 +1,24 @@
-"""A foreign Fleet: processes that another notebook or command started, looked after from here."""
+"""AttachedBackend: processes that another notebook or command started, looked after from here."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, several
 from nbgraph.deploy.broker import BrokerClient
-from nbgraph.deploy.counts import Counts
-from nbgraph.deploy.deployed_function import DeployedFunction, hands_of
+from nbgraph.deploy.deployed_function import DeployedFunction
+from nbgraph.deploy.hosted_functions import HostedFunctions
 from nbgraph.deploy.options.certificate import kept_in
-from nbgraph.deploy.options.provision import Provision
-from nbgraph.deploy.process.backend import KEY, PREFIX, STATE, TOKEN
-from nbgraph.deploy.process.control import ask, ended, is_same
+from nbgraph.deploy.process.backend import KEY, PREFIX, TOKEN
+from nbgraph.deploy.process.control import Scale, Stop, Wish, ask
+from nbgraph.deploy.process.record import FILE, DeploymentRecord
 from nbgraph.deploy.process.worker import LOG, READY, metrics_url
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
@@ -29,38 +29,31 @@ from nbgraph.streams.transport import OWN, StreamAddress
 PATIENCE = 180.0  # seconds that the owner may take for what it is asked
 
 
-class AttachedBackend:
-    """Everything is read from the fleet's folder when it is asked for; changes are made by its owner."""
+class AttachedBackend(HostedFunctions):
+    """Everything is read from the deployment's folder when it is needed; changes are made by its owner."""
 
     target = "process"
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        told = self._told()
-        key = folder / KEY
+        record, key = self._record, folder / KEY
         self.request = DeployRequest(
-            told["name"], told["graph"], self.functions[0], told["host"], told["port"],
+            record.name, record.graph, self.functions[0], record.host, record.port,
             key.read_text() if key.exists() else None, PATIENCE, kept_in(folder),
-            self._streams(told.get("streams", "")),
+            self._streams(record.streams),
         )  # fmt: skip
         self._reach: BrokerClient | None = None
-        self.counts = Counts()
 
     @classmethod
     def find(cls, name: str) -> AttachedBackend | None:
-        """The running fleet of that name, or of that graph where there is just one."""
-        every = {folder: told for folder in _folders() if (told := _living(folder)) is not None}
-        for word in ("name", "graph"):
-            found = [folder for folder, told in every.items() if told[word] == name]
-            if len(found) > 1:
-                raise several(name, [every[folder]["name"] for folder in found])
-            if found:
-                return cls(found[0])
-        return None
-
-    @property
-    def functions(self) -> list[str]:
-        return [duty.name for duty in self._duties()]
+        """The running deployment of that name, or of that graph where there is just one."""
+        every = {folder: record for folder in _folders() if (record := _living(folder)) is not None}
+        by_name = [folder for folder, record in every.items() if record.name == name]
+        found = by_name or [folder for folder, record in every.items() if record.graph == name]
+        if len(found) > 1:
+            raise several(name, [every[folder].name for folder in found])
+        return cls(found[0]) if found else None
 
     @property
     def url(self) -> str:
@@ -68,51 +61,22 @@ class AttachedBackend:
         return callable_at(self.request.host, self.request.port or 0, is_secure=is_secure)
 
     def states(self) -> list[FunctionState]:
-        return [FunctionState(**state) for state, _, _ in self._told()["members"]]
+        return [worker.state for worker in self._record.workers]
 
     def sources(self) -> list[tuple[str, str]]:
-        every = [(state["function"], Path(folder)) for state, _, folder in self._told()["members"]]
+        every = [(worker.state.function, Path(worker.folder)) for worker in self._record.workers]
         return [(function, metrics_url(folder)) for function, folder in every if (folder / READY).exists()]
 
     def logs(self, lines: int, function: str | None = None) -> str:
-        every = [(state["function"], Path(folder)) for state, _, folder in self._told()["members"]]
+        every = [(worker.state.function, Path(worker.folder)) for worker in self._record.workers]
         texts = [(folder / LOG).read_text(errors="replace") for name, folder in every if function in (None, name)]
         return "\n".join("\n".join(text.splitlines()[-lines:]) for text in texts)
 
     def replicas(self, function: str) -> int:
-        return sum(state["function"] == function for state, _, _ in self._told()["members"])
-
-    def backlog(self, function: str) -> int:
-        names = [queue.name for duty in self._duties() if duty.name == function for queue in duty.queues]
-        reach = self._reached()
-        return reach.backlog(names) if reach is not None and names else 0
-
-    def provisions(self) -> dict[str, Provision]:
-        return {duty.name: duty.given for duty in self._duties()}
-
-    def hands(self) -> tuple[dict[str, int], int]:
-        return hands_of(self._duties())
-
-    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
-        reach = self._reached()
-        return reach.letters(limit) if reach is not None else []
-
-    def resubmit(self, function: str, id: str, body: Any) -> None:
-        queues = [queue for duty in self._duties() if duty.name == function for queue in duty.queues]
-        reach = self._reached()
-        if reach is None:
-            raise DeployError(f'There is no function "{function}" any more; send the event again.')
-        reach.resubmit(id, queues, body)
+        return sum(worker.state.function == function for worker in self._record.workers)
 
     def scale(self, function: str, n: int) -> None:
-        self._ask({"what": "scale", "function": function, "n": n})
-
-    def heed(self, stop: Callable[[], None]) -> None:
-        """Nobody asks it: who wants its end ends it."""
-
-    def mend(self) -> list[str]:
-        """Its owner does so by itself."""
-        return []
+        self._ask(Scale(function, n))
 
     def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
         raise DeployError(
@@ -121,22 +85,23 @@ class AttachedBackend:
         )
 
     def stop(self) -> None:
-        self._ask({"what": "stop"})
+        self._ask(Stop())
         _living(self._folder)  # where its owner was killed meanwhile, nothing is left either
 
-    def _ask(self, asked: dict[str, Any]) -> None:
+    def _hosted(self) -> Mapping[str, DeployedFunction]:
+        return {function.name: function for function in self._record.functions}
+
+    def _ask(self, wish: Wish) -> None:
         with contextlib.suppress(FileNotFoundError):  # it has just ended
-            told = self._told()
-            ask(self._folder, asked, PATIENCE, lambda: is_same(told["owner"], told["born"]))
+            owner = self._record.owner
+            ask(self._folder, wish, PATIENCE, lambda: owner.is_alive)
 
-    def _told(self) -> dict[str, Any]:
-        return _read(self._folder)
-
-    def _duties(self) -> list[DeployedFunction]:
-        return [DeployedFunction.of_text(text) for text in self._told()["duties"]]
+    @property
+    def _record(self) -> DeploymentRecord:
+        return DeploymentRecord.read(self._folder)
 
     def _reached(self) -> BrokerClient | None:
-        broker = self._told()["broker"]
+        broker = self._record.broker
         if self._reach is None and broker:
             self._reach = BrokerClient(self._streams(broker))
         return self._reach
@@ -150,24 +115,20 @@ class AttachedBackend:
 
 
 def _folders() -> list[Path]:
-    """Fleets' folders of this user; one that another user has put there is not to be believed."""
-    found = Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{STATE}")
-    mine = [state.parent for state in found if state.parent.stat().st_uid == os.getuid()]
+    """Folders of deployments of this user; one that another user has put there is not to be believed."""
+    found = Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{FILE}")
+    mine = [file.parent for file in found if file.parent.stat().st_uid == os.getuid()]
     return [folder for folder in mine if not folder.stat().st_mode & 0o077]
 
 
-def _living(folder: Path) -> dict[str, Any] | None:
-    """What a fleet tells of itself; None, and nothing left of it, where its owner was killed."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        told = _read(folder)
-        if is_same(told["owner"], told["born"]):
-            return told
-        for pid, since in [*((int(state["replica"]), since) for state, since, _ in told["members"]), told["server"]]:
-            ended(pid, since, GRACE_SECONDS)
+def _living(folder: Path) -> DeploymentRecord | None:
+    """The record of a deployment; None, and nothing left of it, where its owner was killed."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        record = DeploymentRecord.read(folder)
+        if record.owner.is_alive:
+            return record
+        for process in (*(worker.process for worker in record.workers), record.server):
+            if process is not None:
+                process.end(GRACE_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
     return None
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / STATE).read_text())
-    return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
-import json
 import logging
 import os
 import shutil
@@ -17,9 +16,8 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 
@@ -29,7 +27,8 @@ from nbgraph.deploy.broker import BrokerClient, broker_options, forget
 from nbgraph.deploy.counts import told_at
 from nbgraph.deploy.deployed_function import DeployedFunction
 from nbgraph.deploy.options.certificate import certificate_options
-from nbgraph.deploy.process.control import asks, born
+from nbgraph.deploy.process.control import Scale, Wish, asks
+from nbgraph.deploy.process.record import DeploymentRecord, ProcessRecord, WorkerRecord
 from nbgraph.deploy.process.worker import ProcessWorker
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import FunctionProject, Projects
@@ -38,7 +37,7 @@ from nbgraph.deploy.worker_pool import WorkerPool
 from nbgraph.streams.transport import EmbeddedServer, StreamAddress, transport_of
 
 PREFIX = "nbgraph-"
-STATE, KEY, TOKEN, PROMISED = "deployment.json", "api_key", "token", "promised"
+KEY, TOKEN, PROMISED = "api_key", "token", "promised"
 EVERY = 0.2  # seconds between two looks at the workers
 COUNTED = 1.0  # seconds between two looks at what they have counted
 log = logging.getLogger("nbgraph.deploy")
@@ -166,18 +165,21 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
 
     def _saved(self) -> None:
         """What another process has to know, to look after this fleet."""
-        pid = self._server.pid if self._server is not None else 0
-        told = {
-            "name": self.request.name, "graph": self.request.graph, "host": self.request.host,
-            "port": self.request.port, "owner": os.getpid(), "born": born(os.getpid()),
-            "broker": self._broker.url if self._broker is not None else None, "streams": self.request.streams.url,
-            "server": (pid, born(pid)),
-            "duties": [duty.text() for duty in self._duties.values()],
-            "members": [[asdict(member.state()), born(member.pid), str(member.folder)] for member in self._all()],
-        }  # fmt: skip
-        unfinished = self._folder / f"{STATE}.part"
-        unfinished.write_text(json.dumps(told))
-        unfinished.replace(self._folder / STATE)  # whoever reads it finds it whole
+        record = DeploymentRecord(
+            name=self.request.name,
+            graph=self.request.graph,
+            host=self.request.host,
+            port=self.request.port or 0,
+            owner=ProcessRecord.of(os.getpid()),
+            functions=tuple(function.public for function in self._duties.values()),
+            workers=tuple(
+                WorkerRecord(worker.state(), ProcessRecord.of(worker.pid), str(worker.folder)) for worker in self._all()
+            ),
+            broker=self._broker.url if self._broker is not None else None,
+            streams=self.request.streams.url,
+            server=ProcessRecord.of(self._server.pid) if self._server is not None else None,
+        )
+        record.write(self._folder)
 
     # --- inside ---
 
@@ -246,8 +248,8 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         for ask in asks(self._folder):
             threading.Thread(target=ask.done_by, args=(self._do,), daemon=True).start()
 
-    def _do(self, asked: Mapping[str, Any]) -> None:
-        if asked["what"] == "stop":
-            self._on_stop()
+    def _do(self, wish: Wish) -> None:
+        if isinstance(wish, Scale):
+            self.scale(wish.function, wish.n)
         else:
-            self.scale(asked["function"], asked["n"])
+            self._on_stop()

@@ -12,19 +12,18 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from nbgraph.contract import DEPLOYMENT_LABEL, GRAPH_LABEL, KEY_SECRET, READY_PATH, TOKEN_SECRET
-from nbgraph.deploy.backend import DeployRequest, FunctionState, failed_start, several
+from nbgraph.deploy.backend import DeployRequest, FunctionState, failed_start, several, wrong_count
 from nbgraph.deploy.broker import BrokerClient, broker_image
-from nbgraph.deploy.counts import Counts
-from nbgraph.deploy.deployed_function import DeployedFunction, check_queues, hands_of
+from nbgraph.deploy.deployed_function import DeployedFunction, check_queues
 from nbgraph.deploy.docker.client import DUTY, explained, named
-from nbgraph.deploy.options.provision import Provision
+from nbgraph.deploy.hosted_functions import HostedFunctions
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.hardening import is_public, labels
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 PATIENCE = 180.0  # seconds for whatever is asked of a deployment that was found running
 
 
-class SwarmBackend:
+class SwarmBackend(HostedFunctions):
     """Services by function; callers and the notebook come in by a tunnel that listens on this machine alone."""
 
     target = "swarm"
@@ -53,6 +52,7 @@ class SwarmBackend:
     def __init__(
         self, client: DockerClient, request: DeployRequest, *, is_safe: bool = True, registry: str | None = None
     ) -> None:
+        super().__init__()
         self.request = request
         self._client, self._is_safe, self._registry = client, is_safe, registry
         self._api: Any = client.api  # whose types nobody has written
@@ -61,7 +61,6 @@ class SwarmBackend:
         self._duties: dict[str, DeployedFunction] = {}
         self._tunnel: SwarmTunnel | None = None
         self._reach: BrokerClient | None = None
-        self.counts = Counts()
         self._turn = threading.RLock()  # one change at a time: an autoscaler and a person may scale at once
 
     @classmethod
@@ -107,11 +106,6 @@ class SwarmBackend:
                 raise explained(error, self.request) from error
 
     @property
-    def functions(self) -> list[str]:
-        """The gateway's first."""
-        return list(self._duties)
-
-    @property
     def url(self) -> str:
         return self._way.url
 
@@ -142,46 +136,16 @@ class SwarmBackend:
         """Run that many tasks of a function; those that are too many finish what they have first."""
         duty = self._duties[function]
         if not 1 <= n <= duty.most:
-            raise DeployError(f'"{function}" can have 1 to {duty.most} workers; {n} were asked for.')
+            raise wrong_count(function, duty.most, n)
         with self._turn:
             rollout = self._rollout(one.source for one in self._duties.values())
             self._count(self._service(function), n)
             rollout.wait([self._service(function)])
 
-    def heed(self, stop: Callable[[], None]) -> None:
-        """Nobody asks it: who wants its end ends it."""
-
-    def mend(self) -> list[str]:
-        """A Swarm does so by itself."""
-        return []
-
     def replicas(self, function: str) -> int:
         """How many workers of a function there shall be."""
         service = self._api.inspect_service(self._service(function))
         return int(service["Spec"]["Mode"]["Replicated"]["Replicas"])
-
-    def backlog(self, function: str) -> int:
-        """Messages that wait for a function, or are worked on."""
-        names = [queue.name for queue in self._duties[function].queues]
-        return self._reached().backlog(names) if names else 0
-
-    def provisions(self) -> dict[str, Provision]:
-        """What the workers of each function are given; what their secrets hold only the Swarm knows."""
-        return {name: duty.given for name, duty in self._duties.items()}
-
-    def hands(self) -> tuple[dict[str, int], int]:
-        """The threads of each function, and the workers of the one that callers reach."""
-        return hands_of(self._duties.values())
-
-    def letters(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The dead letters, the newest first."""
-        return self._reached().letters(limit) if len(self._duties) > 1 else []
-
-    def resubmit(self, function: str, id: str, body: Any) -> None:
-        """Put what a dead letter tells of back into the queue that it came from."""
-        if function not in self._duties:
-            raise DeployError(f'There is no function "{function}" any more; send the event again.')
-        self._reached().resubmit(id, self._duties[function].queues, body)
 
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker and what belongs to it."""
@@ -247,7 +211,7 @@ class SwarmBackend:
         self._duties = duties
         self._answered()
         for duty in dropped:
-            move.drop(duty, {queue.name for one in duties.values() for queue in one.queues}, self._reached())
+            move.drop(duty, {queue.name for one in duties.values() for queue in one.queues}, self._broker_client())
         with contextlib.suppress(docker.errors.APIError):
             files.clear(kept=[id for _, id in given.values()])
         return changed
@@ -301,7 +265,13 @@ class SwarmBackend:
     def _tasks(self, function: str) -> list[Task]:
         return list(self._api.tasks({"service": self._service(function)}))
 
-    def _reached(self) -> BrokerClient:
+    def _hosted(self) -> Mapping[str, DeployedFunction]:
+        return self._duties
+
+    def _reached(self) -> BrokerClient | None:
+        return self._broker_client() if len(self._duties) > 1 else None
+
+    def _broker_client(self) -> BrokerClient:
         if self._reach is None:
             self._reach = BrokerClient(StreamAddress.of_url(self._way.broker, self._way.secret(TOKEN_SECRET) or ""))
         return self._reach

@@ -1,0 +1,80 @@
+"""DeploymentRecord: what the owner of a deployment of processes writes down, so that others can look after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from nbgraph.deploy.backend import FunctionState
+from nbgraph.deploy.deployed_function import DeployedFunction
+from nbgraph.deploy.process.control import born, ended, is_same
+
+FILE = "deployment.json"
+
+
+class ProcessRecord(msgspec.Struct, frozen=True):
+    """A process: its number, and when it was started, since numbers are given out anew."""
+
+    pid: int
+    born: str
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessRecord:
+        return cls(pid, born(pid))
+
+    @property
+    def is_alive(self) -> bool:
+        return is_same(self.pid, self.born)
+
+    def end(self, seconds: float) -> None:
+        """End it, if it is still that one: it is asked, and killed when it does not go."""
+        ended(self.pid, self.born, seconds)
+
+
+class WorkerRecord(msgspec.Struct, frozen=True):
+    """A worker: how it was when this was written, its process, and the folder that it works in."""
+
+    state: FunctionState
+    process: ProcessRecord
+    folder: str
+
+
+class DeploymentRecord(msgspec.Struct, frozen=True):
+    """A deployment of processes, without what is secret.
+
+    Parameters
+    ----------
+    owner
+        The process that keeps it alive and alone can change it.
+    broker
+        The URL of what joins its functions, where there are several.
+    streams
+        What was asked for as broker; empty for one of its own.
+    server
+        The process of a broker of its own.
+    functions
+        What they are and how they are hosted, the gateway's first.
+    """
+
+    name: str
+    graph: str
+    host: str
+    port: int
+    owner: ProcessRecord
+    functions: tuple[DeployedFunction, ...]
+    workers: tuple[WorkerRecord, ...]
+    broker: str | None = None
+    streams: str = ""
+    server: ProcessRecord | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> DeploymentRecord:
+        """The record in a deployment's folder; OSError or `msgspec.MsgspecError` where there is none that fits."""
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=cls)
+
+    def write(self, folder: Path) -> None:
+        """Put it into the folder; who reads it finds the old one or the new one."""
+        unfinished = folder / f"{FILE}.part"
+        unfinished.write_bytes(msgspec.json.encode(self))
+        unfinished.replace(folder / FILE)
