@@ -47,6 +47,27 @@ class Event:
     In a graph with routes `params` has the parameters of the path and the query, and `entry` is the route's step.
     `error` and `origin` (the exception and the name of the step it rose in) are set inside error handlers.
     The id and the time are made when first asked for, since most runs never look at them.
+
+    Parameters
+    ----------
+    body
+        Payload.
+    key
+        Orders and shards events.
+    id
+        Id; None: a new one when it is first asked for.
+    path
+        Path of the request.
+    method
+        HTTP method.
+    headers
+        Headers by name.
+    content_type
+        Content type of the body.
+    time
+        Event time; None: now, when it is first asked for.
+    params
+        Parameters of path and query.
     """
 
     __slots__ = (
@@ -111,6 +132,11 @@ class Event:
         >>> chunk = event.with_body(2)
         >>> chunk.body, chunk.id == event.id
         (2, True)
+
+        Parameters
+        ----------
+        body
+            The other body.
         """
         twin = Event.__new__(Event)
         twin.body = body

@@ -8,14 +8,37 @@ from typing import Any
 
 import pytest
 
+import nbgraph
 from nbgraph import steps
 
+# What other parts of nbgraph call, and users do not.
+INTERNAL = {
+    *(
+        ("Graph", name)
+        for name in ("assemble", "become", "connect", "exchange", "limit", "place", "place_cycle", "spec")
+    ),
+    *(("Graph", name) for name in ("place_endpoint", "place_error_handler", "place_route", "respond")),
+    ("Job", "begin"),
+    ("Run", "answers"),
+}
 INJECTED = ("context", "name")  # what the engine gives by itself
 
 
 def taken(found: Any) -> list[str]:
     parameters = inspect.signature(found).parameters.values()
     return [p.name for p in parameters if not (p.name in INJECTED and p.kind is p.KEYWORD_ONLY) and p.name != "self"]
+
+
+def methods() -> list[tuple[str, str]]:
+    """The public methods of what a user holds in the hand, and those of the graph's own parts."""
+    owners = ["Debugger", "Deployment", "Graph", "Job", "Observer", "Run", "StepRef", "Trace"]
+    found = [(owner, name) for owner in owners for name in dir(getattr(nbgraph, owner)) if not name.startswith("_")]
+    found = [each for each in found if each not in {("Deployment", "update"), ("Graph", "deploy"), ("Graph", "export")}]
+    return [each for each in found if each not in INTERNAL and takes(getattr(getattr(nbgraph, each[0]), each[1]))]
+
+
+def takes(found: Any) -> bool:
+    return inspect.isroutine(found) and bool(taken(found))
 
 
 def documented(found: Any) -> list[str]:
@@ -31,3 +54,9 @@ def documented(found: Any) -> list[str]:
 def test_the_parameters_of_a_step(name: str) -> None:
     step = getattr(steps, name)
     assert documented(step) == taken(step)
+
+
+@pytest.mark.parametrize(("owner", "name"), methods(), ids=lambda name: name)
+def test_the_parameters_of_a_method(owner: str, name: str) -> None:
+    method = getattr(getattr(nbgraph, owner), name)
+    assert documented(method) == taken(method)

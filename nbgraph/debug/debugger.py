@@ -136,7 +136,13 @@ class Debugger:
         return self.current
 
     def back_to(self, index: int) -> Frame | None:
-        """Undo everything back to where the trace had so many frames; stands before the step of the next one."""
+        """Undo everything back to where the trace had so many frames; stands before the step of the next one.
+
+        Parameters
+        ----------
+        index
+            Number of frames that stay.
+        """
         self._stepper.back_to(index)
         return self.current
 
@@ -166,7 +172,13 @@ class Debugger:
         return self.current
 
     def run_to(self, step: str) -> Frame | None:
-        """Run until it stands before the step; earlier breakpoints stop too. None when the step is never reached."""
+        """Run until it stands before the step; earlier breakpoints stop too. None when the step is never reached.
+
+        Parameters
+        ----------
+        step
+            Name of the step.
+        """
         require(self.graph, step)
         self._run(lambda name: name == step, step)
         return self.current
@@ -217,7 +229,13 @@ class Debugger:
     # --- forks ---
 
     def rerun(self, step: str) -> Frame | None:
-        """Run the step again as it is coded now, on the input that was recorded; later frames become a fork."""
+        """Run the step again as it is coded now, on the input that was recorded; later frames become a fork.
+
+        Parameters
+        ----------
+        step
+            Name of the step.
+        """
         frames = self._stepper.frames
         indices = [index for index, frame in enumerate(frames) if frame.step == step]
         if not indices:
@@ -232,7 +250,13 @@ class Debugger:
         return self.next()
 
     def set_input(self, value: Any) -> Frame | None:
-        """Go on with another input for the step it stands before; the line that is left is kept in `branches`."""
+        """Go on with another input for the step it stands before; the line that is left is kept in `branches`.
+
+        Parameters
+        ----------
+        value
+            New input.
+        """
         if self._stepper.halted is not None:
             self.back()
         nested, run = self._stepper.nested, self._stepper.interpreter
@@ -250,7 +274,13 @@ class Debugger:
         return self.current
 
     def set_output(self, value: Any) -> Frame | None:
-        """Go on as if the step that ran last had given another value; the line that is left is kept in `branches`."""
+        """Go on as if the step that ran last had given another value; the line that is left is kept in `branches`.
+
+        Parameters
+        ----------
+        value
+            New output.
+        """
         stepper = self._stepper
         if stepper.nested is not None and stepper.nested.ended:
             call = stepper.nested.ended[0]
@@ -283,7 +313,19 @@ class Debugger:
         return self._stepper.breakpoints
 
     def break_at(self, step: str, when: Condition | None = None, hits: int = 1, on: str = "before") -> Breakpoint:
-        """Stop at a step: before it, after it or on its error; where the condition holds; at every n-th time."""
+        """Stop at a step: before it, after it or on its error; where the condition holds; at every n-th time.
+
+        Parameters
+        ----------
+        step
+            Name of the step.
+        when
+            Predicate of the body, or an expression over `event`.
+        hits
+            Stops at every n-th time that the condition holds.
+        on
+            `"before"`, `"after"` or `"error"`.
+        """
         require(self.graph, step)
         if not isinstance(hits, int) or hits < 1:
             raise GraphError(f'The breakpoint at "{step}" has hits={hits!r}; expected a whole number of at least 1.')
@@ -295,17 +337,38 @@ class Debugger:
         return self.breakpoints[step]
 
     def clear(self, step: str) -> None:
-        """Remove the step's breakpoint."""
+        """Remove the step's breakpoint.
+
+        Parameters
+        ----------
+        step
+            Name of the step.
+        """
         self.breakpoints.pop(step, None)
 
     def pin(self, step: str, value: Any) -> None:
-        """Let the step give this value from now on, without running."""
+        """Let the step give this value from now on, without running.
+
+        Parameters
+        ----------
+        step
+            Name of the step.
+        value
+            What it gives.
+        """
         require(self.graph, step)
         if is_dotted(value, self.graph.redacted):
             raise NbgraphError(f'The value to pin at "{step}" has redacted fields; give what they should hold.')
         self._stepper.pins.values[step] = snapshot(value)
 
     def unpin(self, step: str) -> None:
+        """Let the step run again.
+
+        Parameters
+        ----------
+        step
+            Name of the step.
+        """
         self._stepper.pins.values.pop(step, None)
 
     @property

@@ -67,9 +67,23 @@ class Trace:
         return iter(self.frames)
 
     def by_step(self, name: str) -> list[Frame]:
+        """The frames of one step.
+
+        Parameters
+        ----------
+        name
+            Name of the step.
+        """
         return [frame for frame in self.frames if frame.step == name]
 
     def by_event(self, id: str) -> list[Frame]:
+        """The frames of one event.
+
+        Parameters
+        ----------
+        id
+            Id of the event.
+        """
         return [frame for frame in self.frames if frame.event_id == id]
 
     def to_frame(self) -> pandas.DataFrame:
@@ -99,7 +113,13 @@ class Trace:
         return msgspec.json.encode(self.to_dict())
 
     def save(self, path: str | Path) -> Path:
-        """Write the trace as JSON."""
+        """Write the trace as JSON.
+
+        Parameters
+        ----------
+        path
+            Path of the file.
+        """
         path = Path(path)
         path.write_bytes(msgspec.json.format(self.to_json(), indent=1))
         return path
@@ -113,6 +133,11 @@ class Trace:
         >>> _ = changed.to("(event + 1)", "add").to("(event * 3)", "double")
         >>> list(trace.replay(changed)["equal"])
         [True, False]
+
+        Parameters
+        ----------
+        graph
+            Another graph; None: the one it was recorded from.
         """
         from nbgraph.debug.replay import replay
 
@@ -123,6 +148,15 @@ class Trace:
         """The trace of a file that `save` wrote.
 
         Nothing is imported for it: a handler that the namespace does not have, and no module in `allow`, stays a name.
+
+        Parameters
+        ----------
+        path
+            Path of the file.
+        namespace
+            Where names are looked up; None: the caller's own.
+        allow
+            Modules whose dotted names may be used.
         """
         try:
             data = msgspec.json.decode(Path(path).read_bytes())
@@ -135,7 +169,15 @@ class Trace:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], graph: Graph | None = None) -> Trace:
-        """The trace that `to_dict` made plain data of."""
+        """The trace that `to_dict` made plain data of.
+
+        Parameters
+        ----------
+        data
+            What `to_dict` gave.
+        graph
+            The graph that it ran through.
+        """
         is_marked = data.get("version", VERSION) != UNMARKED
         read = from_document if is_marked else _itself
         frames = [_frame(row, read) for row in data["frames"]]

@@ -81,6 +81,17 @@ class Deployment:
         """A deployment that runs already, by its own name or its graph's: after a kernel's restart, or in another.
 
         `target`: where it is, if one of that name runs on several.
+
+        Parameters
+        ----------
+        name
+            Name of the deployment, or of its graph.
+        graph
+            The graph, for `parity` and the debugger.
+        api_key
+            Key that callers need.
+        target
+            Where it is, if one of that name runs on several.
         """
         deployment = cls.find(name, target)
         if deployment is None:
@@ -96,7 +107,15 @@ class Deployment:
 
     @classmethod
     def find(cls, name: str, target: str | None = None) -> Deployment | None:
-        """As `attach`, but None where there is none; `target`: only there."""
+        """As `attach`, but None where there is none; `target`: only there.
+
+        Parameters
+        ----------
+        name
+            Name of the deployment, or of its graph.
+        target
+            Where it is looked for; None: everywhere.
+        """
         held = {(one._hosted.target, one.name): one for one in _held(name, target)}
         others = {(one.target, one.request.name): one for one in running(name, target)}
         every = {**others, **held}
@@ -129,6 +148,17 @@ class Deployment:
 
         Text and bytes go as they are, all else as JSON; what JSON would make something else of (NaN, dates, tuples,
         arrays, tables) as the very values.
+
+        Parameters
+        ----------
+        body
+            Body: JSON of anything but text and bytes.
+        path
+            Path with its query.
+        headers
+            Headers by name.
+        method
+            HTTP method.
         """
         try:
             return self._caller.invoke(body, path, headers or {}, method)
@@ -154,7 +184,15 @@ class Deployment:
         return {} if self._is_stopped else self._meter.read()
 
     def logs(self, function: str | None = None, lines: int = 100) -> str:
-        """What the workers logged and the steps printed, the last lines."""
+        """What the workers logged and the steps printed, the last lines.
+
+        Parameters
+        ----------
+        function
+            Name of the function; None: all.
+        lines
+            Lines of each worker.
+        """
         self._check_function(function)
         return readable(self._hosted.logs(lines, function).splitlines())
 
@@ -183,6 +221,13 @@ class Deployment:
         `body`: to be taken instead of its own. An event from a caller goes the whole way, and its answer is given. One
         from a queue goes back into that queue, and is done when its turn comes: what went well before it is not done
         again, and nobody waits for the answer. It keeps the event's id.
+
+        Parameters
+        ----------
+        failure
+            One of `failures()`.
+        body
+            Another body; None: the one that failed.
         """
         self._check_runs()
         if "message" in failure:
@@ -214,12 +259,25 @@ class Deployment:
 
         `events`: an iterable of bodies or Events, or a DataFrame, whose rows are the bodies. Where two answers differ
         stands in `.attrs["differences"]`, by row.
+
+        Parameters
+        ----------
+        events
+            Bodies, Events, or a DataFrame.
         """
         graph = self._known(None)
         return compared(events, graph.run, self.invoke)
 
     def scale(self, function: str, n: int) -> None:
-        """Run that many replicas of a function."""
+        """Run that many replicas of a function.
+
+        Parameters
+        ----------
+        function
+            Name of the function.
+        n
+            Replicas.
+        """
         self._check_runs()
         self._check_function(function)
         self._hosted.scale(function, whole(n, f'The number of replicas of "{function}"'))
@@ -235,7 +293,13 @@ class Deployment:
         return self._hosted.mend()
 
     def autoscale(self, rules: Mapping[str, Rule]) -> None:
-        """From now on as many workers as the backlogs ask for; no rules, no change."""
+        """From now on as many workers as the backlogs ask for; no rules, no change.
+
+        Parameters
+        ----------
+        rules
+            By function: least and most replicas, and the messages that each may have before it.
+        """
         if rules:
             if self._scaler is not None:
                 self._scaler.stop()

@@ -200,7 +200,13 @@ class Builder:
         self._changed()
 
     def remove(self, name: str) -> None:
-        """Take a step out, with its arrows and the error handlers that only it used."""
+        """Take a step out, with its arrows and the error handlers that only it used.
+
+        Parameters
+        ----------
+        name
+            Name of the step.
+        """
         self.spec(name)
         own = [edge.target for edge in self._edges if edge.is_error and edge.source == name]
         following = [edge.target for edge in self._edges if edge.source == name and edge.carries_events]
@@ -225,7 +231,13 @@ class Builder:
         self._changed()
 
     def on_change(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call the listener after every change of the spec; returns what ends that."""
+        """Call the listener after every change of the spec; returns what ends that.
+
+        Parameters
+        ----------
+        listener
+            Called without arguments.
+        """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 

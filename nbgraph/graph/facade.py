@@ -92,6 +92,25 @@ class Facade:
         `streams="nats"`: the graph's queues lead over a NATS server of this kernel's own, as they would when deployed.
         Each part between them takes one event at a time; what passes a queue is plain data (a tuple comes out as a
         list); where branches meet behind different queues, the order among them is not kept.
+
+        Parameters
+        ----------
+        body
+            Body, or an Event.
+        streams
+            `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
+        path
+            Path of the request; where the graph has routes, with its query.
+        method
+            HTTP method; None: POST.
+        headers
+            Headers by name.
+        key
+            Key: events of one key stay in order.
+        id
+            Id; None: a new one.
+        content_type
+            Content type, by which a text or bytes are decoded.
         """
         if streams != MEMORY:
             return self._over(streams).run(entering(body, **fields))
@@ -111,18 +130,68 @@ class Facade:
 
     @lists_keywords(EventFields, path="/")
     async def arun(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Any:
-        """As `run`, without blocking the caller's event loop."""
+        """As `run`, without blocking the caller's event loop.
+
+        Parameters
+        ----------
+        body
+            Body, or an Event.
+        streams
+            `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
+        path
+            Path of the request; where the graph has routes, with its query.
+        method
+            HTTP method; None: POST.
+        headers
+            Headers by name.
+        key
+            Key: events of one key stay in order.
+        id
+            Id; None: a new one.
+        content_type
+            Content type, by which a text or bytes are decoded.
+        """
         event = entering(body, **fields)
         return await (self.plan() if streams == MEMORY else self._over(streams)).arun(event)
 
     @lists_keywords(EventFields, path="/")
     def answers(self: Graph, body: Any, *, streams: str = MEMORY, **fields: Unpack[EventFields]) -> Iterator[Any]:
-        """Every answer to one event: the chunks of a generator, the items of a flat map."""
+        """Every answer to one event: the chunks of a generator, the items of a flat map.
+
+        Parameters
+        ----------
+        body
+            Body, or an Event.
+        streams
+            `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
+        path
+            Path of the request; where the graph has routes, with its query.
+        method
+            HTTP method; None: POST.
+        headers
+            Headers by name.
+        key
+            Key: events of one key stay in order.
+        id
+            Id; None: a new one.
+        content_type
+            Content type, by which a text or bytes are decoded.
+        """
         event = entering(body, **fields)
         return (self.plan() if streams == MEMORY else self._over(streams)).answers(event)
 
     def stream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> Iterator[Any]:
-        """The answers to many events, in the order of the source, as they come; `streams` as in `run`."""
+        """The answers to many events, in the order of the source, as they come; `streams` as in `run`.
+
+        Parameters
+        ----------
+        source
+            Iterable of bodies or Events, a DataFrame, or a Source.
+        key
+            Field, or function of the body: the key of each event.
+        streams
+            `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
+        """
         if streams != MEMORY:
             return self._over(streams).stream(source, key=key)
         from nbgraph.engine.schedule.stream import stream
@@ -130,7 +199,17 @@ class Facade:
         return stream(self.plan(), source, key=key)
 
     def astream(self: Graph, source: Any, *, key: Any = None, streams: str = MEMORY) -> AsyncIterator[Any]:
-        """As `stream`, for `async for`."""
+        """As `stream`, for `async for`.
+
+        Parameters
+        ----------
+        source
+            Iterable or async iterable of bodies or Events, a DataFrame, or a Source.
+        key
+            Field, or function of the body: the key of each event.
+        streams
+            `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
+        """
         if streams != MEMORY:
             return self._over(streams).astream(source, key=key)
         from nbgraph.engine.schedule.stream import astream
@@ -144,7 +223,13 @@ class Facade:
     def start(self: Graph, *, streams: str) -> Run | BrokeredRun: ...
 
     def start(self: Graph, *, streams: str = MEMORY) -> Run | BrokeredRun:
-        """A long-lived run on nbgraph's own thread, to push events into; `streams` as in `run`."""
+        """A long-lived run on nbgraph's own thread, to push events into; `streams` as in `run`.
+
+        Parameters
+        ----------
+        streams
+            `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
+        """
         if streams != MEMORY:
             return self._over(streams).start()
         from nbgraph.engine.live.run import Run
@@ -160,13 +245,27 @@ class Facade:
     # --- looking inside (debug) ---
 
     def trace(self: Graph, body: Any) -> Trace:
-        """Run one event and keep a frame of every step; an error is kept in `Trace.error`, not raised."""
+        """Run one event and keep a frame of every step; an error is kept in `Trace.error`, not raised.
+
+        Parameters
+        ----------
+        body
+            Body, or an Event.
+        """
         from nbgraph.debug.recorder import trace
 
         return trace(self, body)
 
     def debug(self: Graph, events: Any, *, breakpoints: Sequence[str] = ()) -> Debugger:
-        """A debugger that stands before the first step; nothing has run."""
+        """A debugger that stands before the first step; nothing has run.
+
+        Parameters
+        ----------
+        events
+            One body or Event, a list of Events, or a failure of a deployment or job.
+        breakpoints
+            Names of steps.
+        """
         from nbgraph.debug.debugger import Debugger
 
         return Debugger(self, events, breakpoints=breakpoints)
@@ -378,6 +477,10 @@ class Facade:
             Rows that may fail, as a number or a share (`"1%"`); more end the job.
         resume
             False starts anew, beside the old result, which stays until the new one is whole.
+        name
+            Name of the job; None: the graph's.
+        progress
+            Whether a line tells how far it is.
         """
         from nbgraph.jobs.job import begin
 

@@ -69,7 +69,13 @@ class Graph(Builder, StepAdder, Facade, Documents):
         return graph
 
     def step(self, name: str) -> StepRef:
-        """The step of that name, to wire more to it."""
+        """The step of that name, to wire more to it.
+
+        Parameters
+        ----------
+        name
+            Name of the step.
+        """
         self.spec(name)
         return StepRef(self, name)
 
@@ -100,6 +106,23 @@ class Graph(Builder, StepAdder, Facade, Documents):
         >>> _ = graph.add_step(str.title, after="strip", before="upper")
         >>> [(edge.source, edge.target) for edge in graph.edges]
         [('strip', 'title'), ('title', 'upper')]
+
+        Parameters
+        ----------
+        handler
+            Function, class, object, expression in parentheses, or the name of one.
+        name
+            Name of the step; None: the handler's.
+        after
+            Steps that it follows; `"$prev"`: the one added last.
+        before
+            Steps that follow it.
+        when
+            Predicate of the body, or an expression over `event`: when the arrow to it is followed.
+        otherwise
+            Whether it is followed where no condition of the step before holds.
+        **options
+            As for `to`.
         """
         parents = [self._previous() if parent == PREVIOUS else parent for parent in names_of(after)]
         declared = step(handler, name, **options)
@@ -149,7 +172,19 @@ class Graph(Builder, StepAdder, Facade, Documents):
     def error_handler(
         self, handler: Handled, name: str | None = None, *, on: Caught | None = None, **options: Any
     ) -> Graph:
-        """One handler for the errors that no step's own handler takes."""
+        """One handler for the errors that no step's own handler takes.
+
+        Parameters
+        ----------
+        handler
+            Function, class, object, expression in parentheses, or the name of one.
+        name
+            Name of the step; None: the handler's.
+        on
+            Exceptions that it takes; None: all.
+        **options
+            As for `to`.
+        """
         if "before" in options:
             raise GraphError(
                 f'The error handler of graph "{self.name}" has `before`; only a step\'s own handler can go on with '

@@ -101,6 +101,35 @@ def step(
     >>> clean = step(str.strip, input_path="text", retries=3)
     >>> clean.options.input_path, clean.options.retries, clean.arguments
     ('text', 3, mappingproxy({}))
+
+    Parameters
+    ----------
+    handler
+        Function, class, object, expression in parentheses, or the name of one.
+    name
+        Name of the step; None: the handler's.
+    function
+        Function that the step is deployed in.
+    full_event
+        Whether the handler gets the Event.
+    input_path
+        Dotted path of the part that the handler gets.
+    result_path
+        Dotted path where its result is put into the body.
+    max_iterations
+        How often it may run for one event on a cycle.
+    concurrency
+        Events that it works on at once.
+    ordered
+        Whether answers keep the order of the input.
+    retries
+        Further tries after an error.
+    retry_on
+        Exceptions that are tried again.
+    timeout
+        Seconds for one call; None: no limit.
+    **arguments
+        What its class is built with.
     """
     chosen = (
         full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, retry_on, timeout

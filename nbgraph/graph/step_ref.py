@@ -43,6 +43,39 @@ class StepAdder:
         >>> from nbgraph import Graph
         >>> Graph("twice").to(str.strip).to(str.upper).spec.name
         'upper'
+
+        Parameters
+        ----------
+        handler
+            Function, class, object, expression in parentheses, or the name of one.
+        name
+            Name of the step; None: the handler's.
+        function
+            Function that the step is deployed in.
+        full_event
+            Whether the handler gets the Event.
+        input_path
+            Dotted path of the part that the handler gets.
+        result_path
+            Dotted path where its result is put into the body.
+        when
+            Predicate of the body, or an expression over `event`: when the arrow to it is followed.
+        otherwise
+            Whether it is followed where no condition of the step before holds.
+        max_iterations
+            How often it may run for one event on a cycle.
+        concurrency
+            Events that it works on at once.
+        ordered
+            Whether answers keep the order of the input.
+        retries
+            Further tries after an error.
+        retry_on
+            Exceptions that are tried again.
+        timeout
+            Seconds for one call; None: no limit.
+        **arguments
+            What its class is built with.
         """
         if isinstance(handler, StepRef):
             return self._lead_to(handler, when=when, otherwise=otherwise)
@@ -120,12 +153,33 @@ class StepRef(StepAdder):
         >>> _ = graph.to(int).error_handler(lambda body: 0, "no_number", on=ValueError)
         >>> graph.run("x")
         0
+
+        Parameters
+        ----------
+        handler
+            Function, class, object, expression in parentheses, or the name of one.
+        name
+            Name of the step; None: the handler's.
+        before
+            Steps that the flow goes on with.
+        on
+            Exceptions that it takes; None: all.
+        **options
+            As for `to`.
         """
         self._graph.place_error_handler(self.name, step(handler, name, **options), before=before, on=on)
         return self
 
     def cycle_to(self, *names: str, max_iterations: int | None = None) -> StepRef:
-        """Send events back to earlier steps; this step runs at most `max_iterations` times for one event."""
+        """Send events back to earlier steps; this step runs at most `max_iterations` times for one event.
+
+        Parameters
+        ----------
+        *names
+            Names of earlier steps.
+        max_iterations
+            How often it may run for one event on a cycle.
+        """
         self._graph.place_cycle(self.name, names, max_iterations)
         return self
 
@@ -135,6 +189,15 @@ class StepRef(StepAdder):
         >>> from nbgraph import Graph
         >>> sum(1 for _ in Graph("g").to("ModelRouter", "models").add_route("m1", str).spec.arguments["routes"])
         1
+
+        Parameters
+        ----------
+        name
+            Name of the route.
+        handler
+            Function, class, object, expression in parentheses, or the name of one.
+        **arguments
+            What its class is built with.
         """
         self._graph.place_route(self.name, step(handler, name, **arguments))
         return self

@@ -270,7 +270,13 @@ class Job:
         return results.dataset(self._place, self._form, self._records())
 
     def failures(self, n: int = 100) -> list[Failure]:
-        """The first rows that failed, for `graph.debug`; their `row` counts from 0 over the whole source."""
+        """The first rows that failed, for `graph.debug`; their `row` counts from 0 over the whole source.
+
+        Parameters
+        ----------
+        n
+            Rows at most.
+        """
         found: list[Failure] = []
         for part, line in self._place.failures():
             if len(found) == n:
@@ -281,7 +287,13 @@ class Job:
     # --- steering it ---
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Until it is no longer running, or so many seconds; JobError where it failed. Ctrl-C stops the job."""
+        """Until it is no longer running, or so many seconds; JobError where it failed. Ctrl-C stops the job.
+
+        Parameters
+        ----------
+        timeout
+            Seconds; None: without end.
+        """
         try:
             self._waited(timeout)
         except KeyboardInterrupt:
@@ -323,7 +335,13 @@ class Job:
 
     @classmethod
     def attach(cls, folder: str | Path) -> Self:
-        """The job of a folder, a file that a job writes, or a name, as it is or was run by any process."""
+        """The job of a folder, a file that a job writes, or a name, as it is or was run by any process.
+
+        Parameters
+        ----------
+        folder
+            Folder, file or name.
+        """
         path = results.found(folder)
         about = JobFolder(path).about()
         return cls(about.name, path, about.options.get("target"), Form(about.options["form"]))

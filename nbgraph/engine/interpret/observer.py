@@ -55,17 +55,51 @@ class Observer:
     """
 
     def reading(self, total: int | None) -> None:
-        """A stream begins; it has so many items, where that is known."""
+        """A stream begins; it has so many items, where that is known.
+
+        Parameters
+        ----------
+        total
+            Items; None where that is not known.
+        """
 
     def started(self, event: Event) -> None:
-        """An event enters the graph."""
+        """An event enters the graph.
+
+        Parameters
+        ----------
+        event
+            The event.
+        """
 
     def before(self, move: StepRun) -> Skip | None:
-        """A step is about to run."""
+        """A step is about to run.
+
+        Parameters
+        ----------
+        move
+            The call that is due.
+        """
         return None
 
     def after(self, move: StepRun) -> None:
-        """A step has run, or has failed: then `move.error` is set."""
+        """A step has run, or has failed: then `move.error` is set.
+
+        Parameters
+        ----------
+        move
+            The call, with its output or error.
+        """
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
-        """The event is wholly done."""
+        """The event is wholly done.
+
+        Parameters
+        ----------
+        event
+            The event.
+        answers
+            All its answers.
+        error
+            The error that nobody handled.
+        """

@@ -72,7 +72,19 @@ class Run:
     def push(
         self, body: Any, key: Any = None, *, id: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Future[Any]:
-        """Hand in one event; the future has its answer or its StepError. Waits while 1,000 events wait to enter."""
+        """Hand in one event; the future has its answer or its StepError. Waits while 1,000 events wait to enter.
+
+        Parameters
+        ----------
+        body
+            Body, or an Event.
+        key
+            Key: events of one key stay in order.
+        id
+            Id; None: a new one.
+        headers
+            Headers by name.
+        """
         if self._is_closed:
             raise NbgraphError(f'The run of graph "{self._graph.name}" is closed; start another with graph.start().')
         event = entering(body, key=key, id=id, headers=headers)
@@ -113,13 +125,24 @@ class Run:
         ...     future.result()
         False
         'A'
+
+        Parameters
+        ----------
+        step
+            Name of the step.
         """
         if step not in self._graph.plan().steps:
             raise NbgraphError(f'There is no step "{step}" to hold; steps: {", ".join(self._graph.plan().steps)}.')
         self._state.hold(step)
 
     def release(self, step: str) -> None:
-        """Let the events that wait before a step that was held go on, in their order."""
+        """Let the events that wait before a step that was held go on, in their order.
+
+        Parameters
+        ----------
+        step
+            Name of the step.
+        """
         self._state.release(step)
 
     @property

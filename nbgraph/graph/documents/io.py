@@ -49,7 +49,13 @@ class Documents:
         return to_yaml(self)
 
     def save(self: Graph, path: str | Path) -> Path:
-        """Write the graph to a `.yaml`, `.yml` or `.json` file."""
+        """Write the graph to a `.yaml`, `.yml` or `.json` file.
+
+        Parameters
+        ----------
+        path
+            Path that ends in .yaml, .yml or .json.
+        """
         from nbgraph.graph.documents.document import save
 
         return save(self, Path(path))
@@ -67,7 +73,19 @@ class Documents:
         document: Mapping[str, Any],
         **options: Unpack[LoadOptions],
     ) -> Graph:
-        """The graph of a document that `to_dict` wrote; `io=False` refuses steps that work with what is outside."""
+        """The graph of a document that `to_dict` wrote; `io=False` refuses steps that work with what is outside.
+
+        Parameters
+        ----------
+        document
+            What `to_dict` gave.
+        namespace
+            Where names are looked up; None: the caller's own.
+        allow
+            Modules whose dotted names may be used.
+        io
+            Whether steps that read or write outside of the graph are allowed.
+        """
         from nbgraph.graph.documents.document import from_dict
 
         return from_dict(document, _scope(**options))
@@ -75,7 +93,19 @@ class Documents:
     @classmethod
     @lists_keywords(LoadOptions, allow=(), io=True)
     def from_yaml(cls, text: str, **options: Unpack[LoadOptions]) -> Graph:
-        """The graph of a text that `to_yaml` wrote."""
+        """The graph of a text that `to_yaml` wrote.
+
+        Parameters
+        ----------
+        text
+            What `to_yaml` gave.
+        namespace
+            Where names are looked up; None: the caller's own.
+        allow
+            Modules whose dotted names may be used.
+        io
+            Whether steps that read or write outside of the graph are allowed.
+        """
         from nbgraph.graph.documents.document import from_yaml
 
         return from_yaml(text, _scope(**options))
@@ -83,7 +113,19 @@ class Documents:
     @classmethod
     @lists_keywords(LoadOptions, allow=(), io=True)
     def load(cls, path: str | Path, **options: Unpack[LoadOptions]) -> Graph:
-        """The graph of a file that `save` wrote."""
+        """The graph of a file that `save` wrote.
+
+        Parameters
+        ----------
+        path
+            Path of the file.
+        namespace
+            Where names are looked up; None: the caller's own.
+        allow
+            Modules whose dotted names may be used.
+        io
+            Whether steps that read or write outside of the graph are allowed.
+        """
         from nbgraph.graph.documents.document import load
 
         return load(Path(path), _scope(**options))
@@ -91,7 +133,19 @@ class Documents:
     @classmethod
     @lists_keywords(LoadOptions, allow=(), io=True)
     def parse(cls, text: str, **options: Unpack[LoadOptions]) -> Graph:
-        """The graph of a text in the language of the `%%graph` cell, the `%%graph NAME` line included."""
+        """The graph of a text in the language of the `%%graph` cell, the `%%graph NAME` line included.
+
+        Parameters
+        ----------
+        text
+            Text of the cell.
+        namespace
+            Where names are looked up; None: the caller's own.
+        allow
+            Modules whose dotted names may be used.
+        io
+            Whether steps that read or write outside of the graph are allowed.
+        """
         from nbgraph.graph.language.language import parse
 
         return parse(text, _scope(**options))
@@ -132,11 +186,19 @@ class Documents:
 
         Parameters
         ----------
+        spec
+            What `fn.spec.graph.to_dict()` or `.to_yaml()` gave.
         tables
             The tables that the spec names: `{"store://customers": Table(...)}`; those of the namespace are found too.
         report
             Give (graph, report), which tells what each step became and what differs; the graph is None where some of
             the spec can't be translated, and the report says what.
+        namespace
+            Where names are looked up; None: the caller's own.
+        allow
+            Modules whose dotted names may be used.
+        io
+            Whether steps that read or write outside of the graph are allowed.
         """
         from nbgraph.graph.mlrun.spec import from_mlrun
 

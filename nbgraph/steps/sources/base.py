@@ -54,7 +54,13 @@ class Source(Handler):
         return iter(self)
 
     def commit(self, event: Event) -> None:
-        """That event, and all that came before it, are through: they need not come again after a crash."""
+        """That event, and all that came before it, are through: they need not come again after a crash.
+
+        Parameters
+        ----------
+        event
+            The event.
+        """
 
     def do(self, event: Event) -> Iterator[Event]:
         """All good rows go on; then the step fails by the first that was bad."""

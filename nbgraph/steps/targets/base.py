@@ -68,7 +68,13 @@ class Target(Handler):
         return [body]
 
     def write(self, items: list[Any]) -> None:
-        """Write them, all or none where that is possible."""
+        """Write them, all or none where that is possible.
+
+        Parameters
+        ----------
+        items
+            Bodies, or rows.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no write(items)")
 
     def holding(self) -> bool:
