@@ -13,7 +13,7 @@ from nbgraph.types import Section, Shape, StepKind
 
 
 def expressions_of(kind: Any) -> dict[str, tuple[str, ...]]:
-    """What a class declares of the arguments whose texts become code; a subclass adds to what it inherits.
+    """The arguments of a class whose texts become code; a subclass adds to what it inherits.
 
     >>> expressions_of(int)
     {}
@@ -45,19 +45,19 @@ class Counterpart:
 
 
 class _ConstructorSignature:
-    """What `inspect.signature` tells of a handler's class: its `__init__`, since `__new__` takes anything."""
+    """The signature of a handler's class: that of its `__init__`, since `__new__` takes anything."""
 
     def __get__(self, instance: object, owner: type) -> inspect.Signature:
         if instance is not None:
             raise AttributeError("__signature__")
         if owner.__init__ is object.__init__:  # type: ignore[misc]
-            return inspect.Signature()  # what `object` tells of itself, `(*args, **kwargs)`, is not so
+            return inspect.Signature()  # `object` itself would claim to take `(*args, **kwargs)`
         own = inspect.signature(owner.__init__)  # type: ignore[misc]
         return own.replace(parameters=list(own.parameters.values())[1:])
 
 
 class Handler:
-    """What a step calls, when it is built in: `do` in the manner that `shape` tells.
+    """The base of steps that are more than a function: `do` is called as `shape` says.
 
     >>> class Twice(Handler):
     ...     def __init__(self, times: int = 2) -> None:
@@ -69,7 +69,7 @@ class Handler:
 
     A subclass may have `post_init()`, called once when the graph is made ready; `select_outlets(body)`,
     which names the next steps; and, when it holds events back, `release()` and `due()`. What it remembers from one
-    event to the next stands in `state`, set by its constructor, as plain data: a debugger can then step back over it,
+    event to the next is its `state`, set by its constructor, as plain data: a debugger can then step back over it,
     and a worker keeps it where the next one finds it. A constructor that names `context` or `name` gets them.
 
     `expressions` names the arguments whose texts it makes code of (`nbgraph.steps.operators.stateless.callable_of`), as
@@ -125,7 +125,7 @@ class Handler:
         return self.shape in (Shape.EVENT, Shape.EVENTS) or not type(self).__module__.startswith("nbgraph.")
 
     def beside(self, first: Any) -> None:
-        """Share with the first instance of this step in a worker what should be there once, such as a connection."""
+        """Share what should exist once, such as a connection, with the first instance of this step in a worker."""
 
     def release(self) -> Iterable[Any]:
         """What is still held back, in the form of `do`'s result, at the end of a stream; the state starts anew."""
@@ -135,7 +135,7 @@ class Handler:
         """A step before this one begins a stream, of which no chunk may ever come here."""
 
     def gathered(self, event: Event) -> Iterable[Event]:
-        """What was gathered of one event, now that its way through the graph is at its end; it goes on from here."""
+        """What was gathered of one event, when nothing of it is under way any more; it goes on from here."""
         return ()
 
     def due(self) -> float | None:
@@ -147,40 +147,39 @@ class Handler:
         return self.release()
 
     def holding(self) -> bool:
-        """Whether events would be lost if the process died now, since the step has them and nobody else."""
+        """Whether events would be lost if the process died now, since only the step has them."""
         return False
 
     def end(self) -> None:
-        """The worker stops, and no event comes any more: close what is open."""
+        """The worker stops and no more events come: close what is open."""
 
 
-# Inside: what a step that calls others, as a router its routes, tells of those calls to whoever watches the step.
-
+# --- Calls that a step makes itself, as a router calls its routes; observers of the step are notified of them. ---
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What a listener answers to put a value, or an error, in the place of the call, which then is not made."""
+    """What a listener returns to put a value, or an error, in the place of the call, which then is not made."""
 
     value: Any
     error: BaseException | None = None
 
 
-Left = Callable[[Any, BaseException | None], None]  # told the result, or the error, when the call is over
-Entered = Callable[[str, Any], Left | Override]  # told what is called, with what; may raise to end it all
+OnExit = Callable[[Any, BaseException | None], None]  # gets the result, or the error, when the call is over
+OnEnter = Callable[[str, Any], OnExit | Override]  # gets what is called, and its input; may raise to end the run
 
-_watching: ContextVar[tuple[str, tuple[Entered, ...]]] = ContextVar("nbgraph_inside", default=("", ()))
+_watching: ContextVar[tuple[str, tuple[OnEnter, ...]]] = ContextVar("nbgraph_inside", default=("", ()))
 
 
 def is_watched() -> bool:
-    """Whether somebody wants to be told; then a short cut that skips the calls must not be taken."""
+    """Whether there are listeners; then a short cut that skips the calls must not be taken."""
     return bool(_watching.get()[1])
 
 
 class CallObserver:
-    """Lets the calls that are made within be told to these listeners.
+    """Notifies these listeners of the calls that are made within.
 
     >>> import asyncio
     >>> calls = []
@@ -195,7 +194,7 @@ class CallObserver:
 
     __slots__ = ("_listeners", "_token")
 
-    def __init__(self, listeners: tuple[Entered, ...]) -> None:
+    def __init__(self, listeners: tuple[OnEnter, ...]) -> None:
         self._listeners = listeners
 
     def __enter__(self) -> None:
@@ -206,9 +205,9 @@ class CallObserver:
 
 
 class NestedCall:
-    """A call that is due: whoever watches has been told of it; calls inside of it have its name before theirs.
+    """A call that is about to be made, of which listeners have been notified; calls inside of it have its name first.
 
-    Where a listener has an answer of its own (`instead`), the call is not to be made.
+    Where a listener has given an `Override` (`instead`), the call is not to be made.
     """
 
     __slots__ = ("_leaving", "_watching", "instead")
@@ -246,7 +245,7 @@ class NestedCall:
 
 
 async def observed(name: str, input: Any, call: Coroutine[Any, Any, T]) -> T:
-    """The result of a call, which whoever watches is told of."""
+    """The result of a call, of which listeners are notified."""
     if not is_watched():
         return await call
     try:

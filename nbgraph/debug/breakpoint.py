@@ -13,7 +13,7 @@ from nbgraph.debug.copies import snapshot
 from nbgraph.debug.frame import Frame
 from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.errors import GraphError
-from nbgraph.handler import Left, Override
+from nbgraph.handler import OnExit, Override
 
 
 class On(StrEnum):
@@ -125,7 +125,7 @@ class Pins(Observer):
             move.listen(lambda name, input: self._on_enter(f"{move.step}/{name}"))
         return Skip(snapshot(self.values[move.step])) if move.step in self.values else None
 
-    def _on_enter(self, name: str) -> Left | Override:
+    def _on_enter(self, name: str) -> OnExit | Override:
         """A call that a step makes itself may be pinned too."""
         return Override(snapshot(self.values[name])) if name in self.values else _ignore_result
 

@@ -23,7 +23,7 @@ from nbgraph.debug.state_history import StateHistory
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.interpret.pending import PendingCall
 from nbgraph.errors import Halt
-from nbgraph.handler import Left, Override
+from nbgraph.handler import OnExit, Override
 
 
 class CallKey(NamedTuple):
@@ -36,7 +36,7 @@ class CallKey(NamedTuple):
 class ListenerReply(NamedTuple):
     """What the step's listeners answered when a call began, and where its frame stands among those of the step."""
 
-    answer: Left | Override
+    answer: OnExit | Override
     slot: FrameSlot
     position: int
 
@@ -170,7 +170,7 @@ class NestedStepper:
         self.progress.stop = None
         return True
 
-    def _on_enter(self, path: str, input: Any) -> Left | Override:
+    def _on_enter(self, path: str, input: Any) -> OnExit | Override:
         """The step makes a call: give its known result, let it be made, or stop before it."""
         with self._lock:
             self._counts[path] += 1
@@ -186,7 +186,7 @@ class NestedStepper:
                 raise StopBefore(key, input)
             return self._notify(path, input).answer if is_part else self._run_as_one(key, input)
 
-    def _run_as_one(self, key: CallKey, input: Any) -> Left | Override:
+    def _run_as_one(self, key: CallKey, input: Any) -> OnExit | Override:
         """A call that is made now, with all calls that it makes itself."""
         self._running.add(key)
         answer, slot, _ = self._notify(key.path, input)
@@ -201,7 +201,7 @@ class NestedStepper:
 
         return leave
 
-    def _run_opened(self, key: CallKey, input: Any) -> Left | Override:
+    def _run_opened(self, key: CallKey, input: Any) -> OnExit | Override:
         """A call whose own calls are made one by one; its listeners are notified once."""
         reply = self.progress.opened[key]
         if reply is None:

@@ -17,7 +17,7 @@ from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.input_event import entering
-from nbgraph.handler import Left
+from nbgraph.handler import OnExit
 
 
 class FrameSlot:
@@ -51,7 +51,7 @@ class Recorder(Observer):
         move.listen(lambda route, input: self._on_enter(move, inner, route, input))
         return None
 
-    def _on_enter(self, move: StepRun, inner: list[FrameSlot], route: str, input: Any) -> Left:
+    def _on_enter(self, move: StepRun, inner: list[FrameSlot], route: str, input: Any) -> OnExit:
         """A call that the step makes itself begins; frames stand in the order of their beginnings."""
         identity = (move.event.id, f"{move.step}/{route}", move.visit, self.keep(input))
         began, slot = time.perf_counter(), FrameSlot(Frame(*identity))  # one for each call: routes may run on threads

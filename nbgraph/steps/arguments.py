@@ -1,4 +1,4 @@
-"""Names: an argument that takes a list of names; a text alone is one name."""
+"""Arguments: checks that the constructors of steps share, and the signature of a class with `**options`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,8 @@ def names_of(given: Names, step: str, argument: str) -> list[Any]:
     return names
 
 
-# Number: arguments of steps that are counts or spans of time, looked at once, where they are given.
-
-
 def whole(step: str, argument: str, value: Any, least: int = 1) -> int:
-    """The argument, once it is clear that it is a whole number.
+    """The argument, which must be a whole number.
 
     >>> whole("Batch", "max_events", "10")
     Traceback (most recent call last):
@@ -42,7 +39,7 @@ def whole(step: str, argument: str, value: Any, least: int = 1) -> int:
 
 
 def seconds(step: str, argument: str, value: Any) -> float | None:
-    """The argument, once it is clear that it is a number of seconds, or None.
+    """The argument, which must be a number of seconds, or None.
 
     >>> seconds("Batch", "flush_after_seconds", "1m")
     Traceback (most recent call last):
@@ -51,9 +48,6 @@ def seconds(step: str, argument: str, value: Any) -> float | None:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0):
         return value
     raise GraphError(f"{step} got {argument}={value!r}; expected a number of seconds, or None.")
-
-
-# Inherit: the arguments of a class whose constructor hands `**options` on to its base.
 
 
 def whole_signature(kind: type) -> inspect.Signature:

@@ -22,7 +22,7 @@ from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.engine.results import Copy, FailedResult, Results
 from nbgraph.errors import NbgraphError, RowError, StepError, own
 from nbgraph.event import Chunk, Event
-from nbgraph.handler import CallObserver, Entered
+from nbgraph.handler import CallObserver, OnEnter
 from nbgraph.types import Shape
 
 FILTERED_OUT = "the filter's predicate did not hold"
@@ -148,7 +148,7 @@ class Interpreter:
         return await self.carry_out(departure, departure.move.event, departure.move.listeners)
 
     async def carry_out(
-        self, departure: PendingCall, event: Event, listeners: tuple[Entered, ...], before: float = 0.0
+        self, departure: PendingCall, event: Event, listeners: tuple[OnEnter, ...], before: float = 0.0
     ) -> StepRun:
         """Make a pending call and go on with its result; `before` are the seconds that it has cost already.
 

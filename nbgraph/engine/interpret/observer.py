@@ -8,7 +8,7 @@ from typing import Any
 
 from nbgraph.errors import StepError
 from nbgraph.event import Event
-from nbgraph.handler import Entered
+from nbgraph.handler import OnEnter
 
 
 @dataclass(slots=True)
@@ -33,10 +33,10 @@ class StepRun:
     edges: tuple[str, ...] = ()
     reason: str = ""
     dropped: bool = False
-    listeners: tuple[Entered, ...] = ()
+    listeners: tuple[OnEnter, ...] = ()
     copied: int = 0
 
-    def listen(self, entered: Entered) -> None:
+    def listen(self, entered: OnEnter) -> None:
         """Report the calls that the step makes inside to `entered`."""
         self.listeners = (*self.listeners, entered)
 

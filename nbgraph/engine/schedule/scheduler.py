@@ -27,7 +27,7 @@ from nbgraph.engine.plan import Answers, Plan, PlanStep
 from nbgraph.engine.schedule.source_reader import END, NOT_YET, SourceReader
 from nbgraph.errors import RowError, StepError, own
 from nbgraph.event import Event
-from nbgraph.handler import CallObserver, Entered
+from nbgraph.handler import CallObserver, OnEnter
 from nbgraph.streams.event_context import EventContext
 from nbgraph.types import Shape
 
@@ -195,7 +195,7 @@ class ConcurrentStep:
             return self._made(call)
         return self._watched(call, call.pending.move.listeners)
 
-    async def _watched(self, call: InFlightCall, listeners: tuple[Entered, ...]) -> Any:
+    async def _watched(self, call: InFlightCall, listeners: tuple[OnEnter, ...]) -> Any:
         began = time.perf_counter()
         try:
             with CallObserver(listeners):

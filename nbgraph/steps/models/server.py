@@ -19,7 +19,7 @@ from nbgraph.steps.models.inference import Inference, inference_of
 from nbgraph.steps.models.metadata import about, schema_of
 from nbgraph.steps.models.microbatch import MicroBatch, can_join
 from nbgraph.steps.models.request import ModelRequest, asked
-from nbgraph.steps.routers.route import completed
+from nbgraph.steps.runtime.loop_thread import run_now
 from nbgraph.types import Section, Shape, StepKind
 
 __all__ = ["ModelServer"]
@@ -230,7 +230,7 @@ class ModelServer(Handler):
             threading.Thread(target=self._load_once, daemon=True, name=f"nbgraph-load-{self.name}").start()
 
     def do(self, event: Event) -> Any:
-        return completed(self._answer(event))
+        return run_now(self._answer(event))
 
     async def _do_async(self, event: Event) -> Event:
         return await self._answer(event)

@@ -1,4 +1,4 @@
-"""Fan: several branches get the same event, one after another, on threads, or in processes."""
+"""FanOut: several routes get the same event, one after another, on threads, or in processes of their own."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import cached_property
 from typing import Any, Literal
 
 from nbgraph.errors import GraphError, RequestError, own
 from nbgraph.event import Event
-from nbgraph.handler import NestedCall
-from nbgraph.steps.routers.route import BoundRoute, RouteError, completed
-from nbgraph.steps.runtime.process_worker import packed, process_of
+from nbgraph.handler import Handler, NestedCall
+from nbgraph.steps.routers.route import BoundRoute, RouteError
+from nbgraph.steps.runtime.loop_thread import run_now
 from nbgraph.steps.runtime.processes import Processes
 
 Executor = Literal["array", "thread", "process"]
-EXECUTORS: dict[str | None, Executor] = {  # the reference's words beside ours
+EXECUTORS: dict[str | None, Executor] = {  # MLRun's names beside ours
     None: "array", "array": "array", "naive": "array", "asyncio": "array", "thread": "thread",
     "thread_pool": "thread", "process": "process", "process_pool": "process", "dedicated_process": "process",
 }  # fmt: skip
@@ -61,8 +62,8 @@ class FanOut:
             for branch, event in taken:
                 begun.append(self._begin(branch, event))
             return [await self._end(branch, event, run) for (branch, event), run in zip(taken, begun, strict=True)]
-        except BaseException:  # whoever watches ends it all
-            _ended(begun)
+        except BaseException:  # an observer ends the run
+            _abandon(begun)
             raise
 
     def separated(self, taken: Sequence[Taken]) -> list[Taken]:
@@ -78,8 +79,8 @@ class FanOut:
             return asyncio.ensure_future(branch.tried(event))
         if branch.name in self._on_threads:
             assert self._threads is not None
-            context = copy_context()  # who watches the router watches its routes
-            return self._threads.submit(context.run, completed, branch.tried(event.with_body(event.body)))
+            context = copy_context()  # observers of the router observe its routes
+            return self._threads.submit(context.run, run_now, branch.tried(event.with_body(event.body)))
         if branch.name in self._processes:
             call = NestedCall(branch.name, event.body)
             return call, None if call.instead else self._processes[branch.name].submit(packed(event))
@@ -91,19 +92,19 @@ class FanOut:
                 return await branch.tried(event)
             if isinstance(run, tuple):
                 call, elsewhere = run
-                return await call.over(self._landed(elsewhere))
+                return await call.over(self._received(elsewhere))
             if isinstance(run, Future):
                 return await asyncio.wrap_future(run) if self.is_async else run.result()
             return await run
         except own() as error:
             return error if isinstance(error, RouteError | RequestError) else RouteError(branch.name, error)
 
-    async def _landed(self, run: Future[Any]) -> Any:
+    async def _received(self, run: Future[Any]) -> Any:
         return Processes.value(await asyncio.wrap_future(run) if self.is_async else run.result())
 
 
-def _ended(begun: Sequence[Any]) -> None:
-    """Wait for what runs on threads, break off the rest; nobody wants to hear what comes of it."""
+def _abandon(begun: Sequence[Any]) -> None:
+    """Wait for what runs on threads and cancel the rest; their results and errors are dropped."""
     for run in begun:
         if isinstance(run, Future):
             run.exception()
@@ -118,3 +119,54 @@ def executor_of(router: str, executor_type: str | None) -> Executor:
             f'Router "{router}" got the executor {executor_type!r}; expected "array", "thread" or "process".'
         )
     return EXECUTORS[executor_type]
+
+
+class RouteProcess:
+    """A route that is sent to a process; a built-in step is built anew there at the first call, its model loaded there.
+
+    >>> from nbgraph.types import Shape
+    >>> RouteProcess(BoundRoute("size", len, Shape.MAP))(packed(Event("abc")))
+    3
+    """
+
+    def __init__(self, branch: BoundRoute) -> None:
+        target = branch.target
+        is_step = isinstance(target, Handler)
+        self._name, self._shape = branch.name, branch.shape
+        self._made_from: Any = type(target) if is_step else branch.function
+        self._arguments = (
+            {name: value for name, value in target.arguments.items() if name != "context"} if is_step else None
+        )
+
+    def __call__(self, event: dict[str, Any]) -> Any:
+        return run_now(self._branch.take(Event(**event)))
+
+    @cached_property
+    def _branch(self) -> BoundRoute:
+        if self._arguments is None:
+            return BoundRoute(self._name, self._made_from, self._shape)
+        handler: Any = self._made_from(**self._arguments)
+        post_init = getattr(handler, "post_init", None)
+        if callable(post_init):
+            post_init()
+        return BoundRoute(self._name, handler.do, self._shape)
+
+
+def process_of(branch: BoundRoute) -> Processes:
+    """A process for the branch alone."""
+    try:
+        return Processes(RouteProcess(branch), 1)
+    except Exception as error:
+        raise GraphError(
+            f'Route "{branch.name}" can\'t be sent to a process of its own: {type(error).__name__}: {error}; '
+            'let it load what it needs in post_init(), or take the executor "thread".'
+        ) from error
+
+
+def packed(event: Event) -> dict[str, Any]:
+    """The parts of an event that are sent to the process."""
+    return {
+        "body": event.body, "key": event.key, "id": event.id, "path": event.path, "method": event.method,
+        "headers": event.headers, "content_type": event.content_type, "time": event.time,
+        "params": event.params,
+    }  # fmt: skip

@@ -1,9 +1,9 @@
-"""Branch: a route of a router, ready to be called with an event."""
+"""Route: one of the steps that a router chooses from, ready to be called with an event."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Coroutine, Mapping
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from nbgraph.errors import GraphError, NbgraphError, RequestError, own, text_of
 from nbgraph.event import Event
@@ -12,7 +12,6 @@ from nbgraph.steps.models.metadata import Described
 from nbgraph.steps.models.request import ModelRequest
 from nbgraph.types import Shape
 
-T = TypeVar("T")
 ONE_RESULT = (Shape.MAP, Shape.EVENT, Shape.EACH)
 
 
@@ -53,7 +52,7 @@ class RouteError(NbgraphError):
 
 
 class BoundRoute:
-    """A named route; `take` gives the body that it makes of an event, which it can't change."""
+    """A named route; `take` gives the body that it makes of an event, and leaves the event as it was."""
 
     __slots__ = ("_shares", "function", "is_async", "name", "shape", "target")
 
@@ -70,7 +69,7 @@ class BoundRoute:
         return getattr(self.target, "is_bare", False) and self.function == self.target.do
 
     def take(self, event: Event) -> Coroutine[Any, Any, Any]:
-        """The body that it makes of the event; who watches the router is told of it."""
+        """The body that it makes of the event; observers of the router are notified."""
         call = self._taken(event)
         return observed(self.name, event.body, call) if is_watched() else call
 
@@ -87,7 +86,7 @@ class BoundRoute:
         return event.body if self.shape is Shape.EACH else result
 
     async def tried(self, event: Event) -> Any:
-        """As `take`; the error says which route it was, but for requests that are themselves wrong."""
+        """As `take`; an error names the route, but not where the request itself is wrong."""
         try:
             return await self.take(event)
         except RequestError:
@@ -123,13 +122,3 @@ def branches_of(router: str, routes: Mapping[str, Any] | None) -> dict[str, Boun
             route.target.answers_to(name)
         found[name] = BoundRoute(name, route.function, route.shape, route.target, route.is_async)
     return found
-
-
-def completed(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine in which nothing waits; so sync and async steps share one text."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
-    coroutine.close()
-    raise RuntimeError("a synchronous step waited; one of its parts is async without saying so")

@@ -11,9 +11,10 @@ from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import whole_signature
 from nbgraph.steps.models.metadata import about, found, is_ready
 from nbgraph.steps.models.request import ModelRequest, asked
-from nbgraph.steps.routers.route import MLRUN_ONLY, BoundRoute, branches_of, completed
+from nbgraph.steps.routers.route import MLRUN_ONLY, BoundRoute, branches_of
 from nbgraph.steps.routers.shadow import Shadows
 from nbgraph.steps.routers.weights import RouteWeights
+from nbgraph.steps.runtime.loop_thread import run_now
 from nbgraph.types import Section, Shape, StepKind
 
 __all__ = ["ModelRouter", "Router"]
@@ -107,7 +108,7 @@ class Router(Handler):
         return self.branches[found(wanted, self.models)]
 
     def do(self, event: Event) -> Any:
-        return completed(self._answer(event))
+        return run_now(self._answer(event))
 
     async def _do_async(self, event: Event) -> Event:
         return await self._answer(event)

@@ -12,8 +12,9 @@ from typing import Any
 from nbgraph.errors import GraphError, own
 from nbgraph.event import Event
 from nbgraph.steps.models.request import ModelRequest
-from nbgraph.steps.routers.route import BoundRoute, completed
+from nbgraph.steps.routers.route import BoundRoute
 from nbgraph.steps.routers.weights import lot
+from nbgraph.steps.runtime.loop_thread import run_now
 
 WAITING = 100  # copies that may wait; what comes on top is not shadowed, since shadows must not slow the answers
 
@@ -89,7 +90,7 @@ class Shadows:
 
 def _waited(branch: BoundRoute, event: Event) -> Any:
     if not branch.is_async:
-        return completed(branch.take(event))
+        return run_now(branch.take(event))
     import asyncio
 
     return asyncio.run(branch.take(event))

@@ -1,4 +1,7 @@
-"""Portal: an event loop on a thread of its own, for clients that speak asyncio inside steps that do not."""
+"""LoopThread: an event loop on a thread of its own, for clients of asyncio inside of steps that are synchronous.
+
+Beside it: what belongs to one event loop, how long to wait before a retry, and coroutines that never wait.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
+LONGEST_PAUSE = 120.0  # seconds
 
 
 @cache
@@ -21,7 +25,7 @@ def portal_loop() -> asyncio.AbstractEventLoop:
 
 
 def call(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, waited for on this thread while it runs on the portal's.
+    """The coroutine's result, waited for on this thread while it runs on the loop's.
 
     >>> call(asyncio.sleep(0, "slept"))
     'slept'
@@ -35,7 +39,7 @@ def call(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def finish(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """As `call`; where this is the portal's own thread, which the garbage collector may choose, without waiting."""
+    """As `call`; without waiting on the loop's own thread, on which the garbage collector may call it."""
     try:
         is_portal = asyncio.get_running_loop() is portal_loop()
     except RuntimeError:
@@ -47,22 +51,15 @@ def finish(coroutine: Coroutine[Any, Any, Any]) -> None:
 
 
 def send_off(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
-    """Let it run without waiting: what a finalizer may do, whatever thread it is called on."""
+    """Run it without waiting, as a finalizer may on any thread."""
     if loop.is_running():
         asyncio.run_coroutine_threadsafe(coroutine, loop)
     else:
         coroutine.close()
 
 
-# Flight: what is under way at once on an event loop, and how long to wait before the next attempt.
-
-
-T_flight = TypeVar("T_flight")
-LONGEST_PAUSE = 120.0  # seconds
-
-
-class PerLoop(Generic[T_flight]):
-    """A thing made anew for every event loop that asks for it: semaphores and connections belong to one.
+class PerLoop(Generic[T]):
+    """An object for each event loop, made at first use: semaphores and connections belong to one loop.
 
     >>> slots = PerLoop(lambda: asyncio.Semaphore(8))
     >>> async def is_kept():
@@ -71,11 +68,11 @@ class PerLoop(Generic[T_flight]):
     True
     """
 
-    def __init__(self, make: Callable[[], T_flight]) -> None:
+    def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T_flight] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
-    def here(self) -> T_flight:
+    def here(self) -> T:
         loop = asyncio.get_running_loop()
         if loop not in self._made:
             self._made[loop] = self._make()
@@ -89,3 +86,19 @@ def pause(attempt: int, backoff_factor: float) -> float:
     (1.0, 4.0, 120.0)
     """
     return min(backoff_factor * 2.0 ** min(attempt, 30), LONGEST_PAUSE)
+
+
+def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine in which nothing waits; so synchronous and async steps share one text.
+
+    >>> async def double(body):
+    ...     return body * 2
+    >>> run_now(double(21))
+    42
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError("a synchronous step waited; one of its parts is async without saying so")

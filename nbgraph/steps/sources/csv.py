@@ -12,8 +12,17 @@ from typing import Any
 from nbgraph.errors import GraphError, RowError
 from nbgraph.event import Event
 from nbgraph.steps.arguments import Names, names_of
-from nbgraph.steps.formats.csv import MISSING, Read, inferred, number, text, told
-from nbgraph.steps.formats.csv_pieces import can_be_cut, ranges_of, text_of
+from nbgraph.steps.formats.csv import (
+    MISSING,
+    Read,
+    can_be_cut,
+    inferred_reader,
+    number,
+    range_text,
+    ranges_of,
+    text,
+    typed_reader,
+)
 from nbgraph.steps.formats.files import COMPRESSED, Paths, files_of, open_text
 from nbgraph.steps.sources.base import Field, Fields, Piece, RowSource, listed
 
@@ -151,7 +160,7 @@ class CSVSource(RowSource):
         csv.field_size_limit(LONGEST)
         names, readers = self._head(path)
         try:
-            text = text_of(path, start, end, self._encoding)
+            text = range_text(path, start, end, self._encoding)
         except UnicodeError as error:
             raise self._not_in_encoding(path, error) from error
         records = _records(csv.reader(text, **self._format), line)
@@ -284,11 +293,11 @@ class CSVSource(RowSource):
         own = self._missing_of.get(name)
         missing = self._missing if own is None else own
         if name in self._types:
-            read: Read | None = told(self._types[name], missing, self._decimal)
+            read: Read | None = typed_reader(self._types[name], missing, self._decimal)
         elif name in self._dates or (name == self._time_field and not self._are_seconds(cells, missing)):
             read = _but(missing, self._date)
         elif self._infers or name == self._time_field:
-            read = inferred(cells, missing, self._decimal)
+            read = inferred_reader(cells, missing, self._decimal)
         else:
             read = text
         return _but(own, read) if own is not None and read is not None else read

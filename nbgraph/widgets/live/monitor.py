@@ -17,7 +17,7 @@ from nbgraph.engine.interpret.observer import Observer, StepRun
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.handler import Left
+from nbgraph.handler import OnExit
 from nbgraph.widgets.live.event_history import EventHistory
 from nbgraph.widgets.live.queues import QueueStatus, StreamProgress, hold, lines
 from nbgraph.widgets.live.rate_limit import Throttle, TimeBudget
@@ -286,7 +286,7 @@ class Monitor(Observer):
         return any(record.active for record in self.records.values())
 
 
-def _record_call(inside: list[InnerCall], name: str, given: Any) -> Left:
+def _record_call(inside: list[InnerCall], name: str, given: Any) -> OnExit:
     """A call that a step makes itself, as a router one of its routes."""
     inner, began = InnerCall(name, given), time.perf_counter()
     inside.append(inner)
