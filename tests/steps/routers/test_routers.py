@@ -362,7 +362,7 @@ def test_a_route_that_can_not_travel_says_so() -> None:
         with lock:
             return body
 
-    with pytest.raises(GraphError, match=r'Route "a" can\'t travel to a process of its own: TypeError: cannot pickle'):
+    with pytest.raises(GraphError, match=r'Route "a" can\'t be sent to a process of its own: TypeError: cannot pickle'):
         graph_of(ParallelRun(executor_type="process"), a=locked).ready()
 
 

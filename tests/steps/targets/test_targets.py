@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from nbgraph import Event, Graph, GraphError, StepError, steps
-from tests.steps.test_batch import HandClock
+from tests.steps.operators.test_batch import HandClock
 
 ROWS = [{"carrier": "UA", "delay": 4}, {"carrier": "DL", "delay": 0}]
 
