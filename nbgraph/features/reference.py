@@ -123,6 +123,10 @@ class Selection:
     features: tuple[str, ...]
     keys: tuple[str, ...]
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.features)
+
 
 def selected(vector: str, references: Sequence[Reference], store: FeatureStore) -> Selection:
     """What references come to in a store."""

@@ -94,6 +94,15 @@ class Record:
         return cls(time, sequence, base, windows, tail)
 
 
+def newest(stored: bytes, limit: int) -> tuple[int, Row] | None:
+    """The last row of a record up to a moment, with its time; None where one must look closer."""
+    _, fields, rows, _ = thaw(stored)
+    for row in reversed(rows):
+        if row[0] <= limit:
+            return row[0], dict(zip(fields, row[2:], strict=True))
+    return None
+
+
 class Readable(Protocol):
     """What an answer is read from."""
 

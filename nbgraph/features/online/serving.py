@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError
-from nbgraph.features.online.record import Line, Readable, Record, Windowing
+from nbgraph.features.online.record import Line, Readable, Record, Windowing, newest
 from nbgraph.features.reference import Part
 from nbgraph.steps.tables.codec import key_text
 from nbgraph.values import is_missing, moment_of, normal_key
@@ -26,7 +26,7 @@ def online(vector: FeatureVector, rows: Any, time: Any, before: bool, missing: M
     """See `FeatureVector.online`."""
     is_one = isinstance(rows, Mapping)
     bodies = [rows] if is_one else list(rows)
-    found = features(vector, vector.store.online, bodies, [moment_in(body, time) for body in bodies], before)
+    found = features(vector, vector.store.online, bodies, _moments(bodies, time), before)
     if missing:
         from nbgraph.features.missing import filled
 
@@ -50,6 +50,13 @@ def moment_in(body: Mapping[str, Any], time: Any) -> int:
         raise FeatureError(str(error)) from None
 
 
+def _moments(bodies: Sequence[Mapping[str, Any]], time: Any) -> list[int]:
+    """The moment of each row; the same for all is read once."""
+    if isinstance(time, str) and any(time in body for body in bodies):
+        return [moment_in(body, time) for body in bodies]
+    return [moment_in({}, time)] * len(bodies)
+
+
 def features(
     vector: FeatureVector, store: Readable, bodies: Sequence[Mapping[str, Any]], moments: Sequence[int], before: bool
 ) -> list[Row]:
@@ -57,14 +64,15 @@ def features(
     selection = vector.selection
     found: list[Row] = [{} for _ in bodies]
     for body in bodies:
-        _check(vector, selection.features, selection.keys, body)
+        _check(vector, selection.names, selection.keys, body)
     for part in selection.parts:
         keys = [_key(part, body, row) for body, row in zip(bodies, found, strict=True)]
         known = [key for key in dict.fromkeys(keys) if key is not None]
-        stored = store.read(part.id, known) if known else ()
-        records = {key: record_of(part.windowing, *each) for key, each in zip(known, stored, strict=True)}
+        stored = dict(zip(known, store.read(part.id, known), strict=True)) if known else {}
         for row, key, moment in zip(found, keys, moments, strict=True):
-            row |= _none(part) if key is None else values(part, records[key], moment, before)
+            row.update(_none(part) if key is None else values(part, *stored[key], moment, before))
+    if len(selection.parts) == 1 and not selection.parts[0].windows:
+        return found  # in the order of its features already
     return [{name: row[name] for name in selection.features} for row in found]
 
 
@@ -76,7 +84,7 @@ def record_of(windowing: Windowing, stored: bytes | None, waiting: Sequence[Line
     return record
 
 
-def _check(vector: FeatureVector, features: Sequence[str], keys: Sequence[str], body: Mapping[str, Any]) -> None:
+def _check(vector: FeatureVector, features: frozenset[str], keys: Sequence[str], body: Mapping[str, Any]) -> None:
     for key in keys:
         if key not in body:
             has = ", ".join(map(str, body)) or "nothing"
@@ -84,6 +92,8 @@ def _check(vector: FeatureVector, features: Sequence[str], keys: Sequence[str], 
                 f'The vector "{vector.name}" finds its features by {", ".join(keys)}, and a row has no "{key}"; it '
                 f"has: {has}."
             )
+    if features.isdisjoint(body):
+        return
     for name in features:
         if name in body:
             raise FeatureError(
@@ -117,8 +127,20 @@ def _none(part: Part) -> Row:
     return {**{part.names[name]: None for name in part.held}, **{part.names[name]: math.nan for name in part.windows}}
 
 
-def values(part: Part, record: Record, moment: int, before: bool) -> Row:
+def values(part: Part, stored: bytes | None, waiting: Sequence[Line], moment: int, before: bool) -> Row:
     """The features of one key at a moment."""
+    set, names = part.set, part.names
+    if stored is not None and not waiting and not part.windows:
+        line = newest(stored, moment - 1 if before else moment)
+        if line is not None:
+            time, row = line
+            if set.lifetime is not None and moment - time > set.lifetime:
+                row = {}
+            return {names[name]: row.get(name) for name in part.held}
+    return _values(part, record_of(part.windowing, stored, waiting), moment, before)
+
+
+def _values(part: Part, record: Record, moment: int, before: bool) -> Row:
     found: Row = {}
     windowing, set, names = part.windowing, part.set, part.names
     if part.held:
