@@ -37,7 +37,7 @@ from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
-from nbgraph.streams.transport import DEFAULT, address_of
+from nbgraph.streams.transport import DEFAULT, address_of, check_reachable, transport_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def export(
     before = owned(folder)
     functions = functions_of(graph)
     address = address_of(streams, checked_name(name) if name is not None else slug(graph.name))
-    if address.is_external:
-        raise ExportError("An export over Kafka is not there yet; leave `streams` out.")
+    check_reachable(address, target)
+    transport_of(address).check_export(address)
     names = [function.name for function in functions]
     check_numbers(1, capture)
     _check_place(kind, host, port, api_key)
@@ -102,19 +102,22 @@ def export(
     recipe = BuildOptions(
         base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
         tuple(sorted(graph.redacted)), index_url, threads, workers, check_cors(cors), tuple(include),
+        address.transport,
     )  # fmt: skip
-    wanted = replicas_of(functions, replicas, has_one_port=kind.has_one_port)
+    readers = transport_of(address).most_readers
+    wanted = replicas_of(functions, replicas, has_one_port=kind.has_one_port, readers=readers)
     if autoscale and not kind.scales:
         raise ExportError(f'Target "{target}" does not scale by itself; say how many there are: replicas=...')
     rules = rules_of(autoscale or {}, names)
     for function in functions:
-        check_most(function, rules[function.name].most if function.name in rules else 1)
+        check_most(function, rules[function.name].most if function.name in rules else 1, readers)
     told_of: list[str] = []
     projects = recipe.projects(functions, told_of.append)
     order = ExportSpec(
         graph.name, checked_name(name) if name is not None else slug(graph.name), projects,
-        tuple(services_of(projects, wanted, registry=registry)), rules, is_pushed=registry is not None,
+        tuple(services_of(projects, wanted, registry=registry, streams=address)), rules, is_pushed=registry is not None,
         is_guarded=bool(api_key), is_safe=durability != "fast", host=host, port=PORT if port is None else port,
+        streams=address,
     )  # fmt: skip
     files = kind.files(order)
     told = {"graph": graph.name, "target": target, "functions": names}

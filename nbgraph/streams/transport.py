@@ -83,10 +83,14 @@ class EmbeddedServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScaleTrigger:
-    """How KEDA asks for a backlog: the type of its scaler, and the metadata of that, all text."""
+    """How KEDA asks for a backlog: the type of its scaler, and the metadata of that, all text.
+
+    `login`: parameters of the scaler that are secrets, and the names of those.
+    """
 
     type: str
     metadata: Mapping[str, str]
+    login: Mapping[str, str] = field(default_factory=dict)
 
 
 class ServerImage(ABC):
@@ -121,15 +125,13 @@ class Transport(ABC):
 
     `name`: its word in `streams=`, and the scheme of its URLs. `packages`: the distributions that a worker needs for
     it. `most_readers`: workers that are of use behind a queue without a key. `image`: its server as a container; None
-    where brokers are always somebody else's. `login`: the names of the secrets that an export asks for where the broker
-    is an external one.
+    where brokers are always somebody else's.
     """
 
     name: str
     packages: tuple[str, ...] = ()
     most_readers: int = 64
     image: ServerImage | None = None
-    login: tuple[str, ...] = ()
 
     @abstractmethod
     def address(self, given: str, scope: str) -> StreamAddress:
@@ -155,6 +157,17 @@ class Transport(ABC):
     def embedded(self, folder: Path | None, *, is_safe: bool) -> EmbeddedServer:
         """A server for processes of this machine, not started yet; without `folder` in a temporary one."""
         raise DeployError(f'Over "{self.name}" there is no server of nbgraph\'s own; give the address of a broker.')
+
+    def check_export(self, address: StreamAddress) -> None:
+        """Refuse an address whose secrets an export, which holds none, can't ask for when it is started."""
+        return
+
+    def login_script(self, secret_file: str) -> str:
+        """Lines of a shell script that write an address's secret into `$folder/secret_file`.
+
+        `take NAME` in it asks for the value of `$folder/NAME`, once.
+        """
+        return ""
 
     async def forget(self, address: StreamAddress) -> None:
         """Remove all that the deployment of that address has at an external broker."""

@@ -6,18 +6,52 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.lab.relay import free_port, relay
+
 PRODUCER = 0
 
 
+QUICK = "topics=auto&session.timeout.ms=1400&heartbeat.interval.ms=100&fetch.wait.max.ms=20"  # options for its speed
+
+
 @contextmanager
-def mock_cluster() -> Iterator[str]:
-    """The address of the cluster. It makes any topic that is asked for, of four partitions; it can't be told to."""
+def mock_process(host: str = "127.0.0.1") -> Iterator[str]:
+    """A mock cluster in a process of its own."""
+    code = f"from tests.streams.kafka_cluster import serve; serve({host!r})"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+            process.wait(20)
+
+
+def serve(host: str) -> None:
+    """Tell where the cluster is, and keep it until the standard input ends."""
+    with mock_cluster(host) as address:
+        print(address, flush=True)
+        sys.stdin.read()
+
+
+@contextmanager
+def mock_cluster(host: str = "127.0.0.1") -> Iterator[str]:
+    """The address of the cluster. It makes any topic that is asked for, of four partitions; it can't be told to.
+
+    It listens on 127.0.0.1 alone; where it is to be reached at another `host` of this machine, a relay listens there.
+    """
     kafka = pytest.importorskip("confluent_kafka")
     found = list(Path(kafka.__file__).parent.parent.glob("confluent_kafka.libs/librdkafka-*"))
     if not found:
@@ -32,6 +66,15 @@ def mock_cluster() -> Iterator[str]:
     assert client, error.value.decode()
     cluster = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(client, 1))
     library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, ctypes.c_int32(0))
-    yield library.rd_kafka_mock_cluster_bootstraps(cluster).decode()
+    address = library.rd_kafka_mock_cluster_bootstraps(cluster).decode()
+    with ExitStack() as stack:
+        if host != "127.0.0.1":
+            port, own = free_port(host), int(address.rpartition(":")[2])
+            stack.enter_context(relay(host, port, ("127.0.0.1", own)))
+            library.rd_kafka_mock_broker_set_host_port(
+                cluster, ctypes.c_int32(1), ctypes.c_char_p(host.encode()), ctypes.c_int(port)
+            )
+            address = f"{host}:{port}"
+        yield address
     library.rd_kafka_mock_cluster_destroy(cluster)
     library.rd_kafka_destroy(client)

@@ -11,7 +11,7 @@ from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOCKED, LOG, labels
 from nbgraph.deploy.project.readme import readme
 from nbgraph.deploy.project.secret_files import HOME, SCRIPT, secrets_script
-from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, MONITOR_PORT, Service, promising
+from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_PATH, SERVER, Service, promising
 from nbgraph.deploy.project.yaml_dump import plain_yaml
 
 DATA_VOLUME, VOLUME = "data", "promised"  # of the broker, of the gateway
@@ -46,7 +46,7 @@ python -m nbgraph.serve --project . --port {port}
 
 def compose_files(order: ExportSpec) -> dict[str, bytes]:
     """The folder: a project for each function, or one at the top; how they run together; how to begin."""
-    files = dict(order.projects[0].files) if order.broker is None else order.folders()
+    files = order.folders() if order.is_parted else dict(order.projects[0].files)
     files["compose.yaml"] = compose(order).encode()
     files[".env"] = f"COMPOSE_PROJECT_NAME={order.name}\n".encode()  # docker-compose 1 takes no `name:` in the file
     files[SCRIPT] = secrets_script(order)
@@ -73,7 +73,7 @@ def compose(order: ExportSpec) -> str:
 def _run(order: ExportSpec) -> str:
     key = f'-H "Authorization: Bearer $(cat "$(sh {SCRIPT})/{KEY_SECRET}")" ' if order.is_guarded else ""
     secrets = f"sh {SCRIPT}\n" if order.has_secrets else ""
-    text = _RUN if order.broker is not None else _RUN + _ALONE
+    text = _RUN if order.is_parted else _RUN + _ALONE
     return text.format(port=order.port, secrets=secrets, key=key)
 
 
@@ -86,7 +86,7 @@ def _secrets(order: ExportSpec) -> dict[str, Any]:
 def _service(order: ExportSpec, service: Service) -> dict[str, Any]:
     wanted = [name for name in service.secrets if name != KEY_SECRET or order.is_guarded]
     return {
-        "build": "." if order.broker is None else f"./{service.folder}",
+        "build": f"./{service.folder}" if order.is_parted else ".",
         "image": service.image,
         **({"command": list(options)} if (options := promising(service, is_safe=order.is_safe)) else {}),
         **({"environment": _escaped(service.given.env)} if service.given.env else {}),
@@ -108,9 +108,9 @@ def _broker() -> dict[str, Any]:
     """Healthy when it takes messages; what it keeps outlives its container."""
     return {
         "networks": [PRIVATE],
-        "volumes": [f"{DATA_VOLUME}:{DATA}", f"./{BROKER}/{CONFIG}:{CONFIG_FOLDER}/{CONFIG}:ro"],
+        "volumes": [f"{DATA_VOLUME}:{SERVER.data}", f"./{BROKER}/{CONFIG}:{CONFIG_PATH}:ro"],
         "healthcheck": {
-            "test": ["CMD", *asking("python3", MONITOR_PORT, "/healthz")],
+            "test": ["CMD", *asking("python3", SERVER.monitor_port, "/healthz")],
             "interval": "2s", "timeout": "5s", "retries": 15,
         },
     }  # fmt: skip

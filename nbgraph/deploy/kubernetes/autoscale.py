@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbgraph.deploy.kubernetes.pod import Object, made
+from nbgraph.deploy.kubernetes.pod import SECRET, Object, made
 from nbgraph.deploy.operation.autoscale import COOL_DOWN, Rule
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.services import BROKER, MONITOR_PORT, Service
+from nbgraph.deploy.project.services import BROKER, SERVER, Service
 from nbgraph.engine.partition import Function
 from nbgraph.steps.operators.queue import QueueReader
-from nbgraph.streams.nats.names import consumer_name, stream_name
+from nbgraph.streams.base import QueueSpec
+from nbgraph.streams.transport import transport_of
 
+LOGIN = "broker"  # the TriggerAuthentication of an external broker
 PERCENT, MOST = 70, 4  # how busy gateways may be, and how many there are at most, unless a rule says otherwise
 
 
@@ -34,7 +36,7 @@ def is_fed_by_keda(order: ExportSpec, service: Service) -> bool:
 def scale_objects(order: ExportSpec) -> list[Object]:
     """What scale.yaml holds."""
     found = ((service, rule_of(order, service)) for service in order.functions)
-    return [_scaling(order, service, rule) for service, rule in found if rule is not None]
+    return [*login_objects(order), *(_scaling(order, service, rule) for service, rule in found if rule is not None)]
 
 
 def _scaling(order: ExportSpec, service: Service, rule: Rule) -> Object:
@@ -73,22 +75,37 @@ def _by_backlog(order: ExportSpec, service: Service, rule: Rule) -> Object:
 
 
 def _triggers(order: ExportSpec, function: Function, rule: Rule) -> list[Object]:
-    """One for each consumer of each queue that the function reads; KEDA wants all values as text."""
-    common = {
-        "natsServerMonitoringEndpoint": f"{BROKER}.{order.name}.svc:{MONITOR_PORT}",
-        "account": "$G",
-        "lagThreshold": f"{rule.target:g}",
-    }
-    consumers = [
-        (stream_name(spec.name), consumer_name(shard)) for spec in _specs(function) for shard in range(spec.shards)
+    """What the transport says of each queue that the function reads; KEDA wants all values as text."""
+    transport, monitor = transport_of(order.streams), f"{BROKER}.{order.name}.svc:{SERVER.monitor_port}"
+    found = [
+        trigger
+        for spec in _specs(function)
+        for trigger in transport.triggers(order.streams, spec, rule.target, monitor)
     ]
     return [
-        {"type": "nats-jetstream", "name": f"q{number}", "metadata": {**common, "stream": stream, "consumer": consumer}}
-        for number, (stream, consumer) in enumerate(consumers)
+        {
+            "type": trigger.type,
+            "name": f"q{number}",
+            "metadata": dict(trigger.metadata),
+            **({"authenticationRef": {"name": LOGIN}} if trigger.login else {}),
+        }
+        for number, trigger in enumerate(found)
     ]
 
 
-def _specs(function: Function) -> list[Any]:
+def login_objects(order: ExportSpec) -> list[Object]:
+    """How KEDA logs in to an external broker, where it asks one."""
+    transport = transport_of(order.streams)
+    fed = [service.function for service in order.functions if is_fed_by_keda(order, service) and service.function]
+    specs = [spec for function in fed for spec in _specs(function)] if order.streams.is_external else []
+    logins = [trigger.login for spec in specs for trigger in transport.triggers(order.streams, spec, 1, "")]
+    if not any(logins):
+        return []
+    references = [{"parameter": name, "name": SECRET, "key": key} for name, key in logins[0].items()]
+    return [made(order, "keda.sh/v1alpha1", "TriggerAuthentication", LOGIN, {"spec": {"secretTargetRef": references}})]
+
+
+def _specs(function: Function) -> list[QueueSpec]:
     steps = function.graph.plan().steps
     targets = [steps[name].call.target for name in function.reads]
     return [target.spec for target in targets if isinstance(target, QueueReader)]

@@ -1,39 +1,44 @@
-"""The broker on Kubernetes: one NATS server whose disk outlives its pod."""
+"""The broker on Kubernetes: one server whose disk outlives its pod."""
 
 from __future__ import annotations
 
 import hashlib
 
-from nbgraph.contract import BROKER_PORT
 from nbgraph.deploy.kubernetes.pod import Object, asked, labelled, made, template
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.hardening import GRACE_SECONDS
-from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, MONITOR_PORT, Service, broker_config
+from nbgraph.deploy.project.services import BROKER, SERVER, Service, broker_config
 
 DISK = "8Gi"
 
 
 def broker_objects(order: ExportSpec, service: Service) -> list[Object]:
     """What broker.yaml holds: the configuration, the address, the server."""
-    ports = [{"name": "nats", "port": BROKER_PORT}, {"name": "monitor", "port": MONITOR_PORT}]
-    address = {"clusterIP": "None", "selector": labelled(order, BROKER), "ports": ports}
+    address = {"clusterIP": "None", "selector": labelled(order, BROKER), "ports": _ports(order)}
     return [
-        made(order, "v1", "ConfigMap", BROKER, {"data": {CONFIG: broker_config(is_safe=order.is_safe)}}),
+        made(order, "v1", "ConfigMap", BROKER, {"data": {SERVER.config_name: broker_config(is_safe=order.is_safe)}}),
         made(order, "v1", "Service", BROKER, {"spec": address}),
         _server(order, service),
     ]
 
 
+def _ports(order: ExportSpec) -> list[Object]:
+    return [{"name": order.streams.transport, "port": SERVER.port}, {"name": "monitor", "port": SERVER.monitor_port}]
+
+
 def _server(order: ExportSpec, service: Service) -> Object:
     container = {
         "args": list(service.options),
-        "ports": [{"name": "nats", "containerPort": BROKER_PORT}, {"name": "monitor", "containerPort": MONITOR_PORT}],
+        "ports": [
+            {"name": order.streams.transport, "containerPort": SERVER.port},
+            {"name": "monitor", "containerPort": SERVER.monitor_port},
+        ],
         "startupProbe": asked("/healthz", "monitor", every=2, failures=150),  # it reads what it kept first
         "livenessProbe": asked("/healthz?js-enabled-only=true", "monitor", every=10, failures=3),
         "readinessProbe": asked("/healthz?js-server-only=true", "monitor", every=5, failures=2),
         "volumeMounts": [
-            {"name": "data", "mountPath": DATA},
-            {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+            {"name": "data", "mountPath": SERVER.data},
+            {"name": "config", "mountPath": SERVER.config_folder, "readOnly": True},
         ],
     }
     volumes = [{"name": "config", "configMap": {"name": BROKER}}]

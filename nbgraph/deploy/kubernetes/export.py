@@ -39,7 +39,7 @@ curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{{}
   names; steps that call out of the namespace need a rule there (an example stands at its end).
 - `kubectl -n {name} get deployment,hpa,pdb,networkpolicy` shows what there is; `scale.yaml` says what scales by itself.
 - The number of processes in a pod is limited by the kubelet (`podPidsLimit`), not by a manifest.
-{claims}- {disk} of disk keep what is on its way between the functions; deleting the namespace deletes it.
+{claims}{kept}
 """
 
 
@@ -69,8 +69,15 @@ def manifests(order: ExportSpec) -> dict[str, bytes]:
 def _run(order: ExportSpec) -> str:
     return _RUN.format(
         note=NOTE, builds=order.builds(), folder=FOLDER, name=order.name, secret=SECRET, script=SCRIPT,
-        gateway=GATEWAY, port=PORT, key=KEY_SECRET, disk=DISK, claims=_claims(order),
+        gateway=GATEWAY, port=PORT, key=KEY_SECRET, claims=_claims(order),
+        kept=_kept(order),
     )  # fmt: skip
+
+
+def _kept(order: ExportSpec) -> str:
+    if order.is_parted and order.streams.is_external:
+        return f"- What is on its way between the functions is kept at `{order.streams.url}`, in topics of that name."
+    return f"- {DISK} of disk keep what is on its way between the functions; deleting the namespace deletes it."
 
 
 def _claims(order: ExportSpec) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbgraph.contract import BROKER_PORT, METRICS_PORT, PORT
+from nbgraph.contract import METRICS_PORT, PORT
 from nbgraph.deploy.kubernetes.autoscale import is_fed_by_keda
 from nbgraph.deploy.kubernetes.pod import PART_OF, Object, labelled, made
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.services import BROKER, MONITOR_PORT
+from nbgraph.deploy.project.services import BROKER, SERVER
+from nbgraph.streams.transport import transport_of
 
 HINT = """\
 # Steps that call out of this namespace need a rule of their own, for instance to everything outside the cluster:
@@ -39,16 +40,24 @@ def network_objects(order: ExportSpec) -> list[Object]:
         _policy(order, "names", {}, egress=[{"to": [_namespace("kube-system")], "ports": names}]),
         _policy(order, "metrics", {}, ingress=[{"from": [_namespace("monitoring")], "ports": [_tcp(METRICS_PORT)]}]),
     ]
+    if order.is_parted and order.streams.is_external:
+        return [*flows, _external(order)]
     return [*flows, *_queues(order)] if order.broker is not None else flows
+
+
+def _external(order: ExportSpec) -> Object:
+    """Functions reach the ports of the external broker, at whatever address its nodes have."""
+    ports = sorted({port for _, port in transport_of(order.streams).hosts(order.streams)})
+    return _policy(order, "queues", {}, egress=[{"ports": [_tcp(port) for port in ports]}])
 
 
 def _queues(order: ExportSpec) -> list[Object]:
     """Functions reach the broker, the broker reaches nobody; KEDA reads its numbers where it scales."""
     broker = labelled(order, BROKER)
-    taken = [{"from": [{"podSelector": {}}], "ports": [_tcp(BROKER_PORT)]}]
+    taken = [{"from": [{"podSelector": {}}], "ports": [_tcp(SERVER.port)]}]
     if any(is_fed_by_keda(order, service) for service in order.functions):
-        taken.append({"from": [_namespace("keda")], "ports": [_tcp(MONITOR_PORT)]})
-    given = [{"to": [{"podSelector": {"matchLabels": broker}}], "ports": [_tcp(BROKER_PORT)]}]
+        taken.append({"from": [_namespace("keda")], "ports": [_tcp(SERVER.monitor_port)]})
+    given = [{"to": [{"podSelector": {"matchLabels": broker}}], "ports": [_tcp(SERVER.port)]}]
     return [_policy(order, BROKER, broker, ingress=taken), _policy(order, "queues", {}, egress=given)]
 
 

@@ -54,8 +54,8 @@ def handler(context, event):
 _RUN = """\
 These functions were {note}.
 
-Nuclio brings callers and replicas. What goes from function to function it does not carry: its NATS trigger reads
-without acknowledging, and none reads JetStream, so events would be lost where this graph promises that none is. So the
+Nuclio brings callers and replicas. What goes from function to function it does not carry: none of its triggers keeps
+what a queue promises here (that for NATS reads without acknowledging, and none reads JetStream). So the
 worker in each function reads its queues itself; the HTTP trigger of a function behind a queue is for Nuclio alone, and
 wants a key like every other. Nuclio scales by processor time, not by what waits in a queue.
 
@@ -135,7 +135,11 @@ def _runtime(base: str) -> str:
 def _options(order: ExportSpec, service: Service) -> list[str]:
     """What the worker is told; the broker stands in the graph's own namespace."""
     assert service.function is not None
-    return [Option.KEY_FILE, secret_path(KEY_SECRET), *worker_options(service.function, f"{BROKER}.{order.name}.svc")]
+    return [
+        Option.KEY_FILE,
+        secret_path(KEY_SECRET),
+        *worker_options(service.function, order.streams, f"{BROKER}.{order.name}.svc"),
+    ]
 
 
 def _replicas(order: ExportSpec, service: Service) -> Object:

@@ -9,6 +9,7 @@ from nbgraph.contract import KEY_SECRET, PORT, TOKEN_SECRET
 from nbgraph.deploy.operation.autoscale import Rule
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.services import BROKER, Service, broker_folder
+from nbgraph.streams.transport import OWN, StreamAddress
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class ExportSpec:
 
     `name`: the graph's, as hosts and labels allow it. `rules`: for the functions that scale by themselves.
     `is_pushed`: the images belong to a registry. `is_guarded`: callers need a key, where the target lets them do
-    without. `host`, `port`: where Compose listens. `is_safe`: what is acknowledged is on the disk.
+    without. `host`, `port`: where Compose listens. `is_safe`: what is acknowledged is on the disk. `streams`: what
+    joins the functions; the values of its secret are asked for when the export is started.
     """
 
     graph: str
@@ -30,6 +32,7 @@ class ExportSpec:
     is_safe: bool = True
     host: str = "127.0.0.1"
     port: int = PORT
+    streams: StreamAddress = OWN
 
     @property
     def functions(self) -> list[Service]:
@@ -38,8 +41,18 @@ class ExportSpec:
 
     @property
     def broker(self) -> Service | None:
-        """What joins the functions, where there are several."""
+        """The server that joins the functions, where there are several and it is their own."""
         return next((service for service in self.services if service.function is None), None)
+
+    @property
+    def is_parted(self) -> bool:
+        """Whether there are several functions."""
+        return len(self.functions) > 1
+
+    @property
+    def has_login(self) -> bool:
+        """Whether the functions log in to an external broker."""
+        return self.is_parted and self.streams.is_external and bool(self.streams.secret)
 
     @property
     def given_secrets(self) -> list[str]:
@@ -50,7 +63,7 @@ class ExportSpec:
     @property
     def has_secrets(self) -> bool:
         """Whether there is something to make before it can start."""
-        return self.broker is not None or self.is_guarded or bool(self.given_secrets)
+        return self.broker is not None or self.has_login or self.is_guarded or bool(self.given_secrets)
 
     def base(self, service: Service) -> str:
         """What the image of a function is made from."""

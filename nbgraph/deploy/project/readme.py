@@ -16,6 +16,7 @@ from nbgraph.contract import (
 )
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.secret_files import SCRIPT
+from nbgraph.deploy.project.services import BROKER, SERVER
 
 _FILES = {
     GRAPH_FILE: "the graph: steps, arrows, conditions",
@@ -32,7 +33,7 @@ _FILES = {
     "stack.yaml": "how the services run on a Swarm, as little as possible allowed to each",
     SCRIPT: "makes the secrets, once, outside this folder",
     "manifests/": "what the cluster is told: `kustomization.yaml` lists the files",
-    "broker/": "the NATS server that keeps what is on its way between the functions",
+    f"{BROKER}/": SERVER.summary,
 }
 _TEXT = """\
 # {title}
@@ -71,7 +72,7 @@ def _rows(paths: Iterable[str]) -> str:
 
 def _parts(order: ExportSpec) -> str:
     """The functions of a graph that has several, and the queues between them."""
-    if order.broker is None:
+    if not order.is_parted:
         return ""
     rows = []
     for service in order.functions:

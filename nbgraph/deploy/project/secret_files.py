@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nbgraph.contract import KEY_SECRET, TOKEN_SECRET
 from nbgraph.deploy.project.export_spec import ExportSpec
-from nbgraph.deploy.project.services import TOKEN_LINE
+from nbgraph.deploy.project.services import SERVER, TOKEN_LINE
+from nbgraph.streams.transport import transport_of
 
 SCRIPT = "secrets.sh"
 HOME = "${NBGRAPH_SECRETS:-~/.nbgraph}"  # in a shell and in compose.yaml
@@ -32,13 +33,16 @@ take() {{
 """
 _BROKER = """\
 make {token} # what the functions tell the broker
-printf 'token: "%s"\\n' "$(cat "$folder/{token}")" > "$folder/{line}"
+printf '{format}' "$(cat "$folder/{token}")" > "$folder/{line}"
 """
 
 
 def secrets_script(order: ExportSpec) -> bytes:
     """The text of secrets.sh."""
-    broker = _BROKER.format(token=TOKEN_SECRET, line=TOKEN_LINE) if order.broker is not None else ""
+    line = SERVER.token_text("%s").replace("\n", "\\n")
+    broker = _BROKER.format(token=TOKEN_SECRET, line=TOKEN_LINE, format=line) if order.broker is not None else ""
     names = "".join(f"take {name} # what steps ask context.secret for\n" for name in order.given_secrets)
+    if order.has_login:
+        names += transport_of(order.streams).login_script(TOKEN_SECRET)
     given = _GIVEN.format() + names if names else ""
     return _TEXT.format(name=order.name, key=KEY_SECRET, broker=broker, given=given, script=SCRIPT).encode()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nbgraph.contract import BROKER_PORT, KEY_SECRET, PROMISED_FOLDER, SECRETS_FOLDER, TOKEN_SECRET, Option, secret_path
-from nbgraph.deploy.broker import broker_files, broker_tag
+from nbgraph.contract import KEY_SECRET, PROMISED_FOLDER, SECRETS_FOLDER, TOKEN_SECRET, Option, secret_path
+from nbgraph.deploy.broker import broker_files, broker_options, broker_tag, server_image
 from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.project.function_project import FunctionProject, Projects
 from nbgraph.deploy.project.hardening import Hardening
@@ -14,11 +14,12 @@ from nbgraph.deploy.project.image import tag_of
 from nbgraph.deploy.project.project import digest, profile_of
 from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
-from nbgraph.streams.nats.server import server_config
+from nbgraph.streams.transport import OWN, StreamAddress
 
-BROKER, MONITOR_PORT, DATA = "broker", 8222, "/data"
+BROKER = "broker"
 BROKER_MEMORY = Hardening(memory=512 * 2**20)
-CONFIG, CONFIG_FOLDER = "server.conf", "/etc/nats"
+SERVER = server_image()
+CONFIG, CONFIG_PATH = SERVER.config_name, f"{SERVER.config_folder}/{SERVER.config_name}"
 TOKEN_LINE = "broker_auth"  # what the broker reads: the same token, in the words of its configuration
 TAKEN = {BROKER: "the name of the service that joins the functions", "manifests": "the folder of an export's own files"}
 
@@ -44,26 +45,31 @@ class Service:
 
 
 def services_of(
-    projects: Projects, replicas: Mapping[str, int], *, registry: str | None = None, base_image: str | None = None
+    projects: Projects,
+    replicas: Mapping[str, int],
+    *,
+    registry: str | None = None,
+    base_image: str | None = None,
+    streams: StreamAddress = OWN,
 ) -> list[Service]:
-    """The gateway, the other functions, and last the broker where there is one."""
-    found = [_service(part, replicas, registry) for part in projects]
+    """The gateway, the other functions, and last the broker where there is one of their own."""
+    found = [_service(part, replicas, registry, streams) for part in projects]
     if len(found) == 1:
         return found
     for service in found:
         if service.name in TAKEN:
             raise ExportError(f'A function is called "{service.name}", which is {TAKEN[service.name]}; rename it.')
-    return [*found, broker_service(registry, base_image)]
+    return found if streams.is_external else [*found, broker_service(registry, base_image)]
 
 
 def broker_service(registry: str | None = None, base_image: str | None = None) -> Service:
-    """The NATS server that joins the functions.
+    """The server that joins the functions.
 
     >>> broker_service().options, broker_service().secrets
     (('-c', '/etc/nats/server.conf'), ('broker_auth',))
     """
     image = placed(broker_tag(base_image), registry)
-    options = ("-c", f"{CONFIG_FOLDER}/{CONFIG}")
+    options = ("-c", CONFIG_PATH)
     return Service(BROKER, image, BROKER, options, (TOKEN_LINE,), BROKER_MEMORY)
 
 
@@ -83,10 +89,7 @@ def broker_config(*, is_safe: bool = True) -> str:
     jetstream { store_dir: "/data", sync_interval: always }
     """
     secret = f"../..{SECRETS_FOLDER}/{TOKEN_LINE}"  # the server takes every path for one relative to its configuration
-    everywhere = "0.0.0.0"
-    return server_config(
-        everywhere, BROKER_PORT, "", DATA, is_safe=is_safe, token_file=secret, monitor=f"{everywhere}:{MONITOR_PORT}"
-    )
+    return SERVER.config("", is_safe=is_safe, token_file=secret, is_monitored=True)
 
 
 def promising(service: Service, *, is_safe: bool = True) -> tuple[str, ...]:
@@ -103,10 +106,13 @@ def data_options(*, is_safe: bool) -> tuple[str, ...]:
     return (Option.DATA, PROMISED_FOLDER, *((Option.DATA_SYNC,) if is_safe else ()))
 
 
-def worker_options(function: Function, broker: str = BROKER) -> tuple[str, ...]:
-    """The options of a function's worker: where the broker is, and the number of its processes."""
-    url = f"nats://{broker}:{BROKER_PORT}"
-    joined = (Option.BROKER, url, Option.BROKER_TOKEN_FILE, secret_path(TOKEN_SECRET))
+def worker_options(function: Function, streams: StreamAddress = OWN, broker: str = BROKER) -> tuple[str, ...]:
+    """The options of a function's worker: where the broker is, and the number of its processes.
+
+    `broker`: the host of the server, where it is the graph's own.
+    """
+    own = StreamAddress.of_url(f"{streams.transport}://{broker}:{SERVER.port}", "made when it is started")
+    joined = broker_options(streams if streams.is_external else own, secret_path(TOKEN_SECRET))
     return (*(joined if function.is_part else ()), *processes(function.workers))
 
 
@@ -128,15 +134,18 @@ def placed(image: str, registry: str | None) -> str:
     return f"{registry.rstrip('/')}/{image}" if registry else image
 
 
-def _service(part: FunctionProject, replicas: Mapping[str, int], registry: str | None) -> Service:
+def _service(
+    part: FunctionProject, replicas: Mapping[str, int], registry: str | None, streams: StreamAddress
+) -> Service:
     function, files, given = part.function, part.files, part.given
     secrets = (
         *((KEY_SECRET,) if function.is_gateway else ()),
-        *((TOKEN_SECRET,) if function.is_part else ()),
+        *((TOKEN_SECRET,) if function.is_part and (streams.secret or not streams.is_external) else ()),
         *given.secrets,
     )
     return Service(
-        function.name, placed(tag_of(function.name, digest(files)), registry), function.name, worker_options(function),
+        function.name, placed(tag_of(function.name, digest(files)), registry), function.name,
+        worker_options(function, streams),
         secrets, profile_of(files, given.resources, function.workers), replicas.get(function.name, 1), function,
         function.is_gateway, given,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Swarm: the functions of a graph as services on the nodes of a Docker Swarm, joined by a NATS server on one of them.
+"""Swarm: the functions of a graph as services on the nodes of a Docker Swarm, joined by a broker on one of them.
 
 An update rolls over: new tasks come before the old ones go, and those finish what they have. What has to be known of a
 deployment stands in labels and in its tunnel, so that any kernel on that machine can go on with it.

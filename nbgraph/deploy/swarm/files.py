@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.contract import DEPLOYMENT_LABEL, KEY_SECRET, TOKEN_SECRET
-from nbgraph.deploy.project.services import CONFIG, TOKEN_LINE, broker_config
+from nbgraph.deploy.project.services import CONFIG, SERVER, TOKEN_LINE, broker_config
 from nbgraph.deploy.swarm.service import NAMESPACE, short
 from nbgraph.errors import DeployError
 
@@ -45,7 +45,7 @@ class SwarmFiles:
         """
         told = {KEY_SECRET: api_key} if api_key is not None else {}
         if has_broker:
-            told |= {TOKEN_SECRET: self._token, TOKEN_LINE: f'token: "{self._token}"\n'}
+            told |= {TOKEN_SECRET: self._token, TOKEN_LINE: SERVER.token_text(self._token)}
         api: Any = self._client.api
         every = {own_file(function, name): text for function, its in given.items() for name, text in its.items()}
         before = api.secrets(self._chosen)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nbgraph.contract import BROKER_PORT, LIVE_PATH, PORT, Option
+from nbgraph.contract import LIVE_PATH, PORT, Option
 from nbgraph.deploy.deployed_function import DeployedFunction
 from nbgraph.deploy.docker.client import DUTY
 from nbgraph.deploy.project.dockerfile import PYTHON, asking
 from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOG, PIDS, USER, Hardening
-from nbgraph.deploy.project.services import CONFIG, CONFIG_FOLDER, DATA, Service
+from nbgraph.deploy.project.services import CONFIG, CONFIG_PATH, SERVER, Service
 
 LONGEST = 63  # characters of a name that Swarm and DNS take
 NAMESPACE = "com.docker.stack.namespace"  # by this label `docker stack ls` and `docker stack rm` know a stack
@@ -61,7 +61,7 @@ class SwarmService:
     def probe(self) -> list[str]:
         """Whether it answers."""
         if self.is_broker:
-            ask = f"import socket; socket.create_connection(('127.0.0.1', {BROKER_PORT}), 3).close()"
+            ask = f"import socket; socket.create_connection(('127.0.0.1', {SERVER.port}), 3).close()"
             return ["python3", "-I", "-S", "-c", ask]
         return asking(PYTHON, PORT, LIVE_PATH)
 
@@ -124,7 +124,7 @@ def _container(one: SwarmService, files: Mapping[str, tuple[str, str]], volume: 
     ]
     if one.is_broker:
         options = {"Labels": dict(one.labels)}
-        mounts.append({"Type": "volume", "Source": volume, "Target": DATA, "VolumeOptions": options})
+        mounts.append({"Type": "volume", "Source": volume, "Target": SERVER.data, "VolumeOptions": options})
     mounts += [
         {"Type": own.kind, "Source": own.source, "Target": own.path, "ReadOnly": own.is_read_only}
         for own in one.service.given.volumes
@@ -136,7 +136,7 @@ def _container(one: SwarmService, files: Mapping[str, tuple[str, str]], volume: 
         "StopGracePeriod": GRACE_SECONDS * SECOND, "Labels": dict(one.labels), "Mounts": mounts,
         "Env": [f"{name}={text}" for name, text in one.service.given.env.items()],
         "Secrets": [_given(file, file, *files[file], "Secret") for file in one.service.secrets],
-        "Configs": [_given(CONFIG, f"{CONFIG_FOLDER}/{CONFIG}", *files[CONFIG], "Config")] if one.is_broker else [],
+        "Configs": [_given(CONFIG, CONFIG_PATH, *files[CONFIG], "Config")] if one.is_broker else [],
         "Healthcheck": {
             "Test": ["CMD", *one.probe], "Retries": RETRIES, "StartInterval": SECOND,  # from engine 25 on
             **{word: health[word] * SECOND for word in health},

@@ -9,7 +9,7 @@ import yaml
 
 from nbgraph.contract import PORT
 from nbgraph.deploy.project.hardening import GRACE_SECONDS, LOG, PIDS, USER, Hardening, labels
-from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_FOLDER, DATA, Service
+from nbgraph.deploy.project.services import BROKER, CONFIG, CONFIG_PATH, SERVER, Service
 from nbgraph.deploy.swarm.service import GPU, HEALTH, RETRIES, SwarmService
 
 BROKER_LABEL = "nbgraph.broker"  # of the node that keeps the broker's data
@@ -69,8 +69,8 @@ def _in_stack(one: SwarmService) -> dict[str, Any]:
     if one.service.given.env:
         kept["environment"] = {name: text.replace("$", "$$") for name, text in one.service.given.env.items()}
     if one.is_broker:
-        mounts.append({"type": "volume", "source": "data", "target": DATA})
-        kept["configs"] = [{"source": CONFIG, "target": f"{CONFIG_FOLDER}/{CONFIG}", **owned}]
+        mounts.append({"type": "volume", "source": "data", "target": SERVER.data})
+        kept["configs"] = [{"source": CONFIG, "target": CONFIG_PATH, **owned}]
     if one.port:
         mode = "ingress" if one.service.replicas > 1 else "host"  # the former spreads callers, and needs IP_VS
         kept["ports"] = [{"target": PORT, "published": one.port, "protocol": "tcp", "mode": mode}]

@@ -14,6 +14,7 @@ from nbgraph.deploy.project.dockerfile import PYTHON
 from nbgraph.deploy.project.hardening import Hardening, hardened, labels
 from nbgraph.deploy.project.services import BROKER
 from nbgraph.errors import DeployError
+from nbgraph.streams.transport import DEFAULT
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -73,7 +74,7 @@ class SwarmTunnel:
 
     @property
     def broker(self) -> str:
-        return f"nats://{published(self._container, BROKER_PORT)}"
+        return f"{DEFAULT}://{published(self._container, BROKER_PORT)}"
 
     def secret(self, name: str) -> str | None:
         """What it keeps under a name."""

@@ -22,6 +22,7 @@ FILES = {f"ssl.{word}.location": f"ssl.{word}.pem" for word in ("ca", "certifica
 READERS = ("session.", "heartbeat.", "fetch.", "max.poll.", "group.")  # how options of consumers alone begin
 EXAMPLE = '"kafka://host:9092", or "kafka://user:password@host:9093?sasl.mechanism=SCRAM-SHA-512"'
 PORT = 9092
+SECRETS_OF_LOGIN = {"username": "kafka_username", "password": "kafka_password"}  # by KEDA's parameters
 SASL_OF_KEDA = {"PLAIN": "plaintext", "SCRAM-SHA-256": "scram_sha256", "SCRAM-SHA-512": "scram_sha512"}
 
 
@@ -79,7 +80,6 @@ class KafkaTransport(Transport):
     name = "kafka"
     packages = ("confluent-kafka",)
     most_readers = SPREAD
-    login = ("kafka_username", "kafka_password")
 
     def address(self, given: str, scope: str) -> StreamAddress:
         url = _of_environment() if given == self.name else given
@@ -156,8 +156,24 @@ class KafkaTransport(Transport):
                     **login,
                     **({"tls": "enable"} if "SSL" in protocol else {}),
                 },
+                SECRETS_OF_LOGIN if login else {},
             )
         ]
+
+    def check_export(self, address: StreamAddress) -> None:
+        others = sorted(json.loads(address.secret or "{}").keys() - set(LOGIN))
+        if others:
+            raise DeployError(
+                f"An export holds no secrets, and asks for user and password alone, not for {others[0]}; leave that "
+                "out of `streams`, and have the base image trust the brokers' certificate."
+            )
+
+    def login_script(self, secret_file: str) -> str:
+        names = "".join(f"take {name} # the login at Kafka's brokers\n" for name in SECRETS_OF_LOGIN.values())
+        values = " ".join(f'"$(quoted {name})"' for name in SECRETS_OF_LOGIN.values())
+        text = ", ".join(f'"{option}": "%s"' for option in LOGIN)
+        quoted = """quoted() { sed 's/[\\\\"]/\\\\&/g' "$folder/$1"; }\n"""
+        return f"{names}{quoted}printf '{{{text}}}' {values} > \"$folder/{secret_file}\"\n"
 
     def hosts(self, address: StreamAddress) -> list[tuple[str, int]]:
         """

