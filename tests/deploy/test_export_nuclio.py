@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from nbgraph import Graph
-from nbgraph.serve.nuclio import OPTIONS
+from nbgraph.contract import OPTIONS_VARIABLE
 from nbgraph.steps import Queue
 from nbgraph.streams.nats.server import NatsServer
 
@@ -133,7 +133,7 @@ def test_nuclio_is_told_of_each_function(graph: Graph, tmp_path: Path) -> None:
     assert (spec["handler"], spec["runtime"], spec["minReplicas"], spec["maxReplicas"]) == (
         "nuclio_handler:handler", f"python:{sys.version_info.major}.{sys.version_info.minor}", 1, 4,
     )  # fmt: skip
-    assert spec["env"][0]["name"] == OPTIONS
+    assert spec["env"][0]["name"] == OPTIONS_VARIABLE
     assert spec["env"][0]["value"].split()[2:4] == ["--broker", "nats://broker.rated.svc:4222"]
     mounted = [item["key"] for item in spec["volumes"][0]["volume"]["secret"]["items"]]
     assert (mounted, (folder / "rating" / "Dockerfile").exists()) == (["api_key", "broker_token"], False)

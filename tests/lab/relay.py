@@ -19,7 +19,7 @@ def relay(host: str, port: int, to: tuple[str, int]) -> Iterator[None]:
 
     async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(*to)
-        await asyncio.gather(_copy(reader, back), _copy(there, writer))
+        await asyncio.gather(_copy(reader, back), _copy(there, writer), return_exceptions=True)
 
     async def listen() -> asyncio.Server:
         return await asyncio.start_server(join, host, port)
