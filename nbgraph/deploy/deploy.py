@@ -159,6 +159,9 @@ def _check_target(host: HostTarget, certificate: Any, address: StreamAddress, re
     if certificate is not None and not host.takes_certificate:
         raise DeployError(f'Target "{host.name}" speaks HTTP; leave `certificate` out, or {PROXIED}.')
     if address.is_external and not host.takes_external_broker:
-        raise DeployError(f'Target "{host.name}" takes no broker of another transport yet; leave `streams` out.')
+        raise DeployError(
+            f'Target "{host.name}" brings a broker of its own; leave `streams` out, deploy on "docker", or export the '
+            "graph."
+        )
     if not host.is_here:
         check_reachable(address, host.name)
