@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+
+def is_arrow(source: Any) -> bool:
+    """Whether a source is a table of Arrow."""
+    kind = type(source)
+    return kind.__name__ == "Table" and kind.__module__.partition(".")[0] == "pyarrow"
+
+
+def rows_of_arrow(table: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a table of Arrow as dicts, some at a time.
+
+    >>> import pyarrow
+    >>> list(rows_of_arrow(pyarrow.table({"x": [1, 2]})))
+    [{'x': 1}, {'x': 2}]
+    """
+    for batch in table.to_batches(max_chunksize=1000):
+        yield from batch.to_pylist()
 
 
 def is_frame(body: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from nbgraph import Graph, JobError, StepError
@@ -39,6 +40,7 @@ GIVEN: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "filtered": lambda folder: (ParquetSource(folder / "a.parquet", filters=[("x", ">", 300)]),) * 2,
     "pandas": lambda folder: (pd.DataFrame(ROWS),) * 2,
     "polars": lambda folder: (pl.DataFrame(ROWS),) * 2,
+    "arrow": lambda folder: (pa.Table.from_pylist(ROWS),) * 2,
     "frames": lambda folder: (DataFrameSource([pd.DataFrame(ROWS)] * 2),) * 2,
 }
 

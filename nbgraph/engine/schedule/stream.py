@@ -24,7 +24,7 @@ from nbgraph.engine.schedule.source_reader import (
 from nbgraph.errors import NbgraphError, RowError, StepError
 from nbgraph.event import Event
 from nbgraph.graph.input_event import entering
-from nbgraph.steps.dataframe import is_frame
+from nbgraph.steps.dataframe import is_arrow, is_frame, rows_of_arrow
 from nbgraph.steps.sources.base import Source
 from nbgraph.steps.sources.dataframe import rows_of_frame
 
@@ -368,12 +368,14 @@ def _field(body: Any, name: str) -> Any:
 
 
 def rows_of(source: Any) -> Iterable[Any]:
-    """The bodies of a source: the rows of a DataFrame (pandas or polars) as dicts, the items of any other iterable."""
+    """The bodies of a source: the rows of a DataFrame or a table of Arrow as dicts, the items of any other iterable."""
     kind = type(source)
     if isinstance(source, Source):
         return source.entries()
     if is_frame(source):
         return rows_of_frame(source)
+    if is_arrow(source):
+        return rows_of_arrow(source)
     if isinstance(source, str | bytes | dict) or not isinstance(source, Iterable):
         raise NbgraphError(
             f"A stream's source is {kind.__name__}; expected an iterable of bodies or Events, a DataFrame or a Source. "

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 from nbgraph.engine.schedule.stream import rows_of
 from nbgraph.errors import JobError
 from nbgraph.jobs.sources.json_lines import JSONLinesSource
-from nbgraph.jobs.sources.slices import FrameSlice, PieceSlice, Slice, Spilled
+from nbgraph.jobs.sources.slices import ArrowSlice, FrameSlice, PieceSlice, Slice, Spilled
 from nbgraph.jobs.sources.spill import hash_of, spill
-from nbgraph.steps.dataframe import is_frame
+from nbgraph.steps.dataframe import is_arrow, is_frame, rows_of_arrow
 from nbgraph.steps.formats.files import COMPRESSED
+from nbgraph.steps.optional import package
 from nbgraph.steps.sources.base import RowSource, Source
 from nbgraph.steps.sources.csv import CSVSource
 from nbgraph.steps.sources.dataframe import rows_of_frame
@@ -80,6 +81,29 @@ class IterableSource:
                 size, told = spill(part, folder / name)
             yield Spilled(first=first, rows=size, file=name), told
             first += size
+
+
+class ArrowSource:
+    """A table of Arrow: one file, which workers map into their memory."""
+
+    reader = None
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def total(self) -> int:
+        return len(self._table)
+
+    def fingerprint(self) -> dict[str, Any]:
+        told = hash_of(rows_of_arrow(self._table))
+        return {"kind": "Table", "rows": len(self._table), "types": str(self._table.schema), "hash": told}
+
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+        arrow, name = package("pyarrow", "A job over a table of Arrow"), "_job/spill/table.arrow"
+        with arrow.OSFile(str(folder / name), "wb") as file, arrow.ipc.new_file(file, self._table.schema) as writer:
+            writer.write_table(self._table)
+        for first in range(0, len(self._table), rows):
+            yield ArrowSlice(first=first, rows=min(rows, len(self._table) - first), file=name), ""
 
 
 class FrameSource:
@@ -170,6 +194,8 @@ def source_of(given: Any) -> JobSource:
     given = _opened(given)
     if is_frame(given):
         return FrameSource(given)
+    if is_arrow(given):
+        return ArrowSource(given)
     if isinstance(given, Source) and type(given).commit is not Source.commit:
         raise JobError(
             f"{type(given).__name__} has no end, and a job is for data that has one; use graph.stream(source)."

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbgraph.jobs.sources.spill import spilled
+from nbgraph.steps.dataframe import rows_of_arrow
+from nbgraph.steps.optional import package
 from nbgraph.steps.sources.base import Piece
 from nbgraph.steps.sources.dataframe import rows_of_frame
 
@@ -59,6 +61,18 @@ class FrameSlice(Slice, frozen=True, tag="frame"):
 
     def files(self, folder: Path) -> list[Path]:
         return [folder / self.file]
+
+
+class ArrowSlice(Slice, frozen=True, tag="arrow"):
+    """Rows of a table that lies in one file, of which only these are looked at."""
+
+    file: str
+
+    def entries(self, payload: Payload) -> Iterator[Any]:
+        arrow = package("pyarrow", "A job over a table of Arrow")
+        with arrow.memory_map(str(payload.folder / self.file)) as file:
+            table = arrow.ipc.open_file(file).read_all()
+            yield from rows_of_arrow(table.slice(self.first, self.rows))
 
 
 class PieceSlice(Slice, frozen=True, tag="piece"):
