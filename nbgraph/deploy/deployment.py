@@ -33,7 +33,7 @@ from nbgraph.deploy.progress import told
 from nbgraph.deploy.target import host_target
 from nbgraph.errors import DeployError
 from nbgraph.event import Event
-from nbgraph.failure import Failure
+from nbgraph.failure import Failure, QueueOrigin
 from nbgraph.graph.facade import deployment_view
 from nbgraph.graph.graph import Graph
 from nbgraph.streams.transport import transport_of
@@ -230,8 +230,8 @@ class Deployment:
             Another body; None: the one that failed.
         """
         self._check_runs()
-        if "message" in failure:
-            self._hosted.resubmit(failure.function, failure.message, body)
+        if isinstance(failure.origin, QueueOrigin):
+            self._hosted.resubmit(failure.origin.function, failure.origin.message, body)
             return None
         event = failure.event
         is_text = body is None and isinstance(event.body, str)  # it was decoded when it came

@@ -15,7 +15,7 @@ from nbgraph.debug.json_values import from_document, to_document
 from nbgraph.debug.redact import Redaction
 from nbgraph.errors import NbgraphError, RowError, StepError, text_of
 from nbgraph.event import Event
-from nbgraph.failure import Failure
+from nbgraph.failure import Failure, RowOrigin
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs.output.writers import aside
 from nbgraph.jobs.part import FatalRow, Part
@@ -98,8 +98,8 @@ def failure_of(letter: DeadLetter, part: int, name: str) -> Failure:
     event = Event(from_document(letter.body), from_document(letter.key), letter.id or None)
     known: dict[str, Any] = {"input": from_document(letter.input)} if letter.has_input else {}
     return Failure(
-        event=event, step=letter.step, error=letter.error, trace=[letter.trace], time=letter.time, part=part,
-        row=letter.row, job=name, **known,
+        event=event, step=letter.step, error=letter.error, trace=[letter.trace], time=letter.time,
+        origin=RowOrigin(letter.row, part, name), **known,
     )  # fmt: skip
 
 

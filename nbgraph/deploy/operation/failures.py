@@ -1,4 +1,4 @@
-"""Failed: what workers and dead letters tell of events that failed, as failures for the debugger."""
+"""Failures and captures: what workers and dead letters report of events, for the debugger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from nbgraph.debug.trace import Trace
 from nbgraph.event import Event
-from nbgraph.failure import Failure
+from nbgraph.failure import Failure, QueueOrigin
 from nbgraph.graph.graph import Graph
 from nbgraph.steps.operators.queue import read_event
 from nbgraph.streams.base import DamageError
@@ -23,23 +23,25 @@ def of_worker(told: Mapping[str, Any]) -> Failure:
     'e1'
     """
     record = told["event"]
-    path = record.get("path") or "/"
-    told = {name: _value(item) if name in ("values", "input") else item for name, item in told.items()}
-    body = told.pop("values", record.get("body"))
-    event = Event(body, record.get("key"), record.get("id"), path, record.get("method"), params=record.get("params"))
-    return Failure({**told, "event": event})
+    body = _value(told["values"]) if "values" in told else record.get("body")
+    path, params = record.get("path") or "/", record.get("params")
+    event = Event(body, record.get("key"), record.get("id"), path, record.get("method"), params=params)
+    kept = {"input": _value(told["input"])} if "input" in told else {}
+    return Failure(event=event, step=told["step"], error=told["error"], trace=told["trace"], time=told["time"], **kept)
 
 
 def of_letter(letter: Mapping[str, Any]) -> Failure:
     """The failure that a dead letter tells of: what came to the function, and what the step that failed got."""
     step, text = str(letter.get("step", "")), str(letter.get("trace", ""))
     error = str(letter.get("error", "")).removeprefix(f'Step "{step}" failed: ')
-    read = {"traceback": text, "message": letter["id"], "function": str(letter.get("function", ""))}
-    if "input" in letter:  # else it was too large to be kept beside the message
-        read["input"] = _read(letter["input"])
+    origin = QueueOrigin(str(letter.get("function", "")), letter["id"])
+    kept = {"input": _read(letter["input"])} if "input" in letter else {}  # else it was too large to be kept
     frames = letter.get("frames")
     trace = frames if isinstance(frames, list) and frames else [text]
-    return Failure(event=_event(letter), step=step, error=error, time=_seconds(letter), trace=trace, **read)
+    return Failure(
+        event=_event(letter), step=step, error=error, time=_seconds(letter), trace=trace, traceback=text, origin=origin,
+        **kept,
+    )  # fmt: skip
 
 
 def _event(letter: Mapping[str, Any]) -> Event:

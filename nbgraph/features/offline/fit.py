@@ -11,7 +11,7 @@ import polars as pl
 
 from nbgraph.errors import FeatureError, SchemaError
 from nbgraph.event import Event
-from nbgraph.failure import Failure
+from nbgraph.failure import Failure, RowOrigin
 from nbgraph.features.definition import OWN_FIELDS
 from nbgraph.features.offline.kind import Frame, UnfitValue, cast, column, kind_of, moment, type_of, wider
 from nbgraph.introspection import shown
@@ -183,7 +183,7 @@ class _Fitting:
         return [
             Failure(
                 event=Event(self._row(row)), step=self._set.name, error=faults.by_row[row][1], trace=[],
-                time=time.time(), row=row,
+                time=time.time(), origin=RowOrigin(row),
             )
             for row in rows
         ]  # fmt: skip
