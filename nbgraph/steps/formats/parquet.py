@@ -102,7 +102,7 @@ def parts_of(kind: Any) -> Iterator[Any]:
 
 
 def is_open(kind: Any) -> bool:
-    """Whether no value has told so far what the type is made of: that of an empty list, say."""
+    """Whether no value has shown so far what the type is made of: that of an empty list, say."""
     return any(arrow_for("ParquetTarget").types.is_null(part) for part in parts_of(kind))
 
 
@@ -196,12 +196,12 @@ def schema_of(paths: Sequence[Path], step: str) -> tuple[Any, Any]:
                 texts.setdefault(name, set()).add(text)
     if not schemas:
         raise GraphError(f"{step} finds no Parquet file in {', '.join(map(str, paths))}.")
-    types = {name: kind for told in notes for name, kind in told.get("partitions", {}).items()}
+    types = {name: kind for note in notes for name, kind in note.get("partitions", {}).items()}
     partitions = arrow.schema(
         [(name, arrow.type_for_alias(types.get(name) or _kind_of_texts(found))) for name, found in texts.items()]
     )
     whole = _unified(arrow, [*schemas, partitions], step)
-    absent = [name for told in notes for name in told.get("missing", ()) if name not in whole.names]
+    absent = [name for note in notes for name in note.get("missing", ()) if name not in whole.names]
     return arrow.schema([*whole, *((name, arrow.null()) for name in dict.fromkeys(absent))]), partitions
 
 

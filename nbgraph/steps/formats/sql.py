@@ -201,10 +201,10 @@ def _has_zone(kind: Any) -> bool:
 
 def _fit_json(refuse: Refuse, value: Any) -> Any:
     try:
-        told = json.loads(encode(value))
+        decoded = json.loads(encode(value))
     except (NbgraphError, TypeError, ValueError, RecursionError):
         raise refuse(value, f"{type(value).__name__} that is no JSON") from None
-    if told != _listed(value):
+    if decoded != _listed(value):
         raise refuse(value, f"{type(value).__name__} whose JSON would be another")
     return value
 

@@ -146,8 +146,8 @@ class HttpSender:
         httpx = package("httpx", "An HTTP step")
         why = f"no answer within {self._timeout} s" if isinstance(error, httpx.TimeoutException) else str(error)
         tries = f", tried {self._retries + 1} times" if self._retries else ""
-        told: Exception = type(error)(f"{request.method} {_address(request)}: {why or 'failed on the way'}{tries}")
-        return told
+        explained: Exception = type(error)(f"{request.method} {_address(request)}: {why or 'failed on the way'}{tries}")
+        return explained
 
     async def _once(self, request: HttpRequest) -> HttpResponse:
         content, kind = packed(request.body) if request.body is not None else (None, None)
@@ -203,7 +203,7 @@ def _hang_up(client: Any, loop: asyncio.AbstractEventLoop) -> None:
     send_off(client.aclose(), loop)
 
 
-# Wire: bodies as bytes, with the content type that brings them back.
+# --- Bodies as bytes, with the content type that brings them back. ---
 
 
 JSON = "application/json"

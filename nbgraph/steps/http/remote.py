@@ -63,19 +63,23 @@ class _Remote(Handler):
 
     async def do(self, event: Event) -> Event:
         subpath = event.path if self._subpath == CALLERS_PATH else self._subpath
-        told = {"X-Event-Id": quote(event.id), "X-Event-Path": quote(event.path)}
-        event.body = await self._ask(event.body, subpath, told)
+        event_headers = {"X-Event-Id": quote(event.id), "X-Event-Path": quote(event.path)}
+        event.body = await self._ask(event.body, subpath, event_headers)
         return event
 
-    async def _ask(self, body: Any, subpath: str | None, told: Mapping[str, str]) -> Any:
-        response = await self._sender.send(self._request(body, subpath, told))
+    async def _ask(self, body: Any, subpath: str | None, event_headers: Mapping[str, str]) -> Any:
+        response = await self._sender.send(self._request(body, subpath, event_headers))
         return response.json() if self._returns_json else response.content
 
-    def _request(self, body: Any, subpath: str | None, told: Mapping[str, str]) -> HttpRequest:
+    def _request(self, body: Any, subpath: str | None, event_headers: Mapping[str, str]) -> HttpRequest:
         url = str(self._url(body))
         if subpath:
             url = f"{url.rstrip('/')}/{subpath.lstrip('/')}"
-        headers = {**told, **self._headers, **(self._more_headers(body) if self._more_headers is not None else {})}
+        headers = {
+            **event_headers,
+            **self._headers,
+            **(self._more_headers(body) if self._more_headers is not None else {}),
+        }
         sent = self._body(body) if self._body is not None else body
         method = self._method or ("GET" if sent is None else "POST")
         return HttpRequest(method, url, None if method in ("GET", "HEAD") else sent, headers)
@@ -187,12 +191,12 @@ class BatchHttpRequests(_Remote):
 
     default_in_flight = 8
 
-    async def _ask(self, body: Any, subpath: str | None, told: Mapping[str, str]) -> Any:
+    async def _ask(self, body: Any, subpath: str | None, event_headers: Mapping[str, str]) -> Any:
         """Each item as RemoteStep would; the first error ends the others."""
         ask = super()._ask
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(ask(item, subpath, told)) for item in body]
+                tasks = [group.create_task(ask(item, subpath, event_headers)) for item in body]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]

@@ -39,7 +39,7 @@ class HuggingFaceModel(ModelServer):
     device
         Where it runs: `"cpu"`, `"cuda:0"`.
     version
-        Version that is told to callers.
+        Version that callers see.
     load
         When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
         (in the background).

@@ -48,7 +48,7 @@ class OnnxModel(ModelServer):
     providers
         ONNX Runtime's execution providers.
     version
-        Version that is told to callers.
+        Version that callers see.
     load
         When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
         (in the background).

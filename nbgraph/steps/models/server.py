@@ -55,7 +55,7 @@ class ModelServer(Handler):
     model_path
         Path of a file or folder, MLRun's name for it.
     version
-        Version that is told to callers.
+        Version that callers see.
     load
         When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
         (in the background).
@@ -320,7 +320,7 @@ class ModelServer(Handler):
     # --- loading ---
 
     def _raise_unless_loaded(self, event: Event) -> None:
-        """Callers over HTTP are told to come again; events that flow through the graph wait."""
+        """Callers over HTTP get 503 and try again; events that flow through the graph wait."""
         if self._loaded is None:
             raise GraphError(f'Model "{self.name}" was not made ready: call post_init(), or use it in a graph.')
         if self._loaded.is_set() and self._failure is None:

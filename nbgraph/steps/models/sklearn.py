@@ -44,7 +44,7 @@ class SklearnModel(ModelServer):
     trusted
         Types that skops does not know as harmless, by name.
     version
-        Version that is told to callers.
+        Version that callers see.
     load
         When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
         (in the background).

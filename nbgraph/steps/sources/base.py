@@ -27,7 +27,7 @@ _logger = logging.getLogger("nbgraph.source")
 
 
 class Source(Handler):
-    """What `graph.stream` takes: an iterable of bodies or Events that may be told which of them are through.
+    """What `graph.stream` takes: an iterable of bodies or Events that may be notified which of them are done.
 
     >>> class Countdown(Source):
     ...     def __iter__(self):
@@ -247,7 +247,7 @@ class RowSource(Source):
 
 
 def _key_function(fields: Fields) -> Callable[[Any], Any]:
-    """A row's key: one field, or a tuple of several; a field that can't be one is told."""
+    """A row's key: one field, or a tuple of several; an error for a field that can't be one."""
     if fields is None:
         return lambda row: None
     if isinstance(fields, str | int):
@@ -298,7 +298,7 @@ def listed(names: Iterable[Any]) -> str:
     return ", ".join(map(str, names)) or "nothing"
 
 
-# Progress: a bar that tells how far a long source has been read.
+# --- A bar that shows how far a long source has been read. ---
 
 
 T = TypeVar("T")

@@ -50,8 +50,8 @@ class CSVSource(RowSource):
     dict tells them by column, texts included.
 
     Without a first line of names, `header` has them: `["carrier", "delay"]`; or it is False, and rows are lists whose
-    fields are told by their place, `key_field=0`. A row with more cells than names, and a cell that is not of the type
-    it was told to be, go the way of errors, with file and line.
+    fields are named by their place, `key_field=0`. A row with more cells than names, and a cell that is not of the type
+    it was given, go the way of errors, with file and line.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class CSVSource(RowSource):
         self._types = dict(types or {})
         self._header = header if isinstance(header, bool) else names_of(header, "CSVSource", "header")
         self._encoding = encoding
-        self._format: dict[str, Any] = {"delimiter": delimiter, "strict": True}  # a quote that never ends is told
+        self._format: dict[str, Any] = {"delimiter": delimiter, "strict": True}  # a quote that never ends is an error
         self._format |= {"quotechar": quotechar} if quotechar else {"quoting": csv.QUOTE_NONE}
         by_column = na_values if isinstance(na_values, Mapping) else {}
         self._missing = _with_empty(MISSING if na_values is None or isinstance(na_values, Mapping) else na_values)
@@ -303,7 +303,7 @@ class CSVSource(RowSource):
         return _but(own, read) if own is not None and read is not None else read
 
     def _are_seconds(self, cells: list[str], missing: frozenset[str]) -> bool:
-        """Whether times are told as numbers of seconds since 1970."""
+        """Whether times are numbers of seconds since 1970."""
         filled = [cell for cell in cells if cell not in missing]
         return self._timestamp_format is None and bool(filled) and all(number(cell) is not cell for cell in filled)
 
@@ -374,7 +374,7 @@ def _but(missing: frozenset[str], read: Read) -> Read:
 
 
 def _line_that_is_not(path: Path, encoding: str) -> str:
-    """The line that is not in an encoding, where lines can be told without knowing it."""
+    """The line that is not in an encoding, where lines can be found without knowing it."""
     with open_text(path, "r", "latin-1") as file:
         for number, line in enumerate(file, 1):
             try:

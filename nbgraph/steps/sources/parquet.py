@@ -101,7 +101,7 @@ class ParquetSource(RowSource):
         return self._pieces(rows) if type(self) is ParquetSource else None
 
     def _pieces(self, rows: int) -> Iterator[Piece]:
-        """Row groups, told by the files' metadata alone: several where they are small, parts of one where it is big."""
+        """Row groups, by the files' metadata alone: several where they are small, parts of one where it is big."""
         first = 0
         for place, (groups, condition) in enumerate(self._row_groups()):
             ids: list[int] = []

@@ -43,7 +43,7 @@ class ParquetTarget(RowTarget):
     by the time of `time_field` if it is named; `(["card", "shop"], 16)` is a partition by their hash, one of 16. Files
     are added to the folder; none is ever changed. A `path` that ends in `.parquet` is one file, begun anew when the
     graph is made ready, and whole when the stream ends. A column has the type of its first values, also of those that
-    the folder has, or the one that is told: `columns=[("delay", "float"), "carrier"]`. pandas finds `index_cols` in
+    the folder has, or the one that is given: `columns=[("delay", "float"), "carrier"]`. pandas finds `index_cols` in
     the index.
 
     Parameters
@@ -89,7 +89,7 @@ class ParquetTarget(RowTarget):
         named = [one for one in given if isinstance(one, str)]
         self._partitions = [name.removeprefix("$") for name in named] + list(self._hashes)
         self._index = names_of(index_cols, "ParquetTarget", "index_cols") if index_cols is not None else []
-        self._told = {} if columns is None or isinstance(columns, str) else _told(columns)
+        self._given_types = {} if columns is None or isinstance(columns, str) else _given_types(columns)
         self._types: dict[str, Any] | None = None  # of the columns; None before the folder was looked at
         self._missing: list[str] = []  # columns without any value so far
         names = _names(columns, [*named, *self._index])
@@ -157,13 +157,13 @@ class ParquetTarget(RowTarget):
         return table.replace_schema_metadata({**noted(partitions, self._missing), **self._index_metadata(table)})
 
     def _types_there(self) -> dict[str, Any]:
-        """The types that were told, and those of the folder that is added to."""
+        """The types that were given, and those of the folder that is added to."""
         found = {}
         if self._file is None and any(self._path.rglob("*.parquet")):
             schema, _ = schema_of([self._path], "ParquetTarget")
             found = {field.name: field.type for field in schema if not is_open(field.type)}
-        told = {name: type_named(name, kind) for name, kind in self._told.items()}
-        return found | {name: kind for name, kind in told.items() if kind is not None}
+        given = {name: type_named(name, kind) for name, kind in self._given_types.items()}
+        return found | {name: kind for name, kind in given.items() if kind is not None}
 
     def _index_metadata(self, table: Any) -> dict[bytes, bytes]:
         """What pandas reads of which columns are its index."""
@@ -224,7 +224,7 @@ def _in_form(arrow: Any, table: Any, schema: Any) -> Any:
     return arrow.table(columns, schema=schema)
 
 
-def _told(columns: Sequence[Column]) -> dict[str, Any]:
+def _given_types(columns: Sequence[Column]) -> dict[str, Any]:
     """The types that columns are given with, by the names that they have in the file."""
     return {one[0].partition("=")[0].removeprefix("$"): one[1] for one in columns if not isinstance(one, str)}
 

@@ -78,7 +78,7 @@ class SQLTarget(RowTarget):
         self._engine: Any = None
         self._table: Any = None
         self._fits: dict[str, Fit] = {}
-        self._untyped: set[str] = set()  # columns made by us that no value told the type of
+        self._untyped: set[str] = set()  # columns made by us of which no value has shown the type
 
     def write(self, items: list[Row]) -> None:
         rows = [{name: plain_of(value) for name, value in row.items()} for row in items]
