@@ -275,6 +275,13 @@ def test_split_and_save(plain: FeatureSet, tmp_path: Path) -> None:
     assert json.loads(saved.schema.metadata[b"nbgraph"])["versions"] == {"plain": 0}
 
 
+def test_a_place_that_can_not_be_written_is_named(store: FeatureStore, plain: FeatureSet) -> None:
+    (Path(store.path) / "sets").mkdir()
+    (Path(store.path) / "sets" / "plain").write_text("")  # where a folder is to be
+    with pytest.raises(FeatureError, match=r'set "plain" can.t be written at .*/sets/plain/1: (.|\n)*It is as it was'):
+        plain.ingest(rows())
+
+
 def test_preview_writes_nothing(store: FeatureStore) -> None:
     inverted = inverting(store)
     assert inverted.preview(rows()[1:], rows=1)["v"].tolist() == [1.0]

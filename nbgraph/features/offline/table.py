@@ -126,13 +126,22 @@ class Offline:
 
     def delete(self, predicate: str, about: Mapping[str, Any]) -> tuple[int, int]:
         """Delete the rows for which an SQL condition holds; how many, and the new version."""
-        table = self._needed()
         from deltalake import Transaction
 
-        noted = [Transaction(DELETED, int(table.version()) + 1)]
-        with self._writing():
-            told = table.delete(predicate, commit_properties=_properties(about, noted))
-        return int(told.get("num_deleted_rows") or 0), int(table.version())
+        for attempt in range(TRIES):
+            table = self._needed()
+            noted = [Transaction(DELETED, int(table.version()) + 1)]
+            try:
+                with self._writing():
+                    told = table.delete(predicate, commit_properties=_properties(about, noted))
+                return int(told.get("num_deleted_rows") or 0), int(table.version())
+            except Exception as error:
+                if not _is_overtaken(error):
+                    raise
+                time.sleep(random.random() * 0.02 * (attempt + 1))
+        raise FeatureError(
+            f'The set "{self._name}" was written to by others {TRIES} times while this tried; try again.'
+        )
 
     def deleted_after(self, version: int) -> bool:
         """Whether rows were deleted since a version."""
@@ -201,9 +210,13 @@ class Offline:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """What the disk or the store refuses is told with the path."""
+        from deltalake.exceptions import DeltaError
+
         try:
             yield
-        except OSError as error:
+        except (OSError, DeltaError) as error:
+            if _is_overtaken(error):
+                raise
             raise FeatureError(
                 f'The set "{self._name}" can\'t be written at {Path(self.path)}: {error}. It is as it was.'
             ) from error
