@@ -128,13 +128,13 @@ def of_graph() -> list[dict]:
         widget.receive({"kind": "inspect", "step": one["id"]})
     of = {"step": step, "side": "output"}
     table = widget.monitor.shown(pandas.DataFrame({"n": range(200)}))
-    for wish in (
+    for request in (
         {"kind": "hello"}, {"kind": "events"}, {"kind": "event", "id": ids[0]}, {"kind": "line", "line": line},
         {"kind": "save", "as": "svg"}, {"kind": "hold", "step": step, "on": True}, {"kind": "show", "of": of},
         {"kind": "part", "token": "1", "of": of, "path": [], "from": 0}, {"kind": "rows", "ref": table["ref"]},
         {"kind": "rows", "ref": "gone"},
     ):  # fmt: skip
-        widget.receive(wish)
+        widget.receive(request)
     widget.close()
     return sent
 
@@ -147,12 +147,12 @@ def of_debugger() -> list[dict]:
         widget.session.do(what).result(10)
     widget.session.do("output", text="{'p': 9}").result(10)
     widget.session.do("continue").result(10)
-    for wish in (
+    for request in (
         {"kind": "break", "step": first, "on": True, "when": "event > 1"}, {"kind": "watch", "texts": ["event", "x"]},
         {"kind": "inspect", "step": first}, {"kind": "frame", "index": 0}, {"kind": "frame", "index": 0, "branch": 0},
         {"kind": "break", "step": first, "on": True, "when": "event >"}, {"kind": "stop"},
     ):  # fmt: skip
-        widget.receive(wish)
+        widget.receive(request)
     widget.close()
     return sent
 
@@ -160,7 +160,7 @@ def of_debugger() -> list[dict]:
 @pytest.mark.parametrize("told", [of_graph, of_debugger])
 def test_messages_are_what_the_types_say(told):
     messages = told()
-    assert [fault for message in messages for fault in faults(message, "Told", message["kind"])] == []
+    assert [fault for message in messages for fault in faults(message, "Message", message["kind"])] == []
 
 
 def test_what_is_synced_is_what_the_types_say():
@@ -191,9 +191,9 @@ def literals(type: str) -> set[str]:
     return set(re.findall(r'"(\w+)"', ALIASES[type]))
 
 
-def test_python_answers_every_wish_and_no_other():
+def test_python_handles_every_request_and_no_other():
     answers = [GraphWidget.receive, DebugWidget.receive, DeploymentView.receive, JobView.receive]
-    assert set().union(*map(cases, answers)) | {"edit"} == set(OBJECTS["Wishes"])
+    assert set().union(*map(cases, answers)) | {"edit"} == set(OBJECTS["Requests"])
 
 
 def test_moves_and_edits_are_those_of_python():

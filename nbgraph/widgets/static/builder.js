@@ -7,7 +7,7 @@ import { sheetView } from "./sheet.js";
 import { Stage, wishOf } from "./stage.js";
 import { element } from "./values.js";
 
-/** @import { Model, Offer, Place, Sheet, Told } from "./protocol.js" */
+/** @import { Model, Offer, Place, Sheet, Message } from "./protocol.js" */
 /** @import { DoEdit } from "./sheet.js" */
 /** @import { Act } from "./stage.js" */
 
@@ -159,7 +159,7 @@ class BuilderView {
     event.stopPropagation();
   }
 
-  /** @param {Told} message */
+  /** @param {Message} message */
   receive(message) {
     if (message.kind === "saved") download(message);
   }

@@ -1,7 +1,7 @@
 // Child: a widget of the kernel's inside of a view, where the front end lets one view make another.
 import { detailOf } from "./values.js";
 
-/** @import { Model, Told } from "./protocol.js" */
+/** @import { Model, Message } from "./protocol.js" */
 
 /**
  * Values that the front end's own renderers show best: asked for by a click, put where it was; gives what ends that.
@@ -11,7 +11,7 @@ import { detailOf } from "./values.js";
 export function serveShown(model, root) {
   /** @type {HTMLElement | null} */
   let asked = null;
-  /** @param {Told} message */
+  /** @param {Message} message */
   const answer = message => {
     const place = asked;
     if (message.kind !== "shown" || !place) return;

@@ -8,11 +8,11 @@ import { fillPanel, noneView, wholeView } from "./panel.js";
 import { Stage, wishOf } from "./stage.js";
 import { element } from "./values.js";
 
-/** @import { Busy, Debugged, Model, Moment, Move, Place, Told } from "./protocol.js" */
+/** @import { DebugBusy, DebugState, Model, FrameDetail, Move, Place, Message } from "./protocol.js" */
 /** @import { BreakpointForm } from "./forms.js" */
 /** @import { DoMove, Standing } from "./moves.js" */
 /** @import { Act } from "./stage.js" */
-/** @typedef {Moment & { step: string, branch?: number | null }} Seen a frame in the panel */
+/** @typedef {FrameDetail & { step: string, branch?: number | null }} Seen a frame in the panel */
 
 const PAGES = ["input", "output", "routes", "diff", "error", "code", "timing", "break"];
 /** @type {Standing} */
@@ -125,7 +125,7 @@ class DebuggerView {
     this.stage.setFaults(this.model.get("faults"));
   }
 
-  /** @param {Told} message */
+  /** @param {Message} message */
   receive(message) {
     if (message.kind === "status") this.stage.show(message);
     else if (message.kind === "frame") this.show(message);
@@ -136,7 +136,7 @@ class DebuggerView {
 
   /**
    * The run goes, or stands somewhere: where it has not moved, the panel stays as it is, with all that was typed in it.
-   * @param {Debugged | Busy} message
+   * @param {DebugState | DebugBusy} message
    */
   stand(message) {
     const before = this.now;
@@ -169,7 +169,8 @@ class DebuggerView {
       if (this.tab === "output" || this.tab === "error") this.tab = "input";
       this.look(now.frames.length);
     }
-    const at = stage.steps.get(now.at || now.frames[now.frames.length - 1]?.[0]);
+    const [last] = now.frames.at(-1) ?? [];
+    const at = stage.steps.get(now.at || last || "");
     if (at) stage.camera.reveal(at.box);
     this.markPlace();
   }
@@ -231,8 +232,8 @@ class DebuggerView {
     const isNext = isMain && at >= count;
     const words = isNext ? `next, after ${count} frame${count === 1 ? "" : "s"}` : `frame ${at + 1} of ${count}`;
     clock.textContent = words;
-    const frame = isMain ? now.frames[at] : undefined;
-    slider.setAttribute("aria-valuetext", frame ? `${words}, ${frame[1]}` : words);
+    const [, name] = (isMain && now.frames[at]) || [];
+    slider.setAttribute("aria-valuetext", name === undefined ? words : `${words}, ${name}`);
     block(backHere, !isMain || at >= now.frames.length || now.isBusy);
   }
 
@@ -289,7 +290,7 @@ function keyOf({ step, route }) {
 
 /**
  * Where a run stands: equal texts, equal places.
- * @param {Debugged} standing
+ * @param {DebugState} standing
  */
 function placeOf({ at, current, frames, skipped, branches, finished, stopped, error, answer }) {
   return JSON.stringify([at, current, frames, skipped, branches, finished, stopped, error, answer]);
@@ -297,14 +298,14 @@ function placeOf({ at, current, frames, skipped, branches, finished, stopped, er
 
 /**
  * What a person has put on steps.
- * @param {Debugged} standing
+ * @param {DebugState} standing
  */
 function marksOf({ breakpoints, pins }) {
   return JSON.stringify([breakpoints, pins]);
 }
 
 /**
- * @param {Debugged} now
+ * @param {DebugState} now
  * @param {string} name
  */
 function standingWords({ current, stopped, finished, error }, name) {

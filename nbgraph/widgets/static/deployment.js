@@ -8,13 +8,13 @@ import { around, shape } from "./shapes.js";
 import { IDLE, Stage } from "./stage.js";
 import { element, valueView } from "./values.js";
 
-/** @import { About, Failures, Figures, FunctionPulse, Model, Picture, Place, Pulse, Told, Wish } from "./protocol.js" */
+/** @import { About, Failures, Figures, FunctionPulse, Model, Picture, Place, Pulse, Message, Request } from "./protocol.js" */
 
 class DeploymentView {
   /** @param {Model} model */
   constructor(model) {
     this.model = model;
-    this.send = (/** @type {Wish} */ wish) => model.send(wish);
+    this.send = (/** @type {Request} */ wish) => model.send(wish);
     /** @type {About} */
     const about = model.get("about");
     this.stage = new Stage(() => {}, { hasMarks: false });
@@ -131,7 +131,7 @@ class DeploymentView {
     this.sheet.replaceChildren(head, ...parts);
   }
 
-  /** @param {Told} message */
+  /** @param {Message} message */
   receive(message) {
     if (message.kind === "pulse") this.pulse(message);
     else if (message.kind === "did") this.problem.say(message.problem);
@@ -174,7 +174,7 @@ function lookOf({ state, rate }) {
 
 /**
  * @param {Failures} message
- * @param {(wish: Wish) => void} send
+ * @param {(wish: Request) => void} send
  */
 function failuresView({ rows, canDebug }, send) {
   if (!rows.length) return noneView("no event failed");

@@ -3,7 +3,7 @@ import { button } from "./bar.js";
 import { callView, framed, kept, noneView } from "./panel.js";
 import { element } from "./values.js";
 
-/** @import { Along, Passage, Way } from "./protocol.js" */
+/** @import { LineEvents, EventRow, EventPath } from "./protocol.js" */
 /** @typedef {{ text: string, failed: boolean, slower: number }} Filter */
 /** @typedef {(id: string) => void} Open shows one event's way */
 
@@ -40,7 +40,7 @@ export class EventList {
 
   /**
    * @param {HTMLElement} panel
-   * @param {Passage[]} rows
+   * @param {EventRow[]} rows
    * @param {() => void} close
    */
   show(panel, rows, close) {
@@ -49,7 +49,7 @@ export class EventList {
     if (!panel.contains(this.head)) framed(panel, "Last events", close, this.head, this.list);
   }
 
-  /** @param {Passage} row */
+  /** @param {EventRow} row */
   row(row) {
     const end = row.error || (row.failed ? `handled: ${row.handled}` : row.last);
     const words = `${short(row.id)}  ${row.ms === null ? "…" : `${row.ms} ms`}  ${row.steps} steps  ${end}`;
@@ -73,7 +73,7 @@ function short(id) {
 /**
  * One event: each step with its input and output, in the order they ran.
  * @param {HTMLElement} panel
- * @param {Way} way
+ * @param {EventPath} way
  * @param {() => void} close
  * @param {() => void} back
  */
@@ -86,7 +86,7 @@ export function showWay(panel, { id, stops }, close, back) {
 /**
  * The events that went along an arrow.
  * @param {HTMLElement} panel
- * @param {Along} along
+ * @param {LineEvents} along
  * @param {() => void} close
  * @param {Open} open
  */

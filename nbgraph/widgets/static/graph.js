@@ -7,7 +7,7 @@ import { fillPanel } from "./panel.js";
 import { Stage, wishOf } from "./stage.js";
 import { element } from "./values.js";
 
-/** @import { Inspected, Model, Place, Progress, Status, Told } from "./protocol.js" */
+/** @import { Inspected, Model, Place, Progress, Status, Message } from "./protocol.js" */
 /** @import { Act } from "./stage.js" */
 
 const TABS = ["input", "output", "diff", "routes", "error", "code", "timing", "statistics"];
@@ -75,7 +75,7 @@ class GraphView {
     this.stage.setFaults(this.model.get("faults"));
   }
 
-  /** @param {Told} message */
+  /** @param {Message} message */
   receive(message) {
     const { panel, close } = this;
     if (message.kind === "status") this.showStatus(message);

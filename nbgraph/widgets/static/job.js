@@ -4,7 +4,7 @@ import { showChild } from "./child.js";
 import { join, linked } from "./link.js";
 import { element, valueView } from "./values.js";
 
-/** @import { Failures, JobTold, Model, Place, Told, Wish } from "./protocol.js" */
+/** @import { Failures, JobStatus, Model, Place, Message, Request } from "./protocol.js" */
 
 /** @type {Record<string, string>} */
 const PARTS = { d: "done", x: "failed", r: "running", s: "searching", ".": "waiting" };
@@ -13,7 +13,7 @@ class JobView {
   /** @param {Model} model */
   constructor(model) {
     this.model = model;
-    this.send = (/** @type {Wish} */ wish) => model.send(wish);
+    this.send = (/** @type {Request} */ wish) => model.send(wish);
     this.words = element("span", { class: "nbg-hint" });
     this.strip = element("div", { class: "nbg-parts", role: "img" });
     this.spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
@@ -30,7 +30,7 @@ class JobView {
     this.root = element("div", { class: "nbg-root nbgraph nbg-job" }, ...parts);
   }
 
-  /** @param {JobTold} told */
+  /** @param {JobStatus} told */
   show({ state, words, parts, of, failed, problem }) {
     if (state !== this.state) this.spoken.textContent = `${state}: ${words}`;
     this.state = state;
@@ -49,7 +49,7 @@ class JobView {
     this.problem.textContent = problem;
   }
 
-  /** @param {Told} message */
+  /** @param {Message} message */
   receive(message) {
     if (message.kind === "job") this.show(message);
     else if (message.kind === "did" && message.problem) this.say(message.problem);

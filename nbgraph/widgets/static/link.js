@@ -2,7 +2,7 @@
 import { followTheme } from "./theme.js";
 import { element, servePages } from "./values.js";
 
-/** @import { Model, Wish } from "./protocol.js" */
+/** @import { Model, Request } from "./protocol.js" */
 
 const GONE = "The kernel of this view is gone: run its cell again.";
 
@@ -20,7 +20,7 @@ export function linked(model) {
     off: model.off.bind(model),
     widget_manager: model.widget_manager,
     lost: () => {},
-    /** @param {Wish} message */
+    /** @param {Request} message */
     send: message => {
       try {
         model.send(message);

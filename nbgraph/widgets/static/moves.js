@@ -2,8 +2,8 @@
 import { button } from "./bar.js";
 import { element } from "./values.js";
 
-/** @import { Debugged, Wish, Move } from "./protocol.js" */
-/** @typedef {Debugged & { isBusy: boolean }} Standing how a run stands; `isBusy` while a move is under way */
+/** @import { DebugState, Request, Move } from "./protocol.js" */
+/** @typedef {DebugState & { isBusy: boolean }} Standing how a run stands; `isBusy` while a move is under way */
 /** @typedef {(what: Move, more?: { step?: string, route?: string, text?: string, index?: number }) => void} DoMove */
 
 /** @type {[what: Move, text: string, label: string, needs: "rest" | "frames"][]} */
@@ -27,7 +27,7 @@ const MOVES = [
 /**
  * @param {() => string} selected gives the step that the focus is on
  * @param {DoMove} move
- * @param {(wish: Wish) => void} send
+ * @param {(wish: Request) => void} send
  */
 export function movesBar(selected, move, send) {
   const buttons = MOVES.map(([what, text, label]) => {

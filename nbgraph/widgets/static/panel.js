@@ -1,8 +1,8 @@
 // Panel: what one step saw and did, in tabs.
 import { element, valueView } from "./values.js";
 
-/** @import { Call, Inspected, Moment, Shown } from "./protocol.js" */
-/** @typedef {(Inspected | Moment) & { step: string, index?: number | null, branch?: number | null, compared?: boolean }} Page */
+/** @import { Call, Inspected, FrameDetail, Shown } from "./protocol.js" */
+/** @typedef {(Inspected | FrameDetail) & { step: string, index?: number | null, branch?: number | null, compared?: boolean }} Page */
 /** @typedef {Record<string, (message: any) => Node>} Pages what draws a tab; others show a value */
 /** @typedef {{ tabs: string[], chosen: string, choose: (name: string) => void, close?: () => void, pages?: Pages, acts?: Node[] }} Filling */
 

@@ -1,10 +1,10 @@
-// Protocol: what the kernel and a view tell each other, as types: the one list of it. tests/widgets/test_protocol.py
-// holds Python's side against it, `tsc` the side of these files. No widget carries this file.
+// Protocol: the messages between the kernel and a view, as types. tests/widgets/test_protocol.py checks Python's side
+// against them, `tsc` the side of these files. No widget carries this file.
 
 /** @typedef {"idle" | "waiting" | "running" | "done" | "failed" | "paused" | "changed" | "pinned"} State */
 
 /**
- * One step's line of a status: a tuple, since a thousand of them go 25 times a second. `record.Figures` in Python.
+ * One step's figures in a status: a tuple, since a thousand of them are sent 25 times a second; `Figures` in Python.
  * @typedef {[state: State, events: number, errors: number, middle: number, slow: number, rate: number, note: string, level: number]} Figures
  */
 
@@ -166,7 +166,7 @@
  */
 /**
  * A frame of a debugged run; `index` is null for the one to come.
- * @typedef {object} Moment
+ * @typedef {object} FrameDetail
  * @property {string} name
  * @property {number | null} index
  * @property {string} event
@@ -190,20 +190,20 @@
  * @property {boolean} dropped
  * @property {string} [route]
  */
-/** @typedef {Moment & FrameOf} Frame */
+/** @typedef {FrameDetail & FramePlace} Frame */
 /**
- * @typedef {object} FrameOf
+ * @typedef {object} FramePlace
  * @property {"frame"} kind
  * @property {string} step
  * @property {number | null} branch
  */
 /**
- * @typedef {object} Debugged
+ * @typedef {object} DebugState
  * @property {"debug"} kind
  * @property {false} busy
  * @property {boolean} stopped
  * @property {string} at
- * @property {Moment | null} current
+ * @property {FrameDetail | null} current
  * @property {[step: string, name: string, failed: boolean][]} frames
  * @property {number} skipped
  * @property {boolean} finished
@@ -216,7 +216,7 @@
  * @property {[text: string, value: Shown][]} watches
  */
 /**
- * @typedef {object} Busy
+ * @typedef {object} DebugBusy
  * @property {"debug"} kind
  * @property {true} busy
  */
@@ -234,7 +234,7 @@
  * @property {boolean} muted
  */
 /**
- * @typedef {object} Passage
+ * @typedef {object} EventRow
  * @property {string} id
  * @property {number} steps
  * @property {number | null} ms
@@ -244,25 +244,25 @@
  * @property {boolean} failed
  */
 /**
- * @typedef {object} Passages
+ * @typedef {object} EventRows
  * @property {"events"} kind
- * @property {Passage[]} rows
+ * @property {EventRow[]} rows
  */
 /**
- * @typedef {object} Way
+ * @typedef {object} EventPath
  * @property {"event"} kind
  * @property {string} id
  * @property {Call[]} stops
  */
 /**
- * @typedef {object} Along
+ * @typedef {object} LineEvents
  * @property {"line"} kind
  * @property {string} line
  * @property {string} title
- * @property {Taken[]} rows
+ * @property {LineEvent[]} rows
  */
 /**
- * @typedef {object} Taken
+ * @typedef {object} LineEvent
  * @property {string} id
  * @property {string} reason
  * @property {Shown | null} output
@@ -298,7 +298,7 @@
  * @property {string} model
  */
 /**
- * @typedef {object} Words
+ * @typedef {object} Notice
  * @property {"problem" | "deploying"} kind
  * @property {string} text
  */
@@ -322,7 +322,7 @@
  * @property {number | null} p95
  */
 /**
- * @typedef {object} Did
+ * @typedef {object} Outcome
  * @property {"did"} kind
  * @property {string} problem
  */
@@ -335,19 +335,19 @@
 /**
  * @typedef {object} Failures
  * @property {"failures"} kind
- * @property {Failed[]} rows
+ * @property {FailedRow[]} rows
  * @property {boolean} canDebug
  */
 /**
- * @typedef {object} Failed
+ * @typedef {object} FailedRow
  * @property {string} step
  * @property {string} error
  * @property {string} id
  * @property {Shown} body
  */
 /**
- * How a job stands; `parts` has a letter a part, or for some of them together.
- * @typedef {object} JobTold
+ * The state of a job; `parts` has a letter for each part, or for several of them.
+ * @typedef {object} JobStatus
  * @property {"job"} kind
  * @property {"running" | "done" | "failed" | "stopped"} state
  * @property {string} words
@@ -356,13 +356,13 @@
  * @property {number} failed
  * @property {string} problem
  */
-/** @typedef {Status | Inspected | Frame | Debugged | Busy | Passages | Way | Along | Rows | Part | Saved | Child | Words | Pulse | Did | Logs | Failures | JobTold} Told */
+/** @typedef {Status | Inspected | Frame | DebugState | DebugBusy | EventRows | EventPath | LineEvents | Rows | Part | Saved | Child | Notice | Pulse | Outcome | Logs | Failures | JobStatus} Message */
 
 // --- from a view ---
 
 /**
- * All that a view asks for, and what it says with it.
- * @typedef {object} Wishes
+ * All requests of a view, with their fields.
+ * @typedef {object} Requests
  * @property {{}} opened
  * @property {{}} left
  * @property {{}} hello
@@ -375,7 +375,7 @@
  * @property {{id: string}} event
  * @property {{as: string}} save
  * @property {{target: string}} deploy
- * @property {RowsAsked} rows
+ * @property {RowsRequest} rows
  * @property {{token: string, of: Of, path: number[], from: number}} part
  * @property {{of: Of}} show
  * @property {{what: Move, step?: string | null, route?: string, text?: string, index?: number}} do
@@ -406,14 +406,14 @@
  * @property {string} [text]
  */
 /**
- * @typedef {object} RowsAsked
+ * @typedef {object} RowsRequest
  * @property {string} ref
  * @property {number} page
  * @property {number} sort
  * @property {boolean} descending
  * @property {string} text
  */
-/** @typedef {{ [Kind in keyof Wishes]: { kind: Kind } & Wishes[Kind] }[keyof Wishes]} Wish */
+/** @typedef {{ [Kind in keyof Requests]: { kind: Kind } & Requests[Kind] }[keyof Requests]} Request */
 
 // --- the front end's side ---
 
@@ -425,7 +425,7 @@
  * @property {() => void} save_changes
  * @property {(event: string, act: (message: any) => void) => void} on
  * @property {(event: string, act: (message: any) => void) => void} off
- * @property {(message: Wish) => void} send
+ * @property {(message: Request) => void} send
  * @property {any} [widget_manager]
  */
 /**

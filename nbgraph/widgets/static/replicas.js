@@ -2,7 +2,7 @@
 import { button } from "./bar.js";
 import { element } from "./values.js";
 
-/** @import { FunctionPulse, State, Wish } from "./protocol.js" */
+/** @import { FunctionPulse, State, Request } from "./protocol.js" */
 
 export const FIGURES = [
   "function",
@@ -27,7 +27,7 @@ export function rateOf({ rate }) {
 export class FunctionRow {
   /**
    * @param {string} name
-   * @param {(wish: Wish) => void} send
+   * @param {(wish: Request) => void} send
    */
   constructor(name, send) {
     this.wanted = 0;

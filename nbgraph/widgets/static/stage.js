@@ -3,7 +3,7 @@ import { Camera } from "./camera.js";
 import { around, nearest, pointOn, shape } from "./shapes.js";
 import { element } from "./values.js";
 
-/** @import { Figures, Line, Picture, Step, Wish } from "./protocol.js" */
+/** @import { Figures, Line, Picture, Step, Request } from "./protocol.js" */
 /** @import { Box } from "./shapes.js" */
 /** @import { StepTable } from "./table.js" */
 /** @typedef {"counts" | "latency" | "throughput" | "none"} Layer */
@@ -600,7 +600,7 @@ export class Stage {
   }
 
   /**
-   * Along an arrow where one leads that way, else to what lies nearest.
+   * LineEvents an arrow where one leads that way, else to what lies nearest.
    * @param {Drawn} step
    * @param {string} key
    */
@@ -638,10 +638,10 @@ export class Stage {
  * @param {Act} kind
  * @param {string} id
  * @param {boolean} on
- * @returns {Wish}
+ * @returns {Request}
  */
 export function wishOf(kind, id, on) {
-  return kind === "line" ? { kind, line: id } : /** @type {Wish} */ ({ kind, step: id, on });
+  return kind === "line" ? { kind, line: id } : /** @type {Request} */ ({ kind, step: id, on });
 }
 
 /**

@@ -1,6 +1,6 @@
 // Values: a preview tree from the kernel as elements. All text is set as text, never as markup.
 
-/** @import { Model, Of, Part, Rows, RowsAsked, Shown } from "./protocol.js" */
+/** @import { Model, Of, Part, Rows, RowsRequest, Shown } from "./protocol.js" */
 /** @typedef {{ [name: string]: string | number | boolean | null | undefined | ((event: any) => unknown) }} Properties */
 /** @typedef {{ of: Of, path: number[] }} At */
 
@@ -149,9 +149,9 @@ function tableView(shown) {
   const body = element("tbody");
   /** @param {string[][]} found */
   const fill = found => body.replaceChildren(...found.map(rowView));
-  /** @type {RowsAsked} */
+  /** @type {RowsRequest} */
   const asked = { ref: ref ?? "", page: 0, sort: -1, descending: false, text: "" };
-  const ask = (/** @type {Partial<RowsAsked>} */ more) => {
+  const ask = (/** @type {Partial<RowsRequest>} */ more) => {
     const detail = Object.assign(asked, { page: 0 }, more);
     box.dispatchEvent(new CustomEvent("nbg-rows", { bubbles: true, detail }));
   };
@@ -181,7 +181,7 @@ function rowView(row) {
  * The names of columns, as buttons that sort.
  * @param {string[]} columns
  * @param {(index: number) => void} sort
- * @param {RowsAsked} asked
+ * @param {RowsRequest} asked
  */
 function headView(columns, sort, asked) {
   const cells = columns.map((name, index) => {
@@ -198,8 +198,8 @@ function headView(columns, sort, asked) {
 /**
  * The bar over a table that is longer than what came along.
  * @param {Shown} shown
- * @param {RowsAsked} asked
- * @param {(more: Partial<RowsAsked>) => void} ask
+ * @param {RowsRequest} asked
+ * @param {(more: Partial<RowsRequest>) => void} ask
  * @param {(rows: string[][]) => void} fill
  */
 function pagesView(shown, asked, ask, fill) {
