@@ -46,7 +46,7 @@ def test_it_looks_four_times_a_second_and_ends_with_the_job(view, job):
     most = (time.monotonic() - began) / 0.25 + 2
     shown = (last["parts"], last["of"], last["failed"], last["problem"])
     assert (shown, len(view.sent) <= most) == (("dddxdd", 6, 1, ""), True)
-    assert [fault for one in view.sent for fault in faults(one, "JobTold", "job")] == []
+    assert [fault for one in view.sent for fault in faults(one, "JobStatus", "job")] == []
     assert view.told == last
 
 

@@ -1,0 +1,7 @@
+"""The JavaScript that a widget carries."""
+
+from nbgraph.widgets.graph import GraphWidget
+
+
+def test_the_module_is_small():
+    assert len(GraphWidget._esm.encode()) <= 60_000
