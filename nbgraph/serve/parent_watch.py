@@ -1,4 +1,4 @@
-"""Tether: the standard input, held by whoever started this worker; when that ends, however it ends, so does this."""
+"""ParentWatch: the standard input is held by the parent process; when it ends, however it ends, the worker stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers: what a graph answers, as the body of an HTTP response."""
+"""Reply: an answer or an error as an HTTP response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of a transport: messages, deliveries, queues, a broker that keeps them.
+"""The contract of a transport: messages, deliveries, queues, a broker that keeps them.
 
 What every broker promises, and `tests/streams/test_contract.py` holds each of them to: a published message is kept
 until it is acknowledged; what is not acknowledged in time, or is refused, is delivered again, counted; messages of a

@@ -1,4 +1,4 @@
-"""A Passage: what travels beside an event from function to function, and is true while one of them works on it.
+"""EventContext: what travels beside an event from function to function, and is true while one of them works on it.
 
 Whoever asked waits on a reply inbox and must hear of the end of every branch, also of those that answer nothing. So
 an event sets out with a credit; each message that it makes takes half of what is left along, and every function gives

@@ -1,4 +1,4 @@
-"""Noted: a dict that knows which of its values may have changed."""
+"""TrackingDict: a dict that knows which of its values may have changed."""
 
 from __future__ import annotations
 

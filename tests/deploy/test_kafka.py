@@ -4,6 +4,7 @@ The mock cluster runs in a process of its own and keeps offsets with their metad
 when it is asked for them and never removes one, which Tansu does (tests/streams/test_transport.py).
 """
 
+import ipaddress
 import os
 import signal
 import subprocess
@@ -153,10 +154,11 @@ def docker_host() -> str:
 
     client = docker.from_env()
     try:
-        config = client.networks.get("bridge").attrs["IPAM"]["Config"]
+        config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
     finally:
         client.close()
-    return str(config[0]["Gateway"])
+    network = ipaddress.ip_network(config["Subnet"])
+    return str(config.get("Gateway") or next(network.hosts()))
 
 
 def test_manifests_reach_the_cluster_and_keda_asks_it_with_a_login_of_its_own(tmp_path):

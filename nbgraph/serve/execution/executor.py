@@ -1,4 +1,4 @@
-"""Lane: where the synchronous steps of a served graph run, as many at once as the function has threads for."""
+"""Executor: runs the synchronous steps of a served graph, as many at once as the function has threads for."""
 
 from __future__ import annotations
 

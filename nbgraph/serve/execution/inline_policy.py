@@ -1,4 +1,4 @@
-"""Pace: whether a synchronous call may run right on the loop that serves callers, or belongs on a thread.
+"""InlinePolicy: whether a synchronous call may run right on the loop that serves callers, or belongs on a thread.
 
 A hop to a thread and back costs more than many a step, while one that waits on the loop would keep health checks and
 everybody else waiting. So on the loop runs only what can't wait, by its code (`prompt.py`), and has proved quick.

@@ -1,4 +1,4 @@
-"""There: work for nbgraph's own loop, where async steps run, from the loop that serves callers and queues."""
+"""LoopBridge: runs work on nbgraph's own loop, where async steps run, for the loop that serves callers and queues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Track: a plan as a worker runs it: no step, and nobody who waits, is held up by a synchronous step of another event.
+"""PlanRunner: runs a plan in a worker; no step and no caller waits for a synchronous step of another event.
 
 A synchronous plan runs in the lane as a whole. Of an async one each synchronous step does, the async ones on nbgraph's
 own loop; where none but the queues' writers is async, all of it stays on the loop that serves.

@@ -1,4 +1,4 @@
-"""Prompt: whether a step's code only computes with what it is given, so that it can't wait for anything.
+"""Pure code: whether a step's code only computes with what it is given, so that it can't wait for anything.
 
 It is read off the code, and in doubt the answer is no: the step then runs on a thread. What goes round for as long as
 it likes (`while`, `range`) is in doubt too: it may be quick a thousand times and then keep all waiting for a minute.

@@ -1,4 +1,4 @@
-"""Held: what steps hold back in the function that callers reach; it goes on in time, and when the worker stops."""
+"""Timers: what steps hold back in the function that callers reach is released in time, and when the worker stops."""
 
 from __future__ import annotations
 

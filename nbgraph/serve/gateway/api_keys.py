@@ -1,4 +1,4 @@
-"""Keys: who may call; kept as hashes, compared in constant time."""
+"""API keys: kept as hashes, compared in constant time."""
 
 from __future__ import annotations
 

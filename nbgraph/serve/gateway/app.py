@@ -1,4 +1,4 @@
-"""HTTP: the gateway in front of a graph; an event comes in by POST, its answer goes back.
+"""Gateway: HTTP in front of a graph; an event comes in by POST, its answer goes back.
 
 A plain ASGI application, since every layer between the socket and the graph is paid for by every event. What is not
 an event (health, the description of the interface) is left to Starlette.

@@ -1,4 +1,4 @@
-"""About: what callers may ask beside sending events: health, readiness, the description of the interface."""
+"""Health: requests beside events: health, readiness, the description of the interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protocol: the Open Inference Protocol over HTTP: questions about a graph's models, and raw tensors in bodies."""
+"""The Open Inference Protocol over HTTP: metadata and readiness of models, and raw tensors in bodies."""
 
 from __future__ import annotations
 

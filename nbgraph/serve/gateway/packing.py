@@ -1,4 +1,4 @@
-"""Packing: bodies that come in packed by gzip, and answers that go out so, where the caller asks for it."""
+"""Packing: request bodies compressed with gzip, and compressed responses where the caller asks for them."""
 
 from __future__ import annotations
 

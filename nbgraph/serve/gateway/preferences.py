@@ -1,4 +1,4 @@
-"""A Wish: what a caller asks for beside the answer: a deadline, not to wait, the same answer to the same request."""
+"""Preferences: a caller's deadline, whether to wait for the answer, and the key by which a request is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks: all answers to one event, sent as they come, to callers that ask for more than the first."""
+"""Streaming: all answers to one event, sent as they come, to callers that ask for more than the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pipeline: one function's part in a graph of several: it takes events from queues, and answers or hands them on."""
+"""Consumer: takes events from the queues of one function of several, and answers them or hands them on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outcome: what a message came to, whole enough to be told a second time."""
+"""QueueOutcome: the result of a message, complete enough to be sent a second time."""
 
 from __future__ import annotations
 

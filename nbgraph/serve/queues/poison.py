@@ -1,4 +1,4 @@
-"""Suspects: messages that came back more than once. Each is tried alone, so that none is blamed for another."""
+"""PoisonGuard: messages delivered more than once are tried alone, so that none is blamed for another."""
 
 from __future__ import annotations
 

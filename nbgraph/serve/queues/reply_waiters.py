@@ -1,4 +1,4 @@
-"""Callers: those who wait for answers that may come from another function, and how they hear of every end."""
+"""ReplyWaiters: callers whose answers may come from another function; each hears of success, failure and lateness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spool: events that callers were promised are done, a file each until they are, so that a worker's end loses none."""
+"""AcceptedLog: accepted events in a file each until they are done, so that none is lost when a worker ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Later: events whose callers come back for the answer, and events that carry a key by which they are known again."""
+"""DeferredRequests: events whose callers come back for the answer, and events with an idempotency key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests: those whose callers may come back for the answer, or may ask the same again; for a while, and so many."""
+"""RequestRegistry: requests whose callers may come back for the answer or repeat them; bounded in time and number."""
 
 from __future__ import annotations
 

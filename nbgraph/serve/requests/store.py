@@ -1,4 +1,4 @@
-"""The Shelf: requests and their replies, kept where any gateway and any function finds them for a while."""
+"""RequestStore: requests and their replies, kept for a while where every gateway and function finds them."""
 
 from __future__ import annotations
 

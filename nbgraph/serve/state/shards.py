@@ -1,4 +1,4 @@
-"""Checkpoint: for each shard of the queues that a function reads, what the steps behind it remember."""
+"""Shards: for each shard of the queues that a function reads, the state of the steps behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages: the values of one shard, kept by the broker so that what an event costs does not grow with their number.
+"""StatePages: the values of one shard, kept by the broker so that what an event costs does not grow with their number.
 
 Kept are a base, which has every page, in pieces, and a tail: the pages that have changed since, and a head, what is
 told beside them. Every change is one write of the tail, and of nothing else; that write names the revision that it

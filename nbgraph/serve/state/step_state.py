@@ -1,4 +1,4 @@
-"""Memory: what one step remembers, as pages of which only those are written that an event has changed.
+"""StepState: what one step remembers, as pages of which only those are written that an event has changed.
 
 A state that is a dict has a page for each of its keys, and so has each dict that stands in it from the start (the
 windows of AggregateByKey); any other state is one page.

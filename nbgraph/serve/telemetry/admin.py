@@ -1,4 +1,4 @@
-"""Inspection: a worker's numbers, failures and captures, on a port that is never published beyond this machine."""
+"""Admin: a worker's metrics, failures and captures, on a port that is never published beyond this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tally: calls, errors and seconds of every step, and what the steps of one event saw.
+"""StepMetrics: calls, errors and seconds of every step, and what the steps of one event saw.
 
 A graph with observers runs move by move; a served graph shall run as its one generated function. So the tally stands
 around each step's own function instead, in a twin of the plan.

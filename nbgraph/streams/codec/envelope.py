@@ -1,4 +1,4 @@
-"""Told: what goes beside a message's body over brokers, as one text of JSON: its key and its headers."""
+"""Envelope: the key and the headers beside a message's body over brokers, as one text of JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Freeze: values as bytes, and back as the very same values: what travels between functions, and what steps remember.
+"""Values as bytes, and back as the very same values: what travels between functions, and what steps remember.
 
 MessagePack, with marks for what it does not tell apart by itself, so that a value is the same in another function as in
 the notebook: a tuple stays a tuple, an array an array. No pickle: whoever can write to the broker must not be able to

@@ -1,4 +1,4 @@
-"""Wire: values of steps as bytes: JSON for callers, MessagePack for answers, and the very values between functions."""
+"""Wire: values of steps as bytes: JSON for callers, MessagePack for answers, exact values between functions."""
 
 from __future__ import annotations
 

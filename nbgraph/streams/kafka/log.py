@@ -1,4 +1,4 @@
-"""A Log: one partition read for itself, by nobody's group: states, dead letters, replies."""
+"""Log: one partition read outside any consumer group: states, dead letters, replies."""
 
 from __future__ import annotations
 

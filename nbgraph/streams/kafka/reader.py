@@ -1,4 +1,4 @@
-"""A Reader: brings the messages of a topic into the hand of a worker, as a member of the topic's group.
+"""KafkaReader: reads the messages of a topic for a worker, as a member of the topic's group.
 
 The consumer lives on a thread of its own, which keeps the membership however busy the worker is, and which alone calls
 it: a commit beside a poll would wait for long. All that is known of the partitions lives on the event loop. Deliveries

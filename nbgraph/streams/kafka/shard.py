@@ -1,4 +1,4 @@
-"""A Shard: a partition in the hand of its reader: what waits, what is out, what is done behind what is not."""
+"""PartitionShard: a partition of a reader: what waits, what is out, what is done behind an open message."""
 
 from __future__ import annotations
 

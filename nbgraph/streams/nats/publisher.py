@@ -1,4 +1,4 @@
-"""A Publisher: messages to JetStream, and the server's word on each, with little work a message.
+"""Publisher: messages to JetStream and the server's acknowledgement of each, with little work a message.
 
 The client's own `publish` makes a request of every message. Here one subscription hears all acknowledgements, and one
 timer looks after all that wait.

@@ -1,4 +1,4 @@
-"""A Reader: brings the messages of a queue from NATS JetStream into the hand of a worker, a bounded number ahead.
+"""NatsReader: reads the messages of a queue from NATS JetStream for a worker, a bounded number ahead.
 
 Every shard's consumer is asked for a number of messages, which come as they arrive; all of them by one subscription. A
 request that the server ends, or that went down with it, is made again.
