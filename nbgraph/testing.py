@@ -12,9 +12,8 @@ from nbgraph.engine import loop
 from nbgraph.engine.interpret.observer import Observer
 from nbgraph.engine.schedule.stream import stream
 from nbgraph.errors import StepError
-from nbgraph.event import Event
+from nbgraph.event import Event, entering
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.input_event import entering
 from nbgraph.handler import Handler
 from nbgraph.types import Shape
 

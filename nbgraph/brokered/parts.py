@@ -18,7 +18,7 @@ from nbgraph.engine.plan import Plan
 from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.routing import answerers
+from nbgraph.graph.routes.routing import answerers
 from nbgraph.steps.operators.queue import QueueWriter
 from nbgraph.streams.base import QueueSpec
 from nbgraph.types import EdgeKind

@@ -17,8 +17,7 @@ from nbgraph.brokered.session import BrokeredSession
 from nbgraph.engine import loop
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import NbgraphError
-from nbgraph.event import Event
-from nbgraph.graph.input_event import entering
+from nbgraph.event import Event, entering
 
 if TYPE_CHECKING:
     from nbgraph.brokered.graph import BrokeredGraph

@@ -10,9 +10,8 @@ from msgspec.structs import replace
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import StepError
-from nbgraph.event import Event
+from nbgraph.event import Event, entering
 from nbgraph.failure import Failure
-from nbgraph.graph.input_event import entering
 from nbgraph.types import Shape
 
 

@@ -14,9 +14,8 @@ from nbgraph.engine import loop
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.errors import StepError
-from nbgraph.event import Event
+from nbgraph.event import Event, entering
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.input_event import entering
 from nbgraph.handler import OnExit
 
 

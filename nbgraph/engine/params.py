@@ -12,7 +12,7 @@ import msgspec
 from nbgraph.engine.paths import Path, part, put
 from nbgraph.errors import RouteError
 from nbgraph.event import Event
-from nbgraph.graph.route import DEFAULT
+from nbgraph.graph.routes.route import DEFAULT
 from nbgraph.graph.signature import INJECTED, signature_of
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler

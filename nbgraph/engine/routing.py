@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nbgraph.engine.params import Param, faults_of, refusal
 from nbgraph.event import Event
-from nbgraph.graph.route import DEFAULT, Route, RouteTable, query_of
-from nbgraph.graph.selection import missing
+from nbgraph.graph.routes.route import DEFAULT, Route, RouteTable, query_of
+from nbgraph.graph.routes.selection import missing
 
 
 @dataclass(frozen=True, slots=True)

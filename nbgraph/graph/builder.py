@@ -10,8 +10,8 @@ from typing import Any, Self
 from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge, exception_names
-from nbgraph.graph.route import Route
-from nbgraph.graph.routing import routes_of, step_of
+from nbgraph.graph.routes.route import Route
+from nbgraph.graph.routes.routing import routes_of, step_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, handler_name, step
 from nbgraph.types import EdgeKind

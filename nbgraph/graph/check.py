@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from nbgraph.graph import routing
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import Finding, meant
+from nbgraph.graph.routes import routing
 from nbgraph.graph.step import Step
 from nbgraph.graph.topology import cycles, reachable, starts, successors
 from nbgraph.types import EdgeKind

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 
 from nbgraph.body import Copier
 from nbgraph.errors import StepError
-from nbgraph.event import RAW, EventFields
-from nbgraph.graph.input_event import check_fields, entering
+from nbgraph.event import RAW, EventFields, check_fields, entering
 from nbgraph.introspection import lists_keywords
 
 if TYPE_CHECKING:

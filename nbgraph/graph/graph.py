@@ -13,7 +13,7 @@ from nbgraph.graph.documents.io import Documents
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
 from nbgraph.graph.facade import Facade
 from nbgraph.graph.finding import Finding
-from nbgraph.graph.route import Route
+from nbgraph.graph.routes.route import Route
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, step
 from nbgraph.graph.step_ref import StepAdder, StepRef

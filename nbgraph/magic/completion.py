@@ -14,7 +14,7 @@ from nbgraph.deploy.target import hosts
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.arrow_line import FORBID
-from nbgraph.graph.route import METHODS
+from nbgraph.graph.routes.route import METHODS
 from nbgraph.graph.step import Step
 
 IDENTIFIER = "nbgraph"

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbgraph import Graph, RouteError
-from nbgraph.graph.route import Route
+from nbgraph.graph.routes.route import Route
 from nbgraph.serve.gateway.cors import sharing
 from nbgraph.serve.gateway.limits import Limits
 from nbgraph.serve.telemetry.logs import JsonLines

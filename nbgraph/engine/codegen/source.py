@@ -16,8 +16,7 @@ from nbgraph.engine.interpret.edge_choice import by_outlets, raise_unless_event
 from nbgraph.engine.paths import part, put
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.errors import own
-from nbgraph.event import RAW, Event
-from nbgraph.graph.input_event import entering
+from nbgraph.event import RAW, Event, entering
 from nbgraph.types import Shape
 
 

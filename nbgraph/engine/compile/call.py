@@ -28,7 +28,7 @@ from nbgraph.engine.results import caught_release
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.routing import names_of_requests, takes_requests
+from nbgraph.graph.routes.routing import names_of_requests, takes_requests
 from nbgraph.graph.safety.formula import steps_of
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step, StepOptions

@@ -21,8 +21,8 @@ from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.route import Route
-from nbgraph.graph.routing import answerers
+from nbgraph.graph.routes.route import Route
+from nbgraph.graph.routes.routing import answerers
 from nbgraph.steps.operators.endpoint import Endpoint
 from nbgraph.types import EdgeKind, Shape
 

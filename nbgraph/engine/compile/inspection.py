@@ -27,7 +27,7 @@ from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import handler_text
-from nbgraph.graph.routing import takes_requests
+from nbgraph.graph.routes.routing import takes_requests
 from nbgraph.graph.safety.code_arguments import check_arguments
 from nbgraph.graph.safety.formula import SAFE_BUILTINS, steps_of
 from nbgraph.graph.scope import Scope

@@ -19,7 +19,7 @@ from nbgraph.engine.live.regions import ENTRY
 from nbgraph.engine.live.run_state import Flush, RunState
 from nbgraph.engine.live.ticker import Ticker, schedules_of
 from nbgraph.errors import NbgraphError
-from nbgraph.graph.input_event import entering
+from nbgraph.event import entering
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph

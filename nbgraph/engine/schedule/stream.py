@@ -22,8 +22,7 @@ from nbgraph.engine.schedule.source_reader import (
     commit_of,
 )
 from nbgraph.errors import NbgraphError, RowError, StepError
-from nbgraph.event import Event
-from nbgraph.graph.input_event import entering
+from nbgraph.event import Event, entering
 from nbgraph.steps.dataframe import is_arrow, is_frame, rows_of_arrow
 from nbgraph.steps.sources.base import Source
 from nbgraph.steps.sources.dataframe import rows_of_frame

@@ -14,7 +14,7 @@ from nbgraph.graph.documents import literal
 from nbgraph.graph.documents.argument import CODE, POSITIONAL
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.routing import routes_of
+from nbgraph.graph.routes.routing import routes_of
 from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import OPTIONS, Step, StepOptions, step

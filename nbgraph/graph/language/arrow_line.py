@@ -11,7 +11,7 @@ from typing import Any
 
 from nbgraph.errors import GraphError, LanguageError, RouteError
 from nbgraph.graph.language.lexer import LogicalLine, Text, Token
-from nbgraph.graph.route import Route
+from nbgraph.graph.routes.route import Route
 from nbgraph.types import EdgeKind
 
 RESPOND = "respond"

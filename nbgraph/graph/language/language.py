@@ -16,7 +16,7 @@ from nbgraph.graph.language.reader import Cell, Declaration, read_cell
 from nbgraph.graph.language.step_call import Calls
 from nbgraph.graph.language.wiring import Wiring
 from nbgraph.graph.language.writer import source
-from nbgraph.graph.routing import routes_of
+from nbgraph.graph.routes.routing import routes_of
 from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.scope import Scope
 

@@ -13,7 +13,7 @@ from nbgraph.graph.language.arrow_line import JOINT, RESPOND, ArrowItem, ArrowLi
 from nbgraph.graph.language.lexer import Text
 from nbgraph.graph.language.reader import Declaration
 from nbgraph.graph.language.step_call import Calls
-from nbgraph.graph.routing import routes_of, step_of
+from nbgraph.graph.routes.routing import routes_of, step_of
 from nbgraph.graph.step import Step, handler_name, step
 from nbgraph.graph.topology import Reachability, cycles, successors
 from nbgraph.types import EdgeKind

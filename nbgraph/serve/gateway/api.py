@@ -7,7 +7,7 @@ from typing import Any
 
 from nbgraph.engine.routing import Routing
 from nbgraph.event import Event
-from nbgraph.graph.route import METHODS, allowed, is_of_gateway
+from nbgraph.graph.routes.route import METHODS, allowed, is_of_gateway
 from nbgraph.serve.reply import Reply
 
 Scope = MutableMapping[str, Any]

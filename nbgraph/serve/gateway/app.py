@@ -16,10 +16,9 @@ from typing import Any
 
 from nbgraph.engine.chat import BEGIN, Completion, asked_about
 from nbgraph.errors import BodyError, RequestError, StepError
-from nbgraph.event import Event
+from nbgraph.event import Event, entering
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.input_event import entering
 from nbgraph.serve.gateway import chat, preferences, streaming
 from nbgraph.serve.gateway.api import Api, methods_of, options_of, target
 from nbgraph.serve.gateway.api_keys import Keys

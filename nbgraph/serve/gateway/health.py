@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from nbgraph.contract import LIVE_PATH, READY_PATH
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.route import GATEWAY
+from nbgraph.graph.routes.route import GATEWAY
 from nbgraph.serve.gateway.open_inference import Protocol
 from nbgraph.serve.gateway.openapi import description
 

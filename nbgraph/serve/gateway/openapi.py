@@ -9,7 +9,7 @@ import msgspec
 from nbgraph.contract import LIVE_PATH, READY_PATH
 from nbgraph.engine.params import Param
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.route import ANY, METHODS, Route
+from nbgraph.graph.routes.route import ANY, METHODS, Route
 
 STATUSES = {
     400: "not JSON", 401: "no key", 408: "too slow", 413: "too large", 422: "not as asked before, or lacking",

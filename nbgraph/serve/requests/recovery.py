@@ -6,8 +6,7 @@ import asyncio
 import logging
 
 from nbgraph.errors import StepError
-from nbgraph.event import Event
-from nbgraph.graph.input_event import entering
+from nbgraph.event import Event, entering
 from nbgraph.serve.gateway.open_inference import request_of
 from nbgraph.serve.requests.accepted_log import Accepted, AcceptedLog
 from nbgraph.serve.requests.deferred import DeferredRequests

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nbgraph.graph.route import REQUESTS
+from nbgraph.graph.routes.route import REQUESTS
 from nbgraph.serve.execution.loop_bridge import in_room
 from nbgraph.serve.gateway.limits import RefusedError
 from nbgraph.serve.reply import JSON, Reply, error_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nbgraph.event import Event
-from nbgraph.graph.route import Route
-from nbgraph.graph.selection import selected
+from nbgraph.graph.routes.route import Route
+from nbgraph.graph.routes.selection import selected
 from nbgraph.handler import Handler
 from nbgraph.types import Section, Shape, StepKind
 

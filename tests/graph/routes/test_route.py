@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbgraph import Graph, GraphError, RouteError
-from nbgraph.graph.route import METHODS, Route, RouteTable
+from nbgraph.graph.routes.route import METHODS, Route, RouteTable
 
 SHOP = """%%graph shop --api
 GET /users/{id} -> load -> respond

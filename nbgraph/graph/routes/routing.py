@@ -11,7 +11,7 @@ from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.finding import Finding
 from nbgraph.graph.naming import handler_text
-from nbgraph.graph.route import ENDPOINT, Route, is_of_gateway
+from nbgraph.graph.routes.route import ENDPOINT, Route, is_of_gateway
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote
 
 from nbgraph.contract import LIVE_PATH, READY_PATH
 from nbgraph.errors import GraphError, RouteError
-from nbgraph.graph.selection import Selection, selections
+from nbgraph.graph.routes.selection import Selection, selections
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 ANY = "*"  # each method; as the last part of a path: all that follows

@@ -1,0 +1,1 @@
+"""Routes: where callers' requests enter a graph, by method and path."""
