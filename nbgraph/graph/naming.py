@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError
@@ -55,6 +55,18 @@ def handler_text(step: Step) -> str:
     ('half', 'str.strip')
     """
     return step.handler if isinstance(step.handler, str) else name_of(step.handler) or step.name
+
+
+def is_built_in(step: Step, names: Collection[str]) -> bool:
+    """Whether the step is one of these of the library, by name or by class; asked of every step, so it is cheap.
+
+    >>> is_built_in(Step("a", "Queue"), ["Queue"]), is_built_in(Step("Queue", len), ["Queue"])
+    (True, False)
+    """
+    handler = step.handler
+    if isinstance(handler, str):
+        return handler in names
+    return isinstance(handler, type) and handler.__name__ in names and handler.__module__.startswith(BUILT_IN)
 
 
 def is_dotted(text: str) -> bool:

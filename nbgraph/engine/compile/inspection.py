@@ -26,7 +26,7 @@ from nbgraph.graph.documents.argument import POSITIONAL, routes_of
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.naming import handler_text
+from nbgraph.graph.naming import is_built_in
 from nbgraph.graph.routes.routing import takes_requests
 from nbgraph.graph.safety.code_arguments import check_arguments
 from nbgraph.graph.safety.formula import SAFE_BUILTINS, steps_of
@@ -66,7 +66,7 @@ def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) 
 
 def _of_schedules(graph: Graph) -> Iterator[tuple[str, str]]:
     """A clock gives events to the whole graph, so it stands where all of them enter."""
-    scheduled = [step.name for step in graph.steps if handler_text(step) == "Schedule"]
+    scheduled = [step.name for step in graph.steps if is_built_in(step, ("Schedule",))]
     starts = topology.starts([step.name for step in graph.steps], graph.edges) if scheduled else []
     for name in scheduled:
         if any(edge.target == name for edge in graph.edges):

@@ -10,7 +10,7 @@ from nbgraph.errors import GraphError, RouteError
 from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.finding import Finding
-from nbgraph.graph.naming import handler_text
+from nbgraph.graph.naming import is_built_in
 from nbgraph.graph.routes.route import ENDPOINT, Route, is_of_gateway
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
@@ -35,7 +35,7 @@ def step_of(route: Route) -> Step:
 
 def is_endpoint(step: Step) -> bool:
     """Whether the step is the entrance of a route."""
-    return handler_text(step) == ENDPOINT
+    return is_built_in(step, (ENDPOINT,))
 
 
 def route_of(step: Step) -> Route:
@@ -61,14 +61,14 @@ def routes_of(steps: Iterable[Step]) -> dict[str, Route]:
 
 def takes_requests(steps: Iterable[Step]) -> bool:
     """Whether handlers may name parameters of a request: in a graph with routes, and in its parts behind queues."""
-    return any(handler_text(step) in (ENDPOINT, READER) for step in steps)
+    return any(is_built_in(step, (ENDPOINT, READER)) for step in steps)
 
 
 def names_of_requests(steps: Iterable[Step]) -> set[str]:
     """The parameters of paths, which are the request's also where a handler would get something else by that name."""
     steps = list(steps)
     found = {name for route in routes_of(steps).values() for name in route.parameters}
-    return found | {name for step in steps if handler_text(step) == READER for name in step.arguments.get("params", ())}
+    return found | {name for step in steps if is_built_in(step, (READER,)) for name in step.arguments.get("params", ())}
 
 
 def answerers(
@@ -121,8 +121,8 @@ def findings(steps: Sequence[Step], edges: Sequence[Edge], responders: Collectio
         if edge.target in routes:
             text = f'Route "{edge.target}" is where callers enter; no arrow can lead to it from "{edge.source}".'
             yield Finding(text, edge.source, edge.target)
-    yield from _outside(names, edges, routes, {step.name for step in steps if handler_text(step) in BORDERS})
-    if any(handler_text(step) in BORDERS for step in steps):
+    yield from _outside(names, edges, routes, {step.name for step in steps if is_built_in(step, BORDERS)})
+    if any(is_built_in(step, BORDERS) for step in steps):
         return  # a part of a graph: who answers is said of the whole
     open_routes = [name for name, route in routes.items() if not route.forbid and name in leaving]
     yield from _of_answers(open_routes, names, edges, responders)
