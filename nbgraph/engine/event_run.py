@@ -39,7 +39,8 @@ class EventRun:
 
     def land(self, error: BaseException | None = None) -> None:
         """A part has come to its end; with the last one the event ends."""
-        self.fail(error)
+        if error is not None and self.error is None:
+            self.error = error
         self.open -= 1
         if not self.open:
             self.end()
