@@ -38,5 +38,5 @@ def test_traces_of_all_functions_come_home_and_run_again(tmp_path: Path) -> None
 
 
 def test_a_part_is_between_none_and_all() -> None:
-    with pytest.raises(DeployError, match="capture=2 is no part of all events; expected 0 to 1"):
+    with pytest.raises(DeployError, match="capture=2 must be between 0 and 1"):
         flow().deploy("process", capture=2, progress=False)

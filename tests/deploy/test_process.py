@@ -159,7 +159,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"port": "8080"}, "port='8080' is none"),
     ({"api_key": ""}, "api_key is empty"),
     ({"api_key": "k\nX-Other: 1"}, "no text that a header can carry"),
-    ({"timeout": 0}, "timeout=0 is no patience"),
+    ({"timeout": 0}, "timeout=0 must be > 0"),
     ({"base_image": ""}, "base_image='' is no name of an image"),
     ({"requirements": "numpy"}, "requirements: the file numpy can't be read: No such file or directory; packages are"),
     ({"requirements": {"nobody": ["numpy"]}}, 'requirements names "nobody"; functions: taxes'),

@@ -1,4 +1,4 @@
-"""A Stack: the functions of a graph in containers on a network of their own, joined by a broker.
+"""DockerBackend: the functions of a graph in containers on a network of their own, joined by a broker in another.
 
 Everything that has to be known of it stands in labels and in the containers' secrets, so that any kernel can go on
 with it: who may ask the Docker daemon may read them.

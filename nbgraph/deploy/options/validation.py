@@ -1,4 +1,4 @@
-"""Given: what `graph.deploy` was told, looked at before anything is begun."""
+"""Validation: options of `graph.deploy` and `graph.export` are checked before anything is started."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_here() -> None:
 def check_place(host: Any, port: Any, api_key: Any) -> None:
     """Refuse an address or a key that nobody could use, or that opens the graph to everyone."""
     if port is not None and not (_is_whole(port) and 0 <= port <= 65535):
-        raise DeployError(f"port={port!r} is none; expected a whole number up to 65535, or None for a free one.")
+        raise DeployError(f"port={port!r} must be between 0 and 65535, or None for a free one.")
     if api_key is not None and not (isinstance(api_key, str) and api_key.isascii() and api_key.isprintable()):
         raise DeployError("api_key is no text that a header can carry; expected printable ASCII.")
     if api_key is not None and (not api_key or api_key != api_key.strip()):
@@ -46,9 +46,9 @@ def check_place(host: Any, port: Any, api_key: Any) -> None:
 def check_numbers(timeout: Any, capture: Any) -> None:
     """Refuse a patience that can't be waited, and a part that is none."""
     if not (_is_number(timeout) and timeout > 0):
-        raise DeployError(f"timeout={timeout!r} is no patience; expected seconds above 0, such as 180.")
+        raise DeployError(f"timeout={timeout!r} must be > 0; expected seconds, such as 180.")
     if not (_is_number(capture) and 0 <= capture <= 1):
-        raise DeployError(f"capture={capture!r} is no part of all events; expected 0 to 1, such as 0.01.")
+        raise DeployError(f"capture={capture!r} must be between 0 and 1, such as 0.01.")
 
 
 def check_durability(durability: Any) -> None:

@@ -1,4 +1,4 @@
-"""A Fleet: the functions of a graph in worker processes, joined by a broker where there are several.
+"""ProcessBackend: the functions of a graph in worker processes, joined by a broker where there are several.
 
 It ends with the process that started it, which keeps its workers and its broker alive. The callers' socket belongs to
 that process too: a new gateway takes the calls that the old one left, and none is refused in between.
