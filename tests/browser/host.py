@@ -12,7 +12,11 @@ class Host:
     """A page that shows a widget; what the widget sends and syncs is fetched by the page."""
 
     def __init__(
-        self, context, widget, names=("picture", "breakpoints", "direction", "faults"), ready=".nbg-stage > *"
+        self,
+        context,
+        widget,
+        names=("picture", "breakpoints", "direction", "faults", "targets"),
+        ready=".nbg-stage > *",
     ):
         self.widget, self.names, self.sent, self.errors, self.asked = widget, names, queue.SimpleQueue(), [], []
         self.messages = []

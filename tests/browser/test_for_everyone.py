@@ -52,7 +52,7 @@ def runs() -> Graph:
 def shown(context, request):
     opened = []
 
-    def show(widget, names=("picture", "breakpoints", "direction", "faults"), **more) -> Host:
+    def show(widget, names=("picture", "breakpoints", "direction", "faults", "targets"), **more) -> Host:
         host = Host(context, widget, names, **more)
         host.page.emulate_media(color_scheme=request.param)
         host.page.wait_for_selector(f".nbg-root.nbg-{request.param}")
