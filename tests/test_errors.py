@@ -15,7 +15,7 @@ from nbgraph.introspection import Preview, attribute, shown
 from nbgraph.serve.gateway.limits import RefusedError
 from nbgraph.serve.queues.reply_waiters import RemoteError
 from nbgraph.steps.http.client import HttpError, HttpRequest
-from nbgraph.steps.routers.route import RouteError
+from nbgraph.steps.routers.route import RouteCallError
 from nbgraph.streams.base import MessageTooLargeError, StaleError, StateTooLargeError
 
 FORK = multiprocessing.get_context("fork")
@@ -119,7 +119,7 @@ def test_a_body_that_cant_leave_is_told_of():
 @pytest.mark.parametrize(
     "error",
     [
-        LanguageError("no", 3, 4, "x"), RequestError("gone", 404), RouteError("m1", KeyError("a")),
+        LanguageError("no", 3, 4, "x"), RequestError("gone", 404), RouteCallError("m1", KeyError("a")),
         RecordedError("A", "b"), RemoteError("late", 504, "s"), InvokeError("no", 500, {"a": (1,)}),
         RefusedError(415, "packed"), StaleError("s", 3), StateTooLargeError("s", 5, 4), MessageTooLargeError("q", 5, 4),
         HttpError(HttpRequest("GET", "http://x"), 503, "busy"), GraphError.of_problems("g", ["a", "b"]),

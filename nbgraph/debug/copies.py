@@ -40,7 +40,7 @@ def snapshot(value: Any, budget: int = BUDGET) -> Any:
     if type(value) in _NUMBERS:
         return value
     try:
-        return _Copier(budget).copy(value, 0)
+        return _StateCopier(budget).copy(value, 0)
     except TooBigError:
         return preview(value, f"{size(value, 20 * budget)}, more than the {budget:,} that are kept")
     except Exception as error:  # open files, locks, sockets, objects that refuse to be copied
@@ -49,7 +49,7 @@ def snapshot(value: Any, budget: int = BUDGET) -> Any:
 
 def _exact_copy(value: Any, budget: int, shared: Mapping[int, Any]) -> Any:
     """A copy in which the `shared` objects, by id, are themselves; raises what copying raises, or a TooBigError."""
-    return _Copier(budget, shared).copy(value, 0)
+    return _StateCopier(budget, shared).copy(value, 0)
 
 
 def size(value: Any, most: int = 20 * BUDGET) -> str:
@@ -116,7 +116,7 @@ def _parts(value: Any) -> Iterable[Any]:
     return [*held, *attribute(value, "__dict__", {}).values()]
 
 
-class _Copier:
+class _StateCopier:
     """Copies plain data by hand, which is ten times as fast as `deepcopy`, and leaves the rest to it.
 
     What stands in two places of a value does so in the copy, and so does a value that contains itself.

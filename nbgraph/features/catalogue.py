@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS statistics (name TEXT NOT NULL, version INTEGER NOT N
 
 
 @dataclass(frozen=True)
-class Definition:
+class FeatureDefinition:
     """What a set or a vector was defined as: plain data."""
 
     kind: str  # "set" or "vector"
@@ -74,7 +74,7 @@ class Catalogue:
         with transaction(self.connection) as connection:
             yield connection
 
-    def add(self, definition: Definition) -> bool:
+    def add(self, definition: FeatureDefinition) -> bool:
         """Note a definition; False where the same is there. Another of that name and version is an error."""
         with self.changing() as connection:
             known = self._found(connection, definition.name, definition.version)
@@ -94,14 +94,14 @@ class Catalogue:
             )
         return True
 
-    def find(self, name: str, version: int | None = None) -> Definition | None:
+    def find(self, name: str, version: int | None = None) -> FeatureDefinition | None:
         """The definition of a name, of its newest version where none is told."""
         return self._found(self.connection, name, version)
 
-    def all(self) -> list[Definition]:
+    def all(self) -> list[FeatureDefinition]:
         """Every definition, by the time it was added."""
         rows = self.connection.execute("SELECT kind, name, version, document FROM definitions ORDER BY rowid")
-        return [Definition(kind, name, version, json.loads(text)) for kind, name, version, text in rows]
+        return [FeatureDefinition(kind, name, version, json.loads(text)) for kind, name, version, text in rows]
 
     def remove(self, name: str, version: int) -> None:
         with self.changing() as connection:
@@ -122,13 +122,13 @@ class Catalogue:
             )
 
     @staticmethod
-    def _found(connection: sqlite3.Connection, name: str, version: int | None) -> Definition | None:
+    def _found(connection: sqlite3.Connection, name: str, version: int | None) -> FeatureDefinition | None:
         row = connection.execute(
             "SELECT kind, name, version, document FROM definitions WHERE name = ? AND (? IS NULL OR version = ?) "
             "ORDER BY version DESC",
             [name, version, version],
         ).fetchone()
-        return None if row is None else Definition(row[0], row[1], row[2], json.loads(row[3]))
+        return None if row is None else FeatureDefinition(row[0], row[1], row[2], json.loads(row[3]))
 
 
 def connect(path: Path | str) -> sqlite3.Connection:
@@ -151,7 +151,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("COMMIT")
 
 
-def _difference(known: Definition, given: Definition) -> str | None:
+def _difference(known: FeatureDefinition, given: FeatureDefinition) -> str | None:
     """What differs first, in words."""
     if known.kind != given.kind:
         return f"it is a {known.kind}, not a {given.kind}"

@@ -57,9 +57,9 @@ def explain(set: FeatureSet, time: Any, key: Mapping[str, Any]) -> Any:
 
 def _values(set: FeatureSet, moments: Any) -> Row:
     from nbgraph.features.offline.answer import part_features
-    from nbgraph.features.reference import Part
+    from nbgraph.features.reference import ReferencePart
 
-    part = Part(set, set.key, {name: name for name in set.columns})
+    part = ReferencePart(set, set.key, {name: name for name in set.columns})
     return part_features(part, moments, "time")
 
 

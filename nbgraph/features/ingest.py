@@ -13,7 +13,7 @@ from nbgraph.event import Event
 from nbgraph.failure import Failure
 
 if TYPE_CHECKING:
-    from nbgraph.features.offline.rows import Rows
+    from nbgraph.features.offline.rows import OfflineRows
     from nbgraph.features.set import FeatureSet
 
 MODES = ("raise", "skip")
@@ -87,7 +87,7 @@ def ingest(set: FeatureSet, source: Any, *, id: str | None, online: bool, on_err
 
 
 def _written(
-    set: FeatureSet, rows: Rows, identity: str, online: bool, on_error: str, progress: bool, started: float
+    set: FeatureSet, rows: OfflineRows, identity: str, online: bool, on_error: str, progress: bool, started: float
 ) -> Ingest:
     from nbgraph.features.offline.fit import fitted
 
@@ -136,7 +136,7 @@ class Produced:
     name: str
 
 
-def _through_graph(set: FeatureSet, rows: Rows, on_error: str, progress: bool) -> tuple[Produced, list[Failure]]:
+def _through_graph(set: FeatureSet, rows: OfflineRows, on_error: str, progress: bool) -> tuple[Produced, list[Failure]]:
     graph = set.way if set.is_stored and set.store.is_watched(set) else set.graph
     if graph is None or not graph.steps:
         if rows.frame is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.features.online.advance import keyed_lines
-from nbgraph.features.online.record import TAIL, About, Advance, Line, Record, Stored
+from nbgraph.features.online.record import TAIL, Advance, KeyMetadata, Line, Record, Stored
 from nbgraph.features.online.serving import features as online_features
 from nbgraph.features.online.sqlite import SqliteOnline
 from nbgraph.values import is_missing
@@ -103,5 +103,5 @@ class Replay:
         record = Record.unpacked(self._store.read(name, [key])[0][0])
         windowing.grow(record, lines[since:until], TAIL)
         about = self._store.about(name)
-        self._store.advance(name, about, Advance(About(0, 0, {}), {key: windowing.packed(record)}))
+        self._store.advance(name, about, Advance(KeyMetadata(0, 0, {}), {key: windowing.packed(record)}))
         self._through[name, key] = until

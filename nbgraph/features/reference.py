@@ -83,7 +83,7 @@ def reference_of(given: Any, vector: str) -> Reference:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReferencePart:
     """The features that a vector takes of one set under the same fields: {feature: its name in the vector}."""
 
     set: FeatureSet
@@ -116,10 +116,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Selection:
+class FeatureSelection:
     """All parts of a vector, and its features in the order in which they were named; `keys` is what rows must have."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ReferencePart, ...]
     features: tuple[str, ...]
     keys: tuple[str, ...]
 
@@ -128,7 +128,7 @@ class Selection:
         return frozenset(self.features)
 
 
-def selected(vector: str, references: Sequence[Reference], store: FeatureStore) -> Selection:
+def selected(vector: str, references: Sequence[Reference], store: FeatureStore) -> FeatureSelection:
     """What references come to in a store."""
     parts: dict[tuple[str, tuple[str, ...]], tuple[FeatureSet, dict[str, str]]] = {}
     sources: dict[str, str] = {}
@@ -151,8 +151,8 @@ def selected(vector: str, references: Sequence[Reference], store: FeatureStore) 
             else:
                 names[feature] = name
             sources[name] = source
-    found = tuple(Part(set, fields, names) for (_, fields), (set, names) in parts.items())
-    return Selection(found, tuple(sources), _keys(found))
+    found = tuple(ReferencePart(set, fields, names) for (_, fields), (set, names) in parts.items())
+    return FeatureSelection(found, tuple(sources), _keys(found))
 
 
 def set_of(reference: Reference, store: FeatureStore, vector: str) -> FeatureSet:
@@ -175,7 +175,7 @@ def _features(reference: Reference, set: FeatureSet, vector: str) -> list[str]:
     return [reference.feature]
 
 
-def _keys(parts: Sequence[Part]) -> tuple[str, ...]:
+def _keys(parts: Sequence[ReferencePart]) -> tuple[str, ...]:
     """The fields that no part before gives."""
     given: list[str] = []
     keys: dict[str, None] = {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nbgraph.debug.debugger import Debugger
     from nbgraph.features.ingest import Ingest
     from nbgraph.features.offline.table import Offline
-    from nbgraph.features.store import FeatureStore, Place
+    from nbgraph.features.store import FeatureStore, StorePlace
 
 Told = tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]  # a graph's document, and where its names are
 GRAPH, WINDOWS = "graph", "aggregates"  # parts of a document that are graphs themselves
@@ -94,7 +94,7 @@ class FeatureSet:
         self.features = checked_kinds(features, self.name)
         self.lifetime = checked_ttl(ttl, self.name)
         self._check()
-        self.place: Place | None = None
+        self.place: StorePlace | None = None
 
     def _check(self) -> None:
         if not self.key or len(set(self.key)) < len(self.key):
@@ -239,7 +239,7 @@ class FeatureSet:
         """Whether it is in a store."""
         return self.place is not None
 
-    def bind(self, place: Place) -> None:
+    def bind(self, place: StorePlace) -> None:
         """The store that its rows are in."""
         if self.place not in (None, place):
             raise FeatureError(f'The set "{self.name}" is in the store {self.place} already; make another one.')

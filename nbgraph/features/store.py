@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from nbgraph.errors import FeatureError, GraphError
-from nbgraph.features.catalogue import Catalogue, Definition
+from nbgraph.features.catalogue import Catalogue, FeatureDefinition
 from nbgraph.features.online.announced import Announced, announce
-from nbgraph.features.online.record import About, OnlineStore, Windowing
-from nbgraph.features.reference import Selection, selected
+from nbgraph.features.online.record import KeyMetadata, OnlineStore, Windowing
+from nbgraph.features.reference import FeatureSelection, selected
 from nbgraph.features.set import FeatureSet
 from nbgraph.features.vector import FeatureVector
 
@@ -27,7 +27,7 @@ FILE = "store.sqlite"
 
 
 @dataclass(frozen=True)
-class Place:
+class StorePlace:
     """Where a store is: all that a set or a vector keeps of it, so that both are plain data wherever they go."""
 
     path: str
@@ -46,11 +46,11 @@ class Place:
         return self.path
 
 
-_made: WeakValueDictionary[Place, FeatureStore] = WeakValueDictionary()  # of this process
-_opened: dict[Place, FeatureStore] = {}  # those that nobody else holds
+_made: WeakValueDictionary[StorePlace, FeatureStore] = WeakValueDictionary()  # of this process
+_opened: dict[StorePlace, FeatureStore] = {}  # those that nobody else holds
 
 
-def opened(place: Place) -> FeatureStore:
+def opened(place: StorePlace) -> FeatureStore:
     """The store of a place: the one that is there, or it is opened."""
     found = _made.get(place)
     if found is None:
@@ -97,7 +97,7 @@ class FeatureStore:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.path = str(path) if "://" in str(path) else str(Path(path).absolute())
-        self.place = Place(self.path, online, tuple(sorted((options or {}).items())))
+        self.place = StorePlace(self.path, online, tuple(sorted((options or {}).items())))
         self._namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self._allow, self._options = tuple(allow), options
         self._folder = Path(self.path)
@@ -107,7 +107,7 @@ class FeatureStore:
         self._schemas: dict[str, dict[str, str]] = {}
         self._windowings: dict[str, Windowing] = {}
         self._ways: dict[str, Graph] = {}
-        self._selections: dict[tuple[str, int], Selection] = {}
+        self._selections: dict[tuple[str, int], FeatureSelection] = {}
         self._lock = threading.RLock()
         _made[self.place] = self
 
@@ -123,7 +123,7 @@ class FeatureStore:
         kind = "set" if isinstance(given, FeatureSet) else "vector"
         if isinstance(given, FeatureVector):
             given.check(self)
-        definition = Definition(kind, given.name, given.version, given.document())
+        definition = FeatureDefinition(kind, given.name, given.version, given.document())
         self._catalogue.add(definition)
         if self._online_given is not None:
             announce(self.online, definition)
@@ -167,14 +167,14 @@ class FeatureStore:
         found = map(self._object, self._newest("vector"))
         return {each.name: each for each in found if isinstance(each, FeatureVector)}
 
-    def _newest(self, kind: str) -> list[Definition]:
-        newest: dict[str, Definition] = {}
+    def _newest(self, kind: str) -> list[FeatureDefinition]:
+        newest: dict[str, FeatureDefinition] = {}
         for each in self._catalogue.all():
             if each.kind == kind and (each.name not in newest or newest[each.name].version < each.version):
                 newest[each.name] = each
         return list(newest.values())
 
-    def _object(self, definition: Definition) -> FeatureSet | FeatureVector:
+    def _object(self, definition: FeatureDefinition) -> FeatureSet | FeatureVector:
         place = definition.name, definition.version
         found = self._objects.get(place)
         if found is None:
@@ -247,7 +247,7 @@ class FeatureStore:
             found = self._windowings[set.id] = Windowing(set.aggregates)
         return found
 
-    def selection(self, vector: FeatureVector) -> Selection:
+    def selection(self, vector: FeatureVector) -> FeatureSelection:
         """What a vector takes of which sets; worked out once, until a set has other columns."""
         found = self._selections.get((vector.name, vector.version))
         if found is None:
@@ -318,7 +318,7 @@ class FeatureStore:
         """Bring the online rows of a set up to its newest offline version; which that is."""
         from nbgraph.features.online.advance import advance
 
-        about: About | None = advance(set, self.online)
+        about: KeyMetadata | None = advance(set, self.online)
         return None if about is None else about.version
 
     def flush(self, set: FeatureSet) -> int | None:

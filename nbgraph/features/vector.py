@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from nbgraph.errors import FeatureError
 from nbgraph.features.definition import checked_name, checked_version
-from nbgraph.features.reference import Reference, Selection, reference_of, selected, set_of
+from nbgraph.features.reference import FeatureSelection, Reference, reference_of, selected, set_of
 from nbgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
-    from nbgraph.features.store import FeatureStore, Place
+    from nbgraph.features.store import FeatureStore, StorePlace
 
 Missing = Mapping[str, Any] | None
 Told = tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]  # a graph's document, and where its names are
@@ -51,7 +51,7 @@ class FeatureVector:
         self.references = tuple(reference_of(each, name) for each in given)
         self.label, self.description = label, description
         self._graph, self._told = graph, cast(Told | None, None)
-        self.place: Place | None = None
+        self.place: StorePlace | None = None
 
     @property
     def names(self) -> list[str]:
@@ -92,7 +92,7 @@ class FeatureVector:
         if all(each.columns for each in sets):
             selected(self.name, self.references, store)
 
-    def bind(self, place: Place) -> None:
+    def bind(self, place: StorePlace) -> None:
         """The store that its sets are in."""
         if self.place not in (None, place):
             raise FeatureError(f'The vector "{self.name}" is in the store {self.place} already; make another one.')
@@ -107,7 +107,7 @@ class FeatureVector:
         return opened(self.place)
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> FeatureSelection:
         """What it takes of which sets, by now."""
         return self.store.selection(self)
 

@@ -40,14 +40,14 @@ def own_hashes_of(graph: Graph) -> dict[str, str]:
 
 def _fingerprints(graph: Graph) -> Iterator[tuple[str, str, bool]]:
     for label, part in Roots(graph).parts():
-        anatomy = _Anatomy()
+        anatomy = _CodeAnatomy()
         found = Fingerprint(anatomy, folders=folders_of(anatomy.local))
         found.grow([(label, part)])
         told = repr([(node.kind, node.parts) for node in found.nodes])
         yield label, hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest(), bool(anatomy.local)
 
 
-class _Anatomy(Anatomy):
+class _CodeAnatomy(Anatomy):
     """Notes which modules of the user's own were met."""
 
     def __init__(self) -> None:

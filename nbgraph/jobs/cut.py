@@ -20,13 +20,13 @@ from nbgraph.steps.targets.table import TableTarget
 from nbgraph.steps.windows.aggregate import AggregateByKey
 
 
-class Cut(Enum):
+class JobCut(Enum):
     ANYWHERE = "anywhere"
     BY_KEY = "by key"
     NOWHERE = "nowhere"
 
 
-def cut_of(graph: Graph, key: Any, workers: int | None) -> Cut:
+def cut_of(graph: Graph, key: Any, workers: int | None) -> JobCut:
     """How the rows of a job may be spread; JobError where that would give other answers than `graph.stream`.
 
     >>> graph = Graph("g")
@@ -46,14 +46,14 @@ def cut_of(graph: Graph, key: Any, workers: int | None) -> Cut:
         if remembers(owned.graph, owned.step) and not _is_free(owned.graph, owned.step)
     }
     if not remembering:
-        return Cut.ANYWHERE
+        return JobCut.ANYWHERE
     rekeyed = _other_queue(graph, key)
     for name, (owner, step) in remembering.items():
         if key is None or rekeyed or not is_by_key(owner, step, key) or _merges(owner, step):
             if workers == 1:
-                return Cut.NOWHERE
+                return JobCut.NOWHERE
             raise _refusal(name, owner, step, key, rekeyed)
-    return Cut.BY_KEY
+    return JobCut.BY_KEY
 
 
 def _refuse_memory_table(name: str, graph: Graph, step: Step) -> None:

@@ -30,7 +30,7 @@ VERSION = 1
 PATIENCE = 5.0  # seconds for workers of a job whose process is gone to go as well
 
 
-class About(msgspec.Struct, kw_only=True):
+class JobDocument(msgspec.Struct, kw_only=True):
     """What the parts of a job are made with; all of it must be the same when it is resumed."""
 
     name: str
@@ -68,9 +68,9 @@ class JobFolder:
     def is_whole(self) -> bool:
         return (self.path / "_SUCCESS").is_file()
 
-    def about(self) -> About:
+    def about(self) -> JobDocument:
         try:
-            return msgspec.json.decode((self.inside / "job.json").read_bytes(), type=About)
+            return msgspec.json.decode((self.inside / "job.json").read_bytes(), type=JobDocument)
         except (OSError, msgspec.DecodeError) as error:
             raise JobError(f"There is no job in {self.path}: {error}.") from error
 
@@ -154,7 +154,7 @@ class JobFolder:
             self._lock.close()
             self._lock = None
 
-    def begin(self, about: About) -> None:
+    def begin(self, about: JobDocument) -> None:
         """Note what the parts are made with; what a process left half done is removed."""
         for name in ("spill", "drafts"):
             shutil.rmtree(self.inside / name, ignore_errors=True)

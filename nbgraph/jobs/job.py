@@ -16,10 +16,10 @@ from nbgraph.errors import JobError
 from nbgraph.graph.facade import job_view
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs.code_hash import hashes_of, own_hashes_of
-from nbgraph.jobs.cut import Cut, cut_of
+from nbgraph.jobs.cut import JobCut, cut_of
 from nbgraph.jobs.dead_letter import failure_of, read
 from nbgraph.jobs.engines.names import engine_of
-from nbgraph.jobs.folder import About, JobFolder, State
+from nbgraph.jobs.folder import JobDocument, JobFolder, State
 from nbgraph.jobs.hidden_state import remarks_of
 from nbgraph.jobs.output import result as results
 from nbgraph.jobs.output.form import Form, form_of
@@ -27,7 +27,7 @@ from nbgraph.jobs.output.targets import check_target
 from nbgraph.jobs.part import PartRecord
 from nbgraph.jobs.payload import Payload
 from nbgraph.jobs.progress import PERIOD, shown, words
-from nbgraph.jobs.scheduler import Progress, Rules, Scheduler, StoppedError, told
+from nbgraph.jobs.scheduler import JobScheduler, Progress, Rules, StoppedError, told
 from nbgraph.jobs.sources.base import JobSource, source_of
 from nbgraph.render.text import outline
 from nbgraph.steps.sources.base import RowSource
@@ -78,7 +78,7 @@ class Job:
         self._state = STOPPED
         self._error: BaseException | None = None
         self._spec: JobSpec | None = None
-        self._scheduler: Scheduler | None = None
+        self._scheduler: JobScheduler | None = None
         self._ended = threading.Event()
         self._ended.set()
         self._is_shown = False
@@ -100,10 +100,10 @@ class Job:
         assert spec is not None
         key = spec.key if spec.key is not None else _key_of(spec.source)
         cut = cut_of(spec.graph, key, spec.workers)
-        workers = 1 if cut is Cut.NOWHERE else spec.workers or os.cpu_count() or 1
+        workers = 1 if cut is JobCut.NOWHERE else spec.workers or os.cpu_count() or 1
         if self._form is Form.TARGET:
             check_target(spec.target)
-        for remark in remarks_of(spec.graph) if cut is not Cut.NOWHERE else ():
+        for remark in remarks_of(spec.graph) if cut is not JobCut.NOWHERE else ():
             warnings.warn(remark, stacklevel=5)  # at graph.job(...)
         source = source_of(spec.source)
         about = _about(spec, source, cut, key)
@@ -114,7 +114,7 @@ class Job:
             payload = Payload(
                 spec.graph, self._place.path.absolute(), self._form, key=key, source=source.reader,
                 target=spec.target if self._form is Form.TARGET else None,
-                is_fresh=cut is not Cut.ANYWHERE, hashes=own_hashes_of(spec.graph),
+                is_fresh=cut is not JobCut.ANYWHERE, hashes=own_hashes_of(spec.graph),
             )  # fmt: skip
             self._progress = Progress()
             for record in self._place.records().values():
@@ -124,7 +124,7 @@ class Job:
             self._place.unlock()
             raise
         rules = Rules(cut, spec.part_rows, spec.retries, spec.max_failures)
-        self._scheduler = Scheduler(self._place, source, engine, payload, rules, self._progress)
+        self._scheduler = JobScheduler(self._place, source, engine, payload, rules, self._progress)
         self._state, self._error = RUNNING, None
         self._ended.clear()
         results.know(self.name, self.folder)
@@ -132,7 +132,7 @@ class Job:
         thread = threading.Thread(target=self._run, args=(self._scheduler, engine), daemon=True, name="nbgraph-job")
         thread.start()
 
-    def _run(self, scheduler: Scheduler, engine: Any) -> None:
+    def _run(self, scheduler: JobScheduler, engine: Any) -> None:
         state, error = DONE, None
         try:
             try:
@@ -397,13 +397,13 @@ def _key_of(source: Any) -> Any:
     return keys[0] if len(keys) == 1 else None
 
 
-def _about(spec: JobSpec, source: JobSource, cut: Cut, key: Any) -> About:
+def _about(spec: JobSpec, source: JobSource, cut: JobCut, key: Any) -> JobDocument:
     options = {
         "key": key if isinstance(key, str | int | None) else getattr(key, "__qualname__", type(key).__name__),
-        "part_rows": spec.part_rows if cut is not Cut.NOWHERE else None, "form": form_of(spec.target).value,
+        "part_rows": spec.part_rows if cut is not JobCut.NOWHERE else None, "form": form_of(spec.target).value,
         "cut": cut.value, "target": str(spec.target) if isinstance(spec.target, str | Path) else None,
     }  # fmt: skip
-    return About(
+    return JobDocument(
         name=spec.name, graph=outline(spec.graph), code=hashes_of(spec.graph), source=source.fingerprint(),
         options=options, total=source.total(),
     )  # fmt: skip

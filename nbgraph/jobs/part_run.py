@@ -20,11 +20,11 @@ from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
 from nbgraph.jobs.output.form import Form
 from nbgraph.jobs.output.targets import PartTargets
-from nbgraph.jobs.output.writers import BATCH, WRITERS, Rows, Writer, aside, written
+from nbgraph.jobs.output.writers import BATCH, WRITERS, PartWriter, Rows, aside, written
 from nbgraph.jobs.part import Part, PartRecord, Probe, Scatter, Task
 from nbgraph.jobs.payload import Payload, unpacked
 from nbgraph.jobs.shards import check_keys, shard_of
-from nbgraph.jobs.sources.slices import Shard
+from nbgraph.jobs.sources.slices import SourceShard
 from nbgraph.jobs.sources.spill import BLOCK, add
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PartRunner:
     def _part(self, part: Part) -> PartRecord:
         targets = PartTargets(self._graph(), part.name)
         rows = PartRows(part, self.payload)
-        if isinstance(part.slice, Shard):
+        if isinstance(part.slice, SourceShard):
             rows.over = partial(check_keys, targets.plan, part.slice, self.payload.key)
         run = PartRun(targets.plan, rows, self.payload)
         record = PartRecord(number=part.number, tries=part.attempt)
@@ -157,7 +157,7 @@ def _emptied(folder: Path, shard: int, rows: list[Any]) -> None:
         rows.clear()
 
 
-def _fill(writer: Writer, answers: Iterator[Any], *, as_rows: bool) -> tuple[int, str]:
+def _fill(writer: PartWriter, answers: Iterator[Any], *, as_rows: bool) -> tuple[int, str]:
     number, rows = 0, Rows()
     while batch := list(islice(answers, BATCH)):
         number += len(batch)

@@ -35,7 +35,7 @@ class Payload:
     hashes: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+class _JobPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """A graph goes with the objects that its names mean, not with its whole notebook."""
 
     def reducer_override(self, obj: Any) -> Any:
@@ -64,7 +64,7 @@ def unpacked(data: bytes) -> Payload:
 
 def _dumped(value: Any) -> bytes:
     file = io.BytesIO()
-    _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    _JobPickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     return file.getvalue()
 
 

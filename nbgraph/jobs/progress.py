@@ -40,7 +40,7 @@ def shown(job: Job) -> Iterator[Callable[[], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(job).tell
+        yield _ProgressLines(job).tell
         return
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -60,7 +60,7 @@ def _is_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-class _Lines:
+class _ProgressLines:
     def __init__(self, job: Job) -> None:
         self._job, self._due = job, time.monotonic() + LINES
 

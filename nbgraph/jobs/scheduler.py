@@ -16,12 +16,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from nbgraph.errors import GraphError, JobError, text_of
-from nbgraph.jobs.cut import Cut
+from nbgraph.jobs.cut import JobCut
 from nbgraph.jobs.folder import JobFolder
 from nbgraph.jobs.part import Engine, FatalRow, LostError, Part, PartRecord, Probe, Scatter, Task
 from nbgraph.jobs.payload import Payload
 from nbgraph.jobs.sources.base import JobSource
-from nbgraph.jobs.sources.slices import Shard
+from nbgraph.jobs.sources.slices import SourceShard
 
 AHEAD = 2  # parts that wait at the engine, besides one a worker
 TICK = 0.1  # seconds between two looks whether to stop
@@ -37,7 +37,7 @@ class StoppedError(Exception):
 class Rules:
     """How a job is run: `allowed` failures, None for any number."""
 
-    cut: Cut
+    cut: JobCut
     part_rows: int
     retries: int
     max_failures: int | str | None
@@ -70,7 +70,7 @@ class Progress:
         return found
 
 
-class Scheduler:
+class JobScheduler:
     """Runs a job to its end, on the thread that calls `run`."""
 
     def __init__(
@@ -90,10 +90,10 @@ class Scheduler:
     def run(self) -> None:
         """Until all parts are done; StoppedError, JobError."""
         try:
-            if self._rules.cut is Cut.BY_KEY:
+            if self._rules.cut is JobCut.BY_KEY:
                 self._keyed()
             else:
-                whole = self._rules.cut is Cut.NOWHERE
+                whole = self._rules.cut is JobCut.NOWHERE
                 parts = self._parts(ALL if whole else self._rules.part_rows)
                 self._each(parts, self._done)
             self._check_failures(is_end=True)
@@ -139,7 +139,7 @@ class Scheduler:
         self._each(parts, done)
         names = [scattered[number] for number in sorted(scattered)]
         todo = (number for number in range(shards) if number not in self.progress.records)
-        slices = ((number, Shard(shard=number, shards=shards, scattered=names)) for number in todo)
+        slices = ((number, SourceShard(shard=number, shards=shards, scattered=names)) for number in todo)
         self._each((Part(number=number, slice=slice) for number, slice in slices), self._done)
 
     # --- running it ---
@@ -227,7 +227,7 @@ class Scheduler:
     def _search(self, part: Part, error: LostError) -> Part:
         """The part without the row that ends its process, found by halving it in fresh processes."""
         low, high = part.low, part.slice.rows or sum(1 for _ in part.slice.numbered(self._payload))
-        is_keyed = self._rules.cut is not Cut.ANYWHERE
+        is_keyed = self._rules.cut is not JobCut.ANYWHERE
         while high - low > 1:
             middle = (low + high) // 2
             first = part.low if is_keyed else low  # what remembers needs the rows before

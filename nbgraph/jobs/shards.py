@@ -11,7 +11,7 @@ from nbgraph.engine.schedule.stream import event_of_row
 from nbgraph.engine.step_facts import built_in
 from nbgraph.errors import JobError
 from nbgraph.handler import Handler
-from nbgraph.jobs.sources.slices import Shard
+from nbgraph.jobs.sources.slices import SourceShard
 from nbgraph.steps.targets.base import Target
 from nbgraph.values import normal_key
 
@@ -33,7 +33,7 @@ def shard_of_key(key: Any, shards: int) -> int:
     return crc32(repr(normal_key(key)).encode("utf-8", "surrogatepass")) % shards
 
 
-def check_keys(plan: Plan, shard: Shard, key: Any) -> None:
+def check_keys(plan: Plan, shard: SourceShard, key: Any) -> None:
     """Refuse what a step keeps under a key of another shard: its events are then apart that belong together."""
     for name, step in plan.steps.items():
         target = step.call.target

@@ -14,7 +14,7 @@ import pytest
 from nbgraph import Graph
 from nbgraph.errors import DeployError, FeatureError
 from nbgraph.features import FeatureSet, FeatureStore, FeatureVector
-from nbgraph.features.online.record import About, Advance, Waiting
+from nbgraph.features.online.record import Advance, KeyMetadata, Waiting
 from nbgraph.steps import AddFeatures, FeatureTarget, FieldAggregator, SlidingWindows
 from tests.steps.postgres_server import postgres_server
 from tests.steps.redis_server import redis_server
@@ -79,7 +79,7 @@ def test_a_step_that_follows_another_version_is_refused_whole(cards: FeatureSet)
     online = cards.store.online
     about = online.about(cards.id)
     assert about is not None
-    was = About(about.version + 5, 0, {})
+    was = KeyMetadata(about.version + 5, 0, {})
     assert not online.advance(cards.id, was, Advance(was, {'"c-1"': b"x"}, clear=True))
     assert (online.about(cards.id), seen(cards, "c-1")) == (about, [("PT", 5)])
 

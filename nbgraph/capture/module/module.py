@@ -1,7 +1,7 @@
 """The Module: collects what the graph's handlers need until nothing is missing; then it is text.
 
 Every name means in the module what it means in the notebook now: the live object decides, not the cell that was run
-last. The `Writer` knows how a value is written, the `SymbolTable` which names there are.
+last. The `ModuleWriter` knows how a value is written, the `SymbolTable` which names there are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nbgraph.capture.module.patch import library_settings
 from nbgraph.capture.module.source import SourceText
 from nbgraph.capture.module.statement import ClashError
 from nbgraph.capture.module.symbols import IMMUTABLE, SymbolTable, is_usable
-from nbgraph.capture.module.writer import Writer, import_from, import_of
+from nbgraph.capture.module.writer import ModuleWriter, import_from, import_of
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret
 from nbgraph.introspection import attribute
@@ -50,7 +50,7 @@ class Module:
         self.arguments: list[Any] = []
         self._notebook = Notebook(namespace)
         self._symbols = SymbolTable(namespace, self._notebook)
-        self._writer = Writer(self, self._symbols, self.policy, namespace, self._notebook)
+        self._writer = ModuleWriter(self, self._symbols, self.policy, namespace, self._notebook)
         self.stock = self._writer.stock
         self.modules = self._writer.text.modules  # that are imported by the text or by its artifacts
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nbgraph.capture.module.definition import Definition
-from nbgraph.capture.module.symbols import Collector, SymbolTable
+from nbgraph.capture.module.symbols import SymbolCollector, SymbolTable
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where
 
@@ -23,7 +23,7 @@ CONTEXT = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 class Patches:
     """Sets the parts of a thing that its text does not make, as the policy knows them."""
 
-    def __init__(self, collector: Collector, symbols: SymbolTable, policy: CapturePolicy) -> None:
+    def __init__(self, collector: SymbolCollector, symbols: SymbolTable, policy: CapturePolicy) -> None:
         self._collector, self._symbols, self._policy = collector, symbols, policy
 
     def of(self, name: str, value: Any, where: Where) -> Iterator[Definition]:

@@ -15,7 +15,7 @@ from nbgraph.capture.module.names import GlobalNames, names_in
 from nbgraph.capture.module.notebook import MISSING, Notebook, UnknownError
 from nbgraph.capture.module.source import SourceText, Written, indented, source_of
 from nbgraph.capture.module.stock import RestartError
-from nbgraph.capture.module.symbols import Collector, SymbolTable
+from nbgraph.capture.module.symbols import SymbolCollector, SymbolTable
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where
 from nbgraph.errors import ExportError
@@ -41,7 +41,7 @@ class Statements:
 
     def __init__(
         self,
-        collector: Collector,
+        collector: SymbolCollector,
         writer: StatementWriter,
         symbols: SymbolTable,
         policy: CapturePolicy,

@@ -11,7 +11,7 @@ from nbgraph.capture.artifacts import Artifact, Stored, artifact_of, store
 from nbgraph.capture.module.code import global_names
 from nbgraph.capture.module.definition import Definition
 from nbgraph.capture.module.literal import mutable_parts
-from nbgraph.capture.module.symbols import Collector
+from nbgraph.capture.module.symbols import SymbolCollector
 from nbgraph.capture.pickles import Pickled, pickled
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where, raise_if_open, raise_if_secret, refused
@@ -38,7 +38,7 @@ class StockItem:
 class Stock:
     """Grows with the module; `packed` gives the files when all is there."""
 
-    def __init__(self, namespace: Mapping[str, Any], policy: CapturePolicy, collector: Collector) -> None:
+    def __init__(self, namespace: Mapping[str, Any], policy: CapturePolicy, collector: SymbolCollector) -> None:
         self._namespace, self._policy, self._collector = namespace, policy, collector
         self._items: dict[str, StockItem] = {}
         self._scanned: list[Pickled] = []  # kept, so that the ids of what is held stay taken

@@ -17,7 +17,7 @@ from nbgraph.capture.refusal import Where
 IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice)
 
 
-class Collector(Protocol):
+class SymbolCollector(Protocol):
     """Defines in the module what the parts of it need."""
 
     def define(self, name: str, value: Any, where: Where) -> str:

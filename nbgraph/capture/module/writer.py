@@ -17,14 +17,14 @@ from nbgraph.capture.module.notebook import Notebook
 from nbgraph.capture.module.patch import Patches
 from nbgraph.capture.module.statement import Statements
 from nbgraph.capture.module.stock import RestartError, Stock
-from nbgraph.capture.module.symbols import IMMUTABLE, Collector, SymbolTable
+from nbgraph.capture.module.symbols import IMMUTABLE, SymbolCollector, SymbolTable
 from nbgraph.capture.policy import CapturePolicy
 from nbgraph.capture.refusal import Where, raise_if_secrets, secrets_in
 from nbgraph.errors import ExportError
 from nbgraph.introspection import attribute
 
 
-class Writer:
+class ModuleWriter:
     """Adds to the text of a module, and to the stock of files beside it.
 
     `plain` are the values of plain data that stand in the text.
@@ -32,7 +32,7 @@ class Writer:
 
     def __init__(
         self,
-        collector: Collector,
+        collector: SymbolCollector,
         symbols: SymbolTable,
         policy: CapturePolicy,
         namespace: Mapping[str, Any],

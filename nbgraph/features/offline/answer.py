@@ -14,7 +14,7 @@ from nbgraph.features.offline.held import held, seen
 from nbgraph.features.offline.kind import Frame, UnfitValue, moment, type_of
 from nbgraph.features.offline.moments import PLACE, Moments, keys_as
 from nbgraph.features.offline.windowed import windowed
-from nbgraph.features.reference import Part
+from nbgraph.features.reference import ReferencePart
 
 if TYPE_CHECKING:
     from nbgraph.features.vector import FeatureVector
@@ -45,7 +45,7 @@ def offline(
     return answer
 
 
-def part_features(part: Part, moments: Moments, time: Any) -> dict[str, Any]:
+def part_features(part: ReferencePart, moments: Moments, time: Any) -> dict[str, Any]:
     """The features of one set for one row."""
     asked = pl.DataFrame([pl.int_range(len(moments), eager=True).alias(PLACE), moments.moments(time)])
     keys = [moments.column(field) for field in part.fields]
@@ -96,7 +96,9 @@ def check_names(vector: FeatureVector, fields: list[str]) -> None:
             )
 
 
-def _of_part(part: Part, asked: Frame, keys: list[Frame], before: bool, as_known: bool, versions: Versions) -> Frame:
+def _of_part(
+    part: ReferencePart, asked: Frame, keys: list[Frame], before: bool, as_known: bool, versions: Versions
+) -> Frame:
     """The features of one set, under their names in the vector."""
     set = part.set
     version = versions.get(set.name, versions.get(set.id))

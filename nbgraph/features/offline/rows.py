@@ -21,7 +21,7 @@ READERS = {".parquet": "scan_parquet", ".csv": "scan_csv", ".jsonl": "scan_ndjso
 
 
 @dataclass(frozen=True)
-class Rows:
+class OfflineRows:
     """The rows of a source: as a frame where they are one, else as they came; `name` says where from.
 
     `given` is the DataFrame that they came in, whose rows a graph gets as it always does.
@@ -35,10 +35,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.bodies) if self.frame is None else self.frame.height
 
-    def first(self, count: int) -> Rows:
+    def first(self, count: int) -> OfflineRows:
         frame = None if self.frame is None else self.frame.head(count)
         given = None if self.given is None else self.given.head(count)
-        return Rows(self.name, frame, self.bodies[:count], given)
+        return OfflineRows(self.name, frame, self.bodies[:count], given)
 
     def events(self) -> Iterable[Any]:
         """What goes into the graph: a dict, or an Event, for each row."""
@@ -65,7 +65,7 @@ class Rows:
         return digest.hexdigest()
 
 
-def rows_of(source: Any) -> Rows:
+def rows_of(source: Any) -> OfflineRows:
     """The rows of a DataFrame (pandas, polars), an Arrow table, files, an iterable of dicts or Events, a Source."""
     kind = type(source)
     library = kind.__module__.partition(".")[0]
@@ -75,26 +75,26 @@ def rows_of(source: Any) -> Rows:
         return _of_pandas(source)
     if library == "polars":
         frame = source.collect() if kind.__name__ == "LazyFrame" else source
-        return Rows("polars.DataFrame", _canonical(frame), (), frame)
+        return OfflineRows("polars.DataFrame", _canonical(frame), (), frame)
     if library == "pyarrow":
-        return Rows("pyarrow.Table", _canonical(pl.from_arrow(source)), ())
+        return OfflineRows("pyarrow.Table", _canonical(pl.from_arrow(source)), ())
     if isinstance(source, Mapping) or not isinstance(source, Iterable):
         raise FeatureError(
             f"An ingest was given a {kind.__name__}; expected a DataFrame, an Arrow table, paths of Parquet, CSV or "
             "JSON lines, an iterable of dicts or Events, or a Source."
         )
     given = source.entries() if isinstance(source, Source) else source
-    return Rows(kind.__name__, None, list(given))
+    return OfflineRows(kind.__name__, None, list(given))
 
 
 def _is_paths(source: Any) -> bool:
     return isinstance(source, list | tuple) and bool(source) and all(isinstance(each, str | Path) for each in source)
 
 
-def _of_files(paths: Sequence[str | Path]) -> Rows:
+def _of_files(paths: Sequence[str | Path]) -> OfflineRows:
     frames = [_read(str(path)) for path in paths]
     name = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    return Rows(name, _canonical(pl.concat(frames, how="diagonal_relaxed").collect()), ())
+    return OfflineRows(name, _canonical(pl.concat(frames, how="diagonal_relaxed").collect()), ())
 
 
 def _read(path: str) -> Frame:
@@ -112,7 +112,7 @@ def _read(path: str) -> Frame:
     return frame
 
 
-def _of_pandas(frame: Any) -> Rows:
+def _of_pandas(frame: Any) -> OfflineRows:
     levels = [name for name in columns_of(frame) if name not in frame.columns]
     whole = frame.reset_index(levels) if levels else frame
     try:
@@ -123,7 +123,7 @@ def _of_pandas(frame: Any) -> Rows:
         if not type(error).__module__.startswith("pyarrow"):
             raise
         made = None
-    return Rows("DataFrame", made, () if made is not None else whole.to_dict("records"), frame)
+    return OfflineRows("DataFrame", made, () if made is not None else whole.to_dict("records"), frame)
 
 
 def _canonical(frame: Frame) -> Frame:

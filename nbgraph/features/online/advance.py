@@ -11,7 +11,7 @@ import polars as pl
 from nbgraph.errors import FeatureError
 from nbgraph.features.offline.kind import Frame
 from nbgraph.features.offline.table import OWN, SEQUENCE, with_fields
-from nbgraph.features.online.record import ALWAYS, NOTHING, TAIL, About, Advance, Line, OnlineStore, Record
+from nbgraph.features.online.record import ALWAYS, NOTHING, TAIL, Advance, KeyMetadata, Line, OnlineStore, Record
 from nbgraph.steps.tables.codec import key_text
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TRIES = 40
 
 
-def advance(set: FeatureSet, online: OnlineStore) -> About | None:
+def advance(set: FeatureSet, online: OnlineStore) -> KeyMetadata | None:
     """Take the rows in that were written since; what the records contain then."""
     for _ in range(TRIES):
         was = online.about(set.id)
@@ -31,7 +31,7 @@ def advance(set: FeatureSet, online: OnlineStore) -> About | None:
         since = offline.since(0 if clear or was is None else was.sequence)
         if was is not None and since.version == was.version:
             return was
-        about = About(since.version, since.last, offline.schema(since.version))
+        about = KeyMetadata(since.version, since.last, offline.schema(since.version))
         arrived = [
             batch for batch in online.batches(set.id) if since.holds(batch)
         ]  # asked behind the version: none slips

@@ -29,7 +29,7 @@ Line = tuple[int, int, Row]  # a row with its time, in microseconds, and its num
 
 
 @dataclass(frozen=True)
-class About:
+class KeyMetadata:
     """What the records of a set contain: the offline version, its last row's number, the kinds of its columns."""
 
     version: int
@@ -44,7 +44,7 @@ class Advance:
     With `clear` the records are all there are; rows of `arrived` batches are in the records, and wait no longer.
     """
 
-    about: About
+    about: KeyMetadata
     records: Mapping[str, bytes]
     clear: bool = False
     arrived: Sequence[str] = ()
@@ -113,10 +113,10 @@ class Readable(Protocol):
 class OnlineStore(Readable, Protocol):
     """What keeps the records: SQLite, Redis, PostgreSQL; keys are texts, records bytes."""
 
-    def about(self, name: str) -> About | None:
+    def about(self, name: str) -> KeyMetadata | None:
         """What the records of a set contain; None where nothing was written yet."""
 
-    def advance(self, name: str, was: About | None, step: Advance) -> bool:
+    def advance(self, name: str, was: KeyMetadata | None, step: Advance) -> bool:
         """Take a step, all of it or none; False, and nothing done, where the set does not contain `was` any more."""
 
     def wait(self, name: str, rows: Sequence[Waiting]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from nbgraph.features.online.record import BEYOND, About, Advance, Row, Stored, Waiting
+from nbgraph.features.online.record import BEYOND, Advance, KeyMetadata, Row, Stored, Waiting
 from nbgraph.steps.optional import package
 from nbgraph.streams.codec.values import freeze, thaw
 
@@ -105,14 +105,14 @@ class RedisOnline:
     def _place(self, name: str) -> str:
         return f"{self.prefix}{{{name}}}"  # in braces: all of a set in one slot of a cluster
 
-    def about(self, name: str) -> About | None:
+    def about(self, name: str) -> KeyMetadata | None:
         found = self._client.get(f"{self._place(name)}:about")
-        return None if found is None else About(**json.loads(found))
+        return None if found is None else KeyMetadata(**json.loads(found))
 
     def read(self, name: str, keys: Sequence[str]) -> list[Stored]:
         return [_stored(*found) for found in self._run("read", name, keys)]
 
-    def advance(self, name: str, was: About | None, step: Advance) -> bool:
+    def advance(self, name: str, was: KeyMetadata | None, step: Advance) -> bool:
         records = [part for pair in step.records.items() for part in pair]
         told = "" if was is None else _text(was)
         arguments = [told, _text(step.about), "01"[step.clear], len(step.arrived), *step.arrived, *records]
@@ -146,7 +146,7 @@ def _stored(record: bytes | None, *waiting: bytes) -> Stored:
     return record, lines
 
 
-def _text(about: About) -> str:
+def _text(about: KeyMetadata) -> str:
     """What a set contains, always as the same text: it is compared."""
     told = {"version": about.version, "sequence": about.sequence, "columns": dict(about.columns)}
     return json.dumps(told, sort_keys=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError
 from nbgraph.features.online.record import Line, Readable, Record, Windowing, newest
-from nbgraph.features.reference import Part
+from nbgraph.features.reference import ReferencePart
 from nbgraph.steps.tables.codec import key_text
 from nbgraph.values import is_missing, moment_of, normal_key
 
@@ -102,7 +102,7 @@ def _check(vector: FeatureVector, features: frozenset[str], keys: Sequence[str],
             )
 
 
-def _key(part: Part, body: Mapping[str, Any], found: Row) -> str | None:
+def _key(part: ReferencePart, body: Mapping[str, Any], found: Row) -> str | None:
     """The text of a row's key; None where a part of it is missing."""
     values = [found[field] if field in found else body.get(field) for field in part.fields]
     for value, kind, name in zip(values, part.kinds, part.set.key, strict=True):
@@ -123,11 +123,11 @@ def _check_kind(value: Any, name: str, kind: str | None, set: str) -> None:
         raise FeatureError(f'key "{name}": rows have {word}, the set "{set}" has {kind}')
 
 
-def _none(part: Part) -> Row:
+def _none(part: ReferencePart) -> Row:
     return {**{part.names[name]: None for name in part.held}, **{part.names[name]: math.nan for name in part.windows}}
 
 
-def values(part: Part, stored: bytes | None, waiting: Sequence[Line], moment: int, before: bool) -> Row:
+def values(part: ReferencePart, stored: bytes | None, waiting: Sequence[Line], moment: int, before: bool) -> Row:
     """The features of one key at a moment."""
     set, names = part.set, part.names
     if stored is not None and not waiting and not part.windows:
@@ -140,7 +140,7 @@ def values(part: Part, stored: bytes | None, waiting: Sequence[Line], moment: in
     return _values(part, record_of(part.windowing, stored, waiting), moment, before)
 
 
-def _values(part: Part, record: Record, moment: int, before: bool) -> Row:
+def _values(part: ReferencePart, record: Record, moment: int, before: bool) -> Row:
     found: Row = {}
     windowing, set, names = part.windowing, part.set, part.names
     if part.held:

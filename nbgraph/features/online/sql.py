@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from nbgraph.features.online.record import BEYOND, NOTHING, About, Advance, Row, Stored, Waiting
+from nbgraph.features.online.record import BEYOND, NOTHING, Advance, KeyMetadata, Row, Stored, Waiting
 from nbgraph.steps.optional import package
 from nbgraph.streams.codec.values import freeze, thaw
 
@@ -50,9 +50,9 @@ class SqlOnline:
         with self._engine.connect() as connection:
             return list(connection.execute(self._text(text), values))
 
-    def about(self, name: str) -> About | None:
+    def about(self, name: str) -> KeyMetadata | None:
         rows = self._ask("SELECT version, sequence, columns FROM nbgraph_about WHERE name = :name", name=name)
-        return About(rows[0][0], rows[0][1], json.loads(rows[0][2])) if rows else None
+        return KeyMetadata(rows[0][0], rows[0][1], json.loads(rows[0][2])) if rows else None
 
     def read(self, name: str, keys: Sequence[str]) -> list[Stored]:
         records: dict[str, bytes] = {}
@@ -66,7 +66,7 @@ class SqlOnline:
         found = {key: (records.get(key), sorted(waiting.get(key, ()), key=lambda line: line[1])) for key in keys}
         return [found[key] if found[key] != (None, []) else NOTHING for key in keys]
 
-    def advance(self, name: str, was: About | None, step: Advance) -> bool:
+    def advance(self, name: str, was: KeyMetadata | None, step: Advance) -> bool:
         about, text = step.about, self._text
         with self._engine.begin() as connection:
             connection.execute(text(_LOCK), {"name": name})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.features.catalogue import connect, transaction
-from nbgraph.features.online.record import BEYOND, NOTHING, About, Advance, Row, Stored, Waiting
+from nbgraph.features.online.record import BEYOND, NOTHING, Advance, KeyMetadata, Row, Stored, Waiting
 from nbgraph.streams.codec.values import freeze, thaw
 
 _TABLES = """
@@ -49,11 +49,11 @@ class SqliteOnline:
             found = self._local.connection = connect(self._path)
         return found
 
-    def about(self, name: str) -> About | None:
+    def about(self, name: str) -> KeyMetadata | None:
         row = self._connection.execute(
             "SELECT version, sequence, columns FROM online_about WHERE name = ?", [name]
         ).fetchone()
-        return None if row is None else About(row[0], row[1], json.loads(row[2]))
+        return None if row is None else KeyMetadata(row[0], row[1], json.loads(row[2]))
 
     def read(self, name: str, keys: Sequence[str]) -> list[Stored]:
         if len(keys) == 1:
@@ -66,7 +66,7 @@ class SqliteOnline:
                 found.setdefault(key, []).append(tuple(rest))
         return [_stored(found[key]) if key in found else NOTHING for key in keys]
 
-    def advance(self, name: str, was: About | None, step: Advance) -> bool:
+    def advance(self, name: str, was: KeyMetadata | None, step: Advance) -> bool:
         about = step.about
         with transaction(self._connection) as connection:
             if self.about(name) != was:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from nbgraph.errors import JobError
-from nbgraph.jobs.folder import About, JobFolder
+from nbgraph.jobs.folder import JobDocument, JobFolder
 from nbgraph.jobs.output.form import Form
 from nbgraph.jobs.output.writers import LISTS, VALUES, aside, unified
 from nbgraph.jobs.part import PartRecord
@@ -59,7 +59,7 @@ def found(given: str | Path) -> Path:
     raise JobError(f'There is no job in "{given}", and none of that name in {home()}.')
 
 
-def place_for(folder: Path, about: About, *, resume: bool) -> JobFolder:
+def place_for(folder: Path, about: JobDocument, *, resume: bool) -> JobFolder:
     """Where a job works: the folder of its result, or one beside it that takes its place when it is whole."""
     here, beside = JobFolder(folder), JobFolder(_beside(folder))
     if not resume:
@@ -82,7 +82,7 @@ def place_for(folder: Path, about: About, *, resume: bool) -> JobFolder:
     return here
 
 
-def difference(old: About, new: About) -> str:
+def difference(old: JobDocument, new: JobDocument) -> str:
     """What is not as it was; empty where all is."""
     parts = [name for name in {**old.code, **new.code} if old.code.get(name) != new.code.get(name)]
     if parts:

@@ -25,7 +25,7 @@ CHUNK = 1 << 20
 ROWS, VALUES, LISTS = "rows", "values", "lists"  # what the answers of a part are: dicts, single values, lists
 
 
-class Writer(Protocol):
+class PartWriter(Protocol):
     """Writes batches of answers into a file that nobody else looks at."""
 
     def add(self, rows: list[Any]) -> None: ...
@@ -217,7 +217,7 @@ def _plain(value: Any) -> Any:
     return found
 
 
-WRITERS: dict[Form, Callable[[Path], Writer]] = {
+WRITERS: dict[Form, Callable[[Path], PartWriter]] = {
     Form.PARQUET: ParquetWriter,
     Form.CSV: CSVWriter,
     Form.LINES: LinesWriter,

@@ -74,7 +74,7 @@ class IterableSource:
             part = itertools.chain(head, itertools.islice(left, rows - 1))
             name = f"_job/spill/{number:05}"
             if done(number):
-                counted = _Counted(part)
+                counted = _CountedRows(part)
                 told, size = hash_of(counted), counted.number
             else:
                 (folder / name).unlink(missing_ok=True)
@@ -136,7 +136,7 @@ class FrameSource:
         return self._frame.iloc[low:high] if hasattr(self._frame, "iloc") else self._frame[low:high]
 
 
-class _Counted:
+class _CountedRows:
     def __init__(self, rows: Iterator[Any]) -> None:
         self._rows, self.number = rows, 0
 

@@ -85,7 +85,7 @@ class PieceSlice(Slice, frozen=True, tag="piece"):
         return found
 
 
-class Shard(Slice, frozen=True, tag="shard"):
+class SourceShard(Slice, frozen=True, tag="shard"):
     """Rows whose keys fall into one shard, in the source's order; each stands behind its number."""
 
     shard: int

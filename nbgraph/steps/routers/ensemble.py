@@ -14,7 +14,7 @@ from nbgraph.steps.models.inference import Inference, RequestForm, array_of_rows
 from nbgraph.steps.models.request import ModelRequest
 from nbgraph.steps.models.server import ModelServer
 from nbgraph.steps.routers.fan_out import FanOut, executor_of
-from nbgraph.steps.routers.route import MLRUN_ONLY, RouteError
+from nbgraph.steps.routers.route import MLRUN_ONLY, RouteCallError
 from nbgraph.steps.routers.router import Router
 from nbgraph.steps.routers.weights import normalised
 
@@ -189,7 +189,7 @@ class VotingEnsemble(Router):
         except RequestError:
             raise
         except own() as error:
-            raise RouteError(model.name, error) from error
+            raise RouteCallError(model.name, error) from error
 
     async def _answered(self, event: Event, wanted: ModelRequest, inference: Inference) -> list[list[Any]]:
         """What the models answer to the event, through all their hooks."""

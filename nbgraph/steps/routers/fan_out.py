@@ -12,7 +12,7 @@ from typing import Any, Literal
 from nbgraph.errors import GraphError, RequestError, own
 from nbgraph.event import Event
 from nbgraph.handler import Handler, NestedCall
-from nbgraph.steps.routers.route import BoundRoute, RouteError
+from nbgraph.steps.routers.route import BoundRoute, RouteCallError
 from nbgraph.steps.runtime.loop_thread import run_now
 from nbgraph.steps.runtime.processes import Processes
 
@@ -97,7 +97,7 @@ class FanOut:
                 return await asyncio.wrap_future(run) if self.is_async else run.result()
             return await run
         except own() as error:
-            return error if isinstance(error, RouteError | RequestError) else RouteError(branch.name, error)
+            return error if isinstance(error, RouteCallError | RequestError) else RouteCallError(branch.name, error)
 
     async def _received(self, run: Future[Any]) -> Any:
         return Processes.value(await asyncio.wrap_future(run) if self.is_async else run.result())

@@ -16,7 +16,7 @@ ONE_RESULT = (Shape.MAP, Shape.EVENT, Shape.EACH)
 
 
 @runtime_checkable
-class Route(Protocol):
+class RouteTarget(Protocol):
     """What the engine passes for each of a router's routes."""
 
     @property
@@ -42,7 +42,7 @@ MLRUN_ONLY: Mapping[str, Container[Any]] = {
 }
 
 
-class RouteError(NbgraphError):
+class RouteCallError(NbgraphError):
     """One of several routes failed; `route` is its name, `__cause__` its exception."""
 
     def __init__(self, route: str, cause: BaseException) -> None:
@@ -92,7 +92,7 @@ class BoundRoute:
         except RequestError:
             raise
         except own() as error:
-            raise RouteError(self.name, error) from error
+            raise RouteCallError(self.name, error) from error
 
     def asked(self, event: Event, wanted: ModelRequest) -> Event:
         """The event as a request to this branch, where it names another model, or none."""
@@ -109,7 +109,7 @@ def branches_of(router: str, routes: Mapping[str, Any] | None) -> dict[str, Boun
     """The branches of the routes that the engine has made ready; none while a router is only declared."""
     found: dict[str, BoundRoute] = {}
     for name, route in (routes or {}).items():
-        if not isinstance(route, Route):
+        if not isinstance(route, RouteTarget):
             continue
         if route.shape not in ONE_RESULT:
             raise GraphError(

@@ -10,7 +10,7 @@ from nbgraph.event import Event
 from nbgraph.steps.context import copier_of
 from nbgraph.steps.models.request import ModelRequest
 from nbgraph.steps.routers.fan_out import FanOut, executor_of
-from nbgraph.steps.routers.route import RouteError
+from nbgraph.steps.routers.route import RouteCallError
 from nbgraph.steps.routers.router import Router
 
 __all__ = ["ModelRunner"]
@@ -106,5 +106,5 @@ def _selecting(router: str, selector: Any, parameters: Mapping[str, Any]) -> Sel
 def _collected(result: Any) -> Any:
     if not isinstance(result, Exception):
         return result
-    error = result.__cause__ if isinstance(result, RouteError) and result.__cause__ else result
+    error = result.__cause__ if isinstance(result, RouteCallError) and result.__cause__ else result
     return {"error": f"{type(error).__name__}: {error}"}

@@ -16,7 +16,7 @@ from nbgraph.steps.dataframe import in_pandas, is_frame, is_polars, of_rows, row
 from nbgraph.steps.operators.stateless import BODY
 from nbgraph.steps.tables.table import table_of
 from nbgraph.steps.windows.codegen import Part, WindowCode, field_name, missing_field, reader
-from nbgraph.steps.windows.emit import EmitPolicy, Emitter, EveryEvent, emitter_of, policy_of
+from nbgraph.steps.windows.emit import EmitPolicy, EveryEvent, WindowEmitter, emitter_of, policy_of
 from nbgraph.steps.windows.series import Series, series_of
 from nbgraph.steps.windows.spec import FieldAggregator, duration, time_like
 from nbgraph.steps.windows.store import WindowStore, description_of
@@ -144,7 +144,7 @@ class AggregateByKey(Handler):
         self._full = FEW_KEYS  # with so many keys the expired ones are looked for
         if self.is_forgetful:
             self.state["newest"] = -math.inf
-        self._emitter: Emitter | None = None
+        self._emitter: WindowEmitter | None = None
         if not isinstance(policy, EveryEvent):
             self._hold_by(policy, clock_of(context))
         elif key is not None and time_field is not None and table is None and not self._aliases:

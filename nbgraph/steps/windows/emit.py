@@ -155,7 +155,7 @@ class HeldAggregation(Protocol):
         """An event for each key that has something in its windows as they end at a time."""
 
 
-class Emitter(Protocol):
+class WindowEmitter(Protocol):
     """Holds events back for a policy: asked before an event is aggregated, after it, and at the end."""
 
     def before(self, seconds: float, time: Any) -> list[Event]: ...
@@ -255,7 +255,7 @@ class EndOfPeriod:
 
 def emitter_of(
     policy: EmitPolicy, step: HeldAggregation, aggregators: Sequence[FieldAggregator], clock: Clock, *, by_arrival: bool
-) -> Emitter:
+) -> WindowEmitter:
     """What holds events back as a policy says; with `by_arrival` the times of windows are those of arrival."""
     if isinstance(policy, AfterMaxEvent):
         return LastOfKey(step, policy.max_events, policy.timeout_secs, clock)

@@ -43,13 +43,13 @@ def read_letter(written: bytes, place: str) -> dict[str, Any]:
     """
     try:
         letter = msgspec.msgpack.decode(written)
-        msgspec.convert(letter, _DeadLetter)
+        msgspec.convert(letter, _LetterRecord)
     except Exception:  # whatever reading foreign bytes comes to
         return {"id": place, "headers": {}, "body": written, "error": UNREADABLE, "step": "", "time": 0.0}
     return dict(letter)
 
 
-class _DeadLetter(msgspec.Struct):
+class _LetterRecord(msgspec.Struct):
     """What is in every letter."""
 
     id: str
