@@ -13,7 +13,7 @@ import pytest
 
 from nbgraph import Graph, Trace, steps
 from nbgraph.errors import GraphError
-from nbgraph.steps.moved import MODULES, RENAMED, moved
+from nbgraph.steps.old_modules import MODULES, RENAMED, moved
 
 FOLDER = Path(__file__).parent / "data" / "before_folders"
 SEEN = json.loads((FOLDER / "answer.json").read_text())

@@ -1,4 +1,4 @@
-"""Names can be guessed: modules have words of the glossary or of the field, classes one name each, folders few entries."""
+"""Names can be guessed: modules have words of the glossary or of the field, no class name stands twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from docs.diagrams import EVENT, FLOORS, drawing
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nbgraph"
 VOCABULARY = Path(__file__).parent / "vocabulary.txt"
-MOST_ENTRIES = 18
+MOST_ENTRIES = 20  # `__init__.py` among them
 # The floors of the design are folders of the root; the scripts of the views are files of one, loaded one by one.
 EXCEPTIONS = {"nbgraph": 32, "nbgraph/widgets/static": 30}
 
@@ -44,7 +44,9 @@ def test_modules_are_named_by_words_of_the_field() -> None:
     words = {word.lower() for term in glossary() for word in term.split()}
     words |= {name.lower() for name in classes()} | set(VOCABULARY.read_text(encoding="utf-8").split())
     names = {path.stem for path in modules()} | {path.parent.name for path in modules()}
-    unknown = {name for name in names if name not in words and not all(is_known(part, words) for part in name.split("_"))}
+    unknown = {
+        name for name in names if name not in words and not all(is_known(part, words) for part in name.split("_"))
+    }
     assert unknown == set(), "a word of the glossary, of the field (tests/vocabulary.txt), or of a class"
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from nbgraph.capture.local_modules import folders_of, is_local
 from nbgraph.capture.module.imports import is_notebook
-from nbgraph.capture.proof.anatomy import Anatomy
 from nbgraph.capture.proof.fingerprint import Fingerprint
+from nbgraph.capture.proof.object_parts import Anatomy
 from nbgraph.capture.proof.roots import Roots
 from nbgraph.errors import JobError
 from nbgraph.graph.graph import Graph

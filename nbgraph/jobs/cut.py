@@ -32,7 +32,7 @@ def cut_of(graph: Graph, key: Any, workers: int | None) -> JobCut:
     >>> graph = Graph("g")
     >>> _ = graph.to("Reduce", initial_value=0, fn="state + event")
     >>> cut_of(graph, None, 1)
-    <Cut.NOWHERE: 'nowhere'>
+    <JobCut.NOWHERE: 'nowhere'>
     >>> cut_of(graph, None, 4)
     Traceback (most recent call last):
     nbgraph.errors.JobError: Step "Reduce" remembers over all events, ...

@@ -21,7 +21,7 @@ def main(words: list[str] | None = None) -> int:
     set_up()
     try:
         if settings.workers > 1:
-            from nbgraph.serve.foreman import lead  # a parent needs no more than this
+            from nbgraph.serve.supervisor import lead  # a parent needs no more than this
 
             return lead(settings, sys.argv[1:] if words is None else words)
         from nbgraph.serve.worker import run

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from nbgraph.capture.artifacts import Artifacts
-from nbgraph.capture.proof.anatomy import Anatomy
 from nbgraph.capture.proof.fingerprint import Fingerprint, FingerprintNode
+from nbgraph.capture.proof.object_parts import Anatomy
 from nbgraph.capture.proof.proof import Loaded, LoadRequest
 from nbgraph.capture.proof.roots import Roots
 from nbgraph.contract import HANDLERS_MODULE

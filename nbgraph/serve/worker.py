@@ -15,12 +15,12 @@ from pathlib import Path
 import uvicorn
 
 from nbgraph.engine.function_spec import FunctionSpec
+from nbgraph.serve.broker_link import Link
 from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.app import Gateway
 from nbgraph.serve.gateway.connection import configuration
 from nbgraph.serve.gateway.cors import origins_of, sharing
 from nbgraph.serve.gateway.listener import GracefulClose, bound, inherited, leave
-from nbgraph.serve.link import Link
 from nbgraph.serve.parent_watch import ParentWatch, nobody_there
 from nbgraph.serve.project import load_function, load_project
 from nbgraph.serve.requests.accepted_log import AcceptedLog

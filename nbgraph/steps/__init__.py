@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from nbgraph.steps.library import BuiltInSteps, Library, offered
-from nbgraph.steps.moved import MovedModules
+from nbgraph.steps.old_modules import MovedModules
 
 
 @cache

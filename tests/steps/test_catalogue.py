@@ -43,7 +43,7 @@ def test_an_entry() -> None:
 def test_names_are_loaded_when_they_are_asked_for() -> None:
     code = "import sys, nbgraph.steps; print([m for m in sys.modules if m.startswith('nbgraph.steps.')])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert loaded.stdout.strip() == "['nbgraph.steps.library', 'nbgraph.steps.moved']"
+    assert loaded.stdout.strip() == "['nbgraph.steps.library', 'nbgraph.steps.old_modules']"
 
 
 def test_a_name_is_offered_once() -> None:

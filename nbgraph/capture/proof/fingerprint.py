@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbgraph.capture.proof.anatomy import ATOMS, Anatomy, Fact, Part
+from nbgraph.capture.proof.object_parts import ATOMS, Anatomy, Fact, Part
 
 LONG = 200  # characters of a fact; what is longer is told by its hash
 Token = Any  # a text, a number of a node, or a list of tokens

@@ -18,8 +18,8 @@ import msgspec
 
 from nbgraph.capture.local_modules import folders_of
 from nbgraph.capture.module.imports import is_notebook
-from nbgraph.capture.proof.anatomy import Anatomy
 from nbgraph.capture.proof.fingerprint import Difference, Fingerprint, FingerprintNode, differences
+from nbgraph.capture.proof.object_parts import Anatomy
 from nbgraph.capture.proof.roots import Roots
 from nbgraph.capture.requirements import import_path
 from nbgraph.errors import ExportError

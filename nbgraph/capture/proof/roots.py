@@ -11,7 +11,7 @@ from nbgraph import steps
 from nbgraph.capture.local_modules import is_local
 from nbgraph.capture.module.closure import methods
 from nbgraph.capture.module.code import global_names
-from nbgraph.capture.proof.anatomy import Fact, Part
+from nbgraph.capture.proof.object_parts import Fact, Part
 from nbgraph.engine.compile.bind import evaluate, is_expression, resolve
 from nbgraph.engine.compile.call import POSITIONAL
 from nbgraph.graph.code import Code

@@ -38,7 +38,7 @@ class ProcessTarget(HostTarget):
         return ProcessBackend.start(request, projects, replicas, is_safe=is_safe, say=say)
 
     def find(self, name: str) -> Backend | None:
-        from nbgraph.deploy.process.attached import AttachedBackend
+        from nbgraph.deploy.process.attachment import AttachedBackend
 
         return AttachedBackend.find(name)
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from nbgraph.steps.moved import moved
+from nbgraph.steps.old_modules import moved
 
 __getattr__ = partial(moved, __name__)  # this was a module once, with steps in it
