@@ -20,8 +20,8 @@ from nbgraph.errors import DeployError, GraphError
 from nbgraph.graph import topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.naming import slug
-from nbgraph.graph.routes.routing import answerers, is_endpoint, names_of_requests
+from nbgraph.graph.naming import is_endpoint, slug
+from nbgraph.graph.routes.routing import answerers, names_of_requests
 from nbgraph.graph.signature import INJECTED
 from nbgraph.graph.step import Step
 from nbgraph.graph.topology import reachable

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge, exception_names
-from nbgraph.graph.routes.route import Route
-from nbgraph.graph.routes.routing import routes_of, step_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, handler_name, step
 from nbgraph.types import EdgeKind
+
+if TYPE_CHECKING:
+    from nbgraph.graph.routes.route import Route
 
 OPENAI = "openai"
 PREVIOUS = "$prev"  # `add_step(after="$prev")`: the step added last
@@ -67,6 +68,8 @@ class Builder:
     @property
     def routes(self) -> dict[str, Route]:
         """The routes that callers' requests enter by, by the names of their steps; none in most graphs."""
+        from nbgraph.graph.routes.routing import routes_of  # the import of a graph needs none of it
+
         return routes_of(self._steps.values())
 
     @property
@@ -146,6 +149,8 @@ class Builder:
         """Let callers enter by a route; its step's name."""
         if route.name in self._steps:
             raise GraphError(f'Graph "{self.name}" has the route "{route.name}" already; a route stands once.')
+        from nbgraph.graph.routes.routing import step_of
+
         name = self._add(step_of(route))
         self._changed()
         return name

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.finding import Finding, meant
-from nbgraph.graph.routes import routing
+from nbgraph.graph.naming import is_endpoint
 from nbgraph.graph.step import Step
 from nbgraph.graph.topology import cycles, reachable, starts, successors
 from nbgraph.types import EdgeKind
@@ -28,7 +28,9 @@ def findings(
     """
     names = [step.name for step in steps]
     faults = [*_unknown(names, edges), *_loops(names, edges), *_lonely_otherwise(edges), *_graph_handlers(edges)]
-    if not faults and any(map(routing.is_endpoint, steps)):
+    if not faults and any(map(is_endpoint, steps)):
+        from nbgraph.graph.routes import routing  # most graphs have no routes
+
         return [*routing.findings(steps, edges, responders), *_cut_off(names, edges, cut_off)]
     return faults or [*_cut_off(names, edges, cut_off), *_apart(names, edges, cut_off)]
 

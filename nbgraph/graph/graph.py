@@ -13,7 +13,6 @@ from nbgraph.graph.documents.io import Documents
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
 from nbgraph.graph.facade import Facade
 from nbgraph.graph.finding import Finding
-from nbgraph.graph.routes.route import Route
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, step
 from nbgraph.graph.step_ref import StepAdder, StepRef
@@ -159,6 +158,8 @@ class Graph(Builder, StepAdder, Facade, Documents):
         """
         if forbid == (to is not None):
             raise GraphError(f'Route "{method} {path}" needs a step to lead to, to=..., or forbid=True, and not both.')
+        from nbgraph.graph.routes.route import Route  # most graphs have none
+
         name = self.place_endpoint(Route(method, path, forbid, body))
         if to is None:
             return StepRef(self, name)

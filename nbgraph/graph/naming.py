@@ -13,6 +13,7 @@ from nbgraph.graph.step import Step
 from nbgraph.introspection import shown
 
 LONGEST = 40  # characters of a name that Docker, DNS and Kubernetes all take
+ENDPOINT = "Endpoint"  # the step by which the events of a route enter
 BUILT_IN = "nbgraph.steps"  # its classes go by their bare names
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
 
@@ -67,6 +68,11 @@ def is_built_in(step: Step, names: Collection[str]) -> bool:
     if isinstance(handler, str):
         return handler in names
     return isinstance(handler, type) and handler.__name__ in names and handler.__module__.startswith(BUILT_IN)
+
+
+def is_endpoint(step: Step) -> bool:
+    """Whether the step is the entrance of a route."""
+    return is_built_in(step, (ENDPOINT,))
 
 
 def is_dotted(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from nbgraph.graph.code import Code
 from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.routes.routing import is_endpoint
+from nbgraph.graph.naming import is_endpoint
 from nbgraph.graph.step import Step, handler_name
 from nbgraph.types import StepKind
 

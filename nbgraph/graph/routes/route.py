@@ -23,7 +23,6 @@ from nbgraph.graph.routes.selection import Selection, selections
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 ANY = "*"  # each method; as the last part of a path: all that follows
 DEFAULT = "POST"  # of an event that names no method
-ENDPOINT = "Endpoint"  # the step by which the events of a route enter
 GATEWAY = (LIVE_PATH, READY_PATH, "/openapi.json")  # what a deployment answers itself, whatever the routes,
 REQUESTS = "/requests/"  # and, by GET, what became of a request
 _PARAMETER = re.compile(r"\{([^\W\d]\w*)\}")

@@ -10,8 +10,8 @@ from nbgraph.errors import GraphError, RouteError
 from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.finding import Finding
-from nbgraph.graph.naming import is_built_in
-from nbgraph.graph.routes.route import ENDPOINT, Route, is_of_gateway
+from nbgraph.graph.naming import ENDPOINT, is_built_in, is_endpoint
+from nbgraph.graph.routes.route import Route, is_of_gateway
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
@@ -31,11 +31,6 @@ def step_of(route: Route) -> Step:
     given |= {"forbid": True} if route.forbid else {}
     given |= {"body": dict(route.body)} if route.body is not None else {}
     return Step(route.name, ENDPOINT, MappingProxyType(given))
-
-
-def is_endpoint(step: Step) -> bool:
-    """Whether the step is the entrance of a route."""
-    return is_built_in(step, (ENDPOINT,))
 
 
 def route_of(step: Step) -> Route:
