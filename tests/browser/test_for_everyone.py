@@ -9,7 +9,7 @@ from host import Host
 
 from nbgraph import Event, Graph, StepError
 from nbgraph.deploy.operation.metrics import FunctionMetrics
-from nbgraph.failure import Failure
+from nbgraph.failure import Failure, RowOrigin
 from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.debugger import DebugWidget
 from nbgraph.widgets.deployment import DeploymentView
@@ -150,7 +150,16 @@ class Working:
         }
 
     def failures(self, n=100):
-        return [Failure(event=Event({"x": 1}), step="bad", error="ValueError: too much", trace=[], time=0.0, row=17)]
+        return [
+            Failure(
+                event=Event({"x": 1}),
+                step="bad",
+                error="ValueError: too much",
+                trace=[],
+                time=0.0,
+                origin=RowOrigin(17),
+            )
+        ]
 
 
 def test_a_job_can_be_read(shown):
@@ -163,7 +172,7 @@ def test_a_job_can_be_read(shown):
 def test_two_lives_of_a_graph_are_compared_what_differs_first(shown):
     found = pandas.DataFrame({"event": range(60), "local": range(60), "deployed": [*range(59), "x"], "equal": True})
     found.loc[59, "equal"] = False
-    host = shown(ParityView(found), ("told",), ready=".nbg-table")
+    host = shown(ParityView(found), ("summary",), ready=".nbg-table")
     first = host.page.locator(".nbg-table tbody tr").first.locator("td").all_text_contents()
     host.page.get_by_role("button", name="Next page").click()
     host.page.locator(".nbg-pages", has_text="page 2 of 2").wait_for()
