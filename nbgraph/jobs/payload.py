@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from nbgraph.engine.compile.bind import is_expression, names_in
 from nbgraph.engine.compile.staleness import names_of_graph
 from nbgraph.errors import JobError, text_of
@@ -35,16 +33,6 @@ class Payload:
     hashes: Mapping[str, str] = field(default_factory=dict)
 
 
-class _JobPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """A graph goes with the objects that its names mean, not with its whole notebook."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, Graph):
-            make, (made_of, beside) = obj.__reduce__()
-            return make, ({**made_of, "scope": replace(obj.scope, namespace=_names(obj))}, beside)
-        return super().reducer_override(obj)
-
-
 def packed(payload: Payload) -> bytes:
     """The bytes of a payload: functions and classes of the notebook as they live, those of modules by their names.
 
@@ -63,8 +51,19 @@ def unpacked(data: bytes) -> Payload:
 
 
 def _dumped(value: Any) -> bytes:
+    import cloudpickle  # not in images, where a module may name Job all the same
+
+    class JobPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        """A graph goes with the objects that its names mean, not with its whole notebook."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, Graph):
+                make, (made_of, beside) = obj.__reduce__()
+                return make, ({**made_of, "scope": replace(obj.scope, namespace=_names(obj))}, beside)
+            return super().reducer_override(obj)
+
     file = io.BytesIO()
-    _JobPickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    JobPickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     return file.getvalue()
 
 

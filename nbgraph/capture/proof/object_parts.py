@@ -16,8 +16,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import cloudpickle
-
 from nbgraph.capture.makers import default_of
 from nbgraph.capture.module.code import attributes, essence, global_names
 from nbgraph.capture.module.imports import home_of, kind_name, place_of, registered
@@ -244,6 +242,8 @@ def _held(value: Any) -> Iterator[Any]:
 
 
 def _reduced(thing: Any) -> Any:
+    import cloudpickle  # not in images, where a module may name Job all the same
+
     kind = type(thing)
     reduce = copyreg.dispatch_table.get(kind) or cloudpickle.CloudPickler.dispatch_table.get(kind)
     return reduce(thing) if reduce is not None else kind.__reduce_ex__(thing, 4)  # type: ignore[call-arg]

@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cloudpickle
 import msgspec
 
 from nbgraph.event import Event
@@ -74,6 +73,8 @@ def _packed(block: list[Any]) -> tuple[tuple[bytes, bytes], bytes]:
             return (b"m", data), data
         except (OverflowError, UnicodeEncodeError):  # a number or a text that MessagePack has no room for
             pass
+    import cloudpickle  # not in images, where a module may name Job all the same
+
     data = cloudpickle.dumps(block)
     try:
         # pickles tell which objects were one, which may be another thing at the next reading
