@@ -20,12 +20,12 @@ class NbgraphError(Exception):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from nbgraph.parcel import reduced  # few runs need it
+        from nbgraph.error_transport import reduced  # few runs need it
 
         return reduced(self)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        from nbgraph.parcel import rebuilt
+        from nbgraph.error_transport import rebuilt
 
         return rebuilt(type(self), self.args, vars(self), self.__cause__)
 

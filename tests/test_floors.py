@@ -12,7 +12,18 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nbgraph"
 FLOORS = (
-    ("event", "body", "contract", "errors", "failure", "introspection", "parcel", "types", "values", "handler"),
+    (
+        "event",
+        "body",
+        "contract",
+        "errors",
+        "failure",
+        "introspection",
+        "error_transport",
+        "types",
+        "values",
+        "handler",
+    ),
     ("graph",),
     ("streams",),
     ("steps",),
