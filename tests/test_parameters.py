@@ -26,7 +26,8 @@ INJECTED = ("context", "name")  # what the engine gives by itself
 
 def taken(found: Any) -> list[str]:
     parameters = inspect.signature(found).parameters.values()
-    return [p.name for p in parameters if not (p.name in INJECTED and p.kind is p.KEYWORD_ONLY) and p.name != "self"]
+    given = INJECTED if inspect.isclass(found) else ()
+    return [p.name for p in parameters if not (p.name in given and p.kind is p.KEYWORD_ONLY) and p.name != "self"]
 
 
 def methods() -> list[tuple[str, str]]:
