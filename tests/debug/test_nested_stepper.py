@@ -77,7 +77,7 @@ def test_a_route_that_fails_and_one_that_waits_within_a_router():
     steps = [debugger.into().step, debugger.next().output, debugger.next().error, debugger.next().output]
     assert (steps[:2], type(steps[2]), steps[3]) == (["all/waits", 2], ZeroDivisionError, 2)
     assert (debugger.finished, str(debugger.error)) == (
-        True, 'Step "all" failed: RouteError: Route "fails" failed: ZeroDivisionError: division by zero',
+        True, 'Step "all" failed: RouteCallError: Route "fails" failed: ZeroDivisionError: division by zero',
     )  # fmt: skip
     assert (debugger.back().step, debugger.set_output(5).step, debugger.resume()) == (
         "all/more", "all/more", {"waits": 2, "fails": 5, "more": 2},

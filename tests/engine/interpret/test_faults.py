@@ -214,7 +214,7 @@ def test_routers(kind, is_async):
         graph.to(steps.ParallelRun, "par", executor_type=executor)
         for name, route in routes.items():
             graph.step("par").add_route(name, route)
-        with pytest.raises(StepError, match=rf'^Step "par" failed: RouteError: Route "m1" failed: {kind.__name__}'):
+        with pytest.raises(StepError, match=rf'^Step "par" failed: RouteCallError: Route "m1" failed: {kind.__name__}'):
             graph.run(2)
 
 
