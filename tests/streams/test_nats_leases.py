@@ -33,7 +33,7 @@ def test_a_step_that_keeps_the_loop_busy_does_not_lose_its_lease(server):
         deliveries, attempts = broker.read(spec, keeps_leases=True), []
         for _ in range(3):
             delivery = await anext(deliveries)
-            time.sleep(0.6)  # noqa: ASYNC251: what a synchronous step does
+            time.sleep(0.6)  # what a synchronous step does
             attempts.append(delivery.attempt)
             await delivery.ack()
         await asyncio.sleep(0.6)
