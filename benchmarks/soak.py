@@ -40,7 +40,7 @@ class Growth:
         hosted: Any = deployment._hosted
         process = Path("/proc", str(hosted._server.pid))
         stored = sum(file.stat().st_size for file in (hosted._server.folder / "data").rglob("*") if file.is_file())
-        backlog = BrokerClient(hosted._server.url, hosted._server.token).backlog(["late"])
+        backlog = BrokerClient(hosted._broker).backlog(["late"])
         self.rows.append(
             {"broker MB": _resident(process), "broker files": len(list((process / "fd").iterdir())),
              "kernel MB": _resident(Path("/proc/self")), "kernel files": len(list(Path("/proc/self/fd").iterdir())),
