@@ -66,7 +66,7 @@ test-mlrun:
 deployments:
 	$(BIN)/python -m pytest $(AGAIN) tests/deploy
 
-# tests/test_errors.py comes by itself: it forks, and packages that other tests load (Dask) change how all exceptions are pickled.
+# tests/test_errors.py comes by itself: it forks, which a process with the threads of other tests should not.
 units:
 	$(BIN)/python -m pytest $(AGAIN) tests/test_errors.py
 	$(BIN)/python -m pytest $(AGAIN) --ignore=tests/deploy --ignore=tests/test_errors.py

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from nbgraph.event import Event
@@ -16,8 +17,13 @@ class NbgraphError(Exception):
     """Root of all errors of this package.
 
     Each can be pickled, as pools of processes do, whatever its constructor wants and its cause holds: what can't leave
-    its process is told of by a `RecordedError` or a `Preview` in its place.
+    its process is told of by a `RecordedError` or a `Preview` in its place. Packages that register a way to pickle
+    all exceptions, classes of others included (tblib, which Dask loads), do not change that.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        copyreg.dispatch_table.pop(cls, None)  # an entry there goes before `__reduce__`
+        return super().__new__(cls, *args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from nbgraph.error_transport import reduced  # few runs need it

@@ -1,12 +1,15 @@
 """Errors cross processes: whatever they hold comes along, or is told of in its place."""
 
 import copy
+import copyreg
 import multiprocessing
 import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from unittest.mock import patch
 
 import pytest
+from tblib import pickling_support
 
 from nbgraph import Event, Graph, GraphError, StepError
 from nbgraph.deploy.operation.client import InvokeError
@@ -131,6 +134,14 @@ def test_every_error_with_a_constructor_of_its_own_comes_back_whole(error):
     assert (type(again), again.args, shown(vars(again)), shown(again.__cause__)) == (
         type(error), error.args, shown(vars(error)), shown(error.__cause__),
     )  # fmt: skip
+
+
+def test_a_package_that_pickles_all_exceptions_its_own_way_changes_nothing():
+    with patch.dict(copyreg.dispatch_table):
+        pickling_support.install()
+        with FORK.Pool(1) as pool, pytest.raises(StepError) as there:
+            pool.map_async(run, ["lock"]).get(30)
+    assert (type(there.value.__cause__), there.value.__cause__.type) == (RecordedError, "ValueError")
 
 
 class Loud:
