@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
 from nbgraph.event import Event
+from nbgraph.introspection import inheriting_parameters
 from nbgraph.types import Section, Shape, StepKind
 
 
@@ -103,6 +104,10 @@ class Handler:
     holds_bodies = False  # whether its state has bodies as they came, and none of them is ever changed by it
     concurrency: int | None = None  # events it takes at once, where the step's own option does not say
     _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.__doc__ = inheriting_parameters(cls)  # so that each parameter is documented once, where it is defined
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         handler = super().__new__(cls)

@@ -1,8 +1,9 @@
-"""Values looked at without failing and without running their code: an attribute, a text, a preview; signatures."""
+"""Values looked at without failing and without running their code; signatures and docstrings."""
 
 from __future__ import annotations
 
 import inspect
+import re
 import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,3 +183,56 @@ def lists_keywords(fields: type, **defaults: Any) -> Callable[[F], F]:
 
 def _text(annotation: Any) -> Any:
     return annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
+
+
+_HEADING = "Parameters\n----------\n"
+_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n-+$|\Z)", re.DOTALL | re.MULTILINE)
+_ENTRY = re.compile(r"^(\S[^\n]*)\n((?:[ \t][^\n]*(?:\n|\Z)|\n)*)", re.MULTILINE)
+
+
+def parameters_in(text: str) -> dict[str, str]:
+    """The entries of a docstring's section Parameters, by the names of the parameters.
+
+    >>> parameters_in("As it is.\\n\\nParameters\\n----------\\nlimit\\n    The most.\\n**rest\\n    All else.")
+    {'limit': 'limit\\n    The most.', 'rest': '**rest\\n    All else.'}
+    """
+    section = _SECTION.search(text)
+    entries = _ENTRY.finditer(section[1] if section else "")
+    return {entry[1].partition(":")[0].strip("* "): entry[0].rstrip() for entry in entries}
+
+
+def inheriting_parameters(kind: type) -> str | None:
+    """The docstring of a class, with what its bases document of the parameters that it takes too.
+
+    >>> class Base:
+    ...     '''The base.
+    ...
+    ...     Parameters
+    ...     ----------
+    ...     limit
+    ...         The most.
+    ...     '''
+    >>> class Own(Base):
+    ...     '''Its own.'''
+    ...     def __init__(self, limit): ...
+    >>> print(inheriting_parameters(Own))
+    Its own.
+    <BLANKLINE>
+    Parameters
+    ----------
+    limit
+        The most.
+    """
+    inherited = {name: entry for base in reversed(kind.__mro__[1:]) for name, entry in _documented(base).items()}
+    if not inherited or not kind.__doc__:
+        return kind.__doc__
+    text = inspect.cleandoc(kind.__doc__)
+    own = parameters_in(text)
+    taken = inspect.signature(kind).parameters
+    known = {name: (inherited | own)[name] for name in taken if name in inherited or name in own}
+    section = _HEADING + "\n".join((known | own).values()) + "\n"
+    return _SECTION.sub(lambda _: section, text) if own else f"{text}\n\n{section}"
+
+
+def _documented(kind: type) -> dict[str, str]:
+    return parameters_in(inspect.cleandoc(kind.__doc__)) if kind.__doc__ else {}

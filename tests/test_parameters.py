@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-import re
 from typing import Any
 
 import pytest
 
 import nbgraph
 from nbgraph import steps
+from nbgraph.introspection import parameters_in
 
 # What other parts of nbgraph call, and users do not.
 INTERNAL = {
@@ -43,18 +44,30 @@ def takes(found: Any) -> bool:
 
 
 def documented(found: Any) -> list[str]:
-    text = inspect.getdoc(found) or ""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n-+$|\Z)", text, re.DOTALL | re.MULTILINE)
-    labels = re.findall(r"^(\S[^\n]*)$", section[1], re.MULTILINE) if section else []
-    return [
-        name.strip("* ") for label in labels if not label.startswith(">>>") for name in label.split(":")[0].split(",")
-    ]
+    labels = parameters_in(inspect.getdoc(found) or "")
+    return [name.strip("* ") for label in labels for name in label.split(",")]
 
 
-@pytest.mark.parametrize("name", [name for name in steps.__all__ if inspect.isclass(getattr(steps, name))])
+CLASSES = [name for name in steps.__all__ if inspect.isclass(getattr(steps, name))]
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_the_parameters_of_a_step(name: str) -> None:
     step = getattr(steps, name)
     assert documented(step) == taken(step)
+
+
+def written(kind: type) -> dict[str, str]:
+    """What a class itself documents, without what it inherits."""
+    (node,) = ast.parse(inspect.getsource(kind)).body
+    return parameters_in(ast.get_docstring(node) or "") if isinstance(node, ast.ClassDef) else {}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_parameter_is_documented_once(name: str) -> None:
+    step = getattr(steps, name)
+    bases = [base for base in step.__mro__[1:] if base.__module__.startswith("nbgraph")]
+    assert not [again for base in bases for again in written(step).items() & written(base).items()]
 
 
 @pytest.mark.parametrize(("owner", "name"), methods(), ids=lambda name: name)

@@ -62,6 +62,70 @@ def test_the_library_is_read_from_a_zip_file(tmp_path: Path) -> None:
     assert done.stdout.split(" ", 1) == [f"{zipped}/nbgraph/__init__.py", f"{len(steps.__all__)} {{'max_events': 2}}\n"]
 
 
+LOUDER = '''"""Louder: more marks."""
+
+from nbgraph.handler import Counterpart
+from nbgraph.steps.operators.batch import Batch
+from nbgraph.steps.operators.stateless import callable_of
+
+__all__ = ["Louder"]
+
+
+class Louder(Batch):
+    """Batches with marks.
+
+    Parameters
+    ----------
+    where
+        Which bodies get a mark.
+    """
+
+    counterpart = Counterpart("Loudspeaker")
+    expressions = {"where": ("event",)}
+    io = "sirens"
+
+    def __init__(self, max_events=None, *, where="True"):
+        super().__init__(max_events)
+        self._where = callable_of(where, Louder, "where")
+'''
+
+USE_OF_A_FILE = """
+import inspect
+from nbgraph import Graph, GraphError, steps
+from nbgraph.steps.__main__ import page
+
+step = {"kind": "task", "class_name": "storey.Loudspeaker", "class_args": {"max_events": 2}}
+graph = Graph.from_mlrun({"kind": "flow", "steps": {"loud": step}})
+print(list(graph.stream([1, 2, 3])))
+print(*(line for line in page().splitlines() if "Louder" in line))
+print(*inspect.getdoc(steps.Louder).partition("Parameters")[2].split()[1:7])
+for where, is_trusted in (("open(1)", True), ("event > 1", False)):
+    try:
+        cell = f"%%graph g\\nloud = Louder(2, where='{where}')\\nloud -> respond"
+        Graph.from_dict(Graph.parse(cell).to_dict(), io=is_trusted)
+    except GraphError as error:
+        print(str(error).partition(";")[0])
+"""
+
+
+def test_a_file_adds_a_step(tmp_path: Path) -> None:
+    copied = shutil.copytree(ROOT / "nbgraph", tmp_path / "nbgraph", ignore=shutil.ignore_patterns("__pycache__"))
+    (copied / "steps" / "operators" / "louder.py").write_text(LOUDER)
+    command = [sys.executable, "-c", USE_OF_A_FILE]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
+    assert (done.stderr, done.stdout.splitlines()) == (
+        "",
+        [
+            "[[1, 2], [3]]",
+            "| `Louder(max_events=None, *, where='True')` | Batches with marks. |",
+            "max_events Bodies of one list; None:",
+            "line 2, column 1: Louder.where: 'open(1)' calls \"open\"",
+            'steps.loud.handler: "Louder" works with sirens, and the graph is loaded without that (io=False, --no-io).',
+        ],
+    )
+
+
 def test_each_step_has_a_section_of_its_folder() -> None:
     sections: dict[str, set[str]] = {}
     for name, module in steps.built_in().modules.items():

@@ -84,6 +84,7 @@ class ModelServer(Handler):
 
     def __init_subclass__(cls) -> None:
         cls.__signature__ = whole_signature(cls)
+        super().__init_subclass__()
 
     def __init__(
         self,

@@ -32,35 +32,12 @@ class TorchModel(ModelServer):
 
     Parameters
     ----------
-    model
-        The model itself, or a path.
-    model_path
-        Path of a file or folder, MLRun's name for it.
     module
         Module that weights are put into.
     dtype
         Type of the tensor.
     device
         Where it runs: `"cpu"`, `"cuda:0"`.
-    version
-        Version that callers see.
-    load
-        When it is loaded: `"now"` (when the graph is made ready), `"lazy"` (at the first request), `"async"`
-        (in the background).
-    max_batch
-        Requests that are predicted together at most; None: each alone.
-    max_wait
-        Seconds that a request waits for others.
-    inputs
-        Description of the inputs in the model's metadata.
-    outputs
-        Description of the outputs in the model's metadata.
-    allow_pickle
-        Whether a pickle is read, which runs code of whoever wrote it.
-    track
-        Function that gets a record of every request.
-    **params
-        Further arguments, kept for `get_param`.
     """
 
     counterpart = Counterpart("PyTorchModelServer")

@@ -61,11 +61,6 @@ class Collector(Gather):
 
     An event that is of no stream goes through, and so does each item of a `FlatMap`, which is an event of its own;
     `Gather` takes them all. Of one chunk the chunk goes on; with `unwrap=False` that is a list of one.
-
-    Parameters
-    ----------
-    unwrap
-        Whether one alone goes on as it is; else it is a list of one.
     """
 
     counterpart = Counterpart(

@@ -50,8 +50,6 @@ class EnrichmentRouter(ModelRouter):
 
     Parameters
     ----------
-    routes
-        Models or handlers by name; `add_route` adds more.
     table
         Table of the features by key; not with a vector.
     features
@@ -61,10 +59,6 @@ class EnrichmentRouter(ModelRouter):
     impute_policy
         What stands in for a missing value, by feature or `"*"`: a value, or `"$mean"`, `"$median"`, `"$min"`,
         `"$max"`, `"$mode"`.
-    weights
-        Share of the events by route, where an event names none.
-    shadow
-        Routes that get copies of what others are asked: names, or names and shares.
     """
 
     def __init__(

@@ -45,8 +45,6 @@ class VotingEnsemble(Router):
 
     Parameters
     ----------
-    routes
-        Models or handlers by name; `add_route` adds more.
     vote_type
         `"classification"`, `"regression"`, or None: by what the models answer.
     weights

@@ -32,8 +32,6 @@ class ParallelRun(Router):
 
     Parameters
     ----------
-    routes
-        Models or handlers by name; `add_route` adds more.
     extend_event
         Whether the merged dict is added to the body; else it replaces it.
     executor_type

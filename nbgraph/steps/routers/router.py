@@ -47,6 +47,7 @@ class Router(Handler):
 
     def __init_subclass__(cls) -> None:
         cls.__signature__ = whole_signature(cls)
+        super().__init_subclass__()
 
     def __init__(
         self, routes: Mapping[str, Any] | None = None, *, name: str | None = None, context: Any = None
@@ -138,8 +139,6 @@ class ModelRouter(Router):
 
     Parameters
     ----------
-    routes
-        Models or handlers by name; `add_route` adds more.
     weights
         Share of the events by route, where an event names none.
     shadow

@@ -37,8 +37,6 @@ class ModelRunner(Router):
 
     Parameters
     ----------
-    routes
-        Models or handlers by name; `add_route` adds more.
     selector
         Function, or class with `select`, of event and available models; it names those that run.
     selector_parameters

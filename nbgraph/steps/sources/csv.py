@@ -57,22 +57,12 @@ class CSVSource(RowSource):
     ----------
     paths
         Path, pattern with `*`, or a list of them.
-    key_field
-        Field, or fields, of a row that are its event's key.
-    time_field
-        Column that is the event's time.
-    timestamp_format
-        How a time that is text is written, as for `datetime.strptime`; else ISO 8601.
-    id_field
-        Field of a row that is its event's id.
     type_inference
         Whether the types of columns are found out from the first rows.
     parse_dates
         Columns of times.
     types
         Types by column: `{"zip": str}`.
-    progress
-        Whether a progress bar is shown.
     header
         True: the first line has the names; a list: these are the names; False: rows are lists.
     encoding
@@ -85,8 +75,6 @@ class CSVSource(RowSource):
         Decimal mark of numbers.
     na_values
         Texts that mean a missing value, for all columns or by column.
-    bad_rows
-        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     io = "files"

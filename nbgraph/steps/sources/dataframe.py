@@ -27,18 +27,6 @@ class DataFrameSource(RowSource):
     ----------
     dfs
         A DataFrame of pandas or polars, or a list of them.
-    key_field
-        Field, or fields, of a row that are its event's key.
-    id_field
-        Field of a row that is its event's id.
-    time_field
-        Column that is the event's time.
-    timestamp_format
-        How a time that is text is written, as for `datetime.strptime`; else ISO 8601.
-    progress
-        Whether a progress bar is shown.
-    bad_rows
-        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     def __init__(

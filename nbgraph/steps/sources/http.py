@@ -36,18 +36,8 @@ class HttpSource(RowSource):
         Requests after which it ends; None: never.
     headers
         Headers that are sent.
-    key_field
-        Field, or fields, of a row that are its event's key.
-    time_field
-        Field whose value is the time; without it the event's own.
-    id_field
-        Field of a row that is its event's id.
     timeout
         Seconds for one request.
-    progress
-        Whether a progress bar is shown.
-    bad_rows
-        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     io = "the network"

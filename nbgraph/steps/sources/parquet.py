@@ -39,24 +39,14 @@ class ParquetSource(RowSource):
         Columns that are read; None: all.
     filters
         pyarrow's filters: `[("delay", ">", 0)]`.
-    key_field
-        Field, or fields, of a row that are its event's key.
-    time_field
-        Column that is the event's time.
-    id_field
-        Field of a row that is its event's id.
     batch_size
         Rows or messages that are fetched at once.
-    progress
-        Whether a progress bar is shown.
     start_filter
         Time; only rows after it.
     end_filter
         Time; only rows not after it.
     filter_column
         Column of these times; None: `time_field`.
-    bad_rows
-        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     io = "files"

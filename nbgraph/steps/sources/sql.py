@@ -29,22 +29,12 @@ class SQLSource(RowSource):
         SQLAlchemy's URL of the database.
     table_name
         Table; not with a query.
-    key_field
-        Field, or fields, of a row that are its event's key.
-    time_field
-        Column that is the event's time.
-    id_field
-        Field of a row that is its event's id.
     query
         SQL text with `:names`.
     values
         Values of the names.
     batch_size
         Rows or messages that are fetched at once.
-    progress
-        Whether a progress bar is shown.
-    bad_rows
-        What becomes of a row that can't be read: `"error"` (the way of errors), `"skip"` (logged), `"stop"`.
     """
 
     io = "databases"

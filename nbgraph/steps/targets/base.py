@@ -141,10 +141,6 @@ class RowTarget(Target):
     columns
         Columns in their order: fields, `"new=field"`, `"*"`, or the event's own such as `"$key"`; None: the
         fields of the first row.
-    max_events
-        Events that are written at once.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     time_field
         Field whose value is the time; without it the event's own.
     """

@@ -45,23 +45,14 @@ class CSVTarget(RowTarget):
     ----------
     path
         Path; one that ends in gz, bz2 or xz is compressed.
-    columns
-        Columns in their order: fields, `"new=field"`, `"*"`, or the event's own such as `"$key"`; None: the
-        fields of the first row.
     header
         Whether the first line has the names.
     append
         Whether a file that is there is added to.
-    max_events
-        Events that are written at once.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     encoding
         Encoding of the text.
     delimiter
         Character between cells.
-    time_field
-        Field whose value is the time; without it the event's own.
     """
 
     counterpart = Counterpart(

@@ -31,8 +31,6 @@ class HttpTarget(Target):
         Headers that are sent.
     max_events
         Bodies in one request; more than one: as a list.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     retries
         Further tries of a request that failed by what may pass: no connection, 408, 425, 429, 5xx.
     backoff_factor

@@ -37,10 +37,6 @@ class KafkaTarget(Target):
         Options of librdkafka.
     sharding_func
         Partition of a body; None: Kafka's own choice, by key.
-    max_events
-        Events that are written at once.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     """
 
     counterpart = Counterpart(

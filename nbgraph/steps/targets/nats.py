@@ -33,10 +33,6 @@ class NatsTarget(Target):
         Subject; `*` and `>` stand for parts of it.
     stream
         JetStream stream that is made where it is missing.
-    max_events
-        Events that are written at once.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     """
 
     io = "the network"

@@ -50,19 +50,12 @@ class ParquetTarget(RowTarget):
     ----------
     path
         Path of the file or folder.
-    columns
-        Columns in their order: fields, `"new=field"`, `"*"`, or the event's own such as `"$key"`; None: the
-        fields of the first row.
     partition_cols
         Fields, or the event's own (`"$date"`, `"$hour"`), that folders are made by.
     max_events
         Rows of a file.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     index_cols
         Columns that pandas finds in the index.
-    time_field
-        Field whose value is the time; without it the event's own.
     """
 
     counterpart = Counterpart(

@@ -44,17 +44,10 @@ class SQLTarget(RowTarget):
         SQLAlchemy's URL of the database.
     table_name
         Table, made where it is missing.
-    columns
-        Columns in their order: fields, `"new=field"`, `"*"`, or the event's own such as `"$key"`; None: the
-        fields of the first row.
     primary_key
         Column, or columns: a row takes the place of the one with the same key.
     max_events
         Rows of one transaction.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
-    time_field
-        Field whose value is the time; without it the event's own.
     """
 
     io = "databases"

@@ -44,8 +44,6 @@ class TableTarget(RowTarget):
         Field, list of fields, or function of the body; None: the event's key.
     max_events
         Rows that are written at once.
-    flush_after_seconds
-        Seconds after the first event that waits, after which what there is goes on; None: not by time.
     """
 
     counterpart = Counterpart(
