@@ -30,8 +30,6 @@ FLOORS = (
     ("engine",),
     ("debug", "render", "capture", "features"),
     ("serve", "deploy", "jobs", "widgets"),
-    ("cli_module",),
-    ("cli_features",),
     ("magic", "completion", "cli", "testing", "brokered", "__main__"),
 )
 SEES_ONLY = {"render": {"graph"}}  # besides the words of floor 0

@@ -1,4 +1,4 @@
-"""Words: what the command line was told, in the form that `deploy` and `export` take.
+"""Options of `export` and `deploy` on the command line, and their values in the form that these take.
 
 Where something is meant for one function its name stands before it: `score/LEVEL=debug`.
 """
@@ -7,12 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from nbgraph.deploy.options.variables import read_variables
 from nbgraph.errors import NbgraphError
 
 Given = dict[str, Any] | None
+Replicas = Annotated[list[str] | None, typer.Option(help="FUNCTION=NUMBER; one for each function")]
+Threads = Annotated[
+    list[str] | None, typer.Option(help="FUNCTION=NUMBER: synchronous steps that its workers run at once")
+]
+Workers = Annotated[int | None, typer.Option(help="processes of the function that callers reach")]
+Autoscale = Annotated[
+    list[str] | None, typer.Option(help="FUNCTION=LEAST:MOST:TARGET, as score=1:8:100; one for each function")
+]
+Env = Annotated[
+    list[str] | None, typer.Option(help="NAME=VALUE, or NAME to take it from here; FUNCTION/NAME=... for one function")
+]
+EnvFile = Annotated[Path | None, typer.Option(help="a file of lines NAME=VALUE")]
+Secret = Annotated[
+    list[str] | None, typer.Option(help="NAME to take it from the environment, NAME=FILE from a file; FUNCTION/NAME...")
+]
+SecretsFile = Annotated[Path | None, typer.Option(help="a file of lines NAME=VALUE, which are secrets")]
+Resource = Annotated[
+    list[str] | None, typer.Option("--resources", help="[FUNCTION/]cpus=1.5,memory=512m,gpus=1,tmp=64m")
+]
+Volume = Annotated[list[str] | None, typer.Option(help="[FUNCTION/]FOLDER-OR-NAME:PATH[:ro]")]
+Cors = Annotated[list[str] | None, typer.Option(help="a site whose pages may call, as https://shop.example")]
+Requirement = Annotated[list[str] | None, typer.Option(help="a package to install as well; one for each")]
+Requirements = Annotated[
+    list[Path] | None, typer.Option("--requirements", "-r", help="a file of packages to install as well")
+]
+IndexUrl = Annotated[
+    str | None, typer.Option(envvar="NBGRAPH_INDEX_URL", help="the index that packages are taken from")
+]
+BaseImage = Annotated[
+    list[str] | None, typer.Option(help="what the images are made from; FUNCTION=IMAGE for one function")
+]
+Streams = Annotated[
+    str, typer.Option(help="nats; an existing Kafka cluster, kafka://host:9092; or kafka, as NBGRAPH_KAFKA says")
+]
+Durability = Annotated[str | None, typer.Option(help="sync or fast")]
+Capture = Annotated[float, typer.Option(help="the part of all events that is recorded, as 0.01")]
 
 
 def counts(texts: Sequence[str] | None, word: str = "replicas") -> dict[str, int] | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nbgraph.cli_module import names_in
+from nbgraph.cli.document import names_in
 from nbgraph.errors import FeatureError
 from nbgraph.features import FeatureSet, FeatureStore
 
