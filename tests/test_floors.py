@@ -58,6 +58,7 @@ DOORS = {
     "export": "deploy.export",
     "deploy": "deploy.deploy",
     "job": "jobs.job",
+    "ingest_job": "jobs.ingest",
 }
 ROOT_DOORS = {"load_ipython_extension": "magic"}  # `nbgraph.steps` is loaded by importlib when first asked for
 

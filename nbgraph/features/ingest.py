@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from nbgraph.failure import Failure
 
 if TYPE_CHECKING:
     from nbgraph.features.offline.rows import OfflineRows
+    from nbgraph.features.offline.table import Commit
     from nbgraph.features.set import FeatureSet
 
 MODES = ("raise", "skip")
@@ -75,7 +76,7 @@ def ingest(set: FeatureSet, source: Any, *, id: str | None, online: bool, on_err
         raise FeatureError(f"An ingest was given on_error={on_error!r}; expected one of: {', '.join(MODES)}.")
     started = time.perf_counter()
     rows = rows_of(source)
-    identity = f"id {id}" if id is not None else f"content {rows.identity()}"
+    identity = identity_of(rows, id)
     offline, store = set.offline, set.store
     known = offline.find(identity)
     if known is not None or not len(rows):
@@ -89,39 +90,57 @@ def ingest(set: FeatureSet, source: Any, *, id: str | None, online: bool, on_err
 def _written(
     set: FeatureSet, rows: OfflineRows, identity: str, online: bool, on_error: str, progress: bool, started: float
 ) -> Ingest:
+    produced, failures = _through_graph(set, rows, on_error, progress)
+    written = write(set, produced, identity, len(rows), on_error=on_error)
+    commit, store = written.commit, set.store
+    reached = store.advance(set) if online else store.online_version(set)
+    return Ingest(
+        set.name, commit.version, reached, len(rows), commit.rows, not commit.is_new,
+        time.perf_counter() - started, written.changes, [*failures, *written.failures], set,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WrittenRows:
+    """What writing did: the commit, how the columns grew, the rows that were bad."""
+
+    commit: Commit
+    changes: list[str]
+    failures: list[Failure]
+
+
+def write(
+    set: FeatureSet, produced: Produced, identity: str, rows: int, *, on_error: str = "raise",
+    before: Callable[[list[Failure]], None] = lambda failures: None,
+) -> WrittenRows:  # fmt: skip
+    """Write what came out of the graph in one commit; `before` it somebody is told which rows are left out."""
     from nbgraph.features.offline.fit import fitted
 
-    produced, failures = _through_graph(set, rows, on_error, progress)
     fit = fitted(set, produced, on_error)
-    wrong, changes = list[Failure](), list[str]()
+    failures, changes = list[Failure](), list[str]()
 
     def frame(schema: dict[str, str]) -> Any:
         made = fit(schema)
-        wrong[:], changes[:] = made.failures, made.changes
+        failures[:], changes[:] = made.failures, made.changes
+        before(failures)
         return made.frame
 
     def about() -> dict[str, Any]:
-        return {"action": "ingest", "id": identity, "source": rows.name, "changes": changes, "rows": len(rows)}
+        return {"action": "ingest", "id": identity, "source": produced.name, "changes": changes, "rows": rows}
 
     commit = set.offline.append(frame, identity, about, set.partition_by)
-    store = set.store
-    store.changed(set)
-    reached = store.advance(set) if online else store.online_version(set)
-    failures = [*failures, *wrong]
-    return Ingest(
-        set.name, commit.version, reached, len(rows), commit.rows, not commit.is_new,
-        time.perf_counter() - started, list(changes), failures, set,
-    )  # fmt: skip
+    set.store.changed(set)
+    return WrittenRows(commit, changes, failures)
 
 
 def write_rows(set: FeatureSet, rows: Sequence[Any], id: str) -> None:
     """Write rows that were made and looked at already, as an ingest of that id."""
-    from nbgraph.features.offline.fit import fitted
+    write(set, Produced(None, rows, STREAM), f"id {id}", len(rows))
 
-    fit = fitted(set, Produced(None, rows, STREAM), "raise")
-    about = {"action": "ingest", "id": f"id {id}", "source": STREAM, "changes": [], "rows": len(rows)}
-    set.offline.append(lambda schema: fit(schema).frame, f"id {id}", lambda: about, set.partition_by)
-    set.store.changed(set)
+
+def identity_of(rows: OfflineRows, id: str | None) -> str:
+    """What tells that an ingest came before: its id, or what its rows are."""
+    return f"id {id}" if id is not None else f"content {rows.identity()}"
 
 
 STREAM = "stream"  # the source of rows that came as events

@@ -20,6 +20,7 @@ from nbgraph.features.definition import (
 )
 from nbgraph.features.online.record import Windowing
 from nbgraph.features.reference import Role
+from nbgraph.graph.facade import ingest_job
 from nbgraph.graph.graph import Graph
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.features.validate import Validate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nbgraph.features.ingest import Ingest
     from nbgraph.features.offline.table import Offline
     from nbgraph.features.store import FeatureStore, StorePlace
+    from nbgraph.jobs.job import Job
 
 Told = tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]  # a graph's document, and where its names are
 GRAPH, WINDOWS = "graph", "aggregates"  # parts of a document that are graphs themselves
@@ -263,6 +265,60 @@ class FeatureSet:
         from nbgraph.features.ingest import ingest
 
         return ingest(self, source, id=id, online=online, on_error=on_error, progress=progress)
+
+    def job(
+        self,
+        source: Any,
+        workers: int | None = None,
+        engine: Any = "process",
+        *,
+        id: str | None = None,
+        online: bool = True,
+        key: Any = None,
+        part_rows: int = 100_000,
+        retries: int = 2,
+        max_failures: int | str | None = None,
+        resume: bool = True,
+        name: str | None = None,
+        progress: bool = True,
+    ) -> Job:
+        """Take rows in by a job: through the graph part by part, on many processes, and then in one commit.
+
+        What `ingest` would store is stored, in the same order; until the last part is done nothing of it is seen.
+        Rows that are bad, or that end their process, are failures of the job. The same call again goes on with what
+        is missing, and changes nothing where the rows are there.
+
+        Parameters
+        ----------
+        source
+            What `ingest` takes.
+        workers
+            Parts that run at once; as many as there are cores if not told.
+        engine
+            As of `Graph.job`: "process", "thread", "dask://HOST:PORT", or a client of Dask.
+        id
+            What tells that it came before; without one it is the content.
+        online
+            Whether the online rows follow at once.
+        key
+            A field of the rows, or a function of them, that steps of the graph which remember go by.
+        part_rows
+            Rows of a part.
+        retries
+            How often a part runs again whose process has died, before the row that kills it is looked for.
+        max_failures
+            Rows that may fail, as a number or a share ("1%"); more fail the job, and nothing is written.
+        resume
+            False starts anew where the graph has changed since the parts were made.
+        name
+            Name of the job; None: the set's.
+        progress
+            Whether a line tells how far it is.
+        """
+        return ingest_job(
+            self, source, id=id, online=online, key=key, engine=engine, workers=workers, part_rows=part_rows,
+            retries=retries, max_failures=max_failures, resume=resume, name=name, progress=progress,
+        )  # fmt: skip
 
     def preview(self, source: Any, rows: int = 20) -> Any:
         """The rows that the first rows of a source would be stored as; nothing is written."""

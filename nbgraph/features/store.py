@@ -114,6 +114,11 @@ class FeatureStore:
     def _open_catalogue(self) -> Catalogue:
         return Catalogue(self._folder / FILE)
 
+    @property
+    def folder(self) -> Path | None:
+        """Its folder; None where its rows are in an object store."""
+        return None if "://" in self.path else self._folder
+
     # --- what is in it ---
 
     def add(self, given: Added) -> Added:
@@ -203,7 +208,8 @@ class FeatureStore:
     def _remove_rows(self, set: FeatureSet) -> None:
         import shutil
 
-        shutil.rmtree(self._folder / "sets" / set.name / str(set.version), ignore_errors=True)
+        for kind in ("sets", "jobs"):
+            shutil.rmtree(self._folder / kind / set.name / str(set.version), ignore_errors=True)
 
     def lineage(self, name: str | None = None) -> Graph:
         """Where features come from and who uses them: sources, sets, vectors; drawn as any graph."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nbgraph.engine.interpret.observer import Observer
     from nbgraph.engine.live.run import Run
     from nbgraph.engine.plan import Plan
+    from nbgraph.features.set import FeatureSet
     from nbgraph.graph.finding import Finding
     from nbgraph.graph.graph import Graph
     from nbgraph.jobs.job import Job
@@ -487,6 +488,19 @@ class Facade:
             self, source, target, key=key, engine=engine, workers=workers, part_rows=part_rows, retries=retries,
             max_failures=max_failures, resume=resume, name=name, progress=progress,
         )  # fmt: skip
+
+
+def ingest_job(
+    set: FeatureSet, source: Any, *, id: str | None, online: bool, key: Any, engine: Any, workers: int | None,
+    part_rows: int, retries: int, max_failures: int | str | None, resume: bool, name: str | None, progress: bool,
+) -> Job:  # fmt: skip
+    """The job that takes a data set into a feature set, which stands below `jobs/`."""
+    from nbgraph.jobs.ingest import begin_ingest
+
+    return begin_ingest(
+        set, source, id=id, online=online, key=key, engine=engine, workers=workers, part_rows=part_rows,
+        retries=retries, max_failures=max_failures, resume=resume, name=name, progress=progress,
+    )  # fmt: skip
 
 
 def library() -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from nbgraph.errors import NbgraphError, RowError, StepError, text_of
 from nbgraph.event import Event
 from nbgraph.failure import Failure, RowOrigin
 from nbgraph.graph.graph import Graph
+from nbgraph.jobs.folder import JobFolder
 from nbgraph.jobs.output.writers import aside
 from nbgraph.jobs.part import FatalRow, Part
 from nbgraph.jobs.payload import Payload
@@ -91,6 +93,29 @@ class DeadLetters:
         letter.row, letter.id = number, event.id
         letter.body, letter.key = to_document(redaction.value(event.body)), to_document(redaction.value(event.key))
         letter.error, letter.trace = redaction.text(letter.error), redaction.text(letter.trace)
+
+
+def amend(place: JobFolder, part: int, step: str, failures: Sequence[Failure], graph: Graph) -> Counter[str]:
+    """Put failures into a part's letters, in the place of all of that step; what its letters say then, counted."""
+    kept = [letter for number, line in place.failures() if number == part and (letter := read(line)).step != step]
+    redaction = Redaction(graph)
+    letters = [*kept, *(_letter_of(failure, redaction) for failure in failures)]
+    path = place.inside / "failures" / f"{part:05}.jsonl"
+    if letters:
+        with aside(path) as draft:
+            draft.write_bytes(msgspec.json.Encoder().encode_lines(letters))
+    else:
+        path.unlink(missing_ok=True)
+    return Counter(letter.error for letter in letters)
+
+
+def _letter_of(failure: Failure, redaction: Redaction) -> DeadLetter:
+    """A failure of which only the answer is known, and not the row of the source."""
+    redaction.learn(failure.event.body)
+    return DeadLetter(
+        place=None, step=failure.step, error=redaction.text(failure.error), id=failure.event.id, time=failure.time,
+        body=to_document(redaction.value(failure.event.body)),
+    )  # fmt: skip
 
 
 def failure_of(letter: DeadLetter, part: int, name: str) -> Failure:

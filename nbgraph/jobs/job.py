@@ -139,6 +139,8 @@ class Job:
                 scheduler.run()
             finally:
                 engine.close()
+            if self._form is Form.ROWS:
+                self._target.take(self._place, self._progress, scheduler.check_failures)
             results.complete(self._place, self._form, self._target, self._progress.records)
         except StoppedError:
             state = STOPPED
@@ -383,6 +385,9 @@ def _check_share(given: Any) -> None:
 
 
 def _folder_of(spec: JobSpec, form: Form) -> Path:
+    if form is Form.ROWS:
+        folder: Path = spec.target.folder
+        return folder
     if form in (Form.TARGET, Form.NOTHING):
         return results.home() / spec.name
     target = Path(spec.target)

@@ -103,7 +103,7 @@ class PartRunner:
         with aside(self.payload.folder / name) as draft:
             writer = WRITERS[form](draft)
             try:
-                record.written, record.form = _fill(writer, answers, as_rows=form is not Form.LINES)
+                record.written, record.form = _fill(writer, answers, as_rows=form not in (Form.LINES, Form.ROWS))
                 writer.close()
             except BaseException:
                 writer.abandon()

@@ -63,6 +63,11 @@ class Progress:
         self.failed += record.failed
         self.fresh += record.rows if is_fresh else 0
 
+    def recount(self) -> None:
+        """Count anew what was written and failed, where records have changed."""
+        self.written = sum(record.written for record in self.records.values())
+        self.failed = sum(record.failed for record in self.records.values())
+
     def errors(self) -> Counter[str]:
         found: Counter[str] = Counter()
         for record in list(self.records.values()):
@@ -96,7 +101,7 @@ class JobScheduler:
                 whole = self._rules.cut is JobCut.NOWHERE
                 parts = self._parts(ALL if whole else self._rules.part_rows)
                 self._each(parts, self._done)
-            self._check_failures(is_end=True)
+            self.check_failures()
         finally:
             self._stop.set()  # for hunters
             self._searchers.shutdown(wait=False, cancel_futures=True)
@@ -208,6 +213,10 @@ class JobScheduler:
                 path.unlink()
 
     # --- what fails ---
+
+    def check_failures(self) -> None:
+        """JobError where more rows have failed than may, now that all were read."""
+        self._check_failures(is_end=True)
 
     def _check_failures(self, *, is_end: bool) -> None:
         most, failed = self._rules.max_failures, self.progress.failed

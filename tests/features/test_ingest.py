@@ -74,6 +74,12 @@ def test_the_same_rows_again_are_skipped_from_whatever_they_come(plain: FeatureS
     assert "same as version 0; give id= to count it again" in found[1]._repr_html_()
 
 
+def test_an_ingest_of_bad_rows_alone_says_nothing_of_columns(store: FeatureStore) -> None:
+    found = inverting(store).ingest([{"k": "a", "t": DAY + "10:00", "v": 0}], on_error="skip")
+    assert (found.version, found.online_version, found.written, found.failed) == (None, None, 0, 1)
+    assert store["inverted"].ingest(rows()[1:]).version == 0
+
+
 def test_schemas_grow_and_refuse(plain: FeatureSet) -> None:
     plain.ingest(rows(n=1))
     assert plain.schema == {"k": "text", "t": "time", "v": "float", "n": "int"}

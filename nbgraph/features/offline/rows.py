@@ -46,6 +46,13 @@ class OfflineRows:
             return rows_of_frame(self.given)
         return self.bodies if self.frame is None else self.frame.iter_rows(named=True)
 
+    @property
+    def whole(self) -> Any:
+        """All of it, as a job takes it."""
+        if self.given is not None:
+            return self.given
+        return self.bodies if self.frame is None else self.frame
+
     def identity(self) -> str:
         """A text that is the same for the same rows in the same order, wherever they came from."""
         digest = hashlib.blake2b(digest_size=20)

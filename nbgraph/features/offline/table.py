@@ -39,9 +39,12 @@ TRIES = 40
 
 @dataclass(frozen=True)
 class Commit:
-    """A version of the table, and how many rows it added; `is_new` is False where the ingest was there before."""
+    """A version of the table, and how many rows it added; `is_new` is False where the ingest was there before.
 
-    version: int
+    There is no version where nothing was ever written: no row says what columns the table has.
+    """
+
+    version: int | None
     rows: int
     is_new: bool = True
 
@@ -86,6 +89,8 @@ class Offline:
             if known is not None and table is not None:
                 return Commit(known, 0, is_new=False)
             frame = rows({} if table is None else _schema(table))
+            if table is None and not frame.height:
+                return Commit(None, 0)
             try:
                 with self._writing():
                     return self._commit(table, frame, id, about(), partition_by)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.errors import JobError
+from nbgraph.jobs.output.set_target import SetTarget
 from nbgraph.steps.targets.base import Target
 
 
@@ -17,6 +18,7 @@ class Form(StrEnum):
     CSV = "csv"  # one file
     LINES = "jsonl"  # one file
     TARGET = "target"  # what a Target makes of it
+    ROWS = "rows"  # as they are, until a feature set takes all of them
     NOTHING = "nothing"  # the graph's own targets write
 
     @property
@@ -34,6 +36,8 @@ def form_of(target: Any) -> Form:
         return Form.NOTHING
     if isinstance(target, Target):
         return Form.TARGET
+    if isinstance(target, SetTarget):
+        return Form.ROWS
     if not isinstance(target, str | Path):
         raise JobError(
             f'A job writes to a folder, "x.csv", "x.jsonl" or a Target, and got a {type(target).__name__}; None leaves '

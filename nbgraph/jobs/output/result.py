@@ -214,6 +214,8 @@ def frame(place: JobFolder, form: Form, target: Any, records: Mapping[int, PartR
     """All answers as a DataFrame."""
     import pandas
 
+    if form is Form.ROWS:
+        raise JobError("The job keeps no result: its rows are those of the feature set, set.frame().")
     if form in (Form.NOTHING, Form.TARGET):
         whose = "its target" if form is Form.TARGET else "the graph's own targets"
         raise JobError(

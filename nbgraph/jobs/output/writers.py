@@ -14,6 +14,7 @@ import msgspec
 
 from nbgraph.errors import GraphError, JobError
 from nbgraph.jobs.output.form import Form
+from nbgraph.jobs.sources import spill
 from nbgraph.steps.formats.csv import cell_of
 from nbgraph.steps.formats.parquet import column_of, is_open, noted
 from nbgraph.steps.formats.plain import plain_of
@@ -210,6 +211,22 @@ class LinesWriter:
         self._file.close()
 
 
+class RowsWriter:
+    """Answers as they are."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+
+    def add(self, rows: list[Any]) -> None:
+        spill.add(self._file, rows)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def abandon(self) -> None:
+        self._file.close()
+
+
 def _plain(value: Any) -> Any:
     found = plain_of(value)
     if found is value:
@@ -221,6 +238,7 @@ WRITERS: dict[Form, Callable[[Path], PartWriter]] = {
     Form.PARQUET: ParquetWriter,
     Form.CSV: CSVWriter,
     Form.LINES: LinesWriter,
+    Form.ROWS: RowsWriter,
 }
 
 
