@@ -56,8 +56,16 @@ def register(shell: Any) -> None:
     graph.__doc__ = ABOUT + magic.parser.format_help()
     no_var_expand(graph)  # `{x}` and `$x` in a cell are Python, not the shell's
     shell.register_magic_function(graph, "line_cell", "graph")
+    if _with_body not in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.append(_with_body)
     shell.events.register("post_run_cell", magic.notices.renew)
     show_without_stack(shell)
+
+
+def _with_body(lines: list[str]) -> list[str]:
+    """A `%%graph` line alone gets a blank line below it: IPython calls no cell magic whose body is empty."""
+    is_alone = bool(lines) and re.match(r"%%graph\s", lines[0]) is not None and not "".join(lines[1:])
+    return [lines[0].rstrip("\n") + "\n", "\n"] if is_alone else lines
 
 
 class _Parser(argparse.ArgumentParser):
@@ -102,7 +110,8 @@ class GraphMagic:
         if given.name is None:
             print(self._list())
             return None
-        graph = self._shown(given) if cell is None else self._defined(given, line, cell)
+        is_canvas = given.build and not (cell or "").strip()  # what is built there by hand outlives its cell's next run
+        graph = self._shown(given) if cell is None or is_canvas else self._defined(given, line, cell)
         if not given.hide:
             self._show(graph, given.build)
         self.notices.show(graph)
@@ -137,6 +146,8 @@ class GraphMagic:
 
     def _shown(self, given: argparse.Namespace) -> Graph:
         graph = self.shell.user_ns.get(given.name)
+        if graph is None and given.build:
+            return self._defined(given, given.name, "")
         if not isinstance(graph, Graph):
             known = self._graphs()
             hint = meant(given.name, known)

@@ -87,3 +87,11 @@ def test_the_text_of_the_builder_goes_to_a_new_cell(shell: Any, monkeypatch: pyt
     builder.to_cell()
     builder.close()
     assert asked == ["%%graph fraud\nstr -> respond  # at once"]
+
+
+@pytest.mark.parametrize("cell", ["%%graph g --build", "%%graph g --build\n", "%graph g --build"])
+def test_a_builder_begins_from_nothing_and_keeps_what_was_built(shell: Any, cell: str, capsys: Any) -> None:
+    run(shell, cell)
+    shell.user_ns["g"].to(str.upper)
+    run(shell, cell)
+    assert (capsys.readouterr().err, shell.user_ns["g"].run("a")) == ("", "A")
