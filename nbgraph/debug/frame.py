@@ -28,6 +28,7 @@ class Frame(msgspec.Struct, frozen=True):  # made at every step of a trace: a te
     of the steps it went on to, `reason` why where that was a choice; `seconds` is the handler's wall time.
     `copied` are the bytes of arrays and frames that were copied, so that each branch behind the step has its own.
     `inner` are the calls that the step made itself: those of a router's routes, as steps `router/route`.
+    `printed` is what the call printed, logged and warned of.
     """
 
     event_id: str
@@ -42,6 +43,7 @@ class Frame(msgspec.Struct, frozen=True):  # made at every step of a trace: a te
     dropped: bool = False
     inner: tuple[Frame, ...] = ()
     copied: int = 0
+    printed: str = ""
 
     def __repr__(self) -> str:
         return f"Frame({', '.join(f'{name}={shown(getattr(self, name))}' for name in self.__struct_fields__)})"
@@ -69,6 +71,7 @@ class Frame(msgspec.Struct, frozen=True):  # made at every step of a trace: a te
             "dropped": self.dropped,
             "inner": [frame.to_dict() for frame in self.inner],
             **({"copied": self.copied} if self.copied else {}),
+            **({"printed": self.printed} if self.printed else {}),
         }
 
 

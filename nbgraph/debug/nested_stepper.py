@@ -160,6 +160,7 @@ class NestedStepper:
         self._counts.clear()
         self._running.clear()
         self._states.recall(self.step)
+        self._recorder.console.take()  # what the step's own code prints, it prints anew at each move
         event = self._pending_call.move.event.with_body(self._copy(self._body))
         before = sum(one.seconds for key, one in self.progress.results.items() if "/" not in key.path)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from nbgraph.debug.console import Console
 from nbgraph.debug.frame import Frame
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
@@ -35,6 +36,7 @@ class Recorder(Observer):
         self.frames: list[Frame] = []
         self.answer: Any = None
         self.error: StepError | None = None
+        self.console = Console()  # listens while whoever drives the run lets it
         self._redaction, self.keep = redaction, redaction.keep
         self.inner: list[FrameSlot] = []  # one for each call that the running step makes itself
         self._running: StepRun | None = None  # the call that began last, and a copy of its input
@@ -54,11 +56,13 @@ class Recorder(Observer):
         """A call that the step makes itself begins; frames stand in the order of their beginnings."""
         identity = (move.event.id, f"{move.step}/{route}", move.visit, self.keep(input))
         began, slot = time.perf_counter(), FrameSlot(Frame(*identity))  # one for each call: routes may run on threads
+        mark = len(self.console)
         inner.append(slot)
 
         def on_leave(output: Any, error: BaseException | None) -> None:
             seconds = time.perf_counter() - began
-            slot.frame = Frame(*identity, self.keep(output), self._redaction.error(error), seconds)
+            printed = self._redaction.text(self.console.since(mark))
+            slot.frame = Frame(*identity, self.keep(output), self._redaction.error(error), seconds, printed=printed)
 
         return on_leave
 
@@ -69,7 +73,8 @@ class Recorder(Observer):
         input = self._input if has_begun else self._first_input(move)
         inner = tuple([slot.frame for slot in self.inner]) if has_begun else ()
         error, reason = self._redaction.error(move.error), self._redaction.text(move.reason)
-        result = (output, error, move.seconds, move.edges, reason, move.dropped, inner, move.copied)
+        printed = self._redaction.text(self.console.take())
+        result = (output, error, move.seconds, move.edges, reason, move.dropped, inner, move.copied, printed)
         self.frames.append(Frame(move.event.id, move.step, move.visit, input, *result))
 
     def _first_input(self, move: StepRun) -> Any:
@@ -96,7 +101,7 @@ def trace(graph: Graph, body: Any) -> Trace:
     event = entering(body)
     received = event.with_body(redaction.keep(event.body))
     run = Interpreter(plan, event, [recorder, *graph.observers])
-    with suppress(StepError):  # the recorder has it
+    with recorder.console, suppress(StepError):  # the recorder has it
         (loop.complete if plan.is_async else loop.without_waiting)(run.finish())
     answer = {"id": event.id} if plan.confirms and recorder.error is None else redaction.keep(recorder.answer)
     return Trace(recorder.frames, graph=graph, answer=answer, error=redaction.error(recorder.error), event=received)

@@ -325,7 +325,8 @@ class Stepper:
             self._moves[-1] = replace(self._moves[-1], changes=(*self._moves[-1].changes, *found))
 
     def _complete(self, coroutine: Any) -> Any:
-        return (loop.complete if self.interpreter.plan.is_async else loop.without_waiting)(coroutine)
+        with self._recorder.console:
+            return (loop.complete if self.interpreter.plan.is_async else loop.without_waiting)(coroutine)
 
     def _require_copy(self) -> None:
         """A step is called anew for each call that it makes, so its input must be there more than once."""

@@ -44,6 +44,7 @@ def frame_detail(
         "facts": {},
         "reason": printable(frame.reason, 400),
         "inside": [_inner(one) for one in (*frame.inner, *inside)],
+        "printed": frame.printed,
         "seconds": frame.seconds,
         "goes": [printable(name, 80) for name in frame.edges],
         "dropped": frame.dropped,
@@ -59,6 +60,7 @@ def _inner(frame: Frame) -> dict[str, Any]:
     """A call that the step made itself, as a router one of its routes."""
     return {
         "step": printable(frame.step.partition("/")[2], 80), "ms": round(frame.seconds * 1000, 3), "reason": "",
+        "printed": frame.printed,
         "error": first_line(frame.error) if frame.error else "", "input": shown(frame.input),
         "output": None if frame.error else shown(frame.output),
     }  # fmt: skip

@@ -27,6 +27,7 @@ class EventStop:
     edges: tuple[str, ...]
     input: Shown | None
     output: Shown | None
+    printed: str = ""
 
 
 @dataclass(slots=True)
@@ -63,11 +64,13 @@ class EventHistory:
         if len(self._kept) > EVENTS:
             self._kept.popitem(last=False)
 
-    def add_stop(self, move: StepRun, input: Shown | None, output: Shown | None, error: str) -> None:
+    def add_stop(self, move: StepRun, input: Shown | None, output: Shown | None, error: str, printed: str = "") -> None:
         event = self._kept.get(move.event.id)
         if event is not None:
             milliseconds = round(move.seconds * 1000, 3)
-            event.stops.append(EventStop(move.step, milliseconds, error, move.reason, move.edges, input, output))
+            event.stops.append(
+                EventStop(move.step, milliseconds, error, move.reason, move.edges, input, output, printed)
+            )
 
     def end(self, id: str, error: str) -> None:
         event = self._kept.get(id)
@@ -91,7 +94,7 @@ class EventHistory:
         return [
             {
                 "step": printable(stop.step, 80), "ms": stop.milliseconds, "error": stop.error, "input": stop.input,
-                "reason": printable(stop.reason, 200), "output": stop.output,
+                "reason": printable(stop.reason, 200), "output": stop.output, "printed": stop.printed,
             }
             for stop in (event.stops if event else ())
         ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from nbgraph.debug.breakpoint import Breakpoint
+from nbgraph.debug.console import STREAMS, Console
 from nbgraph.debug.redact import Redaction
 from nbgraph.engine.interpret.observer import Observer, StepRun
 from nbgraph.errors import NbgraphError, StepError
@@ -72,6 +73,7 @@ class Monitor(Observer):
         self.pins: dict[str, Any] = {}
         self.progress = StreamProgress()
         self.redaction = Redaction(graph)
+        self._consoles: dict[int, Console] = {}  # of the calls under way, by their runs' ids
         self._under_way = 0
         self._moved = 0.0
         self._budget = TimeBudget()
@@ -169,6 +171,8 @@ class Monitor(Observer):
         with self._lock:
             if not self._is_moving(PAUSE):
                 self._forget_states()
+            if not self._under_way:
+                STREAMS.listen()
             self._under_way += 1
             self.progress.enter()
             self._moved = time.monotonic()
@@ -183,17 +187,19 @@ class Monitor(Observer):
             record.begin(move, input)
             inside = record.inside
         move.listen(lambda name, given: _record_call(inside, name, given))
+        console = self._consoles[id(move)] = Console(self)
+        console.begin()
         self._throttle.request()
 
     def after(self, move: StepRun) -> None:
         self.redaction.learn(move.output)
         output = self._preview(move.output) if move.error is None else None
-        error = self.error_line(move.error)
+        error, printed = self.error_line(move.error), self._printed(move)
         with self._lock:
             self._moved = time.monotonic()
             record = self._record(move.step)
-            record.end(move, output, error)
-            self.history.add_stop(move, record.input, output, error)
+            record.end(move, output, error, printed)
+            self.history.add_stop(move, record.input, output, error, printed)
             for target in move.edges:
                 line = (move.step, target)
                 self._change.lines[line] = self.lines[line] = self.lines.get(line, 0) + 1
@@ -201,6 +207,9 @@ class Monitor(Observer):
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
         with self._lock:
+            if self._under_way == 1:
+                STREAMS.leave()
+                self._consoles.clear()
             self._under_way = max(0, self._under_way - 1)
             self.history.end(event.id, self.error_line(error))
             self.progress.done()
@@ -233,6 +242,14 @@ class Monitor(Observer):
             if record.state != "changed":  # that stays until the step has run as it is now
                 record.state, record.note = "idle", ""
                 self._change.steps[name] = record
+
+    def _printed(self, move: StepRun) -> str:
+        """What the call printed; of a step that goes on giving results, its first one."""
+        console = self._consoles.pop(id(move), None)
+        if console is None:
+            return ""
+        console.end()
+        return self.redaction.text(console.take())
 
     def _preview(self, value: Any) -> Shown | None:
         return self._budget.spend_on(lambda: self.shown(value, RUNNING_BYTES))

@@ -61,14 +61,15 @@ class StepRecord:
     inside: list[InnerCall] = field(default_factory=list)
     input: Shown | None = None
     output: Shown | None = None
+    printed: str = ""  # by the last call that returned
 
     def begin(self, move: StepRun, input: Shown | None) -> None:
         last, call = self.last, (move.event.id, move.visit)
         is_again = last is not None and (last.event.id, last.visit) == call and last.seconds == 0.0 and self.active > 0
         self.active += not is_again  # a debugger that went into the step came back and begins it once more
-        self.last, self.input, self.output, self.inside = move, input, None, []
+        self.last, self.input, self.output, self.inside, self.printed = move, input, None, [], ""
 
-    def end(self, move: StepRun, output: Shown | None, note: str = "") -> None:
+    def end(self, move: StepRun, output: Shown | None, note: str = "", printed: str = "") -> None:
         self.active = max(0, self.active - 1)
         self.count += 1
         self.seconds.append(move.seconds)
@@ -79,7 +80,7 @@ class StepRecord:
         if move.error is not None:
             self.errors += 1
             self.state, self.note = "failed", note
-        self.output = output
+        self.output, self.printed = output, printed
 
     def now(self) -> Figures:
         """Its line of a message."""

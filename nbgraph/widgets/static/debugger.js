@@ -14,7 +14,7 @@ import { element } from "./values.js";
 /** @import { Act } from "./stage.js" */
 /** @typedef {FrameDetail & { step: string, branch?: number | null }} Seen a frame in the panel */
 
-const PAGES = ["input", "output", "routes", "diff", "error", "code", "timing", "break"];
+const PAGES = ["input", "output", "routes", "diff", "printed", "error", "code", "timing", "break"];
 /** @type {Standing} */
 const NOWHERE = {
   ...{ kind: "debug", busy: false, isBusy: false, stopped: false, finished: false, at: "", current: null, skipped: 0 },

@@ -10,7 +10,7 @@ import { element } from "./values.js";
 /** @import { Inspected, Model, Place, Progress, Status, Message } from "./protocol.js" */
 /** @import { Act } from "./stage.js" */
 
-const TABS = ["input", "output", "diff", "routes", "error", "code", "timing", "statistics"];
+const TABS = ["input", "output", "diff", "routes", "printed", "error", "code", "timing", "statistics"];
 
 class GraphView {
   /** @param {Model} model */

@@ -14,7 +14,10 @@ import { element, valueView } from "./values.js";
  */
 export function fillPanel(panel, message, { tabs, chosen, choose, close, pages = {}, acts = [] }) {
   const names = tabs.filter(
-    name => (name !== "error" || message.error) && (name !== "routes" || message.inside.length),
+    name =>
+      (name !== "error" || message.error) &&
+      (name !== "printed" || message.printed) &&
+      (name !== "routes" || message.inside.length),
   );
   const shown = names.includes(chosen) ? chosen : names.includes("output") && message.output ? "output" : names[0];
   const focused = panel.contains(document.activeElement) ? document.activeElement : null;
@@ -99,7 +102,9 @@ function tabList(names, shown, choose) {
  * @param {string} tab
  */
 function pageView(message, tab) {
-  if (tab === "error" || tab === "code") return element("pre", {}, message[tab] || "no source to be had");
+  if (tab === "error" || tab === "code" || tab === "printed") {
+    return element("pre", {}, message[tab] || "no source to be had");
+  }
   if (tab === "timing") return factsView(message);
   if (tab === "statistics") return listView("statistics" in message ? message.statistics : {});
   if (tab === "diff") return diffView(message);
@@ -142,6 +147,8 @@ export function callView(call, isOpen = false) {
     kept(call.input),
     element("p", { class: "nbg-hint" }, "out"),
     kept(call.output),
+    call.printed ? element("p", { class: "nbg-hint" }, "printed") : null,
+    call.printed ? element("pre", {}, call.printed) : null,
   );
 }
 

@@ -120,6 +120,7 @@
  * @property {number} ms
  * @property {string} reason
  * @property {string} error
+ * @property {string} printed
  * @property {Shown | null} input
  * @property {Shown | null} output
  */
@@ -149,6 +150,7 @@
  * @property {Record<string, number | string>} statistics
  * @property {string} note
  * @property {string} code
+ * @property {string} printed
  * @property {boolean} isHeld
  * @property {Call[]} inside
  * @property {string} event
@@ -182,6 +184,7 @@
  * @property {string} error
  * @property {string} note
  * @property {string} code
+ * @property {string} printed
  * @property {Record<string, number>} facts
  * @property {string} reason
  * @property {Call[]} inside

@@ -32,6 +32,7 @@ def inspected(graph: Graph, monitor: Monitor, step: str) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "name": printable(step, 200), "facts": facts, "statistics": statistics, "note": now.note,
+        "printed": record.printed,
         "code": code_of(graph, step), "isHeld": record.line.is_held,
         "inside": [_inner(inner, monitor) for inner in list(record.inside)],
         **_last(record, monitor),
@@ -65,6 +66,7 @@ def _inner(inner: InnerCall, monitor: Monitor) -> dict[str, Any]:
         "ms": inner.milliseconds,
         "error": monitor.error_line(inner.error),
         "reason": "",
+        "printed": "",
         "input": monitor.shown(inner.input),
         "output": None if inner.error else monitor.shown(inner.output),
     }

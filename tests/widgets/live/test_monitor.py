@@ -91,3 +91,16 @@ def test_a_step_is_held_and_the_queue_before_it_tells_how_full_it_is():
     }  # fmt: skip
     assert answers == ["0", "2", "4", "6"]
     widget.close()
+
+
+def test_what_steps_print_stands_beside_their_last_event_and_in_its_path():
+    graph = Graph("loud")
+    graph.to(lambda body: print("got", body) or body, "say").to(len)
+    widget, sent = watched(graph)
+    list(graph.stream(["a", "bc"]))
+    widget.receive({"kind": "inspect", "step": "n0"})
+    inspected = sent[-1]["printed"]
+    id = widget.monitor.events("", only_failed=False, slower=0)[-1]["id"]
+    path = [stop["printed"] for stop in widget.monitor.path(id)]
+    widget.close()
+    assert (inspected, path) == ("got bc\n", ["got a\n", ""])
