@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types script format notebooks deployments units test-models test-mlrun bench bench-widget faults soak docs clean
+.PHONY: demo test checks lint style types script format notebooks containers processes units test-models test-mlrun bench bench-widget faults soak docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -16,13 +16,13 @@ demo:
 # share two cores with all the others.
 AGAIN := --reruns 1
 
-# --keep-going: a finding of the linter must not hide what the tests have to say. Notebooks, deployments and all other
-# tests run side by side: much of their time is waiting for containers and browsers.
+# --keep-going: a finding of the linter must not hide what the tests have to say. Notebooks, containers, processes and
+# all other tests run side by side: much of their time is waiting.
 test:
 	@bash tests/lab/environment.sh flights,test
-	@$(LAB) $(MAKE) --keep-going --jobs=3 --output-sync=line checks
+	@$(LAB) $(MAKE) --keep-going --jobs=4 --output-sync=line checks
 
-checks: style types script notebooks deployments units
+checks: style types script containers processes notebooks units
 
 lint: style types script
 
@@ -63,13 +63,19 @@ test-mlrun:
 	NBGRAPH_MLRUN_ANSWERS=build/mlrun_answers.json $(BIN)/python -m pytest tests/graph/mlrun/test_answers.py
 	@test -z "$(STORE)" || cp build/mlrun_answers.json tests/graph/mlrun/data/mlrun_answers.json
 
-deployments:
-	$(BIN)/python -m pytest $(AGAIN) tests/deploy
+# Tests that mostly wait, for containers or for processes, run side by side; PROCESSES are the folders of the latter.
+PROCESSES := tests/deploy tests/brokered tests/jobs tests/serve
+
+containers:
+	$(BIN)/python -m pytest $(AGAIN) -m docker tests/deploy
+
+processes:
+	$(BIN)/python -m pytest $(AGAIN) -m "not docker" $(PROCESSES)
 
 # tests/test_errors.py comes by itself: it forks, which a process with the threads of other tests should not.
 units:
 	$(BIN)/python -m pytest $(AGAIN) tests/test_errors.py
-	$(BIN)/python -m pytest $(AGAIN) --ignore=tests/deploy --ignore=tests/test_errors.py
+	$(BIN)/python -m pytest $(AGAIN) $(PROCESSES:%=--ignore=%) --ignore=tests/test_errors.py
 
 bench:
 	@bash tests/lab/environment.sh flights,test

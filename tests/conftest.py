@@ -31,8 +31,15 @@ def a_compose() -> None:
         needs.give_up("neither `docker compose` nor `docker-compose` is here")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright leaves an event loop running on the thread that all tests share."""
+    """What needs a Docker daemon is marked, so that it can run beside the others.
+
+    Browser tests come last: Playwright leaves an event loop running on the thread that all tests share.
+    """
+    for item in items:
+        if "a_docker_daemon" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.docker)
     items.sort(key=lambda item: "browser" in item.path.parts)
 
 
