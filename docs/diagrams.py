@@ -21,6 +21,7 @@ jobs -> engine
 deploy -> serve -> engine
 deploy -> capture -> engine
 features -> engine
+serve -> monitor -> debug
 engine -> steps -> streams -> graph -> event
 """
 

@@ -29,6 +29,7 @@ FLOORS = (
     ("steps",),
     ("engine",),
     ("debug", "render", "capture", "features"),
+    ("monitor",),
     ("serve", "deploy", "jobs", "widgets"),
     ("magic", "completion", "cli", "testing", "brokered", "__main__"),
 )

@@ -82,12 +82,12 @@ class Differences(dict[str, tuple[Any, Any]]):
         return "{" + ", ".join(f"{path!r}: {shown(pair)}" for path, pair in self.items()) + "}"
 
 
-class _Missing:
+class _Nothing:
     def __repr__(self) -> str:
         return "MISSING"
 
 
-MISSING = _Missing()
+MISSING = _Nothing()
 
 
 def _differences(before: Any, after: Any, path: str) -> list[tuple[str, tuple[Any, Any]]]:

@@ -16,7 +16,7 @@ from nbgraph.contract import CAPTURES_PATH, FAILURES_PATH, beside_metrics
 from nbgraph.debug.trace import Trace
 from nbgraph.deploy.backend import Backend, DaemonError, FunctionState, on_several, readable
 from nbgraph.deploy.counts import told_at
-from nbgraph.deploy.operation.autoscale import Autoscaler, Rule
+from nbgraph.deploy.operation.autoscale import Autoscaler, ScalingRule
 from nbgraph.deploy.operation.client import DeploymentClient
 from nbgraph.deploy.operation.client import InvokeError as InvokeError
 from nbgraph.deploy.operation.discovery import running, unreachable
@@ -292,7 +292,7 @@ class Deployment:
         self._check_runs()
         return self._hosted.mend()
 
-    def autoscale(self, rules: Mapping[str, Rule]) -> None:
+    def autoscale(self, rules: Mapping[str, ScalingRule]) -> None:
         """From now on as many workers as the backlogs ask for; no rules, no change.
 
         Parameters

@@ -14,7 +14,7 @@ from nbgraph.widgets.assets import PICTURE, module, styles
 from nbgraph.widgets.debug.messages import frame_detail, frame_list, records, taken
 from nbgraph.widgets.debug.session import DebugSession, value_of
 from nbgraph.widgets.graph import CHANGED, GraphWidget, Message
-from nbgraph.widgets.live.monitor import MonitorChange
+from nbgraph.widgets.live.activity import ActivityChange
 from nbgraph.widgets.live.step_record import StepRecord
 from nbgraph.widgets.values.preview import shown
 
@@ -61,7 +61,7 @@ class DebugWidget(GraphWidget):
         self.session.close()
         super().close()
 
-    def update(self, change: MonitorChange) -> None:
+    def update(self, change: ActivityChange) -> None:
         """While a run is under way its steps are shown as they go; else the state of the debugger."""
         if self.session.is_busy:
             super().update(change)
@@ -70,7 +70,7 @@ class DebugWidget(GraphWidget):
         else:
             self.breakpoints = self._marked(self.debugger.breakpoints)
 
-    def send_status(self, change: MonitorChange) -> None:
+    def send_status(self, change: ActivityChange) -> None:
         if self.session.is_busy:
             super().send_status(change)
         else:

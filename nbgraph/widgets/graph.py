@@ -19,7 +19,7 @@ from nbgraph.render.fold import foldable
 from nbgraph.render.printable import printable
 from nbgraph.render.view import INNER, view
 from nbgraph.widgets.assets import PICTURE, module, styles
-from nbgraph.widgets.live.monitor import Monitor, MonitorChange
+from nbgraph.widgets.live.activity import ActivityChange, RunActivity
 from nbgraph.widgets.live.step_record import first_line
 from nbgraph.widgets.picture.cells import after_cells
 from nbgraph.widgets.picture.handlers import HandlerVersions, by_id, missing
@@ -57,7 +57,7 @@ class GraphWidget(anywidget.AnyWidget):
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.monitor = Monitor.on(graph)
+        self.monitor = RunActivity.on(graph)
         self._drawing = threading.RLock()  # both the kernel's thread and the monitor's draw
         whole = SyncedPicture(graph, "LR") if len(graph.steps) <= OPEN else None
         self.closed: set[str] = set() if whole else set(foldable(view(graph)))
@@ -143,7 +143,7 @@ class GraphWidget(anywidget.AnyWidget):
         """Why steps can't run, by their ids."""
         return by_id(missing(self.graph), self._synced.ids)
 
-    def update(self, change: MonitorChange) -> None:
+    def update(self, change: ActivityChange) -> None:
         """Show a change; called on the monitor's thread."""
         if change.is_redrawn:
             self.redraw()
@@ -156,7 +156,7 @@ class GraphWidget(anywidget.AnyWidget):
         """Steps that have a breakpoint, as the picture names them."""
         return [printable(name, 200) for name in names]
 
-    def send_status(self, change: MonitorChange) -> None:
+    def send_status(self, change: ActivityChange) -> None:
         lines = {self._synced.line(*ends): count for ends, count in change.lines.items()}
         lines.pop(None, None)
         steps = self._synced.steps(change.steps, self.monitor.records)
@@ -255,11 +255,11 @@ class GraphWidget(anywidget.AnyWidget):
             self.send({"kind": "problem", "text": printable(str(error), 400)})
 
 
-def _weakly(widget: GraphWidget) -> Callable[[MonitorChange], None]:
+def _weakly(widget: GraphWidget) -> Callable[[ActivityChange], None]:
     """A subscriber that does not keep the widget alive."""
     reference = weakref.ref(widget)
 
-    def update(change: MonitorChange) -> None:
+    def update(change: ActivityChange) -> None:
         living = reference()
         if living is not None and living.comm is not None:
             living.update(change)

@@ -242,13 +242,13 @@ def test_steps_that_remember_are_the_same_with_and_without_a_broker():
 
 
 def test_the_live_view_of_a_graph_sees_its_steps(caplog):
-    from nbgraph.widgets.live.monitor import Monitor
+    from nbgraph.widgets.live.activity import RunActivity
 
     graph = fork("seen", responds=True)
-    leave = Monitor.on(graph).subscribe(lambda change: None)
+    leave = RunActivity.on(graph).subscribe(lambda change: None)
     with caplog.at_level(logging.WARNING):
         graph.run(3, streams="nats")
-    states = Monitor.on(graph).states()
+    states = RunActivity.on(graph).states()
     leave()
     assert (set(states.values()), caplog.records) == ({"done"}, [])
     assert {"plus", "q", "times", "big", "far"} <= set(states)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbgraph.deploy.kubernetes.pod import SECRET, Object, made
-from nbgraph.deploy.operation.autoscale import COOL_DOWN, Rule
+from nbgraph.deploy.operation.autoscale import COOL_DOWN, ScalingRule
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.services import BROKER, SERVER, Service
 from nbgraph.engine.partition import Function
@@ -17,11 +17,11 @@ LOGIN = "broker"  # the TriggerAuthentication of an external broker
 PERCENT, MOST = 70, 4  # how busy gateways may be, and how many there are at most, unless a rule says otherwise
 
 
-def rule_of(order: ExportSpec, service: Service) -> Rule | None:
+def rule_of(order: ExportSpec, service: Service) -> ScalingRule | None:
     """How a service scales; a gateway whose steps remember something does not, unless that is asked for."""
     rule = order.rules.get(service.name)
     if rule is None and service.is_gateway and service.function is not None and not _remembers(service.function):
-        return Rule(service.replicas, max(MOST, service.replicas), PERCENT)
+        return ScalingRule(service.replicas, max(MOST, service.replicas), PERCENT)
     return rule
 
 
@@ -39,11 +39,11 @@ def scale_objects(order: ExportSpec) -> list[Object]:
     return [*login_objects(order), *(_scaling(order, service, rule) for service, rule in found if rule is not None)]
 
 
-def _scaling(order: ExportSpec, service: Service, rule: Rule) -> Object:
+def _scaling(order: ExportSpec, service: Service, rule: ScalingRule) -> Object:
     return _by_load(order, service, rule) if service.is_gateway else _by_backlog(order, service, rule)
 
 
-def _by_load(order: ExportSpec, service: Service, rule: Rule) -> Object:
+def _by_load(order: ExportSpec, service: Service, rule: ScalingRule) -> Object:
     target = {"type": "Utilization", "averageUtilization": int(rule.target)}
     spec = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": service.name},
@@ -54,7 +54,7 @@ def _by_load(order: ExportSpec, service: Service, rule: Rule) -> Object:
     return made(order, "autoscaling/v2", "HorizontalPodAutoscaler", service.name, {"spec": spec})
 
 
-def _by_backlog(order: ExportSpec, service: Service, rule: Rule) -> Object:
+def _by_backlog(order: ExportSpec, service: Service, rule: ScalingRule) -> Object:
     """KEDA knows the greatest of several backlogs by itself; their sum it takes as a formula (from 2.12 on)."""
     assert service.function is not None
     triggers = _triggers(order, service.function, rule)
@@ -74,7 +74,7 @@ def _by_backlog(order: ExportSpec, service: Service, rule: Rule) -> Object:
     return made(order, "keda.sh/v1alpha1", "ScaledObject", service.name, {"spec": spec})
 
 
-def _triggers(order: ExportSpec, function: Function, rule: Rule) -> list[Object]:
+def _triggers(order: ExportSpec, function: Function, rule: ScalingRule) -> list[Object]:
     """What the transport says of each queue that the function reads; KEDA wants all values as text."""
     transport, monitor = transport_of(order.streams), f"{BROKER}.{order.name}.svc:{SERVER.monitor_port}"
     found = [

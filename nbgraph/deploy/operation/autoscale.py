@@ -28,10 +28,10 @@ class Scalable(Protocol):
 
 
 @dataclass(slots=True)
-class Rule:
+class ScalingRule:
     """Between `least` and `most` replicas, each with about `target` messages before it.
 
-    >>> rule = Rule(1, 8, 100)
+    >>> rule = ScalingRule(1, 8, 100)
     >>> rule.wanted(0), rule.wanted(250), rule.wanted(10_000)
     (1, 3, 8)
     """
@@ -55,7 +55,7 @@ class Rule:
         return wanted if now - self.quiet_since >= COOL_DOWN else replicas
 
 
-def rules_of(autoscale: Mapping[str, tuple[int, int, float]], functions: Sequence[str]) -> dict[str, Rule]:
+def rules_of(autoscale: Mapping[str, tuple[int, int, float]], functions: Sequence[str]) -> dict[str, ScalingRule]:
     """The rules that `autoscale={"score": (1, 8, 100)}` means for functions that can be scaled."""
     if not isinstance(autoscale, Mapping):
         raise DeployError(f'autoscale={autoscale!r} is no rule; expected {{"score": (1, 8, 100)}}.')
@@ -67,7 +67,7 @@ def rules_of(autoscale: Mapping[str, tuple[int, int, float]], functions: Sequenc
             )
         if not _is_rule(given):
             raise DeployError(f'autoscale["{name}"] is {given!r}; expected (least, most, messages a worker).')
-        rules[name] = Rule(*given)
+        rules[name] = ScalingRule(*given)
     return rules
 
 
@@ -82,7 +82,7 @@ def _is_rule(given: Any) -> bool:
 class Autoscaler:
     """Looks at the backlogs every second, on a thread of its own."""
 
-    def __init__(self, fleet: Scalable, rules: Mapping[str, Rule], clock: Clock = time.monotonic) -> None:
+    def __init__(self, fleet: Scalable, rules: Mapping[str, ScalingRule], clock: Clock = time.monotonic) -> None:
         self._fleet, self._rules, self._clock = fleet, rules, clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="nbgraph-autoscale")

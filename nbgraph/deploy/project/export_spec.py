@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nbgraph.contract import KEY_SECRET, PORT, TOKEN_SECRET
-from nbgraph.deploy.operation.autoscale import Rule
+from nbgraph.deploy.operation.autoscale import ScalingRule
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.services import BROKER, Service, broker_folder
 from nbgraph.streams.transport import OWN, StreamAddress
@@ -26,7 +26,7 @@ class ExportSpec:
     name: str
     projects: Projects
     services: tuple[Service, ...]
-    rules: Mapping[str, Rule] = field(default_factory=dict)
+    rules: Mapping[str, ScalingRule] = field(default_factory=dict)
     is_pushed: bool = False
     is_guarded: bool = False
     is_safe: bool = True

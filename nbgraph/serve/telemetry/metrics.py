@@ -50,7 +50,7 @@ class Metrics:
         self._request: Callable[[int], Counter] = cache(lambda status: requests.labels(graph, str(status)))
         self.counts.register(requests)
         self._seconds = Seconds()
-        self._register(_Latency(graph, self._seconds))
+        self._register(_RequestLatency(graph, self._seconds))
 
     def join(self, pipeline: Consumer) -> None:
         """Numbers of the queues that a function reads, beside those of its steps."""
@@ -71,7 +71,7 @@ class Metrics:
         self._user.labels(self._graph, step, name).set(value)
 
 
-class _Latency(Collector):
+class _RequestLatency(Collector):
     def __init__(self, graph: str, seconds: Seconds) -> None:
         self._graph, self._seconds = graph, seconds
 

@@ -178,7 +178,7 @@ def cell_of(value: Any) -> Any:
 PLAIN_ENCODINGS = ("utf-8", "utf-8-sig", "utf8", "ascii", "us-ascii", "latin-1", "iso-8859-", "cp125", "windows-125")
 
 
-class Range(NamedTuple):
+class RowRange(NamedTuple):
     """Bytes of a file that hold so many rows; `line` is the number of its first line."""
 
     start: int
@@ -196,14 +196,14 @@ def can_be_cut(encoding: str) -> bool:
     return encoding.lower().replace("_", "-").startswith(PLAIN_ENCODINGS)
 
 
-def ranges_of(path: Path, form: dict[str, Any], rows: int, *, has_head: bool) -> Iterator[Range]:
+def ranges_of(path: Path, form: dict[str, Any], rows: int, *, has_head: bool) -> Iterator[RowRange]:
     """The ranges of a file, of so many rows each; without the head, where there is one.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "a.csv")
     >>> _ = path.write_text('a,b\\n1,"x\\ny"\\n2,z\\n3,z\\n')
     >>> list(ranges_of(path, {"delimiter": ",", "quotechar": '"'}, 2, has_head=True))
-    [Range(start=4, end=16, line=2, rows=2), Range(start=16, end=20, line=5, rows=1)]
+    [RowRange(start=4, end=16, line=2, rows=2), RowRange(start=16, end=20, line=5, rows=1)]
     """
     left = rows
     start: tuple[int, int] | None = None if has_head else (0, 1)
@@ -214,10 +214,10 @@ def ranges_of(path: Path, form: dict[str, Any], rows: int, *, has_head: bool) ->
             continue
         left -= 1
         if not left:
-            yield Range(start[0], end[0], start[1], rows)
+            yield RowRange(start[0], end[0], start[1], rows)
             start, left = end, rows
     if start is not None and left < rows:
-        yield Range(start[0], end[0], start[1], rows - left)
+        yield RowRange(start[0], end[0], start[1], rows - left)
 
 
 def _ends(path: Path, form: dict[str, Any]) -> Iterator[tuple[int, int]]:

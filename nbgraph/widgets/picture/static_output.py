@@ -13,7 +13,7 @@ from nbgraph.debug.debugger import Debugger
 from nbgraph.graph.graph import Graph
 from nbgraph.render.svg import mimebundle
 from nbgraph.widgets.graph import GraphWidget
-from nbgraph.widgets.live.monitor import Monitor, MonitorChange
+from nbgraph.widgets.live.activity import ActivityChange, RunActivity
 from nbgraph.widgets.picture.cells import after_cells
 
 # Reopened without a kernel, the widget's output is an error box: where the picture stands before it, it is hidden.
@@ -87,7 +87,7 @@ def _show_debugger(debugger: Debugger) -> None:
 class _CellOutput:
     """The static output of one cell: drawn anew with the steps' last states, after a cell, or a second after a run."""
 
-    def __init__(self, graph: Graph, watch: Monitor) -> None:
+    def __init__(self, graph: Graph, watch: RunActivity) -> None:
         self.graph = graph
         self.monitor = watch
         self.id = f"nbgraph-{uuid.uuid4().hex}"
@@ -95,7 +95,7 @@ class _CellOutput:
         self._shown = watch.states()
         after_cells(self)
 
-    def changed(self, change: MonitorChange) -> None:
+    def changed(self, change: ActivityChange) -> None:
         if change.is_running or self._timer is not None:
             return
         self._timer = threading.Timer(QUIET, self._update)

@@ -10,7 +10,7 @@ from typing import Any
 from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
 from nbgraph.render.step_kind import resolved, spec_of
-from nbgraph.widgets.live.monitor import Monitor
+from nbgraph.widgets.live.activity import RunActivity
 from nbgraph.widgets.live.step_record import InnerCall, StepRecord
 from nbgraph.widgets.values.preview import differences
 from nbgraph.widgets.values.rich import is_rich
@@ -18,7 +18,7 @@ from nbgraph.widgets.values.rich import is_rich
 CODE = 20_000  # characters of a handler's source
 
 
-def inspected(graph: Graph, monitor: Monitor, step: str) -> dict[str, Any]:
+def inspected(graph: Graph, monitor: RunActivity, step: str) -> dict[str, Any]:
     """Input, output and error of the step's last event, its times, its code."""
     record = monitor.record(step) or StepRecord()
     now = record.now()
@@ -39,7 +39,7 @@ def inspected(graph: Graph, monitor: Monitor, step: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _last(record: StepRecord, monitor: Monitor) -> dict[str, Any]:
+def _last(record: StepRecord, monitor: RunActivity) -> dict[str, Any]:
     move = record.last
     if move is None:
         return {"event": "", "input": None, "output": None, "error": "", "reason": "", "seconds": 0, "goes": []}
@@ -59,7 +59,7 @@ def _last(record: StepRecord, monitor: Monitor) -> dict[str, Any]:
     }
 
 
-def _inner(inner: InnerCall, monitor: Monitor) -> dict[str, Any]:
+def _inner(inner: InnerCall, monitor: RunActivity) -> dict[str, Any]:
     """A call that the step made itself."""
     return {
         "step": printable(inner.name, 80),

@@ -1,4 +1,4 @@
-"""The Monitor: the one observer behind all live views of a graph; it counts on the run's thread, sends on its own."""
+"""RunActivity: the one observer behind all live views of a graph; it counts on the run's thread, sends on its own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOOK = 0.2  # seconds between two readings of queues
 
 
 @dataclass(slots=True)
-class MonitorChange:
+class ActivityChange:
     """What is new since the last message: records of steps, counts of lines, whether events are under way."""
 
     steps: dict[str, StepRecord] = field(default_factory=dict)
@@ -42,18 +42,18 @@ class MonitorChange:
     is_redrawn: bool = False
 
 
-_monitors: WeakKeyDictionary[Graph, Monitor] = WeakKeyDictionary()  # a graph is plain data and can't hold its own
-Subscriber = Callable[[MonitorChange], None]
+_monitors: WeakKeyDictionary[Graph, RunActivity] = WeakKeyDictionary()  # a graph is plain data and can't hold its own
+Subscriber = Callable[[ActivityChange], None]
 
 
-class Monitor(Observer):
+class RunActivity(Observer):
     """All views of a graph share one; it leaves the graph when the last of them goes.
 
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.upper)
-    >>> leave = Monitor.on(graph).subscribe(lambda change: None)
+    >>> leave = RunActivity.on(graph).subscribe(lambda change: None)
     >>> _ = graph.run("a")
-    >>> Monitor.on(graph).states()
+    >>> RunActivity.on(graph).states()
     {'upper': 'done'}
     >>> leave()
     >>> graph.observers
@@ -69,7 +69,7 @@ class Monitor(Observer):
         self._subscribers: list[Subscriber] = []
         self._followers: deque[Subscriber] = deque(maxlen=4)
         self._lock = threading.Lock()
-        self._change = MonitorChange()
+        self._change = ActivityChange()
         self.pins: dict[str, Any] = {}
         self.progress = StreamProgress()
         self.redaction = Redaction(graph)
@@ -81,7 +81,7 @@ class Monitor(Observer):
         self._end_listening: Callable[[], None] | None = None
 
     @classmethod
-    def on(cls, graph: Graph) -> Monitor:
+    def on(cls, graph: Graph) -> RunActivity:
         """The one monitor of the graph; it observes while it has subscribers, and keeps breakpoints without."""
         monitor = _monitors.get(graph)
         if monitor is None:
@@ -224,10 +224,10 @@ class Monitor(Observer):
         hold(self.graph, step, is_held=is_held)
         self._throttle.request()
 
-    def everything(self) -> MonitorChange:
+    def everything(self) -> ActivityChange:
         """All that is known, for a view that has just opened."""
         with self._lock:
-            return MonitorChange(dict(self.records), dict(self.lines), self._is_running())
+            return ActivityChange(dict(self.records), dict(self.lines), self._is_running())
 
     def _record(self, step: str) -> StepRecord:
         record = self.records.get(step)
@@ -277,7 +277,7 @@ class Monitor(Observer):
                 line = queued.get(name, NOBODY)
                 if name not in self.records or self.records[name].line != line:
                     self._record(name).line = line
-            change, self._change = self._change, MonitorChange()
+            change, self._change = self._change, ActivityChange()
             change.is_running = self._is_running()
             subscribers = [*self._subscribers, *self._followers]
             if change.is_redrawn:

@@ -7,7 +7,7 @@ import pytest
 
 from nbgraph import Graph, StepError
 from nbgraph.steps import Queue
-from nbgraph.widgets.live.monitor import Monitor
+from nbgraph.widgets.live.activity import RunActivity
 from tests.widgets.views import double, fail, watched
 
 
@@ -45,7 +45,7 @@ def test_many_threads_may_run_the_graph():
     for thread in threads:
         thread.join(20)
     widget.monitor.flush()
-    assert Monitor.on(graph).record("double").count == 800
+    assert RunActivity.on(graph).record("double").count == 800
     widget.close()
 
 
