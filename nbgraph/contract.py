@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -39,6 +41,7 @@ METRICS_PATH: Final = "/metrics"
 COUNTS_PATH: Final = "/counts"  # what /metrics has, without what the broker has to be asked for
 FAILURES_PATH: Final = "/failures"
 CAPTURES_PATH: Final = "/captures"
+TARGETS_PATH: Final = "/targets"  # where the workers of the deployment tell their numbers, as Prometheus' http_sd asks
 
 # Labels of containers.
 GRAPH_LABEL: Final = "nbgraph.graph"
@@ -71,6 +74,7 @@ class Option:
     DATA: Final = "--data"
     DATA_SYNC: Final = "--data-sync"
     WORKERS: Final = "--workers"
+    TARGETS_FILE: Final = "--targets-file"
     DRAIN_SECONDS: Final = "--drain-seconds"
 
 
@@ -88,12 +92,15 @@ class Metric:
     REQUESTS: Final = "nbgraph_requests"
     IN_FLIGHT: Final = "nbgraph_in_flight"
     STEP_SECONDS: Final = "nbgraph_step_seconds"
+    STEP_CPU: Final = "nbgraph_step_cpu_seconds"
+    STEP_BYTES: Final = "nbgraph_step_bytes"
     PROCESSED: Final = "nbgraph_messages_processed"
     FAILED: Final = "nbgraph_messages_failed"
     REDELIVERED: Final = "nbgraph_messages_redelivered"
     DEAD: Final = "nbgraph_messages_dead"
     MESSAGES_IN_FLIGHT: Final = "nbgraph_messages_in_flight"
     BACKLOG: Final = "nbgraph_queue_backlog"
+    CAPACITY: Final = "nbgraph_queue_capacity"
     AGE: Final = "nbgraph_queue_age_seconds"
 
 
@@ -134,6 +141,31 @@ def secret_path(name: str) -> str:
     '/run/secrets/api_key'
     """
     return str(PurePosixPath(SECRETS_FOLDER) / name)
+
+
+class ScrapeTarget(msgspec.Struct, frozen=True):
+    """Workers with the same labels, in the form of Prometheus' service discovery."""
+
+    targets: tuple[str, ...]
+    labels: dict[str, str] = {}
+
+
+def targets_of(metrics_urls: Iterable[str], deployment: str) -> bytes:
+    """The workers whose numbers are there, for Prometheus' `http_sd_configs`.
+
+    >>> targets_of(["http://127.0.0.1:9090/metrics", "http://127.0.0.1:80/10.0.0.7/metrics"], "fraud").decode()
+    '[{"targets":["127.0.0.1:9090"],"labels":{"deployment":"fraud"}},{"targets":["127.0.0.1:80"],"labels":{"deployment":"fraud","__metrics_path__":"/10.0.0.7/metrics"}}]'
+    """
+    places = [urlsplit(url) for url in metrics_urls]
+    usual = tuple(place.netloc for place in places if place.path == METRICS_PATH)
+    labels = {"deployment": deployment}
+    found = [ScrapeTarget(usual, labels)] if usual else []
+    found += [
+        ScrapeTarget((place.netloc,), {**labels, "__metrics_path__": place.path})
+        for place in places
+        if place.path != METRICS_PATH
+    ]
+    return msgspec.json.encode(found)
 
 
 def beside_metrics(url: str, path: str) -> str:

@@ -67,7 +67,7 @@ def _part(graph: Graph, plan: Plan, function: Function, answering: Sequence[str]
         responders=responders,
         max_iterations=graph.max_iterations, error_stream=graph.error_stream, copy=graph.copy,
     )  # fmt: skip
-    part.observers, part.report_metric = graph.observers, graph.report_metric
+    part.observers, part.reported = graph.observers, graph.reported
     return GraphPart(compile(part, plan), function.reads, not answering or bool(responders))
 
 

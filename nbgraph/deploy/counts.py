@@ -107,5 +107,14 @@ def _numbers(text: str) -> Iterator[Number]:
         for sample in family.samples:
             if not sample.name.endswith(("_bucket", "_created")):
                 labels = sample.labels
-                key = labels.get("step", labels.get("queue")), labels.get("name", sample.name)
+                key = labels.get("step", labels.get("queue")), _name(labels.get("name"), family.name, sample.name)
                 yield key, sample.value, family.type != "gauge"
+
+
+def _name(own: str | None, family: str, sample: str) -> str:
+    """What a number is called: a user's by the name that he gave it, of a distribution with `_count` or `_sum`.
+
+    >>> _name(None, "calls", "calls_total"), _name("amount", "nbgraph_user_values", "nbgraph_user_values_sum")
+    ('calls_total', 'amount_sum')
+    """
+    return sample if own is None else own + sample.removeprefix(family).removesuffix("_total")

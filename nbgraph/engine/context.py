@@ -12,14 +12,11 @@ from typing import Any
 
 from nbgraph.body import Copier
 from nbgraph.errors import NbgraphError
+from nbgraph.graph.reported import Reported
 from nbgraph.types import Clock
 
 SECRETS = Path("/run/secrets")  # where Docker and Kubernetes put secrets as files
 RESERVED = ("api_key", "broker_token", "broker_auth", "server.conf")  # what else lies there: nbgraph's own
-
-
-def ignore_metric(step: str, name: str, value: float) -> None:
-    """Metrics go nowhere until somebody collects them."""
 
 
 def no_arrow() -> int:
@@ -42,6 +39,10 @@ class Context:
     >>> context.visits = {"score": 1}
     >>> context.visits
     {'score': 1}
+    >>> context.count("refused")
+    >>> context.observe("amount", 9.5)
+    >>> context.reported.to_dict()
+    {'score': {'refused': 1.0, 'amount': {'count': 1, 'sum': 9.5}}}
 
     What is put on it is seen by all steps of the graph in this process; a deployed function has its own, which starts
     anew with it. What must outlive that, or be stepped back over, belongs into a step's `state`.
@@ -52,7 +53,7 @@ class Context:
     function: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = time.monotonic
-    report: Callable[[str, str, float], None] = ignore_metric
+    reported: Reported = field(default_factory=Reported)  # the numbers that the graph's steps report
     copied: Callable[[Any], Any] = field(default_factory=Copier)  # a body for one of several that get it
     incoming: Callable[[], int] = no_arrow  # how many arrows lead to the step, asked anew since a graph may grow
     told: Callable[[str, Any, str], None] = log_error  # what became of an event, for the graph's error stream
@@ -83,8 +84,40 @@ class Context:
         return self.graph
 
     def metric(self, name: str, value: float) -> None:
-        """Report a number of your own; served as a Prometheus gauge."""
-        self.report(self.step, name, value)
+        """Report a number of your own, of which the last one counts; served as a Prometheus gauge.
+
+        Parameters
+        ----------
+        name
+            What it is called.
+        value
+            The number.
+        """
+        self.reported.metric(self.step, name, value)
+
+    def count(self, name: str, n: float = 1) -> None:
+        """Count something of your own; served as a Prometheus counter.
+
+        Parameters
+        ----------
+        name
+            What it is called.
+        n
+            How many more, 0 or above.
+        """
+        self.reported.count(self.step, name, n)
+
+    def observe(self, name: str, value: float) -> None:
+        """Report one value of many of your own; their distribution is served as a Prometheus histogram.
+
+        Parameters
+        ----------
+        name
+            What it is called.
+        value
+            The value.
+        """
+        self.reported.observe(self.step, name, value)
 
     def push_error(self, event: Any, message: str, source: str | None = None) -> None:
         """Tell the log, and the graph's `error_stream`, what is wrong with an event that goes on all the same."""

@@ -6,13 +6,14 @@ import upwards. `run` and its relatives go through the plan that is kept here un
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 
 from nbgraph.body import Copier
 from nbgraph.errors import StepError
 from nbgraph.event import RAW, EventFields, check_fields, entering
+from nbgraph.graph.reported import Reported
 from nbgraph.introspection import lists_keywords
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ class Facade:
         self._plan = None
         self._joined: dict[str, BrokeredGraph] = {}  # this graph over other transports, by their names
         self._before = None  # the plan of the spec before the last change: its built steps are used again
-        self.report_metric: Callable[[str, str, float], None] | None = (
-            None  # where context.metric goes: step, name, value
-        )
+        self.reported = Reported()  # the numbers that its steps report
         self.copier = Copier()  # of the bodies of this graph's branches
         self.kept: dict[str, Any] = {}  # what its steps put on their contexts
         self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics

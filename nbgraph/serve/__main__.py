@@ -59,6 +59,7 @@ def _settings(words: list[str] | None) -> Settings:
     add(Option.DATA, type=Path, help="folder for what callers were promised, which the next worker here goes on with")
     add(Option.DATA_SYNC, action="store_true", dest="is_data_safe", help="promise only what is on the disk")
     add(Option.WORKERS, type=int, default=Settings.workers, help="processes that callers reach on the one port")
+    add(Option.TARGETS_FILE, type=Path, help="file that says which workers there are, as Prometheus' http_sd reads it")
     add(Option.DRAIN_SECONDS, type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
     add("--body-seconds", type=float, default=Limits.body_seconds, help="seconds that a body may take to arrive")

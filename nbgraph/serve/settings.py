@@ -28,7 +28,8 @@ class Settings:
     `certificate_file`, `certificate_key_file`: HTTPS instead of HTTP.
     `broker`: the URL of the broker that joins the functions of a graph. `data`: a folder for what callers were
     promised, which the next worker of its place finds; with `is_data_safe` that is on the disk before it is promised.
-    `workers`: so many processes, of which this one is the parent.
+    `workers`: so many processes, of which this one is the parent. `targets_file`: where the deployment's owner writes
+    which workers there are, for Prometheus.
     """
 
     project: Path
@@ -49,6 +50,7 @@ class Settings:
     data: Path | None = None
     is_data_safe: bool = False
     workers: int = 1
+    targets_file: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
 

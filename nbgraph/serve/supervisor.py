@@ -23,11 +23,20 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.contract import CAPTURES_PATH, COUNTS_PATH, FAILURES_PATH, METRICS_PATH, WORKER_MODULE, Option, Ready
+from nbgraph.contract import (
+    CAPTURES_PATH,
+    COUNTS_PATH,
+    FAILURES_PATH,
+    METRICS_PATH,
+    TARGETS_PATH,
+    WORKER_MODULE,
+    Option,
+    Ready,
+)
 from nbgraph.serve.gateway.listener import bound, inherited
 from nbgraph.serve.parent_watch import ParentWatch
 from nbgraph.serve.settings import Settings, report_ready
-from nbgraph.serve.telemetry.admin import answering
+from nbgraph.serve.telemetry.admin import answering, told_targets
 from nbgraph.serve.telemetry.sums import Sums, listed
 
 EVERY = 0.05  # seconds between two looks at the workers
@@ -151,6 +160,9 @@ class _Numbers:
         if path == CAPTURES_PATH or path.startswith(FAILURES_PATH):
             start("200 OK", [("Content-Type", "application/json")])
             return [listed(_told(self._workers, path, method).values())]
+        if path == TARGETS_PATH:
+            start("200 OK", [("Content-Type", "application/json")])
+            return [told_targets(None, environ)]
         start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
         with self._turn:
             return [self._sums.text(*self._heard(METRICS_PATH))]

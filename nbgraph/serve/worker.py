@@ -48,18 +48,17 @@ def run(settings: Settings) -> None:
     fd = settings.listen_fd
     listener = bound(settings.host, settings.port) if fd is None else inherited(fd)
     graph = load_project(settings.project)
-    metrics = Metrics(graph.name, [step.name for step in graph.steps])
+    part = load_function(settings.project)
+    metrics = Metrics(graph.name, [step.name for step in graph.steps], part.name, graph.reported)
     failures = Failures(_part(settings, "failures"))
-    graph.report_metric = metrics.metric
     tracing.set_up(graph.name)
     keys = Keys.of_file(settings.key_file, origins_of(settings.project))
     captures = Captures.of_project(settings.project, graph)
     spool = AcceptedLog(_part(settings, "accepted"), is_safe=settings.is_data_safe)
-    part = load_function(settings.project)
     gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
     if settings.data is not None:
         gateway.requests.shelf = RequestStore(FileStates(settings.data / "requests"))
-    told = (metrics, failures, gateway.captures, gateway.hindrance)
+    told = (metrics, failures, gateway.captures, gateway.hindrance, settings.targets_file)
     watched = inspected(settings.metrics_host, settings.metrics_port, *told)
     with watched as metrics_port:
         asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, part, tether))

@@ -1,8 +1,12 @@
 """What a step reports goes where the graph's host wants it."""
 
+import math
+
 import pytest
 
 from nbgraph import Graph, StepError
+from nbgraph.engine.context import Context
+from nbgraph.errors import NbgraphError
 
 
 class Counted:
@@ -11,16 +15,38 @@ class Counted:
 
     def do(self, body):
         self.context.metric("size", len(body))
+        self.context.count("rows", len(body))
+        self.context.observe("row", body[0])
         return body
 
 
 def test_metrics_of_a_step_reach_whoever_collects_them():
-    found = []
     graph = Graph("counted")
     graph.to(Counted, "count")
-    graph.report_metric = lambda *told: found.append(told)
-    graph.run([1, 2, 3])
-    assert found == [("count", "size", 3)]
+    for body in ([1, 2, 3], [4]):
+        graph.run(body)
+    assert graph.reported.to_dict() == {"count": {"size": 1, "rows": 4, "row": {"count": 2, "sum": 5}}}
+
+
+def test_what_is_no_number_is_refused_by_its_name():
+    context = Context("g", "score")
+    wrong = [
+        lambda: context.metric("size", "many"),
+        lambda: context.count("rows", -1),
+        lambda: context.observe("row", math.nan),
+        lambda: context.count(""),
+    ]
+    messages = []
+    for report in wrong:
+        with pytest.raises(NbgraphError) as caught:
+            report()
+        messages.append(str(caught.value)[:28])
+    assert messages == [
+        "\"size\" got 'many'; expected ",
+        'The count "rows" got -1; a c',
+        'The distribution "row" got N',
+        "A number's name is ''; expec",
+    ]
 
 
 def count(body, context):

@@ -209,14 +209,17 @@ def test_pages_of_named_origins_call_by_the_methods_of_the_routes() -> None:
 def test_ids_of_requests_and_events_come_back() -> None:
     given = sent("POST", "/", graph_of(str.upper), content="a", headers={"X-Request-Id": "r-1", "X-Event-Id": "e-1"})
     bare = sent("POST", "/", graph_of(str.upper), content="a")
-    wrong = sent("POST", "/", graph_of(str.upper), content="a", headers={"X-Event-Id": "e 1"})
+    wrong = [
+        sent("POST", "/", graph_of(str.upper), content="a", headers={"X-Event-Id": id}).status_code
+        for id in ("e" * 201, "é".encode(), "e\t1")
+    ]
     refused = sent("GET", "/nothing", headers={"X-Request-Id": "r-2"})
     assert [
         (given.headers["x-request-id"], given.headers["x-event-id"]),
         ("x-request-id" in bare.headers, len(bare.headers["x-event-id"]) > 10),
-        wrong.status_code,
+        wrong,
         refused.headers["x-request-id"],
-    ] == [("r-1", "e-1"), (False, True), 400, "r-2"]
+    ] == [("r-1", "e-1"), (False, True), [400, 400, 400], "r-2"]
 
 
 def test_an_event_of_the_same_id_is_not_run_again() -> None:

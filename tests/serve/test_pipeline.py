@@ -142,7 +142,7 @@ def test_dead_letters_have_the_frames_of_the_function_that_failed():
 
     async def story():
         first, second = split(graph)
-        tally = StepMetrics("letters", [step.name for step in second.graph.steps])
+        tally = StepMetrics([step.name for step in second.graph.steps])
         parts = [FunctionSpec(each.name, each.reads, each.answers, each.asks) for each in (first, second)]
         plans = [first.graph.plan(), tally.watching(second.graph.plan())]
         pipelines = [Consumer(PlanRunner(plan), part, broker) for plan, part in zip(plans, parts, strict=True)]

@@ -16,7 +16,7 @@ from nbgraph.types import EdgeKind
 def counted(graph: Graph, *bodies: Any) -> tuple[list[Any], dict[str, tuple[float, float]]]:
     """Answers, or the failed steps' names; and calls and errors of every step."""
     names = [step.name for step in graph.steps]
-    tally = StepMetrics("g", names)
+    tally = StepMetrics(names)
     plan = tally.watching(graph.plan())
     registry = CollectorRegistry()
     registry.register(tally)
@@ -27,10 +27,7 @@ def counted(graph: Graph, *bodies: Any) -> tuple[list[Any], dict[str, tuple[floa
         except StepError as error:
             answers.append(error.step)
     numbers = {
-        name: tuple(
-            registry.get_sample_value(f"nbgraph_{kind}_total", {"graph": "g", "step": name})
-            for kind in ("events", "errors")
-        )
+        name: tuple(registry.get_sample_value(f"nbgraph_{kind}_total", {"step": name}) for kind in ("events", "errors"))
         for name in names
     }
     return answers, numbers  # type: ignore[return-value]
@@ -84,7 +81,7 @@ def test_cycles_count_every_visit() -> None:
 
 
 def test_steps_of_a_graph_in_the_graph_are_counted_by_their_full_names() -> None:
-    inner, graph, tally = Graph("inner"), Graph("g"), StepMetrics("g", ["inner"])
+    inner, graph, tally = Graph("inner"), Graph("g"), StepMetrics(["inner"])
     inner.to("(event + 1)", "add").to("(event * 2)", "double")
     graph.to(inner, "inner").respond()
     answer = tally.watching(graph.plan()).run(Event(4))

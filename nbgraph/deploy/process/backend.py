@@ -21,7 +21,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from nbgraph.contract import COUNTS_PATH, Option, beside_metrics
+from nbgraph.contract import COUNTS_PATH, Option, beside_metrics, targets_of
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening
 from nbgraph.deploy.broker import BrokerClient, broker_options, forget
 from nbgraph.deploy.counts import told_at
@@ -37,7 +37,7 @@ from nbgraph.deploy.worker_pool import WorkerPool
 from nbgraph.streams.transport import EmbeddedServer, StreamAddress, transport_of
 
 PREFIX = "nbgraph-"
-KEY, TOKEN, PROMISED = "api_key", "token", "promised"
+KEY, TOKEN, PROMISED, TARGETS = "api_key", "token", "promised", "targets.json"
 EVERY = 0.2  # seconds between two looks at the workers
 COUNTED = 1.0  # seconds between two looks at what they have counted
 log = logging.getLogger("nbgraph.deploy")
@@ -55,6 +55,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         self._server: EmbeddedServer | None = None  # where the broker is our own
         self._broker: StreamAddress | None = None  # where there is one
         self._numbers = itertools.count(1)
+        self._targets = b""  # what was told last of where the workers are
         self._is_over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="nbgraph-fleet")
         self._on_stop: Callable[[], None] = self.stop
@@ -73,6 +74,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         except BaseException:  # Ctrl-C as well: nothing may stay behind
             fleet.stop()
             raise
+        fleet._tell_targets()
         fleet._watcher.start()
         threading.Thread(target=fleet._look_at_counts, daemon=True, name="nbgraph-counts").start()
         atexit.register(fleet.stop)
@@ -130,7 +132,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
     # --- a Crew of processes ---
 
     def _begin(self, duty: DeployedFunction) -> ProcessWorker:
-        options = [Option.PROJECT, duty.source]
+        options = [Option.PROJECT, duty.source, Option.TARGETS_FILE, str(self._folder / TARGETS)]
         if self._broker is not None:
             options += broker_options(self._broker, self._folder / TOKEN)
         if duty.is_gateway and self.request.api_key is not None:
@@ -245,8 +247,18 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
             log.error("A worker has ended; it is started again", extra={"function": member.function})
         if mended:
             self._saved()
+        self._tell_targets()
         for ask in asks(self._folder):
             threading.Thread(target=ask.done_by, args=(self._do,), daemon=True).start()
+
+    def _tell_targets(self) -> None:
+        """Write which workers there are, where each of them finds it."""
+        now = targets_of((url for _, url in self.sources()), self.request.name)
+        if now != self._targets:
+            unfinished = self._folder / f"{TARGETS}.part"
+            unfinished.write_bytes(now)
+            unfinished.replace(self._folder / TARGETS)
+            self._targets = now
 
     def _do(self, wish: Wish) -> None:
         if isinstance(wish, Scale):

@@ -7,7 +7,6 @@ an event (health, the description of the interface) is left to Starlette.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
@@ -39,14 +38,14 @@ from nbgraph.serve.telemetry.captures import Captures
 from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
 from nbgraph.serve.telemetry.tracing import Tracing, tracer
-from nbgraph.streams import request_id
+from nbgraph.streams import request_id, traceparent
 from nbgraph.streams.codec.wire import encode
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 EVENT = "nbgraph.event"  # where a request's scope has the event that it is,
 ASKED = "nbgraph.request_id"  # and what the caller calls it by
-_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+LONGEST_ID = 200  # characters of an event's id that a caller gives
 RETRY = {429: b"1", 503: b"2"}  # seconds after which it is worth to ask again
 
 
@@ -104,10 +103,10 @@ class Gateway:
                 else:
                     reply = await self._event(scope, headers, receive)
             except RefusedError as refusal:
-                reply = error_of(refusal.status, str(refusal))
+                reply = _named(error_of(refusal.status, str(refusal)), scope, headers.get(ID, ""))
             status = 200 if reply is None else reply.status
             hop.told(status)
-            self._metrics.answered(status, time.perf_counter() - began)
+            self._metrics.answered(status, time.perf_counter() - began, hop.headers.get(traceparent.HEADER, ""))
         if reply is not None:
             if len(reply.body) >= WORTH:
                 reply = await packed(reply, headers)
@@ -147,7 +146,8 @@ class Gateway:
             if self.awaits is not None:
                 await _send(error_of(503, f"Requests can't be found: {self.awaits}; try again in a while."), send)
                 return
-            await _send(await self.requests.reply_for(path.removeprefix(PATH)), send)
+            id = path.removeprefix(PATH)
+            await _send(_named(await self.requests.reply_for(id), scope, id), send)
             return
         await self._about(scope, receive, send)
 
@@ -192,7 +192,7 @@ class Gateway:
                 reply = chat.error_reply(error)
             status = 200 if reply is None else reply.status
             hop.told(status)
-            self._metrics.answered(status, time.perf_counter() - began)
+            self._metrics.answered(status, time.perf_counter() - began, hop.headers.get(traceparent.HEADER, ""))
         if reply is not None:
             await _send(await packed(reply, headers) if len(reply.body) >= WORTH else reply, send, hop.headers, scope)
 
@@ -325,9 +325,23 @@ class Gateway:
 def _id(headers: Headers) -> str:
     """The id that a caller gives his event."""
     given = headers[ID]
-    if not _ID.fullmatch(given):
-        raise RequestError(f"X-Event-Id is {given[:50]!r}; expected 1 to 200 letters, digits, dots, colons, _ and -.")
+    if not _is_id(given):
+        raise RequestError(
+            f"X-Event-Id is {given[:50]!r}, of {len(given)} characters; expected 1 to {LONGEST_ID} printable ones of "
+            "ASCII. Leave it out to be told the id that the event gets."
+        )
     return given
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_ID and text.isascii() and text.isprintable()
+
+
+def _named(reply: Reply, scope: Scope, id: str) -> Reply:
+    """The reply with the id of an event that is not there, or no more, as whoever asks calls it."""
+    if EVENT in scope or not _is_id(id):
+        return reply
+    return reply._replace(headers=(*reply.headers, (b"x-event-id", id.encode())))
 
 
 def _note(scope: Scope, headers: Headers) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from nbgraph.graph.routes.route import REQUESTS
 from nbgraph.serve.execution.loop_bridge import in_room
@@ -189,7 +190,7 @@ class RequestRegistry:
 
 def pending(id: str) -> Reply:
     """202: it is under way, and here is where to look."""
-    headers = ((b"location", f"{PATH}{id}".encode()), (b"retry-after", b"1"))
+    headers = ((b"location", f"{PATH}{quote(id, safe='')}".encode()), (b"retry-after", b"1"))
     return Reply(202, JSON, encode({"id": id, "status": "pending"}), headers)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import msgspec
 from prometheus_client import make_wsgi_app
 
-from nbgraph.contract import CAPTURES_PATH, COUNTS_PATH, FAILURES_PATH, READY_PATH
+from nbgraph.contract import CAPTURES_PATH, COUNTS_PATH, FAILURES_PATH, READY_PATH, TARGETS_PATH, ScrapeTarget
 from nbgraph.serve.telemetry.captures import Captures
 from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
@@ -31,11 +33,18 @@ class _Silent(WSGIRequestHandler):
 
 @contextmanager
 def inspected(
-    host: str, port: int, metrics: Metrics, failures: Failures, captures: Captures, hindrance: Callable[[], str | None]
+    host: str,
+    port: int,
+    metrics: Metrics,
+    failures: Failures,
+    captures: Captures,
+    hindrance: Callable[[], str | None],
+    targets: Path | None = None,
 ) -> Iterator[int]:
     """Serve them while the block runs; gives the port. DELETE /failures/ID forgets one.
 
-    `hindrance`: why no events can be taken now; whoever waits for a worker that has no callers asks here.
+    `hindrance`: why no events can be taken now; whoever waits for a worker that has no callers asks here. `targets`:
+    the file that says which workers there are; without one a worker knows of itself.
     """
     numbers, counts = make_wsgi_app(metrics.registry), make_wsgi_app(metrics.counts)
 
@@ -48,6 +57,9 @@ def inspected(
             reason = hindrance()
             start("200 OK" if reason is None else "503 Service Unavailable", [("Content-Type", "application/json")])
             return [json.dumps({"status": reason or "ready"}).encode()]
+        if path == TARGETS_PATH:
+            start("200 OK", [("Content-Type", "application/json")])
+            return [told_targets(targets, environ)]
         if path not in (FAILURES_PATH, CAPTURES_PATH):
             return (counts if path == COUNTS_PATH else numbers)(environ, start)  # type: ignore[no-any-return]
         start("200 OK", [("Content-Type", "application/json")])
@@ -55,6 +67,13 @@ def inspected(
 
     with answering(host, port, answer) as bound:
         yield bound
+
+
+def told_targets(file: Path | None, environ: Mapping[str, Any]) -> bytes:
+    """The workers of the deployment as Prometheus' `http_sd_configs` reads them; this one where no file says more."""
+    if file is not None and file.is_file():
+        return file.read_bytes()
+    return msgspec.json.encode([ScrapeTarget((environ["HTTP_HOST"],))])
 
 
 @contextmanager

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nbgraph import contract
+from nbgraph.graph.reported import Reported
 from nbgraph.serve.queues.consumer import Consumer
-from nbgraph.serve.telemetry.step_metrics import Seconds, StepMetrics
+from nbgraph.serve.telemetry.labelled import Labelled
+from nbgraph.serve.telemetry.request_latency import RequestLatency
+from nbgraph.serve.telemetry.step_metrics import StepMetrics
+from nbgraph.serve.telemetry.user_metrics import UserMetrics
 from nbgraph.streams.base import Load
 
 PATIENCE = 2.0  # seconds that a scrape waits for the broker
@@ -28,57 +32,52 @@ COUNTED = {
 class Metrics:
     """The tally of the steps, requests by status, what is in flight, and numbers that steps report.
 
-    >>> metrics = Metrics("fraud", ["score"])
+    Every series says of which graph and function it is.
+
+    >>> metrics = Metrics("fraud", ["score"], "gateway")
     >>> metrics.answered(200)
-    >>> metrics.registry.get_sample_value("nbgraph_requests_total", {"graph": "fraud", "status": "200"})
+    >>> labels = {"graph": "fraud", "function": "gateway", "status": "200"}
+    >>> metrics.registry.get_sample_value("nbgraph_requests_total", labels)
     1.0
     """
 
-    def __init__(self, graph: str, steps: Sequence[str]) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.counts = CollectorRegistry()  # without what the broker has to be asked for
-        self.tally = StepMetrics(graph, steps)
+    def __init__(
+        self, graph: str, steps: Iterable[str], function: str = "", reported: Reported | None = None
+    ) -> None:  # fmt: skip
+        labels = {"graph": graph, "function": function or graph}
+        self._whole, self._counted = CollectorRegistry(), CollectorRegistry()
+        self.registry, self.counts = CollectorRegistry(), CollectorRegistry()  # `counts`: what no broker is asked for
+        self.registry.register(Labelled(self._whole, labels))
+        self.counts.register(Labelled(self._counted, labels))
+        self.tally = StepMetrics(steps)
         self._register(self.tally)
-        for told in (registry, self.counts):
+        for told in (self._whole, self._counted):
             ProcessCollector(registry=told)
             GCCollector(registry=told)
-        self._graph = graph
-        self._user = Gauge("nbgraph_user", "Numbers that steps report", ["graph", "step", "name"], registry=registry)
-        requests = Counter(contract.Metric.REQUESTS, "Answers of the gateway", ["graph", "status"], registry=registry)
-        self.in_flight = Gauge(contract.Metric.IN_FLIGHT, "Requests being worked on", registry=registry)
-        self.draining = Gauge("nbgraph_draining", "1 from SIGTERM on", registry=registry)
-        self._request: Callable[[int], Counter] = cache(lambda status: requests.labels(graph, str(status)))
-        self.counts.register(requests)
-        self._seconds = Seconds()
-        self._register(_RequestLatency(graph, self._seconds))
+        own = reported or Reported()
+        self._whole.register(UserMetrics(own))
+        self._counted.register(UserMetrics(own, has_gauges=False))
+        requests = Counter(contract.Metric.REQUESTS, "Answers of the gateway", ["status"], registry=self._whole)
+        self.in_flight = Gauge(contract.Metric.IN_FLIGHT, "Requests being worked on", registry=self._whole)
+        self.draining = Gauge("nbgraph_draining", "1 from SIGTERM on", registry=self._whole)
+        self._request: Callable[[int], Counter] = cache(lambda status: requests.labels(str(status)))
+        self._counted.register(requests)
+        self._latency = RequestLatency()
+        self._register(self._latency)
 
     def join(self, pipeline: Consumer) -> None:
         """Numbers of the queues that a function reads, beside those of its steps."""
         self._register(_Messages(pipeline))
-        self.registry.register(_Queues(pipeline))
+        self._whole.register(_Queues(pipeline))
 
     def _register(self, counted: Collector) -> None:
-        for registry in (self.registry, self.counts):
+        for registry in (self._whole, self._counted):
             registry.register(counted)
 
-    def answered(self, status: int, seconds: float = 0.0) -> None:
-        """The gateway has answered a request, so long after it came."""
+    def answered(self, status: int, seconds: float = 0.0, trace: str = "") -> None:
+        """The gateway has answered a request, so long after it came; `trace`: its `traceparent`."""
         self._request(status).inc()
-        self._seconds.observe(seconds)
-
-    def metric(self, step: str, name: str, value: float) -> None:
-        """A number that a step reports with `context.metric`."""
-        self._user.labels(self._graph, step, name).set(value)
-
-
-class _RequestLatency(Collector):
-    def __init__(self, graph: str, seconds: Seconds) -> None:
-        self._graph, self._seconds = graph, seconds
-
-    def collect(self) -> Iterator[Metric]:
-        family = HistogramMetricFamily("nbgraph_request_seconds", "From a request to its answer", labels=["graph"])
-        family.add_metric([self._graph], self._seconds.rows(), self._seconds.seconds)
-        yield family
+        self._latency.observe(seconds, trace)
 
 
 class _Messages(Collector):
@@ -105,6 +104,10 @@ class _Queues(Collector):
             contract.Metric.MESSAGES_IN_FLIGHT, "Events worked on here", value=self._pipeline.in_flight
         )
         yield from _gauges(self._loads())
+        capacity = GaugeMetricFamily(contract.Metric.CAPACITY, "Messages that have room", labels=["queue"])
+        for queue, spec in self._pipeline.specs.items():
+            capacity.add_metric([queue], spec.max_size)
+        yield capacity
 
     def _loads(self) -> dict[str, Load]:
         """Nothing where the broker is away: the rest is told all the same."""

@@ -273,9 +273,9 @@ class ModelServer(Handler):
             response = inference.response(self.name, outputs, self.version, names)
             response = await self._call("postprocess", response)
         except own() as error:
-            self._tracked(inference, None, operation, began, error)
+            self._tracked(event.id, inference, None, operation, began, error)
             raise
-        self._tracked(inference, response, operation, began)
+        self._tracked(event.id, inference, response, operation, began)
         return inference.answered(response)
 
     async def _predicted(self, request: dict[str, Any], operation: str) -> Any:
@@ -302,13 +302,15 @@ class ModelServer(Handler):
             raise RequestError(f'"inputs" must be a list of records with {", ".join(names)}.') from None
 
     def _tracked(
-        self, inference: Inference, response: Any, operation: str, began: float, error: BaseException | None = None
-    ) -> None:
+        self, id: str, inference: Inference, response: Any, operation: str, began: float,
+        error: BaseException | None = None,
+    ) -> None:  # fmt: skip
         if self._track is None:
             return
         inputs, outputs = self.logged_results(inference.request, response, operation)
         found = response.get("outputs") if isinstance(response, Mapping) else response
         record = {
+            "event_id": id,
             "model": self.name,
             "version": self.version,
             "operation": operation,

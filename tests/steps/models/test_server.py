@@ -211,15 +211,14 @@ def test_track_gets_what_logged_results_chooses() -> None:
             return ["hidden"], None
 
     graph = graph_of(Private(track=records.append))
-    graph.run({"inputs": [[1]]})
+    graph.run({"inputs": [[1]]}, id="e1")
     with pytest.raises(StepError):
-        graph.run({"inputs": [["a"]]})
+        graph.run({"inputs": [["a"]]}, id="e2")
     seconds = [record.pop("seconds") for record in records]
     assert min(seconds) >= 0
-    assert [(record["inputs"], record["outputs"], record.get("error", "")[:9]) for record in records] == [
-        (["hidden"], [1], ""),
-        (["hidden"], None, "TypeError"),
-    ]
+    assert [
+        (record["event_id"], record["inputs"], record["outputs"], record.get("error", "")[:9]) for record in records
+    ] == [("e1", ["hidden"], [1], ""), ("e2", ["hidden"], None, "TypeError")]
 
 
 class Gated(ModelServer):
