@@ -10,6 +10,7 @@ from typing import Any
 from nbgraph.debug.breakpoint import Breakpoint, Breakpoints, On
 from nbgraph.debug.copies import snapshot
 from nbgraph.debug.frame import Frame
+from nbgraph.debug.interruptible import InterruptibleCalls
 from nbgraph.debug.redact import Redaction, is_dotted, restored
 from nbgraph.debug.step_path import INNER, groups_of, head_of, is_in, require
 from nbgraph.debug.stepper import Stepper
@@ -190,6 +191,18 @@ class Debugger:
         """
         self._run()
         return self.answer if self.finished else None
+
+    def make_calls_by(self, calls: InterruptibleCalls) -> None:
+        """Let another thread make the calls of steps, so that one can be interrupted while this one waits for it.
+
+        An interrupted move is undone: it stands before the step again.
+
+        Parameters
+        ----------
+        calls
+            Who makes them.
+        """
+        self._stepper.calls = calls
 
     def pause(self) -> None:
         """From another thread: let a `resume` or `run_to` that is under way stop before its next step."""

@@ -19,6 +19,7 @@ from nbgraph.debug.breakpoint import NOT_EVALUATED, BreakpointMarks, Breakpoints
 from nbgraph.debug.checkpoint import Checkpoint, Checkpoints
 from nbgraph.debug.copies import Copies, UncopiedError, snapshot
 from nbgraph.debug.frame import Frame
+from nbgraph.debug.interruptible import InterruptibleCalls
 from nbgraph.debug.nested_stepper import CallKey, NestedStepper
 from nbgraph.debug.pending_events import Lifecycle, PendingEvents
 from nbgraph.debug.recorder import Recorder
@@ -47,6 +48,13 @@ class _MoveStart(msgspec.Struct, frozen=True):  # one for each move
     nested: NestedStepper | None = None
 
     @property
+    def frame(self) -> Frame:
+        """The frame of the move's step as it began."""
+        pending = self.checkpoint.top.pending
+        visit = pending.visit or self.checkpoint.visits + 1
+        return Frame(pending.event.id, pending.step, visit, pending.event.body)
+
+    @property
     def obstacle(self) -> str:
         """Why it can't be restored; empty where it can."""
         uncopied = [change.copy.why for change in self.changes if change.step == self.checkpoint.step]
@@ -70,6 +78,8 @@ class Stepper:
         self.halted: Frame | None = None
         self.error: StepError | None = None
         self.undone: list[Frame] = []
+        self.calls: InterruptibleCalls | None = None  # who makes them, where they are to be left behind if need be
+        self._is_moving = False
         self._keep = redaction.keep
         self._recorder = Recorder(redaction)
         self.frames = self._recorder.frames
@@ -95,6 +105,9 @@ class Stepper:
         """
         if self.halted is not None:
             return self.halted
+        if self._is_moving:
+            frame = self._moves[-1].frame
+            return replace(frame, input=self._keep(frame.input))
         interpreter, nested = self.interpreter, self.nested
         if nested is not None and nested.progress.stop is not None:
             return Frame(interpreter.event.id, nested.name, nested.visit, self._keep(nested.progress.stop.input))
@@ -184,7 +197,17 @@ class Stepper:
         return True
 
     def _carry_out(self, move: Coroutine[Any, Any, Any]) -> bool:
-        """Execute a move; False where it stopped before a call within its step."""
+        """Execute a move; False where it stopped before a call within its step. An interrupted one is undone."""
+        self._is_moving = True
+        try:
+            return self._executed(move)
+        except KeyboardInterrupt:
+            self._break_off()
+            raise
+        finally:
+            self._is_moving = False
+
+    def _executed(self, move: Coroutine[Any, Any, Any]) -> bool:
         try:
             if self._complete(move) is False:
                 return False
@@ -195,6 +218,14 @@ class Stepper:
             return True
         self._lifecycle.update(self.interpreter, self.error)
         return True
+
+    def _break_off(self) -> None:
+        """Stand again where the move began, whatever its step has done to what can't be copied."""
+        self._recorder.console.take()
+        if self.nested is not None and self.nested.has_moved:
+            self.breakpoints.restore(self.nested.back())
+        else:
+            self._take_back(len(self._moves) - 1)
 
     def _settle(self) -> None:
         """Bring what runs next to the top of the stack; results that are handed on for that may fail."""
@@ -276,6 +307,10 @@ class Stepper:
             if move.obstacle:
                 step = move.checkpoint.step
                 raise NbgraphError(f'It can\'t be stepped back past this step: "{step}" has run, and {move.obstacle}.')
+        return self._take_back(count)
+
+    def _take_back(self, count: int) -> list[_MoveStart]:
+        undone = self._moves[count:][::-1]
         self.halted = None
         del self._moves[count:]
         for move in undone:
@@ -325,8 +360,12 @@ class Stepper:
             self._moves[-1] = replace(self._moves[-1], changes=(*self._moves[-1].changes, *found))
 
     def _complete(self, coroutine: Any) -> Any:
+        is_async, calls = self.interpreter.plan.is_async, self.calls
+        self.interpreter.caller = calls.make if calls is not None and not is_async else None
         with self._recorder.console:
-            return (loop.complete if self.interpreter.plan.is_async else loop.without_waiting)(coroutine)
+            if not is_async:
+                return loop.without_waiting(coroutine)
+            return loop.complete(coroutine) if calls is None else loop.complete(coroutine, calls.waited_for)
 
     def _require_copy(self) -> None:
         """A step is called anew for each call that it makes, so its input must be there more than once."""

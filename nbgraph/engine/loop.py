@@ -93,10 +93,10 @@ class _Claim:
         return await self.coroutine if self.take() else None
 
 
-def complete(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, waited for on this thread."""
+def complete(coroutine: Coroutine[Any, Any, T], wait: Callable[[Future[T]], T] = Future.result) -> T:
+    """The coroutine's result, waited for on this thread, after a moment by `wait`."""
     if _is_on_loop_thread():
-        return _on_spare(coroutine)
+        return _on_spare(coroutine, wait)
     claim = _Claim(coroutine)
     future: Future[T] = submit(claim.run())
     try:
@@ -104,16 +104,16 @@ def complete(coroutine: Coroutine[Any, Any, T]) -> T:
             return future.result(PATIENCE)
         except TimeoutError:
             if not future.done() and claim.take():
-                return _on_spare(coroutine)
-        return future.result()
+                return _on_spare(coroutine, wait)
+        return wait(future)
     except BaseException:
         future.cancel()  # Ctrl-C in the notebook ends the steps too
         raise
 
 
-def _on_spare(coroutine: Coroutine[Any, Any, T]) -> T:
+def _on_spare(coroutine: Coroutine[Any, Any, T], wait: Callable[[Future[T]], T]) -> T:
     with spare() as thread:
-        return thread.submit(coroutine).result()
+        return wait(thread.submit(coroutine))
 
 
 @contextmanager

@@ -8,16 +8,20 @@ from typing import Any
 from nbgraph.errors import own
 
 Copy = Callable[[Any], Any]
+Caller = Callable[..., Any]  # makes a call of the function that it gets, with the arguments behind it
 
 
 class Results:
-    """Results drawn one by one; with `copy` they are kept and given as copies, so that a debugger may go back."""
+    """Results drawn one by one; with `copy` they are kept and given as copies, so that a debugger may go back.
 
-    def __init__(self, results: Any, copy: Copy | None) -> None:
+    `caller` is who draws them, where that is not left to this thread.
+    """
+
+    def __init__(self, results: Any, copy: Copy | None, caller: Caller | None = None) -> None:
         self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step
         self._iterator = results if isinstance(results, AsyncIterator) else iter(results)
         self._kept: list[Any] = []
-        self._copy = copy
+        self._copy, self._caller = copy, caller
         self._error: BaseException | None = None
 
     async def at(self, index: int) -> Any:
@@ -53,7 +57,7 @@ class Results:
     async def _draw(self) -> Any:
         if isinstance(self._iterator, AsyncIterator):
             return await anext(self._iterator)
-        return _next(self._iterator)
+        return _next(self._iterator) if self._caller is None else self._caller(_next, self._iterator)
 
 
 class FailedResult:

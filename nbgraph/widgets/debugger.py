@@ -144,9 +144,13 @@ class DebugWidget(GraphWidget):
     def _session_changed(self) -> None:
         self.monitor.pins = self.debugger.pins
         if self.session.is_busy:
-            self.send({"kind": "debug", "busy": True})
+            self.send({"kind": "debug", "busy": True, "running": self._running()})
         else:
             self.send_run()
+
+    def _running(self) -> Message | None:
+        running = self.session.running
+        return running and {**running, "step": printable(running["step"], 60)}
 
     def _run_state(self, frames: Sequence[Frame]) -> Message:
         debugger, current = self.debugger, self.debugger.current

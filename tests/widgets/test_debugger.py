@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from nbgraph import Graph
 from nbgraph.widgets.debugger import DebugWidget
@@ -170,3 +171,46 @@ def test_a_step_whose_function_is_another_one_by_now_is_marked_until_it_has_run_
     again = last(sent, "status")["steps"]["n0"]
     widget.close()
     assert (marked[0], marked[6], again[0], again[6]) == ("changed", "code changed", "done", "")
+
+
+def test_a_step_that_takes_long_is_told_of_and_can_be_stopped(monkeypatch):
+    monkeypatch.setattr("nbgraph.widgets.debug.session.TELL", 0.1)
+    graph = Graph("slow")
+    graph.to(lambda seconds: time.sleep(seconds), "nap")
+    widget, sent = DebugWidget(graph.debug(30)), []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    move = widget.session.do("next")
+    deadline = time.monotonic() + 5
+    while not any(message.get("running") for message in sent):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    running = next(message["running"] for message in sent if message.get("running"))
+    widget.receive({"kind": "stop"})
+    move.result(5)
+    told = last(sent, "debug")
+    widget.close()
+    assert (running["step"], "test_debugger.py, line" in running["line"]) == ("nap", True)
+    assert (told["problem"], told["current"]["name"], told["stopped"]) == (
+        'Stopped: the run stands before "nap" again.', "nap", False,
+    )  # fmt: skip
+
+
+def test_the_notebooks_interrupt_ends_a_debugged_step():
+    manager, client = start_new_kernel()
+    try:
+        client.execute_interactive(
+            "import time\nfrom nbgraph import Graph\nfrom nbgraph.widgets.debug.session import DebugSession\n"
+            "graph = Graph('slow')\n_ = graph.to(time.sleep, 'nap')\n"
+            "session = DebugSession(graph.debug(60), lambda: None)\nmove = session.do('next')",
+            timeout=60,
+        )
+        time.sleep(0.5)
+        manager.interrupt_kernel()
+        told: list = []
+        show = "move.result(20); print(session.problem, session.debugger.current.step)"
+        client.execute_interactive(show, timeout=30, output_hook=lambda message: told.append(message["content"]))
+        texts = [content["text"] for content in told if "text" in content]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert texts == ['Stopped: the run stands before "nap" again. nap\n']

@@ -19,7 +19,7 @@ from nbgraph.engine.interpret.pending import Pending, PendingCall
 from nbgraph.engine.loop import without_waiting
 from nbgraph.engine.paths import part, put
 from nbgraph.engine.plan import Answers, Plan, PlanStep
-from nbgraph.engine.results import Copy, FailedResult, Results
+from nbgraph.engine.results import Caller, Copy, FailedResult, Results
 from nbgraph.errors import NbgraphError, RowError, StepError, own
 from nbgraph.event import Chunk, Event
 from nbgraph.handler import CallObserver, OnEnter
@@ -62,6 +62,7 @@ class Interpreter:
         self.waiting: list[Pending] = []
         self.error: StepError | None = None
         self._copy = copy  # of results, for who may go back
+        self.caller: Caller | None = None  # of synchronous steps, for who may leave one behind
         if enters:  # else it comes to a step in the middle, as one of the methods below tells
             self._push(plan.starts if plan.routing is None else (plan.routing.admit(event),), event)
 
@@ -162,9 +163,10 @@ class Interpreter:
             else:
                 given = part(event.body, call.input_path) if call.input_path else event.body
             with CallObserver(listeners):
-                result = call.function(given)
                 if call.awaits:
-                    result = await result
+                    result = await call.function(given)
+                else:
+                    result = call.function(given) if self.caller is None else self.caller(call.function, given)
         except own() as error:
             return self.failed(departure, error, time.perf_counter() - began)
         return await self.arrive(departure, result, time.perf_counter() - began)
@@ -199,7 +201,7 @@ class Interpreter:
 
     async def _begin_results(self, step: PlanStep, result: Any, move: StepRun) -> _Fault | None:
         """Go on with the first of several results; the rest waits."""
-        chunks = Results(result, self._copy)
+        chunks = Results(result, self._copy, self.caller)
         self._begin_stream(step, move.event)
         began = time.perf_counter()
         try:

@@ -1,18 +1,27 @@
-"""Session: a debugger driven by buttons: its moves are made on one thread, in order, so that the kernel stays free."""
+"""Session: a debugger driven by buttons: its moves are made on one thread, in order, so that the kernel stays free.
+
+A step that takes long is told of, once a second, and can be stopped: by the view, and by the notebook's interrupt.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from nbgraph.debug.debugger import Debugger
 from nbgraph.debug.frame import Frame
+from nbgraph.debug.interruptible import InterruptibleCalls, StepThread
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.graph.scope import Scope
+from nbgraph.widgets.debug.interrupt import KernelInterrupt
 from nbgraph.widgets.live.step_record import first_line
+from nbgraph.widgets.values.step_detail import line_of
+
+TELL = 1.0  # seconds between two words about a step that runs
 
 
 class DebugSession:
@@ -33,34 +42,48 @@ class DebugSession:
         self.problem = ""
         self.is_busy = False
         self.is_stopped = False
+        self.calls = InterruptibleCalls()
+        debugger.make_calls_by(self.calls)
         self._changed = changed
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="nbgraph-debug")
+        self._thread = StepThread("nbgraph-debug")
+        self._interrupt = KernelInterrupt(self.calls.interrupt)
 
-    def do(self, what: str, step: str = "", text: str = "", index: int = 0) -> Future[None]:
+    def do(self, what: str, step: str = "", text: str = "", index: int = 0) -> Future[Any]:
         """Carry out: next, over, into, out, back, start, to, continue, run_to, rerun, input, output, pin, unpin."""
-        return self._worker.submit(self._carry_out, what, step, text, index)
+        self._interrupt.listen()
+        return self._thread.submit(self._carry_out, what, step, text, index)
 
     def pause(self) -> None:
         """Stop a run that is under way; taken at once, on the caller's thread."""
         self.debugger.pause()
 
     def stop(self) -> None:
-        """Pause, and do nothing more."""
-        self.is_stopped = True
+        """While a step runs, end it: the run stands before it again. Else do nothing more."""
         self.debugger.pause()
-        self._changed()
+        if self.is_busy:
+            self.calls.interrupt()
+        else:
+            self.is_stopped = True
+            self._changed()
 
     def close(self) -> None:
         self.debugger.pause()
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        self.is_stopped = True
+        self.calls.close()
+        self._interrupt.ignore()
+        self._thread.end()
 
     def _carry_out(self, what: str, step: str, text: str, index: int) -> None:
         if self.is_stopped:
             return
+        self.calls.begin()
         self.problem, self.is_busy = "", True
         self._changed()
+        self._tell_again()
         try:
             self._move(what, step, text, index)
+        except KeyboardInterrupt:
+            self.problem = f'Stopped: the run stands before "{self.debugger.at}" again.'
         except StepError:
             pass  # the debugger has it, and its frame shows it
         except NbgraphError as error:
@@ -69,7 +92,28 @@ class DebugSession:
             self.problem = first_line(error)
         finally:
             self.is_busy = False
+            self._interrupt.ignore()
             self._changed()
+
+    @property
+    def running(self) -> dict[str, Any] | None:
+        """The step whose call takes long, for how many seconds by now, and in which line; None without one."""
+        seconds = self.calls.seconds
+        if seconds < TELL:
+            return None
+        frame = self.calls.frame
+        return {"step": self.debugger.at, "seconds": int(seconds), "line": line_of(frame) if frame else ""}
+
+    def _tell_again(self) -> None:
+        """Once a second, as long as a move is under way."""
+        timer = threading.Timer(TELL, self._tell)
+        timer.daemon = True
+        timer.start()
+
+    def _tell(self) -> None:
+        if self.is_busy and not self.is_stopped:
+            self._changed()
+            self._tell_again()
 
     def _move(self, what: str, step: str, text: str, index: int) -> None:
         debugger = self.debugger

@@ -8,7 +8,7 @@ import { fillPanel, noneView, wholeView } from "./panel.js";
 import { Stage, wishOf } from "./stage.js";
 import { element } from "./values.js";
 
-/** @import { DebugBusy, DebugState, Model, FrameDetail, Move, Place, Message } from "./protocol.js" */
+/** @import { DebugBusy, DebugState, LongCall, Model, FrameDetail, Move, Place, Message } from "./protocol.js" */
 /** @import { BreakpointForm } from "./forms.js" */
 /** @import { DoMove, Standing } from "./moves.js" */
 /** @import { Act } from "./stage.js" */
@@ -144,9 +144,14 @@ class DebuggerView {
     this.moves.update(this.now);
     this.problem.say(message.busy ? "" : message.problem);
     this.root.classList.toggle("nbg-busy", message.busy);
-    if (message.busy) return;
+    if (message.busy) {
+      if (message.running) this.standing.textContent = runningWords(message.running);
+      return;
+    }
     this.watches.replaceChildren(...watchView(message.watches, texts => this.model.send({ kind: "watch", texts })));
     const isMoved = before.isBusy && !message.problem && this.asked !== "pin" && this.asked !== "unpin";
+    if (before.isBusy)
+      this.standing.textContent = standingWords(this.now, this.stage.steps.get(this.now.at)?.name ?? "");
     if (isMoved || placeOf(before) !== placeOf(message)) this.arrive(before);
     else if (marksOf(before) !== marksOf(message) && this.seen) this.show(this.seen);
   }
@@ -302,6 +307,11 @@ function placeOf({ at, current, frames, skipped, branches, finished, stopped, er
  */
 function marksOf({ breakpoints, pins }) {
   return JSON.stringify([breakpoints, pins]);
+}
+
+/** @param {LongCall} running */
+function runningWords({ step, seconds, line }) {
+  return `${step} has been running for ${seconds} s${line ? `, at ${line}` : ""}`;
 }
 
 /**

@@ -36,7 +36,9 @@ export function movesBar(selected, move, send) {
   });
   const resume = MOVES.findIndex(([what]) => what === "continue");
   const pause = button("Pause", "Stop before the next step  F8", () => send({ kind: "pause" }), { hidden: true });
-  const stop = button("Stop", "End the session", () => send({ kind: "stop" }));
+  const stop = button("Stop", "End the step that runs, and stand before it again; at rest: end the session", () =>
+    send({ kind: "stop" }),
+  );
   const silence = () => send({ kind: "mute", on: mute.checked });
   /** @type {HTMLInputElement} */
   const mute = element("input", { type: "checkbox", onchange: silence });

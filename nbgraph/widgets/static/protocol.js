@@ -222,6 +222,14 @@
  * @typedef {object} DebugBusy
  * @property {"debug"} kind
  * @property {true} busy
+ * @property {LongCall | null} running
+ */
+/**
+ * A step whose call takes long.
+ * @typedef {object} LongCall
+ * @property {string} step
+ * @property {number} seconds
+ * @property {string} line
  */
 /**
  * @typedef {object} Fork

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 import sys
+import sysconfig
 import traceback
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import nbgraph
 from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
 from nbgraph.render.step_kind import resolved, spec_of
@@ -16,6 +21,8 @@ from nbgraph.widgets.values.preview import differences
 from nbgraph.widgets.values.rich import is_rich
 
 CODE = 20_000  # characters of a handler's source
+_PATHS = sysconfig.get_paths()
+LIBRARIES = (_PATHS["stdlib"], _PATHS["purelib"], str(Path(nbgraph.__file__).parent), "<frozen")
 
 
 def inspected(graph: Graph, monitor: RunActivity, step: str) -> dict[str, Any]:
@@ -91,9 +98,25 @@ def traceback_of(error: BaseException | None) -> str:
     return "\n".join(lines)[-8_000:].encode("utf-8", "backslashreplace").decode()
 
 
+def line_of(frame: FrameType | None) -> str:
+    """The line of the user's own code that is under way: `Cell In[3], line 4: time.sleep(30)`; empty without one."""
+    while frame is not None and frame.f_code.co_filename.startswith(LIBRARIES):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    name, number = frame.f_code.co_filename, frame.f_lineno
+    return printable(f"{_file_name(name)}, line {number}: {linecache.getline(name, number).strip()}", 160)
+
+
+def _file_name(name: str) -> str:
+    """A cell as the notebook calls it."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    cell = shell.compile.format_code_name(name) if shell is not None else None
+    return " ".join(cell) if cell is not None else name
+
+
 def _trim(formatted: traceback.TracebackException) -> None:
     """Leave out the frames of the engine, and name cells as the notebook does, in all errors of a chain."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     waiting, seen = [formatted], set[int]()
     while waiting:
         one = waiting.pop()
@@ -101,8 +124,7 @@ def _trim(formatted: traceback.TracebackException) -> None:
             continue
         seen.add(id(one))
         for frame in one.stack:
-            cell = shell.compile.format_code_name(frame.filename) if shell is not None else None
-            frame.filename = " ".join(cell) if cell is not None else frame.filename
+            frame.filename = _file_name(frame.filename)
         one.stack[:] = [frame for frame in one.stack if "nbgraph/engine" not in frame.filename]
         waiting += [each for each in (one.__cause__, one.__context__, *(one.exceptions or ())) if each is not None]
 
