@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import nbgraph
 from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
 from nbgraph.render.step_kind import resolved, spec_of
@@ -22,7 +21,7 @@ from nbgraph.widgets.values.rich import is_rich
 
 CODE = 20_000  # characters of a handler's source
 _PATHS = sysconfig.get_paths()
-LIBRARIES = (_PATHS["stdlib"], _PATHS["purelib"], str(Path(nbgraph.__file__).parent), "<frozen")
+LIBRARIES = (_PATHS["stdlib"], _PATHS["purelib"], str(Path(__file__).parents[2]), "<frozen")
 
 
 def inspected(graph: Graph, monitor: RunActivity, step: str) -> dict[str, Any]:
