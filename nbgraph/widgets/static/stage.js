@@ -106,6 +106,19 @@ function heatFor(layer, [, , , middle, , rate]) {
   return layer === "latency" ? middle : layer === "throughput" ? rate : 0;
 }
 
+/**
+ * Names in a wider font than the picture was laid out for are pressed into their boxes. A hidden view has no widths.
+ * @param {SVGGElement} group
+ * @param {number} room
+ */
+function fitTexts(group, room) {
+  for (const text of group.querySelectorAll("text")) {
+    if (text.getComputedTextLength() <= room) continue;
+    text.setAttribute("textLength", String(room));
+    text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  }
+}
+
 export class Stage {
   /**
    * @param {(kind: Act, id: string, on: boolean) => void} act does what a person wants of a step, or of an arrow
@@ -234,6 +247,7 @@ export class Stage {
     group.setAttribute("role", "button");
     group.setAttribute("tabindex", "-1");
     const words = wordsOf(group);
+    fitTexts(group, box.width - 10);
     group.setAttribute("aria-label", `${words}: idle`);
     const dot = step.type === "fold" || !this.hasMarks ? null : this.dot(step, box);
     const bare = { breaks: false, isHeld: false, fault: "", figures: IDLE, state: "", heat: 0 };
@@ -250,9 +264,30 @@ export class Stage {
     group.setAttribute("aria-hidden", "true"); // what went along it can be had by key: e
     const d = group.querySelector("path")?.getAttribute("d") ?? "";
     group.append(shape("path", { d, class: "nbg-touch" })); // wide enough for a finger
+    const words = group.querySelector("text");
+    if (words) {
+      const { x, y } = this.onArrow(group, words);
+      words.setAttribute("x", String(x));
+      words.setAttribute("y", String(y + 3));
+      words.classList.add("nbg-said");
+    }
     this.lines.set(line.id, { ...line, group, text: null });
     this.steps.get(line.source)?.next.push(line.target);
     if (known.has(line.source)) this.steps.get(line.target)?.before.push(line.source);
+  }
+
+  /**
+   * Where the words of an arrow stand: on it, not between two, as far along as the layout has left room for them.
+   * @param {SVGGElement} group
+   * @param {SVGTextElement} words
+   */
+  onArrow(group, words) {
+    const path = group.querySelector("path");
+    const along = this.direction === "TB" ? "y" : "x";
+    const wished = Number(words.getAttribute(along));
+    const points = Array.from({ length: 17 }, (_, number) => pointOn(path, 0.1 + number * 0.05));
+    const far = (/** @type {{ x: number, y: number }} */ point) => Math.abs(point[along] - wished);
+    return points.reduce((best, point) => (far(point) < far(best) ? point : best));
   }
 
   /**
@@ -425,9 +460,22 @@ export class Stage {
     const { x, y, width, height } = step.box;
     const at = { x: x + width / 2, y: y + height + 12 };
     step.small ??= this.overlay.appendChild(shape("text", { class: "nbg-note", ...at, "aria-hidden": "true" }));
-    const room = Math.max(16, Math.floor((width + 40) / 5.5));
+    const room = Math.max(16, Math.floor((width + Math.max(40, this.gap(step))) / 5.5));
     step.small.textContent = text.length > room ? `${text.slice(0, room - 1)}…` : text;
     step.small.classList.toggle("nbg-bad", isError);
+  }
+
+  /**
+   * The room on both sides of what stands under a step, up to its neighbours; half of it is theirs.
+   * @param {Drawn} step
+   */
+  gap({ id, box }) {
+    const middle = box.x + box.width / 2;
+    const beside = [...this.steps.values()].filter(
+      one => one.id !== id && one.box.y < box.y + box.height + 14 && box.y < one.box.y + one.box.height + 14,
+    );
+    const gaps = beside.map(({ box: { x, width } }) => (x > middle ? x - box.x - box.width : box.x - x - width));
+    return Math.min(300, ...gaps);
   }
 
   /**
@@ -457,12 +505,21 @@ export class Stage {
       return;
     }
     if (!line.text) {
-      const isNamed = line.group.querySelector("text"); // words have the middle
-      const { x, y } = pointOn(line.group.querySelector("path"), isNamed ? 0.82 : 0.5);
-      line.text = this.overlay.appendChild(shape("text", { class: "nbg-count", x, y: y + 11, "aria-hidden": "true" }));
+      line.text = this.countText(line.group);
       line.group.classList.add("nbg-used");
     }
-    line.text.textContent = String(count);
+    line.text.textContent = `${line.text.localName === "tspan" ? "  " : ""}${count}`;
+  }
+
+  /**
+   * Where the count of an arrow stands: behind its words, where it has some, else in its middle.
+   * @param {SVGGElement} group
+   */
+  countText(group) {
+    const words = group.querySelector("text");
+    if (words) return words.appendChild(shape("tspan", { class: "nbg-count" }));
+    const { x, y } = pointOn(group.querySelector("path"), 0.5);
+    return this.overlay.appendChild(shape("text", { class: "nbg-count", x, y: y + 11, "aria-hidden": "true" }));
   }
 
   /** @param {PointerEvent} event */

@@ -33,7 +33,7 @@ export function element(tag, properties = {}, ...children) {
 export function valueView(shown, open = true, at = null) {
   if (!shown) return element("p", { class: "nbg-none" }, "nothing yet");
   if (shown.late) {
-    const hint = "Shown as it is now: there was no time to keep it as it was.";
+    const hint = "As it is now: events came so fast that not every value was copied when it passed.";
     const rest = valueView({ ...shown, late: false }, open, at);
     return element("div", {}, element("p", { class: "nbg-hint" }, hint), rest);
   }
