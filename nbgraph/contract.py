@@ -24,6 +24,7 @@ REQUIREMENTS_FILE: Final = "requirements.txt"
 # Places in a container.
 SECRETS_FOLDER: Final = "/run/secrets"  # where Docker and Kubernetes put secrets as files
 PROMISED_FOLDER: Final = "/promised"  # where a gateway keeps accepted events until they are done
+VERSION_FILE: Final = "version.json"  # there as well: a DeploymentVersion, for a gateway that runs already
 KEY_SECRET: Final = "api_key"  # the keys of callers, one a line
 TOKEN_SECRET: Final = "broker_token"
 
@@ -35,6 +36,10 @@ BROKER_PORT: Final = 4222
 # Paths on the callers' port, and the first two of the worker's readiness on its metrics port as well.
 LIVE_PATH: Final = "/health/live"
 READY_PATH: Final = "/health/ready"
+
+# Headers by which a graph that calls another deployment says which it means.
+DEPLOYMENT_HEADER: Final = "x-nbgraph-deployment"
+VERSION_HEADER: Final = "x-nbgraph-version"
 
 # Paths on the metrics port.
 METRICS_PATH: Final = "/metrics"
@@ -73,6 +78,7 @@ class Option:
     BROKER_TOKEN_FILE: Final = "--broker-token-file"
     DATA: Final = "--data"
     DATA_SYNC: Final = "--data-sync"
+    VERSION: Final = "--version"
     WORKERS: Final = "--workers"
     TARGETS_FILE: Final = "--targets-file"
     DRAIN_SECONDS: Final = "--drain-seconds"
@@ -115,6 +121,25 @@ class GatewaySpec(msgspec.Struct, frozen=True):
     """What the gateway alone has to know: the sites whose pages may call."""
 
     cors: tuple[str, ...] = ()
+
+
+class DeploymentVersion(msgspec.Struct, frozen=True):
+    """Which deployment a gateway belongs to, and in which version it runs since a time (seconds since 1970).
+
+    >>> DeploymentVersion.of_text(DeploymentVersion("rates", "1.2", 0.0).text()).version
+    '1.2'
+    """
+
+    name: str
+    version: str
+    time: float
+
+    @classmethod
+    def of_text(cls, text: str | bytes) -> DeploymentVersion:
+        return msgspec.json.decode(text, type=cls)
+
+    def text(self) -> str:
+        return msgspec.json.encode(self).decode()
 
 
 class Ready(msgspec.Struct, frozen=True):

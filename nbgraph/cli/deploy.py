@@ -90,6 +90,7 @@ def deploy(
     graph: Saved,
     target: Annotated[str, typer.Option(help=any_of(hosts()))] = "docker",
     name: Annotated[str | None, typer.Option(help="what runs under it goes on with this graph")] = None,
+    version: Annotated[str | None, typer.Option(help="what it is, as 1.2; default: a count that goes up")] = None,
     port: Annotated[int | None, typer.Option(help="a free one if left out")] = None,
     host: Annotated[str, typer.Option(help="others than this machine need a key: --key-file")] = "127.0.0.1",
     key_file: Annotated[Path | None, typer.Option(help="a file with the API key of callers")] = None,
@@ -131,7 +132,7 @@ def deploy(
     if rules and not host_target(target).ends_with_owner:
         raise NbgraphError("--autoscale needs somebody who stays and watches; it goes with --target process.")
     deployment = load(graph, module, allow, io=not no_io).deploy(
-        target, name=name, port=port, host=host, api_key=key, replicas=options.counts(replicas),
+        target, name=name, version=version, port=port, host=host, api_key=key, replicas=options.counts(replicas),
         threads=options.counts(threads, "threads"), workers=workers, autoscale=rules,
         env=options.variables(env, env_file), secrets=options.secrets(secret, secrets_file),
         resources=options.resources(resources), volumes=options.volumes(volume), cors=cors, certificate=pair,

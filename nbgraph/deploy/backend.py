@@ -35,6 +35,7 @@ class DeployRequest:
     timeout: float
     certificate: Certificate | None = None
     streams: StreamAddress = OWN  # the broker
+    version: str = ""  # unknown of one that was found running
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,9 @@ class Backend(Protocol):
 
     def update(self, projects: Projects, replicas: Mapping[str, int], say: Say) -> list[str]:
         """Go on with these projects, and nothing is lost on the way; the functions that have changed."""
+
+    def mark(self) -> None:
+        """Let the gateway, which runs already, count as the version of the request from now on."""
 
     def provisions(self) -> Mapping[str, Provision]:
         """What the workers of each function are given."""

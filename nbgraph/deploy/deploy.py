@@ -11,6 +11,8 @@ from nbgraph.deploy.broker import check_there
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.operation import discovery
 from nbgraph.deploy.operation.autoscale import rules_of
+from nbgraph.deploy.operation.catalogue import enter
+from nbgraph.deploy.operation.version import next_version
 from nbgraph.deploy.options.build import BuildOptions
 from nbgraph.deploy.options.certificate import PROXIED, Certificate, certificate_of
 from nbgraph.deploy.options.features import check_features
@@ -33,6 +35,7 @@ from nbgraph.deploy.options.workers import with_hands
 from nbgraph.deploy.progress import told
 from nbgraph.deploy.target import HostTarget, host_target, hosts
 from nbgraph.errors import DeployError
+from nbgraph.graph.documents.catalogue import checked_version
 from nbgraph.graph.graph import Graph
 from nbgraph.streams.transport import StreamAddress, address_of, check_reachable, transport_of
 
@@ -42,6 +45,7 @@ def deploy(
     target: str,
     *,
     name: str | None,
+    version: str | None,
     replicas: Any,
     threads: Any,
     workers: Any,
@@ -70,6 +74,8 @@ def deploy(
     check_here()
     host_kind = host_target(target)
     check_durability(durability)
+    if version is not None:
+        checked_version(version)
     functions = functions_of(graph)
     check_features(target, functions)
     called = name or f"{functions[0].name}-{os.urandom(2).hex()}"
@@ -100,20 +106,24 @@ def deploy(
         and (running := _running(checked_name(name), target, port, host, api_key, secured, address)) is not None
     ):
         running.recipe = recipe
-        running.update(graph, replicas=replicas, progress=progress)
+        running.update(graph, version=version, replicas=replicas, progress=progress)
         running.autoscale(rules)
         return running
     if port is not None:
         listening(host, port).close()
     if len(functions) > 1:
         check_there(address)
-    request = DeployRequest(called, graph.name, functions[0].name, host, port, api_key, timeout, secured, address)
+    request = DeployRequest(
+        called, graph.name, functions[0].name, host, port, api_key, timeout, secured, address,
+        version or next_version(graph),
+    )  # fmt: skip
     with told(progress) as say:
         say("Capturing what the steps use")
         projects = recipe.projects(functions, say)
         is_safe = durability == "sync" if durability else host_kind.is_safe
         hosted = host_kind.start(request, projects, wanted, is_safe=is_safe, registry=registry, say=say)
     deployment = Deployment(hosted, graph, recipe=recipe)
+    enter(hosted, graph)
     deployment.left = tuple(path for part in projects for path in part.left)
     deployment.autoscale(rules)
     return deployment

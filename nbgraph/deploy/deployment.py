@@ -17,12 +17,14 @@ from nbgraph.debug.trace import Trace
 from nbgraph.deploy.backend import Backend, DaemonError, FunctionState, on_several, readable
 from nbgraph.deploy.counts import told_at
 from nbgraph.deploy.operation.autoscale import Autoscaler, ScalingRule
+from nbgraph.deploy.operation.catalogue import enter, leave
 from nbgraph.deploy.operation.client import DeploymentClient
 from nbgraph.deploy.operation.client import InvokeError as InvokeError
 from nbgraph.deploy.operation.discovery import running, unreachable
 from nbgraph.deploy.operation.failures import joined, of_letter, of_worker
 from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
 from nbgraph.deploy.operation.parity import compared
+from nbgraph.deploy.operation.version import version_of
 from nbgraph.deploy.options.build import BuildOptions, kept
 from nbgraph.deploy.options.provision import EVERYWHERE, changed
 from nbgraph.deploy.options.replicas import replicas_of
@@ -132,6 +134,11 @@ class Deployment:
         return self._is_over
 
     @property
+    def version(self) -> str:
+        """Which version runs, as the gateway tells; where that does not answer, as far as it is known here."""
+        return self._caller.version() or self._hosted.request.version
+
+    @property
     def functions(self) -> list[str]:
         """The names of its functions; callers reach the first."""
         return self._hosted.functions
@@ -170,14 +177,15 @@ class Deployment:
             ) from error
 
     def status(self) -> pandas.DataFrame:
-        """A row for every replica: function, replica, state, restarts, started, image."""
+        """A row for every replica: function, replica, state, restarts, started, image, version."""
         import dataclasses
 
         import pandas
 
         states = [] if self._is_stopped else self._hosted.states()
         columns = [field.name for field in dataclasses.fields(FunctionState)]
-        return pandas.DataFrame([dataclasses.asdict(state) for state in states], columns=columns)
+        frame = pandas.DataFrame([dataclasses.asdict(state) for state in states], columns=columns)
+        return frame.assign(version=self.version if states else "")
 
     def pulse(self) -> dict[str, FunctionMetrics]:
         """How each function is doing now: replicas, rate, backlog, errors; quick, and safe to ask from any thread."""
@@ -309,6 +317,7 @@ class Deployment:
         self,
         graph: Graph | None = None,
         *,
+        version: str | None = None,
         replicas: Any = None,
         base_image: str | None = None,
         env: Any = None,
@@ -326,6 +335,8 @@ class Deployment:
 
         Parameters
         ----------
+        version
+            What it is from now on; None: one more than the count so far, where anything has changed.
         replicas, base_image, env, secrets, resources, volumes, threads, workers
             As for `Graph.deploy`; each takes the place of all that was said of it before (`env={}`: no variables), and
             None leaves it as it was.
@@ -352,9 +363,10 @@ class Deployment:
         with told(progress) as say:
             say("Capturing what the steps use")
             projects = recipe.projects(functions, say)
-            with self._caller.held():
-                others = self._hosted.update(projects, wanted, say)
+            with self._caller.held(), version_of(self._hosted, graph, version) as made:
+                made.changed = others = self._hosted.update(projects, wanted, say)
         self.graph, self.recipe = graph, recipe
+        enter(self._hosted, graph)
         if self._scaler is not None:
             self._scaler.keep(self.functions)
         return others
@@ -371,6 +383,7 @@ class Deployment:
                 self._is_stopped = False  # it may be asked again when the daemon is back
                 raise
             _HERE.pop((self._hosted.target, self.name), None)
+            leave(self._hosted)
             self._caller.close()
             self._is_over = True
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbgraph.contract import DeploymentVersion, Option
 from nbgraph.deploy.backend import DeployRequest
 from nbgraph.deploy.broker import BrokerClient
 from nbgraph.deploy.counts import Counts
@@ -60,6 +62,14 @@ class HostedFunctions(ABC):
     def hands(self) -> tuple[dict[str, int], int]:
         """The threads of each function, and the workers of the one that callers reach."""
         return hands_of(self._hosted().values())
+
+    def _version_text(self) -> str:
+        """What a gateway is told of its deployment, from now on."""
+        return DeploymentVersion(self.request.name, self.request.version, time.time()).text()
+
+    def _version_options(self) -> list[str]:
+        """The options of a gateway that is started now."""
+        return [Option.VERSION, self._version_text()]
 
     def mend(self) -> list[str]:
         """Bring back what has ended; nothing where that comes back by itself."""

@@ -358,6 +358,7 @@ class Facade:
         target: str = "process",
         *,
         name: str | None = None,
+        version: str | None = None,
         replicas: Any = None,
         threads: Any = None,
         workers: Any = None,
@@ -388,6 +389,8 @@ class Facade:
 
         Parameters
         ----------
+        version
+            What it is, `"1.2"`, for graphs that call it and for the catalogue; a count that goes up if not told.
         replicas
             Workers of the functions behind queues, a number for all or by name.
         threads
@@ -426,8 +429,8 @@ class Facade:
         from nbgraph.deploy.deploy import deploy
 
         return deploy(
-            self, target, name=name, replicas=replicas, threads=threads, workers=workers, port=port, host=host,
-            api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
+            self, target, name=name, version=version, replicas=replicas, threads=threads, workers=workers, port=port,
+            host=host, api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
             secrets=secrets, resources=resources, volumes=volumes, cors=cors, certificate=certificate,
             autoscale=autoscale, durability=durability, registry=registry, streams=streams,
             capture=capture, include=include,

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from nbgraph.contract import WORKER_MODULE, Option
+from nbgraph.contract import WORKER_MODULE, DeploymentVersion, Option
 from nbgraph.errors import NbgraphError
 from nbgraph.serve.gateway.limits import Limits
 from nbgraph.serve.settings import Settings
@@ -60,6 +60,7 @@ def _settings(words: list[str] | None) -> Settings:
     add(Option.DATA_SYNC, action="store_true", dest="is_data_safe", help="promise only what is on the disk")
     add(Option.WORKERS, type=int, default=Settings.workers, help="processes that callers reach on the one port")
     add(Option.TARGETS_FILE, type=Path, help="file that says which workers there are, as Prometheus' http_sd reads it")
+    add(Option.VERSION, type=DeploymentVersion.of_text, help="the deployment and its version, as JSON")
     add(Option.DRAIN_SECONDS, type=float, default=Settings.drain_seconds)
     add("--grace-seconds", type=float, default=Settings.grace_seconds)
     add("--body-seconds", type=float, default=Limits.body_seconds, help="seconds that a body may take to arrive")

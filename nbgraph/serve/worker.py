@@ -20,6 +20,7 @@ from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.app import Gateway
 from nbgraph.serve.gateway.connection import configuration
 from nbgraph.serve.gateway.cors import origins_of, sharing
+from nbgraph.serve.gateway.identity import Identity
 from nbgraph.serve.gateway.listener import GracefulClose, bound, inherited, leave
 from nbgraph.serve.parent_watch import ParentWatch, nobody_there
 from nbgraph.serve.project import load_function, load_project
@@ -55,7 +56,8 @@ def run(settings: Settings) -> None:
     keys = Keys.of_file(settings.key_file, origins_of(settings.project))
     captures = Captures.of_project(settings.project, graph)
     spool = AcceptedLog(_part(settings, "accepted"), is_safe=settings.is_data_safe)
-    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads)
+    identity = Identity(graph.name, settings.version, settings.data)
+    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads, identity)
     if settings.data is not None:
         gateway.requests.shelf = RequestStore(FileStates(settings.data / "requests"))
     told = (metrics, failures, gateway.captures, gateway.hindrance, settings.targets_file)

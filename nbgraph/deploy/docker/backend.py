@@ -27,11 +27,23 @@ from nbgraph.contract import (
     PROMISED_FOLDER,
     SECRETS_FOLDER,
     TOKEN_SECRET,
+    VERSION_FILE,
 )
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening, several
 from nbgraph.deploy.broker import BrokerClient, broker_image, broker_options, forget, server_image
 from nbgraph.deploy.deployed_function import DeployedFunction
-from nbgraph.deploy.docker.client import DUTY, STREAMS, explained, named, published, removed, secret_of, stopped, wait
+from nbgraph.deploy.docker.client import (
+    DUTY,
+    STREAMS,
+    archive,
+    explained,
+    named,
+    published,
+    removed,
+    secret_of,
+    stopped,
+    wait,
+)
 from nbgraph.deploy.docker.containers import Containers
 from nbgraph.deploy.options.certificate import CERTIFICATE, CERTIFICATE_KEY, Certificate, certificate_options
 from nbgraph.deploy.progress import Say
@@ -154,6 +166,11 @@ class DockerBackend(WorkerPool["Container"]):
                 self._await(self._duties[name], container, deadline)
             return list(dict.fromkeys([*mended, *(name for name, _ in ended)]))
 
+    def mark(self) -> None:
+        """Tell the gateway which version it is now, by a file in the folder that it keeps."""
+        for container in self._members[self.functions[0]]:
+            container.put_archive(PROMISED_FOLDER, archive(VERSION_FILE, self._version_text()))
+
     def logs(self, lines: int, function: str | None = None) -> str:
         """The last lines of each container's log."""
         found = self._members[function] if function else self._all()
@@ -200,7 +217,7 @@ class DockerBackend(WorkerPool["Container"]):
             command = broker_options(address, f"{SECRETS_FOLDER}/{TOKEN_SECRET}")
         if duty.is_gateway:
             command += certificate_options(SECRETS_FOLDER) if self.request.certificate is not None else []
-            command += [*data_options(is_safe=self._is_safe), *processes(duty.workers)]
+            command += [*data_options(is_safe=self._is_safe), *processes(duty.workers), *self._version_options()]
         name = f"{named(self.request.name)}-{duty.name}-{secrets.token_hex(3)}"
         marks = labels(self.request.graph, duty.name, self.request.name) | {DUTY: duty.text()}
         marks |= {STREAMS: self.request.streams.url} if self.request.streams.is_external else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +11,14 @@ from typing import Any
 import httpx
 import msgspec
 
+from nbgraph.contract import READY_PATH
 from nbgraph.errors import DeployError
 from nbgraph.event import is_json
 from nbgraph.streams.codec import wire
 from nbgraph.streams.codec.wire import UNFIT, VALUES, encode, pack, unpack
 
 SECONDS = 120.0
+LOOK_SECONDS = 2.0  # for what only is to be shown
 JSON = "application/json"
 WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS")
 
@@ -53,6 +56,13 @@ class DeploymentClient:
             yield
         finally:
             self._is_steady.set()
+
+    def version(self) -> str:
+        """The version that the gateway tells of; empty where it does not answer, or knows of none."""
+        with contextlib.suppress(httpx.HTTPError, RuntimeError, msgspec.MsgspecError):
+            told = msgspec.json.decode(self._client.get(READY_PATH, timeout=LOOK_SECONDS).content)
+            return str(told.get("version", "")) if isinstance(told, dict) else ""
+        return ""
 
     def invoke(self, body: Any, path: str, headers: Mapping[str, str], method: str = "POST") -> Any:
         """The answer; an `InvokeError` where it is one."""

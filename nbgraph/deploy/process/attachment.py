@@ -41,7 +41,7 @@ class AttachedBackend(HostedFunctions):
         self.request = DeployRequest(
             record.name, record.graph, self.functions[0], record.host, record.port,
             key.read_text() if key.exists() else None, PATIENCE, kept_in(folder),
-            self._streams(record.streams),
+            self._streams(record.streams), record.version,
         )  # fmt: skip
         self._reach: BrokerClient | None = None
 
@@ -83,6 +83,9 @@ class AttachedBackend(HostedFunctions):
             f'Deployment "{self.request.name}" belongs to another process, which alone can give it new workers; update '
             "it there, or stop it and deploy again."
         )
+
+    def mark(self) -> None:
+        """Its owner alone makes another version of it, by an update."""
 
     def stop(self) -> None:
         self._ask(Stop())

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from nbgraph.contract import COUNTS_PATH, Option, beside_metrics, targets_of
+from nbgraph.contract import COUNTS_PATH, VERSION_FILE, Option, beside_metrics, targets_of
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening
 from nbgraph.deploy.broker import BrokerClient, broker_options, forget
 from nbgraph.deploy.counts import told_at
@@ -107,6 +107,15 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         found = [member for member in self._all() if function in (None, member.function)]
         return "\n".join("\n".join(member.log().splitlines()[-lines:]) for member in found)
 
+    def mark(self) -> None:
+        """Tell the gateway which version it is now; a new one of another version was told when it was started."""
+        place = self._folder / PROMISED / VERSION_FILE
+        place.parent.mkdir(exist_ok=True)
+        unfinished = place.with_suffix(".part")
+        unfinished.write_text(self._version_text())
+        unfinished.replace(place)
+        self._saved()
+
     def heed(self, stop: Callable[[], None]) -> None:
         """Call `stop` when another process asks for the end."""
         self._on_stop = stop
@@ -144,6 +153,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
         home = self._folder / duty.name / str(number)
         if duty.is_gateway:
             options += [Option.DATA, str(self._folder / PROMISED), *([Option.DATA_SYNC] if self._is_safe else [])]
+            options += self._version_options()
             return ProcessWorker(duty.name, number, home, options, self._listener.fileno(), variables, memory)
         return ProcessWorker(duty.name, number, home, [*options, Option.PORT, "0"], None, variables, memory)
 
@@ -177,6 +187,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
             workers=tuple(
                 WorkerRecord(worker.state(), ProcessRecord.of(worker.pid), str(worker.folder)) for worker in self._all()
             ),
+            version=self.request.version,
             broker=self._broker.url if self._broker is not None else None,
             streams=self.request.streams.url,
             server=ProcessRecord.of(self._server.pid) if self._server is not None else None,

@@ -8,7 +8,7 @@ import msgspec
 
 from nbgraph.deploy.backend import FunctionState
 from nbgraph.deploy.deployed_function import DeployedFunction
-from nbgraph.deploy.process.control import born, ended, is_same
+from nbgraph.deploy.operation.process_identity import born, ended, is_same
 
 FILE = "deployment.json"
 
@@ -47,6 +47,8 @@ class DeploymentRecord(msgspec.Struct, frozen=True):
     ----------
     owner
         The process that keeps it alive and alone can change it.
+    version
+        As it was deployed or updated last.
     broker
         The URL of what joins its functions, where there are several.
     streams
@@ -64,6 +66,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True):
     owner: ProcessRecord
     functions: tuple[DeployedFunction, ...]
     workers: tuple[WorkerRecord, ...]
+    version: str = ""
     broker: str | None = None
     streams: str = ""
     server: ProcessRecord | None = None

@@ -14,11 +14,20 @@ import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from nbgraph.contract import DEPLOYMENT_LABEL, GRAPH_LABEL, KEY_SECRET, READY_PATH, TOKEN_SECRET
+from nbgraph.contract import (
+    DEPLOYMENT_LABEL,
+    GRAPH_LABEL,
+    KEY_SECRET,
+    READY_PATH,
+    TOKEN_SECRET,
+    DeploymentVersion,
+    Option,
+)
 from nbgraph.deploy.backend import DeployRequest, FunctionState, failed_start, several, wrong_count
 from nbgraph.deploy.broker import BrokerClient, broker_image
 from nbgraph.deploy.deployed_function import DeployedFunction, check_queues
@@ -59,6 +68,7 @@ class SwarmBackend(HostedFunctions):
         weakref.finalize(self, client.close)
         self._stack = named(request.name)
         self._duties: dict[str, DeployedFunction] = {}
+        self._version = ""  # that the gateway's service was told
         self._tunnel: SwarmTunnel | None = None
         self._reach: BrokerClient | None = None
         self._turn = threading.RLock()  # one change at a time: an autoscaler and a person may scale at once
@@ -147,6 +157,17 @@ class SwarmBackend(HostedFunctions):
         service = self._api.inspect_service(self._service(function))
         return int(service["Spec"]["Mode"]["Replicated"]["Replicas"])
 
+    def mark(self) -> None:
+        """Tell the gateway which version it is now: new tasks come before the old ones go."""
+        with self._turn:
+            rollout = self._rollout(one.source for one in self._duties.values())
+            service = self._service(self.functions[0])
+            found = self._api.inspect_service(service)
+            container = found["Spec"]["TaskTemplate"]["ContainerSpec"]
+            container["Args"] = [*_without_version(container["Args"]), *self._told_version(self.request.version)]
+            self._api.update_service(service, found["Version"]["Index"], **repeated(found["Spec"]))
+            rollout.wait([service])
+
     def stop(self) -> None:
         """The gateway first, so that nothing new comes in; then the others; then the broker and what belongs to it."""
         with self._turn:
@@ -174,6 +195,9 @@ class SwarmBackend(HostedFunctions):
         swarm = cls(client, request, registry=registry)
         swarm._tunnel = tunnel
         swarm._duties = {duty.name: duty for duty in duties}
+        gateway = next(spec for spec in found if DeployedFunction.of_text(spec["Labels"][DUTY]).is_gateway)
+        swarm._version = _version_in(gateway["TaskTemplate"]["ContainerSpec"].get("Args") or [])
+        swarm.request = replace(request, version=swarm._version)
         return swarm
 
     def _services(self, projects: Projects, say: Say) -> list[Service]:
@@ -194,6 +218,11 @@ class SwarmBackend(HostedFunctions):
 
         duties = {duty.name: duty for duty in map(duty_of, services) if duty is not None}
         check_queues(self._duties.values(), duties.values())
+        version = self.request.version if duties != self._duties else self._version
+        services = [
+            replace(one, options=(*one.options, *self._told_version(version))) if one.is_gateway else one
+            for one in services
+        ]
         network = self._network()
         self._tunnel = self._tunnel or self._dug(services)
         files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN_SECRET) or "")
@@ -208,13 +237,17 @@ class SwarmBackend(HostedFunctions):
             raise
         changed = [name for name, duty in duties.items() if self._duties.get(name) != duty]
         dropped = [duty for name, duty in self._duties.items() if name not in duties]
-        self._duties = duties
+        self._duties, self._version = duties, version
         self._answered()
         for duty in dropped:
             move.drop(duty, {queue.name for one in duties.values() for queue in one.queues}, self._broker_client())
         with contextlib.suppress(docker.errors.APIError):
             files.clear(kept=[id for _, id in given.values()])
         return changed
+
+    def _told_version(self, version: str) -> list[str]:
+        """The options of the gateway; without the time, since whatever differs makes new tasks."""
+        return [Option.VERSION, DeploymentVersion(self.request.name, version, 0.0).text()]
 
     @property
     def _way(self) -> SwarmTunnel:
@@ -304,6 +337,19 @@ class SwarmBackend(HostedFunctions):
         client: Any = self._client
         for left in [*client.volumes.list(filters=chosen), *client.networks.list(filters=chosen)]:
             put_away(left)
+
+
+def _version_in(options: Sequence[str]) -> str:
+    """The version that a gateway was told; empty where it was deployed before there were any."""
+    told = [text for word, text in pairwise(options) if word == Option.VERSION]
+    return DeploymentVersion.of_text(told[0]).version if told else ""
+
+
+def _without_version(options: Sequence[str]) -> list[str]:
+    if Option.VERSION not in options:
+        return list(options)
+    place = options.index(Option.VERSION)
+    return [*options[:place], *options[place + 2 :]]
 
 
 def _is_up(task: Task, lost: set[str]) -> bool:

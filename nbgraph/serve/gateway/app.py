@@ -13,6 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from nbgraph.contract import DEPLOYMENT_HEADER
 from nbgraph.engine.chat import BEGIN, Completion, asked_about
 from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event, entering
@@ -22,6 +23,7 @@ from nbgraph.serve.gateway import chat, preferences, streaming
 from nbgraph.serve.gateway.api import Api, methods_of, options_of, target
 from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.health import OPEN, RESERVED, about
+from nbgraph.serve.gateway.identity import Identity
 from nbgraph.serve.gateway.limits import Arriving, Headers, Limits, Receive, RefusedError, body_of
 from nbgraph.serve.gateway.open_inference import Protocol, refusal, request_of
 from nbgraph.serve.gateway.packing import WORTH, packed, unpacked
@@ -55,6 +57,7 @@ class Gateway:
     def __init__(
         self, graph: Graph, metrics: Metrics, failures: Failures, keys: Keys, limits: Limits,
         captures: Captures | None = None, spool: AcceptedLog | None = None, threads: int = 1,
+        identity: Identity | None = None,
     ) -> None:  # fmt: skip
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
@@ -70,7 +73,8 @@ class Gateway:
         self.requests = RequestRegistry(owner=self._spool.name, lives=self._spool.lives)
         self._later = DeferredRequests(self.runner, self.requests, limits, self._spool)
         self.recovery = Recovery(self._spool, self.runner, self._later)
-        self._about = about(graph, self.protocol, self.hindrance)
+        self._identity = identity or Identity(graph.name)
+        self._about = about(graph, self.protocol, self.hindrance, self._identity)
         routing = self.runner.plan.routing
         self._speaks_chat = graph.protocol == OPENAI
         self._api = Api(routing) if routing is not None else None  # in front of a graph with routes
@@ -96,7 +100,7 @@ class Gateway:
             if ASKED in scope:
                 hop.named(scope[ASKED])
             try:
-                self._keys.check(headers)
+                self._let_in(headers)
                 kind = streaming.wanted(headers)
                 if kind is not None and not self.runner.is_joined:
                     reply = await self._chunks(scope, headers, receive, partial(_told, send, hop.headers, scope), kind)
@@ -110,7 +114,7 @@ class Gateway:
         if reply is not None:
             if len(reply.body) >= WORTH:
                 reply = await packed(reply, headers)
-            await _send(reply, send, hop.headers, scope)
+            await _send(self._signed(reply, headers), send, hop.headers, scope)
 
     def join(self, callers: ReplyWaiters, *, models: bool = False) -> None:
         """From now on other functions take part, and what is kept for callers stands where they reach it too.
@@ -129,6 +133,16 @@ class Gateway:
     def close(self) -> None:
         self.runner.close()
         self._spool.close()
+
+    def _let_in(self, headers: Headers) -> None:
+        """Refuse who has no key, or means another deployment."""
+        self._keys.check(headers)
+        if DEPLOYMENT_HEADER in headers:
+            self._identity.check(headers)
+
+    def _signed(self, reply: Reply, headers: Headers) -> Reply:
+        """The reply, with what this is for a caller who asked for a deployment."""
+        return self._identity.signed(reply) if DEPLOYMENT_HEADER in headers else reply
 
     async def _other(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """What is no event."""
@@ -186,7 +200,7 @@ class Gateway:
                 hop.named(scope[ASKED])
             reply: Reply | None
             try:
-                self._keys.check(headers)
+                self._let_in(headers)
                 reply = await self._completed(scope, headers, receive, partial(_told, send, hop.headers, scope))
             except Exception as error:
                 reply = chat.error_reply(error)
@@ -194,7 +208,8 @@ class Gateway:
             hop.told(status)
             self._metrics.answered(status, time.perf_counter() - began, hop.headers.get(traceparent.HEADER, ""))
         if reply is not None:
-            await _send(await packed(reply, headers) if len(reply.body) >= WORTH else reply, send, hop.headers, scope)
+            reply = await packed(reply, headers) if len(reply.body) >= WORTH else reply
+            await _send(self._signed(reply, headers), send, hop.headers, scope)
 
     async def _completed(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> Reply | None:
         """The reply; None for one that was sent in chunks."""

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from nbgraph.contract import LIVE_PATH, READY_PATH
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.routes.route import GATEWAY
+from nbgraph.serve.gateway.identity import Identity
 from nbgraph.serve.gateway.open_inference import Protocol
 from nbgraph.serve.gateway.openapi import description
 
@@ -22,7 +23,7 @@ OPEN = (LIVE_PATH, READY_PATH)
 RESERVED = GATEWAY
 
 
-def about(graph: Graph, protocol: Protocol, hindrance: Callable[[], str | None]) -> Starlette:
+def about(graph: Graph, protocol: Protocol, hindrance: Callable[[], str | None], identity: Identity) -> Starlette:
     """The application for it; `hindrance` says in a word why no events can be taken now."""
     began = time.time()
 
@@ -34,7 +35,9 @@ def about(graph: Graph, protocol: Protocol, hindrance: Callable[[], str | None])
             return JSONResponse({"status": reason}, 503)
         if loading := protocol.loading():
             return JSONResponse({"status": "loading", "models": loading}, 503)
-        return JSONResponse({"status": "ready", "graph": graph.name, "since": round(began)})
+        told = identity.current
+        named = {"deployment": told.name, "version": told.version} if told is not None else {}
+        return JSONResponse({"status": "ready", "graph": graph.name, **named, "since": round(began)})
 
     async def openapi(request: Request) -> Response:
         found = description(graph)
