@@ -41,6 +41,9 @@ READY_PATH: Final = "/health/ready"
 DEPLOYMENT_HEADER: Final = "x-nbgraph-deployment"
 VERSION_HEADER: Final = "x-nbgraph-version"
 
+# On the callers' port too, where the graph is watched: what was true of events is told here.
+LABELS_PATH: Final = "/labels"
+
 # Paths on the metrics port.
 METRICS_PATH: Final = "/metrics"
 COUNTS_PATH: Final = "/counts"  # what /metrics has, without what the broker has to be asked for

@@ -11,15 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbgraph.contract import DEPLOYMENT_HEADER
+from nbgraph.contract import DEPLOYMENT_HEADER, LABELS_PATH
 from nbgraph.engine.chat import BEGIN, Completion, asked_about
 from nbgraph.errors import BodyError, RequestError, StepError
 from nbgraph.event import Event, entering
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
-from nbgraph.serve.gateway import chat, preferences, streaming
+from nbgraph.serve.gateway import chat, labels, preferences, streaming
 from nbgraph.serve.gateway.api import Api, methods_of, options_of, target
 from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.health import OPEN, RESERVED, about
@@ -43,6 +43,9 @@ from nbgraph.serve.telemetry.tracing import Tracing, tracer
 from nbgraph.streams import request_id, traceparent
 from nbgraph.streams.codec.wire import encode
 
+if TYPE_CHECKING:
+    from nbgraph.monitor.ledger import Ledger
+
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 EVENT = "nbgraph.event"  # where a request's scope has the event that it is,
@@ -63,6 +66,7 @@ class Gateway:
         self.is_draining = False  # new events are refused
         self.awaits: str | None = None  # what has to come before events are taken, as a sentence
         self.in_flight = 0
+        self.ledger: Ledger | None = None  # where labels go: of a watched graph
         self._arriving = Arriving(limits)
         self._metrics, self._keys, self.limits = metrics, keys, limits
         self.tracing = Tracing(tracer())
@@ -86,6 +90,9 @@ class Gateway:
         method, path, headers = scope["method"], scope["path"], _headers(scope)
         if self._speaks_chat and path.startswith(BEGIN):
             await self._chat(scope, headers, receive, send)
+            return
+        if self.ledger is not None and path == LABELS_PATH and method == "POST":
+            await self._labels(self.ledger, headers, receive, send)
             return
         is_event = (
             (method == "POST" and path not in RESERVED) if self._api is None else self._api.is_event(method, path)
@@ -164,6 +171,15 @@ class Gateway:
             await _send(_named(await self.requests.reply_for(id), scope, id), send)
             return
         await self._about(scope, receive, send)
+
+    async def _labels(self, ledger: Ledger, headers: Headers, receive: Receive, send: Send) -> None:
+        """What was true of events that were answered before."""
+        try:
+            self._keys.check(headers)
+            reply = await labels.reply_of_labels(ledger, await self._body(headers, receive))
+        except RefusedError as refusal:
+            reply = error_of(refusal.status, str(refusal))
+        await _send(reply, send)
 
     def hindrance(self) -> str | None:
         """Why no events can be taken now."""
