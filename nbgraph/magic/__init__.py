@@ -1,4 +1,4 @@
-"""The notebook's door: `%load_ext nbgraph`, `%%graph`, `%graph`, completion, short tracebacks."""
+"""The notebook extension: `%load_ext nbgraph`, `%%graph`, `%graph`, completion, short tracebacks."""
 
 from nbgraph.magic.extension import load
 

@@ -19,7 +19,7 @@ from nbgraph.graph import check
 from nbgraph.graph.code import dotted
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.arrow_line import RESPOND, language_error
-from nbgraph.graph.language.foreign_arrow import slip_of
+from nbgraph.graph.language.foreign_arrow import foreign_arrow_of
 from nbgraph.graph.language.header import Header
 from nbgraph.graph.language.language import build, calls_of
 from nbgraph.graph.language.reader import Cell, Declaration, read_cell
@@ -31,7 +31,7 @@ STEP = "step"
 
 
 def define(shell: Any, header: Header, line: str, body: str) -> Graph:
-    """Run a cell and give its graph; where anything fails, the notebook's names are as they were."""
+    """Run a cell and return its graph; if anything fails, the notebook's names are restored."""
     __tracebackhide__ = True
     namespace: dict[str, Any] = shell.user_ns
     cell = read_cell(body, first_line=2)
@@ -57,8 +57,8 @@ def define(shell: Any, header: Header, line: str, body: str) -> Graph:
 def _refuse_own_name(cell: Cell, header: Header) -> None:
     if header.name in cell.wired:
         raise GraphError(
-            f'"{header.name}" is the name of the graph and of a step in it; the notebook has one name for one thing: '
-            "call the graph something else."
+            f'"{header.name}" is the name of the graph and of a step in it; a name of the notebook means one object: '
+            "give the graph another name."
         )
 
 
@@ -73,16 +73,16 @@ def _refuse_foreign_arrows(cell: Cell, namespace: Mapping[str, Any]) -> None:
     held = {name for name, value in namespace.items() if isinstance(value, type | FunctionType | Step)}
     known = {*defined, *held, *cell.wired, *steps.catalogue().modules, RESPOND}
     for line in cell.python:
-        slip = slip_of(line)
+        slip = foreign_arrow_of(line)
         if slip is not None and slip.is_sure(known):
             raise language_error(cell.text, slip.offset, slip.message)
 
 
 def _declared(cell: Cell, namespace: Mapping[str, Any]) -> list[Declaration]:
-    """The assignments that only declare a step: its class is built by the graph, once, and not by the cell."""
+    """The assignments that only declare a step: the graph builds its class, so the cell must not."""
     tree = _parsed(cell.python_text(cell.declarations))
     if tree is None:
-        return []  # the run will raise the SyntaxError
+        return []  # running the cell raises the SyntaxError
     named = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     used = _names(tree) | {name for item in cell.declarations for name in _argument_names(item)}
     counts = [item.name for item in cell.declarations]
@@ -107,7 +107,7 @@ def _is_step(item: Declaration, namespace: Mapping[str, Any], defined: set[str])
     try:
         calls_of(Scope(namespace)).step(item.call, item.source)
     except GraphError:
-        return function != STEP  # options that are computed: Python makes the step, and its text says what is wrong
+        return function != STEP  # computed options: Python builds the step, and its error is exact
     return True
 
 
@@ -148,7 +148,7 @@ def _run(shell: Any, cell: Cell, declared: list[Declaration], raw: str) -> None:
 
 
 def _wait(shell: Any, python: CoroutineType[Any, Any, Any]) -> None:
-    """Run a cell that awaits something where its other cells do: on the kernel's loop, or the shell's own."""
+    """Run a cell that awaits something on the loop of the kernel, or of the shell."""
     __tracebackhide__ = True
     trace: TracebackType | None
     try:
@@ -159,13 +159,13 @@ def _wait(shell: Any, python: CoroutineType[Any, Any, Any]) -> None:
             asyncio.get_running_loop().run_until_complete(python)
     except BaseException as error:
         trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code is not python.cr_code:  # the loop's own frames
+        while trace is not None and trace.tb_frame.f_code is not python.cr_code:  # frames of the loop itself
             trace = trace.tb_next
         raise error.with_traceback(trace)  # noqa: B904  # it is the same error
 
 
 def _offer(namespace: dict[str, Any], tree: ast.AST) -> None:
-    """Give the cell the built-in steps that it names and that the notebook has not."""
+    """Put the built-in steps that the cell names into its namespace, where the notebook does not define them."""
     for name in _names(tree):
         if name not in namespace and not hasattr(builtins, name):
             if name == STEP:

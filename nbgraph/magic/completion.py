@@ -24,8 +24,8 @@ OPTIONS = (
 )  # fmt: skip
 ENDINGS = ("if", "else", "on error", "max")
 _STEP = re.compile(r"(?:->|\[|,)\s*(?P<token>\w*)$")  # in an arrow line: where a step is expected
-_API = re.compile(r"[^\n]*\s--api\b")  # a first line that says that there are routes
-_ROUTE = re.compile(r"\s*(?:[A-Z]+|\*)\s+/\S*\s*->\s*\w*$")  # a route, and nothing behind its arrow yet
+_API = re.compile(r"[^\n]*\s--api\b")  # a first line that enables routes
+_ROUTE = re.compile(r"\s*(?:[A-Z]+|\*)\s+/\S*\s*->\s*\w*$")  # a route whose arrow has no target yet
 _START = re.compile(r"^\s*(?P<token>\w+)$")
 _AFTER_STEP = re.compile(r"->\s*(?:\w+|\[[^\]]*\]|\"[^\"]*\")\s+(?P<token>[a-z]*(?: [a-z]*)?)$")
 _FUNCTION = re.compile(r"@(?P<token>\w*)$")
@@ -53,7 +53,7 @@ Found = tuple[list[tuple[str, str]], str, bool]
 
 
 def completions(text: str, row: int, before: str, namespace: dict[str, Any]) -> Found:
-    """(names with their kind, what is typed of them, whether nothing else can stand here) at a place of a cell.
+    """(names with their kind, the prefix already typed, whether nothing else is valid) at a place of a cell.
 
     >>> names, token, only = completions("%%graph g\\nclean -> sc", 1, "clean -> sc", {"score": len})
     >>> [name for name, kind in names if name.startswith(token)], token, only
@@ -95,7 +95,7 @@ def _first_line(before: str, namespace: dict[str, Any]) -> Found:
 
 
 def _steps(text: str, before: str, namespace: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Steps that the cell mentions already, what the notebook can call, the built-in steps."""
+    """The steps mentioned in the cell, the callables of the notebook, the built-in steps."""
     typed = re.split(r"\W", before)[-1]
     yield from ((name, "step") for name in _mentioned(text) if name != typed)
     yield from ((name, "function") for name, value in namespace.items() if name[0] != "_" and _is_handler(value))

@@ -12,7 +12,7 @@ from nbgraph.widgets.picture import static_output
 
 
 def load(shell: Any) -> None:
-    """Add the magics, completion in their cells, the debugger's view, and errors without nbgraph's own frames."""
+    """Add the magics, completion in their cells, the debugger's view, and tracebacks without nbgraph's frames."""
     register(shell)
     install(shell)
     static_output.register(shell)

@@ -54,7 +54,7 @@ def register(shell: Any) -> None:
             raise short(error)  # noqa: B904  # it is the same error
 
     graph.__doc__ = ABOUT + magic.parser.format_help()
-    no_var_expand(graph)  # `{x}` and `$x` in a cell are Python, not the shell's
+    no_var_expand(graph)  # `{x}` and `$x` in a cell are Python, not shell variables
     shell.register_magic_function(graph, "line_cell", "graph")
     if _with_body not in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.append(_with_body)
@@ -76,7 +76,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class GraphMagic:
-    """What the magic does in one shell."""
+    """The magic of one shell."""
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
@@ -118,7 +118,7 @@ class GraphMagic:
         return self._done(graph, given)
 
     def _check_values(self, given: argparse.Namespace) -> None:
-        """What can't be right whatever the cell holds, before the graph of that name is replaced."""
+        """Refuse invalid options before the graph of that name is replaced."""
         for option, text in (("--run", given.run), ("--debug", given.debug)):
             if text is not None:
                 _code(option, text)
@@ -127,7 +127,7 @@ class GraphMagic:
             raise UsageError(f"%graph --deploy: found {given.deploy!r}; expected {', '.join(hosts())}.{hint}")
 
     def _defined(self, given: argparse.Namespace, line: str, cell: str) -> Graph:
-        """The graph of the cell, bound to its name; one that is there already takes it over."""
+        """The graph of the cell, bound to its name; an existing graph of that name is updated in place."""
         namespace: dict[str, Any] = self.shell.user_ns
         if not is_bare(given.name):
             raise UsageError(f"%%graph: {given.name!r} can't name a variable; a notebook holds a graph by its name.")
@@ -174,7 +174,7 @@ class GraphMagic:
             show(graph, live=is_live)
 
     def _done(self, graph: Graph, given: argparse.Namespace) -> Any:
-        """What the options ask for, in turn; the last result is the cell's."""
+        """Do what the options ask for, in order; the last result is the result of the cell."""
         actions: tuple[tuple[str | None, Callable[[str], Any]], ...] = (
             (given.export, graph.export),
             (given.deploy, lambda target: graph.deploy(target, name=slug(graph.name))),

@@ -1,4 +1,4 @@
-"""Notices: what stands below a graph until it can run; it goes away when that is mended."""
+"""Notices: the findings shown below a graph until it can run; each disappears once it is fixed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST = 50  # lists that are kept up to date, the newest
 
 
 class Notices:
-    """Shows what is wrong with a graph, and after each cell whether it still is."""
+    """Shows the findings of a graph, and updates them after each cell."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
@@ -30,7 +30,7 @@ class Notices:
         self._shown = [*self._shown[-MOST:], (graph, handle, text)]
 
     def renew(self, *_: object) -> None:
-        """Whoever defined the missing step in another cell sees the list shrink, and go."""
+        """Update the lists: defining a missing step in another cell shortens or removes them."""
         kept = []
         for graph, handle, shown in self._shown:
             if (text := notice(graph)) != shown:
@@ -41,7 +41,7 @@ class Notices:
 
 
 def notice(graph: Graph) -> str:
-    """What is to be mended, and what looks like a slip, each at its place in the cell; empty where nothing is.
+    """The faults and probable mistakes of a graph, each with its place in the cell; empty if there are none.
 
     >>> graph = Graph("g")
     >>> _ = graph.to("clen")
@@ -57,7 +57,7 @@ def notice(graph: Graph) -> str:
 
 
 def located(graph: Graph, finding: Finding) -> str:
-    """The sentence behind its line and column in the cell."""
+    """The message, preceded by its line and column in the cell."""
     place = graph.places.get((finding.step, finding.target)) or graph.places.get((finding.step, ""))
     return f"line {place[0]}, column {place[1]}: {finding.text}" if place else finding.text
 

@@ -1,4 +1,4 @@
-"""Options: the first line of a cell, `fraud --run {"amount": 120} --hide`, as words for an argument parser."""
+"""Options: the first line of a cell, `fraud --run {"amount": 120} --hide`, split for an argument parser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXPRESSIONS = ("--run", "--debug")  # their values are Python, up to the next op
 
 
 def words(line: str) -> list[str]:
-    """The words of the line; an expression is one word, spaces and quotes and all.
+    """The arguments of the line; an expression is one argument, with its spaces and quotes.
 
     >>> words('fraud --run {"amount": 120} --hide  # one event')
     ['fraud', '--run={"amount": 120}', '--hide']

@@ -1,4 +1,4 @@
-"""Traceback: errors as a notebook shows them: the user's lines, without nbgraph's own."""
+"""Traceback: tracebacks in a notebook, with the user's lines and without nbgraph's."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ CALLS_MAGIC = ("run_cell_magic", "run_line_magic")
 
 
 def short(error: Exception) -> Exception:
-    """The error, to be shown without nbgraph's lines: IPython asks an exception how it wants to be shown."""
+    """The error, shown without nbgraph's lines: IPython asks an exception for its traceback."""
     error._render_traceback_ = partial(rendered, error)  # type: ignore[attr-defined, unused-ignore]
     return error
 
 
 def of_cell(error: SyntaxError) -> SyntaxError:
-    """An error in the text of a cell, which no call led to."""
+    """An error in the text of a cell, without frames."""
     error._nbgraph_in_cell_ = True  # type: ignore[attr-defined]
     return error.with_traceback(None)
 
 
 def show_without_stack(shell: Any) -> None:
-    """IPython puts the whole stack before a SyntaxError; an error in a cell's own text is shown without."""
+    """IPython puts the whole stack before a SyntaxError; an error in the text of a cell is shown without it."""
     shown = shell.SyntaxTB.structured_traceback
 
     def structured(kind: Any, error: Any, stack: Any, *args: Any, **options: Any) -> Any:
@@ -55,7 +55,7 @@ def rendered(error: BaseException) -> list[str]:
 
 
 def _lines(error: BaseException) -> list[str]:
-    """The user's own lines that an error came through, those of its causes first."""
+    """The user's lines in the traceback of an error, those of its causes first."""
     shown: BaseException | None = error
     while shown is not None:
         shown.__traceback__ = of_user(shown.__traceback__)
@@ -67,7 +67,7 @@ def _lines(error: BaseException) -> list[str]:
 
 
 def of_user(trace: TracebackType | None) -> TracebackType | None:
-    """The part of a traceback that leads through the user's own code."""
+    """The part of a traceback in the user's code."""
     frames = []
     while trace is not None:
         after = trace.tb_next

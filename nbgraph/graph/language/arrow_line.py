@@ -16,11 +16,11 @@ from nbgraph.types import EdgeKind
 
 RESPOND = "respond"
 FORBID = "forbid"  # behind a route: its callers are refused
-JOINT = "(event)"  # what the step does in which several meet before `respond`
+JOINT = "(event)"  # the identity step that merges several arrows before `respond`
 
 
 class ItemKind(Enum):
-    """What stands between arrows."""
+    """The kinds of items between arrows."""
 
     NAME = "name"  # clean, json.dumps
     TEXT = "text"  # "a:b"
@@ -46,7 +46,7 @@ class ArrowItem:
 
 @dataclass(frozen=True, slots=True)
 class ArrowLine:
-    """An arrow line: groups of items, each sending to the next; what is said of the last arrow.
+    """An arrow line: groups of items, each sending to the next; the condition and the limit of the last arrow.
 
     `broken` has the numbers of the groups that stand on another line than the arrow before them or the group before
     that.
@@ -66,16 +66,16 @@ class ArrowLine:
         return tuple(item for group in self.groups for item in group)
 
 
-def read_phrase(line: LogicalLine, text: Text) -> ArrowLine:
-    """The phrase of a logical line that has arrows.
+def read_arrow_line(line: LogicalLine, text: Text) -> ArrowLine:
+    """The arrow line that a logical line with arrows holds.
 
     >>> from nbgraph.graph.language.lexer import lines
     >>> cell = 'a -> b if event["x"] max 3'
-    >>> phrase = read_phrase(next(lines(cell)), Text(cell))
-    >>> [item.text for item in phrase.items], phrase.condition, phrase.limit
+    >>> line = read_arrow_line(next(lines(cell)), Text(cell))
+    >>> [item.text for item in line.items], line.condition, line.limit
     (['a', 'b'], 'event["x"]', 3)
     """
-    return _ArrowReader(line.tokens, text).phrase()
+    return _ArrowReader(line.tokens, text).arrow_line()
 
 
 class _ArrowReader:
@@ -84,7 +84,7 @@ class _ArrowReader:
     def __init__(self, tokens: Sequence[Token], text: Text) -> None:
         self.tokens, self.text, self.at = tokens, text, 0
 
-    def phrase(self) -> ArrowLine:
+    def arrow_line(self) -> ArrowLine:
         offset = self.tokens[0].start
         groups: list[tuple[ArrowItem, ...]] = []
         broken: set[int] = set()
@@ -138,14 +138,14 @@ class _ArrowReader:
         return found
 
     def _is_broken(self) -> bool:
-        """Whether the line ends beside the arrow here; brackets and strings that go over lines are no such end."""
+        """Whether the line ends beside the arrow here; a line break inside brackets or strings does not count."""
         around = self.tokens[self.at - 1 : self.at + 2]
         return "\n" in self.text.text[around[0].end : around[-1].start]
 
     def _ending(self, groups: list[tuple[ArrowItem, ...]], offset: int) -> ArrowLine:
         kind: EdgeKind | None = None
         condition, condition_offset, otherwise = None, 0, False
-        if self._peek("cycle") or self._peek("flow"):  # where an arrow's own place would make it the other
+        if self._peek("cycle") or self._peek("flow"):  # keywords that an arrow at this place would read as a step
             kind = EdgeKind(self._take().text)
         elif self._peek("on"):
             self.at += 1
@@ -242,7 +242,7 @@ class _ArrowReader:
         return source
 
     def _closing(self) -> int:
-        """Go behind the bracket that closes the one here; where it ends."""
+        """Skip to the bracket that closes the one here, and return where it ends."""
         opened = self.tokens[self.at]
         for number in range(self.at + 1, len(self.tokens)):
             if self.tokens[number].kind == "close" and self.tokens[number].depth == opened.depth:
@@ -262,7 +262,9 @@ class _ArrowReader:
         rest = self.tokens[self.at :]
         if len(rest) > 2 and rest[-2].text == "max" and rest[-1].text.isdecimal() and not rest[-2].depth:
             rest = rest[:-2]
-        if len(rest) > 1 and rest[-1].text == "else" and not rest[-1].depth:  # or where no other condition held
+        if (
+            len(rest) > 1 and rest[-1].text == "else" and not rest[-1].depth
+        ):  # `if x or else`: also where no other condition held
             rest = rest[:-1]
         if not rest:
             raise self._error('a condition, such as `event["p"] > 0.9`')
@@ -275,7 +277,7 @@ class _ArrowReader:
         source = self.text.text[start : rest[-1].end]
         tree = self._parsed(source, start)
         if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
-            return tree.value, start  # how a condition is written that would not read back as it is
+            return tree.value, start  # a quoted condition: one that would not parse unquoted
         return source, start
 
     def _caught(self) -> tuple[str | None, int]:
@@ -317,7 +319,9 @@ class _ArrowReader:
             offset = min(start + before + column, start + len(source))
             raise self._error_at(offset, f"{error.msg} in `{source}`", "Python") from None
         except (ValueError, RecursionError, MemoryError) as error:
-            raise self._error_at(start, f"{error or type(error).__name__}", "Python that is less deep") from None
+            raise self._error_at(
+                start, f"{error or type(error).__name__}", "Python that is less deeply nested"
+            ) from None
 
     def _peek(self, text: str) -> bool:
         return self.at < len(self.tokens) and self.tokens[self.at].text == text

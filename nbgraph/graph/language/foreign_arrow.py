@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nbgraph.graph.language.lexer import LogicalLine, Token
 
-FOREIGN = ("→", "⟶", "➔", "=>", "<-", "-->", "~>")  # what Python has no meaning for between two steps
-OPERATORS = (">>", "|", "-")  # what means something else in Python, but nothing between functions
+FOREIGN = ("→", "⟶", "➔", "=>", "<-", "-->", "~>")  # not Python between two names
+OPERATORS = (">>", "|", "-")  # valid Python, but meaningless between functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ForeignArrow:
     names: tuple[str, ...]
 
     def is_sure(self, steps: Collection[str]) -> bool:
-        """Whether steps are joined, and no numbers or sets."""
+        """Whether the operands can only be steps, not numbers or sets."""
         return self.arrow in FOREIGN or all(name in steps for name in self.names)
 
     @property
@@ -29,13 +29,13 @@ class ForeignArrow:
         return f"found `{self.arrow}`; arrows are `->`: `{' -> '.join(self.names)}` and not `{written}`."
 
 
-def slip_of(line: LogicalLine) -> ForeignArrow | None:
+def foreign_arrow_of(line: LogicalLine) -> ForeignArrow | None:
     """The first foreign arrow of a line that holds nothing but steps and what stands between them.
 
     >>> from nbgraph.graph.language.lexer import lines
-    >>> slip_of(next(lines("clean >> score(3) >> save"))).names
+    >>> foreign_arrow_of(next(lines("clean >> score(3) >> save"))).names
     ('clean', 'score', 'save')
-    >>> slip_of(next(lines("total = a - b"))) is None
+    >>> foreign_arrow_of(next(lines("total = a - b"))) is None
     True
     """
     names: list[str] = []

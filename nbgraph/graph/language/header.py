@@ -16,14 +16,14 @@ from nbgraph.graph.documents.literal import NotLiteralError, quoted
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.step_call import Calls
 
-_CALL_ENDS = (")", '"', "'")  # how an expression ends that is no bare name
+_CALL_ENDS = (")", '"', "'")  # the end of an expression that is not a bare name
 ROUTES = "routes"  # `--api`: by the routes of the cell's lines, or as OpenAI's
-MOST = 100  # iterations, where the header says nothing else
+MOST = 100  # iterations, by default
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the first line of a cell says of the graph itself."""
+    """The options of the graph on the first line of a cell."""
 
     name: str
     max_iterations: int = MOST
@@ -40,7 +40,7 @@ class _Options(argparse.ArgumentParser):
 
 
 def read_header(rest: str, calls: Calls) -> Header:
-    """The header of what stands behind `%%graph`.
+    """The header that the text behind `%%graph` gives.
 
     >>> from nbgraph.graph.safety.admission import Admission
     >>> from nbgraph.graph.scope import Scope
@@ -64,7 +64,7 @@ def read_header(rest: str, calls: Calls) -> Header:
 def header_of(
     name: str, max_iterations: int, stream: str | None, calls: Calls, *, copy: bool = True, api: str | None = None
 ) -> Header:
-    """The header of options that are read already."""
+    """The header of parsed options."""
     if max_iterations < 1:
         raise GraphError(f"--max-iterations is {max_iterations}; expected a whole number of at least 1.")
     name = _text(name)

@@ -10,7 +10,7 @@ from nbgraph.errors import GraphError, LanguageError
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.arrow_line import language_error
-from nbgraph.graph.language.foreign_arrow import slip_of
+from nbgraph.graph.language.foreign_arrow import foreign_arrow_of
 from nbgraph.graph.language.header import ROUTES, Header, read_header
 from nbgraph.graph.language.reader import Cell, Declaration, read_cell
 from nbgraph.graph.language.step_call import Calls
@@ -21,7 +21,7 @@ from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.scope import Scope
 
 __all__ = ["build", "calls_of", "parse", "source"]
-BOM = "\ufeff"  # what some editors put before a text
+BOM = "\ufeff"  # the byte order mark that some editors write
 _FIRST = re.compile(r"\s*^(?P<indent>[^\S\n]*)%%graph(?=\s|$)(?P<rest>[^\n]*)", re.MULTILINE)
 
 
@@ -56,8 +56,8 @@ def build(
     wiring = Wiring(cell.text, calls_of(scope))
     for declaration in declared:
         wiring.declare(declaration)
-    for phrase in cell.phrases:
-        wiring.draw(phrase)
+    for line in cell.arrow_lines:
+        wiring.draw(line)
     if is_checked:
         wiring.check()
     _check_api(wiring, cell, header)
@@ -78,7 +78,7 @@ def build(
 
 def _check_api(wiring: Wiring, cell: Cell, header: Header) -> None:
     """The first line tells whether callers enter by routes."""
-    route = next((item for phrase in cell.phrases for item in phrase.items if item.route is not None), None)
+    route = next((item for line in cell.arrow_lines for item in line.items if item.route is not None), None)
     if route is not None and header.api is None:
         expected = f"a graph with routes says so in its first line: `%%graph {header.name} --api`."
         message = f"found the route {route.text}; {expected}"
@@ -96,7 +96,7 @@ def calls_of(scope: Scope) -> Calls:
 def _refuse_python(cell: Cell) -> None:
     if cell.python:
         line = cell.python[0]
-        if (slip := slip_of(line)) is not None:
+        if (slip := foreign_arrow_of(line)) is not None:
             raise language_error(cell.text, slip.offset, slip.message)
         written = cell.text.line_text(line.start).strip()
         message = (

@@ -1,4 +1,4 @@
-"""Lexer: the words of a cell, and its lines as Python sees them: brackets and backslashes join, strings hide."""
+"""Lexer: the tokens of a cell, and its logical lines as Python splits them; strings are opaque."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def lines(text: str) -> Iterator[LogicalLine]:
 
 
 def _tokens(text: str) -> Iterator[Token]:
-    """Every token; a bracket stands at the depth outside of it."""
+    """Every token; the depth of a bracket is the depth outside of it."""
     depth = 0
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "other"

@@ -1,4 +1,4 @@
-"""Reader: the text of a cell, sorted into arrow lines, declarations and plain Python."""
+"""Reader: splits the text of a cell into arrow lines, declarations and plain Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from nbgraph.graph.language.arrow_line import ArrowLine, ItemKind, language_error, read_phrase
+from nbgraph.graph.language.arrow_line import ArrowLine, ItemKind, language_error, read_arrow_line
 from nbgraph.graph.language.lexer import LogicalLine, Text, lines
 
 _DECLARES = re.compile(r"\w+\s*=\s*[\w.]+\s*\(")
@@ -29,7 +29,7 @@ class Cell:
     """What a cell holds, each part in its order; `python` are the logical lines that are neither."""
 
     text: Text
-    phrases: tuple[ArrowLine, ...]
+    arrow_lines: tuple[ArrowLine, ...]
     declarations: tuple[Declaration, ...]
     python: tuple[LogicalLine, ...]
     spans: tuple[tuple[int, int], ...]  # where the arrow lines stand
@@ -37,7 +37,7 @@ class Cell:
     @property
     def wired(self) -> set[str]:
         """Bare names that arrow lines mention."""
-        return {item.text for phrase in self.phrases for item in phrase.items if item.kind is ItemKind.NAME}
+        return {item.text for line in self.arrow_lines for item in line.items if item.kind is ItemKind.NAME}
 
     def python_text(self, declared: Collection[Declaration]) -> str:
         """The text without its arrow lines and the given declarations; what stays keeps its place."""
@@ -51,24 +51,24 @@ def read_cell(source: str, first_line: int = 1) -> Cell:
     """The parts of a cell's text.
 
     >>> cell = read_cell('def f(x) -> int:\\n    return 1\\nslow = Slow(2)\\nf -> slow')
-    >>> len(cell.phrases), [item.name for item in cell.declarations], sorted(cell.wired), len(cell.python)
+    >>> len(cell.arrow_lines), [item.name for item in cell.declarations], sorted(cell.wired), len(cell.python)
     (1, ['slow'], ['f', 'slow'], 2)
     """
     text = Text(source, first_line)
-    phrases: list[ArrowLine] = []
+    arrow_lines: list[ArrowLine] = []
     declarations: list[Declaration] = []
     python: list[LogicalLine] = []
     spans: list[tuple[int, int]] = []
     for line in _joined(list(lines(source)), text):
         if _is_wiring(line):
             _refuse_nested(line, python, text)
-            phrases.append(read_phrase(line, text))
+            arrow_lines.append(read_arrow_line(line, text))
             spans.append((line.start, line.end))
         elif (declaration := _declaration(line, text)) is not None:
             declarations.append(declaration)
         else:
             python.append(line)
-    return Cell(text, tuple(phrases), tuple(declarations), tuple(python), tuple(spans))
+    return Cell(text, tuple(arrow_lines), tuple(declarations), tuple(python), tuple(spans))
 
 
 def _is_wiring(line: LogicalLine) -> bool:
@@ -112,7 +112,7 @@ def _declaration(line: LogicalLine, text: Text) -> Declaration | None:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None  # Python will say what is wrong with it
+        return None  # compiling it as Python reports the error
     match tree.body:
         case [ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name() | ast.Attribute()))]:
             written = source[source.index("=") + 1 :].strip()

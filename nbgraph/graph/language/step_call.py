@@ -31,10 +31,10 @@ class Calls:
     """
 
     admission: Admission
-    parse: Parse  # reads the text of a graph inside a graph
+    parse: Parse  # parses the text of a nested graph
 
     def step(self, call: ast.Call, source: str) -> Step:
-        """The step of a call; its name is empty where the call gives none."""
+        """The step of a call; its name is empty if the call gives none."""
         function = dotted(call.func)
         if function is None:
             raise GraphError(f"found `{ast.unparse(call.func)}(...)`; expected the name of a step and its arguments.")

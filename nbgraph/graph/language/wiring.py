@@ -24,16 +24,16 @@ class Wiring:
 
     def __init__(self, text: Text, calls: Calls) -> None:
         self.steps: dict[str, Step] = {}
-        self.edges: dict[Edge, int] = {}  # and where in the text each is drawn
+        self.edges: dict[Edge, int] = {}  # with the offset of each in the text
         self.responders: list[str] = []
-        self._offsets: dict[str, int] = {}  # where each step is made
+        self._offsets: dict[str, int] = {}  # of the first mention of each step
         self._text, self._calls, self._admission = text, calls, calls.admission
         self._declared: dict[str, Step] = {}
-        self._limits: dict[str, int] = {}  # steps that an arrow says `max` of, and where
+        self._limits: dict[str, int] = {}  # steps with `max` on an arrow, and its offset
         self._ways = Reachability()
 
     def declare(self, declaration: Declaration) -> Step:
-        """Keep what a name was declared to be, until an arrow mentions it."""
+        """Keep the declaration of a name until an arrow mentions it."""
         with self._at(declaration.offset):
             declared = self._calls.step(declaration.call, declaration.source)
         if declaration.name in self._declared:
@@ -44,28 +44,28 @@ class Wiring:
         self._declared[declaration.name] = named
         return named
 
-    def draw(self, phrase: ArrowLine) -> None:
-        """The steps and edges of one arrow line; what is said at its end is said of its last arrow."""
-        self._check_ends(phrase)
-        if phrase.groups[0] and phrase.groups[0][0].kind is ItemKind.ROUTE:
-            self._check_route(phrase)
-        groups = [[self._mention(item) for item in group] for group in phrase.groups]
-        pairs = list(zip(phrase.groups, phrase.groups[1:], groups, groups[1:], strict=False))
+    def draw(self, line: ArrowLine) -> None:
+        """The steps and edges of one arrow line; its ending applies to its last arrow."""
+        self._check_ends(line)
+        if line.groups[0] and line.groups[0][0].kind is ItemKind.ROUTE:
+            self._check_route(line)
+        groups = [[self._mention(item) for item in group] for group in line.groups]
+        pairs = list(zip(line.groups, line.groups[1:], groups, groups[1:], strict=False))
         for number, (items, after, sources, targets) in enumerate(pairs):
             is_last = number == len(pairs) - 1
             if any(item.kind is ItemKind.FORBID for item in after):
-                self._forbid(sources[0], phrase)
+                self._forbid(sources[0], line)
                 continue
             if any(item.kind is ItemKind.RESPOND for item in after):
-                self._respond(sources, items, after, phrase, is_last)
+                self._respond(sources, items, after, line, is_last)
                 continue
-            if number + 1 in phrase.broken:
+            if number + 1 in line.broken:
                 self._check_broken(sources, after, targets)
             for item, source in zip(items, sources, strict=True):
                 for aim, target in zip(after, targets, strict=True):
-                    self._connect(item, source, aim, target, phrase if is_last else None)
-        if phrase.limit is not None:
-            self._limit(phrase, groups)
+                    self._connect(item, source, aim, target, line if is_last else None)
+        if line.limit is not None:
+            self._limit(line, groups)
 
     @property
     def places(self) -> dict[tuple[str, str], tuple[int, int]]:
@@ -74,7 +74,7 @@ class Wiring:
         return steps | {(edge.source, edge.target): self._text.place(offset) for edge, offset in self.edges.items()}
 
     def check(self) -> None:
-        """Refuse an `else` that stands beside no condition and a `max` of what is on no cycle, at their places."""
+        """Refuse an `else` without a condition beside it and a `max` outside of a cycle, with line and column."""
         conditional = {edge.source for edge in self.edges if edge.when is not None and not edge.is_error}
         for edge, offset in self.edges.items():
             if edge.otherwise and edge.source not in conditional:
@@ -89,20 +89,20 @@ class Wiring:
                     message = f'found `max`, but "{name}" is on no cycle; expected it on an arrow that goes back.'
                     raise language_error(self._text, offset, message)
 
-    def _check_ends(self, phrase: ArrowLine) -> None:
-        if any(item.kind is ItemKind.RESPOND for item in phrase.groups[0]):
+    def _check_ends(self, line: ArrowLine) -> None:
+        if any(item.kind is ItemKind.RESPOND for item in line.groups[0]):
             message = "found `respond` before an arrow; expected it at the end: `save -> respond`."
-            raise language_error(self._text, phrase.offset, message)
-        if not phrase.groups[0] and len(phrase.groups) > 2:
+            raise language_error(self._text, line.offset, message)
+        if not line.groups[0] and len(line.groups) > 2:
             message = "found nothing before the first arrow; expected the step that it leaves."
-            raise language_error(self._text, phrase.offset, message)
-        if not phrase.groups[0] and not self.steps and self._is_stray(phrase):
+            raise language_error(self._text, line.offset, message)
+        if not line.groups[0] and not self.steps and self._is_stray(line):
             message = "found nothing before the arrow; expected a step. One that stands alone is in brackets: `-> [a]`."
-            raise language_error(self._text, phrase.offset, message)
-        has_arrow = len(phrase.groups[-2]) > 0
-        if not has_arrow and (_has_ending(phrase) or phrase.items[-1].kind in (ItemKind.RESPOND, ItemKind.GRAPH)):
+            raise language_error(self._text, line.offset, message)
+        has_arrow = len(line.groups[-2]) > 0
+        if not has_arrow and (_has_ending(line) or line.items[-1].kind in (ItemKind.RESPOND, ItemKind.GRAPH)):
             message = "found nothing before the arrow; expected a step, since something is said of the arrow."
-            raise language_error(self._text, phrase.offset, message)
+            raise language_error(self._text, line.offset, message)
 
     def _check_broken(self, sources: list[str], after: tuple[ArrowItem, ...], targets: list[str]) -> None:
         for aim, target in zip(after, targets, strict=True):
@@ -113,33 +113,33 @@ class Wiring:
                 )
                 raise language_error(self._text, aim.offset, message)
 
-    def _check_route(self, phrase: ArrowLine) -> None:
-        """A route stands once, but where each of its arrows is on a condition, or else, of its own."""
-        item = phrase.groups[0][0]
-        is_choice = phrase.condition is not None or phrase.otherwise
+    def _check_route(self, line: ArrowLine) -> None:
+        """Refuse a repeated route, unless each of its arrows has its own condition or `else`."""
+        item = line.groups[0][0]
+        is_choice = line.condition is not None or line.otherwise
         is_choice = is_choice or any(edge.source == item.text and edge.when is not None for edge in self.edges)
         if item.text in self.steps and not is_choice:
-            line = self._text.place(self._offsets[item.text])[0]
-            message = f"the route {item.text} stands in line {line} already; let that line lead to both: `-> [a, b]`."
+            first = self._text.place(self._offsets[item.text])[0]
+            message = f"the route {item.text} stands in line {first} already; let that line lead to both: `-> [a, b]`."
             raise language_error(self._text, item.offset, message)
 
-    def _forbid(self, source: str, phrase: ArrowLine) -> None:
-        if len(phrase.groups) > 2 or _has_ending(phrase):
+    def _forbid(self, source: str, line: ArrowLine) -> None:
+        if len(line.groups) > 2 or _has_ending(line):
             message = "found more beside `forbid`; expected a route and nothing else: `* /internal/* -> forbid`."
-            raise language_error(self._text, phrase.offset, message)
-        route = phrase.groups[0][0].route
+            raise language_error(self._text, line.offset, message)
+        route = line.groups[0][0].route
         assert route is not None
-        with self._at(phrase.offset):
+        with self._at(line.offset):
             self.steps[source] = step_of(replace(route, forbid=True))
 
-    def _is_stray(self, phrase: ArrowLine) -> bool:
-        """Whether a first line that begins with an arrow is a slip: it mentions a step that nothing above declares."""
-        is_listed = self._text.text[phrase.offset :].removeprefix("->").lstrip().startswith("[")
-        is_new = all(item.kind is ItemKind.NAME and item.text not in self._declared for item in phrase.items)
+    def _is_stray(self, line: ArrowLine) -> bool:
+        """Whether a first line that begins with an arrow is a mistake: it mentions only undeclared steps."""
+        is_listed = self._text.text[line.offset :].removeprefix("->").lstrip().startswith("[")
+        is_new = all(item.kind is ItemKind.NAME and item.text not in self._declared for item in line.items)
         return is_new and not is_listed
 
     def _mention(self, item: ArrowItem) -> str:
-        """The name of the step that an item means; a new one enters the graph."""
+        """The name of the step that an item refers to; a new step is added to the graph."""
         if item.kind in (ItemKind.GRAPH, ItemKind.RESPOND):
             return WHOLE_GRAPH if item.kind is ItemKind.GRAPH else ""
         if item.kind is ItemKind.FORBID:
@@ -200,7 +200,7 @@ class Wiring:
         return declared.named(self._free(handler_name(declared.handler) or "step"))
 
     def _free(self, name: str, gap: str = "") -> str:
-        """The name, or the first of name2, name3 ... that no step has yet."""
+        """The name, or the first of name2, name3, ... that is free."""
         number, free = 1, name
         while free in self.steps or free in self._declared:
             number += 1
@@ -216,49 +216,49 @@ class Wiring:
             raise language_error(self._text, item.offset, message)
         self.steps[name] = replace(self.steps[name], function=item.function)
 
-    def _connect(self, item: ArrowItem, source: str, aim: ArrowItem, target: str, phrase: ArrowLine | None) -> None:
-        kind = phrase.kind if phrase else None
+    def _connect(self, item: ArrowItem, source: str, aim: ArrowItem, target: str, line: ArrowLine | None) -> None:
+        kind = line.kind if line else None
         if target == WHOLE_GRAPH or (source == WHOLE_GRAPH and kind is not EdgeKind.ERROR):
             expected = "`* -> handler on error`: `*` stands for every step of the graph and has an error handler only."
             raise language_error(self._text, (aim if target == WHOLE_GRAPH else item).offset, f"expected {expected}")
         if kind is None:
             kind = self._ways.kind(source, target)
         when = None
-        if phrase and phrase.condition is not None:
-            with self._at(phrase.condition_offset):
-                when = self._condition(phrase.condition, kind)
+        if line and line.condition is not None:
+            with self._at(line.condition_offset):
+                when = self._condition(line.condition, kind)
         if kind is EdgeKind.ERROR:
-            self._check_handler(source, target, when, phrase)
-        self.edges[Edge(source, target, when, bool(phrase and phrase.otherwise), kind)] = aim.offset
+            self._check_handler(source, target, when, line)
+        self.edges[Edge(source, target, when, bool(line and line.otherwise), kind)] = aim.offset
         self._ways.draw(source, target, kind)
 
     def _condition(self, text: str, kind: EdgeKind) -> Condition:
         is_error = kind is EdgeKind.ERROR
         return self._admission.caught(text, "on error") if is_error else self._admission.condition(text, "condition")
 
-    def _check_handler(self, source: str, target: str, when: Condition | None, phrase: ArrowLine | None) -> None:
+    def _check_handler(self, source: str, target: str, when: Condition | None, line: ArrowLine | None) -> None:
         for edge in self.edges:
             if edge.is_error and (edge.source, edge.when) == (source, when) and edge.target != target:
                 whose = "the graph" if source == WHOLE_GRAPH else f'step "{source}"'
                 message = f'{whose} has an error handler already, "{edge.target}", for the same errors; expected one.'
-                raise language_error(self._text, phrase.offset if phrase else 0, message)
+                raise language_error(self._text, line.offset if line else 0, message)
 
     def _respond(
         self,
         sources: list[str],
         items: tuple[ArrowItem, ...],
         after: tuple[ArrowItem, ...],
-        phrase: ArrowLine,
+        line: ArrowLine,
         is_last: bool,
     ) -> None:
         offset = after[0].offset
-        if not is_last or len(after) > 1 or _has_ending(phrase):
+        if not is_last or len(after) > 1 or _has_ending(line):
             message = "found more behind `respond`; expected the end of the line: it only says who answers the caller."
             raise language_error(self._text, offset, message)
         if WHOLE_GRAPH in sources:
             raise language_error(self._text, items[0].offset, "found `*`; expected the step that answers.")
         answering = list(dict.fromkeys([*self.responders, *sources]))
-        if routes_of(self.steps.values()):  # each route has a responder: which it comes to is looked at in the end
+        if routes_of(self.steps.values()):  # each route has its own responder, checked when the graph is complete
             own = sources[0] if len(sources) == 1 else self._joined(items, sources, after[0])
             self.responders = list(dict.fromkeys([*self.responders, own]))
             return
@@ -272,7 +272,7 @@ class Wiring:
         self.responders = [answering[0] if len(answering) == 1 else self._joined(items, sources, after[0])]
 
     def _joined(self, items: tuple[ArrowItem, ...], sources: list[str], aim: ArrowItem) -> str:
-        """The step in which several meet, which hands on what it gets, and answers."""
+        """The identity step that merges several arrows and is the responder."""
         joint = Step(self._free(RESPOND), JOINT)
         self.steps[joint.name] = joint
         self._offsets[joint.name] = aim.offset
@@ -280,20 +280,20 @@ class Wiring:
             self._connect(item, source, aim, joint.name, None)
         return joint.name
 
-    def _limit(self, phrase: ArrowLine, groups: list[list[str]]) -> None:
-        if phrase.kind is EdgeKind.ERROR:
+    def _limit(self, line: ArrowLine, groups: list[list[str]]) -> None:
+        if line.kind is EdgeKind.ERROR:
             message = "found `max` behind `on error`; expected it on the arrow that goes back."
-            raise language_error(self._text, phrase.offset, message)
+            raise language_error(self._text, line.offset, message)
         for name in groups[-2]:
-            with self._at(phrase.offset):
-                checked = step("x", name, max_iterations=phrase.limit).options.max_iterations
-            self._limits.setdefault(name, phrase.offset)
+            with self._at(line.offset):
+                checked = step("x", name, max_iterations=line.limit).options.max_iterations
+            self._limits.setdefault(name, line.offset)
             known = self.steps[name]
             self.steps[name] = replace(known, options=replace(known.options, max_iterations=checked))
 
     @contextmanager
     def _at(self, offset: int) -> Iterator[None]:
-        """Faults of the graph are faults of this place of the text."""
+        """Give errors of the graph the line and column of this offset."""
         try:
             yield
         except LanguageError:
@@ -303,17 +303,17 @@ class Wiring:
 
 
 def _made(declared: Step) -> Step:
-    """What a call says of a step; its function and limit are said elsewhere."""
+    """What the call defines of a step: all but its function and limit, which arrows define."""
     return replace(declared, function=None, options=replace(declared.options, max_iterations=None))
 
 
-def _has_ending(phrase: ArrowLine) -> bool:
-    is_said = phrase.kind is not None or phrase.condition is not None
-    return is_said or phrase.otherwise or phrase.limit is not None
+def _has_ending(line: ArrowLine) -> bool:
+    is_said = line.kind is not None or line.condition is not None
+    return is_said or line.otherwise or line.limit is not None
 
 
 def _without_own_name(declared: Step) -> Step:
-    """A step that is called what its argument `name` says needs that argument no more."""
+    """The step without its argument `name`, where that repeats the step's name."""
     if declared.arguments.get("name") != declared.name:
         return declared
     given: Mapping[str, object] = {key: value for key, value in declared.arguments.items() if key != "name"}

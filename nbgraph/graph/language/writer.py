@@ -12,7 +12,7 @@ from nbgraph.graph.documents.document import condition_text
 from nbgraph.graph.documents.literal import NotLiteralError, quoted
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.language.arrow_line import FORBID, JOINT, RESPOND, ArrowLine, ItemKind, read_phrase
+from nbgraph.graph.language.arrow_line import FORBID, JOINT, RESPOND, ArrowLine, ItemKind, read_arrow_line
 from nbgraph.graph.language.header import header_text
 from nbgraph.graph.language.lexer import Text, lines
 from nbgraph.graph.naming import handler_text, is_dotted
@@ -21,7 +21,7 @@ from nbgraph.graph.topology import Reachability
 from nbgraph.types import EdgeKind
 
 WIDTH = 100
-FORBIDDEN = "\0forbid"  # no step has that name
+FORBIDDEN = "\0forbid"  # not a valid step name, so it can't collide
 SHORT = 48  # a longer call reads better as a declaration
 
 
@@ -82,7 +82,7 @@ class _LanguageWriter:
                     raise GraphError(unknown_step(name, self._steps, f'An edge names "{name}"'))
 
     def _endings(self) -> list[str]:
-        """What must stand behind each edge; nothing where a plain arrow reads back as the same edge."""
+        """The text behind each edge; empty where a plain arrow reads back as the same edge."""
         ways = Reachability()
         endings = []
         for edge in self._graph.edges:
@@ -137,7 +137,7 @@ class _LanguageWriter:
                 chains.append(Chain([[name], [""]]))
 
     def _is_joint(self, name: str, groups: list[list[str]]) -> bool:
-        """Whether `[a, b] -> respond` alone says it: the last step, in which these and no others meet."""
+        """Whether `[a, b] -> respond` implies the step: the last one, where exactly these sources meet."""
         leading = [edge.source for edge in self._graph.edges if edge.target == name]
         is_end = all(edge.source != name for edge in self._graph.edges)
         is_last = next(reversed(self._steps)) == name == RESPOND
@@ -145,7 +145,7 @@ class _LanguageWriter:
         return is_last and is_end and is_plain and len(leading) > 1 and leading == groups[-2]
 
     def _order(self, chains: Iterable[Chain]) -> Iterator[str]:
-        """A line that mentions steps first, where the arrows alone would give another order."""
+        """A first line that fixes the order of the steps where the arrows alone would give another."""
         natural = dict.fromkeys(name for chain in chains for group in chain.groups for name in group)
         names = [name for name in self._steps if name in natural or name not in self._graph.responders]
         names = [name for name in names if name not in self._routes]
@@ -213,7 +213,7 @@ class _LanguageWriter:
             ) from None
 
     def _spec(self, name: str) -> Step:
-        """The step without what is said elsewhere in the text."""
+        """The step without what other lines of the text express."""
         step = self._steps[name]
         options = replace(step.options, max_iterations=None) if name in self._limits else step.options
         return replace(step, arguments=given(step), options=options, function=None)
@@ -251,25 +251,25 @@ def _name(name: str) -> str:
 
 
 def _is_expression(text: str) -> bool:
-    phrase = _phrase(f"a -> {text}")
-    return phrase is not None and (phrase.items[-1].kind, phrase.items[-1].text) == (ItemKind.EXPRESSION, text)
+    line = _arrow_line(f"a -> {text}")
+    return line is not None and (line.items[-1].kind, line.items[-1].text) == (ItemKind.EXPRESSION, text)
 
 
 def _caught(names: str) -> str:
-    phrase = _phrase(f"a -> b on error {names}")
-    return names if phrase is not None and phrase.condition == names else quoted(names)
+    line = _arrow_line(f"a -> b on error {names}")
+    return names if line is not None and line.condition == names else quoted(names)
 
 
 def _reads_back(condition: str) -> bool:
-    phrase = _phrase(f"a -> b if {condition}")
-    return phrase is not None and phrase.condition == condition and phrase.limit is None
+    line = _arrow_line(f"a -> b if {condition}")
+    return line is not None and line.condition == condition and line.limit is None
 
 
-def _phrase(text: str) -> ArrowLine | None:
-    """The phrase of a line, None where it is something else."""
+def _arrow_line(text: str) -> ArrowLine | None:
+    """The arrow line of a text; None if it is something else."""
     found = list(lines(text))
     try:
-        return read_phrase(found[0], Text(text)) if len(found) == 1 else None
+        return read_arrow_line(found[0], Text(text)) if len(found) == 1 else None
     except LanguageError:
         return None
 
@@ -284,12 +284,12 @@ def _wrapped(items: Iterable[str]) -> str:
     return "\n    ".join(row.rstrip() for row in rows).removesuffix(",")
 
 
-# Chain: edges, in their order, as few arrow lines as read well.
+# Chain: edges, in their order, as few readable arrow lines.
 
 
 @dataclass
 class Chain:
-    """One arrow line: groups of names, and what is said of the last arrow."""
+    """One arrow line: groups of names, and the condition and the limit of the last arrow."""
 
     groups: list[list[str]]
     ending: str = ""

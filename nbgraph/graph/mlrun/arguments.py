@@ -1,4 +1,4 @@
-"""Arguments of MLRun's and Storey's classes, as ours for them."""
+"""Arguments of MLRun's and Storey's classes, translated for nbgraph's counterparts."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.signature import misfit
 from nbgraph.handler import Counterpart, expressions_of
 
-# What their engine gives a class, or asks of it; nothing is lost where it is empty.
+# What MLRun's engine passes to a class or asks of it; an empty value can be dropped.
 ENGINE_ONLY = frozenset([
     "long_running", "pass_context", "context", "inputs", "outputs", "recovery_step", "name", "termination_result_fn",
     "fn_select_outlets", "augmentation_fn", "graph_step", "model_endpoint_uid",
 ])  # fmt: skip
-OPTIONS = ("full_event", "input_path", "result_path", "max_iterations")  # of the step, wherever they are written
-WORDS = {  # their numbered words
+OPTIONS = (
+    "full_event",
+    "input_path",
+    "result_path",
+    "max_iterations",
+)  # options of the step, wherever they are written
+WORDS = {  # values of enumerations, by their numbers
     "EmitPeriod.FIRST": "first", "EmitPeriod.LAST": "last",
     "FixedWindowType.CurrentOpenWindow": "current", "FixedWindowType.LastClosedWindow": "last_closed",
 }  # fmt: skip
-PREFIX = "_"  # a text under such a name is a function's
+PREFIX = "_"  # a text under such a name is the name of a function
 TABLE = "table"
-OWN_TABLE = "."  # the feature set's own
+OWN_TABLE = "."  # the table of the feature set itself
 
 
 class Arguments:
@@ -38,7 +43,7 @@ class Arguments:
         self._admission, self._scope, self._tables = admission, admission.scope, tables
 
     def of(self, kind: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Those of the class of theirs whose place one of ours takes, as ours.
+        """The arguments of an MLRun or Storey class, for its counterpart.
 
         >>> from nbgraph.graph.facade import library
         >>> from nbgraph.graph.scope import Scope
@@ -55,7 +60,7 @@ class Arguments:
                 continue
             ours = counterpart.renamed.get(bare, bare)
             if (own := known_as(counterpart, bare)) is not None:
-                raise GraphError(f'{place}: "{bare}" is called "{own}" there, and heeded by nobody under this name.')
+                raise GraphError(f'{place}: "{bare}" is called "{own}" in MLRun, which ignores it under this name.')
             if bare in counterpart.numbered:
                 value = counterpart.numbered[bare].get(value, value)
             elif bare in counterpart.keys:
@@ -66,14 +71,14 @@ class Arguments:
                 value = self._table(value, place)
             if home_of(value).startswith(PACKAGES):
                 raise GraphError(
-                    f"{place}: found an object of {home_of(value)}, which our {kind.__name__} does not know; leave "
-                    "it out, and give the step ours in its place once the graph is there."
+                    f"{place}: found an object of {home_of(value)}, which {kind.__name__} does not take; leave it "
+                    "out, and set nbgraph's own on the step once the graph is built."
                 )
             arguments[ours] = value
         return arguments
 
     def own(self, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Those of the user's own class: a text under `_name` is a function."""
+        """The arguments of a user's class: a text under `_name` is a function."""
         arguments: dict[str, Any] = {}
         for name, value in given.items():
             if isinstance(value, str) and name.startswith(PREFIX):
@@ -83,7 +88,7 @@ class Arguments:
         return arguments
 
     def check(self, kind: Callable[..., Any], named: Mapping[str, Any], where: str) -> None:
-        """Hold the arguments against what the class takes."""
+        """Check the arguments against the signature of the class."""
         try:
             known = inspect.signature(kind).parameters
         except (TypeError, ValueError):
@@ -112,11 +117,11 @@ class Arguments:
             return Code(value)
         if value == OWN_TABLE:
             return None
-        raise GraphError(f'{where}: there is no table "{value}" here; hand it over: tables={{"{value}": Table(...)}}.')
+        raise GraphError(f'{where}: there is no table "{value}" here; pass it: tables={{"{value}": Table(...)}}.')
 
 
 def known_as(counterpart: Counterpart, name: str) -> str | None:
-    """The name of theirs that is meant, where one of ours is given: their steps pay no heed to what they don't know.
+    """MLRun's name of an argument, where nbgraph's is given: MLRun's steps ignore arguments that they do not know.
 
     >>> known_as(Counterpart("Batch", {"key_field": "key"}), "key")
     'key_field'
@@ -127,30 +132,30 @@ def known_as(counterpart: Counterpart, name: str) -> str | None:
 
 
 def is_unused(counterpart: Counterpart, name: str, value: Any, kind: Callable[..., Any]) -> bool:
-    """Whether an argument asks for nothing that our class would have to do."""
+    """Whether an argument asks for nothing that nbgraph's class would have to do."""
     if name in counterpart.unused:
         return value is None or value in counterpart.unused[name]
     if name in ENGINE_ONLY:
         return value is None or value is False or name == "name"
     if value is not None or counterpart.renamed.get(name, name) not in inspect.signature(kind).parameters:
         return value is None
-    return True  # None is their default, so ours may stand
+    return True  # None is MLRun's default, so nbgraph's default applies
 
 
 def options_among(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The step's own options that stand among a class's arguments."""
+    """The step options among a class's arguments."""
     yield from ((name, given[name]) for name in OPTIONS if given.get(name) is not None)
 
 
 def plain(value: Any) -> Any:
-    """A word of an enumeration as our word for it."""
+    """A value of an enumeration as nbgraph's word for it."""
     if isinstance(value, Enum):
         return WORDS.get(f"{type(value).__name__}.{value.name}", value.value)
     return value
 
 
 def key_of(value: Any, *, is_text: bool, where: str) -> Any:
-    """A key as ours: a field's name, a list of them, "$key"; `event['x']` is the field x.
+    """A key in nbgraph's form: a field's name, a list of them, "$key"; `event['x']` is the field x.
 
     >>> key_of("event['card']", is_text=False, where=""), key_of("card", is_text=True, where="")
     ('card', 'card')
@@ -164,8 +169,8 @@ def key_of(value: Any, *, is_text: bool, where: str) -> Any:
     if isinstance(value, str) and (found := _read(value)) is not None:
         return found[0]
     raise GraphError(
-        f"{where}: found {value!r}; a key is the name of a field of the body here, a list of them, or the event's own, "
-        '"$key". Let a step before it put what is meant into the body.'
+        f"{where}: found {value!r}; expected the name of a field of the body, a list of them, or the event's own key, "
+        '"$key". Compute any other key into the body in a step before.'
     )
 
 

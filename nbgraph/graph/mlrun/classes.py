@@ -1,7 +1,6 @@
-"""Classes of MLRun and Storey, and what nbgraph has in their place.
+"""Classes of MLRun and Storey, and their counterparts in nbgraph.
 
-Each of our steps tells itself which of theirs it takes the place of (`Handler.counterpart`); here is what there is
-instead of the others.
+Each built-in step declares its counterpart (`Handler.counterpart`); this module lists what replaces the other classes.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 def counterpart_of(class_name: str) -> type | str | None:
-    """Our class for theirs, or what is written instead of it; None for a class that is not known.
+    """The counterpart of a class, or advice on what to write instead; None for an unknown class.
 
     >>> counterpart_of("storey.Filter").__name__, counterpart_of("*VotingEnsemble").__name__, counterpart_of("Enrich")
     ('Filter', 'VotingEnsemble', None)
@@ -51,28 +50,28 @@ def counterpart_of(class_name: str) -> type | str | None:
 
 
 def translation_of(kind: type) -> Counterpart:
-    """How arguments of their class become those of one of ours; a subclass of ours does not stand for it."""
+    """How arguments become those of the counterpart; a subclass of a counterpart is none."""
     found: Counterpart = vars(kind)["counterpart"]
     return found
 
 
 @cache
 def _classes() -> dict[str, type]:
-    """Our classes, by the names of theirs."""
+    """Built-in classes, by the names of their counterparts."""
     own = [kind for kind in built_in_steps().values() if isinstance(vars(kind).get("counterpart"), Counterpart)]
     return {name: kind for kind in own for name in (translation_of(kind).theirs, *translation_of(kind).aliases)}
 
 
-def is_theirs(class_name: str) -> bool:
-    """Whether a text names a class of MLRun or Storey by where it stands.
+def is_mlrun_class(class_name: str) -> bool:
+    """Whether a dotted name lies in a package of MLRun or Storey.
 
-    >>> is_theirs("storey.Filter"), is_theirs("Filter"), is_theirs("*")
+    >>> is_mlrun_class("storey.Filter"), is_mlrun_class("Filter"), is_mlrun_class("*")
     (True, False, True)
     """
     return class_name.startswith(PACKAGES) or class_name in ("*", "*.", "$remote")
 
 
-def refuse_their_base(kind: type, where: str) -> None:
+def refuse_mlrun_base(kind: type, where: str) -> None:
     """Refuse a class that derives from one of MLRun's, which only its own server can run."""
     for base in kind.__mro__[1:]:
         found = counterpart_of(base.__name__) if home_of(base).startswith("mlrun.") else None

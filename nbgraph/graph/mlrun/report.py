@@ -1,4 +1,4 @@
-"""Report: what became of each step of an MLRun spec, and what differs."""
+"""Report: how each step of an MLRun spec was translated, and what differs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbgraph.errors import GraphError
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """One step: its path in the spec, what stands there, what it became, what differs from then on."""
+    """One step: its path in the spec, the class there, its translation, and what differs."""
 
     path: str
     theirs: str
@@ -24,7 +24,7 @@ class Translated:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All steps that were translated, and, one sentence each, what could not be.
+    """The translated steps, and one sentence for each place that could not be translated.
 
     >>> print(Report([Translated("steps.a", "storey.Filter", "Filter")], ["steps.b: has no counterpart."]))
     steps.a: storey.Filter -> the same

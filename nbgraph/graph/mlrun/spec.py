@@ -13,14 +13,14 @@ from nbgraph.graph.documents.yaml import read_yaml
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.mlrun.arguments import OPTIONS, Arguments, options_among
-from nbgraph.graph.mlrun.classes import counterpart_of, home_of, is_theirs, refuse_their_base, translation_of
+from nbgraph.graph.mlrun.classes import counterpart_of, home_of, is_mlrun_class, refuse_mlrun_base, translation_of
 from nbgraph.graph.mlrun.report import Report, Translated
 from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, step
 from nbgraph.types import EdgeKind
 
-# What their platform does by itself, or what only says how it is done there.
+# What only MLRun's platform needs.
 IGNORED = frozenset([
     "kind", "name", "comment", "shape", "model_endpoint_creation_strategy", "endpoint_type", "skip_context",
     "model_endpoints_routes_names", "track_models", "engine", "allow_cyclic", "final_step", "base_step", "resource",
@@ -37,12 +37,12 @@ KINDS = {
     "router": TASK | {"routes", "max_iterations"},
     "queue": QUEUE | {"group", "kafka_brokers", "sharding_func", "max_iterations"},
 }
-METHODS = (None, "do", "do_event")  # what the engine calls by itself
+METHODS = (None, "do", "do_event")  # what nbgraph calls without being told
 QUEUE_NOTE = "where its stream lies is said when the graph is deployed: deploy(streams=...)"
 
 
 def from_mlrun(spec: Mapping[str, Any] | str, scope: Scope, tables: Mapping[str, Any]) -> tuple[Graph | None, Report]:
-    """The graph of an MLRun spec, a dict or YAML, and what became of each step; no graph where something has none.
+    """The graph of an MLRun spec, a dict or YAML, and a report; no graph if a step has no counterpart.
 
     >>> text = "steps: {a: {kind: task, handler: a}, b: {kind: task, handler: b, after: [a], responder: true}}"
     >>> graph, report = from_mlrun(text, Scope(), {})
@@ -71,7 +71,7 @@ def from_mlrun(spec: Mapping[str, Any] | str, scope: Scope, tables: Mapping[str,
 
 
 def _graph_of(document: Mapping[str, Any], reader: _SpecReader) -> tuple[str, Mapping[str, Any]]:
-    """(name, graph) of a graph alone, of a function that has one, of what a deployed function gets."""
+    """(name, graph) of a graph's spec, of a function's spec, or of a deployed function's environment."""
     name = document.get("function_name") or _mapping(document.get("metadata") or {}, "metadata").get("name")
     function = _mapping(document.get("spec") or document, "spec")
     inner = function.get("graph")
@@ -89,7 +89,7 @@ def _graph_of(document: Mapping[str, Any], reader: _SpecReader) -> tuple[str, Ma
 
 
 class _SpecReader:
-    """Reads the steps of one spec; what it can't read it notes, and goes on."""
+    """Reads the steps of one spec; collects what it can't read, and goes on."""
 
     def __init__(self, admission: Admission, tables: Mapping[str, Any]) -> None:
         self._admission = admission
@@ -121,7 +121,7 @@ class _SpecReader:
             )
         self.known(fields, KINDS[kind] | WIRES, where)
         if kind == "queue":
-            self._told(where, "queue", "Queue", QUEUE_NOTE if fields.get("path") else "")
+            self._note(where, "queue", "Queue", QUEUE_NOTE if fields.get("path") else "")
             return self._queue(name, fields, where)
         handler, arguments, options = self._handler(fields, kind, where)
         if kind == "router":
@@ -131,7 +131,7 @@ class _SpecReader:
     def _handler(
         self, fields: Mapping[str, Any], kind: str, where: str
     ) -> tuple[Handled, dict[str, Any], dict[str, Any]]:
-        """(handler, arguments, options that stand among them)."""
+        """(handler, arguments, step options found among them)."""
         class_name, handler = fields.get("class_name"), fields.get("handler")
         given = dict(_mapping(fields.get("class_args") or {}, f"{where}.class_args"))
         for field, value in (("class_name", class_name), ("handler", handler)):
@@ -151,22 +151,22 @@ class _SpecReader:
         return self._class(class_name, given, fields, where)
 
     def _function(self, handler: Any, given: Mapping[str, Any], where: str) -> Handled:
-        """A function gets no arguments there, whatever the spec says."""
+        """In MLRun a function gets no arguments, whatever the spec says."""
         differs = "its class_args are left out, as a function gets none of them there" if given else ""
         name = handler if isinstance(handler, str) else home_of(handler).removeprefix("__main__.")
-        self._told(where, name, name, differs)
+        self._note(where, name, name, differs)
         bound: Handled = self._admission.handler(handler, f"{where}.handler") if isinstance(handler, str) else handler
         return bound
 
     def _class(
         self, class_name: Any, given: dict[str, Any], fields: Mapping[str, Any], where: str
     ) -> tuple[Handled, dict[str, Any], dict[str, Any]]:
-        theirs = self._theirs(class_name)
+        theirs = self._mlrun_class(class_name)
         if theirs is None:
             return self._own(class_name, given, where)
         last = theirs.removeprefix("*").rpartition(".")[2]
         if last == "Complete":
-            self._told(where, theirs, "respond", "")
+            self._note(where, theirs, "respond", "")
             return "(event)", {}, {}
         kind = counterpart_of(theirs)
         if not isinstance(kind, type):
@@ -176,9 +176,9 @@ class _SpecReader:
         options = dict(options_among(given))
         rest = {name: value for name, value in given.items() if name not in OPTIONS}
         if kind.__name__ == "Merge":
-            options.pop("full_event", None)  # where its key is read, and no more
+            options.pop("full_event", None)  # in MLRun it only decides where the key is read
             if len(_list(fields.get("after"))) < 2 and not given.get("expected_num_events"):
-                self._told(where, theirs, "(event)", "with one arrow there is nothing to wait for")
+                self._note(where, theirs, "(event)", "with one arrow there is nothing to wait for")
                 return "(event)", {}, options
         if kind.__name__ == "Batch" and fields.get("full_event") is None:
             options.setdefault("full_event", True)
@@ -187,41 +187,41 @@ class _SpecReader:
         arguments = self._arguments.of(kind, rest, path)
         self._arguments.check(kind, arguments, path)
         self._admission.arguments(kind, arguments, path)
-        self._told(where, theirs, kind.__name__, translation_of(kind).note)
+        self._note(where, theirs, kind.__name__, translation_of(kind).note)
         return kind, arguments, options
 
     def _own(
         self, class_name: Any, given: dict[str, Any], where: str
     ) -> tuple[Handled, dict[str, Any], dict[str, Any]]:
-        """A class of the user's."""
+        """The handler of a user's class."""
         path = f"{where}.class_args".lstrip(".")
         arguments = self._arguments.own(given, path)
         name = class_name.removeprefix("*") if isinstance(class_name, str) else class_name.__name__
-        self._told(where, name, name, "")
+        self._note(where, name, name, "")
         if not isinstance(class_name, str):
-            refuse_their_base(class_name, f"{where}.class_name".lstrip("."))
+            refuse_mlrun_base(class_name, f"{where}.class_name".lstrip("."))
             self._arguments.check(class_name, arguments, path)
             return class_name, arguments, {}
         self._admission.arguments(name, arguments, path)
         bound = self._admission.handler(name, f"{where}.class_name".lstrip("."))
         found = self._admission.scope.known(name.rpartition(".")[2])
         if isinstance(found, type):
-            refuse_their_base(found, f"{where}.class_name".lstrip("."))
+            refuse_mlrun_base(found, f"{where}.class_name".lstrip("."))
             self._arguments.check(found, arguments, path)
         return bound, arguments, {}
 
-    def _theirs(self, class_name: Any) -> str | None:
+    def _mlrun_class(self, class_name: Any) -> str | None:
         """The name of a class of MLRun or Storey; None for one of the user's."""
         if not isinstance(class_name, str):
-            return home if is_theirs(home := home_of(class_name)) else None
-        if is_theirs(class_name) or class_name.startswith("hub://"):
+            return home if is_mlrun_class(home := home_of(class_name)) else None
+        if is_mlrun_class(class_name) or class_name.startswith("hub://"):
             return class_name
         bare = class_name.removeprefix("*")
         if self._admission.scope.gives(bare):
-            return home if is_theirs(home := home_of(self._admission.scope.namespace[bare])) else None
+            return home if is_mlrun_class(home := home_of(self._admission.scope.namespace[bare])) else None
         return bare if counterpart_of(bare) is not None else None
 
-    def _told(self, where: str, theirs: str, ours: str, differs: str) -> None:
+    def _note(self, where: str, theirs: str, ours: str, differs: str) -> None:
         self.translated.append(Translated(where or "router", theirs, ours, differs))
 
     def _routes(self, routes: Any, where: str) -> dict[str, Step]:
@@ -229,10 +229,10 @@ class _SpecReader:
         return {key: step for key, item in items if (step := self.step(key, item, f"{where}.{key}"))}
 
     def _queue(self, name: str, fields: Mapping[str, Any], where: str) -> Step:
-        """A queue; where its stream lies is the deployment's matter, so its path is left out; shards need a key."""
+        """A queue without the path of its stream, which the deployment decides; shards need a key."""
         options = {**_mapping(fields.get("options") or {}, f"{where}.options"), **fields}
         arguments: dict[str, Any] = {}
-        if isinstance(options.get("sharding_func"), str):  # theirs spreads without a key, ours keeps the order of each
+        if isinstance(options.get("sharding_func"), str):  # MLRun spreads events without a key, nbgraph orders by key
             arguments["key"] = options["sharding_func"]
             if (shards := options.get("shards") or 1) != 1:
                 arguments["shards"] = shards
@@ -252,7 +252,7 @@ def _step(name: str, handler: Handled, arguments: dict[str, Any], fields: Mappin
 
 
 def _edges(steps: Mapping[str, Any], on_error: Any, faults: list[str]) -> Iterator[Edge]:
-    """Their arrows stand at the step they lead to; `before` of an error handler is what it goes on with."""
+    """MLRun names edges at their target; `before` of an error handler is its next step."""
     for name, fields in steps.items():
         if not isinstance(fields, Mapping):
             continue
@@ -273,7 +273,7 @@ def _edges(steps: Mapping[str, Any], on_error: Any, faults: list[str]) -> Iterat
 
 
 def _names(given: Any, steps: Collection[str], where: str, faults: list[str]) -> list[str]:
-    """The names that are steps; the others are faults."""
+    """The names that are steps; the others are reported as faults."""
     names = _list(given)
     faults += [f"{where}: {unknown_step(str(n), steps, f'found {n!r}')}" for n in names if n not in steps]
     return [name for name in names if name in steps]

@@ -1,4 +1,4 @@
-"""DateExtractor: hours, weekdays, quarters of a time, as fields of their own."""
+"""DateExtractor: hours, weekdays, quarters of a time, as fields."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class DateExtractor(FieldsStep):
         if self._field not in fields:
             raise KeyError(
                 f'DateExtractor takes "{self._field}" from the body, which has '
-                f"{', '.join(map(str, fields)) or 'nothing'}; correct timestamp_col, or add the field before this step."
+                f"{', '.join(map(str, fields)) or 'nothing'}; correct timestamp_col, or add the field in a step before."
             )
         field = self._field
         parts = {f"{field}_{part}": each(_of(PARTS[part], field), fields[field]) for part in self._parts}

@@ -1,4 +1,4 @@
-"""Fields: one piece of code for the fields of an event and for the columns of a frame."""
+"""Fields: steps over fields, written once for events and for columns of a frame."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Each = Callable[[Function, Any], Any]  # calls a function with a field's value, 
 
 
 class FieldsStep(Handler):
-    """A step that makes fields of fields: `change` is written once, for events and for DataFrames as bodies."""
+    """A step that computes fields from fields: `change` is written once, for events and for DataFrames as bodies."""
 
     section = Section.FEATURES
 
     def change(self, fields: Mapping[str, Any], each: Each) -> dict[str, Any]:
-        """The new fields; `each(function, value)` is the only way to look into one."""
+        """The new fields; use `each(function, value)` to read values."""
         raise NotImplementedError
 
     def do(self, body: Any) -> Any:
@@ -34,7 +34,7 @@ class FieldsStep(Handler):
 
 
 def refuse_met(step: FieldsStep, made: Iterable[str], fields: Mapping[str, Any]) -> None:
-    """A field that a step makes must not take the place of one that the body has."""
+    """Refuse a new field whose name the body already has."""
     for name in made:
         if name in fields:
             raise ValueError(
@@ -48,7 +48,7 @@ def on_value(function: Function, value: Any) -> Any:
 
 
 def on_column(function: Function, column: Any) -> Any:
-    """A column of the results; a value that stands there many times is worked out once."""
+    """A column of the results; repeated values are computed once."""
     if is_polars(column):
         return type(column)(column.name, [function(value) for value in column.to_list()], strict=False)
     import pandas as pd
@@ -61,7 +61,7 @@ def on_column(function: Function, column: Any) -> Any:
 
 
 def mapping_of(given: Any, step: str, example: str) -> dict[Any, Any]:
-    """The argument, once it is clear that it is a dict."""
+    """The argument, which must be a dict."""
     if not isinstance(given, Mapping):
         raise GraphError(f"{step} got {given!r}; expected a dict, such as {example}.")
     return dict(given)

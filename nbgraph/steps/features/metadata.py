@@ -16,7 +16,7 @@ __all__ = ["SetEventMetadata"]
 
 
 class SetEventMetadata(Handler):
-    """The event's id and key become what stands in the body at a path, `"card"` or `"customer.id"`.
+    """The event's id and key are set to the value in the body at a path, `"card"` or `"customer.id"`.
 
     >>> from nbgraph import Event, Graph
     >>> from nbgraph.steps import ReifyMetadata, SetEventMetadata
@@ -65,9 +65,7 @@ def _at(path: str, body: Any) -> Any:
     for part in path.split("."):
         if not isinstance(found, Mapping) or part not in found:
             has = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
-            raise KeyError(
-                f'SetEventMetadata looks for "{path}" in the body; at "{part}" there is: {has or "nothing"}.'
-            )
+            raise KeyError(f'SetEventMetadata found no "{path}" in the body; at "{part}" there is: {has or "nothing"}.')
         found = found[part]
     return found
 

@@ -117,7 +117,7 @@ class Imputer(FieldsStep):
         self, method: str = "avg", default_value: Any = None, mapping: Mapping[str, Any] | None = None
     ) -> None:
         if method != "avg":
-            raise GraphError(f'Imputer got method={method!r}; the only one is "avg". Values go into mapping.')
+            raise GraphError(f'Imputer got method={method!r}; expected "avg". Values go into mapping.')
         self._default = default_value
         self._mapping = mapping_of(mapping or {}, "Imputer", '{"country": "PT"}')
 

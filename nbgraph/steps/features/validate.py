@@ -1,4 +1,4 @@
-"""Validate: what a field may be, and what happens to an event that is not so."""
+"""Validate: rules for fields, and what happens to events that break them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbgraph.values import is_missing
 __all__ = ["Validate"]
 
 ACTIONS = ("mark", "drop", "raise")
-Check = Callable[[Any], str | None]  # what is wrong with a value, in words
+Check = Callable[[Any], str | None]  # the problem with a value, as text; None without one
 
 
 class Validate(Handler):
@@ -29,7 +29,7 @@ class Validate(Handler):
     >>> graph.run({"age": 130, "zip": "12345"})
     {'age': 130, 'zip': '12345', 'problems': ['age is 130, more than 120']}
 
-    What breaks a rule is marked: the field `mark` lists what is wrong, and is empty where nothing is. With the action
+    Events that break a rule are marked: the field `mark` lists the problems, and is empty without any. With the action
     "drop" such events (of a DataFrame such rows) do not go on; with "raise" they are errors. A missing value breaks
     only `required`.
 
@@ -40,7 +40,7 @@ class Validate(Handler):
     action
         What becomes of an event that breaks one: `"mark"`, `"drop"`, `"raise"`.
     mark
-        Field that lists what is wrong.
+        Field that lists the problems.
     """
 
     section = Section.FEATURES
@@ -107,7 +107,7 @@ def _checks(field: str, rules: Any) -> list[Check]:
 
 
 def _named(field: str, check: Check, rule: str) -> Check:
-    """The check with the field's name before what it says; missing values are left to `required`."""
+    """The check with the field's name before its message; missing values are left to `required`."""
 
     def named(value: Any) -> str | None:
         if is_missing(value):
@@ -127,7 +127,7 @@ def _matching(pattern: str) -> Check:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise GraphError(f"Validate got the regex {pattern!r}, which is none: {error}.") from None
+        raise GraphError(f"Validate got the regex {pattern!r}, which is not a regular expression: {error}.") from None
     return lambda value: None if compiled.fullmatch(value) else f"is {value!r}, which does not match {pattern}"
 
 

@@ -1,1 +1,1 @@
-"""How rows stand in files and tables: the types of columns, read and written alike."""
+"""File and table formats: the types of columns, for reading and writing alike."""

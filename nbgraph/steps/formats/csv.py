@@ -1,6 +1,6 @@
-"""CSV: what the cells of a column mean, what is written into them, and where a file may be cut into pieces.
+"""CSV: reading and writing cells, and splitting a file into pieces.
 
-A file is cut so that no record is: one quick look at all of its lines finds where records end.
+A file is split between records: one quick pass over its lines finds where records end.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from nbgraph.values import is_missing, number_of
 Read = Callable[[str], Any]
 MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None", "nan", "NaN", "NaT")
 _WRITTEN = (int, float, complex, Decimal, Fraction, date, time, timedelta, UUID)
-_FIRST = frozenset("123456789")  # what begins so, and is a number to Python, is one to us
+_FIRST = frozenset("123456789")  # a number of Python that begins so is read as a number
 _TRUTHS = {"true": True, "false": False}
 
 
 def inferred_reader(cells: Sequence[str], missing: frozenset[str] = frozenset([""]), decimal: str = ".") -> Read | None:
-    """How to read a column that has these cells; None where all are missing, so that nothing is known of it.
+    """The reader of a column with these cells; None if all are missing, so that its type is unknown.
 
     >>> inferred_reader(["1", ""])("2"), inferred_reader(["1", "2.5"])("2")
     (2, 2.0)
     >>> inferred_reader(["007"])("1"), inferred_reader(["true"])("false")
     ('1', False)
 
-    A later cell that is none of its column's kind stays text; `missing` counts where the column is not one of texts.
+    A later cell of another kind stays text; `missing` applies to columns that are not text.
     """
     filled = [cell for cell in cells if cell not in missing]
     if not filled:
@@ -77,7 +77,7 @@ def _all_but(missing: frozenset[str], read: Read) -> Read:
 
 
 def typed_reader(kind: Any, missing: frozenset[str], decimal: str = ".") -> Read:
-    """How to read a column of a given type: a type, or a function of the cell's text.
+    """The reader of a column of a given type: a type, or a function of the cell's text.
 
     >>> typed_reader(int, frozenset(["", "NA"]))("NA"), typed_reader(bool, frozenset([""]))("False")
     (None, False)
@@ -102,7 +102,7 @@ def _strictly(read: Read, cell: str) -> Any:
     except InvalidOperation:
         value = cell
     if value is cell:
-        raise ValueError("it can't be read so")
+        raise ValueError("it can't be read as this type")
     return value
 
 
@@ -111,7 +111,7 @@ def text(cell: str) -> Any:
 
 
 def whole(cell: str) -> Any:
-    """The cell itself where it is no whole number, or has leading zeros that a number would lose.
+    """A whole number; the cell itself if it is none, or has leading zeros that a number would lose.
 
     >>> whole("12"), whole(" -3"), whole("007"), whole("1_000")
     (12, -3, '007', '1_000')
@@ -132,7 +132,7 @@ def _marked(cell: str, decimal: str) -> Any:
 
 
 def number(cell: str) -> Any:
-    """The cell itself where it is no number, or has leading zeros that a number would lose.
+    """A number; the cell itself if it is none, or has leading zeros that a number would lose.
 
     >>> number("1e3"), number("-0.5"), number("00.5"), number("x")
     (1000.0, -0.5, '00.5', 'x')
@@ -151,7 +151,7 @@ def truth(cell: str) -> Any:
 
 
 def cell_of(value: Any) -> Any:
-    """What stands in a cell for a value: nothing where it is missing, JSON of lists and dicts, else its text.
+    """The cell of a value: empty if it is missing, JSON of lists and dicts, else its text.
 
     >>> cell_of(None), cell_of("a"), cell_of([1, None]), cell_of(date(2013, 1, 2))
     ('', 'a', '[1,null]', '2013-01-02')
@@ -221,7 +221,7 @@ def ranges_of(path: Path, form: dict[str, Any], rows: int, *, has_head: bool) ->
 
 
 def _ends(path: Path, form: dict[str, Any]) -> Iterator[tuple[int, int]]:
-    """Behind each record, the place in the file and the number of the line that follows."""
+    """The offset of the end of each record, with the number of the next line."""
     quote, offset, number = form.get("quotechar"), 0, 1
     with path.open(encoding="latin-1", newline="") as file:
         lines = iter(file)
@@ -239,7 +239,7 @@ def _ends(path: Path, form: dict[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 class _Counted:
-    """Lines, and how much of them was read."""
+    """Lines, with the number of bytes read."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -256,7 +256,7 @@ class _Counted:
 
 
 def range_text(path: Path, start: int, end: int, encoding: str) -> io.StringIO:
-    """That range of a file as text, with the ends of lines that it has."""
+    """That range of a file as text, with its line ends."""
     with path.open("rb") as file:
         file.seek(start)
         data = file.read(end - start)

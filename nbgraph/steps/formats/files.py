@@ -1,4 +1,4 @@
-"""Files: those that a source is to read, and how text is read from and written to one."""
+"""Files: the files of a source, and text read from and written to a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any, TextIO, cast
 from nbgraph.errors import GraphError
 
 Paths = str | Path | Sequence[str | Path]
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # the end of a file's name, and the module that knows it
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # by suffix: the module that reads and writes it
 MANY = 12  # names of a folder that an error lists
 
 
@@ -35,7 +35,7 @@ def _files_of(source: str, path: Path) -> list[Path]:
 
 
 def missing(source: str, path: Path) -> GraphError:
-    """The one way to say that there is no such file."""
+    """The error for a file that does not exist."""
     folder = path.absolute().parent
     if not folder.is_dir():
         return GraphError(f"{source} finds no file {path}; there is no folder {folder}.")
@@ -53,11 +53,13 @@ def open_text(path: Path, mode: str, encoding: str) -> TextIO:
     try:
         return cast(TextIO, opener(path, f"{mode}t", encoding=encoding, newline=""))
     except LookupError as error:
-        raise GraphError(f'encoding="{encoding}" is none that Python knows, such as "utf-8" or "cp1252".') from error
+        raise GraphError(
+            f'encoding="{encoding}" is unknown to Python; expected one such as "utf-8" or "cp1252".'
+        ) from error
 
 
 def ends_with_line(path: Path) -> bool:
-    """Whether what is added to a file begins a line of its own; of a compressed one that is taken for granted."""
+    """Whether text appended to a file begins a new line; assumed of a compressed one."""
     if path.suffix in COMPRESSED:
         return True
     with path.open("rb") as file:
@@ -66,11 +68,11 @@ def ends_with_line(path: Path) -> bool:
 
 
 def _only_member(path: Path, mode: str) -> IO[bytes]:
-    """The one file that a zip holds."""
+    """The only file in a zip archive."""
     from zipfile import ZipFile
 
     if mode != "r":
-        raise GraphError(f"{path} is to be written, and a zip can only be read here; name it .gz.")
+        raise GraphError(f"{path} is a zip archive, which can be read but not written; name it .gz.")
     archive: Any = ZipFile(path)
     names = [name for name in archive.namelist() if not name.endswith("/")]
     if len(names) != 1:

@@ -1,4 +1,4 @@
-"""Types: what columns of Parquet files hold; the types of a folder are those of all its files."""
+"""Parquet: the types of columns; the schema of a folder fits all its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbgraph.steps.formats.plain import plain_of
 from nbgraph.steps.optional import package
 from nbgraph.values import is_missing
 
-NOTES = b"nbgraph"  # what a file of ParquetTarget tells besides its schema, as JSON
+NOTES = b"nbgraph"  # metadata key of what ParquetTarget adds to the schema, as JSON
 EMPTY = "__HIVE_DEFAULT_PARTITION__"
 KINDS = frozenset({int, float, bool, str, bytes, datetime, date, time, timedelta, Decimal, UUID, list, dict})
 NAMED = {
@@ -34,7 +34,7 @@ def arrow_for(step: str) -> Any:
 
 
 def column_of(name: str, values: Sequence[Any], known: Any = None) -> Any:
-    """The values as a column of Arrow, of the type that is known or that they have; None where all are missing.
+    """The values as an Arrow column of the known type, else of the type of the values; None if all are missing.
 
     >>> column_of("v", [1, None, 2.5]).to_pylist(), column_of("v", [None])
     ([1.0, None, 2.5], None)
@@ -74,7 +74,7 @@ def _plain(name: str, values: Sequence[Any]) -> tuple[Sequence[Any], set[type]]:
 
 
 def _type_of(arrow: Any, name: str, values: Sequence[Any], kinds: set[type]) -> Any:
-    """The type where Arrow would choose by the first value, or by the widest."""
+    """The type, where Arrow would choose by the first or the widest value."""
     if kinds == {datetime}:
         zoned = {value.tzinfo is not None for value in values if value is not None}
         if len(zoned) > 1:
@@ -84,7 +84,7 @@ def _type_of(arrow: Any, name: str, values: Sequence[Any], kinds: set[type]) -> 
 
 
 def _cast(arrow: Any, column: Any, known: Any) -> Any:
-    """The column in another type that can hold just the same values."""
+    """The column cast to another type without loss."""
     types = arrow.types
     kinds = (_is_number, types.is_timestamp, types.is_nested)
     if not any(is_kind(column.type) and is_kind(known) for is_kind in kinds):
@@ -95,14 +95,14 @@ def _cast(arrow: Any, column: Any, known: Any) -> Any:
 
 
 def parts_of(kind: Any) -> Iterator[Any]:
-    """A type, and those of which it is made."""
+    """A type, and the types it is composed of."""
     yield kind
     for number in range(kind.num_fields):
         yield from parts_of(kind.field(number).type)
 
 
 def is_open(kind: Any) -> bool:
-    """Whether no value has shown so far what the type is made of: that of an empty list, say."""
+    """Whether no value has determined the whole type yet: an empty list has no item type."""
     return any(arrow_for("ParquetTarget").types.is_null(part) for part in parts_of(kind))
 
 
@@ -124,7 +124,7 @@ def _same(one: Any, other: Any) -> bool:
 def _refusal(name: str, why: str) -> GraphError:
     return GraphError(
         f'ParquetTarget, column "{name}": {why}; a column has one type, that of its first values. Change them before '
-        "this step, or tell the type: columns=[(name, type)]."
+        "this step, or give the type: columns=[(name, type)]."
     )
 
 
@@ -133,7 +133,7 @@ def _first_line(error: Exception) -> str:
 
 
 def type_named(column: str, kind: Any) -> Any:
-    """The Arrow type of a name, a Python type, or itself; None for times, whose zone the first value tells.
+    """The Arrow type of a name, a Python type, or itself; None for times, whose zone comes from the first value.
 
     >>> str(type_named("a", "int")), str(type_named("a", float)), type_named("a", "datetime")
     ('int64', 'double', None)
@@ -157,18 +157,18 @@ def type_named(column: str, kind: Any) -> Any:
 
 
 def notes_of(schema: Any) -> dict[str, Any]:
-    """What a file tells of columns that it does not hold: `partitions` with their types, and those all `missing`."""
+    """The notes of a file on columns that it does not hold: `partitions` with their types, and all-`missing` ones."""
     return json.loads((schema.metadata or {}).get(NOTES, b"{}"))  # type: ignore[no-any-return]
 
 
 def held(schema: Any) -> Any:
-    """The schema without columns that are in the file only so that it has rows."""
+    """The schema without the placeholder column of a file that would have no column."""
     missing = notes_of(schema).get("missing", ())
     return arrow_for("ParquetTarget").schema([field for field in schema if field.name not in missing], schema.metadata)
 
 
 def noted(partitions: Mapping[str, str], missing: Iterable[str]) -> dict[bytes, bytes]:
-    """The metadata of a schema that tells so."""
+    """The metadata of a schema with these notes."""
     return {NOTES: json.dumps({"partitions": dict(partitions), "missing": list(missing)}).encode()}
 
 
@@ -181,8 +181,8 @@ def dataset_of(path: Path, step: str) -> Any:
 def schema_of(paths: Sequence[Path], step: str) -> tuple[Any, Any]:
     """The schema of all files, with the types that hold the values of each, and that of their partitions.
 
-    A partition has the type it was written with; where no file tells, whole numbers without leading zeros are
-    numbers, and all else is text.
+    A partition has the type it was written with; without notes, whole numbers without leading zeros are numbers,
+    and all else is text.
     """
     arrow = arrow_for(step)
     schemas, notes = [], []

@@ -1,4 +1,4 @@
-"""Plain: the values of NumPy and pandas as Python's own, before they are written somewhere."""
+"""Plain: values of NumPy and pandas as plain Python values, before they are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PLAIN = frozenset({type(None), str, int, bool, bytes, list, dict})
 
 
 def plain_of(value: Any) -> Any:
-    """Python's own value; None where it is missing, a list of an array or a tuple; others stay what they are.
+    """The plain Python value; None if it is missing, a list for an array or a tuple; others are unchanged.
 
     >>> import numpy as np
     >>> plain_of(np.float32(1.5)), plain_of(float("nan")), plain_of((1, 2)), plain_of(np.datetime64("2013-01-01"))

@@ -1,4 +1,4 @@
-"""Columns: what the columns of a database hold, and how a value becomes what such a column takes."""
+"""SQL: the types of columns, and the conversion of values to them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Refuse = Callable[[Any, str], GraphError]
 
 
 class ColumnForm(NamedTuple):
-    """How SQLite, which has but texts, numbers and bytes, keeps another kind of value."""
+    """How SQLite, which has only texts, numbers and bytes, stores another kind of value."""
 
     kind: Any  # Python's class; None where any value goes through
     write: Callable[[Any], Any] | None = None
@@ -45,14 +45,14 @@ FORMS = {  # by the type that a column is declared to have
     "INTERVAL_MICROSECONDS": ColumnForm(
         timedelta, lambda span: span // timedelta(microseconds=1), lambda number: timedelta(microseconds=number)
     ),
-    # SQLite keeps a number in it as it comes, and SQLAlchemy would make a Decimal of each
+    # SQLite stores numbers unchanged in it, but SQLAlchemy would make a Decimal of each
     "NUMERIC": ColumnForm(None),
     "DECIMAL": ColumnForm(None),
 }
 
 
 def engine_of(url: str, step: str) -> Any:
-    """SQLAlchemy's engine for a database; its SQLite gives back what nbgraph put there."""
+    """SQLAlchemy's engine for a database; with SQLite, values come back as nbgraph stored them."""
     sql = package("sqlalchemy", step)
     engine = sql.create_engine(url, json_serializer=lambda value: encode(value).decode())
     if engine.dialect.name == "sqlite":
@@ -91,7 +91,7 @@ def _in_sqlite() -> Any:
 
 
 def _read_or_leave(read: Callable[[Any], Any], value: Any) -> Any:
-    """What another program has put there may be of any form."""
+    """Values that another program stored may have any form."""
     try:
         return None if value is None else read(value)
     except (ValueError, TypeError, ArithmeticError):
@@ -135,7 +135,7 @@ def _kind_of(value: Any) -> Any:
 
 
 def fit_for(column: Any, dialect: str, refuse: Refuse) -> Fit:
-    """The function that makes of Python's own value one that the column takes, and gives back as it was."""
+    """The function that converts a plain value to one that the column stores without loss."""
     try:
         kind = column.type.python_type
     except NotImplementedError:  # a type that only the database knows
@@ -188,7 +188,7 @@ def _as_number(kind: Any, value: Any) -> Any:
 
 
 def _fit_time(has_zone: bool, refuse: Refuse, value: Any) -> datetime:
-    """In UTC: a column without zones could not tell that it is another one."""
+    """In UTC: a column without zones would lose the zone."""
     if not isinstance(value, datetime):
         raise refuse(value, type(value).__name__)
     found = value if value.tzinfo is None else value.astimezone(UTC)
@@ -203,9 +203,9 @@ def _fit_json(refuse: Refuse, value: Any) -> Any:
     try:
         decoded = json.loads(encode(value))
     except (NbgraphError, TypeError, ValueError, RecursionError):
-        raise refuse(value, f"{type(value).__name__} that is no JSON") from None
+        raise refuse(value, f"{type(value).__name__} that JSON can't hold") from None
     if decoded != _listed(value):
-        raise refuse(value, f"{type(value).__name__} whose JSON would be another")
+        raise refuse(value, f"{type(value).__name__} that JSON would change")
     return value
 
 
@@ -224,7 +224,7 @@ def refusal(step: str, table: str, column: Any, value: Any, what: str) -> GraphE
 
 
 def place_of(engine: Any, name: str, step: str) -> tuple[str | None, str]:
-    """The schema and the name that a table's name means: `"schema.name"`, unless a table is named so as a whole."""
+    """The schema and the name of a table: `"schema.name"`, unless that is the whole name of a table."""
     inspector = package("sqlalchemy", step).inspect(engine)
     schema, dot, own = name.rpartition(".")
     if not dot or inspector.has_table(name):

@@ -1,1 +1,1 @@
-"""Models as steps, and the requests that they answer."""
+"""Models as steps, and requests for them."""

@@ -1,4 +1,4 @@
-"""Model files: found in a folder, and read by what can't run code, or not read at all."""
+"""Model files: found in a folder, and read only by formats that can't run code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def file_of(path: str | Path, suffix: str = "") -> tuple[str, dict[str, str]]:
 
 
 def read_estimator(file: str, *, allow_pickle: bool, trusted: Sequence[str] = ()) -> Any:
-    """The object in a skops file, or in a pickle that is our own or allowed."""
+    """The object in a skops file, or in a pickle that belongs to the deployed graph or is allowed."""
     suffix = Path(file).suffix.lower()
     if suffix == ".skops":
         return _read_skops(file, trusted)
@@ -48,7 +48,7 @@ def read_estimator(file: str, *, allow_pickle: bool, trusted: Sequence[str] = ()
 
 
 def is_own_artifact(path: Path, content: bytes) -> bool:
-    """Whether the file travelled with the deployed graph that runs here, and is still what it was then."""
+    """Whether the file is an unchanged artifact of the deployed graph that runs here."""
     folder = getattr(sys.modules.get(HANDLERS_MODULE), "__file__", None)
     if folder is None:
         return False
@@ -72,7 +72,7 @@ def _read_skops(file: str, trusted: Sequence[str]) -> Any:
 
 
 def _read_pickle(path: Path, allow_pickle: bool) -> Any:
-    content = path.read_bytes()  # what is checked is what is read
+    content = path.read_bytes()  # read once, so that the bytes that are checked are the bytes that are loaded
     if not (allow_pickle or is_own_artifact(path, content)):
         raise GraphError(
             f'"{path}" is a pickle, which can run any code when it is read. Save the model with '

@@ -1,4 +1,4 @@
-"""Inference: one request for predictions: the rows it asks about, and the form that its answer takes."""
+"""Inference: a request for predictions: its rows, and the form of its answer."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from nbgraph.steps.models.tensor import HEADER_LENGTH, array_of, is_tensor, join
 
 
 class NoRows(dict[str, Any]):
-    """Tensors by name that are no columns of a table: a model that takes several reads them, one that asks for rows
-    tells the caller that there are none.
+    """Named tensors that are not columns of a table: a model with several inputs reads them by name, a model of rows
+    refuses the request.
 
     >>> import numpy
     >>> list(NoRows({"a": numpy.zeros(1), "b": numpy.zeros(2)}))
@@ -37,7 +37,7 @@ class NoRows(dict[str, Any]):
 
 
 class RequestForm(Enum):
-    """How rows are asked about, and so how the answer looks."""
+    """The form of a request, and so of its answer."""
 
     ONE = "one"  # the body is a row: the answer is its prediction
     MANY = "many"  # the body is rows: the answer is the list of predictions
@@ -47,7 +47,7 @@ class RequestForm(Enum):
 
 @dataclass(slots=True)
 class Inference:
-    """What was asked: `request` is what a model's hooks see, a dict whose "inputs" are rows.
+    """A request: `request` is what a model's hooks get, a dict whose "inputs" are rows.
 
     >>> inference_of(Event({"amount": 120})).request
     {'inputs': [{'amount': 120}]}
@@ -74,7 +74,7 @@ class Inference:
         return {**response, "outputs": plain(outputs)}
 
     def answered(self, response: Any) -> Any:
-        """What the caller gets of a response."""
+        """The answer to the caller, made from a response."""
         if self.form is RequestForm.ONE:
             return _only(response["outputs"])
         return response["outputs"] if self.form is RequestForm.MANY else response
@@ -177,7 +177,7 @@ def _flat(column: Any) -> list[Any]:
 
 
 def is_many(body: Any) -> bool:
-    """Whether a body that is no request holds several rows.
+    """Whether a body that is not a request holds several rows.
 
     >>> is_many([[1, 2], [3, 4]]), is_many([1, 2]), is_many(["a", "b"]), is_many({"a": 1})
     (True, False, True, False)
@@ -188,7 +188,7 @@ def is_many(body: Any) -> bool:
 
 
 def array_of_rows(rows: Any) -> Any:
-    """Lists of numbers as one array, so that several models need not each make it; None for rows of any other kind."""
+    """Lists of numbers as one array, made once for several models; None for rows of any other kind."""
     if type(rows) is not list or not rows or type(rows[0]) is not list:
         return None
     import numpy

@@ -1,4 +1,4 @@
-"""Repository: what models answer about themselves: which there are, what they take and give, whether they are ready."""
+"""Metadata: answers about models: their names, inputs, outputs and readiness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
 @runtime_checkable
 class Described(Protocol):
-    """A model that tells about itself; any other handler may stand among models too, and is always ready."""
+    """A model that describes itself; any other handler may be among models too, and is always ready."""
 
     version: str | None
 

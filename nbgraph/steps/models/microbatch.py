@@ -1,4 +1,4 @@
-"""MicroBatch: single requests that arrive together are predicted together."""
+"""MicroBatch: requests that arrive together are predicted together."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class WaitingRequest:
 
 
 class MicroBatch:
-    """Gathers rows until there are `max_batch`, or `max_wait` seconds after the first, and predicts them in one go.
+    """Gathers rows until there are `max_batch`, or `max_wait` seconds after the first, and predicts them together.
 
     >>> batch = MicroBatch(lambda request: [row * 2 for row in request["inputs"]], max_batch=2, max_wait=1)
     >>> futures = [batch.submit({"inputs": [1]}), batch.submit({"inputs": [2]})]
     >>> [future.result() for future in futures]
     [[2], [4]]
 
-    One batch is predicted at a time; what arrives meanwhile is the next one. A batch that fails is predicted again
+    One batch is predicted at a time; later requests form the next one. A batch that fails is predicted again
     request by request, so that a bad request fails alone.
     """
 
@@ -69,13 +69,13 @@ class MicroBatch:
             self._answer([waiting for waiting in batch if waiting.future.set_running_or_notify_cancel()])
 
     def _left(self) -> float:
-        """Seconds until the first that waits has waited long enough, part of it perhaps during the batch before."""
+        """Seconds until the first waiting request has waited `max_wait`, including its wait during the last batch."""
         with self._lock:
             since = self._waiting[0].since if self._waiting else time.monotonic()
         return max(0.0, since + self._max_wait - time.monotonic())
 
     def _taken(self) -> list[WaitingRequest]:
-        """The next batch; at least one request, though it be larger than a batch. None left: gathering ends."""
+        """The next batch: at least one request, even one larger than a batch; without any, gathering ends."""
         with self._lock:
             taken: list[WaitingRequest] = []
             rows = 0
@@ -119,5 +119,5 @@ class MicroBatch:
 
 
 def can_join(request: dict[str, Any]) -> bool:
-    """Whether a request may be predicted with others: it holds rows and nothing that would be lost with them."""
+    """Whether a request may be predicted with others: it holds rows, and nothing else that a batch would lose."""
     return isinstance(request.get("inputs"), list) and not (set(request) - {"inputs", "id", "model", "operation"})

@@ -107,7 +107,7 @@ class OnnxModel(ModelServer):
 
     def _named(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         known = {value.name: value for value in self._inputs}
-        if len(tensors) == 1 == len(known):  # one input: whatever the caller calls it
+        if len(tensors) == 1 == len(known):  # one input: its name does not matter
             tensors = dict(zip(known, tensors.values(), strict=True))
         if set(tensors) != set(known):
             raise RequestError(f'Model "{self.name}" takes {", ".join(known)}; the request has {", ".join(tensors)}.')
@@ -130,7 +130,7 @@ class OnnxModel(ModelServer):
 
 
 def _field(value: Any) -> dict[str, Any]:
-    """An input or output in the words of the protocol; -1 stands for a size that may vary."""
+    """An input or output in the form of the protocol; -1 stands for a variable size."""
     shape = [size if isinstance(size, int) else -1 for size in value.shape]
     return {"name": value.name, "datatype": DATATYPES.get(value.type, value.type), "shape": shape}
 

@@ -1,4 +1,4 @@
-"""Asked: what an event wants of models, read off its path, its method and its body.
+"""Request: the operation on models that an event asks for, by its path, method and body.
 
 The words are those of the Open Inference Protocol v2 and of MLRun's model router: `/v2/models/m1/infer` in the path,
 or, for events of a stream, which have no path, `{"model": "m1", "operation": "infer", "inputs": [...]}` in the body.
@@ -21,9 +21,9 @@ PATHS = "/v2, /v2/health/live, /v2/health/ready, /v2/models, /v2/models/NAME[/ve
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """An operation, and the model and version it is wanted of where the event names them.
+    """An operation, with the model and version where the event names them.
 
-    `by_path` tells that the path said so, which makes it a request of the protocol.
+    `by_path` is True if the path names it, which makes it a request of the protocol.
     """
 
     operation: str
@@ -33,7 +33,7 @@ class ModelRequest:
 
     @property
     def is_about(self) -> bool:
-        """Whether it asks about models, and nothing of them."""
+        """Whether it asks about models, not for predictions."""
         return self.operation in ABOUT
 
     @property
@@ -45,7 +45,7 @@ PLAIN = ModelRequest("infer")
 
 
 def asked(event: Event) -> ModelRequest:
-    """What the event asks.
+    """The request of an event.
 
     >>> asked(Event(None, path="/v2/models/m1/versions/2", method="GET"))
     ModelRequest(operation='metadata', model='m1', version='2', by_path=True)
@@ -68,8 +68,8 @@ def _is_empty(body: Any) -> bool:
 
 
 def _by_body(body: Any) -> ModelRequest:
-    """A body says what it wants where it is a request; other bodies may have such fields of their own."""
-    if type(body) is not dict and not isinstance(body, Mapping):  # to ask an abstract class takes its time
+    """The request in a body; bodies that are not requests may have fields of these names."""
+    if type(body) is not dict and not isinstance(body, Mapping):  # isinstance with an abstract class is slow
         return PLAIN
     if "inputs" not in body and "operation" not in body:
         return PLAIN

@@ -122,7 +122,7 @@ class ModelServer(Handler):
         if self._awaited or max_batch is not None:
             self.do = self._do_async  # type: ignore[method-assign]
 
-    # --- yours to override ---
+    # --- hooks to override ---
 
     def load(self) -> None:
         """Make `self.model` ready; here for a model that came as an object."""
@@ -154,11 +154,11 @@ class ModelServer(Handler):
         """What `track` is to keep of the inputs and outputs; None for all of them."""
         return None, None
 
-    # --- yours to use ---
+    # --- for the hooks to use ---
 
     @property
     def is_bare(self) -> bool:
-        """Whether nothing stands before or after `predict`, so that an ensemble may call it directly."""
+        """Whether no hook is overridden before or after `predict`, so that an ensemble may call it directly."""
         around = ("preprocess", "validate", "postprocess", "do")
         is_plain = all(getattr(type(self), hook) is getattr(ModelServer, hook) for hook in around)
         return is_plain and self._load_when == "now" and not (self._track or self._awaited or self._max_batch)
@@ -175,13 +175,13 @@ class ModelServer(Handler):
         return self._loaded is not None and self._loaded.is_set() and self._failure is None
 
     def answers_to(self, name: str) -> None:
-        """Take the name, such as "m1" or "m1:v2", by which the model is asked for."""
+        """Set the name, such as "m1" or "m1:v2", by which requests address the model."""
         self.name, _, version = name.partition(":")
         self.version = self.version or version or None
 
     @property
     def is_loading(self) -> bool:
-        """Whether it loads in the background and has not come to an end."""
+        """Whether it is still loading in the background."""
         return self._load_when == "async" and not self.ready
 
     def get_param(self, name: str, default: Any = None) -> Any:
@@ -195,7 +195,7 @@ class ModelServer(Handler):
         return file_of(self.model_path, suffix)
 
     def set_metric(self, name: str, value: float) -> None:
-        """Report a number of your own."""
+        """Report a metric."""
         if self.context is not None:
             self.context.metric(name, value)
 

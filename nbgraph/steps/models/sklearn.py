@@ -1,4 +1,4 @@
-"""SklearnModel: anything with scikit-learn's manners as a step."""
+"""SklearnModel: an estimator with scikit-learn's interface as a step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SklearnModel(ModelServer):
 
     `method` is the method to call: "predict", "predict_proba", "decision_function", "transform". Rows may be lists, or
     records: dicts from which a model that was fitted on a DataFrame takes its columns, others their values in order.
-    A pickle is read where the deployed graph brought it along, or with `allow_pickle=True`; of a `.skops` file, types
+    A pickle is read if it is an artifact of the deployed graph, or with `allow_pickle=True`; of a `.skops` file, types
     that skops does not know as harmless are named in `trusted`.
 
     Parameters
@@ -111,7 +111,7 @@ class SklearnModel(ModelServer):
         strange = next((record for record in records if not isinstance(record, Mapping)), None)
         if strange is not None or None in records:
             raise RequestError(f'Model "{self.name}" got records and, among them, a {type(strange).__name__}.')
-        names = self._names or tuple(records[0])  # without names the first row has the say about the order
+        names = self._names or tuple(records[0])  # without names the first row decides the order
         try:
             return [[record[name] for name in names] for record in records]
         except KeyError as missing:

@@ -22,7 +22,7 @@ DATATYPES = {
     "INT32": "i4", "INT64": "i8", "FP16": "f2", "FP32": "f4", "FP64": "f8",
 }  # fmt: skip
 TEXT = "BYTES"
-SPECIAL = {None: math.nan, "NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as protobuf's JSON has it
+SPECIAL = {None: math.nan, "NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as in protobuf's JSON
 FITTING = {"b": "b", "u": "bui", "i": "bui", "f": "buif"}  # kinds of NumPy types that a kind can be written with
 
 
@@ -49,7 +49,7 @@ def array_of(tensor: Mapping[str, Any]) -> Array:
 
 
 def tensor_of(name: str, values: Any, *, is_binary: bool = False) -> dict[str, Any]:
-    """The tensor of values; where it is to travel as raw bytes, its data are those bytes.
+    """The tensor of values; for the binary extension its data are raw bytes.
 
     >>> tensor_of("y", [0.25, 0.5])
     {'name': 'y', 'datatype': 'FP64', 'shape': [2], 'data': [0.25, 0.5]}
@@ -83,7 +83,7 @@ def joined(body: bytes, header_length: str | int) -> dict[str, Any]:
     try:
         request = json.loads(header)
     except ValueError as error:
-        raise RequestError(f"The first {len(header)} bytes of the body are to be JSON, but: {error}.") from None
+        raise RequestError(f"The first {len(header)} bytes of the body must be JSON: {error}.") from None
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
         raise RequestError('The JSON in front of the raw bytes has no list "inputs".')
     at = 0
@@ -113,7 +113,7 @@ def parted(response: Any) -> tuple[bytes, int] | None:
 
 
 def written(answer: Any) -> Any:
-    """An answer for JSON: what is infinite in its tensors as protobuf's JSON has it, for which JSON has no number.
+    """An answer for JSON: infinite numbers, which JSON lacks, are written as in protobuf's JSON.
 
     >>> written({"outputs": [{"name": "y", "datatype": "FP64", "shape": [2], "data": [float("inf"), 1.0]}]})
     {'outputs': [{'name': 'y', 'datatype': 'FP64', 'shape': [2], 'data': ['Infinity', 1.0]}]}
@@ -196,7 +196,7 @@ def _typed(items: list[Any], datatype: str) -> Array:
     if dtype.itemsize < 8 and dtype.kind == "f" and (beyond := _beyond(items, array)) is not None:
         raise OverflowError(f"{beyond} is beyond it")
     kind, found = array.dtype.kind, numpy.asarray(items).dtype.kind
-    if items and found not in FITTING[kind]:  # NumPy would cut 1.5 to 1, and read "1" as 1
+    if items and found not in FITTING[kind]:  # NumPy would truncate 1.5 to 1, and read "1" as 1
         strange = next((item for item in items if kind not in "ui" or type(item) is not int), None)
         if strange is not None:  # whole numbers of which some are very large have no kind in common
             raise TypeError(f"it holds {type(strange).__name__}")
@@ -215,7 +215,7 @@ def _texts(items: list[Any]) -> Array:
 
 
 def _beyond(items: list[Any], array: Array) -> Any:
-    """A number that the narrow type has no room for, so that it would have become infinite."""
+    """A number outside the range of the narrow type, which would have become infinite."""
     import numpy
 
     places = numpy.flatnonzero(numpy.isinf(array)).tolist()
@@ -223,7 +223,7 @@ def _beyond(items: list[Any], array: Array) -> Any:
 
 
 def _flat(data: Any) -> list[Any]:
-    """The elements of data that is written flat or as nested lists."""
+    """The elements of flat or nested data."""
     if not isinstance(data, list | tuple):
         raise TypeError(f"expected a list, found {type(data).__name__}")
     items: list[Any] = list(data)
@@ -268,7 +268,7 @@ def _decoded(item: bytes) -> str:
         return item.decode()
     except UnicodeDecodeError:
         raise NbgraphError(
-            "An output holds bytes that are no text, which JSON has no words for; ask for it with binary_data."
+            "An output holds bytes that are not text, which JSON can't hold; ask for it with binary_data."
         ) from None
 
 

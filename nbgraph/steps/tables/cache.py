@@ -1,4 +1,4 @@
-"""Cache: rows of a slower driver kept in memory, written back a little later, many at a time."""
+"""Cache: a write-behind cache in front of a slower driver."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cache:
 
     Changed rows are written when there are `max_updates` of them, `flush_after_seconds` after the first, at `flush`,
     at `close`, and when the process ends in good order. Until then a crash loses them. A row that the driver refuses is
-    told of, once, when the others have been written.
+    reported once, after the others have been written.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Cache:
 
 
 def _write(driver: Driver, changed: dict[Any, Any], lock: Any) -> None:
-    """Apart from the cache, so that it can still be done when the cache itself is gone."""
+    """Not a method, so that it can run after the cache has been garbage-collected."""
     with lock:
         if not changed:
             return
@@ -128,7 +128,7 @@ def _write(driver: Driver, changed: dict[Any, Any], lock: Any) -> None:
 
 
 def _write_those_that_fit(driver: Driver, changed: dict[Any, Any]) -> None:
-    """Row by row; what is refused is let go of, since it would be refused every time."""
+    """Write row by row; refused rows are dropped, since they would be refused every time."""
     refused: list[UnfitError] = []
     for key in list(changed):
         try:

@@ -1,4 +1,4 @@
-"""Codec: rows and keys of tables as stores hold them: a row as what queues carry, so that it comes back as it was."""
+"""Codec: rows and keys of tables as stored: rows are encoded as queues encode values, and come back unchanged."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import msgspec
 from nbgraph.streams.codec.values import UnfitError, freeze, thaw
 from nbgraph.values import normal_key, same_for_equal
 
-_FROZEN = b"\xc1"  # no MessagePack and no text begins so: what begins otherwise is JSON, which was written formerly
-_BIG = 2**53  # numbers below are in JSON what they are, wherever it is read
-_MARKED = "~"  # nor does a JSON text begin so
+_FROZEN = b"\xc1"  # begins neither MessagePack nor text: without it a row is JSON of an earlier version
+_BIG = 2**53  # integers below are exact in every reader of JSON
+_MARKED = "~"  # begins no JSON text
 _IN_JSON = frozenset({str, int, float, bool, type(None)})
 _KINDS = _IN_JSON | {bytes, datetime, date, time, timedelta, Decimal, Fraction, UUID}
 
 
 def row_bytes(row: Any, key: Any, driver: object) -> bytes:
-    """A row as bytes; one that would not come back as it is, is refused.
+    """A row as bytes; refused if it would not come back unchanged.
 
     >>> row_from(row_bytes({"at": date(2026, 1, 1), "of": (1, Decimal("1.10"))}, "a", None))
     {'at': datetime.date(2026, 1, 1), 'of': (1, Decimal('1.10'))}
@@ -31,13 +31,13 @@ def row_bytes(row: Any, key: Any, driver: object) -> bytes:
         return _FROZEN + freeze(row)
     except UnfitError as error:
         raise UnfitError(
-            f"{type(driver).__name__} can't keep the row of {key!r}: {error}. Put what is in it: numbers, texts, "
+            f"{type(driver).__name__} can't keep the row of {key!r}: {error}. Store plain values: numbers, texts, "
             "times, lists, dicts, arrays."
         ) from error
 
 
 def row_from(stored: bytes | str) -> Any:
-    """The row that `row_bytes` was given, or one of former times, which is JSON.
+    """The row that `row_bytes` encoded, or JSON of an earlier version.
 
     >>> row_from('{"n":1}')
     {'n': 1}
@@ -48,7 +48,7 @@ def row_from(stored: bytes | str) -> Any:
 
 
 def key_text(key: Any) -> str:
-    """A key as text, so that keys that differ have texts that differ: JSON where that tells all, else marked.
+    """A key as text, different for different keys: JSON where that is exact, else marked.
 
     >>> key_text(7.0), key_text("7"), key_text(("a", 1)), key_from(key_text(date(2026, 1, 1)))
     ('7', '"7"', '["a",1]', datetime.date(2026, 1, 1))
@@ -58,7 +58,7 @@ def key_text(key: Any) -> str:
     kinds = {type(key)} if is_plain else _kinds_in(key)
     if strange := kinds - _KINDS:
         raise UnfitError(
-            f"{key!r} can't be a key of this table: there is a {strange.pop().__qualname__} in it; expected a number, "
+            f"{key!r} can't be a key of this table: it has a {strange.pop().__qualname__}; expected a number, "
             "text, bytes, a date, a time, a UUID, None, or a tuple of these."
         )
     if kinds <= _IN_JSON:
@@ -72,7 +72,7 @@ def key_text(key: Any) -> str:
 
 
 def former_texts(key: Any) -> tuple[str, ...]:
-    """The other texts under which a row of this key may stand: of an equal key, or as it was written formerly.
+    """The other texts under which a row may be stored: those of equal keys, and of earlier versions.
 
     >>> former_texts(7), former_texts(True), former_texts("a")
     (('7.0',), ('1', '1.0'), ())

@@ -1,4 +1,4 @@
-"""Join: add to a body what a table knows about it."""
+"""Join: add the fields of a table's row to a body."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class JoinWithTable(Handler):
             raise GraphError(f"JoinWithTable got join_function={join_function!r}; expected a function: (body, fields).")
         self._table = table_of(table)
         self._find = self._table.get
-        self._memory: MemoryDriver | None = None  # looked in for a key as it came, then for its normal form
+        self._memory: MemoryDriver | None = None  # looked up by the key as given, then by its normal form
         self._key = _key_function(key)
         self._attributes = names_of(attributes, "JoinWithTable", "attributes") if attributes else None
         self._join = join_function
@@ -92,7 +92,7 @@ class JoinWithTable(Handler):
         if row is None:
             return body
         if memory is not None and not (memory.is_flat and self._join is None):
-            row = own(row)  # what goes on in the body is not the table's
+            row = own(row)  # a copy: the body must not share the table's row
         return {**body, **self._fields(row)} if self._join is None else self._join(body, self._own(row))
 
     def _inner(self, body: Any) -> list[Any]:
@@ -110,7 +110,7 @@ class JoinWithTable(Handler):
         return {**body, **self._fields(row)} if self._join is None else self._join(body, self._own(row))
 
     def _own(self, row: Any) -> Any:
-        """What a function of one's own gets: also a row that has no fields, where none are named."""
+        """The argument of a `join_function`: also a row without fields, if none are named."""
         return row if self._attributes is None else self._fields(row)
 
     def _fields(self, row: Any) -> Mapping[str, Any]:
@@ -120,7 +120,7 @@ class JoinWithTable(Handler):
         if names is not None and len(names) == 1:
             return {names[0]: row}
         raise GraphError(
-            f'JoinWithTable found {shown(row)}, which has no fields; name the one it becomes: attributes="name".'
+            f'JoinWithTable found {shown(row)}, which has no fields; name the field for it: attributes="name".'
         )
 
 

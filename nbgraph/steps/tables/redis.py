@@ -16,21 +16,21 @@ __all__ = ["RedisDriver"]
 
 @dataclass(eq=False)
 class RedisDriver:
-    """Rows in Redis under `<prefix><key>`; `expire_seconds` lets a row go so long after it was written.
+    """Rows in Redis under `<prefix><key>`; rows expire `expire_seconds` after the last write.
 
     >>> driver = RedisDriver("redis://127.0.0.1:6379/0", prefix="customers:")
     >>> driver.prefix
     'customers:'
 
-    A row comes back as what it was put as, since it is written as queues write what they carry; keys are JSON, where
-    that can tell them apart. Rows that were written as JSON are read too.
+    Rows are encoded as queues encode values, so they come back unchanged; keys are JSON where that is exact. Rows
+    written as JSON are read too.
 
     Parameters
     ----------
     url
         Address, `"redis://host:6379/0"`.
     prefix
-        Begin of the keys.
+        Prefix of the keys.
     expire_seconds
         Seconds after the last write in which a row is forgotten; None: never.
     """
@@ -65,7 +65,7 @@ class RedisDriver:
             yield key_from(name[len(self.prefix.encode()) :])
 
     def flush(self) -> None:
-        """Every put is sent at once; nothing waits."""
+        """Nothing to do: every put is sent at once."""
 
     def close(self) -> None:
         if self._client is not None:
@@ -73,11 +73,11 @@ class RedisDriver:
             self._client = None
 
     def _names(self, key: Any) -> list[str]:
-        """Where a row of the key may stand; the first is where it is put."""
+        """The names under which a row may be stored; the first is used for writing."""
         return [self.prefix + text for text in (key_text(key), *former_texts(key))]
 
     def _open(self) -> Any:
-        """The client, made when it is first needed; it is safe to use from many threads."""
+        """The client, created lazily; it is thread-safe."""
         if self._client is None:
             self._client = package("redis", "RedisDriver").Redis.from_url(self.url)
         return self._client

@@ -28,8 +28,8 @@ class SqliteDriver:
     ...     print(table["card-7"], list(table))
     {'country': 'PT'} ['card-7']
 
-    A row comes back as what it was put as, since it is written as queues write what they carry; rows that were written
-    as JSON are read too. The columns of a table of your own hold numbers, texts, bytes and None (NaN is None there).
+    Rows are encoded as queues encode values, so they come back unchanged; rows written as JSON are read too.
+    The columns of a table of your own hold numbers, texts, bytes and None (NaN is None there).
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class SqliteDriver:
         return iter(dict.fromkeys(self._read(key) for (key,) in found))
 
     def flush(self) -> None:
-        """Every put is a transaction of its own; nothing waits."""
+        """Nothing to do: every put is a transaction."""
 
     def close(self) -> None:
         with self._lock:
@@ -95,7 +95,7 @@ class SqliteDriver:
                 self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        """The connection, made when it is first needed; steps may run on any thread, so a lock guards it."""
+        """The connection, created lazily; steps may run on any thread, so a lock guards it."""
         if self._connection is None:
             connection = sqlite3.connect(self.path, check_same_thread=False)
             if self.key is None:
@@ -103,7 +103,7 @@ class SqliteDriver:
             elif not connection.execute(f"PRAGMA table_info({self._table})").fetchall():
                 connection.close()
                 raise GraphError(
-                    f'{self.path} has no table "{self.table}"; make it first, or leave key out to keep any rows.'
+                    f'{self.path} has no table "{self.table}"; create it, or leave key out to store rows of any form.'
                 )
             self._connection = connection
         return self._connection
@@ -121,7 +121,7 @@ class SqliteDriver:
         return _quoted(self.table)
 
     def _stored(self, key: Any) -> Iterator[Any]:
-        """What a row's key may be stored as, first as what it is put; a column of the user's own holds it as it is."""
+        """The forms of a stored key, the written one first; a column of the user's table holds it unchanged."""
         if self.key is not None:
             yield self._value(key, self.key, key)
         else:
@@ -137,7 +137,7 @@ class SqliteDriver:
         return {name: self._value(value, name, key) for name, value in row.items()}
 
     def _value(self, value: Any, name: str, key: Any) -> Any:
-        """A value as SQLite has it; others would come back as something else."""
+        """A value that SQLite stores unchanged; others are refused."""
         if is_missing(value):
             return None
         found = number_of(value)

@@ -15,12 +15,12 @@ from nbgraph.values import normal_key
 
 __all__ = ["Table"]
 
-ABOUT = "$windows"  # the key of the row that says what windows the others have; it stays for as long as the table
+ABOUT = "$windows"  # the key of the row that describes the windows of the others; it never expires
 
 
 @runtime_checkable
 class Driver(Protocol):
-    """Where the rows of a table are kept; what a table over a store of your own needs."""
+    """The storage of a table: the protocol that a store of your own implements."""
 
     def get(self, key: Any, default: Any = None) -> Any: ...
     def put(self, rows: Mapping[Any, Any]) -> None: ...
@@ -31,9 +31,9 @@ class Driver(Protocol):
 
 
 class RowCopier(Copier):
-    """Copies rows for who puts and gets them, so that memory gives values as a database does.
+    """Copies rows on put and get, so that memory returns values as a database does.
 
-    Objects that no database takes are live ones of the notebook, and stay what they are.
+    Objects that no database can store are live objects of the notebook, and are not copied.
     """
 
     def _object(self, value: Any, known: dict[int, Any]) -> Any:
@@ -45,17 +45,17 @@ own = RowCopier()
 
 
 def is_flat(row: Any) -> bool:
-    """Whether a row's values are such that nobody can change them."""
+    """Whether all values of a row are immutable."""
     return type(row) in IMMUTABLE or (type(row) is dict and IMMUTABLE.issuperset(map(type, row.values())))
 
 
 class MemoryDriver:
-    """Rows in a dict, the very one that it is given; what its keys mean is found."""
+    """Rows in the given dict itself; keys are found by their normal form."""
 
     def __init__(self, rows: MutableMapping[Any, Any]) -> None:
         self.rows = rows
         self._own = _own_keys(rows)
-        # a row as it stands in the dict, to be looked at; this costs what the dict's own look-up does
+        # the row itself, for reading only; as fast as the dict's own look-up
         self.look: Callable[..., Any] = self._found if self._own else rows.get
         self.is_flat = all(map(is_flat, rows.values()))
 
@@ -70,7 +70,7 @@ class MemoryDriver:
         self.keep({key: own(row) for key, row in rows.items()})
 
     def keep(self, rows: Mapping[Any, Any]) -> None:
-        """Put rows that nobody else has."""
+        """Store rows without copying: the caller gives them up."""
         self.is_flat = self.is_flat and all(map(is_flat, rows.values()))
         self.rows.update({self._own.get(key, key): row for key, row in rows.items()} if self._own else rows)
 
@@ -81,10 +81,10 @@ class MemoryDriver:
         return iter(list(self.rows))
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Nothing to do: nothing is buffered."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to do: nothing is open."""
 
 
 @dataclass(eq=False, repr=False)
@@ -98,12 +98,11 @@ class Table(MutableMapping[Any, Any]):
 
     A key is anything that is a key of a dict: texts and numbers (7 and "7" are two; 7, 7.0 and a 7 of NumPy are one, as
     are True and 1), dates, tuples of such; what is missing (None, NaN, NaT, NA) is one key. Keys of a SqliteDriver or a
-    RedisDriver are such single values or tuples of them; a row comes back from them as what it was put as, or is
-    refused.
+    RedisDriver are such single values or tuples of them; a row comes back from them unchanged, or is refused.
 
-    A row is a value, wherever it is kept: who changes one that he got puts it back, `table[key] = row`.
+    A row is a value, wherever it is stored: to change one, store it again, `table[key] = row`.
 
-    Leaving `with table:` writes what still waits and closes what is open.
+    Leaving `with table:` flushes and closes it.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ class Table(MutableMapping[Any, Any]):
 
     @cached_property
     def driver(self) -> Driver:
-        """What keeps the rows; a DataFrame's are put into a dict when they are first asked for."""
+        """The driver of the rows; a DataFrame is converted to a dict lazily."""
         data = self.data_or_driver
         if data is None:
             return MemoryDriver(self._own)
@@ -131,13 +130,13 @@ class Table(MutableMapping[Any, Any]):
             return MemoryDriver(data)
         if isinstance(data, Driver):
             return data
-        raise GraphError(f"A Table is made of {type(data).__name__}; expected a dict, a DataFrame, or a driver.")
+        raise GraphError(f"Table got {type(data).__name__}; expected a dict, a DataFrame, or a driver.")
 
     def get(self, key: Any, default: Any = None) -> Any:
         return self.driver.get(normal_key(key), default)
 
     def look(self, key: Any) -> Any:
-        """A row that is only looked at: the one in memory itself, where it is kept there."""
+        """A row for reading only: not copied if it is in memory."""
         driver = self.driver
         return (driver.look if isinstance(driver, MemoryDriver) else driver.get)(normal_key(key))
 
@@ -151,12 +150,12 @@ class Table(MutableMapping[Any, Any]):
         self.driver.put({normal_key(key): row})
 
     def keep(self, key: Any, row: Any) -> None:
-        """Set a row that nobody else has, and nobody else changes."""
+        """Store a row without copying: the caller gives it up."""
         driver = self.driver
         (driver.keep if isinstance(driver, MemoryDriver) else driver.put)({normal_key(key): row})
 
     def put(self, rows: Mapping[Any, Any]) -> None:
-        """Set many rows in one go."""
+        """Store many rows at once."""
         self.driver.put({normal_key(key): row for key, row in rows.items()})
 
     def __delitem__(self, key: Any) -> None:
@@ -173,7 +172,7 @@ class Table(MutableMapping[Any, Any]):
         return f"Table({type(self.data_or_driver or self._own).__name__})"
 
     def flush(self) -> None:
-        """Write what a driver still holds back."""
+        """Write what a driver buffers."""
         self.driver.flush()
 
     def close(self) -> None:
@@ -191,7 +190,7 @@ class Table(MutableMapping[Any, Any]):
 
 
 def _own_keys(rows: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The keys of a dict that are not found by their normal form, by this."""
+    """The keys of a dict that are not in normal form, by their normal form."""
     if set(map(type, rows)) <= {str, int, bool, bytes}:
         return {}
     forms = [(normal_key(key), key) for key in rows if key is not None]
@@ -224,6 +223,6 @@ def _rows_of(frame: Any, key: str | Sequence[str] | None) -> dict[Any, Any]:
 def _refuse_twins(keys: Sequence[Any]) -> None:
     if len(keys):
         raise GraphError(
-            f"The key {keys[0]!r} has more than one row in the DataFrame, and a table has one row a key; drop the "
+            f"The key {keys[0]!r} has several rows in the DataFrame; expected one row for each key. Drop the "
             "others first: frame.drop_duplicates(...)."
         )

@@ -87,8 +87,8 @@ class _Manuscript:
 
     def text(self) -> str:
         """Header, and the body with its changes made from the end to the beginning."""
-        drawn = [(phrase, span, self._synced(phrase)) for phrase, span in self._placed()]
-        gone = [span for phrase, span, (edges, steps, answers) in drawn if not self._is_kept(edges, steps, answers)]
+        drawn = [(line, span, self._synced(line)) for line, span in self._placed()]
+        gone = [span for _, span, (edges, steps, answers) in drawn if not self._is_kept(edges, steps, answers)]
         changes = [change for one in self._cell.declarations if (change := self._declaration(one)) is not None]
         rest = self._rest()
         changes += [(*span, rest if number == 0 else "") for number, span in enumerate(gone)]
@@ -101,13 +101,13 @@ class _Manuscript:
         return f"{header_text(self._graph)}\n{body.rstrip()}\n"
 
     def _placed(self) -> Iterable[tuple[ArrowLine, tuple[int, int]]]:
-        return zip(self._cell.phrases, self._cell.spans, strict=True)
+        return zip(self._cell.arrow_lines, self._cell.spans, strict=True)
 
-    def _synced(self, phrase: ArrowLine) -> tuple[list[Edge], list[str], list[str]]:
+    def _synced(self, line: ArrowLine) -> tuple[list[Edge], list[str], list[str]]:
         """What one line adds: arrows, steps, who answers."""
         wiring = self._wiring
         edges, steps, answers = set(wiring.edges), set(wiring.steps), wiring.responders
-        wiring.draw(phrase)
+        wiring.draw(line)
         new = [name for name in wiring.steps if name not in steps]
         return (
             [edge for edge in wiring.edges if edge not in edges],

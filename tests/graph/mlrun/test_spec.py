@@ -212,8 +212,11 @@ def test_routers_in_a_flow_as_1_12_writes_them(class_name: str, answer: object) 
         (("storey.Filter", {}), ': Filter(fn): nothing is given for "fn"'),
         (("storey.Filter", {"_fn": "event > 1"}), "._fn: found 'event > 1'; expected an expression in parentheses"),
         (("storey.Choice", {"choice_array": []}), '.choice_array: Choice(fn=None) has no argument "choice_array".'),
-        (("storey.Batch", {"key_field": len}), ".key_field: found <built-in function len>; a key is the name of"),
-        (("storey.Batch", {"max_events": 2, "key": "k"}), '.key: "key" is called "key_field" there'),
+        (
+            ("storey.Batch", {"key_field": len}),
+            ".key_field: found <built-in function len>; expected the name of a field",
+        ),
+        (("storey.Batch", {"max_events": 2, "key": "k"}), '.key: "key" is called "key_field" in MLRun'),
         (("mlrun.serving.merger.Merge", {"key_path": "event['a']['b']"}), ".key_path: found"),
         (("storey.QueryByKey", {"features": ["a"], "table": "t"}), '.table: there is no table "t" here'),
         (("*VotingEnsemble", {"url_prefix": "/v1"}), ".url_prefix: VotingEnsemble("),

@@ -146,7 +146,7 @@ def test_metadata_of_the_event() -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"order": {"number": 5}, "card": 1}, 'looks for "order.id" in the body; at "id" there is: number'),
+        ({"order": {"number": 5}, "card": 1}, 'found no "order.id" in the body; at "id" there is: number'),
         (pd.DataFrame({"order.id": [1, 2], "card": 1}), "has 2 different values"),
     ],
 )
@@ -162,11 +162,11 @@ def test_metadata_that_is_not_there(body: Any, says: str) -> None:
     [
         (lambda: MapValues(["a"]), "expected a dict"),
         (lambda: MapValues({"a": {"ranges": {"low": [5, 1]}}}), "the range of 'low' is [5, 1]"),
-        (lambda: Imputer("median"), 'the only one is "avg"'),
+        (lambda: Imputer("median"), 'expected "avg"'),
         (lambda: OneHotEncoder({"a": "food"}), "expected a list of texts or whole numbers"),
         (lambda: DateExtractor(["century"]), 'the part "century"; known: year, month'),
         (lambda: Validate({"a": {"least": 3}}), 'no rule "least"; known: required, min'),
-        (lambda: Validate({"a": {"regex": "("}}), "which is none"),
+        (lambda: Validate({"a": {"regex": "("}}), "which is not a regular expression"),
         (lambda: Validate({}, "ignore"), "expected one of mark, drop, raise"),
         (lambda: SetEventMetadata("a", random_id=True), "an event has one id"),
     ],

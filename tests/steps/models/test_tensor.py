@@ -82,7 +82,7 @@ def test_wrong_tensors_are_refused(changed: dict[str, Any], sentence: str) -> No
 @pytest.mark.parametrize(
     ("header", "length", "sentence"),
     [
-        (b"{", None, "The first 1 bytes of the body are to be JSON, but:"),
+        (b"{", None, "The first 1 bytes of the body must be JSON:"),
         (b"[]", None, 'The JSON in front of the raw bytes has no list "inputs".'),
         (b'{"inputs": []}', None, "The tensors name 0 raw bytes (binary_data_size), but the body has 4."),
         (b'{"inputs": [{"parameters": {"binary_data_size": "4"}}]}', None, 'Tensor "None" has binary_data_size'),
