@@ -1,6 +1,6 @@
-"""Chat: a graph as OpenAI's API has it: chat completions, whole or in chunks, and the graph as a model.
+"""Chat: a graph behind OpenAI's API: chat completions, whole or in chunks, and the graph as a model.
 
-The graph gets the request as its body. What it answers, a text, a message, texts one after the other, or the whole
+The graph gets the request as its body. Its answer, a text, a message, several texts, or the whole
 object, is put into OpenAI's form here, for the kernel and the gateway alike.
 """
 
@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 class ChatError(RequestError):
-    """A request that OpenAI's API would refuse; `param` is the field that it is about, `code` the case."""
+    """A request that OpenAI's API would refuse; `param` is the field at fault, `code` the kind of fault."""
 
     def __init__(self, message: str, status: int = 400, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message, status)
@@ -50,12 +50,12 @@ def is_for(event: Event) -> bool:
 
 
 def answer(plan: Plan, event: Event) -> Any:
-    """The whole object that a request comes to."""
+    """The answer to a request, as a whole object."""
     return asked_about(plan.name, event) or completed(plan, event).whole()
 
 
 def answers(plan: Plan, event: Event) -> Iterator[Any]:
-    """The chunks, where the request asks for a stream; else the one object."""
+    """The chunks if the request asks for a stream, else the whole object."""
     found = asked_about(plan.name, event)
     if found is not None:
         yield found
@@ -94,7 +94,7 @@ def models(name: str, path: str) -> dict[str, Any] | None:
 
 
 class Completion:
-    """What becomes of one request: takes what the graph answers, gives chunks or the whole.
+    """The completion of one request: takes the graph's answers, gives chunks or the whole object.
 
     >>> completion = Completion(Event({"messages": [{"role": "user", "content": "Hi"}]}, id="e1"), "tutor")
     >>> _ = completion.take("Hel"), completion.take("lo")
@@ -107,7 +107,7 @@ class Completion:
         self._request = _checked(event.body, name)
         self._head = {"id": f"chatcmpl-{event.id}", "created": int(time.time()), "model": name}
         self._message: dict[str, Any] = {"role": "assistant", "content": None}
-        self._exact: dict[str, Any] | None = None  # the whole object, where the graph makes it itself
+        self._exact: dict[str, Any] | None = None  # the whole object, if the graph answers with one
         self._finish: str | None = None
         self._usage: Any = None
 
@@ -117,11 +117,11 @@ class Completion:
         return bool(self._request.get("stream"))
 
     def first(self) -> dict[str, Any]:
-        """The chunk that a stream begins with."""
+        """The first chunk of a stream."""
         return self._chunk({"role": "assistant", "content": ""})
 
     def take(self, given: Any) -> list[dict[str, Any]]:
-        """One more answer of the graph, and the chunks that it is."""
+        """Take one more answer of the graph; its chunks."""
         if given is None:
             return []
         if isinstance(given, str):
@@ -139,7 +139,7 @@ class Completion:
         )
 
     def last(self) -> list[dict[str, Any]]:
-        """The chunks that a stream ends with: why, and what it came to where that is asked for."""
+        """The last chunks of a stream: the reason for the end, and the usage if requested."""
         ends = [self._chunk({}, self._reason())]
         if (self._request.get("stream_options") or {}).get("include_usage"):
             ends.append({**self._head, "object": CHUNK, "choices": [], "usage": self._counted()})
@@ -165,7 +165,7 @@ class Completion:
         return chunks
 
     def _taken(self, said: dict[str, Any]) -> dict[str, Any]:
-        """The chunk for what is said; what was said so far grows by it."""
+        """The chunk for a text, which is appended to the text so far."""
         if isinstance(said.get("content"), str):
             self._message["content"] = (self._message["content"] or "") + said["content"]
         if said.get("tool_calls"):
@@ -185,7 +185,7 @@ class Completion:
         return self._finish or ("tool_calls" if "tool_calls" in self._message else "stop")
 
     def _counted(self) -> Any:
-        """What the graph says of tokens, else words and signs: nbgraph does not know the model's own tokens."""
+        """The token counts from the graph, else of words and punctuation: nbgraph does not know the model's tokens."""
         if self._usage is not None:
             return self._usage
         asked = sum(_tokens(message.get("content")) for message in self._request["messages"])
@@ -203,7 +203,7 @@ def _given(plan: Plan, event: Event) -> Iterator[Any]:
 
 
 def asked_about(name: str, event: Event) -> dict[str, Any] | None:
-    """What is asked about the graph itself; None for a completion, a ChatError for what there is not."""
+    """The answer to a question about the graph; None for a completion, a ChatError for an unknown path."""
     method = (event.method or "POST").upper()
     path = event.path.partition("?")[0]
     if method in ("GET", "HEAD") and (found := models(name, path)) is not None:
@@ -215,7 +215,7 @@ def asked_about(name: str, event: Event) -> dict[str, Any] | None:
 
 
 def _checked(body: Any, name: str) -> Mapping[str, Any]:
-    """The request, as far as nbgraph looks at it; the rest is the graph's."""
+    """The request, with the fields that nbgraph uses checked; the rest is up to the graph."""
     if not isinstance(body, Mapping):
         raise ChatError(f"The body is {shown(body)}; expected a JSON object with messages.")
     messages = body.get("messages")

@@ -16,22 +16,22 @@ from nbgraph.graph.reported import Reported
 from nbgraph.types import Clock
 
 SECRETS = Path("/run/secrets")  # where Docker and Kubernetes put secrets as files
-RESERVED = ("api_key", "broker_token", "broker_auth", "server.conf")  # what else lies there: nbgraph's own
+RESERVED = ("api_key", "broker_token", "broker_auth", "server.conf")  # nbgraph's own secrets there
 
 
 def no_arrow() -> int:
-    """A step that stands alone: no arrow leads to it."""
+    """No arrow leads to a step without a graph."""
     return 0
 
 
 def log_error(step: str, event: Any, message: str) -> None:
-    """Without a graph an error only stands in the log."""
+    """Without a graph an error is only logged."""
     logging.getLogger(f"nbgraph.{step}").error("%s", message)
 
 
 @dataclass(eq=False)
 class Context:
-    """The logger, parameters, secrets and metrics of one step, and what the graph's steps keep there.
+    """The logger, parameters, secrets and metrics of one step, and attributes shared by the graph's steps.
 
     >>> context = Context(graph="fraud", step="score", params={"limit": 3})
     >>> context.get_param("limit"), context.get_param("most", 9), context.logger.name
@@ -44,8 +44,8 @@ class Context:
     >>> context.reported.to_dict()
     {'score': {'refused': 1.0, 'amount': {'count': 1, 'sum': 9.5}}}
 
-    What is put on it is seen by all steps of the graph in this process; a deployed function has its own, which starts
-    anew with it. What must outlive that, or be stepped back over, belongs into a step's `state`.
+    Attributes that a step sets are shared by all steps of the graph in this process; each worker of a deployment begins
+    without them. What must survive a restart, or be stepped back over, belongs into a step's `state`.
     """
 
     graph: str
@@ -54,16 +54,16 @@ class Context:
     params: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = time.monotonic
     reported: Reported = field(default_factory=Reported)  # the numbers that the graph's steps report
-    copied: Callable[[Any], Any] = field(default_factory=Copier)  # a body for one of several that get it
-    incoming: Callable[[], int] = no_arrow  # how many arrows lead to the step, asked anew since a graph may grow
-    told: Callable[[str, Any, str], None] = log_error  # what became of an event, for the graph's error stream
-    kept: dict[str, Any] = field(default_factory=dict)  # what the graph's steps put on their contexts
+    copied: Callable[[Any], Any] = field(default_factory=Copier)  # copies a body for one of several receivers
+    incoming: Callable[[], int] = no_arrow  # how many arrows lead to the step; a function, since a graph may grow
+    told: Callable[[str, Any, str], None] = log_error  # reports an event to the graph's error stream
+    kept: dict[str, Any] = field(default_factory=dict)  # the shared attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dataclass_fields__ and name not in vars(self):
             super().__setattr__(name, value)  # by the constructor
         elif name in self.__dataclass_fields__ or hasattr(type(self), name):
-            raise AttributeError(f'"{name}" of a context is set by the graph; keep yours under another name.')
+            raise AttributeError(f'"{name}" of a context is set by the graph; use another name.')
         else:
             self.kept[name] = value
 
@@ -80,47 +80,47 @@ class Context:
 
     @property
     def project(self) -> str:
-        """The graph's name, since nothing stands above it."""
+        """The graph's name: graphs have no project above them."""
         return self.graph
 
     def metric(self, name: str, value: float) -> None:
-        """Report a number of your own, of which the last one counts; served as a Prometheus gauge.
+        """Report a metric, of which the last value counts; served as a Prometheus gauge.
 
         Parameters
         ----------
         name
-            What it is called.
+            Name of the metric.
         value
             The number.
         """
         self.reported.metric(self.step, name, value)
 
     def count(self, name: str, n: float = 1) -> None:
-        """Count something of your own; served as a Prometheus counter.
+        """Add to a count; served as a Prometheus counter.
 
         Parameters
         ----------
         name
-            What it is called.
+            Name of the metric.
         n
             How many more, 0 or above.
         """
         self.reported.count(self.step, name, n)
 
     def observe(self, name: str, value: float) -> None:
-        """Report one value of many of your own; their distribution is served as a Prometheus histogram.
+        """Report one value of a distribution; served as a Prometheus histogram.
 
         Parameters
         ----------
         name
-            What it is called.
+            Name of the metric.
         value
             The value.
         """
         self.reported.observe(self.step, name, value)
 
     def push_error(self, event: Any, message: str, source: str | None = None) -> None:
-        """Tell the log, and the graph's `error_stream`, what is wrong with an event that goes on all the same."""
+        """Report to the log, and to the graph's `error_stream`, what is wrong with an event that still goes on."""
         self.told(source or self.step, event, message)
 
     def get_param(self, key: str, default: Any = None) -> Any:
@@ -128,7 +128,7 @@ class Context:
         return self.params.get(key, default)
 
     def get_secret(self, key: str) -> str | None:
-        """As `secret`, None for one that is nowhere."""
+        """As `secret`, but None if there is none."""
         try:
             return self.secret(key)
         except NbgraphError:

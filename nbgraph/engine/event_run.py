@@ -1,4 +1,4 @@
-"""EventRun: one event under way, until no part of it is open any more."""
+"""EventRun: one event in flight, until none of its parts is open."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nbgraph.event import Event
 
 
 class EventRun:
-    """The event, its first error, and the number of its open parts: branches that run or wait somewhere.
+    """The event, its first error, and the number of its open parts: branches that run or wait.
 
     Its kinds are `ScheduledEvent` (beside others at concurrent steps), `PushedEvent` (of a long-lived run) and
-    `BrokeredEvent` (over the queues of a broker); they differ in where the answers are kept.
+    `BrokeredEvent` (over the queues of a broker); they differ in where answers are stored.
 
     >>> run = EventRun(Event(1), lambda run: print("ended:", run.error))
     >>> run.fork(), run.fork(), run.land(ValueError("the first counts")), run.land(KeyError("b"))
@@ -30,15 +30,15 @@ class EventRun:
 
     @property
     def is_undivided(self) -> bool:
-        """Whether one part alone is open."""
+        """Whether only one part is open."""
         return self.open == 1
 
     def fork(self) -> None:
-        """One more part is open."""
+        """Open one more part."""
         self.open += 1
 
     def land(self, error: BaseException | None = None) -> None:
-        """A part has come to its end; with the last one the event ends."""
+        """Close a part; with the last one the event ends."""
         if error is not None and self.error is None:
             self.error = error
         self.open -= 1
@@ -46,11 +46,11 @@ class EventRun:
             self.end()
 
     def fail(self, error: BaseException | None) -> None:
-        """Keep the error, unless there is one already."""
+        """Record the error, unless there is one already."""
         if self.error is None:
             self.error = error
 
     def end(self) -> None:
-        """Nothing of the event is under way any more."""
+        """Called when no part of the event is open any more."""
         if self.on_end is not None:
             self.on_end(self)

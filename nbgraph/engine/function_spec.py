@@ -1,4 +1,4 @@
-"""FunctionSpec: what a function of a graph is, for whoever cuts, builds, starts, runs or asks it."""
+"""FunctionSpec: the specification of a function, shared by partition, build and workers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, omit_defaults=True, dict=False):
 
     @property
     def is_part(self) -> bool:
-        """Whether there are others beside it."""
+        """Whether it is one of several functions."""
         return bool(self.reads) or self.asks or self.confirms
 
     @property
@@ -61,11 +61,11 @@ class FunctionSpec(msgspec.Struct, frozen=True, omit_defaults=True, dict=False):
 
     @classmethod
     def from_json(cls, text: bytes) -> FunctionSpec:
-        """What `to_json` wrote, now or in an earlier version."""
+        """The specification that `to_json` wrote, in this or an earlier version."""
         return msgspec.json.decode(text, type=FunctionSpec)
 
     def to_json(self) -> bytes:
-        """What a worker has to know of it: all but the number of processes, which others start."""
+        """The part that a worker needs: all but the number of processes."""
         own = {name: getattr(self, name) for name in FunctionSpec.__struct_fields__}
         spec = FunctionSpec(**{**own, "workers": 1})
         return msgspec.json.format(msgspec.json.encode(spec), indent=2) + b"\n"

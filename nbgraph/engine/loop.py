@@ -1,7 +1,7 @@
 """The event loop thread that nbgraph owns, so that a running graph never blocks a notebook's own event loop.
 
-Everything that waits runs there. Where it can't, because a step keeps the loop thread busy and itself waits for
-another graph, a spare loop thread takes over: a run inside a step never waits for itself.
+All async steps run there. If a step blocks the loop thread while it waits for another graph, a spare loop thread
+takes over, so a run inside a step never deadlocks.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from functools import cache, partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-PATIENCE = 0.25  # seconds that the loop thread has to take something up before a spare one does
+PATIENCE = 0.25  # seconds until a spare thread takes over from a blocked loop thread
 
 
 class LoopThread:
-    """An event loop on a daemon thread of its own."""
+    """An event loop on its own daemon thread."""
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
@@ -33,7 +33,7 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def stop(self) -> None:
-        """End it, once what still runs there is broken off."""
+        """Cancel its tasks, then end it."""
         self.submit(self._end())
 
     async def _end(self) -> None:
@@ -47,7 +47,7 @@ class LoopThread:
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         while not self._is_stopped:
-            # a step called exit(): whoever waits for it gets that; the loop is there for others too
+            # a step called exit(): its caller gets the error; the loop goes on for others
             with suppress(SystemExit, KeyboardInterrupt):
                 self.loop.run_forever()
         self.loop.close()
@@ -72,7 +72,7 @@ _background: set[asyncio.Task[Any]] = set()
 
 
 def background(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Run a coroutine beside the one that calls; the loop itself would forget a task that nobody holds."""
+    """Run a coroutine concurrently; keeps a reference, since the loop itself holds tasks only weakly."""
     task = asyncio.get_running_loop().create_task(coroutine)
     _background.add(task)
     task.add_done_callback(_background.discard)
@@ -80,7 +80,7 @@ def background(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 
 class _Claim:
-    """A coroutine for the first that takes it: the loop thread, or the caller after its patience."""
+    """A coroutine for the first to claim it: the loop thread, or the caller after a timeout."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
@@ -127,7 +127,7 @@ def spare() -> Iterator[LoopThread]:
 
 
 def responsive() -> LoopThread:
-    """The own loop thread, or a new one where a step keeps that one busy; the caller stops what is not the own."""
+    """The own loop thread, or a new one if a step blocks that; release it by `release`."""
     if not _is_on_loop_thread():
         try:
             submit(_nothing()).result(PATIENCE)
@@ -148,7 +148,7 @@ async def _nothing() -> None:
 
 
 async def away(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, waited for in the caller's loop while it runs on ours; a cancelled wait cancels it."""
+    """The coroutine's result, awaited in the caller's loop while it runs on nbgraph's; cancelled with the wait."""
     if _is_on_loop_thread():
         return await coroutine
     claim = _Claim(coroutine)
@@ -168,7 +168,7 @@ _depth: contextvars.ContextVar[int] = contextvars.ContextVar("depth of worker th
 
 @cache
 def _workers(depth: int) -> ThreadPoolExecutor:
-    """Threads for synchronous work. Work that waits for other work finds that in a pool of the next depth."""
+    """Threads for synchronous work; nested work gets a pool of the next depth, so that it can't deadlock."""
     return ThreadPoolExecutor(thread_name_prefix=f"nbgraph-step-{depth}")
 
 
@@ -182,7 +182,7 @@ Outcome = tuple[bool, Any]
 
 
 def outcome_of(function: Callable[..., Any], *arguments: Any) -> Outcome:
-    """The result, or what was raised, as a value: not every exception passes a future as what it is."""
+    """The result or the exception, as a value: futures change some exceptions."""
     try:
         return True, function(*arguments)
     except BaseException as error:
@@ -190,14 +190,14 @@ def outcome_of(function: Callable[..., Any], *arguments: Any) -> Outcome:
 
 
 def result_of(outcome: Outcome) -> Any:
-    """The result, or what was raised rises here."""
+    """The result of an outcome; raises its exception."""
     is_result, value = outcome
     try:
         if not is_result:
             raise value
         return value
     finally:
-        del outcome, value  # else the error would hold this frame, which holds the error
+        del outcome, value  # breaks the reference cycle of error and frame
 
 
 async def on_thread(function: Callable[..., T], *arguments: Any) -> T:
@@ -212,21 +212,21 @@ def _deeper(depth: int, function: Callable[..., T], *arguments: Any) -> T:
 
 
 def without_waiting(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine in which nothing ever waits; this is how synchronous plans share the async code."""
+    """The result of a coroutine that never suspends, so that synchronous plans share the async code."""
     try:
         coroutine.send(None)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
     coroutine.close()
-    raise RuntimeError("a synchronous plan waited; a step is async without saying so")
+    raise RuntimeError("a synchronous plan was suspended; a step is async without being declared so")
 
 
 def _is_on_loop_thread() -> bool:
-    return threading.current_thread() is _own().thread  # where a step runs, no loop is to be seen
+    return threading.current_thread() is _own().thread  # not by the running loop, which is hidden from steps
 
 
 def _forget() -> None:
-    """In a forked child the threads are gone."""
+    """Forget the threads, which a forked child does not have."""
     _own.cache_clear()
     _workers.cache_clear()
     _background.clear()

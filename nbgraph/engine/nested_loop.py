@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-MOST = 200  # functions that are looked through, so that a handler out of a large library costs little
+MOST = 200  # functions inspected at most, so that a handler of a large library costs little
 STARTERS = (asyncio.run, asyncio.Runner)
 
 
@@ -20,7 +20,7 @@ def starts_loop(function: Any) -> bool:
     >>> starts_loop(fetch), starts_loop(lambda body: fetch(body) + 1), starts_loop(len)
     (True, True, False)
 
-    It is read off the code: the names that are called, as far as they are functions of the same module or package.
+    It is found by the code: the called names, as far as they are functions of the same module or package.
     """
     waiting, seen = [function], set[int]()
     while waiting and len(seen) < MOST:
@@ -53,7 +53,7 @@ def _value(function: FunctionType, name: str, names: set[str]) -> Any:
 
 
 def _called(function: FunctionType, owner: Any, names: set[str]) -> Iterator[Any]:
-    """What the names of a function's code mean: globals, what it closes over, methods of its object."""
+    """The objects that a function's code refers to: globals, closure variables, methods of its object."""
     closed = _closed(function)
     for name in names:
         if name in closed:
@@ -70,19 +70,19 @@ def _closed(function: FunctionType) -> Mapping[str, Any]:
         try:
             found[name] = cell.cell_contents
         except ValueError:
-            continue  # not filled yet
+            continue  # an empty cell
     return found
 
 
 def _is_near(value: Any, function: FunctionType) -> bool:
-    """Whether it is a function of the same module or package; libraries look after their loops themselves."""
+    """Whether it is a function of the same module or package; libraries manage their loops themselves."""
     if not isinstance(value, FunctionType | MethodType):
         return False
     return (value.__module__ or "").partition(".")[0] == (function.__module__ or "").partition(".")[0]
 
 
 def allow() -> None:
-    """Patch the loop that runs on this thread, if one does, so that another may be started inside it."""
+    """Patch the running loop of this thread, if there is one, so that another may run inside it."""
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:

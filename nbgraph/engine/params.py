@@ -38,18 +38,18 @@ class Param:
     is_list: bool = False
 
     def value(self, given: Any) -> Any:
-        """What the handler gets; ValueError for what is no such value."""
+        """The value of the parameter; ValueError if the text is not of its type."""
         if self.kind is None:
             return given
         if self.is_list and not isinstance(given, list):
             given = [given]
         if not self.is_list and isinstance(given, list):
-            raise ValueError("it stands there several times")
+            raise ValueError("it is given several times")
         return msgspec.convert(given, self.kind, strict=False)
 
 
 def params_of(function: Function, taken: Collection[str]) -> tuple[Param, ...]:
-    """The arguments behind the first one, the body, that are not taken: what the graph itself gives.
+    """The arguments behind the body, except those in `taken`, which the graph itself gives.
 
     >>> def load(body, id, limit: int = 10, *, context): ...
     >>> [(param.name, param.is_required) for param in params_of(load, ["context"])]
@@ -64,7 +64,7 @@ def params_of(function: Function, taken: Collection[str]) -> tuple[Param, ...]:
 
 
 def params_of_handler(resolved: Any, named: Collection[str]) -> tuple[Param, ...]:
-    """As `params_of`, of whatever a step may name, which is not built for it."""
+    """As `params_of`, for any handler of a step, without building it."""
     if isinstance(resolved, Step):
         return params_of_handler(resolved.handler, [*named, *resolved.arguments])
     kind = resolved if isinstance(resolved, type) else type(resolved)
@@ -77,12 +77,12 @@ def params_of_handler(resolved: Any, named: Collection[str]) -> tuple[Param, ...
 
 
 def names_of(function: Function, taken: Collection[str]) -> list[str]:
-    """The names among them that must be given."""
+    """The names of the required ones."""
     return [param.name for param in params_of(function, [*taken, *INJECTED]) if param.is_required]
 
 
 def plain_params(params: Iterable[Param]) -> dict[str, str]:
-    """Parameters as plain data; a kind that has no plain name is looked at where it is used.
+    """Parameters as plain data; a kind without a plain name is checked where it is used.
 
     >>> plain_params([Param("limit", int, is_required=False), Param("q")])
     {'limit': 'int?', 'q': 'str'}
@@ -100,7 +100,7 @@ def params_from_plain(params: Mapping[str, str]) -> Iterator[Param]:
 
 
 def refusal(method: str | None, path: str, lacking: Sequence[str], invalid: Mapping[str, str]) -> RouteError:
-    """What is said of a request that lacks something, with all that it lacks."""
+    """The error for a request with missing or invalid parameters, with all of them."""
     said = [f"it lacks {', '.join(lacking)}"] if lacking else []
     said += [f"{name} can't be taken: {why}" for name, why in invalid.items()]
     message = f"{method or DEFAULT} {path}: {'; '.join(said)}."
@@ -108,7 +108,7 @@ def refusal(method: str | None, path: str, lacking: Sequence[str], invalid: Mapp
 
 
 def faults_of(params: Collection[Param], given: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
-    """The names that must be there and are not, and why others are no such value."""
+    """The names of missing parameters, and why others are invalid."""
     missing = [param.name for param in params if param.is_required and param.name not in given]
     invalid: dict[str, str] = {}
     for param in params:
@@ -122,7 +122,7 @@ def faults_of(params: Collection[Param], given: Mapping[str, Any]) -> tuple[list
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """A function of the body, or of the Event, as one of the Event that gives it the parameters by name."""
+    """Wraps a function of the body or the Event into one of the Event that passes the parameters by name."""
 
     function: Function
     params: tuple[Param, ...]
@@ -131,7 +131,7 @@ class Taking:
     result_path: Path | None
 
     def made(self, *, is_async: bool, draws_async: bool) -> Function:
-        """The function that the step calls, in the manner of its shape."""
+        """The function that the step calls, as its shape says."""
         if draws_async:
             return self._drawn_async
         if self.shape is Shape.FLAT or self.shape is Shape.EVENTS:
@@ -161,7 +161,7 @@ class Taking:
         found = event.params
         try:
             return {one.name: one.value(found[one.name]) for one in self.params if one.is_required or one.name in found}
-        except (KeyError, ValueError):  # in another function than the one that callers reach
+        except (KeyError, ValueError):  # not checked at the gateway, where the handler's types are unknown
             raise refusal(event.method, event.path, *faults_of(self.params, found)) from None
 
     def _taken(self, event: Event, result: Any) -> Event | None:
@@ -179,7 +179,7 @@ class Taking:
 def _annotated(function: Function) -> inspect.Signature | None:
     try:
         return inspect.signature(function, eval_str=True)
-    except Exception:  # an annotation that means nothing here says no type
+    except Exception:  # an annotation that can't be resolved: no type
         return signature_of(function)
 
 
@@ -188,7 +188,7 @@ def _param(one: inspect.Parameter) -> Param:
     is_required = one.default is one.empty
     try:
         info = msgspec.inspect.type_info(kind) if kind is not None else None
-    except Exception:  # whatever an annotation is that is no type
+    except Exception:  # an annotation that is not a type
         info = None
     if info is None or isinstance(info, msgspec.inspect.CustomType | msgspec.inspect.AnyType):
         return Param(one.name, None, is_required)

@@ -1,7 +1,7 @@
-"""The functions that a graph is cut into, each of which becomes one image and one service.
+"""Partition: the functions that a graph is cut into, each of which becomes one image and one service.
 
-The graph is cut wherever an arrow leads from a step of one function to a step of another. A Queue on the way is the
-border; where there is none, one is put there, so that every hand-over keeps the same promise.
+The graph is cut wherever an arrow leads from a step of one function to a step of another. A Queue on the arrow is the
+border; without one, a queue is inserted, so that every hand-over has the same guarantees.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def split(graph: Graph) -> list[Function]:
 
 
 def _owners(graph: Graph) -> dict[str, str]:
-    """Each step's function: its own word for it, else that of the steps before it, else the graph's."""
+    """Each step's function: by its own option, else that of the steps before it, else the graph's."""
     default = slug(
         next((step.function for step in graph.steps if step.function and _is_first(graph, step)), graph.name)
     )
@@ -97,12 +97,12 @@ def _refuse_clash(names: Iterable[str]) -> None:
 
 
 def _is_first(graph: Graph, step: Step) -> bool:
-    """Whether callers' events come to the step before any other, routes aside."""
+    """Whether the step is the first for callers' events, apart from routes."""
     return all(edge.target != step.name or edge.source in graph.routes for edge in graph.edges)
 
 
 def _in_order(graph: Graph) -> list[str]:
-    """Steps behind those that lead to them."""
+    """The steps in topological order."""
     kinds = [EdgeKind.FLOW, EdgeKind.ERROR]
     following = topology.successors([step.name for step in graph.steps], graph.edges, kinds=kinds)
     order = topology.sorted_steps(following)
@@ -121,7 +121,7 @@ def _entry(graph: Graph, owners: Mapping[str, str]) -> str:
 
 
 def _answering(graph: Graph) -> list[str]:
-    """The steps whose results callers get: the responder, else the one end; of a graph with routes those of each."""
+    """The steps whose results callers get: the responder, else the only end; with routes, those of each route."""
     names = [step.name for step in graph.steps]
     found = answerers(graph.responders, names, graph.edges, graph.routes)
     return found if graph.responders or graph.routes or len(found) == 1 else []
@@ -137,7 +137,7 @@ class _Cut:
         self._remembered: dict[str, bool] = {}  # by border
 
     def part(self, function: str) -> Graph:
-        """The graph of one function: its steps, and the sides of the borders that are its own."""
+        """The graph of one function: its steps, and its ends of the borders."""
         given = self._graph
         part = Graph(given.name, given.max_iterations, given.error_stream, given.copy, given.protocol)
         part.scope = self._graph.scope
@@ -200,7 +200,7 @@ class _Cut:
 
     def _read(self, part: Graph, edge: Edge) -> None:
         name = self._queue_of(edge)
-        # Behind a border of an arrow's own the condition has been asked already, where the arrow begins.
+        # The condition of an arrow with its own border has been evaluated before the border.
         kept = edge if self._is_read_elsewhere(edge.source) else Edge(name, edge.target)
         _connect(part, replace(kept, source=name))
 
@@ -217,7 +217,7 @@ class _Cut:
         return edge.source != WHOLE_GRAPH and self._owners[edge.source] != self._owners[edge.target]
 
     def _is_read_elsewhere(self, name: str) -> bool:
-        """Whether the step is a queue that steps of one other function read, and nobody else."""
+        """Whether the step is a queue that only steps of one other function read."""
         if name not in self._queues:
             return False
         leaving = [edge for edge in self._graph.edges if edge.source == name]
@@ -234,15 +234,15 @@ class _Cut:
         if queue is not None:
             arguments |= _arguments(queue)
         if arguments.get("key") is None and self._is_remembered(name):
-            # What the steps behind it remember is one for all events, so these come one by one, and in their order.
+            # The steps behind it share one state for all events, so these come one by one, in order.
             arguments |= {"key": "$key", "shards": 1}
         shadowed = names_of_requests(self._graph.steps) & set(INJECTED)
-        if handler == READER and shadowed:  # what a handler behind it means by these is a request's
+        if handler == READER and shadowed:  # for handlers behind it these are request parameters
             arguments["params"] = sorted(shadowed)
         return Step(name, handler, MappingProxyType(arguments))
 
     def _is_remembered(self, border: str) -> bool:
-        """Whether an event that comes over the border gets to a step that has a memory of those before it."""
+        """Whether an event that crosses the border reaches a step with a state."""
         if border not in self._remembered:
             kinds = [EdgeKind.FLOW, EdgeKind.ERROR, EdgeKind.CYCLE]
             inside = [edge for edge in self._graph.edges if not self._crosses(edge)]
@@ -264,7 +264,7 @@ def is_queue(step: Step) -> bool:
 
 
 def _arguments(queue: Step) -> dict[str, Any]:
-    """The queue's arguments by name; a cell may have written them without names, the queue's own name first."""
+    """The queue's arguments by name; a cell may give them by position, the queue's name first."""
     options = [name for name in inspect.signature(Queue).parameters if name != "name"]
     positional = dict(zip(options, queue.arguments.get("*", ())[1:], strict=False))
     return positional | {name: value for name, value in queue.arguments.items() if name in options}
@@ -275,7 +275,7 @@ def _connect(part: Graph, edge: Edge) -> None:
 
 
 def check_gathering(graph: Graph, owners: Mapping[str, str]) -> None:
-    """Refuse parts of an event that come from another function one by one: none of them is known to be the last."""
+    """Refuse to gather parts of an event from another function: none of them is known to be the last."""
     for step in graph.steps:
         kind = _kind(graph, step)
         if not issubclass(kind, Handler) or kind.gathered is Handler.gathered:
@@ -289,7 +289,7 @@ def check_gathering(graph: Graph, owners: Mapping[str, str]) -> None:
 
 
 def check_one_answer(graph: Graph, answering: Collection[str]) -> None:
-    """Refuse answers in several parts over functions, of which a caller would get the first alone."""
+    """Refuse answers in several parts across functions: a caller would get only the first."""
     for name in answering:
         ways = [name, *_above(graph, name)]
         several = next((one for one in ways if _gives_several(graph, one, is_stream=True)), None)
@@ -301,7 +301,7 @@ def check_one_answer(graph: Graph, answering: Collection[str]) -> None:
 
 
 def _above(graph: Graph, name: str) -> set[str]:
-    """The steps from which a way leads to this one."""
+    """The ancestors of a step."""
     back: dict[str, list[str]] = {step.name: [] for step in graph.steps}
     for edge in graph.edges:
         if edge.carries_events and edge.source in back:
@@ -310,7 +310,7 @@ def _above(graph: Graph, name: str) -> set[str]:
 
 
 def _before(graph: Graph, name: str, owners: Mapping[str, str]) -> Iterator[str]:
-    """The steps from which a way leads to this one that crosses from one function to another."""
+    """The ancestors of a step on paths that cross from one function to another."""
     seen, waiting = {(name, False)}, [(name, False)]
     while waiting:
         target, crossed = waiting.pop()
@@ -347,5 +347,5 @@ def _kind(graph: Graph, step: Step) -> type:
 def _resolved(graph: Graph, step: Step) -> Any:
     try:
         return resolve(graph, step)
-    except GraphError:  # compiling raises it
+    except GraphError:  # compile raises it
         return None

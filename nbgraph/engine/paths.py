@@ -39,7 +39,7 @@ def part(body: Any, path: Path) -> Any:
 
 
 def put(body: Any, path: Path, value: Any) -> Any:
-    """The body with the value at the path; folders on the way are made, and neither they nor the body are changed.
+    """The body with the value at the path; missing dicts on the path are created; the body itself is not changed.
 
     >>> before = {"a": {"x": 1}}
     >>> put(before, ("a", "b"), 2), before

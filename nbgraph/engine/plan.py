@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """Where an event goes on from a step; `test` is None where it always goes.
+    """An arrow from a step; `test` is None if it is unconditional.
 
-    `text` is the condition as it was written; `is_inline` tells that it can stand in generated source as it is.
+    `text` is the source of the condition; `is_inline` whether that can be inlined into generated code.
     """
 
     target: str
@@ -44,9 +44,9 @@ class Handling:
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """A step ready to run: its call, its arrows, and what its result means for the caller.
+    """A step ready to run: its call, its arrows, and whether its result answers the caller.
 
-    `is_responder`: its result answers. `is_rescue`: it ends the way of a handled error, so its result answers where
+    `is_responder`: its result answers. `is_rescue`: it ends the path of a handled error, so its result answers if
     nothing else does. `handlers`: the steps that take its errors, the first that fits. `limit`: how often it may run
     for one event, None outside of cycles.
     """
@@ -61,11 +61,11 @@ class PlanStep:
 
     @property
     def is_stage(self) -> bool:
-        """Whether several of its calls may be under way at once."""
+        """Whether several of its calls may run at once."""
         return bool(self.call.concurrency) and not self.call.draws_async
 
     def due(self) -> float | None:
-        """When, on the clock of the steps, it wants to let something go although no event comes."""
+        """When, by the clock of the steps, it is to release something without an event."""
         return self.call.due() if self.call.due is not None else None
 
     @property
@@ -73,12 +73,12 @@ class PlanStep:
         return all(arrow.test is None and not arrow.otherwise for arrow in self.arrows)
 
     def handler_of(self, error: BaseException) -> str | None:
-        """The step that takes this error; None where nobody does."""
+        """The step that handles this error; None without one."""
         return next((handling.target for handling in self.handlers if isinstance(error, handling.types)), None)
 
 
 class Answers(list[Any]):
-    """What an event's run answered; `late` holds what error handlers gave, which counts where nothing else answered."""
+    """The answers of an event's run; `late` has those of error handlers, which count if nothing else answered."""
 
     __slots__ = ("late",)
 
@@ -111,27 +111,27 @@ class Plan:
     confirms: bool
     uses_events: bool
     is_async: bool
-    observers: list[Observer]  # the graph's own list: one that is added there observes the next event
+    observers: list[Observer]  # the graph's own list: an added observer sees the next event
     report: Callable[[StepError], None] | None  # reports to the graph's error stream
     watch: Callable[[], bool] | None
     source: str
     line: Line | None
     tree: Callable[..., Any] | None  # a coroutine function where the plan is async
     fused: Fused | None
-    after: Mapping[str, Callable[..., Any]]  # how what a step held back goes on
+    after: Mapping[str, Callable[..., Any]]  # continue with events that a step released
     staged: Callable[..., Any] | None  # a tree that parks events at concurrent steps
-    takes: Mapping[str, Callable[..., Any]]  # how an event is taken up behind such a step
-    holders: tuple[str, ...]  # steps that hold events back, those first that others follow
-    gatherers: tuple[str, ...]  # steps that gather what comes of one event until its end
-    streams: Mapping[str, tuple[str, ...]]  # generators, and the gatherers that their chunks come to
-    is_staged: bool  # a step may have several calls under way
+    takes: Mapping[str, Callable[..., Any]]  # resume an event behind a concurrent step
+    holders: tuple[str, ...]  # steps that hold events back, in topological order
+    gatherers: tuple[str, ...]  # steps that gather the parts of an event until its end
+    streams: Mapping[str, tuple[str, ...]]  # generators, and the gatherers of their chunks
+    is_staged: bool  # some step may have several calls in flight
     nests: bool  # a synchronous step starts an event loop of its own
-    copier: Copier | None  # makes a branch's own body; None where branches share one (`copy=False`)
+    copier: Copier | None  # copies the bodies of branches; None if they share one (`copy=False`)
     protocol: str | None = None  # what callers speak besides sending events
-    routing: Routing | None = None  # where callers enter by routes, of which each event takes one
+    routing: Routing | None = None  # the routes by which callers enter, if any
 
     def is_current(self) -> bool:
-        """Whether every name still means the object it was compiled from."""
+        """Whether every name still refers to the object it was compiled from."""
         return self.watch is None or self.watch()
 
     def run(self, event: Event) -> Any:
@@ -151,7 +151,7 @@ class Plan:
         return await loop.on_thread(self.answer_to, event)
 
     def answer_to(self, event: Event) -> Any:
-        """The answer to an event that is already made; for synchronous plans."""
+        """The answer to an Event; for synchronous plans."""
         return self.answer_of(event, self.handle(event))
 
     def answers(self, event: Event) -> Iterator[Any]:
@@ -163,9 +163,9 @@ class Plan:
         return answers(self, event)
 
     def handle(self, event: Event, answers: Answers | None = None) -> Answers:
-        """All answers of one event through the generated function, or observed where somebody watches.
+        """All answers of one event through the generated function, or the interpreter if it is observed.
 
-        They are put into those given, where also those before an error are found.
+        They are appended to `answers`, which also keeps those before an error.
         """
         if self.nests:
             nested_loop.allow()
@@ -214,7 +214,7 @@ class Plan:
     def interpreter(
         self, event: Event, observers: Sequence[Observer] = (), answers: Answers | None = None, *, enters: bool = True
     ) -> Interpreter:
-        """The event's run, move by move; its answers are put into those given."""
+        """The interpreter of an event; it appends to `answers`."""
         from nbgraph.engine.interpret.interpreter import Interpreter
 
         interpreter = Interpreter(self, event, observers, enters=enters)
@@ -223,13 +223,13 @@ class Plan:
         return interpreter
 
     def resumed(self, step: str, event: Event, chunk: Any) -> Interpreter:
-        """The interpreter of something that a step held back and now releases."""
+        """The interpreter of an event that a step releases."""
         interpreter = self.interpreter(event, self.observers, enters=False)
         interpreter.resume_after(step, event, chunk)
         return interpreter
 
     def resume(self, step: str, chunk: Any) -> Answers:
-        """Go on from a step with something that it had held back; the answers to that."""
+        """Continue behind a step with an event that it released; return the answers."""
         if self.is_async:
             return loop.complete(self.aresume(step, chunk))
         return loop.without_waiting(self.aresume(step, chunk))
@@ -256,7 +256,7 @@ class Plan:
         return answers
 
     def reported(self, error: StepError, answers: Answers) -> StepError:
-        """The error with what was answered before it; it is reported to the error stream."""
+        """The error with the answers before it, reported to the error stream."""
         if answers.all():
             error.answer = answers.all()[0]
         if self.report is not None:
@@ -264,7 +264,7 @@ class Plan:
         return error
 
     def answer_of(self, event: Event, answers: Answers) -> Any:
-        """What the caller gets, of all answers of an event."""
+        """The answer for the caller, of all answers of an event."""
         if self.confirms:
             return {"id": event.id}
         found = answers.all()

@@ -1,4 +1,4 @@
-"""Results: what a step that gives several results gives, one by one."""
+"""Results: the results of a step that gives several, one by one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Caller = Callable[..., Any]  # makes a call of the function that it gets, with t
 
 
 class Results:
-    """Results drawn one by one; with `copy` they are kept and given as copies, so that a debugger may go back.
+    """Results drawn one by one; with `copy` they are kept and given as copies, so that a debugger may step back.
 
-    `caller` is who draws them, where that is not left to this thread.
+    `caller` draws them, if they are not drawn on this thread.
     """
 
     def __init__(self, results: Any, copy: Copy | None, caller: Caller | None = None) -> None:
-        self.is_ready = isinstance(results, list | tuple)  # all there: drawing runs no code of the step
+        self.is_ready = isinstance(results, list | tuple)  # complete: drawing runs no code of the step
         self._iterator = results if isinstance(results, AsyncIterator) else iter(results)
         self._kept: list[Any] = []
         self._copy, self._caller = copy, caller
@@ -32,7 +32,7 @@ class Results:
         return self._copy(self._kept[index])
 
     async def is_at_end(self, index: int) -> bool:
-        """Whether there is no result of that index; it is drawn to know that. An error counts as a result."""
+        """Whether there is no result of that index, which is drawn to find out. An error counts as a result."""
         try:
             await self._remember(index)
         except StopAsyncIteration:
@@ -61,7 +61,7 @@ class Results:
 
 
 class FailedResult:
-    """In the place of what a step would release: its error, which is raised where the result is drawn."""
+    """Stands for the error of a release, which is raised where the result is drawn."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -72,7 +72,7 @@ class FailedResult:
 
 
 def caught_release(release: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
-    """What a step holds back, given one by one; where that fails, `FailedResult` is the last.
+    """The events that a step releases, one by one; if that fails, `FailedResult` is the last.
 
     >>> [str(chunk.error) for chunk in caught_release(lambda: 1 / 0)()]
     ['division by zero']

@@ -35,7 +35,7 @@ class Routing:
         self._entrances: Mapping[Route, Entrance] = {entrance.route: entrance for entrance in entrances}
 
     def admit(self, event: Event) -> str:
-        """The step by which the event enters, which then knows its parameters; a RouteError where it can't."""
+        """The step by which the event enters, with its parameters set; a RouteError if no route fits."""
         method = (event.method or DEFAULT).upper()
         path, mark, query = event.path.partition("?")
         route, found = self.table.chosen(method, path)
@@ -46,7 +46,7 @@ class Routing:
         return entrance.step
 
     def _require(self, event: Event, entrance: Entrance) -> None:
-        """Refuse what lacks something, with all that it lacks."""
+        """Refuse a request with missing or invalid parameters, with all of them."""
         if not entrance.params and not entrance.route.selections:
             return
         lacking, invalid = faults_of(entrance.params, event.params)

@@ -1,4 +1,4 @@
-"""What a step is, found out before its graph runs: whether it remembers, whether by key, whether it is a model."""
+"""Step facts, found before the graph runs: whether a step is stateful, whether by key, whether it is a model."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from nbgraph.handler import Handler
 from nbgraph.steps.models.server import ModelServer
 from nbgraph.steps.routers.router import Router
 
-KEYED = {"Batch": "key", "SampleWindow": "key", "MapWithState": "group_by_key"}  # built-in steps, and what keys them
-WHOLE = ("Reduce", "ReduceToDataFrame")  # those that have one state for all
-BY_KEY = "$key"  # the event's own, which a queue or whoever pushes it has set
+KEYED = {
+    "Batch": "key",
+    "SampleWindow": "key",
+    "MapWithState": "group_by_key",
+}  # built-in steps, and the argument with their key
+WHOLE = ("Reduce", "ReduceToDataFrame")  # those with one state for all keys
+BY_KEY = "$key"  # the event's own key
 
 
 def remembers(graph: Graph, step: Step) -> bool:
-    """Whether a step, or one of those in the graph that it is, has a state that goes from one event to the next.
+    """Whether a step, or a step of its nested graph, has a state that outlives an event.
 
     >>> graph = Graph("g")
     >>> _ = graph.to(str.strip, "strip").to("Batch", max_events=2)
@@ -38,18 +42,18 @@ def remembers(graph: Graph, step: Step) -> bool:
     try:
         return _may(resolve(graph, step)) and call_of(graph, step).remembers
     except GraphError:
-        return False  # compiling raises it
+        return False  # compile raises it
 
 
 def _may(handler: Any) -> bool:
-    """Whether the step has to be looked at as it is when it is built."""
+    """Whether the step must be built to find out."""
     if isinstance(handler, Step):
         return _may(handler.handler)
     return may_have_state(handler) if inspect.isclass(handler) else not inspect.isroutine(handler)
 
 
 def is_by_key(graph: Graph, step: Step, key: Any) -> bool:
-    """Whether a step that remembers has a state for each key apart: the event's own, which was taken from `key`.
+    """Whether a stateful step has a separate state for each key: the event's own, which was taken from `key`.
 
     >>> graph = Graph("g")
     >>> _ = graph.to("Batch", max_events=2, key="card").to("Reduce", initial_value=0, fn="state + event")
@@ -63,7 +67,7 @@ def is_by_key(graph: Graph, step: Step, key: Any) -> bool:
         return bool(given.get("group_by_key"))
     if kind in KEYED:
         return given.get("key") in (BY_KEY, key)
-    if kind == "AggregateByKey":  # with `expire` the newest time of all keys counts
+    if kind == "AggregateByKey":  # with `expire` it depends on the newest time of all keys
         return _has(given.get("key"), key) and given.get("expire") is None
     if kind is not None:
         return kind not in WHOLE
@@ -75,7 +79,7 @@ def is_by_key(graph: Graph, step: Step, key: Any) -> bool:
 
 
 def _has(own: Any, key: Any) -> bool:
-    """Whether events of one own key have one `key` too."""
+    """Whether events of the same own key also have the same `key`."""
     return own in (None, BY_KEY, key) or (isinstance(own, list | tuple) and key in own)
 
 
@@ -86,13 +90,13 @@ def how_to_key(graph: Graph, step: Step) -> str:
 
 
 def built_in(target: Any) -> str | None:
-    """The name of a built-in step; None for a step of one's own."""
+    """The name of a built-in step; None for a user's step."""
     cls = type(target)
     return cls.__name__ if cls.__module__.startswith("nbgraph.") else None
 
 
 def _fixed_names(cls: type) -> Iterator[Any]:
-    """What the code of a class reaches for in its state under a name that is written there: `self.state["n"]`."""
+    """The constant keys that the code of a class uses in its state: `self.state["n"]`."""
     for kind in cls.__mro__:
         for member in vars(kind).values():
             function = inspect.unwrap(getattr(member, "__func__", member)) if callable(member) else None
@@ -101,7 +105,7 @@ def _fixed_names(cls: type) -> Iterator[Any]:
 
 
 def _names_in(code: types.CodeType) -> Iterator[Any]:
-    place = ""  # what came last: the state, or a method of it
+    place = ""  # the last operand: the state, or a method of it
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("PRECALL", "PUSH_NULL", "CACHE", "EXTENDED_ARG"):
             continue
@@ -133,7 +137,7 @@ def has_models(graph: Graph, step: Step) -> bool:
     try:
         return _is_model(resolve(graph, step))
     except GraphError:
-        return False  # compiling raises it
+        return False  # compile raises it
 
 
 def _is_model(handler: Any) -> bool:

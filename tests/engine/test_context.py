@@ -72,8 +72,8 @@ def test_what_a_step_puts_on_the_context_the_others_see():
     ("read", "message"),
     [
         (lambda context: context.models, 'A context has no "models", and nothing was put on it so far.'),
-        (lambda context: setattr(context, "graph", "x"), '"graph" of a context is set by the graph; keep yours'),
-        (lambda context: setattr(context, "logger", 1), '"logger" of a context is set by the graph; keep yours'),
+        (lambda context: setattr(context, "graph", "x"), '"graph" of a context is set by the graph; use another name'),
+        (lambda context: setattr(context, "logger", 1), '"logger" of a context is set by the graph; use another name'),
     ],
 )
 def test_what_a_context_does_not_have(read, message):

@@ -15,11 +15,11 @@ from nbgraph.engine.codegen.traceback import TracebackMap
 from nbgraph.engine.plan import Arrow, PlanStep
 from nbgraph.types import Shape
 
-RESULT = "result()"  # what the call of a stage came to
+RESULT = "result()"  # the result of a concurrent step's call
 
 
 class Emitter:
-    """Writes the functions of one form, and remembers which line calls which step."""
+    """Writes the functions of one form, and records which line calls which step."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Emitter:
         return self._page.globals[self._page.entry], after
 
     def takes(self) -> dict[str, Any]:
-        """The functions that take up what was parked at a stage, once they are made."""
+        """The functions that resume events parked at a concurrent step."""
         return {
             name: self._page.globals[self._page.take(name)]
             for name in self._layout.steps
@@ -95,7 +95,7 @@ class Emitter:
         self._go_on(step, place)
 
     def _take(self, name: str, place: Place) -> None:
-        """Go on with what a stage's call came to: `result()` gives it, or raises what the call raised."""
+        """Continue with the result of a concurrent step's call: `result()` returns it, or raises its error."""
         self._steps_from(name, replace(place, resumed=name))
 
     def _function(self, name: str, write: Callable[[Place], None], more: str = "") -> None:
@@ -123,7 +123,7 @@ class Emitter:
         self._page.add(1, "item = None")
         self._page.add(1, "try:")
         self._page.add(2, "for event in events:")
-        self._page.add(3, "if type(event) in RAW:")  # here and not in a function: most streams hold none
+        self._page.add(3, "if type(event) in RAW:")  # inline, not in a function: most streams have no such rows
         self._page.add(4, "event = body_of(event)")
         self._steps_from(self._layout.starts[0], Place(3, "continue"))
         if not any(line.lstrip().startswith("yield") for line in self._page.lines):
@@ -143,7 +143,7 @@ class Emitter:
                 self._page.add(place.depth, f"answers.park({following!r}, event, item)")
                 return
             call = RESULT if is_made else self._page.call(step)
-            place = replace(place, resumed=None)  # a second way to the same step parks again
+            place = replace(place, resumed=None)  # another path to the same step parks again
             if self._layout.is_loop(step):
                 self._loop(step, place, call)
                 return
@@ -161,7 +161,7 @@ class Emitter:
         elif shape in (Shape.EACH, Shape.HOLD):
             self._page.add_call(step, place, call)
         elif shape is Shape.EVENT:
-            if call != RESULT:  # a stage's call has been made, and may have changed the event
+            if call != RESULT:  # a concurrent step's call has been made, and may have changed the event
                 self._page.add(place.depth, "item.body = event")
             self._page.add_call(step, place, f"item = passed({call}, item)")
             self._page.add(place.depth, "event = item.body")
@@ -190,7 +190,7 @@ class Emitter:
         self._page.add_call(step, place, f"{word} {variable} in {call}:", whole, kept)
         if by_event:
             self._page.add(place.depth + 1, "event = item.body")
-        if self._page.copies and not step.call.results_are_new:  # the step may keep what it gave, and give it again
+        if self._page.copies and not step.call.results_are_new:  # the step may keep its result, and return it again
             self._page.add(place.depth + 1, "if type(event) not in SCALARS:")
             self._page.add(place.depth + 2, f"event = {self._page.copied}")
         if not by_event and self._page.uses_events:
@@ -206,7 +206,7 @@ class Emitter:
             self._go_on(step, place.loop())
 
     def _go_on(self, step: PlanStep, place: Place, *, is_chained: bool = False) -> str | None:
-        """What happens with a step's result; the name of the next step where the caller writes it itself."""
+        """Write what follows a step's result; return the name of the next step if the caller writes it."""
         if step.is_responder:
             self._answer(place, self._page.copied if step.arrows else "event")
         elif step.is_rescue:
@@ -245,7 +245,7 @@ class Emitter:
                 self._target(arrow.target, place.inner())
 
     def _conditions(self, step: PlanStep, place: Place) -> dict[Arrow, str]:
-        """All conditions are looked at before any branch runs; returns what each arrow asks for."""
+        """Evaluate all conditions before any branch runs; return the test of each arrow."""
         held: dict[Arrow, str] = {}
         for number, arrow in enumerate(step.arrows):
             if arrow.test is not None:
@@ -256,7 +256,7 @@ class Emitter:
         return held | {arrow: none_held for arrow in step.arrows if arrow.otherwise}
 
     def _later(self, arrow: Arrow, later: Sequence[Arrow], held: Mapping[Arrow, str]) -> str | None:
-        """When an event that this arrow carries goes on along a later one as well: "" always, None never."""
+        """When an event on this arrow goes on along a later one as well: "" always, None never."""
         if any(one not in held for one in later):
             return ""
         words = [held[one] for one in later if not (one.otherwise or arrow.otherwise)]
@@ -284,7 +284,7 @@ class Emitter:
         )
 
     def _outlets(self, step: PlanStep, place: Place) -> None:
-        """The handler chooses: arrows are asked in order whether they are among the chosen ones."""
+        """The handler chooses: each arrow is tested in order for being chosen."""
         chooser, chosen = self._page.chooser(step), self._page.words.made(step.name, "chosen")
         self._page.add_call(step, place, f"{chosen} = {chooser}(event)")
         for arrow in step.arrows:

@@ -1,6 +1,6 @@
 """The code of a plan as readable Python functions, synchronous or asynchronous.
 
-Four forms come from one writer: a *line* returns its one answer (graphs whose events never split), a *tree* appends
+Four forms share one emitter: a *line* returns its one answer (graphs whose events never split), a *tree* appends
 to the answers it is given (any graph without a cycle), a *fused* loop takes all bodies of a stream and yields all
 answers (graphs that need one function only), a *staged* tree parks events at concurrent steps.
 """
@@ -45,7 +45,7 @@ def generate(
     copier: Copier | None,
     is_routed: bool = False,
 ) -> Functions:
-    """All forms that the plan allows; none for a plan with a cycle, which is walked."""
+    """All forms that the plan allows; none for a plan with a cycle, which the interpreter runs."""
     if any(step.limit is not None or step.call.gathered is not None for step in steps.values()):
         return Functions()
     shape = FunctionLayout(steps, starts)

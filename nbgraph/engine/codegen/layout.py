@@ -1,4 +1,4 @@
-"""FunctionLayout: which steps become functions of their own, and which are written where they are reached."""
+"""FunctionLayout: which steps become functions, and which are inlined where they are reached."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FunctionLayout:
         return step.call.shape in (Shape.FLAT, Shape.EVENTS)
 
     def has_after(self, step: PlanStep) -> bool:
-        """Whether what follows the step is a function of its own: for what it releases, and for handled loops."""
+        """Whether the code behind the step is a function: for released events, and for handled loops."""
         return step.call.release is not None or (self.is_loop(step) and self.has_handlers)
 
     def is_line(self) -> bool:

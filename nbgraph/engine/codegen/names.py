@@ -6,7 +6,7 @@ import builtins
 import keyword
 from collections.abc import Iterable
 
-# What the generated text itself says.
+# Names that the generated code itself uses.
 RESERVED = frozenset(
     [
         "event", "item", "answers", "error", "events", "failed", "part", "put", "passed", "every", "handle",
@@ -16,7 +16,7 @@ RESERVED = frozenset(
 
 
 class Identifiers:
-    """A name for each step and for whatever else a function needs; no two things ever share one.
+    """A unique name for each step and for whatever else a function needs.
 
     >>> words = Identifiers(["clean", "<lambda>", "event"])
     >>> words.step("clean"), words.step("<lambda>"), words.step("event"), words.made("clean", "whole")
@@ -27,7 +27,7 @@ class Identifiers:
         self._taken = set(RESERVED)
         self._words: dict[tuple[str, ...], str] = {}
         self._numbers = {name: number for number, name in enumerate(steps)}
-        for name in self._numbers:  # all steps first, so that they keep their own names
+        for name in self._numbers:  # steps first, so that they get their names unchanged
             self.step(name)
 
     def step(self, name: str) -> str:
@@ -43,11 +43,11 @@ class Identifiers:
         return self._word((source, "", target, str(number)), f"{self.step(source)}_to_{self.step(target)}")
 
     def before(self, what: str, step: str) -> str:
-        """A name that begins otherwise: `from_clean`."""
+        """A name with a prefix: `from_clean`."""
         return self._word((what, step, ""), f"{what}_{self.step(step)}")
 
     def entry(self, graph: str) -> str:
-        """The name of the function that an event enters by: the graph's."""
+        """The name of the entry function: the graph's."""
         return self._word(("", graph), graph if _is_usable(graph, self._taken) else "graph")
 
     def _word(self, key: tuple[str, ...], wish: str) -> str:

@@ -1,4 +1,4 @@
-"""SourceBuffer: the lines of generated functions, and the objects that their names mean."""
+"""SourceBuffer: the lines of generated functions, and the objects that their names refer to."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class CodeForm(Enum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a line is written: how deep, and what ends the way of an event there.
+    """Where a line is written: its indentation, and the statement that ends an event's path there.
 
-    `resumed` is the concurrent step whose call has been made, where a function takes up its result.
+    `resumed` is the concurrent step whose result a function resumes with.
     """
 
     depth: int
@@ -46,7 +46,7 @@ class Place:
 
 
 class SourceBuffer:
-    """Lines, which of them calls which step, and the objects that their names mean."""
+    """Lines, which of them calls which step, and the objects that their names refer to."""
 
     def __init__(
         self,
@@ -84,19 +84,19 @@ class SourceBuffer:
         item: str = "item",
         arrow: Arrow | None = None,
     ) -> None:
-        """A line that may fail by the step's doing; the variables hold the body and the event it got."""
+        """A line in which the step may fail; the variables hold its body and event."""
         self.add(place.depth, text)
         self.calls[len(self.lines)] = SourceLine(step.name, variable, item, arrow)
 
     def call(self, step: PlanStep) -> str:
-        """The call of a step with what it gets."""
+        """The call of a step with its argument."""
         by_event = step.call.shape in (Shape.EVENT, Shape.EVENTS)
         path = step.call.input_path
         given = "item" if by_event else f"part(event, {path!r})" if path else "event"
         return f"{'await ' if step.call.awaits else ''}{self.words.step(step.name)}({given})"
 
     def test(self, step: PlanStep, arrow: Arrow) -> str:
-        """The condition of an arrow: its own text where that means the same anywhere."""
+        """The condition of an arrow: its text if it is self-contained, else a call."""
         if arrow.is_inline:
             return arrow.text.strip()
         name = self.words.arrow(step.name, arrow.target, step.arrows.index(arrow))
@@ -121,11 +121,11 @@ class SourceBuffer:
 
     @property
     def copied(self) -> str:
-        """The body of a branch of its own."""
+        """A copy of the body for a branch."""
         return "copied(event)" if self.copies else "event"
 
     def body_beside(self, when: str | None) -> str:
-        """The body of a branch beside another, which there is `when` that holds: "" always, None never."""
+        """The body of a branch, copied if another branch runs `when` that holds: "" always, None never."""
         if when is None or not self.copies:
             return "event"
         return f"copied(event) if {when} else event" if when else "copied(event)"
@@ -144,7 +144,7 @@ def _chooser(step: PlanStep) -> Callable[[Any], list[str]]:
 
 
 def body_of(row: Any) -> Any:
-    """The body of a text or an Event that a stream was given."""
+    """The body of a text or an Event in a stream."""
     return entering(row).body
 
 

@@ -1,4 +1,4 @@
-"""TracebackMap: the step that an exception rose in, found by the line of the generated function it came from."""
+"""TracebackMap: the step that raised an exception, found by the line of the generated function."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class SourceLine(NamedTuple):
     step: str
     body: str = "event"
     event: str = "item"
-    arrow: Arrow | None = None  # whose condition it asks
+    arrow: Arrow | None = None  # whose condition the line evaluates
 
 
 class TracebackMap:
-    """Turns an exception inside generated code into a `StepError`, or hands it to the step's error handler.
+    """Turns an exception inside generated code into a `StepError`, or passes it to the step's error handler.
 
-    A `try` costs nothing while nothing is raised, so generated code has one a function; which call failed is read off
-    the traceback. `calls` maps its number to what a line calls.
+    A `try` costs nothing while nothing is raised, so generated code has one per function; the traceback
+    shows which call failed. `calls` maps its number to what a line calls.
     """
 
     def __init__(self, filename: str, calls: Mapping[int, SourceLine], steps: Mapping[str, PlanStep]) -> None:
@@ -32,7 +32,7 @@ class TracebackMap:
         self.handlers: dict[str, Callable[..., Any]] = {}
 
     def failed(self, error: BaseException, variables: Mapping[str, Any]) -> BaseException:
-        """The error to raise: a StepError, or the exception itself where an inner function has made one already."""
+        """The error to raise: a StepError, or the exception itself if an inner function has made one already."""
         line = self._line_of(error)
         if line is None:
             return error

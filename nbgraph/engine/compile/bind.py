@@ -1,4 +1,4 @@
-"""The names and expressions of a graph become the objects they mean."""
+"""Binding: the names and expressions of a graph become the objects they refer to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nbgraph.graph.safety.formula import SAFE_BUILTINS, compiled, steps_of
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Step
 
-# What a loaded document may call by a bare name; a notebook's own graph may call any builtin.
+# Builtins that a loaded document may call; a graph of the notebook may call any.
 SAFE_HANDLERS = frozenset(
     [
         "abs", "all", "any", "ascii", "bin", "bool", "bytes", "chr", "dict", "divmod", "float", "format",
@@ -32,11 +32,11 @@ SAFE_HANDLERS = frozenset(
 
 
 class UnboundError(GraphError):
-    """A name of the spec means nothing here."""
+    """A name of the spec is not defined."""
 
 
 class BuiltinNames(Mapping[str, Any]):
-    """The built-in steps, as the names that stand behind the notebook's own."""
+    """The built-in steps, as a fallback for names that the notebook does not define."""
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
@@ -54,18 +54,18 @@ class BuiltinNames(Mapping[str, Any]):
 
 
 def is_expression(handler: Any) -> bool:
-    """Whether a handler is written as an expression: `"(event + 1)"`."""
+    """Whether a handler is an expression: `"(event + 1)"`."""
     return isinstance(handler, str) and handler.lstrip().startswith("(")
 
 
 def resolve(graph: Graph, step: Step) -> Any:
-    """The object a step's handler names, unbuilt: a function, class or instance; for an expression its function."""
+    """The object that a step's handler names, unbuilt: a function, class or instance; the function of an expression."""
     handler = step.handler
     if not isinstance(handler, str):
         return handler
     where = f'Step "{step.name}"'
     if is_expression(handler):
-        Admission(graph.scope).handler(handler, where)  # also where it came another way than the document's handlers
+        Admission(graph.scope).handler(handler, where)  # also if it was not among the document's handlers
         return function_of(handler, graph.scope)
     try:
         found = named(handler, graph.scope)
@@ -76,7 +76,7 @@ def resolve(graph: Graph, step: Step) -> Any:
 
 
 def named(name: str, scope: Scope, *, exceptions: bool = False) -> Any:
-    """What a bare or dotted name means: the notebook's object, else a built-in step, a builtin, an allowed module's."""
+    """The object that a name refers to: the notebook's, else a built-in step, a builtin, an allowed module's."""
     if "." in name:
         return _dotted(name, scope)
     if scope.gives(name):
@@ -124,7 +124,7 @@ def _named_handler() -> Iterator[None]:
 def value_of(argument: Any, scope: Scope, where: str) -> Any:
     """The value of an argument; `Code` is evaluated in the notebook, also inside lists and dicts.
 
-    What has no `Code` in it stays the object that was given, since a step may be meant to share it.
+    A value without `Code` stays the same object, since steps may share it.
     """
     if isinstance(argument, Code):
         admitted = Admission(scope).code(argument.text, where) if scope.is_document else argument
@@ -150,7 +150,7 @@ def evaluate(text: str, scope: Scope, where: str, over: Sequence[str] | None = N
 
 
 def _globals(text: str, scope: Scope) -> dict[str, Any]:
-    """Where an expression finds its names: for a document's, those it mentions, and no builtin that does more."""
+    """The globals of an expression: of a document's, only the names it mentions and harmless builtins."""
     if not scope.is_document:
         return scope.namespace if isinstance(scope.namespace, dict) else dict(scope.namespace)
     given = {name: scope.namespace[name] for name in names_in(text) if scope.gives(name)}
@@ -189,7 +189,7 @@ def predicate_of(when: Condition, scope: Scope) -> Callable[[Any], Any]:
 
 
 def is_self_contained(text: str, scope: Scope) -> bool:
-    """Whether an expression reads nothing but `event` and true builtins, so that it means the same anywhere.
+    """Whether an expression reads nothing but `event` and builtins, so that it can be inlined anywhere.
 
     >>> is_self_contained("len(event) > 3", Scope()), is_self_contained("event > limit", Scope({"limit": 3}))
     (True, False)

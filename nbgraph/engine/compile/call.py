@@ -42,7 +42,7 @@ ROUTES = "routes"  # a router's argument: its constructor gets each route as a C
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How a step handles an event: `function` in the manner of `shape`.
+    """How a step handles an event: `function` called as `shape` says.
 
     `target` is the object behind it (the built instance, or the function itself), `outlets` chooses the next steps,
     `release` gives what the step holds back at the end of a stream.
@@ -50,7 +50,7 @@ class Call:
 
     step: Step
     resolved: Any
-    options: StepOptions  # the step's own, without what its constructor was given of them
+    options: StepOptions  # the step's options, without those passed to its constructor
     target: Any
     function: Callable[[Any], Any]
     shape: Shape
@@ -61,40 +61,40 @@ class Call:
     result_path: Path | None
     outlets: Callable[[Any], Any] | None
     release: Callable[[], Iterable[Any]] | None
-    due: Callable[[], float | None] | None  # when it wants to release something although no event comes
+    due: Callable[[], float | None] | None  # when it is to release something without an event
     overdue: Callable[[], Iterable[Any]] | None
-    gathered: Callable[[Event], Iterable[Event]] | None  # what it has of an event whose way is at its end
-    streamed: Callable[[Event], None] | None  # is told that a step before it begins a stream
+    gathered: Callable[[Event], Iterable[Event]] | None  # what it has gathered of an event at the event's end
+    streamed: Callable[[Event], None] | None  # called when a step before it begins a stream
     streams: bool  # a generator: its results are chunks of one stream, not events of their own
-    results_are_new: bool  # it keeps no hold of what it gives
-    hands_over: bool  # what goes on is a value of its own, as behind a border
+    results_are_new: bool  # it keeps no reference to its results
+    hands_over: bool  # its result shares nothing with its input, as behind a queue between functions
     nests: bool  # it starts an event loop of its own
     is_entry: bool  # callers' events may enter by it
     is_border: bool  # it is one side of a queue between functions
-    values: tuple[Any, ...]  # what its `Code` arguments meant when it was built
+    values: tuple[Any, ...]  # the values of its `Code` arguments when it was built
     has_state: bool  # the object behind it has a `state` that it changes
-    anew: Callable[[Clock], Call]  # the same step with a memory of its own, going by another clock
-    params: tuple[Param, ...] = ()  # what it takes of a request's path and query
+    anew: Callable[[Clock], Call]  # the same step with a state of its own and another clock
+    params: tuple[Param, ...] = ()  # the parameters of path and query that it names
     beside: Callable[[Any], Any] | None = None  # the synchronous function that `function` runs on a thread
 
     @property
     def remembers(self) -> bool:
-        """Whether its state outlives an event, as what it gathers of one event does not."""
+        """Whether its state outlives an event; what it gathers of one event does not."""
         return self.has_state and self.gathered is None
 
     @property
     def awaits(self) -> bool:
-        """Whether the call itself gives an awaitable."""
+        """Whether calling it returns an awaitable."""
         return self.is_async and not self.draws_async
 
     def is_built_from(self, step: Step, resolved: Any, values: tuple[Any, ...]) -> bool:
-        """Whether the same step would be built again, so that the built one can stay."""
+        """Whether building it again would give the same step, so that this one can be kept."""
         same = len(values) == len(self.values) and all(map(operator.is_, values, self.values))
         return self.step is step and self.resolved is resolved and same
 
 
 def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
-    """The call of a step; `before`, of an earlier plan, is kept when nothing it was built from has changed."""
+    """The call of a step; `before`, of an earlier plan, is kept if nothing it was built from has changed."""
     resolved = resolve(graph, step)
     arguments = {
         name: value_of(value, graph.scope, f'step "{step.name}", argument "{name}"')
@@ -139,7 +139,7 @@ def _anew(
 
 
 def beside_loop(call: Call) -> Call:
-    """The call for a plan that runs on the loop thread: no loop is seen, and while a retry waits, others go on."""
+    """The call for a plan that runs on the loop thread: it sees no running loop, and retries do not block others."""
     options, function = call.options, call.function
 
     def anew(clock: Clock) -> Call:
@@ -163,7 +163,7 @@ def _copied(graph: Graph, body: Any) -> Any:
 
 def build(resolved: Any, arguments: Mapping[str, Any], step: Step, context: Context, *, is_routed: bool = False) -> Any:
     """The object that handles events: a class is built with its arguments, a function takes them along."""
-    if isinstance(resolved, Step):  # a declaration that landed in the notebook: `enrich = step(Enrich, ...)`
+    if isinstance(resolved, Step):  # a declaration in the notebook: `enrich = step(Enrich, ...)`
         return build(resolved.handler, {**resolved.arguments, **arguments}, step, context, is_routed=is_routed)
     positional = tuple(arguments.get(POSITIONAL, ()))
     named = {name: value for name, value in arguments.items() if name != POSITIONAL}
@@ -190,7 +190,7 @@ def _construct(resolved: type, positional: tuple[Any, ...], named: dict[str, Any
 def _accepting(
     function: Any, positional: tuple[Any, ...], named: dict[str, Any], step: Step, *, is_routed: bool
 ) -> Any:
-    """The function, once it is clear that it takes the arguments beside the body."""
+    """The function, which must take the arguments beside the body."""
     asked = names_of(function, named)[len(positional) :] if is_routed else []
     if fault := misfit(function, positional, [*named, *asked], body=True):
         raise GraphError(f'Step "{step.name}" can\'t be called: {fault}')
@@ -198,7 +198,7 @@ def _accepting(
 
 
 def _injected(function: Any, given: Collection[str], step: Step, context: Context, skip: int) -> dict[str, Any]:
-    """`context` and `name` for a signature that names them; never for its first `skip` parameters, the body's."""
+    """`context` and `name` for a signature that names them, except among its first `skip` parameters."""
     signature = signature_of(function)
     if signature is None:
         return {}
@@ -226,7 +226,7 @@ def _look_at(
     function, shape = _entry(target, options, step.name)
     given = function.keywords if isinstance(function, partial) else {}
     is_routed = takes_requests(graph.steps)
-    of_request = names_of_requests(graph.steps) if is_routed else ()  # also `{name}`: it is the path's then
+    of_request = names_of_requests(graph.steps) if is_routed else ()  # also `{name}`, then a parameter of the path
     injected = _injected(function, [*given, *of_request], step, context, skip=1)
     plain = _unwrapped(function)
     if injected:
@@ -286,7 +286,7 @@ def _entry(target: Any, options: StepOptions, step: str) -> tuple[Callable[[Any]
 
 
 def _is_own(target: Any, function: Any) -> bool:
-    """Whether a handler is the user's, whose arguments beside the body may be a request's; the library's are said."""
+    """Whether a handler is the user's, so that its arguments may be request parameters; a library's are not."""
     return not isinstance(target, Handler | type) and not inspect.isbuiltin(_unwrapped(function))
 
 
@@ -308,7 +308,7 @@ def _unwrapped(function: Any) -> Any:
 
 
 def _is_coroutine_function(function: Any) -> bool:
-    """Whether calling it gives a coroutine, also where it only wraps the code that says so."""
+    """Whether calling it gives a coroutine, also if it only wraps a coroutine function."""
     while isinstance(function, partial):
         function = function.func
     called = function if inspect.isroutine(function) else type(function).__call__
@@ -316,7 +316,7 @@ def _is_coroutine_function(function: Any) -> bool:
 
 
 def _awaited(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """For a plain function around a coroutine function: some decorators hand the coroutine on, others its result."""
+    """For a plain function around a coroutine function: some decorators return the coroutine, others its result."""
 
     async def wait(body: Any) -> Any:
         result = function(body)

@@ -78,15 +78,15 @@ _lookup = threading.Lock()
 
 
 def lock_of(graph: Graph) -> threading.RLock:
-    """What threads hold that compile a graph, so that its steps are built once however many ask for its plan."""
+    """The lock for compiling a graph, so that its steps are built once for all threads."""
     with _lookup:
         return _locks.setdefault(graph, threading.RLock())
 
 
 def _sound(graph: Graph) -> Flat:
-    """The graph without inner graphs, once its form has no fault; all faults are plain_params at once."""
+    """The graph without inner graphs; all faults of its form are raised at once."""
     problems = faults([*check.findings(graph.steps, graph.edges, {}, graph.responders), *findings(graph, tries=False)])
-    if problems:  # nothing is built any more, so what building would tell is looked for as well
+    if problems:  # nothing will be built, so the faults that building would raise are looked for as well
         problems = faults(graph.findings())
     if not graph.steps:
         problems.append(f'Graph "{graph.name}" has no steps; add the first with graph.to(handler).')
@@ -96,7 +96,7 @@ def _sound(graph: Graph) -> Flat:
 
 
 def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
-    """Every step's call; one error tells of all that can't be bound or built."""
+    """Every step's call; one error for all that can't be bound or built."""
     calls: dict[str, Call] = {}
     wrong: list[str] = []
     for name, owned in flat.steps.items():
@@ -107,7 +107,7 @@ def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
             wrong += error.problems
         except own() as error:
             fault = GraphError(f'Step "{name}" can\'t be built: {type(error).__name__}: {error}')
-            raise fault from error  # the user's own constructor failed: its traceback is worth more than a list
+            raise fault from error  # a single failed constructor of the user: keep its traceback
     if wrong:
         raise GraphError.of_problems(graph, wrong)
     if any(call.is_async for call in calls.values()):
@@ -116,7 +116,7 @@ def _calls(graph: str, flat: Flat, before: Plan | None) -> dict[str, Call]:
 
 
 def _gatherers(name: str, steps: Mapping[str, PlanStep]) -> tuple[str, ...]:
-    """The first steps behind a generator, on each way, that gather its chunks."""
+    """The first steps behind a generator, on each path, that gather its chunks."""
     found: dict[str, None] = {}
     seen, waiting = {name}, [name]
     while waiting:
@@ -130,13 +130,13 @@ def _gatherers(name: str, steps: Mapping[str, PlanStep]) -> tuple[str, ...]:
 
 
 def _starts(steps: Mapping[str, PlanStep], flat: Flat) -> tuple[str, ...]:
-    """Where callers' events enter; every start, where none is meant for them."""
+    """The steps by which callers' events enter; every start, if none is marked as an entry."""
     found = topology.starts(steps, flat.edges)
     return tuple([name for name in found if steps[name].call.is_entry] or found)
 
 
 def _routing(routes: Mapping[str, Route], flat: Flat, calls: Mapping[str, Call]) -> Routing | None:
-    """The entrances of a graph with routes, each with what the handlers behind it name of a request."""
+    """The entrances of a graph with routes, each with the request parameters that the handlers behind it name."""
     if not routes:
         return None
     following = topology.successors(flat.steps, flat.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
@@ -180,9 +180,9 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call], routes: Mapping[str, Rout
 
 
 def _limits(flat: Flat) -> dict[str, int]:
-    """How often the steps that may run again for one event may run; also over an error handler that goes back.
+    """The limits of the steps that may run again for one event, also by way of an error handler.
 
-    A limit of a step's own that is above the graph's holds for the whole cycle: else another step would end it before.
+    A step's limit above the graph's applies to the whole cycle: else another step would end it before.
     """
     kinds = [EdgeKind.FLOW, EdgeKind.CYCLE, EdgeKind.ERROR]
     groups = topology.cycles(topology.successors(flat.steps, flat.edges, kinds=kinds))

@@ -21,7 +21,7 @@ from nbgraph.introspection import shown
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition ready to be asked; `text` is how it was written, `is_inline` whether that can stand in code."""
+    """A bound condition; `text` is its source, `is_inline` whether that can be inlined into generated code."""
 
     text: str
     function: Callable[[Any], Any]
@@ -64,13 +64,13 @@ def _test(edge: Edge, graph: Graph) -> Condition:
     when = edge.when
     assert when is not None
     if isinstance(when, str) and names_predicate(when, graph):
-        when = f"{when.strip()}(event)"  # `if is_large`: a function itself would always be true
+        when = f"{when.strip()}(event)"  # `if is_large`: a function object would always be true
     if isinstance(when, str):
         Admission(graph.scope).condition(when, f'The condition "{when}"')
     function = predicate_of(when, graph.scope)
     if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
         raise GraphError(
-            f"{getattr(function, '__name__', 'it')} is a coroutine function; a condition is asked while the graph "
+            f"{getattr(function, '__name__', 'it')} is a coroutine function; a condition is evaluated while the graph "
             "decides, so it must be a plain function. Let an async step write what it finds into the body."
         )
     if isinstance(when, Code):
@@ -82,7 +82,7 @@ def _test(edge: Edge, graph: Graph) -> Condition:
 
 
 def names_predicate(text: str, graph: Graph) -> bool:
-    """Whether a condition is nothing but the name of a function in the notebook."""
+    """Whether a condition is just the name of a function in the notebook."""
     text = text.strip()
     if text == "event" or not is_dotted(text) or text.partition(".")[0] not in graph.scope.namespace:
         return False

@@ -32,7 +32,7 @@ def record_of(error: StepError) -> dict[str, Any]:
 
 
 def target_of(graph: Graph) -> Any:
-    """The error stream, where it is a name what that means."""
+    """The error stream; if it is a name, the object it refers to."""
     if not isinstance(graph.error_stream, str):
         return graph.error_stream
     try:
@@ -42,7 +42,7 @@ def target_of(graph: Graph) -> Any:
 
 
 def reporter(graph: Graph) -> Report | None:
-    """Sends a record of each unhandled error to the graph's `error_stream`; None where it has none.
+    """The function that sends a record of each unhandled error to the graph's `error_stream`; None without one.
 
     >>> records = []
     >>> graph = Graph("inverse", error_stream=records.append)
@@ -70,14 +70,14 @@ def reporter(graph: Graph) -> Report | None:
             sent = write(record_of(error))
             if inspect.isawaitable(sent):
                 loop.submit(_waited(sent))
-        except own():  # the stream's own failure must not hide the error, nor touch the next event
+        except own():  # a failure of the stream must not hide the error, nor affect the next event
             _logger.exception('The error stream of graph "%s" failed', graph.name)
 
     return report
 
 
 def report_message(graph: Graph, step: str, event: Any, message: str) -> None:
-    """What a step says about an event that goes on all the same: into the log, and to the graph's error stream."""
+    """Report an error of an event that still goes on: to the log, and to the graph's error stream."""
     logging.getLogger(f"nbgraph.{graph.name}.{step}").error("%s", message)
     if (report := reporter(graph)) is not None:
         report(StepError(step, event if isinstance(event, Event) else Event(event), NbgraphError(message)))

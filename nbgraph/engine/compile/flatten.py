@@ -1,4 +1,4 @@
-"""Graphs inside a graph become steps among its steps, so that one plan runs them all."""
+"""Flattening: nested graphs become steps of the outer graph, so that one plan runs them all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEPARATOR = "/"  # `outer` runs step `inner/clean`
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A step, the graph in whose scope its names are looked up, and the limit it has on a cycle."""
+    """A step, the graph that is the scope of its names, and its limit on a cycle."""
 
     step: Step
     graph: Graph
@@ -28,7 +28,7 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """All steps with their owners, all edges, the responders; the graphs that were inside."""
+    """All steps with their owners, all edges, the responders, the nested graphs."""
 
     steps: dict[str, Owned]
     edges: tuple[Edge, ...]
@@ -37,7 +37,7 @@ class Flat:
 
 
 def flatten(graph: Graph, around: Sequence[Graph] = ()) -> Flat:
-    """The graph with every inner graph replaced by its steps, named `inner/step`.
+    """The graph with every nested graph replaced by its steps, named `inner/step`.
 
     >>> inner = Graph("inner")
     >>> _ = inner.to(str.strip).to(str.upper)
@@ -48,7 +48,7 @@ def flatten(graph: Graph, around: Sequence[Graph] = ()) -> Flat:
     """
     if graph in around:
         way = " -> ".join(f'"{one.name}"' for one in (*around, graph))
-        raise GraphError(f"Graph {way} contains itself; a graph inside a graph has to end somewhere.")
+        raise GraphError(f"Graph {way} contains itself; nesting must be finite.")
     steps: dict[str, Owned] = {}
     edges = [bound(edge, graph) for edge in graph.edges]
     responders, within = list(graph.responders), list[Graph]()
@@ -85,7 +85,7 @@ def inner_graph(graph: Graph, step: Step) -> Graph | None:
 
 
 def exits(flat: Flat) -> list[str]:
-    """The steps whose results leave a graph: its responder, else its ends, and what its error handlers come to."""
+    """The steps whose results leave a graph: its responder, else its ends and those of its error handlers."""
     following = topology.successors(flat.steps, flat.edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
     main = topology.reachable(following, topology.starts(flat.steps, flat.edges))
     rescues = [name for name, after in following.items() if name not in main and not after]
@@ -131,5 +131,5 @@ def _error_edges(edge: Edge, prefix: str, flat: Flat, besides: str = "") -> list
     handled = {own.source for own in flat.edges if own.is_error and own.source != WHOLE_GRAPH and own.when is None}
     has_own_handler = any(map(topology.is_whole_graph, flat.edges))
     if not besides and has_own_handler:
-        return []  # the inner graph's handler takes all errors before the outer step's could
+        return []  # the inner graph's handler takes all errors before the outer step's
     return [replace(edge, source=f"{prefix}{name}") for name in flat.steps if name not in handled and name != besides]

@@ -1,4 +1,4 @@
-"""`full_event=True` at a built-in step: a function that takes the Event, in the manner of the step's shape."""
+"""`full_event=True` at a built-in step: a function that takes the Event, called as the step's shape says."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def check_takes_event(handler: Handler) -> None:
     """Refuse a step that works on the body alone."""
     if not handler.takes_event():
         raise GraphError(
-            f"{type(handler).__name__} works on the body, so full_event=True has nobody to give the Event to; leave it "
-            "out, or let a function before it put what is needed into the body."
+            f"{type(handler).__name__} works on the body, so full_event=True has no effect on it; leave it "
+            "out, or put what is needed into the body in a step before."
         )
 
 
@@ -83,5 +83,5 @@ _BY_EVENT = {Shape.EACH: _each, Shape.FILTER: _filter, Shape.FLAT: _flat, Shape.
 
 
 def _event_of(result: Any, event: Event) -> Event:
-    """A result that is no Event is the body of one like that which came."""
+    """The event of a result: one that is not an Event becomes the body of a copy of the event."""
     return result if isinstance(result, Event) else event.with_body(result)

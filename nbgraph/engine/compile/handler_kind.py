@@ -21,7 +21,7 @@ def makes_handlers(resolved: Any) -> bool:
 
 
 def no_handler(resolved: Any) -> str | None:
-    """Why something can handle no events; None where it can.
+    """Why an object can't handle events; None if it can.
 
     >>> no_handler(None)
     'has None as its handler; expected a function, a class or object with do(body), do_event(event) or ...'
@@ -42,6 +42,6 @@ def no_handler(resolved: Any) -> str | None:
 
 
 def described(value: Any) -> str:
-    """A value in a sentence, cut to a length."""
+    """A value for an error message, shortened."""
     text = repr(value)
     return "None" if value is None else f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

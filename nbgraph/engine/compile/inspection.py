@@ -1,4 +1,4 @@
-"""What is wrong with what a graph's names mean, as far as it can be known before anything is built or run."""
+"""Inspection: faults in what a graph's names refer to, found before anything is built or run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _WRITTEN_OUT = (
 
 
 def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) -> list[Finding]:
-    """What is found in the graph and those inside it; with `tries`, also by building steps that touch nothing.
+    """The findings of the graph and its nested graphs; with `tries`, also by building steps without side effects.
 
     >>> graph = Graph("g")
     >>> _ = graph.to("(evnt + 1)", "more")
@@ -65,7 +65,7 @@ def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) 
 
 
 def _of_schedules(graph: Graph) -> Iterator[tuple[str, str]]:
-    """A clock gives events to the whole graph, so it stands where all of them enter."""
+    """A schedule starts events of the whole graph, so it must be where all events enter."""
     scheduled = [step.name for step in graph.steps if is_built_in(step, ("Schedule",))]
     starts = topology.starts([step.name for step in graph.steps], graph.edges) if scheduled else []
     for name in scheduled:
@@ -79,7 +79,7 @@ def _of_schedules(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _of_whole(graph: Graph) -> list[str]:
-    """What only shows when the graphs inside have become steps."""
+    """Findings that need the flattened graph."""
     try:
         if any(inner_graph(graph, step) is not None for step in graph.steps):
             flatten(graph)
@@ -107,7 +107,7 @@ def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> 
                 yield Finding(f'In the graph "{step.name}": {inner.text}', step.name, is_fault=inner.is_fault)
         return
     if not step.arguments and _takes_body(resolved) and not is_expression(step.handler):
-        return  # a function of the body, as most steps are: there is no more to look at
+        return  # a function of the body, as most steps are: nothing more to check
     where = f'Step "{step.name}"'
     is_routed = takes_requests(graph.steps)
     texts = [
@@ -125,7 +125,7 @@ def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> 
 
 
 def _of_names(step: Step, scope: Scope) -> Iterator[str]:
-    """Names that mean nothing here: in an expression as the handler, in arguments, in texts that become code."""
+    """Undefined names: in expressions as handlers, in arguments, in texts that become code."""
     where = f'Step "{step.name}"'
     if is_expression(step.handler):
         yield from (f"{where}: {fault}" for fault in unknown(str(step.handler), ["event"], scope))
@@ -136,7 +136,7 @@ def _of_names(step: Step, scope: Scope) -> Iterator[str]:
 
 
 def unknown(text: str, known: Collection[str], scope: Scope) -> list[str]:
-    """The names in an expression that are not known, nor bound by the expression itself."""
+    """The names in an expression that are neither known nor bound by the expression itself."""
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError) as error:
@@ -191,7 +191,7 @@ def _of_handler(resolved: Any, step: Step, is_routed: bool) -> Iterator[str]:
             yield f"can't be built: {fault}"
         yield from _of_method(resolved, is_routed)
     elif isinstance(resolved, type):
-        return  # `int`: a function of the body, whose arguments are C code's own matter
+        return  # `int`: a function of the body, implemented in C: its signature is not inspected
     elif fault := _of_function(resolved, positional, named, is_routed):
         yield f"can't be called: {fault}"
 
@@ -210,7 +210,7 @@ def _of_function(function: Any, positional: Sequence[Any], named: Sequence[str],
 
 
 def _takes_body(function: Any) -> bool:
-    """Whether a plain function of one argument is seen to be one, without looking at its signature."""
+    """Whether it is a plain function of one argument, judged quickly, without its signature."""
     if type(function) is not FunctionType or hasattr(function, "__signature__"):
         return False
     code, defaults = function.__code__, function.__defaults__ or ()
@@ -222,13 +222,13 @@ def _injected(function: Any, named: Sequence[str] = ()) -> list[str]:
 
 
 def _given(function: Any, named: Sequence[str], is_routed: bool, skip: int = 0) -> list[str]:
-    """What a function gets by itself: the context, and in a graph with routes what it names of a request."""
+    """The injected arguments of a function: the context, and in a graph with routes request parameters."""
     asked = names_of(function, named)[skip:] if is_routed else []
     return list(dict.fromkeys([*_injected(function, named), *asked]))
 
 
 def _of_method(kind: type, is_routed: bool) -> Iterator[str]:
-    """The method that takes events, where it is a plain function of the class."""
+    """The method that takes events, if it is a plain function of the class."""
     if issubclass(kind, Handler):
         return
     for name in ("do_event", "do", "__call__"):
@@ -264,7 +264,7 @@ def _of_routes(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -
 
 
 def _of_building(resolved: Any, step: Step, scope: Scope) -> list[str]:
-    """What a built-in step says when it is built, where building it touches nothing."""
+    """The error of building a built-in step whose constructor has no side effects."""
     if not isinstance(resolved, type) or not issubclass(resolved, Handler) or not _is_built_in(resolved):
         return []
     try:
@@ -285,12 +285,12 @@ def _of_building(resolved: Any, step: Step, scope: Scope) -> list[str]:
     except GraphError as error:
         return error.problems
     except Exception:
-        return []  # its error belongs to the run, with its traceback
+        return []  # its error is raised when it is built, with its traceback
     return []
 
 
 def _is_written_out(code: Code, scope: Scope) -> bool:
-    """Whether an argument's code makes nothing but parts of the library that are plain data: `FixedWindows(["1h"])`."""
+    """Whether an argument's code only builds plain data objects of the library: `FixedWindows(["1h"])`."""
     nodes = list(ast.walk(ast.parse(code.text.strip(), mode="eval")))
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
     return (
@@ -313,7 +313,7 @@ def _look_at_expressions(kind: type, arguments: Mapping[str, Any], scope: Scope)
     try:
         check_arguments(kind, arguments, "", look)
     except GraphError:
-        return  # a text that the notebook puts together
+        return  # a computed text
     if faults:
         raise GraphError(faults[0], faults)
 
@@ -340,7 +340,7 @@ def _of_condition(graph: Graph, edge: Edge) -> list[str]:
 
 
 def _predicate(when: Any, graph: Graph) -> Any:
-    """The function that a condition is, or is nothing but the name of."""
+    """The function that a condition is or names."""
     if isinstance(when, str):
         return named(when.strip(), graph.scope) if names_predicate(when, graph) else None
     return when if callable(when) else None
@@ -358,7 +358,7 @@ def _of_stream(graph: Graph) -> list[str]:
 
 
 def _endless(graph: Graph) -> Iterator[Finding]:
-    """Cycles whose events have no way out: no arrow has a condition, no step can drop an event or end with an error."""
+    """Cycles that no event can leave: no arrow has a condition, no step can drop an event or fail."""
     edges = [edge for edge in graph.edges if edge.target in graph and edge.source in graph]
     if all(edge.kind is not EdgeKind.CYCLE for edge in edges):
         return
@@ -375,7 +375,7 @@ def _endless(graph: Graph) -> Iterator[Finding]:
 
 
 def _passes_on(graph: Graph, name: str) -> bool:
-    """Whether a step surely gives one result for each event, and lets its arrows decide."""
+    """Whether a step always gives one result for each event, and its arrows decide the next step."""
     step = graph.spec(name)
     try:
         resolved = resolve(graph, step)

@@ -1,7 +1,7 @@
 """Synchronous steps of an asynchronous plan, called as if no event loop ran on their thread.
 
-They run on the loop's own thread, in their order and with their context variables; a hop to another thread would cost
-more than most of them. But libraries that look for a running loop (`anyio.run`, Playwright, `async_to_sync`) must work
+They run on the loop's thread, in order and with their context variables: switching threads costs more than most
+steps do. But libraries that look for a running loop (`anyio.run`, Playwright, `async_to_sync`) must work
 in them as they do in a synchronous graph, so the loop is hidden while they run.
 """
 
@@ -19,7 +19,7 @@ _END: Any = object()
 
 
 def loopless(function: Callable[[Any], Any], *, is_loop: bool) -> Callable[[Any], Any]:
-    """The function with the loop hidden, also while results of a generator are drawn; itself where it calls nothing.
+    """The function with the running loop hidden, also while its generator is drawn; unchanged if it calls nothing.
 
     >>> import asyncio
     >>> def look(body):
@@ -35,7 +35,7 @@ def loopless(function: Callable[[Any], Any], *, is_loop: bool) -> Callable[[Any]
 
 
 def hidden(function: Callable[..., Any], *arguments: Any) -> Any:
-    """The function's result, as where no loop runs."""
+    """The function's result, called as if no loop ran."""
     running = events._get_running_loop()
     events._set_running_loop(None)
     try:
@@ -58,12 +58,12 @@ def _drawn(results: Generator[Any, None, None]) -> Generator[Any, None, None]:
 
 
 def _calls(function: Any) -> bool:
-    """Whether its code calls something; what only computes looks for no loop."""
+    """Whether its code calls anything; pure computation never looks for a loop."""
     while isinstance(function, partial):
         function = function.func
     plain = inspect.unwrap(getattr(function, "__func__", function))
     if not isinstance(plain, FunctionType) and not inspect.isclass(function):
-        plain = inspect.unwrap(type(function).__call__)  # an object, also one that acts as a method does
+        plain = inspect.unwrap(type(function).__call__)  # a callable object, also one that is a descriptor
     return isinstance(plain, FunctionType) and _has_call(plain.__code__)
 
 

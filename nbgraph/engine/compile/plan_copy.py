@@ -1,4 +1,4 @@
-"""A second plan of the same graph, with calls of its own for some of its steps."""
+"""Copies of a plan, with other calls for some of its steps."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
 
 
 def copy_of(plan: Plan, clock: Clock) -> Plan:
-    """The plan with a memory of its own: steps that remember are built anew, all others are shared.
+    """The plan with a state of its own: stateful steps are built anew, all others are shared.
 
     >>> from nbgraph import Event, Graph
     >>> graph = Graph("g")

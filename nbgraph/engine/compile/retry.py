@@ -1,4 +1,4 @@
-"""Retries with growing pauses, and a time limit, around one handler."""
+"""Retries with exponential backoff, and a timeout, around one handler."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ Function = Callable[[Any], Any]
 
 
 def with_retries(function: Function, options: StepOptions, *, is_async: bool, is_generator: bool) -> Function:
-    """The function with the step's retries and timeout; untouched where the step has neither.
+    """The function with the step's retries and timeout; unchanged if the step has neither.
 
-    Of a generator the time limit is for each of its results, and it begins anew only as long as it has given none.
+    The timeout of a generator applies to each of its results; it is retried only before its first result.
     """
     if options.timeout is not None:
         function = _LIMITED[is_async, is_generator](function, options.timeout)
     if options.retries:
-        kinds = ANY if options.retry_on == (Exception,) else options.retry_on  # unless told: on whatever it raises
+        kinds = ANY if options.retry_on == (Exception,) else options.retry_on  # by default: on any exception
         function = _RETRIED[is_async, is_generator](function, options.retries, kinds)
     return function
 
 
 def pause(attempt: int) -> float:
-    """Seconds to wait before the given retry, counted from 0: doubled each time, with up to a half taken off at random.
+    """Seconds to wait before the given retry, counted from 0: doubled each time, minus a random part of up to a half.
 
     >>> 0.05 <= pause(0) <= 0.1 and pause(50) <= 10
     True
@@ -113,7 +113,7 @@ def _retried_async_chunks(function: Function, retries: int, retry_on: Kinds) -> 
 
 
 def _limited(function: Function, seconds: float) -> Function:
-    """A synchronous call can't be broken off, so it runs on a thread of its own that is left behind when late."""
+    """A synchronous call can't be cancelled, so it runs on a thread of its own that is abandoned on timeout."""
 
     @functools.wraps(function, updated=())
     def limit(body: Any) -> Any:
@@ -178,7 +178,7 @@ _LIMITED = {
 
 
 async def _in_time(awaitable: Any, seconds: float) -> Any:
-    """What the awaitable comes to; a TimeoutError of the handler's own is not taken for ours."""
+    """The result of the awaitable; a TimeoutError of the handler itself is not mistaken for the timeout."""
     try:
         async with asyncio.timeout(seconds) as limit:
             return await awaitable

@@ -1,4 +1,4 @@
-"""A step's options that its constructor has too go there: `to(Ask, retries=1)` is `to(Ask(retries=1))`."""
+"""Options that a step's constructor has too are passed to it: `to(Ask, retries=1)` is `to(Ask(retries=1))`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from nbgraph.errors import GraphError
 from nbgraph.graph.step import DEFAULTS, OPTIONS, Step, StepOptions
 
-_ENGINES = ("max_iterations",)  # arrows that go back say it too, so a constructor can't be meant for sure
+_ENGINES = ("max_iterations",)  # also an option of arrows, so it is not clear that the constructor is meant
 
 
 def divided_options(resolved: Any, step: Step, arguments: dict[str, Any]) -> tuple[StepOptions, dict[str, Any]]:
-    """The options that are the step's own, and the arguments with those that its constructor has by the same name.
+    """The options of the step itself, and the arguments with those that its constructor has by the same name.
 
     >>> class Ask:
     ...     def __init__(self, retries=6): ...
@@ -21,9 +21,9 @@ def divided_options(resolved: Any, step: Step, arguments: dict[str, Any]) -> tup
     >>> options.retries, options.concurrency, arguments
     (0, 4, {'retries': 1})
 
-    What the constructor is given by itself, `to(Ask(retries=3), retries=1)`, stays apart: the step tries twice.
+    An argument of a built handler, `to(Ask(retries=3), retries=1)`, is kept apart: the step itself tries twice.
     """
-    if isinstance(resolved, Step):  # a declaration that landed in the notebook, with options of its own
+    if isinstance(resolved, Step):  # a declaration in the notebook, with its own options
         declared = resolved.options if step.options is DEFAULTS else step.options
         return divided_options(resolved.handler, replace(step, options=declared), arguments)
     options = step.options
@@ -42,12 +42,12 @@ def divided_options(resolved: Any, step: Step, arguments: dict[str, Any]) -> tup
 
 
 def _free(kind: type, arguments: dict[str, Any]) -> set[str]:
-    """The names of the constructor's arguments that nothing is given for."""
+    """The names of the constructor's arguments that are not given."""
     try:
         signature = inspect.signature(kind)
         named = {name: value for name, value in arguments.items() if name in signature.parameters}
         given = signature.bind_partial(*arguments.get("*", ()), **named).arguments
     except (TypeError, ValueError):
-        return set()  # what does not fit is told when the step is built
+        return set()  # building the step reports arguments that do not fit
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {name for name, one in signature.parameters.items() if one.kind in kinds and name not in given}

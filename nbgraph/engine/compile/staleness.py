@@ -1,4 +1,4 @@
-"""Whether every name that a plan depends on still means the same object, in nanoseconds a name."""
+"""Staleness: whether every name that a plan depends on still refers to the same object, in nanoseconds a name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Watch = Callable[[], bool]
 
 
 def watch(graph: Graph, flat: Flat) -> Watch | None:
-    """Tells whether the names of a graph, and of those inside it, still mean what they meant; None without names.
+    """The check whether the names of a graph and its nested graphs still refer to the same objects; None without names.
 
-    It is generated so that its globals are the notebook's own: the interpreter caches such look-ups, and a graph of
-    names costs no more than calling the functions by their names does.
+    It is generated code whose globals are the notebook's: the interpreter caches such look-ups, so checking a name
+    costs no more than calling the function by its name.
     """
     watches: dict[int, tuple[dict[str, Any], set[str]]] = {}
     for owner in (graph, *flat.inner):
@@ -36,7 +36,7 @@ def watch(graph: Graph, flat: Flat) -> Watch | None:
 
 
 def _unchanged(inner: Graph) -> Watch:
-    """Whether a graph inside the graph has the steps and arrows that it had."""
+    """Whether a nested graph still has the same steps and arrows."""
     steps, edges = inner.steps, inner.edges
     return lambda: inner.steps == steps and inner.edges == edges
 
@@ -53,7 +53,7 @@ def _compare(namespace: dict[str, Any], names: Sequence[str]) -> Watch | None:
         *(f"_nbgraph_{number}=seen[{number}]" for number in range(len(there))),
     ]
     same = [f"{name} is _nbgraph_{number}" for number, name in enumerate(there)]
-    same += [f"{name!r} not in _nbgraph" for name in absent]  # built in, until the notebook has one of that name
+    same += [f"{name!r} not in _nbgraph" for name in absent]  # a built-in step, until the notebook defines the name
     made: dict[str, Any] = {"seen": [namespace[name] for name in there], "_nbgraph": namespace}
     lines = [f"def is_current({', '.join(given)}):", "    try:", f"        return {' and '.join(same)}"]
     lines += ["    except _nbgraph_error:", "        return False  # one was deleted"]
@@ -63,11 +63,11 @@ def _compare(namespace: dict[str, Any], names: Sequence[str]) -> Watch | None:
 
 
 def names_of_graph(graph: Graph) -> set[str]:
-    """Names that steps, conditions, exceptions and the error stream are made from."""
+    """Names that steps, conditions, exceptions and the error stream refer to."""
     found = _first_names([graph.error_stream] if isinstance(graph.error_stream, str) else [])
     for step in graph.steps:
         found |= _names_in(step)
-        if graph.scope.is_document and is_expression(step.handler):  # its names were looked up once
+        if graph.scope.is_document and is_expression(step.handler):  # its names are looked up once, when it is bound
             found |= names_in(str(step.handler))
     for edge in graph.edges:
         found |= _names_of(edge.when)
@@ -79,9 +79,9 @@ def names_of_graph(graph: Graph) -> set[str]:
 
 
 def _names_in(step: Step) -> set[str]:
-    """Names of the notebook that the step's handler and arguments are made from.
+    """Names of the notebook that the step's handler and arguments refer to.
 
-    Names inside an expression handler are left out: its function looks them up itself, at every call.
+    Names inside an expression handler are left out: its function looks them up at every call.
     """
     found = _names_of(dict(step.arguments))
     if isinstance(step.handler, str) and not is_expression(step.handler):

@@ -10,14 +10,14 @@ from typing import Any
 
 from nbgraph.handler import Handler
 
-FIXED = (str, bytes, int, float, tuple, frozenset, type(None))  # what only another value can take the place of
+FIXED = (str, bytes, int, float, tuple, frozenset, type(None))  # immutable: the state changes only by assignment
 MADE_IN = ("__init__", "__new__", "post_init")
 STATE = "state"
 SETS = ("STORE_ATTR", "DELETE_ATTR")
 
 
 def has_state(target: Any) -> bool:
-    """Whether a step's object has a `state`, set while it was made or by a property, that may be another at each event.
+    """Whether a step's object has a `state`, set by the constructor or a property, that may change with each event.
 
     >>> class Tax:
     ...     def __init__(self, state):
@@ -38,12 +38,12 @@ def has_state(target: Any) -> bool:
     if made and isinstance(made[0], property):
         return made[0].fset is not None
     if not made and STATE not in getattr(target, "__dict__", {}):
-        return _is_set_by(type(target), "post_init")  # it has none yet
+        return _is_set_by(type(target), "post_init")  # not set yet
     return not isinstance(target.state, FIXED) or any(map(_sets_state, _codes(type(target), without=MADE_IN)))
 
 
 def may_have_state(kind: type) -> bool:
-    """Whether objects of a class could have a `state`, so that one must be built to know: a model is not, for others.
+    """Whether objects of a class could have a `state`, so that one must be built to know.
 
     >>> class Total:
     ...     def __init__(self):
@@ -61,7 +61,7 @@ def _kinds(kind: type) -> list[type]:
 
 
 def _codes(kind: type, without: tuple[str, ...] = ()) -> Iterator[types.CodeType]:
-    """The code of a class's methods, and of the functions that they call by name, as far as it is Python's."""
+    """The bytecode of a class's methods, and of the Python functions that they call by name."""
     functions = [
         function
         for one in _kinds(kind)
@@ -104,7 +104,7 @@ def _reached(functions: list[types.FunctionType]) -> Iterator[types.CodeType]:
 
 
 def _is_of_nbgraph(function: types.FunctionType) -> bool:
-    """The base of the built-in steps, which only looks at `state`."""
+    """Whether it is the base class of the built-in steps, which only reads `state`."""
     return function.__module__ == Handler.__module__
 
 
@@ -120,7 +120,7 @@ def _names_state(code: types.CodeType) -> bool:
 
 
 def _sets_state(code: types.CodeType) -> bool:
-    """Whether the code gives an object another state."""
+    """Whether the code assigns to an object's state."""
     if STATE in code.co_consts and "setattr" in code.co_names:
         return True
     return STATE in code.co_names and any(

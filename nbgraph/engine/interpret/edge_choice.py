@@ -1,4 +1,4 @@
-"""Which arrows carry a step's result on, and why."""
+"""Edge choice: the arrows that a step's result follows, and why."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class ConditionError(Exception):
 
 
 def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]:
-    """The arrows that carry the body on from the step, and why where that was a choice.
+    """The arrows that the body follows from the step, and the reason if there was a choice.
 
-    A condition that raises is a `ConditionError`; what `select_outlets` raises passes as it is.
+    A condition that raises is a `ConditionError`; an error of `select_outlets` is raised unchanged.
     """
     arrows: Sequence[Arrow] = step.arrows
     if step.call.outlets is None and (not arrows or (len(arrows) == 1 and arrows[0].test is None)):
-        return arrows, ""  # nothing to choose, as at most steps; a lonely `otherwise` is refused before
+        return arrows, ""  # nothing to choose, as at most steps; an `else` without a condition is refused earlier
     reasons: list[str] = []
     if step.call.outlets is not None:
         arrows, reason = by_outlets(step, body)
@@ -49,7 +49,7 @@ def choose(step: PlanStep, plan: Plan, body: Any) -> tuple[Sequence[Arrow], str]
 
 
 def _holds(arrow: Arrow, plan: Plan, body: Any) -> bool:
-    """Whether the arrow's condition holds; it sees the part that the next step takes by `input_path`."""
+    """Whether the arrow's condition holds; it is evaluated on the part that the next step takes by `input_path`."""
     assert arrow.test is not None
     path = plan.steps[arrow.target].call.input_path
     try:
@@ -59,7 +59,7 @@ def _holds(arrow: Arrow, plan: Plan, body: Any) -> bool:
 
 
 def condition_failed(step: str, arrow: Arrow, steps: Mapping[str, PlanStep], body: Any, error: BaseException) -> str:
-    """What is said of a condition's error: whose it is, what it asks, and where a key is missing, which there are."""
+    """The message for a condition's error: its arrow, its text, and for a missing key the keys that exist."""
     path = steps[arrow.target].call.input_path
     if path and isinstance(error, KeyError):
         with suppress(Exception):

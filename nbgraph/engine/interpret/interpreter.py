@@ -1,6 +1,6 @@
-"""Interpreter: runs one event through a plan step by step; what observers and the debugger see.
+"""Interpreter: runs one event through a plan step by step, for observers and the debugger.
 
-Its state is `waiting`, a stack of what is still to be done (the top comes next), `visits` (calls per step, for the
+Its state is `waiting`, a stack of pending items (the top is next), `visits` (calls per step, for the
 limits of cycles), and the `answers` so far. A pending item is a step with the event it gets or, for a step that
 makes several results, the rest of them. The generated functions of `generate.py` do the same in the same order.
 """
@@ -34,7 +34,7 @@ class LimitError(NbgraphError):
 
 
 class _Fault(NamedTuple):
-    """Why a step's run failed: the error, the body that it is about, and what is said of it instead of its own text."""
+    """A failed run of a step: the error, the body concerned, and a message that replaces the error's own."""
 
     error: BaseException
     body: Any
@@ -61,9 +61,9 @@ class Interpreter:
         self.visits: dict[str, int] = {}
         self.waiting: list[Pending] = []
         self.error: StepError | None = None
-        self._copy = copy  # of results, for who may go back
-        self.caller: Caller | None = None  # of synchronous steps, for who may leave one behind
-        if enters:  # else it comes to a step in the middle, as one of the methods below tells
+        self._copy = copy  # copies results, for a debugger that may step back
+        self.caller: Caller | None = None  # makes the calls of synchronous steps, for a debugger that may abandon one
+        if enters:  # else it begins at a step in the middle, by one of the methods below
             self._push(plan.starts if plan.routing is None else (plan.routing.admit(event),), event)
 
     def __enter__(self) -> None:
@@ -73,7 +73,7 @@ class Interpreter:
         self.ended(error if isinstance(error, StepError) else None)
 
     async def finish(self) -> Answers:
-        """Run to the end; the answers, or the error that no handler took."""
+        """Run to the end; return the answers, or raise the error that no handler took."""
         try:
             with self:
                 while self.has_more():
@@ -83,7 +83,7 @@ class Interpreter:
         return self.answers
 
     def moves(self) -> Generator[StepRun | None, None, None]:
-        """The runs of the steps of a synchronous plan, each made when it is asked for."""
+        """The runs of the steps of a synchronous plan, each made lazily."""
         try:
             with self:
                 while self.has_more():
@@ -107,7 +107,7 @@ class Interpreter:
             yield answer
 
     async def leave(self) -> None:
-        """Close the steps that still give results, the one that gave last first: the rest of the event does not run."""
+        """Close the generators of unfinished steps, the last one first: the rest of the event does not run."""
         while self.waiting:
             pending = self.waiting.pop()
             try:
@@ -115,11 +115,11 @@ class Interpreter:
                     await pending.chunks.close()
             except own():
                 _logger.exception('Step "%s" of graph "%s" failed when it was closed', pending.step, self.plan.name)
-        if self.error is not None:  # what was gathered before it failed is dropped
+        if self.error is not None:  # gathered parts of a failed event are dropped
             self._gathered()
 
     def has_more(self) -> bool:
-        """Whether something is left to run; at the end of an event what steps have gathered of it goes on from them."""
+        """Whether something is left to run; at the end of an event, gathering steps release what they gathered."""
         if not self.waiting:
             self.waiting += [Pending(name, event, 1, Results([event], self._copy)) for name, event in self._gathered()]
         return bool(self.waiting)
@@ -140,7 +140,7 @@ class Interpreter:
             observer.finished(self.event, self.answers.all(), error)
 
     async def advance(self) -> StepRun | None:
-        """Run the next step, or draw its next result; None where it had none."""
+        """Run the next step, or draw its next result; None if it had none."""
         if self.waiting[-1].chunks is not None:
             return await self._draw(self.waiting.pop())
         departure = self.depart()
@@ -151,7 +151,7 @@ class Interpreter:
     async def carry_out(
         self, departure: PendingCall, event: Event, listeners: tuple[OnEnter, ...], before: float = 0.0
     ) -> StepRun:
-        """Make a pending call and go on with its result; `before` are the seconds that it has cost already.
+        """Make a pending call and go on with its result; `before` are the seconds it has already taken.
 
         A `Halt` of a listener ends the call alone: it stays pending.
         """
@@ -214,7 +214,7 @@ class Interpreter:
             if fault is not None:
                 return fault
         if chunks.is_ready:
-            move.output = list(result)  # one call, one record, however many go on
+            move.output = list(result)  # one record per call, however many results go on
         else:
             move.seconds += time.perf_counter() - began
         return None
@@ -233,7 +233,7 @@ class Interpreter:
         return move
 
     def resume_after(self, step: str, event: Event, chunk: Any) -> None:
-        """Instead of entering by the start, go on from a step with what it had held back."""
+        """Instead of entering by the start, continue behind a step with an event that it released."""
         chunks: Iterable[Any] = [chunk]
         if isinstance(event.body, FailedResult):
             chunks, event = event.body, event.with_body(None)
@@ -254,12 +254,12 @@ class Interpreter:
         self.waiting = [Pending(step, self.event.with_body(body))]
 
     def replace_input(self, body: Any) -> None:
-        """Give the next step another body; one that still gives results begins anew with it."""
+        """Give the next step another body; a step with results left is called again with it."""
         pending = self.waiting.pop()
         self.waiting.append(Pending(pending.step, pending.event.with_body(body)))
 
     async def settle(self) -> None:
-        """Bring to the top the step that runs next: pass ready results on, take off steps that have none left."""
+        """Bring the next step to the top: pass on ready results, remove steps without further results."""
         while self.has_more() and (chunks := self.waiting[-1].chunks) is not None:
             if chunks.is_ready:
                 await self.advance()
@@ -269,7 +269,7 @@ class Interpreter:
                 return
 
     def _apply(self, step: PlanStep, event: Event, result: Any, move: StepRun) -> _Fault | None:
-        """What a result means, in the manner of the step's shape."""
+        """Handle a result as the step's shape says."""
         call = step.call
         if call.shape is Shape.MAP:
             body = put(event.body, call.result_path, result) if call.result_path else result
@@ -288,7 +288,7 @@ class Interpreter:
     async def _draw(self, pending: Pending) -> StepRun | None:
         """The next result of a step that makes several.
 
-        Where drawing it runs code of the step, it is a move of its own, under the visit of the call that began.
+        If drawing it runs code of the step, it is a step run of its own, with the visit of the first call.
         """
         assert pending.chunks is not None
         step = self.plan.steps[pending.step]
@@ -320,13 +320,13 @@ class Interpreter:
         return self._go_on(step, event, put(event.body, path, chunk) if path else chunk, move)
 
     def _chunk(self, step: PlanStep, chunk: Any) -> Any:
-        """A chunk that its step may keep, and give once more."""
+        """A copy of a chunk, which its step may keep and give again."""
         return chunk if step.call.results_are_new else self._copied(chunk)
 
     def _go_on(self, step: PlanStep, event: Event, body: Any, move: StepRun) -> _Fault | None:
-        """The step's result answers, and goes on along the arrows that carry it.
+        """Record the step's result as an answer, and pass it on along the chosen arrows.
 
-        Where choosing these fails, the fault is about the result, which the step's error handler gets.
+        If the choice fails, the step's error handler gets the result.
         """
         bytes_before = self._bytes()
         if step.is_responder:
@@ -349,7 +349,7 @@ class Interpreter:
         return None
 
     def _done(self, step: PlanStep, move: StepRun, fault: _Fault | None) -> None:
-        """Tell the observers; an error goes to the step's handler, else the graph's, else it ends the event's run."""
+        """Notify the observers; an error goes to the step's handler, else the graph's, else it ends the event's run."""
         handler = None
         if fault is not None:
             move.error = fault.error
@@ -367,7 +367,7 @@ class Interpreter:
             raise StepError(step.name, event, fault.error, answer, fault.message) from fault.error
 
     def _bytes(self) -> int:
-        """The bytes of arrays and frames that this plan's branches were given so far."""
+        """The bytes of arrays and frames copied for branches so far."""
         return self.plan.copier.bytes if self.plan.copier is not None else 0
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
@@ -384,5 +384,5 @@ class Interpreter:
 
 
 def _shared(body: Any) -> Any:
-    """Branches of a graph with `copy=False` share one body."""
+    """The body itself: branches of a graph with `copy=False` share it."""
     return body

@@ -1,4 +1,4 @@
-"""Observer: watches a run (trace, breakpoints, metrics, live widgets); all that the engine knows of observers."""
+"""Observer: watches a run (trace, breakpoints, metrics, live widgets); the engine's only interface to them."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ class StepRun:
     copied: int = 0
 
     def listen(self, entered: OnEnter) -> None:
-        """Report the calls that the step makes inside to `entered`."""
+        """Report the nested calls of the step to `entered`."""
         self.listeners = (*self.listeners, entered)
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What `before` returns to put a value (a pin) in the place of the step's own result."""
+    """What `before` returns to replace the step's result by a value (a pin)."""
 
     value: Any
 
 
 class Observer:
-    """Hooks that do nothing; override what you want to see.
+    """Hooks that do nothing; override those you need.
 
-    They are called on the thread that runs the graph, so they must be short. Only `before` may answer.
+    They are called on the thread that runs the graph, so they must be short. Only the result of `before` is used.
     """
 
     def reading(self, total: int | None) -> None:
@@ -78,7 +78,7 @@ class Observer:
         Parameters
         ----------
         move
-            The call that is due.
+            The call about to be made.
         """
         return None
 
@@ -92,14 +92,14 @@ class Observer:
         """
 
     def finished(self, event: Event, answers: Sequence[Any], error: StepError | None) -> None:
-        """The event is wholly done.
+        """The event has ended.
 
         Parameters
         ----------
         event
             The event.
         answers
-            All its answers.
+            Its answers.
         error
-            The error that nobody handled.
+            The unhandled error; None without one.
         """

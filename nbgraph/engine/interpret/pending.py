@@ -1,6 +1,6 @@
-"""Pending: what an interpreter has still to do; PendingCall: the call that it makes.
+"""Pending: an item on the interpreter's stack; PendingCall: the call that it makes.
 
-They are made for every move, so they are not frozen, which would double their cost; nobody changes one.
+They are created for every call, so they are not frozen, which would double their cost; treat them as immutable.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nbgraph.event import Event
 
 @dataclass(slots=True)
 class Pending:
-    """What waits: a step and its event; `chunks` and `index` where the step has begun to give several results."""
+    """A step and its event; `chunks` and `index` if the step has begun to give several results."""
 
     step: str
     event: Event
@@ -26,7 +26,7 @@ class Pending:
 
 @dataclass(slots=True)
 class PendingCall:
-    """A call that is due: the step, the record of it; `is_made` where a pin stood in for it, or it was refused."""
+    """A call to be made: the step and its record; `is_made` if a pin replaced it, or it was refused."""
 
     step: PlanStep
     move: StepRun

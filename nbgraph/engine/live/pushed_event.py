@@ -1,4 +1,4 @@
-"""PushedEvent: one event of a long-lived run, with its future; WorkItem: a part of it that waits for its turn."""
+"""PushedEvent: one event of a long-lived run, with its future; WorkItem: a waiting part of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbgraph.event import Event
 
 
 class PushedEvent(EventRun):
-    """Its parts run on the threads of several regions; the last one to end settles the future."""
+    """An event whose parts run on the threads of several regions; the last one to end settles the future."""
 
     __slots__ = ("_answers", "_lock", "_plan", "future")
 
@@ -30,7 +30,7 @@ class PushedEvent(EventRun):
         self._lock = threading.Lock()
 
     def begin(self, plan: Plan) -> None:
-        """The event enters."""
+        """Report that the event enters."""
         self._plan = plan
         for observer in plan.observers:
             observer.started(self.event)
@@ -40,7 +40,7 @@ class PushedEvent(EventRun):
             self.open += 1
 
     def unfork(self) -> None:
-        """The part that was opened last goes on in the one it came from."""
+        """Merge the part opened last into the one it came from."""
         with self._lock:
             self.open -= 1
 
@@ -56,16 +56,16 @@ class PushedEvent(EventRun):
         self.end()
 
     def answer(self, answer: Any) -> None:
-        """The event ran at once, from its begin to its end: its answer."""
+        """Settle the future of an event that ran at once, from begin to end."""
         self.future.set_result(answer)
         super().end()
 
     def cancel(self) -> None:
-        """The future was cancelled, and nothing has run."""
+        """Cancel the future of an event of which nothing has run."""
         super().end()
 
     def drop(self) -> None:
-        """A part goes no further; the future is cancelled."""
+        """Drop a part, and cancel the future."""
         if self._plan is not None or not self.future.cancel():
             self.land(CancelledError())
             return
@@ -87,13 +87,13 @@ class PushedEvent(EventRun):
 
 @dataclass(eq=False, slots=True)
 class WorkItem:
-    """A part of a pushed event: it enters by the start, or waits in a queue or before a held step."""
+    """A part of a pushed event that enters by the start, or waits in a queue or before a held step."""
 
     pushed: PushedEvent
     event: Event
     step: str | None = None
     visits: dict[str, int] | None = None
-    interpreter: Interpreter | None = None  # of what a step has released by itself
+    interpreter: Interpreter | None = None  # of an event that a step has released by time
 
     @property
     def has_begun(self) -> bool:
@@ -101,11 +101,11 @@ class WorkItem:
         return self.step is not None or self.interpreter is not None
 
     def cancel(self) -> None:
-        """It goes no further."""
+        """Drop it."""
         self.pushed.drop()
 
     def interpreter_of(self, plan: Plan) -> tuple[Interpreter, Pending | None]:
-        """Its interpreter, and the call that it waited before, which must not park it again."""
+        """Its interpreter, and the call it waited for, which must not park it again."""
         if self.interpreter is not None:
             return self.interpreter, None
         interpreter = Interpreter(plan, self.event, plan.observers, enters=self.step is None)
@@ -117,7 +117,7 @@ class WorkItem:
 
 
 class RegionParking:
-    """Where the interpreter of a region stops; `parked` takes an item that has to wait, and says whether it has to."""
+    """Decides where the interpreter of a region stops; `parked` takes an item and returns whether it has to wait."""
 
     __slots__ = ("_first", "_parked", "_pushed", "interpreter")
 
@@ -128,11 +128,11 @@ class RegionParking:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing of the event waits elsewhere."""
+        """Whether no other part of the event waits."""
         return self._pushed.is_undivided
 
     def has_parked(self) -> bool:
-        """Take what comes next off the interpreter, if it has to wait; the first one has waited already."""
+        """Take the next item off the interpreter if it has to wait; the first one has waited already."""
         pending = self.interpreter.waiting[-1]
         if pending.chunks is not None or pending is self._first:
             return False

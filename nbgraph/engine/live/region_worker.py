@@ -27,7 +27,7 @@ _logger = logging.getLogger("nbgraph.run")
 
 
 class RegionTurns:
-    """Locks for the steps that several workers reach: no step ever sees two events at once."""
+    """Locks for steps shared by several workers: no step handles two events at once."""
 
     def __init__(self) -> None:
         self._locks: dict[str, threading.Lock] = {}
@@ -58,16 +58,16 @@ class RegionWorker:
 
     def __init__(self, state: RunState, region: str, turns: RegionTurns, needs: Callable[[str], None]) -> None:
         self._state, self._region, self._turns, self._needs = state, region, turns, needs
-        self._regions: Regions | None = None  # of the plan that the last event ran by
+        self._regions: Regions | None = None  # of the plan of the last event
         self._scheduler: tuple[Plan, Scheduler] | None = None
-        self._loop: loop.LoopThread | None = None  # where events are conducted, once one is
+        self._loop: loop.LoopThread | None = None  # where concurrent steps are scheduled; created lazily
         self._scheduling: list[asyncio.Task[Any]] = []
         name = f"nbgraph-{state.graph.name}-{region}".rstrip("-")
         self._thread = threading.Thread(target=self._serve, daemon=True, name=name)
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for its end, once the state is closed."""
+        """Wait until it has ended, after the state was closed."""
         self._thread.join()
         for task in self._scheduling:
             task.get_loop().call_soon_threadsafe(task.cancel)
@@ -91,7 +91,7 @@ class RegionWorker:
 
     def _take(self, item: WorkItem) -> None:
         pushed = item.pushed
-        if pushed.error is not None:  # another branch of it has failed: nothing more runs
+        if pushed.error is not None:  # another branch has failed: nothing more runs
             pushed.land()
             return
         try:
@@ -100,8 +100,8 @@ class RegionWorker:
             if plan.routing is not None and not item.has_begun:
                 plan.routing.admit(item.event)
             if item.step is not None and item.step not in plan.steps:
-                raise NbgraphError(f'Step "{item.step}" was taken out of the graph while an event waited before it.')
-        except Exception as error:  # the graph was changed to something that can't run
+                raise NbgraphError(f'Step "{item.step}" was removed from the graph while an event waited before it.')
+        except Exception as error:  # the changed graph can't run
             pushed.land(error=error)
             return
         may_wait = bool(regions.queues or self._state.held or item.has_begun)
@@ -113,7 +113,7 @@ class RegionWorker:
             self._run(plan, pushed)
 
     def _run(self, plan: Plan, pushed: PushedEvent) -> None:
-        """Run the event from its begin to its end: it waits nowhere."""
+        """Run an event that never waits from begin to end."""
         try:
             answer = loop.complete(plan.ahandle(pushed.event)) if plan.is_async else plan.answer_to(pushed.event)
         except BaseException as error:
@@ -122,7 +122,7 @@ class RegionWorker:
             pushed.answer(answer)
 
     def _interpret(self, plan: Plan, regions: Regions, item: WorkItem) -> None:
-        """Run the event step by step, to where it waits or ends."""
+        """Run the event step by step until it waits or ends."""
         parking = self._parking(plan, regions, item)
         try:
             moves = self._moves(plan, regions, parking)
@@ -158,20 +158,20 @@ class RegionWorker:
         return RegionParking(interpreter, item.pushed, first, partial(self._parked, regions))
 
     def _parked(self, regions: Regions, item: WorkItem) -> bool:
-        """Whether the event waits now instead of going on: in a queue, or before a step that is held."""
+        """Whether the event has to wait here: in a queue, or before a held step."""
         step = item.step or ""
         if step not in regions.queues:
             return self._state.park(self._region, item)
-        if regions.plan.copier is not None:  # while it waits, who gave it may change what it kept of it
+        if regions.plan.copier is not None:  # a copy: while it waits, its giver may change the body
             item.event = item.event.with_body(regions.plan.copier(item.event.body))
         self._needs(step)
         self._state.put(step, item)
         return True
 
-    # --- what steps release by themselves ---
+    # --- releases by time ---
 
     def _holders(self) -> list[PlanStep]:
-        """The steps here that release something by time, in the plan that the last event ran by."""
+        """The steps here that release by time, in the plan of the last event."""
         regions = self._regions
         return regions.holders.get(self._region, []) if regions is not None else []
 
@@ -197,7 +197,7 @@ class RegionWorker:
         pushed = PushedEvent(event, future, self._state.ended)
         self._take(WorkItem(pushed, event, interpreter=self._regions.plan.resumed(step, event, chunk)))
 
-    # --- steps that have several calls under way ---
+    # --- concurrent steps ---
 
     def _schedule(self, plan: Plan, regions: Regions, item: WorkItem, *, is_walked: bool) -> None:
         if self._loop is None:
@@ -212,7 +212,7 @@ class RegionWorker:
         self._loop.submit(self._admit(plan, run)).result()
 
     async def _admit(self, plan: Plan, run: ScheduledEvent) -> None:
-        """Let the event enter beside those under way, as soon as there is room."""
+        """Let the event enter beside those in flight, as soon as there is room."""
         if self._scheduler is None or self._scheduler[0] is not plan:
             self._scheduler = (plan, Scheduler(plan, asyncio.Event()))
             self._scheduling.append(loop.background(_progressing(self._scheduler[1])))
@@ -238,7 +238,7 @@ def _set_result(future: Future[Any], work: Callable[[], Any]) -> None:
 
 
 def _log_error(graph: str, future: Future[Any]) -> None:
-    """Nobody waits for what a step releases: its errors go to the error stream and the log."""
+    """Errors of released events have no future: they go to the error stream and the log."""
     error = future.exception()
     if error is not None:
         _logger.error('What a step of graph "%s" released failed', graph, exc_info=error)

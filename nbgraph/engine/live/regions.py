@@ -1,4 +1,4 @@
-"""Regions: what lies between the queues of a plan; a long-lived run works on each with a thread of its own."""
+"""Regions: the parts of a plan between its queues; a long-lived run has a thread for each."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from nbgraph.engine.plan import Plan, PlanStep
 from nbgraph.steps.operators.queue import Queue
 
-ENTRY = ""  # the region that events enter by; every other one is called by the queue before it
+ENTRY = ""  # the region by which events enter; each other one is named after the queue before it
 
 
 class Regions:
-    """The queues of a plan with what they hold at most, and the steps that are reached without passing another.
+    """The queues of a plan with their capacities, and the steps reached from each without passing another queue.
 
     `behind`: the queues that a region fills, without those that lead back to it, which it must not wait for. `shared`:
-    steps that several regions reach. `holders`: steps that let something go by time; a shared one belongs to the first.
+    steps that several regions reach. `holders`: steps that release by time; a shared one belongs to the first.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("g")
@@ -26,7 +26,7 @@ class Regions:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        # What a step gathers of an event is known when the event's whole way has ended: that is one region.
+        # A gathering step waits for all parts of an event, so the whole path is one region.
         targets = {name: step.call.target for name, step in plan.steps.items() if not plan.gatherers}
         self.queues = {name: target.max_size for name, target in targets.items() if isinstance(target, Queue)}
         self.steps: dict[str, set[str]] = {}
@@ -61,7 +61,7 @@ class Regions:
 
 
 def _all_filled(filled: dict[str, set[str]], queue: str) -> set[str]:
-    """All queues that are filled by what comes out of a queue, sooner or later, and the queue itself."""
+    """All queues downstream of a queue, and the queue itself."""
     found: set[str] = set()
     waiting = [queue]
     while waiting:

@@ -1,7 +1,7 @@
 """Run: a graph that stays up, on threads of nbgraph's own.
 
-What lies before, between and behind the queues of the graph works side by side, each on a thread of its own. A queue
-holds as many events as it says; when it is full, what fills it waits.
+The parts of the graph before, between and behind its queues run in parallel, each on a thread of its own. A queue
+is bounded; when it is full, its producers wait.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
 
 
-_running: WeakSet[Run] = WeakSet()  # for whoever shows a graph: what is under way, and what could be held
+_running: WeakSet[Run] = WeakSet()  # for views of a graph: its runs, whose steps may be held
 
 
 def running(graph: Graph) -> list[Run]:
@@ -46,7 +46,7 @@ def running(graph: Graph) -> list[Run]:
 class Run:
     """Push events, get futures of their answers; pause, resume, flush; leaving the block drains.
 
-    Left by an exception, Ctrl-C above all, it parking after what is in hand, and what waits is cancelled.
+    If the block is left by an exception, such as Ctrl-C, events in hand are finished and waiting ones are cancelled.
 
     >>> from nbgraph import Graph
     >>> graph = Graph("twice")
@@ -58,7 +58,7 @@ class Run:
     """
 
     def __init__(self, graph: Graph) -> None:
-        graph.plan()  # a graph that can't run says so here, not in the first future
+        graph.plan()  # raise the faults of the graph here, not in the first future
         self._graph = graph
         self._state = RunState(graph)
         self._turns = RegionTurns()
@@ -72,7 +72,7 @@ class Run:
     def push(
         self, body: Any, key: Any = None, *, id: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Future[Any]:
-        """Hand in one event; the future has its answer or its StepError. Waits while 1,000 events wait to enter.
+        """Push one event; the future gets its answer or its StepError. Blocks while 1,000 events wait to enter.
 
         Parameters
         ----------
@@ -93,14 +93,14 @@ class Run:
         return pushed.future
 
     def answers(self, body: Any) -> NoReturn:
-        """Not here: an event's future has one answer."""
+        """Refused: an event's future has one answer."""
         raise NbgraphError(
             f'A run of graph "{self._graph.name}" has one answer for each event, that of its future: '
             "run.push(body).result(). graph.answers(body) gives those of all ends."
         )
 
     def pause(self) -> None:
-        """Let pushed events wait from the next one on; those that have entered go their way."""
+        """Make pushed events wait from the next one on; those that have entered run on."""
         self._state.pause(is_paused=True)
 
     def resume(self) -> None:
@@ -112,7 +112,7 @@ class Run:
         return self._state.is_paused
 
     def hold(self, step: str) -> None:
-        """Let events wait before one step, while the other steps go on; a queue before it fills up.
+        """Make events wait before one step while other steps run on; a queue before it fills up.
 
         >>> from nbgraph import Graph
         >>> graph = Graph("held")
@@ -136,7 +136,7 @@ class Run:
         self._state.hold(step)
 
     def release(self, step: str) -> None:
-        """Let the events that wait before a step that was held go on, in their order.
+        """Let the events that wait before a held step go on, in order.
 
         Parameters
         ----------
@@ -155,13 +155,13 @@ class Run:
         return self._state.waiting()
 
     def flush(self) -> list[Any]:
-        """Wait for all that was pushed, and let steps give what they hold; the answers to that."""
+        """Wait for all pushed events, and let steps release what they hold; return the answers to that."""
         if self._is_closed:
             return []
         return self._flush()
 
     def close(self) -> None:
-        """Drain and end; what steps hold flows on to the targets."""
+        """Drain and end; held events are released and reach the targets."""
         if self._is_closed:
             return
         self._end_ticking()
@@ -177,7 +177,7 @@ class Run:
                 worker.join()
 
     def stop(self) -> None:
-        """End after what is in hand; what waits is cancelled, and steps keep what they hold."""
+        """End after the events in hand; waiting events are cancelled, and steps keep what they hold."""
         if self._is_closed:
             return
         self._end_ticking()
@@ -208,11 +208,11 @@ class Run:
                 "resume() or release(step) first."
             )
         released: Future[list[Any]] = Future()
-        self._state.put(ENTRY, Flush(released))  # on the thread that runs the events: no step sees two things at once
+        self._state.put(ENTRY, Flush(released))  # on the thread of the events: no step handles two calls at once
         return released.result()
 
     def _need(self, region: str) -> None:
-        """The worker of a region, begun when something comes there first."""
+        """The worker of a region, started lazily."""
         with self._making:
             if region not in self._workers:
                 self._state.open(region)

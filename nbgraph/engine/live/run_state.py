@@ -1,4 +1,4 @@
-"""RunState: what the workers of a long-lived run share: what waits where, what is held, how much is under way."""
+"""RunState: the state shared by the workers of a long-lived run: waiting events, held steps, events in flight."""
 
 from __future__ import annotations
 
@@ -15,56 +15,56 @@ from nbgraph.engine.live.regions import ENTRY, Regions
 from nbgraph.engine.plan import Plan
 from nbgraph.graph.graph import Graph
 
-WAITING = 1000  # events that may wait before a push has to
+WAITING = 1000  # events that may wait to enter before `push` blocks
 
 
 @dataclass(eq=False)
 class HeldStep:
-    """A step that is held: what waits before it, and the region each came from."""
+    """A held step: the items that wait before it, and the region each came from."""
 
     parked: list[tuple[str, WorkItem]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
 class Flush:
-    """Not an event: when nothing is under way, let go what steps hold."""
+    """Not an event: once none is in flight, steps release what they hold."""
 
     released: Future[list[Any]]
 
 
 class RunState:
-    """Everything of it is read and changed under `changed`, which is told of every change."""
+    """All attributes are read and changed under the condition `changed`, which is notified of every change."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.changed = threading.Condition()
         self.inboxes: dict[str, deque[WorkItem | Flush]] = {ENTRY: deque()}
         self.held: dict[str, HeldStep] = {}
-        self.under_way = 0  # events that were pushed and are not settled
+        self.under_way = 0  # pushed events that are not settled
         self.is_paused = False
         self.is_closed = False
-        self.is_left = False  # whoever pushed is gone: what would wait is cancelled
+        self.is_left = False  # the caller has left: events that would wait are cancelled
         self._regions: Regions | None = None
 
     def regions(self, plan: Plan) -> Regions:
-        """The regions of the plan; they stay the same objects as long as the plan does."""
+        """The regions of the plan; cached for as long as the plan is current."""
         if self._regions is None or self._regions.plan is not plan:
             self._regions = Regions(plan)
         return self._regions
 
     def open(self, region: str) -> None:
-        """From now on events may wait to enter this region."""
+        """Create the inbox of a region."""
         with self.changed:
             self.inboxes.setdefault(region, deque())
 
     def close(self) -> None:
-        """Nothing comes any more, and nothing waits."""
+        """End all workers: nothing comes any more, and nothing waits."""
         with self.changed:
             self.is_closed = True
             self.changed.notify_all()
 
     def leave(self) -> None:
-        """Cancel what waits, now and from now on; returns when what is in hand has come to its end."""
+        """Cancel waiting events, now and from now on; return when events in hand have ended."""
         with self.changed:
             self.is_left = True
             waiting = [item for inbox in self.inboxes.values() for item in inbox]
@@ -79,19 +79,19 @@ class RunState:
             self.changed.wait_for(lambda: not self.under_way)
 
     def pause(self, *, is_paused: bool) -> None:
-        """Whether events that were pushed wait instead of entering."""
+        """Whether pushed events wait instead of entering."""
         with self.changed:
             self.is_paused = is_paused
             self.changed.notify_all()
 
     def drained(self) -> bool:
-        """Wait until nothing is under way; False where events wait that only `resume` or `release` lets go."""
+        """Wait until no event is in flight; False if events wait for `resume` or `release`."""
         with self.changed:
             self.changed.wait_for(lambda: not self.under_way or self._is_stuck())
             return not self.under_way
 
     def put(self, region: str, item: WorkItem | Flush) -> None:
-        """Let an item wait; whoever fills a queue has looked for room before it took up the event."""
+        """Put an item into an inbox; the producer has checked for room before it took its event."""
         with self.changed:
             if not self.is_left:
                 self._append(self.inboxes[region], item)
@@ -99,7 +99,7 @@ class RunState:
         item.released.set_result([]) if isinstance(item, Flush) else item.cancel()
 
     def push(self, item: WorkItem) -> None:
-        """Let an event enter, as soon as there is room."""
+        """Let an event enter as soon as there is room."""
         with self.changed:
             inbox = self.inboxes[ENTRY]
             if len(inbox) >= WAITING:
@@ -108,10 +108,10 @@ class RunState:
         self.put(ENTRY, item)
 
     def ended(self, _: EventRun) -> None:
-        """An event has ended."""
+        """Count an event that has ended."""
         with self.changed:
             self.under_way -= 1
-            if self.under_way <= len(self.inboxes[ENTRY]):  # else nobody waits for it
+            if self.under_way <= len(self.inboxes[ENTRY]):  # else nobody waits for this change
                 self.changed.notify_all()
 
     def take(self, region: str, due: float | None) -> WorkItem | Flush | None:
@@ -124,11 +124,11 @@ class RunState:
                 self.changed.wait(left)
             inbox = self.inboxes[region]
             item = inbox.popleft()
-            self._tell_of_room(region, len(inbox))
+            self._notify_of_room(region, len(inbox))
             return item
 
     def park(self, region: str, item: WorkItem) -> bool:
-        """Let an item wait before its step, where that is held."""
+        """Make an item wait before its step, if that is held."""
         with self.changed:
             held = self.held.get(item.step or "")
             if held is not None:
@@ -141,7 +141,7 @@ class RunState:
             self.held.setdefault(step, HeldStep())
 
     def release(self, step: str) -> None:
-        """What waits before the step goes on, before all that came later."""
+        """Let the items that wait before the step go on, ahead of later ones."""
         with self.changed:
             held = self.held.pop(step, HeldStep())
             for region, item in reversed(held.parked):
@@ -155,14 +155,14 @@ class RunState:
             return queued | {step: len(held.parked) + queued.get(step, 0) for step, held in self.held.items()}
 
     def _is_stuck(self) -> bool:
-        """Whether events wait that nothing but `resume` or `release` lets go."""
+        """Whether events wait that only `resume` or `release` can let go on."""
         parked = any(held.parked or self.inboxes.get(step) for step, held in self.held.items())
         return parked or (self.is_paused and bool(self.inboxes[ENTRY]))
 
-    def _tell_of_room(self, region: str, left: int) -> None:
-        """Wake who waits for room: at a queue as soon as it is no longer full, at the entry when half is gone.
+    def _notify_of_room(self, region: str, left: int) -> None:
+        """Wake threads that wait for room: at a queue as soon as it is not full, at the entry when it is half empty.
 
-        A push and the thread that takes it up would else wake each other for every single event.
+        Else `push` and the entry's worker would wake each other for every single event.
         """
         if left == WAITING // 2 if region == ENTRY else left + 1 >= self._size(region):
             self.changed.notify_all()
@@ -181,12 +181,12 @@ class RunState:
             return False
         if isinstance(inbox[0], Flush):
             return self.under_way == sum(not isinstance(item, Flush) for item in inbox)
-        if inbox[0].step not in (None, region):  # it was held, and is let go
+        if inbox[0].step not in (None, region):  # it was held and has been released
             return True
         return not self._is_stopped(region) and self._has_room_behind(region)
 
     def _is_stopped(self, region: str) -> bool:
-        """Paused, or held; a step that is held further on lets one event wait before it, the others in the queue."""
+        """Whether a region is paused or held; before a later held step one event waits, the others in the queue."""
         if region == ENTRY and self.is_paused:
             return True
         return bool(self.held) and (region in self.held or self._parked(region) >= (WAITING if region == ENTRY else 1))

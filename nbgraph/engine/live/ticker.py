@@ -1,4 +1,4 @@
-"""Ticker: the thread that gives a long-lived run the events of its schedules."""
+"""Ticker: the thread that pushes the events of schedules into a long-lived run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nbgraph.steps.sources.schedule import Schedule
 
 
 def schedules_of(plan: Plan) -> dict[str, Schedule]:
-    """The schedules that a plan begins with, by the names of their steps."""
+    """The schedules at the start of a plan, by the names of their steps."""
     found = {name: plan.steps[name].call.target for name in plan.starts}
     return {name: target for name, target in found.items() if isinstance(target, Schedule)}
 
 
 class Ticker:
-    """Hands on each tick of a schedule from now on, until it is closed."""
+    """Pushes each tick of a schedule from now on, until it is closed."""
 
     def __init__(self, schedule: Schedule, push: Callable[[Event], object]) -> None:
         self._schedule, self._push = schedule, push
@@ -37,6 +37,6 @@ class Ticker:
             last = now
 
     def close(self) -> None:
-        """No tick comes any more."""
+        """Stop ticking."""
         self._closed.set()
         self._thread.join()

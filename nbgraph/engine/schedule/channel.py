@@ -1,4 +1,4 @@
-"""A Channel: a bounded way for the items of an async iterator from the loop thread to whoever reads them."""
+"""Channel: a bounded buffer for the items of an async iterator between the loop thread and a reader."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 from nbgraph.engine import loop
 
 T = TypeVar("T")
-AHEAD = 64  # items that may wait in a channel before the next ones are asked for
-PATIENCE = 1.0  # seconds that the source has to be closed when the reader leaves
+AHEAD = 64  # items buffered in a channel
+PATIENCE = 1.0  # seconds to close the source when the reader leaves
 
 
 class _End:
-    """Nothing more comes; `error` where the source failed."""
+    """The end of the items; `error` if the source failed."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
@@ -62,7 +62,7 @@ async def aiterate(source: AsyncGenerator[list[T], None]) -> AsyncGenerator[T, N
 
 
 class _Channel:
-    """The sender's side. What comes in one turn of its loop travels as one parcel: waking the reader costs more."""
+    """The sender's side. Items of one loop iteration travel as one parcel, since waking the reader is expensive."""
 
     def __init__(self) -> None:
         self._packing: list[Any] = []
@@ -84,7 +84,7 @@ class _Channel:
                         await self._room()
                         self._pack(items)
                 finally:
-                    self._pumping = None  # from here on it closes, which nobody breaks off
+                    self._pumping = None  # now it closes, which must not be cancelled
         except BaseException as error:
             end = _End(error)
             if not isinstance(error, Exception | asyncio.CancelledError):
@@ -94,9 +94,9 @@ class _Channel:
             self._deliver(end)
 
     def _break_off(self) -> None:
-        """The reader wants no more."""
+        """Cancel sending: the reader has left."""
         self._is_left = True
-        if self._sender is not None:  # else it sees that nobody reads when it begins
+        if self._sender is not None:  # else it finds out when it starts
             with contextlib.suppress(RuntimeError):  # its loop is closed
                 self._sender.call_soon_threadsafe(self._cancel)
 
@@ -125,11 +125,11 @@ class _Channel:
     async def _room(self) -> None:
         while self._size() >= AHEAD:
             waiting = self._has_room = asyncio.Event()
-            if self._size() >= AHEAD:  # the reader may have taken some before it could see that we wait
+            if self._size() >= AHEAD:  # the reader may have taken some before this wait was visible to it
                 await waiting.wait()
 
     def _took(self, parcel: _Parcel) -> None:
-        """Told by the reader; the sender goes on, if it waits."""
+        """Called by the reader after taking: wakes a waiting sender."""
         if isinstance(parcel, _End):
             self._is_over = True
             return
@@ -140,7 +140,7 @@ class _Channel:
 
 
 class _ThreadChannel(_Channel):
-    """From the loop to a thread that waits for items."""
+    """A channel from the loop to a thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,11 +152,11 @@ class _ThreadChannel(_Channel):
         return parcel
 
     def leave(self) -> None:
-        """Read no more; returns when the source is closed, unless what is under way takes too long."""
+        """Stop reading; return when the source is closed, or after a timeout."""
         if self._is_over:
             return
         self._break_off()
-        if _running() is self._sender:  # the garbage collector came by on the sender's own thread
+        if _running() is self._sender:  # called by the garbage collector on the sender's thread
             return
         deadline = time.monotonic() + PATIENCE
         with contextlib.suppress(Empty):
@@ -175,7 +175,7 @@ def _running() -> asyncio.AbstractEventLoop | None:
 
 
 class _LoopChannel(_Channel):
-    """From the loop to another loop."""
+    """A channel from the loop to another loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class _LoopChannel(_Channel):
         while not self._parcels:
             self._came.clear()
             self._is_waiting = True
-            if not self._parcels:  # one may have come before the sender could see that we wait
+            if not self._parcels:  # one may have come before this wait was visible to the sender
                 await self._came.wait()
         self._is_waiting = False
         parcel = self._parcels.popleft()

@@ -1,6 +1,6 @@
 """Scheduler: many events at once through the concurrent steps of a plan; all other steps see one event at a time.
 
-The calls of a step with `concurrency=n` run as tasks, at most n at a time, and as many events more stand ready to
+The calls of a step with `concurrency=n` run as tasks, at most n at a time, and as many further events are ready to
 follow them without delay. The generated code *parks* an event there instead of calling the step; when the call is
 done, and with `ordered` those before it are too, the event goes on. With observers, and where events go round in
 cycles, an interpreter does what the generated code does. Code outside of concurrent steps runs in one coroutine.
@@ -31,22 +31,22 @@ from nbgraph.handler import CallObserver, OnEnter
 from nbgraph.streams.event_context import EventContext
 from nbgraph.types import Shape
 
-WAITING = 1000  # events that may wait for one before them, beside those at concurrent steps
+WAITING = 1000  # finished events that may wait for an earlier one
 
 
 class Parking(Protocol):
-    """Where the interpreter of an event parking, since the event has to wait there: in a queue, before a held step."""
+    """Decides where the interpreter of an event stops because the event has to wait: in a queue, before a held step."""
 
     @property
     def is_last(self) -> bool:
         """Whether nothing of the event waits elsewhere."""
 
     def has_parked(self) -> bool:
-        """Whether what would come next waits now."""
+        """Whether the next item has to wait."""
 
 
 class StagedAnswers(Answers):
-    """The answers of an event so far, and the concurrent steps that it has come to."""
+    """The answers of an event so far, and the concurrent steps that it has reached."""
 
     __slots__ = ("event", "parked")
 
@@ -56,12 +56,12 @@ class StagedAnswers(Answers):
         self.parked: list[tuple[str, Any, Event]] = []
 
     def park(self, step: str, body: Any, event: Event | None) -> None:
-        """Called by the generated code where a concurrent step begins."""
+        """Called by the generated code at a concurrent step."""
         self.parked.append((step, body, event if event is not None else self.event))
 
 
 class ScheduledEvent(EventRun):
-    """One event among others; open are the calls of it that are under way, and the code between them.
+    """One event among others; its open parts are its calls in flight, and the code between them.
 
     `context` is how it sends to queues, where it runs in a part of a graph; `parking` is set where the event's begin
     and end are reported by a long-lived run.
@@ -93,30 +93,30 @@ class ScheduledEvent(EventRun):
 
 
 class InFlightCall:
-    """A call under way: of which event, with what, and its task; `pending` where an interpreter has begun it."""
+    """A call in flight: its event, its argument and its task; `pending` if an interpreter has begun it."""
 
     __slots__ = ("body", "context", "error", "event", "pending", "run", "seconds", "task")
 
     def __init__(self, run: ScheduledEvent, body: Any, event: Event, pending: PendingCall | None = None) -> None:
         self.run, self.body, self.event, self.pending = run, body, event, pending
-        self.context = contextvars.copy_context()  # whichever call's end lets it begin, it is made in the event's own
+        self.context = contextvars.copy_context()  # always called in the context of its own event
         self.seconds = 0.0
         self.error: BaseException | None = None  # what the step raised
-        self.task: asyncio.Future[Any] | None = None  # None as long as it waits for its turn
+        self.task: asyncio.Future[Any] | None = None  # None while it waits for its turn
 
     @property
     def is_done(self) -> bool:
         return self.task is not None and self.task.done()
 
     def result(self) -> Any:
-        """What the call came to, or raises what it raised."""
+        """The result of the call; raises its error."""
         if self.error is not None:
             raise self.error
         assert self.task is not None
         return self.task.result()
 
     def forget(self) -> None:
-        """Nobody wants the result."""
+        """Discard the result."""
         if self.task is not None and not self.task.cancelled():
             self.task.exception()
 
@@ -134,11 +134,11 @@ class ConcurrentStep:
         self._happened = happened
 
     def has_room(self) -> bool:
-        """Whether another event may come: one may wait for each call under way, to follow it without delay."""
+        """Whether another event may come: one may wait behind each running call, to follow it without delay."""
         return len(self.calls) < 2 * self.limit
 
     def begin(self, call: InFlightCall) -> None:
-        """Make the call, or let it wait for its turn."""
+        """Make the call, or queue it."""
         self.calls.append(call)
         if self._under_way < self.limit:
             self._start(call)
@@ -146,7 +146,7 @@ class ConcurrentStep:
             self._queued.append(call)
 
     def next_done(self) -> InFlightCall | None:
-        """The next call to take up: the first, when it is done; without order any that is."""
+        """The next call to resume: the first one once it is done; without order any that is done."""
         if not self.calls:
             return None
         if self.is_ordered:
@@ -158,13 +158,13 @@ class ConcurrentStep:
         return None
 
     def cancel(self, run: ScheduledEvent) -> None:
-        """Break off the calls of an event that has failed elsewhere."""
+        """Cancel the calls of an event that has failed elsewhere."""
         for call in self.calls:
             if call.run is run:
                 _break_off(call)
 
     def close(self) -> None:
-        """Break off all calls."""
+        """Cancel all calls."""
         self._queued.clear()
         for call in self.calls:
             _break_off(call)
@@ -173,7 +173,7 @@ class ConcurrentStep:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        """The step's own: one that runs a graph with concurrent steps must not wait for its own threads."""
+        """Threads of the step's own, so that a nested graph with concurrent steps does not wait for them."""
         return ThreadPoolExecutor(self.limit, thread_name_prefix=f"nbgraph-{self.step.name}")
 
     def _start(self, call: InFlightCall) -> None:
@@ -182,11 +182,11 @@ class ConcurrentStep:
         call.task.add_done_callback(self._next)
 
     def _next(self, _: asyncio.Future[Any]) -> None:
-        """A call is done: the next one begins at once, before the result of this one is looked at."""
+        """Start the next call as soon as one is done, before its result is handled."""
         self._under_way -= 1
         while self._queued and self._under_way < self.limit:
             call = self._queued.popleft()
-            if call.task is None:  # else it was broken off while it waited
+            if call.task is None:  # else it was cancelled while it waited
                 self._start(call)
         self._happened()
 
@@ -204,7 +204,7 @@ class ConcurrentStep:
             call.seconds = time.perf_counter() - began
 
     async def _made(self, call: InFlightCall) -> Any:
-        """The call's result; an error is kept apart, since some exceptions cancel the task that they leave."""
+        """The call's result; errors are stored apart, since some exceptions would cancel their task."""
         handler = self.step.call
         try:
             if handler.shape in (Shape.EVENT, Shape.EVENTS):
@@ -252,7 +252,7 @@ class Scheduler:
         return all(map(ConcurrentStep.has_room, self._steps.values()))
 
     async def begin(self, run: ScheduledEvent) -> None:
-        """Let an event enter and run to its concurrent steps; a row that is no event goes the way of errors."""
+        """Let an event enter and run to its concurrent steps; a bad row goes to the error handlers."""
         run.fork()
         if isinstance(run.error, RowError):
             await self._refuse(run, run.error)
@@ -267,10 +267,10 @@ class Scheduler:
             await self._interpret(run, interpreter)
 
     async def progress(self) -> None:
-        """Wait until some call is done, or an item has come, then let all go on that can."""
+        """Wait until a call is done or an item has come, then continue all events that can go on."""
         await self._happened.wait()
         self._happened.clear()
-        await asyncio.sleep(0)  # calls that may begin do so first: the rest is done while they wait
+        await asyncio.sleep(0)  # let calls start first: the rest is done while they wait
         for step in self._steps.values():
             while (call := step.next_done()) is not None:
                 if self._turn is None:
@@ -286,7 +286,7 @@ class Scheduler:
         await self._room.wait()
 
     def close(self) -> None:
-        """Break off the calls that are under way."""
+        """Cancel the calls in flight."""
         for step in self._steps.values():
             step.close()
 
@@ -301,7 +301,7 @@ class Scheduler:
         await self._interpret(run, interpreter)
 
     async def _go_on(self, step: ConcurrentStep, call: InFlightCall) -> None:
-        """What follows a call that is done."""
+        """Continue behind a call that is done."""
         run = call.run
         if run.error is not None:  # another branch of it has failed: nothing more runs
             call.forget()
@@ -326,7 +326,7 @@ class Scheduler:
         await self._interpret(run, interpreter)
 
     async def _interpret(self, run: ScheduledEvent, interpreter: Interpreter) -> None:
-        """Step by step, until the calls that are left are under way at concurrent steps."""
+        """Run step by step until only calls of concurrent steps are left."""
         parking = run.parking
         try:
             while interpreter.waiting or (self._is_last(run) and interpreter.has_more()):
@@ -346,7 +346,7 @@ class Scheduler:
         run.land()
 
     def _is_last(self, run: ScheduledEvent) -> bool:
-        """Whether nothing else of the event is under way, so that what its steps gathered may go on."""
+        """Whether no other part of the event is open, so that gathered parts may be released."""
         return run.is_undivided and (run.parking is None or run.parking.is_last)
 
     async def _run_code(
@@ -366,7 +366,7 @@ class Scheduler:
         run.land()
 
     async def _fail(self, run: ScheduledEvent, error: StepError) -> None:
-        """Nothing more of the event runs."""
+        """Stop the event: nothing more of it runs."""
         run.answers.parked.clear()
         if run.interpreter is not None:
             await run.interpreter.leave()
@@ -382,9 +382,9 @@ class Scheduler:
 async def scheduled(
     plan: Plan, reader: SourceReader, enter: Callable[[Any], ScheduledEvent]
 ) -> AsyncGenerator[list[ScheduledEvent], None]:
-    """The events of all items, done, in the order of the items; as they are done where a step has no order.
+    """The finished events of all items, in their order; in the order of finishing if a step is unordered.
 
-    They come in lists, since many calls end at once, and handing on costs more than running an event on.
+    They come in lists, since many calls end at once, and each hand-over costs more than running an event.
     """
     scheduler = Scheduler(plan, reader.happened)
     waiting: deque[ScheduledEvent] = deque()
@@ -394,7 +394,7 @@ async def scheduled(
             while is_open and len(waiting) < WAITING and scheduler.has_room():
                 try:
                     item = reader.take()
-                except Exception as error:  # the source failed: what came before it still goes its way
+                except Exception as error:  # the source failed: events before it are still finished
                     item, fault = END, error
                 if item is NOT_YET:
                     break
@@ -416,7 +416,7 @@ async def scheduled(
 
 
 def _done(waiting: deque[ScheduledEvent], is_ordered: bool) -> list[ScheduledEvent]:
-    """Take off what is done: from the front where there is an order."""
+    """Take finished events: from the front if ordered."""
     done: list[ScheduledEvent] = []
     if is_ordered:
         while waiting and not waiting[0].open:

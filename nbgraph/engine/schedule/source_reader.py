@@ -1,4 +1,4 @@
-"""SourceReader: the items of a source, for an event loop that must not wait for them; which of them are done."""
+"""SourceReader: reads a source without blocking the event loop; SourceCommit: which of its events are done."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nbgraph.steps.sources.base import Source
 
 NOT_YET: Any = object()
 END: Any = object()
-AHEAD = 64  # items that are read before anybody asks for them
-PATIENCE = 0.5  # seconds that a source has to come to its end
+AHEAD = 64  # items read ahead
+PATIENCE = 0.5  # seconds for a source to end
 _logger = logging.getLogger("nbgraph.run")
 
 
@@ -31,7 +31,7 @@ class SourceReader:
     >>> asyncio.run(drawn())
     ['a', 'b', True]
 
-    This one takes them straight from an iterator; that must not make the loop wait.
+    This one reads directly from an iterator, which must not block.
     """
 
     def __init__(self, source: Iterator[Any]) -> None:
@@ -39,25 +39,25 @@ class SourceReader:
         self._source = source
 
     def open(self) -> None:
-        """Begin to read; called on the loop that the items are for."""
+        """Begin to read; called on the consuming loop."""
 
     def take(self) -> Any:
         """The next item, `NOT_YET`, or `END`; raises what the source raised."""
         return next(self._source, END)
 
     async def next(self) -> Any:
-        """The next item, waited for, or `END`."""
+        """Await the next item, or `END`."""
         while (item := self.take()) is NOT_YET:
             await self.happened.wait()
             self.happened.clear()
         return item
 
     async def close(self) -> None:
-        """Read no further; the source is closed where it is a generator, as soon as nobody reads it."""
+        """Stop reading; a generator is closed as soon as nobody reads it."""
 
 
 class _Buffered(SourceReader):
-    """Items that come from elsewhere, put here by another thread."""
+    """Items that another thread reads."""
 
     def __init__(self) -> None:
         self.happened = asyncio.Event()
@@ -72,7 +72,7 @@ class _Buffered(SourceReader):
     def take(self) -> Any:
         if not self._items:
             self._is_waiting = True
-            if not self._items:  # one may have come before its reader could see that we wait
+            if not self._items:  # one may have come before this wait was visible to the reader
                 return NOT_YET
         self._is_waiting = False
         item, error = self._items.popleft()
@@ -86,19 +86,19 @@ class _Buffered(SourceReader):
         self._stop()
         if self._is_over:
             return
-        with contextlib.suppress(TimeoutError):  # a source that is busy is closed when it has given what it is at
+        with contextlib.suppress(TimeoutError):  # a busy source is closed after its current item
             await asyncio.wait_for(self._ended.wait(), PATIENCE)
 
     def _stop(self) -> None:
-        """Let whoever reads know that nobody wants more."""
+        """Tell the reading side to stop."""
 
     def _end(self) -> None:
-        """Nobody reads any more, and the source is closed."""
+        """Called when the source is closed."""
         self._is_over = True
         self._tell(self._ended)
 
     def _taken(self) -> None:
-        """There is room for one more."""
+        """Called when an item was taken."""
 
     def _put(self, item: Any, error: BaseException | None = None) -> None:
         self._items.append((item, error))
@@ -107,7 +107,7 @@ class _Buffered(SourceReader):
 
     def _tell(self, event: asyncio.Event) -> None:
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(event.set)
 
 
@@ -142,7 +142,7 @@ class ThreadSourceReader(_Buffered):
             self._close_source()
 
     def _close_source(self) -> None:
-        """Closed on the thread that reads it: nowhere else may a generator be closed while it runs."""
+        """Close the source on its reading thread: a running generator can't be closed elsewhere."""
         try:
             if isinstance(self._source, Generator):
                 self._source.close()
@@ -153,7 +153,7 @@ class ThreadSourceReader(_Buffered):
 
 
 class LoopSourceReader(_Buffered):
-    """Reads an async iterator on the loop that it belongs to, that of the caller."""
+    """Reads an async iterator on the loop of the caller, which it belongs to."""
 
     def __init__(self, source: AsyncIterator[Any]) -> None:
         super().__init__()
@@ -191,10 +191,9 @@ class LoopSourceReader(_Buffered):
 
 
 class SourceCommit:
-    """The events of a source; an event is committed when it and all before it are through and no step holds any.
+    """The events of a source; an event is committed once it and all before it are done and no step holds any.
 
-    `waiting` are the events that were handed out and are not committed yet, in their order; `done` are the ids of those
-    of them that are through.
+    `waiting` are the events that are not committed yet, in order; `done` are the ids of the finished ones among them.
     """
 
     def __init__(self, source: Source, plan: Plan, *, is_one_by_one: bool) -> None:
@@ -210,11 +209,11 @@ class SourceCommit:
         for event in self._source:
             self._waiting.append(event)
             yield event
-            if self._is_one_by_one:  # whoever asks for the next event has done with this one
+            if self._is_one_by_one:  # asking for the next event means that this one is done
                 self.through(event)
 
     def through(self, event: Event) -> None:
-        """That event has run its way."""
+        """Mark an event as done."""
         self._done.add(event.id)
         while self._waiting and self._waiting[0].id in self._done:
             self._last = self._waiting.popleft()
@@ -223,14 +222,14 @@ class SourceCommit:
             self.end()
 
     def end(self) -> None:
-        """Nothing is held back any more."""
+        """Commit all: nothing is held back any more."""
         if self._last is not None:
             self._source.commit(self._last)
             self._last = None
 
 
 def commit_of(source: object, plan: Plan, *, is_one_by_one: bool) -> SourceCommit | None:
-    """None for a source that does not ask which of its events are through."""
+    """The SourceCommit of a source; None if it does not need commits."""
     if isinstance(source, Source) and type(source).commit is not Source.commit:
         return SourceCommit(source, plan, is_one_by_one=is_one_by_one)
     return None

@@ -1,4 +1,4 @@
-"""Stream: many events through one plan, answers in the order of the input, as they come."""
+"""Stream: many events through one plan; answers come lazily, in the order of the input."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from nbgraph.steps.sources.dataframe import rows_of_frame
 Key = str | Callable[[Any], Any] | None
 Entering = Callable[[Any], Event]
 Running = Callable[[Callable[[], Any]], Awaitable[Any]]
-PLAIN = (list, tuple, range, dict, set, frozenset, deque)  # reading these runs no code that could wait
+PLAIN = (list, tuple, range, dict, set, frozenset, deque)  # reading these never blocks
 
 
 class Stream(Iterator[Any]):
@@ -54,7 +54,7 @@ class Stream(Iterator[Any]):
         self._answers = make()
 
     def __iter__(self) -> Iterator[Any]:
-        return self._answers  # the generator itself: a `for` pays nothing for the class around it
+        return self._answers  # the generator itself: no overhead for `for`
 
     def __next__(self) -> Any:
         try:
@@ -62,23 +62,23 @@ class Stream(Iterator[Any]):
         except StopIteration:
             raise
         except Exception:
-            self._answers = self._make()  # a generator that raised is at its end; the source is not
+            self._answers = self._make()  # a generator that raised has ended; the source has not
             raise
 
     def rest(self) -> Iterator[Any]:
-        """What comes behind an error, for who iterates by `for`, which an error ends."""
+        """The answers behind an error, which has ended a `for` loop."""
         self._answers = self._make()
         return self._answers
 
     def close(self) -> None:
-        """Stop here; what the source still has is not read, and a broker learns that nobody reads on."""
+        """Stop; the rest of the source is not read, and a broker is notified."""
         self._answers.close()  # type: ignore[attr-defined]
         if isinstance(self._rows, Generator):
             self._rows.close()
 
 
 def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -> Stream:
-    """The answers to all events of a source; `is_whole` tells that steps give what they hold when it ends."""
+    """The answers to all events of a source; with `is_whole` steps release what they hold at its end."""
     is_async = plan.is_async or plan.is_staged
     commit = commit_of(source, plan, is_one_by_one=not is_async)
     rows = iter(commit if commit is not None else rows_of(source))
@@ -86,7 +86,7 @@ def stream(plan: Plan, source: Any, *, key: Key = None, is_whole: bool = True) -
         observer.reading(len(source) if hasattr(source, "__len__") else None)
     enter = _enter(plan, key)
     if is_async:
-        # One iterator, whatever fails on the way: events that are under way must not be lost with it.
+        # One iterator, whatever fails: events in flight must not be lost with a generator.
         outcomes = iterate(_outcomes(plan, lambda: _reader(source, rows, commit), enter, is_whole, commit))
         return Stream(lambda: _answers_of_outcomes(outcomes), outcomes)
     ends = _released(plan) if is_whole else iter(())
@@ -113,7 +113,7 @@ async def astream(plan: Plan, source: Any, *, key: Key = None) -> AsyncGenerator
 
 
 def answers(plan: Plan, event: Event) -> Stream:
-    """Every answer to one event that has entered, as its steps give them."""
+    """Every answer to an entered event, lazily."""
     if plan.is_async or plan.is_staged:
         outcomes = iterate(_outcomes_of(plan, event))
         return Stream(lambda: _answers_of_outcomes(outcomes), outcomes)
@@ -122,9 +122,9 @@ def answers(plan: Plan, event: Event) -> Stream:
 
 
 async def answers_of(plan: Plan, event: Event, run: Running = loop.on_thread) -> AsyncGenerator[Any, None]:
-    """As `answers`; closing it closes the steps that are giving.
+    """As `answers`; closing it closes the generators of its steps.
 
-    `run` makes the calls of a synchronous plan, somewhere else.
+    `run` makes the calls of a synchronous plan on another thread.
     """
     if plan.is_async or plan.is_staged:
         given = _raising(_outcomes_of(plan, event))
@@ -144,7 +144,7 @@ async def _raising(outcomes: AsyncGenerator[list[Any], None]) -> AsyncGenerator[
 
 
 async def _on_threads(answers: Stream, run: Running = loop.on_thread) -> AsyncGenerator[Any, None]:
-    """The answers of a synchronous plan, each made on a worker thread; it is closed when none is being made."""
+    """The answers of a synchronous plan, each made on a worker thread; closed only between two of them."""
     turn = threading.Lock()
 
     def made() -> Any:
@@ -184,11 +184,11 @@ def _answers(
                     try:
                         plan.handle(enter(row), answers)
                     except StepError:
-                        yield from answers.all()  # what was answered before the error
+                        yield from answers.all()  # the answers before the error
                         raise
                     yield from answers.all()
             break
-        except RowError as error:  # that row is told of; those behind it follow
+        except RowError as error:  # a bad row is raised; those behind it follow
             yield from loop.without_waiting(plan.arefused(error)).all()
     for name, chunk in ends:
         yield from plan.resume(name, chunk).all()
@@ -212,7 +212,7 @@ def _given_by(plan: Plan, event: Event) -> Iterator[Any]:
 
 
 def _released(plan: Plan) -> Iterator[tuple[str, Any]]:
-    """What steps still hold, those first that others follow."""
+    """The answers to what steps still hold, in topological order."""
     for name in plan.holders:
         release = plan.steps[name].call.release
         for chunk in release() if release is not None else ():
@@ -220,7 +220,7 @@ def _released(plan: Plan) -> Iterator[tuple[str, Any]]:
 
 
 class _Failed:
-    """An error on its way out of an async iterator, which would end if it were raised there."""
+    """An error passed out of an async iterator as a value, since raising it there would end the iterator."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -248,16 +248,16 @@ def _async_outcomes(plan: Plan, source: Any, key: Key) -> AsyncGenerator[list[An
 
 
 def _reader(source: Any, rows: Iterator[Any], commit: SourceCommit | None) -> SourceReader:
-    """One that takes rows straight from where they are; on a thread, where reading them may wait."""
+    """The reader of rows: direct, or on a thread if reading may block."""
     if commit is not None:
-        return ThreadSourceReader(rows, ahead=1)  # what is read and not through comes again after a crash
+        return ThreadSourceReader(rows, ahead=1)  # rows read ahead but not done come again after a crash
     return SourceReader(rows) if isinstance(source, PLAIN) or is_frame(source) else ThreadSourceReader(rows)
 
 
 async def _outcomes(
     plan: Plan, make: Callable[[], SourceReader], enter: Entering, is_whole: bool, commit: SourceCommit | None
 ) -> AsyncGenerator[list[Any], None]:
-    """Answers, and errors as `_Failed`; in lists of those that come at once."""
+    """Answers, and errors as `_Failed`, in lists."""
     reader = make()
     reader.open()
     try:
@@ -285,7 +285,7 @@ async def _outcomes(
 
 
 async def _given(plan: Plan, reader: SourceReader, enter: Entering) -> AsyncGenerator[Any, None]:
-    """The answers to one event, one by one as its steps give them."""
+    """The answers to one event, lazily."""
     while (row := await reader.next()) is not END:
         interpreter = plan.interpreter(enter(row), plan.observers)
         try:
@@ -301,7 +301,7 @@ def _outcomes_of_run(run: ScheduledEvent) -> list[Any]:
 
 
 def _runs(plan: Plan, reader: SourceReader, enter: Entering) -> AsyncGenerator[list[ScheduledEvent], None]:
-    """The events when they are done: many at once where steps are concurrent, else one after the other."""
+    """The finished events: many at once if steps are concurrent, else one after the other."""
     if plan.is_staged:
         return scheduled(plan, reader, lambda row: _entered(row, enter))
     return _one_by_one(plan, reader, enter)
@@ -322,7 +322,7 @@ async def _one_by_one(plan: Plan, reader: SourceReader, enter: Entering) -> Asyn
 
 
 def _entered(row: Any, enter: Entering) -> ScheduledEvent:
-    """The event of a row; with an error where the row can't become one."""
+    """The event of a row; with an error if the row can't become one."""
     try:
         return ScheduledEvent(enter(row))
     except Exception as error:
@@ -332,7 +332,7 @@ def _entered(row: Any, enter: Entering) -> ScheduledEvent:
 
 
 def _enter(plan: Plan, key: Key) -> Entering:
-    """How rows become events; where there are routes, they are refused here, before anything is under way."""
+    """The function that makes events of rows; with routes it also refuses them, before anything runs."""
     routing = plan.routing
     if routing is None:
         return partial(event_of_row, key=key)
@@ -346,7 +346,7 @@ def _enter(plan: Plan, key: Key) -> Entering:
 
 
 def has_entered(event: Event) -> Event:
-    """The event itself: its body was decoded, and a text that came of it is not to be decoded once more."""
+    """The event itself: its body is decoded already, and must not be decoded twice."""
     return event
 
 
