@@ -1,4 +1,4 @@
-"""Breakpoints: where a debugged run stops, and on what condition; and pins, which replace what steps give."""
+"""Breakpoints: where a debugged run stops, and on what condition; pins, which replace results of steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbgraph.handler import OnExit, Override
 
 
 class On(StrEnum):
-    """When a breakpoint looks: before the step runs, after it, or when it fails."""
+    """When a breakpoint stops: before the step runs, after it, or when it fails."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -33,7 +33,7 @@ class On(StrEnum):
 
 @dataclass(slots=True)
 class Breakpoint:
-    """Stops at a step; with a condition, where it holds; with `hits`, at every n-th time that it holds.
+    """Stops at a step; with a condition, only if it holds; with `hits`, at every n-th hit.
 
     >>> breakpoint = Breakpoint("score", condition=lambda body: body > 1, hits=2)
     >>> [breakpoint.stops(body) for body in (1, 2, 3, 4, 5)]
@@ -49,7 +49,7 @@ class Breakpoint:
     seen: int = field(default=0)
 
     def stops(self, body: Any) -> bool:
-        """Whether to stop now; a condition that fails counts as not holding, as in any debugger's."""
+        """Whether to stop now; a condition that raises counts as false."""
         if self.is_muted or not self._holds(body):
             return False
         self.seen += 1
@@ -65,7 +65,7 @@ class Breakpoint:
 
 
 class BreakpointMarks(msgspec.Struct, frozen=True, gc=False):
-    """How often each breakpoint's condition had held, and whether that of the next step has been evaluated."""
+    """The hit counts of breakpoints, and whether that of the next step has been evaluated."""
 
     seen: tuple[tuple[Breakpoint, int], ...]
     is_evaluated: bool
@@ -77,7 +77,7 @@ NOT_EVALUATED, EVALUATED = BreakpointMarks((), False), BreakpointMarks((), True)
 class Breakpoints(dict[str, Breakpoint]):
     """The breakpoints of a run by step name.
 
-    `is_evaluated` tells whether the breakpoint of the step that runs next has counted this visit already.
+    `is_evaluated`: the breakpoint of the next step has counted this visit already.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Breakpoints(dict[str, Breakpoint]):
         self.is_evaluated = False
 
     def marks(self) -> BreakpointMarks:
-        """The counts as they are now, so that `restore` can go back to them."""
+        """The current counts, for `restore`."""
         if not self:
             return EVALUATED if self.is_evaluated else NOT_EVALUATED
         return BreakpointMarks(tuple([(one, one.seen) for one in self.values()]), self.is_evaluated)
@@ -113,7 +113,7 @@ class Breakpoints(dict[str, Breakpoint]):
 
 
 class Pins(Observer):
-    """Steps that give their pinned value instead of running."""
+    """Steps whose result is a pinned value, without running."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -126,7 +126,7 @@ class Pins(Observer):
         return Skip(snapshot(self.values[move.step])) if move.step in self.values else None
 
     def _on_enter(self, name: str) -> OnExit | Override:
-        """A call that a step makes itself may be pinned too."""
+        """A nested call may be pinned too."""
         return Override(snapshot(self.values[name])) if name in self.values else _ignore_result
 
 

@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a run before each move, complete enough to go on from there again.
+"""Checkpoints: the state of a run before each move, from which the run can be continued.
 
-They share what did not change: a body that waits is copied once, however many moves it waits, answers are kept once
-and counted. So their memory grows with the moves, and not with their square.
+They share what did not change: a waiting body is copied once, answers are stored once and counted. So memory grows
+linearly with the number of moves.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVENTFUL = (Shape.EVENT, Shape.EVENTS)  # steps of these may change the Event it
 class WaitingItem(msgspec.Struct, frozen=True, gc=False):
     """An entry of the stack, its body a copy, on top of all `below`.
 
-    `why` is the reason where there is no copy: the body is the one that ran.
+    `why` is the reason if it could not be copied: then the body is the original.
     """
 
     pending: Pending
@@ -36,7 +36,7 @@ class WaitingItem(msgspec.Struct, frozen=True, gc=False):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
-    """The run, what waited, how often the step that comes next had run, and how many answers there were."""
+    """The run, its waiting items, the visits of the next step, and the number of answers."""
 
     run: Interpreter
     plan: Plan
@@ -55,20 +55,20 @@ class Checkpoints:
 
     def __init__(self, copies: Copies) -> None:
         self._copies = copies
-        self._stack: list[tuple[Pending, WaitingItem]] = []  # what waits, as the last checkpoint has it
-        self._answers: list[Any] = []  # copies, each of those that the run has
+        self._stack: list[tuple[Pending, WaitingItem]] = []  # waiting items at the last checkpoint
+        self._answers: list[Any] = []  # copies of the run's answers
         self._late: list[Any] = []
         self._walk: Interpreter | None = None
 
     def take(self, run: Interpreter) -> Checkpoint:
-        """The run as it is; something waits."""
+        """A checkpoint of a run that has not ended."""
         self._update(run)
         _, top = self._stack[-1]
         visits = run.visits.get(top.pending.step, 0)
         return Checkpoint(run, run.plan, top, visits, len(run.answers), len(run.answers.late))
 
     def undo(self, checkpoint: Checkpoint) -> None:
-        """Undo what a move counted; the run itself is restored by `restore`, once."""
+        """Undo the counts of a move; the run itself is restored once, by `restore`."""
         run, step = checkpoint.run, checkpoint.step
         if checkpoint.visits:
             run.visits[step] = checkpoint.visits
@@ -76,13 +76,13 @@ class Checkpoints:
             run.visits.pop(step, None)
 
     def restore(self, checkpoint: Checkpoint) -> Interpreter:
-        """The run as it was."""
+        """Restore the run."""
         run, copies = checkpoint.run, dict[int, Any]()
         self._stack = []
         found: WaitingItem | None = checkpoint.top
         while found is not None:
             body = found.body
-            if id(body) not in copies:  # branches that shared a body share it again
+            if id(body) not in copies:  # branches that shared a body share its copy
                 copies[id(body)] = body if found.why else self._copies.copy(body)
             event = found.pending.event.with_body(copies[id(body)])
             self._stack.append((_with_event(event, found.pending), found))
@@ -93,7 +93,7 @@ class Checkpoints:
         return run
 
     def _update(self, run: Interpreter) -> None:
-        """Bring the stack up to what waits; unchanged entries are kept."""
+        """Update the stack to the waiting items; unchanged entries are kept."""
         if self._walk is not run:
             self._walk, self._stack, self._answers, self._late = run, [], [], []
         known = self._same(run.waiting) if self._stack else 0
@@ -113,7 +113,7 @@ class Checkpoints:
             self._late.extend(map(self._copies.copy_or_same, late[len(self._late) :]))
 
     def _update_several(self, run: Interpreter, known: int) -> None:
-        """The entries from `known` on; branches that share a body share the copy of it."""
+        """The entries from `known` on; branches that share a body share its copy."""
         bodies = {id(pending.event.body): waiting for pending, waiting in self._stack}
         top = next((waiting for _, waiting in reversed(self._stack)), None)
         for pending in run.waiting[known:]:
@@ -122,7 +122,7 @@ class Checkpoints:
             self._stack.append((pending, waiting))
 
     def _same(self, pending: list[Pending]) -> int:
-        """How many from the bottom wait as they did, with the bodies that they had."""
+        """The number of entries from the bottom that are unchanged."""
         count = 0
         for now, (before, waiting) in zip(pending, self._stack, strict=False):
             if now is not before or not (waiting.why or is_unchanged(waiting.body, now.event.body)):
@@ -136,7 +136,7 @@ class Checkpoints:
         why = ""
         step = run.plan.steps.get(pending.step)
         if type(pending.event.body) in PLAIN and step is not None and step.call.shape not in EVENTFUL:
-            return WaitingItem(pending, below)  # nobody can change it
+            return WaitingItem(pending, below)  # immutable
         if sharing is not None:
             body, why = sharing.body, sharing.why
         else:
@@ -147,8 +147,8 @@ class Checkpoints:
         return WaitingItem(_with_event(pending.event.with_body(body), pending), below, why)
 
     def _restore_answers(self, run: Interpreter, checkpoint: Checkpoint) -> None:
-        """Answers as they were given: a later step may have changed one in place."""
-        if self._walk is not run:  # of an event that was over
+        """Restore copies of the answers: a later step may have changed one in place."""
+        if self._walk is not run:  # the run of an earlier event
             self._walk, self._answers, self._late = run, list(run.answers), list(run.answers.late)
         self._restore_list(self._answers, run.answers, checkpoint.answers)
         self._restore_list(self._late, run.answers.late, checkpoint.late)

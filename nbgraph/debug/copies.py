@@ -1,7 +1,7 @@
 """Copies of values, as they were at one moment: snapshots for frames, exact copies to go back to.
 
-A snapshot of what is too big, or can't be copied, is a marked preview. In an exact copy what the steps' code refers to
-by a name stays the same object.
+The snapshot of a value that is too big, or can't be copied, is a marked preview. An exact copy shares the objects that
+the steps' code refers to by name.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from nbgraph.streams.codec.values import DICTS
 BUDGET = 1_000_000  # bytes, roughly, that one snapshot may take
 DEEPEST = 40  # levels that are copied here; `deepcopy` does the rest
 LARGEST = 100_000_000  # bytes, roughly, of one exact copy
-MOST = 1_000  # functions that are looked through, items of a container that code refers to
+MOST = 1_000  # functions inspected, items of a container that code refers to
 PLAIN = (int, float, bool, str, bytes, complex, type(None))
 
 _NUMBERS = frozenset({int, float, bool, type(None), complex})
 
 
 def snapshot(value: Any, budget: int = BUDGET) -> Any:
-    """A copy that later changes of the value do not reach, or a Preview.
+    """A copy that is independent of later changes to the value, or a Preview.
 
     >>> before = {"a": [1]}
     >>> kept = snapshot(before)
@@ -53,7 +53,7 @@ def _exact_copy(value: Any, budget: int, shared: Mapping[int, Any]) -> Any:
 
 
 def size(value: Any, most: int = 20 * BUDGET) -> str:
-    """The size of a value, roughly and quickly: what it says of itself, else a count of what it holds, up to `most`.
+    """The size of a value, roughly and quickly: its own statement, else a count of its parts, up to `most`.
 
     >>> size({"a": "xyz"}), size([[1, 2], [3]]), size([[1, 2]] * 9, 50)
     ('about 67 bytes', 'about 40 bytes', 'over 50 bytes')
@@ -69,9 +69,9 @@ class TooBigError(Exception):
 
 
 class _Measure:
-    """Counts what a value holds, each object once, until there is more than the budget.
+    """Counts the parts of a value, each object once, up to a budget.
 
-    `marks` are the bare objects in it, which say something only by being the same.
+    `marks` are the bare objects in it, which matter only by identity.
     """
 
     def __init__(self, budget: int) -> None:
@@ -108,7 +108,7 @@ class _Measure:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    """What the attributes of an object hold; nothing for classes, functions and what tells its size itself."""
+    """The values of an object's attributes; none for classes, functions and objects that state their size."""
     if isinstance(value, type | ModuleType) or callable(value) or has_attribute(value, "nbytes"):
         return ()
     slots = attribute(type(value), "__slots__", ())
@@ -117,9 +117,9 @@ def _parts(value: Any) -> Iterable[Any]:
 
 
 class _StateCopier:
-    """Copies plain data by hand, which is ten times as fast as `deepcopy`, and leaves the rest to it.
+    """Copies plain data itself, ten times as fast as `deepcopy`, and uses that for the rest.
 
-    What stands in two places of a value does so in the copy, and so does a value that contains itself.
+    Shared and recursive references are preserved.
     """
 
     def __init__(self, budget: int, shared: Mapping[int, Any] = MappingProxyType({})) -> None:
@@ -181,12 +181,12 @@ class _StateCopier:
 
 
 def _fails_at_getattr(kind: type) -> bool:
-    """Whether a class answers for attributes that it does not have, and not for how it is copied."""
+    """Whether a class has `__getattr__` but does not define how it is copied."""
     return has_attribute(kind, "__getattr__") and not has_attribute(kind, "__deepcopy__")
 
 
 def own_size(value: Any) -> int:
-    """What a table or an array says of itself, in bytes; a small guess for anything else."""
+    """The size that a table or an array states, in bytes; a small guess for anything else."""
     if isinstance(value, type):
         return 64
     if has_attribute(value, "columns"):
@@ -204,7 +204,7 @@ class UncopiedError(NbgraphError):
 
 
 class Copies:
-    """Makes exact copies; what the steps' code refers to by a name is the same object in each copy.
+    """Makes exact copies, which share the objects that the steps' code refers to by name.
 
     >>> from nbgraph import Graph
     >>> missing = object()
@@ -220,7 +220,7 @@ class Copies:
         self.use_plan(plan)
 
     def use_plan(self, plan: Plan) -> None:
-        """Share what the code of this plan refers to from now on."""
+        """From now on share the objects that the code of this plan refers to."""
         if plan is not self._plan:
             self._plan = plan
             found = (one for step in plan.steps.values() for one in referenced_by(step.call.target))
@@ -228,11 +228,11 @@ class Copies:
             self._shared = {id(one): one for one in found if not issubclass(type(one), (*PLAIN, Iterator))}
 
     def copy(self, value: Any) -> Any:
-        """A copy; raises an UncopiedError where the value can't be copied."""
+        """A copy; raises an UncopiedError if the value can't be copied."""
         if type(value) in PLAIN:
             return value
         shared = self._shared
-        if id(value) in shared and type(value) in (dict, list, set, bytearray):  # it may be changed, and goes back
+        if id(value) in shared and type(value) in (dict, list, set, bytearray):  # it may be changed, so it is restored
             shared = {key: one for key, one in shared.items() if one is not value}
         try:
             return _exact_copy(value, LARGEST, shared)
@@ -242,7 +242,7 @@ class Copies:
             raise UncopiedError(f"{type(value).__name__}: {type(error).__name__}") from error
 
     def copy_or_same(self, value: Any) -> Any:
-        """A copy, or the value itself where it can't be copied."""
+        """A copy, or the value itself if it can't be copied."""
         try:
             return self.copy(value)
         except UncopiedError:
@@ -273,7 +273,7 @@ def _is_unchanged(kept: Any, value: Any) -> bool:
 
 
 def referenced_by(target: Any) -> Iterator[Any]:
-    """What a handler's code refers to by a name: globals, what it closes over, attributes of these that it names."""
+    """The objects that a handler's code refers to by name: globals, closure variables, attributes of these."""
     waiting: list[Any] = [target]
     seen: set[int] = set()
     while waiting and len(seen) < MOST:
@@ -320,11 +320,11 @@ def _values(function: FunctionType, names: Iterable[str]) -> Iterator[Any]:
         try:
             yield cell.cell_contents
         except ValueError:
-            continue  # not filled yet
+            continue  # an empty cell
 
 
 def _with_parts(value: Any, names: set[str]) -> Iterator[Any]:
-    """The value; what a module, a class or an object has under these names; what a container holds."""
+    """The value, its attributes of these names, and the items of a container."""
     yield value
     if isinstance(value, dict | list | tuple | set | frozenset):
         items = list(value.values()) if isinstance(value, dict) else list(value)
@@ -334,5 +334,5 @@ def _with_parts(value: Any, names: set[str]) -> Iterator[Any]:
 
 
 def _is_own(value: Any, function: FunctionType) -> bool:
-    """Whether it is a function or a class of the same module; what libraries do is theirs."""
+    """Whether it is a function or a class of the same module; libraries are left out."""
     return isinstance(value, FunctionType | type) and value.__module__ == function.__module__

@@ -1,4 +1,4 @@
-"""Difference: where two values in plain data are not the same."""
+"""Difference: where two values of plain data differ."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nbgraph.introspection import shown
 from nbgraph.streams.codec.wire import encode, is_json
 
 Names = tuple[str, str]
-CLOSE = 1e-9  # of two numbers: another machine adds up in another order
+CLOSE = 1e-9  # relative, of two numbers: another machine may add in another order
 PARITY = ("in the notebook", "deployed")
 
 
 def difference(local: Any, deployed: Any, at: str = "", names: Names = PARITY) -> str | None:
-    """Where two values in plain data first differ, and how; None where they are equal.
+    """Where two values of plain data first differ, and how; None if they are equal.
 
     >>> difference({"a": [1, 2.0]}, {"a": [1.0, 2.0000000000001]})
     >>> difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": "2"}]})
@@ -50,7 +50,7 @@ def _of_items(local: Sequence[Any], deployed: Sequence[Any], at: str, names: Nam
 
 
 def _is_same(left: Any, right: Any) -> bool:
-    """Numbers are the same within the last digits, whole or not; true is no number."""
+    """Whether values are equal; numbers up to rounding errors, and True is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, int | float) and isinstance(right, int | float):

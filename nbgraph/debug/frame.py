@@ -1,4 +1,4 @@
-"""The Frame: the record of one step's call: what went in, what came out, how long it took, where it went on."""
+"""The Frame: the record of one step's call: its input, its output, its time, the steps that follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nbgraph.introspection import attribute, shown
 
 
 def error_document(error: BaseException | None) -> dict[str, str] | None:
-    """An error as plain data: its type and message; one that was read from such data gives the same again."""
+    """An error as plain data: its type and message; an error read from such data gives the same data."""
     if error is None:
         return None
     if isinstance(error, RecordedError):
@@ -24,7 +24,7 @@ def error_document(error: BaseException | None) -> dict[str, str] | None:
 class Frame(msgspec.Struct, frozen=True):  # made at every step of a trace: a tenth of a dataclass's cost
     """One step's call for one event; `visit` counts the calls of the step for that event, from 1.
 
-    `input` and `output` are what they were then. A frame that is about to run has no output yet. `edges` are the names
+    `input` and `output` are snapshots. A frame that is about to run has no output yet. `edges` are the names
     of the steps it went on to, `reason` why where that was a choice; `seconds` is the handler's wall time.
     `copied` are the bytes of arrays and frames that were copied, so that each branch behind the step has its own.
     `inner` are the calls that the step made itself: those of a router's routes, as steps `router/route`.
@@ -49,7 +49,7 @@ class Frame(msgspec.Struct, frozen=True):  # made at every step of a trace: a te
         return f"Frame({', '.join(f'{name}={shown(getattr(self, name))}' for name in self.__struct_fields__)})"
 
     def diff(self) -> dict[str, tuple[Any, Any]]:
-        """What the step changed: path -> (before, after), with `MISSING` where there was or is nothing.
+        """The changes of the step: path -> (before, after), with `MISSING` for no value.
 
         >>> Frame("e1", "enrich", 1, {"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}).diff()
         {'b': (2, 3), 'c': (MISSING, 4)}
@@ -106,7 +106,7 @@ def _joined(path: str, key: Any) -> str:
 
 
 def is_same(before: Any, after: Any) -> bool:
-    """Equality that also arrays and DataFrames can answer."""
+    """Equality that also works for arrays and DataFrames."""
     if before is after:
         return True
     if type(before) is not type(after):

@@ -1,6 +1,6 @@
-"""Values as JSON documents, and back as equal values; what can't be kept becomes a marked preview.
+"""Values as JSON documents, and back as equal values; values that can't be encoded become marked previews.
 
-What JSON has a notation for stands as it is; all else is `{"$": kind, "value": ...}`, with the kinds that queues carry.
+Values of JSON are written unchanged; all others as `{"$": kind, "value": ...}`, with the kinds that queues carry.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nbgraph.streams.codec.values import DICTS, KINDS, UnfitError
 
 MARK, VALUE = "$", "value"
 WHOLE = 2**63  # whole numbers from there on are written as texts
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # says nothing in another process
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # meaningless in another process
 # Without the headers, which may hold credentials.
 _OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time", "params", "origin")
 
@@ -36,7 +36,7 @@ def to_document(value: Any) -> Any:
 
 
 def from_document(document: Any) -> Any:
-    """The value that `to_document` was given.
+    """The value that `to_document` encoded.
 
     >>> from_document(to_document({1: {2, 3}, "at": (b"x",)}))
     {1: {2, 3}, 'at': (b'x',)}
@@ -103,7 +103,7 @@ def _preview(value: Any, why: str) -> Any:
 def _decoded(name: str, value: Any) -> Any:
     try:
         return _DECODERS[name](value) if name in _DECODERS else {MARK: name, VALUE: from_document(value)}
-    except Exception as error:  # a library that is not here, a file that somebody has edited
+    except Exception as error:  # a library that is not installed, a file that was edited
         return Preview(name, f"it can't be read here ({type(error).__name__})", str(value)[:200])
 
 

@@ -1,4 +1,4 @@
-"""Pending events: what enters a debugged run behind the event under way: further events, then what steps hold."""
+"""Pending events: the further events of a debugged run, then the events that steps hold back."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class FrameSlot:
 
 
 class Recorder(Observer):
-    """Keeps what went in and out of each step, as it was then."""
+    """Records snapshots of each step's input and output."""
 
     def __init__(self, redaction: Redaction) -> None:
         self.frames: list[Frame] = []

@@ -1,4 +1,4 @@
-"""Redaction: fields that must not be read, `graph.redacted = {"card"}`, are replaced by dots in what is kept and shown.
+"""Redaction: the fields of `graph.redacted = {"card"}` are replaced by dots wherever values are recorded or shown.
 
 Runs see the true values; frames, saved traces, the previews of widgets and the texts of errors do not. It is a setting
 of the graph object, not a part of its spec.
@@ -19,13 +19,13 @@ from nbgraph.introspection import Preview, attribute, has_attribute
 
 DOTS = "•••"
 REMEMBERED, ROWS, LOOKED_AT = 1_000, 1_000, 10_000  # secrets of a run, of a column; containers that are looked into
-SHORTEST, SHORT = 3, 6  # characters: less is no secret, less than that is one only where it stands alone
+SHORTEST, SHORT = 3, 6  # characters: below the first no secret, below the second only as a whole word
 NOTHING: frozenset[str] = frozenset()
 _OPAQUE = frozenset({"numpy", "pandas", "polars", "pyarrow", "torch", "scipy", "sklearn", "matplotlib"})
 
 
 class Redaction:
-    """The redacted fields of a graph, as they are now, and their values, wherever these stand again.
+    """The redacted fields of a graph, and their values, wherever these occur again.
 
     >>> graph = Graph("shop")
     >>> graph.redacted = {"card"}
@@ -50,7 +50,7 @@ class Redaction:
         return snapshot(self.value(value) if self.fields else value)
 
     def value(self, value: Any) -> Any:
-        """The value with dots; what they hide is replaced in texts too from now on."""
+        """The value with dots; from now on the hidden values are replaced in texts too."""
         fields = self.fields
         if not fields:
             return value
@@ -77,7 +77,7 @@ class Redaction:
         return text
 
     def error(self, error: BaseException | None) -> BaseException | None:
-        """The error, or one that says the same with dots."""
+        """The error, or a copy of it with dots in its text."""
         if error is None or not self._values:
             return error
         message = text_of(error)
@@ -129,7 +129,7 @@ def redacted(value: Any, fields: Collection[str], text: Callable[[str], str] = s
         return value
     try:
         return _Redactor(frozenset(fields), text).redact(value)
-    except Exception as error:  # rather not shown at all than shown in full
+    except Exception as error:  # hide the value rather than show it in full
         return Preview(type(value).__name__, f"its fields can't be redacted ({type(error).__name__})", DOTS)
 
 

@@ -1,4 +1,4 @@
-"""Replay: a recorded event run again through the code as it is now, its frames beside those that were recorded."""
+"""Replay: a recorded event is run again through the current code; its frames beside the recorded ones."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ RECORDED = ("recorded", "now")
 
 
 def replay(trace: Trace, graph: Graph | None = None) -> pandas.DataFrame:
-    """A row for every call of a step that the graph knows: what it gave then, what it gives now, where that differs.
+    """A row for every call of a step of the graph: the recorded result, the new result, the difference.
 
-    A step that ran only then, or only now, differs. Borders of a deployment are no steps of the graph, and are left
+    A step that ran only in one of the runs differs. Borders of a deployment are not steps of the graph, and are left
     out; redacted fields are dots on both sides.
     """
     import pandas
@@ -53,7 +53,7 @@ def replay(trace: Trace, graph: Graph | None = None) -> pandas.DataFrame:
 def _event_of(trace: Trace) -> Event:
     if trace.event is None:
         raise NbgraphError("The trace does not have the event as it came in; it was recorded by an older nbgraph.")
-    return trace.event.with_body(copy.deepcopy(trace.event.body))  # a step may change what it is given
+    return trace.event.with_body(copy.deepcopy(trace.event.body))  # a copy: steps may change it
 
 
 def _calls(frames: list[Frame], graph: Graph) -> dict[tuple[str, int], Frame]:
@@ -68,7 +68,7 @@ def _result(frame: Frame | None, plain: Callable[[Any], Any]) -> Any:
 
 
 def _as_saved(value: Any) -> Any:
-    """The value as a saved trace keeps it; arrays and tables as what they hold."""
+    """The value as in a saved trace; arrays and tables as their content."""
     kind = type(value)
     if kind in (list, tuple):
         return kind([_as_saved(item) for item in value])
@@ -81,7 +81,7 @@ def _as_saved(value: Any) -> Any:
 
 
 def _as_saved_unmarked(value: Any) -> Any:
-    """The value as a saved trace without marks keeps it."""
+    """The value as in a saved trace without marks."""
     try:
         return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_as_text))
     except (TypeError, ValueError, RecursionError):
@@ -89,7 +89,7 @@ def _as_saved_unmarked(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    """A value JSON does not know: arrays and numbers of numpy as what they hold, everything else as its repr."""
+    """A value unknown to JSON: NumPy's arrays and numbers as their content, others as their repr."""
     for method in ("item", "tolist"):
         convert = attribute(value, method)
         if callable(convert):

@@ -1,7 +1,7 @@
-"""State history: what steps remember from event to event, so that a debugger can go back to it.
+"""State history: copies of the states of steps, so that a debugger can step back.
 
-There is one copy of each step's state, updated from move to move; each move keeps only how to undo the update. So the
-memory grows with what changes, however much a step remembers.
+There is one copy of each step's state, updated at every move; a move keeps only how to undo the update. So memory
+grows with the changes, not with the size of the state.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from nbgraph.engine.plan import Plan
 from nbgraph.handler import Handler
 from nbgraph.streams.tracking_dict import TrackingDict
 
-LARGE = 32  # keys of a state that is not looked through as a whole
+LARGE = 32  # keys above which a state is not compared as a whole
 Undo = Callable[[], None]
 _COPYING = {"__deepcopy__", "__getstate__", "__setstate__", "__slots__", "__reduce__", "__reduce_ex__", "__getattr__"}
 
 
 @dataclass(slots=True)
 class StateCopy:
-    """The copy of the state of a step's object; `why` is the reason where there is none.
+    """The copy of the state of a step's object; `why` is the reason if it can't be copied.
 
-    `tracked` is the dict that the step works on meanwhile, where that notes the keys that it was asked for. `items` has
+    `tracked` is the dict that the step uses meanwhile, if it records the keys that were accessed. `items` has
     lists that hold bodies, by the id of the list's copy: that copy, and the items of the list.
     """
 
@@ -37,14 +37,14 @@ class StateCopy:
     items: dict[int, tuple[list[Any], list[Any]]] = field(default_factory=dict)
 
     def start_tracking(self) -> None:
-        """Let a built-in step, which has its state nowhere else, work on a dict that notes its keys."""
+        """Give a built-in step, which keeps no other reference to its state, a dict that records the accessed keys."""
         state = self.target.state
         is_ours = isinstance(self.target, Handler) and type(self.target).__module__.startswith("nbgraph.")
         if is_ours and type(state) is dict and len(state) >= LARGE:
             self.tracked = self.target.state = TrackingDict(state)
 
     def stop_tracking(self) -> None:
-        """Let it work on a plain dict again."""
+        """Give the step a plain dict again."""
         if self.tracked is not None and self.target.state is self.tracked:
             self.target.state = dict(dict.items(self.tracked))
         self.tracked = None
@@ -52,7 +52,7 @@ class StateCopy:
 
 @dataclass(slots=True)
 class StateChange:
-    """One update of the copy of a step's state: how the copy becomes again what it was before."""
+    """One update of the copy of a step's state, with how to undo it."""
 
     step: str
     copy: StateCopy
@@ -66,7 +66,7 @@ class StateHistory:
     def __init__(self, copies: Copies) -> None:
         self._copies = copies
         self._plan: Plan | None = None
-        self._targets: dict[str, Any] = {}  # what has a state in this plan
+        self._targets: dict[str, Any] = {}  # the stateful objects of this plan
         self._kept: dict[str, StateCopy] = {}
         self._undone: dict[str, StateChange] = {}
 
@@ -81,18 +81,18 @@ class StateHistory:
         return tuple([self._change(name, self._targets[name]) for name in there])
 
     def release(self) -> None:
-        """Nobody goes on from here: steps work on plain dicts again."""
+        """End tracking: steps use plain dicts again."""
         for copy in self._kept.values():
             copy.stop_tracking()
 
     def recall(self, step: str) -> None:
-        """Let a step remember what it did when it was last recorded."""
+        """Restore the state of a step as last recorded."""
         copy = self._kept.get(step)
         if copy is not None and not copy.why:
             copy.tracked, copy.target.state = None, self._copies.copy(copy.state)
 
     def undo(self, changes: Iterable[StateChange]) -> None:
-        """Undo these changes in the copies; the steps themselves follow at `restore`, once."""
+        """Undo these changes in the copies; the steps themselves are restored once, by `restore`."""
         for change in changes:
             later = self._undone.get(change.step)
             if later is not None:
@@ -100,7 +100,7 @@ class StateHistory:
             self._undone[change.step] = change
 
     def restore(self) -> None:
-        """Let steps remember what they did before the changes that were undone."""
+        """Restore the states of steps whose changes were undone."""
         for change in self._undone.values():
             self.recall(change.step)
             self._revert(change)
@@ -147,7 +147,7 @@ class StateHistory:
 
 
 class StateDiff:
-    """Updates a copy to what its original has become, and collects how to undo that."""
+    """Updates a copy to its changed original, and collects how to undo that."""
 
     def __init__(self, copies: Copies, items: dict[int, tuple[list[Any], list[Any]]] | None = None) -> None:
         self.undos: list[Undo] = []
@@ -179,10 +179,10 @@ class StateDiff:
         return copy
 
     def update_keys(self, copy: dict[Any, Any], value: TrackingDict) -> None:
-        """As `updated`, of a dict that knows which keys may have changed."""
+        """As `updated`, for a dict that recorded the keys that may have changed."""
         for key in value.reached():
             if not dict.__contains__(value, key):
-                continue  # it was looked up, and is not there
+                continue  # accessed, but not present
             item = dict.__getitem__(value, key)
             if key not in copy:
                 self.undos.append(_dropper(copy, key))
@@ -236,7 +236,7 @@ class StateDiff:
             copy.extend([self._copies.copy(item) for item in value[common:]])
 
     def _last_items(self, copy: list[Any], value: list[Any]) -> list[Any]:
-        """The items when last recorded, where the same object is sure to be unchanged; else those of the copy."""
+        """The items when last recorded, if they are surely unchanged; else those of the copy."""
         if self._items is None:
             return copy
         _, last = self._items.get(id(copy), (copy, copy))
@@ -266,7 +266,7 @@ def _dropper(copy: dict[Any, Any], key: Any) -> Undo:
 
 
 def _inserter(copy: dict[Any, Any], place: int, key: Any, old: Any) -> Undo:
-    """Put a key back to where it stood."""
+    """Put a key back to its place."""
 
     def insert() -> None:
         items = list(copy.items())
@@ -287,7 +287,7 @@ def _drop(copy: dict[Any, Any], keys: list[Any]) -> None:
 
 
 def _is_bare(kind: type) -> bool:
-    """Whether its objects consist of their attributes alone, and are copied so."""
+    """Whether its objects consist only of attributes, and are copied so."""
     own = vars(kind)
     return "__dict__" in own and kind.__mro__[1:] == (object,) and not _COPYING & set(own)
 

@@ -1,6 +1,6 @@
 """The Trace: the frames of a run, as a list, as a table, as a file.
 
-Its file also has the graph, as far as that has a text, and is read without importing what the graph names.
+Its file also has the graph, as far as that can be written, and is read without importing anything that the graph names.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     import pandas
 
 VERSION = 2
-UNMARKED = 1  # the version of files whose values were only what JSON has a notation for
-_OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time", "params")  # headers may hold credentials
+UNMARKED = 1  # the version of files without marked values
+# without headers, which may hold credentials
+_OF_EVENT = ("body", "key", "id", "path", "method", "content_type", "time", "params")
 
 
 class Trace:
-    """Frames in the order they ran; `answer` and `error` of the run, `graph` it ran through, `event` as it came in.
+    """Frames in the order they ran; `answer` and `error` of the run, `graph` it ran through, `event` as it entered.
 
     >>> graph = Graph("shout")
     >>> _ = graph.to(str.strip).to(str.upper)
@@ -57,7 +58,7 @@ class Trace:
     ) -> None:
         self.frames = list(frames)
         self.graph, self.answer, self.error, self.event = graph, answer, error, event
-        self.is_marked = is_marked  # False where it was read from a file without marks
+        self.is_marked = is_marked  # False if read from a file without marks
         self._spec = spec
 
     def __len__(self) -> int:
@@ -94,9 +95,9 @@ class Trace:
         return pandas.DataFrame(rows, columns=list(Frame.__struct_fields__))
 
     def to_dict(self) -> dict[str, Any]:
-        """The trace as plain data: values that JSON has no notation for are marked, see `json_values`.
+        """The trace as plain data: values unknown to JSON are marked, see `json_values`.
 
-        What has no text in the graph (a lambda as an argument) is marked as such.
+        Parts of the graph without a text form (a lambda as an argument) are marked as such.
         """
         spec = _outlined(self.graph) if self._spec is None and self.graph is not None else self._spec
         return {
@@ -221,7 +222,7 @@ def _frame(row: Mapping[str, Any], read: Callable[[Any], Any]) -> Frame:
 
 
 def _outlined(graph: Graph) -> dict[str, Any] | None:
-    """The graph as plain data; what has no text is marked as such. None where there is no outline."""
+    """The graph as plain data; parts without a text form are marked as such. None without an outline."""
     try:
         return outline(graph)
     except GraphError:
@@ -229,7 +230,7 @@ def _outlined(graph: Graph) -> dict[str, Any] | None:
 
 
 def _unbound_graph(document: Mapping[str, Any], scope: Scope) -> Graph | None:
-    """The graph of a trace, for reading: what may not be loaded stays a text, which nothing runs."""
+    """The graph of a trace, for reading only: what may not be loaded stays text."""
     try:
         return read_graph(document, scope)
     except GraphError:
@@ -240,7 +241,7 @@ def _unbound_graph(document: Mapping[str, Any], scope: Scope) -> Graph | None:
 
 
 class _UnboundAdmission(Admission):
-    """Admits as a text what it must not bind: a dotted name that no loaded graph may import, else no Python at all."""
+    """Keeps as text what it must not bind: dotted names that a loaded graph may not import, and all Python."""
 
     def handler(self, text: str, where: str) -> Handled:
         try:

@@ -1,1 +1,1 @@
-"""A written project is loaded in another process and compared with what lives here."""
+"""The proof of a capture: the project is loaded in another process and compared with the live objects."""

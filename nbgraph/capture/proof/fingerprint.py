@@ -1,7 +1,7 @@
 """Fingerprint: everything that a graph's steps reach, as data that two processes can compare.
 
-An object is a node: its kind, and its parts by their labels. A part is a fact, or the number of another node. So what
-is one object has one number, wherever it is held, and that is compared as well.
+An object is a node: its kind, and its parts by their labels. A part is a fact, or the number of another node. So one
+object has one number, wherever it is referenced, and identity is compared as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from nbgraph.capture.proof.object_parts import ATOMS, Anatomy, Fact, Part
 
-LONG = 200  # characters of a fact; what is longer is told by its hash
+LONG = 200  # characters of a fact; longer ones are replaced by their hash
 Token = Any  # a text, a number of a node, or a list of tokens
 SUBCLASSES = "__subclasses__"
 
@@ -30,7 +30,7 @@ class FingerprintNode:
 
 
 class Fingerprint:
-    """Grows from roots.
+    """A graph of nodes, grown from roots.
 
     >>> def of(value):
     ...     found = Fingerprint(Anatomy(lambda module: False, lambda module: False))
@@ -43,7 +43,7 @@ class Fingerprint:
 
     def __init__(self, anatomy: Anatomy, known: Mapping[int, str] | None = None, folders: Iterable[str] = ()) -> None:
         self.nodes: list[FingerprintNode] = []
-        self.things: list[Any] = []  # by number; kept alive, so that none takes another's id
+        self.things: list[Any] = []  # by number; kept alive, so that ids are not reused
         self._anatomy, self._known = anatomy, known or {}  # hashes of artifacts, by the id of the object
         self._folders = tuple(sorted(folders, key=len, reverse=True))  # where the user's own modules are
         self._numbers: dict[int, int] = {}
@@ -51,7 +51,7 @@ class Fingerprint:
         self._kept: list[Any] = []
 
     def grow(self, roots: Iterable[Part]) -> None:
-        """Take in the roots, and all that they reach."""
+        """Add the roots, and all objects reachable from them."""
         self.nodes.append(FingerprintNode("graph"))
         self.things.append(None)
         self.nodes[0].parts = [(label, self._token(thing)) for label, thing in roots]
@@ -61,7 +61,7 @@ class Fingerprint:
             self._follow_subclasses()
 
     def _look_into_modules(self) -> None:
-        """Modules last, when it is known what the code looks at in them."""
+        """Modules last, when it is known which attributes the code reads from them."""
         done: dict[int, int] = {}
         libraries: set[str] = set()
         while True:
@@ -98,7 +98,7 @@ class Fingerprint:
                 self.nodes[number] = FingerprintNode("artifact", [("hash", self._known[id(thing)])])
                 continue
             kind, parts = self._parts(thing)
-            self._kept.append(parts)  # made for the reading alone, some of them
+            self._kept.append(parts)  # keeps temporary parts alive
             self.nodes[number].kind = kind
             self.nodes[number].parts = [(label, self._token(part)) for label, part in parts]
 
@@ -136,7 +136,7 @@ class Fingerprint:
         return self._number(thing)
 
     def _placed(self, text: str) -> str:
-        """A text without the folder that the project, or the user's modules, happen to be in."""
+        """A text without the folder of the project, or of the user's modules."""
         for folder in self._folders:
             text = text.replace(folder, "<here>")
         return text
@@ -150,7 +150,7 @@ class Fingerprint:
         return number
 
     def _sorted(self, things: Iterable[Any]) -> Any:
-        """The members of a set in one order."""
+        """The members of a set in a stable order."""
         every = list(things)
         if all(type(one) in ATOMS for one in every):
             return Fact(sorted(f"{type(one).__name__}:{one!r}" for one in every))
@@ -173,23 +173,23 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where what was loaded is not what lives here.
+    """A place where the loaded project differs from the live objects.
 
-    `way`: the numbers of the nodes from the graph on, with the label that leads on from each; `here` and `there`: what
-    was found.
+    `way`: the numbers of the nodes from the graph on, with the label of the part that follows; `here` and `there`: the
+    values found.
     """
 
     way: tuple[tuple[int, str], ...]
     here: str
     there: str
-    others: tuple[int, ...] = ()  # nodes that should be one and the same object, or should not
+    others: tuple[int, ...] = ()  # nodes that should be the same object, or should not
 
 
 Compare = Callable[[list[FingerprintNode], list[FingerprintNode]], list[Difference]]
 
 
 def differences(here: list[FingerprintNode], there: list[FingerprintNode]) -> list[Difference]:
-    """Every first place where two fingerprints part.
+    """The first differences on each path of two fingerprints.
 
     >>> here, there = (FingerprintNode("graph", [("a", number)]) for number in ("int:1", "int:2"))
     >>> [found.way for found in differences([here], [there])]

@@ -1,4 +1,4 @@
-"""Instance: what an object of a class written in Python holds, also what its `__getstate__` leaves out."""
+"""Instance: the content of an object of a class written in Python, also what its `__getstate__` leaves out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 _HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was not compiled into Python
 _POINTER = 8
 _PICKLING = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
-_CONTENT: dict[type, Callable[[Any], Any]] = {  # of a type of Python's own, past what a subclass has overridden
+_CONTENT: dict[type, Callable[[Any], Any]] = {  # content of a built-in type, bypassing overrides of a subclass
     object: lambda thing: None,
     int: int.__int__,
     float: float.__float__,
@@ -27,7 +27,7 @@ _CONTENT: dict[type, Callable[[Any], Any]] = {  # of a type of Python's own, pas
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """`content` is what a type of Python's own, `base`, keeps of it; `attributes` are all others, in slots too."""
+    """`content` is the part stored by the built-in type `base`; `attributes` are all others, in slots too."""
 
     base: type
     content: Any
@@ -35,7 +35,7 @@ class Instance:
 
 
 def instance_of(thing: Any) -> Instance | None:
-    """What it holds; None where a type written in C holds more than Python can see.
+    """The content of an object; None if a type written in C stores more than Python can see.
 
     >>> class Number(int):
     ...     def __reduce__(self): return Number, (0,)
@@ -51,7 +51,7 @@ def instance_of(thing: Any) -> Instance | None:
 
 
 def has_own_pickling(thing: Any) -> bool:
-    """Whether a class written in Python says itself what a pickle holds of its objects.
+    """Whether a class written in Python defines its own pickling.
 
     >>> class Part:
     ...     def __getstate__(self): return {}
@@ -75,7 +75,7 @@ def _base(kind: type) -> type | None:
 
 
 def _is_written_in_python(kind: type) -> bool:
-    """Whether it adds nothing to its base's memory but its slots, a dict and weak references."""
+    """Whether it adds nothing to the memory layout of its base but slots, a dict and weak references."""
     own = vars(kind)
     added = sum(isinstance(value, types.MemberDescriptorType) for value in own.values())
     added += ("__dict__" in own) + ("__weakref__" in own)

@@ -1,4 +1,4 @@
-"""Anatomy: the parts of an object that make it what it is: what is read when it is compared with another process's."""
+"""Object parts: an object is taken apart, to be compared with that of another process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nbgraph.introspection import attribute
 
 Part = tuple[str, Any]
 ATOMS = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
-SETTABLE = (*ATOMS, types.ModuleType)  # in a library's module: a limit, a switch; or a module inside of it
+SETTABLE = (*ATOMS, types.ModuleType)  # settings in a library's module; or a submodule
 OF_EVERY_MODULE = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__annotations__", "__dict__"})
 NOT_COMPARED = frozenset(
     [
@@ -51,21 +51,21 @@ PLACE = re.compile(r" at 0x[0-9a-f]+|\b(__main__|handlers)\.")
 
 
 class Fact(str):
-    """Something to be told of an object, where a plain text is an object itself."""
+    """A fact about an object, as opposed to a text that is itself a part."""
 
     __slots__ = ()
 
 
 class Anatomy:
-    """Takes objects apart; `is_own` tells which modules are the notebook itself, or what was written of it."""
+    """Takes objects apart; `is_own` tells which modules are the notebook, or were generated from it."""
 
     def __init__(self, is_own: Callable[[str], bool], is_local: Callable[[str], bool]) -> None:
         self._is_own, self._is_local = is_own, is_local
-        self.looked_at: set[str] = set()  # attributes that the code looks at
-        self.met: set[str] = set()  # libraries whose classes were met
+        self.looked_at: set[str] = set()  # attributes that the code reads
+        self.met: set[str] = set()  # libraries whose classes were found
 
     def fact_of(self, thing: Any) -> Fact | None:
-        """What can be told of it at once: it is an atom, or a library's own; None where it has parts."""
+        """The fact of an atom or of an object of a library; None for an object with parts."""
         kind = type(thing)
         if kind in ATOMS:
             return Fact(f"{kind.__name__}:{thing!r}")
@@ -98,7 +98,7 @@ class Anatomy:
         return None
 
     def parts(self, thing: Any) -> tuple[str, list[Part]]:
-        """What kind of object it is, and its parts by their labels."""
+        """The kind of an object, and its parts by label."""
         for kinds, read in self._readers():
             if isinstance(thing, kinds):
                 return read(thing)
@@ -155,7 +155,7 @@ class Anatomy:
         return f"module {module.__name__}", []
 
     def of_module(self, module: types.ModuleType) -> list[Part]:
-        """What the code that was read looks at in a module; of a library's, what may have been set from outside."""
+        """The attributes of a module that the code reads; of a library, only those that may have been set."""
         own = vars(module)
         found = [(f".{name}", own[name]) for name in sorted(self.looked_at & own.keys()) if not name.startswith("__")]
         if self._is_local(module.__name__) or self._is_own(module.__name__):
@@ -164,14 +164,14 @@ class Anatomy:
         return found + [part for name, value in sorted(own.items()) for part in self._set_on(name, value)]
 
     def _set_on(self, name: str, kind: Any) -> Iterator[Part]:
-        """What the notebook has set on a library's class: a method, an accessor of tables."""
+        """Attributes that the notebook set on a class of a library: a method, an accessor of tables."""
         if isinstance(kind, type) and not self._is_own(kind.__module__):
             for member in sorted(self.looked_at & vars(kind).keys()):
                 if self._is_of_ours(vars(kind)[member]):
                     yield f".{name}.{member}", vars(kind)[member]
 
     def _is_of_ours(self, value: Any) -> bool:
-        """Whether it is a function, class or object of the notebook's, or directly holds one."""
+        """Whether it is a function or class of the notebook, or directly holds one."""
         held = (value, *_held(value))
         return any(self._is_own(str(part.__module__)) for part in held if isinstance(part, types.FunctionType | type))
 
@@ -195,7 +195,7 @@ class Anatomy:
         parts.append(("doc", Fact(PLACE.sub("", doc) if isinstance(doc, str) else doc)))
         return "class", parts
 
-    # --- all else ---
+    # --- other objects ---
 
     def _instance(self, thing: Any) -> tuple[str, list[Part]]:
         kind = type(thing)
@@ -211,7 +211,7 @@ class Anatomy:
             return "object", [("type", kind), ("content", whole.content), *held]
         try:
             made = _reduced(thing)
-        except Exception:  # locks, generators, whatever a class of the user's raises: told by its type and attributes
+        except Exception:  # locks, generators, classes that refuse: compared by type and attributes
             own = getattr(thing, "__dict__", None)
             inside: list[Part] = [(f".{name}", own[name]) for name in own] if isinstance(own, dict) else []
             return "object", [("type", kind), *inside]
@@ -242,7 +242,7 @@ def _held(value: Any) -> Iterator[Any]:
 
 
 def _reduced(thing: Any) -> Any:
-    import cloudpickle  # not in images, where a module may name Job all the same
+    import cloudpickle  # not installed in images, where a module may still name Job
 
     kind = type(thing)
     reduce = copyreg.dispatch_table.get(kind) or cloudpickle.CloudPickler.dispatch_table.get(kind)
@@ -288,7 +288,7 @@ def _series(value: Any) -> tuple[str, list[Part]]:
 
 
 def _values(value: Any) -> Any:
-    """A column or an index as its name, type and hash; of mixed objects, their types and texts."""
+    """A column or an index as its name, type and hash; mixed objects as their types and texts."""
     import hashlib
 
     pandas = sys.modules["pandas"]

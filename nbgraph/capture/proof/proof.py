@@ -1,4 +1,4 @@
-"""Proof: a project is loaded in a process of its own, and what was loaded is compared with what lives here."""
+"""Proof: a project is loaded in another process, and the loaded objects are compared with the live ones."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from nbgraph.graph.graph import Graph
 from nbgraph.introspection import attribute
 
 LOADER = "nbgraph.serve.fingerprint"
-PATIENCE = 300.0  # seconds in which the modules of a project must have been imported
+PATIENCE = 300.0  # seconds for importing the modules of a project
 TABLES = ("pandas.core.frame", "polars.dataframe.frame", "pandas")
 
 
 class LoadRequest(msgspec.Struct):
-    """What the other process is to load: modules in `local` are the user's own, the names of `places` do not matter."""
+    """The task of the other process: modules in `local` are the user's, the names of `places` are not compared."""
 
     project: str
     local: list[str] = []
@@ -40,7 +40,7 @@ class LoadRequest(msgspec.Struct):
 
 
 class Loaded(msgspec.Struct):
-    """What the other process tells: the nodes of its fingerprint, or how loading failed."""
+    """The reply of the other process: the nodes of its fingerprint, or the error of loading."""
 
     nodes: list[FingerprintNode] = []
     error: str = ""
@@ -49,7 +49,7 @@ class Loaded(msgspec.Struct):
 
 @dataclass(slots=True)
 class Proof:
-    """`things` are the live objects by their numbers; `error`: why the project could not be loaded."""
+    """The result of a comparison; `things` are the live objects by number; `error`: why loading failed."""
 
     differences: list[Difference] = field(default_factory=list)
     things: list[Any] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Proof:
         return not (self.differences or self.error)
 
     def __str__(self) -> str:
-        """What was compared, for the progress of a deployment."""
+        """A summary, for the progress of a deployment."""
         counted = {
             "function": sum(isinstance(thing, types.FunctionType) for thing in self.things),
             "class": sum(isinstance(thing, type) for thing in self.things),
@@ -75,7 +75,7 @@ class Proof:
         return ", ".join(told) or "nothing of the notebook's own"
 
     def sentences(self) -> list[str]:
-        """Each difference as a person would say it."""
+        """Each difference as a sentence."""
         if self.error:
             return [f"loading it failed with {self.error}"]
         return [self.sentence(difference) for difference in self.differences]
@@ -90,7 +90,7 @@ def prove(
     graph: Graph, written: Graph, files: Mapping[str, bytes], local: Iterable[str], known: Mapping[int, str],
     loader: Loader,
 ) -> Proof:  # fmt: skip
-    """Let a process of its own load the files, and compare; `known` are the hashes of live objects in artifacts."""
+    """Load the files in another process, and compare; `known` are the hashes of live objects in artifacts."""
     began = time.monotonic()
     places = [*folders_of(local), loader.project]
     loader.load(files, local, places)
@@ -119,8 +119,8 @@ class Loader:
     def __init__(self, libraries: Iterable[str]) -> None:
         if attribute(attribute(sys.modules["__main__"], "__spec__"), "name") == LOADER:
             raise ExportError(
-                "A module that a step imports exports or deploys a graph as it is imported, which would go on without "
-                'an end; put that below `if __name__ == "__main__":`.'
+                "A module that a step imports exports or deploys a graph when it is imported, which would never "
+                'end; put that below `if __name__ == "__main__":`.'
             )
         self._folder = tempfile.TemporaryDirectory(prefix="nbgraph-proof-")
         self.project = str(Path(self._folder.name, "project"))
@@ -149,12 +149,12 @@ class Loader:
             place.write_bytes(content)
         order = LoadRequest(self.project, sorted(local), list(places))
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it ended already, which is told
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, which `told` reports
             self._process.stdin.write(msgspec.json.encode(order) + b"\n")
             self._process.stdin.flush()
 
     def told(self) -> Loaded:
-        """What it loaded, when it is done."""
+        """Wait for its reply."""
         try:
             self._process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:

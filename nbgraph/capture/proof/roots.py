@@ -1,4 +1,4 @@
-"""Roots: what a graph calls, by the place of each thing in the graph: here as it lives, there as it was loaded."""
+"""Roots: the objects that a graph uses, by their places in the graph, live or loaded."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from nbgraph.introspection import attribute
 
 
 class Roots:
-    """`written` is the graph as it leaves; where that has a name for an expression, it is read as that function."""
+    """`written` is the exported graph; where it names a function for an expression, that is used."""
 
     def __init__(self, graph: Graph, written: Graph | None = None) -> None:
         self._graph, self._written = graph, written
         self._namespace = graph.scope.namespace
-        self.evaluated: dict[str, Any] = {}  # what expressions of arguments gave
+        self.evaluated: dict[str, Any] = {}  # the values of expressions of arguments
 
     def parts(self) -> Iterator[Part]:
         for number, step in enumerate(self._graph.steps):
@@ -66,7 +66,7 @@ class Roots:
         return resolve(self._graph, step)
 
     def _function(self, text: str, there: Any) -> Any:
-        """The function that an expression becomes, where the written graph has a name for it."""
+        """The function for an expression that the exported graph names."""
         if not isinstance(there, Code):
             if not isinstance(there, str) or is_expression(there) or not there.isidentifier():
                 return Fact(text)
@@ -105,7 +105,7 @@ class Roots:
         if isinstance(edge.when, Code):
             return self._value(edge.when.text, "condition")
         if isinstance(edge.when, str):
-            called = edge.when.removesuffix("(event)")  # how a document writes a predicate
+            called = edge.when.removesuffix("(event)")  # the form of a predicate in a document
             if self._written is None and called != edge.when and called in self._namespace:
                 return self._namespace[called]
             return self._function(edge.when, there.when)
@@ -113,7 +113,7 @@ class Roots:
 
 
 def libraries_of(graph: Graph) -> list[str]:
-    """The packages that functions of the steps name, which take long to import and will be needed."""
+    """The packages that functions of the steps use, which are slow to import."""
     names = graph.scope.namespace
     found: set[str] = set()
     for step in graph.steps:
@@ -132,6 +132,6 @@ _MISSING = object()
 
 
 def is_deep(value: Any) -> bool:
-    """Whether a container holds more than plain data, so that its items must be looked at one by one."""
+    """Whether a container holds more than plain data, so that its items are compared one by one."""
     items = value.values() if isinstance(value, dict) else value
     return any(isinstance(item, Code | Step) or (type(item) in (dict, list, tuple) and is_deep(item)) for item in items)
