@@ -27,7 +27,23 @@ os.register_at_fork(after_in_child=_refresh_process)  # a fork must not repeat i
 
 
 class EventFields(TypedDict, total=False):
-    """What may be given beside a body: the fields of its event."""
+    """What may be given beside a body: the fields of its event.
+
+    Parameters
+    ----------
+    path
+        Path of the request; where the graph has routes, with its query.
+    method
+        HTTP method; None: POST.
+    headers
+        Headers by name.
+    key
+        Key: events of one key stay in order.
+    id
+        Id; None: a new one.
+    content_type
+        Content type, by which a text or bytes are decoded.
+    """
 
     path: str
     method: str | None

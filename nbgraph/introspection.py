@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ForwardRef, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ForwardRef, ParamSpec, TypeVar
 
 TEXT = 2_000  # characters of a preview
 WIDEST = 50  # items of a container in a preview
@@ -157,7 +158,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def lists_keywords(fields: type, **defaults: Any) -> Callable[[F], F]:
-    """Let the signature of a function with `**options: Unpack[fields]` list the fields, for help and completion.
+    """Let signature and help of a function with `**options: Unpack[fields]` list the fields.
 
     >>> from typing import TypedDict, Unpack
     >>> class Options(TypedDict, total=False):
@@ -176,9 +177,80 @@ def lists_keywords(fields: type, **defaults: Any) -> Callable[[F], F]:
         signature = inspect.signature(function)
         own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
         function.__signature__ = signature.replace(parameters=[*own, *listed])  # type: ignore[attr-defined]  # PEP 362
+        function.__doc__ = _with_parameters(
+            function.__doc__, _documented(fields), [one.name for one in [*own, *listed]]
+        )
         return function
 
     return listing
+
+
+P = ParamSpec("P")
+S = TypeVar("S")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def takes(record: Callable[P, R]) -> Callable[[Callable[[S, R], T]], Callable[Concatenate[S, P], T]]:
+    """Let callers give the fields of a record to a method that gets the record: types, signature and help list them.
+
+    >>> import msgspec
+    >>> class Depth(msgspec.Struct, frozen=True, kw_only=True):
+    ...     '''How deep.
+    ...
+    ...     Parameters
+    ...     ----------
+    ...     depth
+    ...         Levels that are drawn.
+    ...     '''
+    ...     depth: int = 1
+    >>> class Picture:
+    ...     @takes(Depth)
+    ...     def draw(self, options: Depth) -> int:
+    ...         '''Draw it.'''
+    ...         return options.depth
+    >>> Picture().draw(depth=2), str(inspect.signature(Picture.draw))
+    (2, "(self, *, depth: 'int' = 1) -> 'int'")
+    >>> print(Picture.draw.__doc__)
+    Draw it.
+    <BLANKLINE>
+    Parameters
+    ----------
+    depth
+        Levels that are drawn.
+    """
+    fields = _fields(record)
+
+    def taking(method: Callable[[S, R], T]) -> Callable[Concatenate[S, P], T]:
+        @wraps(method)
+        def called(self: S, /, *args: P.args, **options: P.kwargs) -> T:
+            for name in options:
+                if name not in fields:
+                    raise TypeError(f'{method.__name__}() takes no "{name}"; it takes {", ".join(fields)}.')
+            return method(self, record(*args, **options))
+
+        own = inspect.signature(method)
+        receiver = next(iter(own.parameters.values()))
+        called.__signature__ = own.replace(parameters=[receiver, *fields.values()])  # type: ignore[attr-defined]  # PEP 362
+        called.__doc__ = _with_parameters(method.__doc__, _inherited(record.__mro__), fields)  # type: ignore[attr-defined]
+        return called
+
+    return taking
+
+
+def _fields(record: Any) -> dict[str, inspect.Parameter]:
+    """The fields of a `msgspec.Struct` as parameters; annotations stay texts, as reading them would cost an import."""
+    written = {name: kind for base in reversed(record.__mro__) for name, kind in inspect.get_annotations(base).items()}
+    names = record.__struct_fields__
+    defaults = dict(zip(reversed(names), reversed(record.__struct_defaults__), strict=False))
+    found = {}
+    for name in names:
+        kind = (
+            inspect.Parameter.POSITIONAL_OR_KEYWORD if name in record.__match_args__ else inspect.Parameter.KEYWORD_ONLY
+        )
+        default = defaults.get(name, inspect.Parameter.empty)
+        found[name] = inspect.Parameter(name, kind, default=default, annotation=written[name])
+    return found
 
 
 def _text(annotation: Any) -> Any:
@@ -223,16 +295,56 @@ def inheriting_parameters(kind: type) -> str | None:
     limit
         The most.
     """
-    inherited = {name: entry for base in reversed(kind.__mro__[1:]) for name, entry in _documented(base).items()}
-    if not inherited or not kind.__doc__:
-        return kind.__doc__
-    text = inspect.cleandoc(kind.__doc__)
+    inherited = _inherited(kind.__mro__[1:])
+    return _with_parameters(kind.__doc__, inherited, inspect.signature(kind).parameters) if inherited else kind.__doc__
+
+
+def documented_as(other: Callable[..., Any]) -> Callable[[F], F]:
+    """Let a function document the parameters that its docstring leaves out as another function does.
+
+    >>> def draw(depth):
+    ...     '''Draw it.
+    ...
+    ...     Parameters
+    ...     ----------
+    ...     depth
+    ...         Levels that are drawn.
+    ...     '''
+    >>> @documented_as(draw)
+    ... def save(path, depth):
+    ...     '''Save it.
+    ...
+    ...     Parameters
+    ...     ----------
+    ...     path
+    ...         Path of the file.
+    ...     '''
+    >>> list(parameters_in(save.__doc__))
+    ['path', 'depth']
+    """
+
+    def documenting(function: F) -> F:
+        taken = inspect.signature(function).parameters
+        function.__doc__ = _with_parameters(function.__doc__, _documented(other), taken)
+        return function
+
+    return documenting
+
+
+def _with_parameters(text: str | None, inherited: Mapping[str, str], taken: Iterable[str]) -> str | None:
+    """A docstring that documents all that is taken: in its own words, else in those that are inherited."""
+    if not text or not inherited:
+        return text
+    text = inspect.cleandoc(text)
     own = parameters_in(text)
-    taken = inspect.signature(kind).parameters
-    known = {name: (inherited | own)[name] for name in taken if name in inherited or name in own}
+    known = {name: ({**inherited, **own})[name] for name in taken if name in inherited or name in own}
     section = _HEADING + "\n".join((known | own).values()) + "\n"
     return _SECTION.sub(lambda _: section, text) if own else f"{text}\n\n{section}"
 
 
-def _documented(kind: type) -> dict[str, str]:
+def _inherited(bases: Sequence[type]) -> dict[str, str]:
+    return {name: entry for base in reversed(bases) for name, entry in _documented(base).items()}
+
+
+def _documented(kind: Callable[..., Any]) -> dict[str, str]:
     return parameters_in(inspect.cleandoc(kind.__doc__)) if kind.__doc__ else {}

@@ -35,7 +35,6 @@ def methods() -> list[tuple[str, str]]:
     """The public methods of what a user holds in the hand, and those of the graph's own parts."""
     owners = ["Debugger", "Deployment", "Graph", "Job", "Observer", "Run", "StepRef", "Trace"]
     found = [(owner, name) for owner in owners for name in dir(getattr(nbgraph, owner)) if not name.startswith("_")]
-    found = [each for each in found if each not in {("Deployment", "update"), ("Graph", "deploy"), ("Graph", "export")}]
     return [each for each in found if each not in INTERNAL and takes(getattr(getattr(nbgraph, each[0]), each[1]))]
 
 

@@ -4,129 +4,139 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 from nbgraph.deploy.backend import DeployRequest, listening
 from nbgraph.deploy.broker import check_there
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.operation import discovery
-from nbgraph.deploy.operation.autoscale import rules_of
+from nbgraph.deploy.operation.autoscale import ScalingRule, rules_of
 from nbgraph.deploy.operation.catalogue import enter
 from nbgraph.deploy.operation.version import next_version
 from nbgraph.deploy.options.build import BuildOptions
-from nbgraph.deploy.options.certificate import PROXIED, Certificate, certificate_of
+from nbgraph.deploy.options.certificate import PROXIED, certificate_of
 from nbgraph.deploy.options.features import check_features
 from nbgraph.deploy.options.provision import provisions_of
 from nbgraph.deploy.options.replicas import replicas_of
 from nbgraph.deploy.options.secrets import check_given
 from nbgraph.deploy.options.shared_state import functions_of
 from nbgraph.deploy.options.validation import (
-    base_images_of,
-    check_cors,
     check_durability,
     check_here,
-    check_index,
     check_numbers,
     check_place,
+    checked_key,
     checked_name,
-    requirements_of,
 )
-from nbgraph.deploy.options.workers import with_hands
 from nbgraph.deploy.progress import told
 from nbgraph.deploy.target import HostTarget, host_target, hosts
+from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
+from nbgraph.graph.deploy_options import DeployOptions
 from nbgraph.graph.documents.catalogue import checked_version
 from nbgraph.graph.graph import Graph
 from nbgraph.streams.transport import StreamAddress, address_of, check_reachable, transport_of
 
 
-def deploy(
-    graph: Graph,
-    target: str,
-    *,
-    name: str | None,
-    version: str | None,
-    replicas: Any,
-    threads: Any,
-    workers: Any,
-    port: int | None,
-    host: str,
-    api_key: str | None,
-    base_image: str | Mapping[str, str] | None,
-    requirements: Any,
-    index_url: str | None,
-    env: Any,
-    secrets: Any,
-    resources: Any,
-    volumes: Any,
-    cors: Sequence[str] | None,
-    certificate: Any,
-    autoscale: Mapping[str, tuple[int, int, float]] | None,
-    durability: str | None,
-    registry: str | None,
-    streams: str,
-    capture: float,
-    include: Sequence[str],
-    timeout: float,
-    progress: bool,
-) -> Deployment:
+def deploy(graph: Graph, options: DeployOptions) -> Deployment:
     """See `Graph.deploy`."""
     check_here()
-    host_kind = host_target(target)
-    check_durability(durability)
-    if version is not None:
-        checked_version(version)
+    asked = _checked(graph, options)
+    running = _running(asked) if options.name is not None else None
+    if running is None:
+        deployment = _started(graph, asked, options)
+    else:
+        deployment, running.recipe = running, asked.recipe
+        running.update(graph, version=options.version, replicas=options.replicas, progress=options.progress)
+    deployment.autoscale(asked.rules)
+    return deployment
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosting:
+    """What was asked for, checked; nothing has been started."""
+
+    target: HostTarget
+    functions: Sequence[Function]
+    recipe: BuildOptions
+    request: DeployRequest
+    replicas: Mapping[str, int]
+    rules: Mapping[str, ScalingRule]
+
+
+def _checked(graph: Graph, options: DeployOptions) -> _Hosting:
+    """All that can be known to be wrong before anything is started is refused here."""
+    target = host_target(options.target)
+    check_durability(options.durability)
+    if options.version is not None:
+        checked_version(options.version)
     functions = functions_of(graph)
-    check_features(target, functions)
-    called = name or f"{functions[0].name}-{os.urandom(2).hex()}"
-    address = address_of(streams, called)
-    _check_target(host_kind, certificate, address, registry)
-    readers = transport_of(address).most_readers
-    wanted = replicas_of(functions, replicas, has_one_port=host_kind.has_one_port, readers=readers)
-    rules = rules_of(autoscale or {}, [function.name for function in functions[1:]])
-    check_numbers(timeout, capture)
+    check_features(options.target, functions)
+    request = _request(graph, functions[0].name, options)
+    _check_target(target, request.streams, options)
     names = [function.name for function in functions]
-    bases = base_images_of(base_image, names)
-    more = requirements_of(requirements, names)
-    check_index(index_url)
-    check_place(host, port, api_key)
-    secured = certificate_of(certificate)
-    given = provisions_of(names, env, secrets, resources, volumes)
-    check_given(host_kind, functions, given)
-    with_hands(functions, threads, workers)
-    redacted = tuple(sorted(graph.redacted))
-    allowed = check_cors(cors)
-    recipe = BuildOptions(
-        bases, more, given, capture, redacted, index_url, threads, workers, allowed, tuple(include), address.transport
+    readers = transport_of(request.streams).most_readers
+    replicas = replicas_of(functions, options.replicas, has_one_port=target.has_one_port, readers=readers)
+    rules = rules_of(options.autoscale or {}, names[1:])
+    given = provisions_of(names, options)
+    check_given(target, functions, given)
+    recipe = BuildOptions.of(graph, functions, given, options, request.streams.transport)
+    return _Hosting(target, functions, recipe, request, replicas, rules)
+
+
+def _request(graph: Graph, function: str, options: DeployOptions) -> DeployRequest:
+    """Where callers and the broker are to be; without a name it gets one of its own."""
+    name = options.name or f"{function}-{os.urandom(2).hex()}"
+    streams = address_of(options.streams, name)
+    check_numbers(options.timeout, options.capture)
+    key = checked_key(options.api_key)
+    check_place(options.host, options.port, key)
+    certificate = certificate_of(options.certificate)
+    return DeployRequest(
+        name, graph.name, function, options.host, options.port, key, options.timeout, certificate, streams
     )
-    if name is not None:
-        _check_alone(name, target)
-    if (
-        name is not None
-        and (running := _running(checked_name(name), target, port, host, api_key, secured, address)) is not None
-    ):
-        running.recipe = recipe
-        running.update(graph, version=version, replicas=replicas, progress=progress)
-        running.autoscale(rules)
-        return running
-    if port is not None:
-        listening(host, port).close()
-    if len(functions) > 1:
-        check_there(address)
-    request = DeployRequest(
-        called, graph.name, functions[0].name, host, port, api_key, timeout, secured, address,
-        version or next_version(graph),
-    )  # fmt: skip
-    with told(progress) as say:
+
+
+def _started(graph: Graph, asked: _Hosting, options: DeployOptions) -> Deployment:
+    request = replace(asked.request, version=options.version or next_version(graph))
+    if request.port is not None:
+        listening(request.host, request.port).close()
+    if len(asked.functions) > 1:
+        check_there(request.streams)
+    with told(options.progress) as say:
         say("Capturing what the steps use")
-        projects = recipe.projects(functions, say)
-        is_safe = durability == "sync" if durability else host_kind.is_safe
-        hosted = host_kind.start(request, projects, wanted, is_safe=is_safe, registry=registry, say=say)
-    deployment = Deployment(hosted, graph, recipe=recipe)
+        projects = asked.recipe.projects(asked.functions, say)
+        is_safe = options.durability == "sync" if options.durability else asked.target.is_safe
+        hosted = asked.target.start(
+            request, projects, asked.replicas, is_safe=is_safe, registry=options.registry, say=say
+        )
+    deployment = Deployment(hosted, graph, recipe=asked.recipe)
     enter(hosted, graph)
     deployment.left = tuple(path for part in projects for path in part.left)
-    deployment.autoscale(rules)
     return deployment
+
+
+def _running(asked: _Hosting) -> Deployment | None:
+    """The deployment of that name, if it runs; what callers know of it stays as it is."""
+    wanted, target = asked.request, asked.target.name
+    _check_alone(wanted.name, target)
+    found = Deployment.find(checked_name(wanted.name), target)
+    if found is None or found.name != wanted.name:
+        return None
+    kept = found.request
+    changed = {
+        "port": wanted.port not in (None, kept.port),
+        "host": wanted.host != kept.host,
+        "api_key": wanted.api_key not in (None, kept.api_key),
+        "certificate": wanted.certificate not in (None, kept.certificate),
+        "streams": wanted.streams.url != kept.streams.url,
+    }
+    if any(changed.values()):
+        words = ", ".join(word for word, is_changed in changed.items() if is_changed)
+        raise DeployError(
+            f'Deployment "{wanted.name}" runs with another {words}; stop it first, or leave that as it is.'
+        )
+    return found
 
 
 def _check_alone(name: str, target: str) -> None:
@@ -136,42 +146,16 @@ def _check_alone(name: str, target: str) -> None:
             raise DeployError(f'A deployment "{name}" runs on {other} already; stop that first, or take another name.')
 
 
-def _running(
-    name: str,
-    target: str,
-    port: int | None,
-    host: str,
-    api_key: str | None,
-    certificate: Certificate | None,
-    streams: StreamAddress,
-) -> Deployment | None:
-    """The deployment of that name, if it runs; what callers know of it stays as it is."""
-    found = Deployment.find(name, target)
-    if found is None or found.name != name:
-        return None
-    kept = found.request
-    changed = {
-        "port": port not in (None, kept.port), "host": host != kept.host,
-        "api_key": api_key is not None and api_key != kept.api_key,
-        "certificate": certificate is not None and certificate != kept.certificate,
-        "streams": streams.url != kept.streams.url,
-    }  # fmt: skip
-    if any(changed.values()):
-        words = ", ".join(word for word, is_changed in changed.items() if is_changed)
-        raise DeployError(f'Deployment "{name}" runs with another {words}; stop it first, or leave that as it is.')
-    return found
-
-
-def _check_target(host: HostTarget, certificate: Any, address: StreamAddress, registry: str | None) -> None:
+def _check_target(target: HostTarget, streams: StreamAddress, options: DeployOptions) -> None:
     """Refuse what the target has no use for."""
-    if registry is not None and not host.takes_registry:
-        raise DeployError(f'Target "{host.name}" runs on one machine and asks no registry; leave `registry` out.')
-    if certificate is not None and not host.takes_certificate:
-        raise DeployError(f'Target "{host.name}" speaks HTTP; leave `certificate` out, or {PROXIED}.')
-    if address.is_external and not host.takes_external_broker:
+    if options.registry is not None and not target.takes_registry:
+        raise DeployError(f'Target "{target.name}" runs on one machine and asks no registry; leave `registry` out.')
+    if options.certificate is not None and not target.takes_certificate:
+        raise DeployError(f'Target "{target.name}" speaks HTTP; leave `certificate` out, or {PROXIED}.')
+    if streams.is_external and not target.takes_external_broker:
         raise DeployError(
-            f'Target "{host.name}" brings a broker of its own; leave `streams` out, deploy on "docker", or export the '
-            "graph."
+            f'Target "{target.name}" brings a broker of its own; leave `streams` out, deploy on "docker", or export '
+            "the graph."
         )
-    if not host.is_here:
-        check_reachable(address, host.name)
+    if not target.is_here:
+        check_reachable(streams, target.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -26,18 +26,20 @@ from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
 from nbgraph.deploy.operation.parity import compared
 from nbgraph.deploy.operation.version import version_of
 from nbgraph.deploy.options.build import BuildOptions, kept
-from nbgraph.deploy.options.provision import EVERYWHERE, changed
 from nbgraph.deploy.options.replicas import replicas_of
 from nbgraph.deploy.options.secrets import check_given
 from nbgraph.deploy.options.shared_state import functions_of
 from nbgraph.deploy.options.validation import whole
 from nbgraph.deploy.progress import told
 from nbgraph.deploy.target import host_target
+from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
 from nbgraph.event import Event
 from nbgraph.failure import Failure, QueueOrigin
+from nbgraph.graph.deploy_options import UpdateOptions
 from nbgraph.graph.facade import deployment_view
 from nbgraph.graph.graph import Graph
+from nbgraph.introspection import takes
 from nbgraph.streams.transport import transport_of
 
 if TYPE_CHECKING:
@@ -59,11 +61,8 @@ class Deployment:
     def __init__(self, hosted: Backend, graph: Graph | None = None, *, recipe: BuildOptions | None = None) -> None:
         self._hosted = hosted
         self._scaler: Autoscaler | None = None
-        self.graph, self.recipe = (
-            graph,
-            recipe or kept(hosted.provisions(), hosted.hands(), hosted.request.streams.transport),
-        )
-        self.request = hosted.request
+        self.graph, self.request = graph, hosted.request
+        self.recipe = recipe or kept(hosted.provisions(), hosted.hands(), hosted.request.streams.transport)
         self.name = hosted.request.name
         self.url = hosted.url
         self.left: tuple[str, ...] = ()  # big files of the user's own packages, which did not go along
@@ -313,54 +312,22 @@ class Deployment:
                 self._scaler.stop()
             self._scaler = Autoscaler(self._hosted, rules)
 
-    def update(
-        self,
-        graph: Graph | None = None,
-        *,
-        version: str | None = None,
-        replicas: Any = None,
-        base_image: str | None = None,
-        env: Any = None,
-        secrets: Any = None,
-        resources: Any = None,
-        volumes: Any = None,
-        threads: Any = None,
-        workers: Any = None,
-        progress: bool = True,
-    ) -> list[str]:
+    @takes(UpdateOptions)
+    def update(self, options: UpdateOptions) -> list[str]:
         """Go on with the graph as it is now, or with another, and lose no event; the functions that have changed.
 
         New workers are ready before the old ones go, and these finish what they have. Functions that are what they were
-        keep their workers. Where a new one does not start, all stays as it was.
-
-        Parameters
-        ----------
-        version
-            What it is from now on; None: one more than the count so far, where anything has changed.
-        replicas, base_image, env, secrets, resources, volumes, threads, workers
-            As for `Graph.deploy`; each takes the place of all that was said of it before (`env={}`: no variables), and
-            None leaves it as it was.
+        keep their workers. Where a new one does not start, all stays as it was. Each option takes the place of all that
+        was said of it before (`env={}`: no variables), and None leaves it as it was.
         """
         self._check_runs()
-        graph = self._known(graph)
+        graph = self._known(options.graph)
         functions = functions_of(graph)
-        host = host_target(self._hosted.target)
-        readers = transport_of(self.request.streams).most_readers
-        wanted = (
-            replicas_of(functions, replicas, has_one_port=host.has_one_port, readers=readers)
-            if replicas is not None
-            else {}
-        )
-        names = [each.name for each in functions]
-        recipe = replace(
-            self.recipe,
-            base_images={EVERYWHERE: base_image} if base_image is not None else self.recipe.base_images,
-            given=changed(self.recipe.given, names, env, secrets, resources, volumes),
-            threads=self.recipe.threads if threads is None else threads,
-            workers=self.recipe.workers if workers is None else workers,
-        )
-        check_given(host, functions, {name: recipe.provision(name) for name in names})
-        with told(progress) as say:
+        wanted = self._replicas(functions, options.replicas)
+        recipe = self.recipe.updated(functions, options)
+        given = {function.name: recipe.provision(function.name) for function in functions}
+        check_given(host_target(self._hosted.target), functions, given)
+        with told(options.progress) as say:
             say("Capturing what the steps use")
             projects = recipe.projects(functions, say)
             with self._caller.held(), version_of(self._hosted, graph, version) as made:
@@ -370,6 +337,14 @@ class Deployment:
         if self._scaler is not None:
             self._scaler.keep(self.functions)
         return others
+
+    def _replicas(self, functions: Sequence[Function], given: Any) -> dict[str, int]:
+        """What was asked for, checked; the others keep what they have."""
+        if given is None:
+            return {}
+        host = host_target(self._hosted.target)
+        readers = transport_of(self.request.streams).most_readers
+        return replicas_of(functions, given, has_one_port=host.has_one_port, readers=readers)
 
     def stop(self) -> None:
         """End it: events in flight are finished, then nothing of it is left."""

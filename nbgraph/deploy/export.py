@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgraph.contract import PORT, REQUIREMENTS_FILE
-from nbgraph.deploy.operation.autoscale import rules_of
+from nbgraph.deploy.operation.autoscale import ScalingRule, rules_of
 from nbgraph.deploy.options.build import BuildOptions
 from nbgraph.deploy.options.certificate import PROXIED
 from nbgraph.deploy.options.provision import Provision, provisions_of
@@ -18,15 +18,13 @@ from nbgraph.deploy.options.requirements import remarks_in
 from nbgraph.deploy.options.secrets import asked_in
 from nbgraph.deploy.options.shared_state import functions_of
 from nbgraph.deploy.options.validation import (
-    base_images_of,
-    check_cors,
     check_durability,
-    check_index,
     check_numbers,
     check_place,
+    checked_key,
     checked_name,
-    requirements_of,
 )
+from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.output import MANIFEST, hashes, manifest, owned, replace
@@ -35,9 +33,10 @@ from nbgraph.deploy.project.services import services_of
 from nbgraph.deploy.target import ExportTarget, export_target
 from nbgraph.engine.partition import Function
 from nbgraph.errors import ExportError
+from nbgraph.graph.deploy_options import ExportOptions
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import slug
-from nbgraph.streams.transport import DEFAULT, address_of, check_reachable, transport_of
+from nbgraph.streams.transport import StreamAddress, address_of, check_reachable, transport_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,77 +53,79 @@ class Export:
         return f"{self.folder}\n{listed}" + (f"\n{self.note}" if self.note else "")
 
 
-def export(
-    graph: Graph,
-    folder: Path,
-    target: str = "compose",
-    *,
-    name: str | None = None,
-    replicas: Any = None,
-    threads: Any = None,
-    workers: Any = None,
-    port: int | None = None,
-    host: str = "127.0.0.1",
-    api_key: Any = None,
-    base_image: str | Mapping[str, str] | None = None,
-    requirements: Any = None,
-    index_url: str | None = None,
-    env: Any = None,
-    secrets: Any = None,
-    resources: Any = None,
-    volumes: Any = None,
-    cors: Sequence[str] | None = None,
-    certificate: Any = None,
-    autoscale: Mapping[str, tuple[int, int, float]] | None = None,
-    durability: str | None = None,
-    registry: str | None = None,
-    streams: str = DEFAULT,
-    capture: float = 0.0,
-    include: Sequence[str] = (),
-) -> Export:
+def export(graph: Graph, options: ExportOptions) -> Export:
     """See `Graph.export`."""
-    kind = export_target(target)
-    folder = folder.expanduser().resolve()
+    target = export_target(options.target)
+    folder = Path(options.folder).expanduser().resolve()
     before = owned(folder)
     functions = functions_of(graph)
-    address = address_of(streams, checked_name(name) if name is not None else slug(graph.name))
-    check_reachable(address, target)
-    transport_of(address).check_export(address)
-    names = [function.name for function in functions]
-    check_numbers(1, capture)
-    _check_place(kind, host, port, api_key)
-    if certificate is not None:
-        raise ExportError(f"What is exported speaks HTTP; leave `certificate` out, or {PROXIED}.")
-    check_durability(durability)
-    check_index(index_url)
-    given = provisions_of(names, env, secrets, resources, volumes, are_values_needed=False)
-    _check_values(secrets)
-    recipe = BuildOptions(
-        base_images_of(base_image, names), requirements_of(requirements, names), _completed(functions, given), capture,
-        tuple(sorted(graph.redacted)), index_url, threads, workers, check_cors(cors), tuple(include),
-        address.transport,
-    )  # fmt: skip
-    readers = transport_of(address).most_readers
-    wanted = replicas_of(functions, replicas, has_one_port=kind.has_one_port, readers=readers)
-    if autoscale and not kind.scales:
-        raise ExportError(f'Target "{target}" does not scale by itself; say how many there are: replicas=...')
-    rules = rules_of(autoscale or {}, names)
-    for function in functions:
-        check_most(function, rules[function.name].most if function.name in rules else 1, readers)
-    told_of: list[str] = []
-    projects = recipe.projects(functions, told_of.append)
-    order = ExportSpec(
-        graph.name, checked_name(name) if name is not None else slug(graph.name), projects,
-        tuple(services_of(projects, wanted, registry=registry, streams=address)), rules, is_pushed=registry is not None,
-        is_guarded=bool(api_key), is_safe=durability != "fast", host=host, port=PORT if port is None else port,
-        streams=address,
-    )  # fmt: skip
-    files = kind.files(order)
-    told = {"graph": graph.name, "target": target, "functions": names}
-    files[MANIFEST] = manifest(told, files)
+    remarks: list[str] = []
+    spec = _spec(graph, functions, target, options, remarks.append)
+    files = target.files(spec)
+    written = {"graph": graph.name, "target": options.target, "functions": [each.name for each in functions]}
+    files[MANIFEST] = manifest(written, files)
     files = dict(sorted(files.items()))
     replace(folder, files, before)
-    return Export(folder, hashes(files), digest(files), "\n".join(filter(None, [_note(kind, projects), *told_of])))
+    note = "\n".join(filter(None, [_note(target, spec.projects), *remarks]))
+    return Export(folder, hashes(files), digest(files), note)
+
+
+def _spec(
+    graph: Graph, functions: Sequence[Function], target: ExportTarget, options: ExportOptions, say: Say
+) -> ExportSpec:
+    """What is to be written, checked."""
+    name = slug(graph.name) if options.name is None else checked_name(options.name)
+    streams = address_of(options.streams, name)
+    _check(target, options, streams)
+    recipe = _recipe(graph, functions, options, streams.transport)
+    replicas, rules = _replicas(functions, target, options, streams)
+    projects = recipe.projects(functions, say)
+    return ExportSpec(
+        graph.name,
+        name,
+        projects,
+        tuple(services_of(projects, replicas, registry=options.registry, streams=streams)),
+        rules,
+        is_pushed=options.registry is not None,
+        is_guarded=bool(options.api_key),
+        is_safe=options.durability != "fast",
+        host=options.host,
+        port=PORT if options.port is None else options.port,
+        streams=streams,
+    )
+
+
+def _check(target: ExportTarget, options: ExportOptions, streams: StreamAddress) -> None:
+    """Refuse what no export, or not this one, can say."""
+    check_reachable(streams, options.target)
+    transport_of(streams).check_export(streams)
+    check_numbers(1, options.capture)
+    check_place(options.host, options.port, checked_key("a key" if options.api_key is True else options.api_key))
+    if not target.chooses_port and (options.port is not None or options.host != "127.0.0.1"):
+        raise ExportError(f'Where callers reach target "{target.name}" is its own matter; leave `host` and `port` out.')
+    if options.certificate is not None:
+        raise ExportError(f"What is exported speaks HTTP; leave `certificate` out, or {PROXIED}.")
+    check_durability(options.durability)
+
+
+def _recipe(graph: Graph, functions: Sequence[Function], options: ExportOptions, transport: str) -> BuildOptions:
+    given = provisions_of([function.name for function in functions], options, are_values_needed=False)
+    _check_values(options.secrets)
+    return BuildOptions.of(graph, functions, _completed(functions, given), options, transport)
+
+
+def _replicas(
+    functions: Sequence[Function], target: ExportTarget, options: ExportOptions, streams: StreamAddress
+) -> tuple[dict[str, int], dict[str, ScalingRule]]:
+    """How many workers each function begins with, and the rules of those that scale by themselves."""
+    readers = transport_of(streams).most_readers
+    wanted = replicas_of(functions, options.replicas, has_one_port=target.has_one_port, readers=readers)
+    if options.autoscale and not target.scales:
+        raise ExportError(f'Target "{target.name}" does not scale by itself; say how many there are: replicas=...')
+    rules = rules_of(options.autoscale or {}, [function.name for function in functions])
+    for function in functions:
+        check_most(function, rules[function.name].most if function.name in rules else 1, readers)
+    return wanted, rules
 
 
 def _note(target: ExportTarget, projects: Projects) -> str:
@@ -141,13 +142,6 @@ def _completed(functions: Sequence[Function], given: Mapping[str, Provision]) ->
         asked = {name for _, name in asked_in(function.graph)} - set(one.env)
         found[function.name] = replaced(one, secrets=dict.fromkeys(sorted({*one.secrets, *asked}), ""))
     return found
-
-
-def _check_place(target: ExportTarget, host: str, port: int | None, api_key: Any) -> None:
-    """Refuse a place that the target has no word for."""
-    check_place(host, port, "a key" if api_key is True else api_key)
-    if not target.chooses_port and (port is not None or host != "127.0.0.1"):
-        raise ExportError(f'Where callers reach target "{target.name}" is its own matter; leave `host` and `port` out.')
 
 
 def _check_values(given: Any) -> None:

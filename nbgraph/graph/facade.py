@@ -7,14 +7,14 @@ import upwards. `run` and its relatives go through the plan that is kept here un
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 
 from nbgraph.body import Copier
 from nbgraph.errors import StepError
 from nbgraph.event import RAW, EventFields, check_fields, entering
+from nbgraph.graph.deploy_options import DeployOptions, ExportOptions
 from nbgraph.graph.reported import Reported
-from nbgraph.introspection import lists_keywords
+from nbgraph.introspection import lists_keywords, takes
 
 if TYPE_CHECKING:
     import graphviz
@@ -98,18 +98,6 @@ class Facade:
             Body, or an Event.
         streams
             `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
-        path
-            Path of the request; where the graph has routes, with its query.
-        method
-            HTTP method; None: POST.
-        headers
-            Headers by name.
-        key
-            Key: events of one key stay in order.
-        id
-            Id; None: a new one.
-        content_type
-            Content type, by which a text or bytes are decoded.
         """
         if streams != MEMORY:
             return self._over(streams).run(entering(body, **fields))
@@ -137,18 +125,6 @@ class Facade:
             Body, or an Event.
         streams
             `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
-        path
-            Path of the request; where the graph has routes, with its query.
-        method
-            HTTP method; None: POST.
-        headers
-            Headers by name.
-        key
-            Key: events of one key stay in order.
-        id
-            Id; None: a new one.
-        content_type
-            Content type, by which a text or bytes are decoded.
         """
         event = entering(body, **fields)
         return await (self.plan() if streams == MEMORY else self._over(streams)).arun(event)
@@ -163,18 +139,6 @@ class Facade:
             Body, or an Event.
         streams
             `"memory"`, `"nats"`, or `"kafka"` with its address: what carries the queues.
-        path
-            Path of the request; where the graph has routes, with its query.
-        method
-            HTTP method; None: POST.
-        headers
-            Headers by name.
-        key
-            Key: events of one key stay in order.
-        id
-            Id; None: a new one.
-        content_type
-            Content type, by which a text or bytes are decoded.
         """
         event = entering(body, **fields)
         return (self.plan() if streams == MEMORY else self._over(streams)).answers(event)
@@ -308,134 +272,26 @@ class Facade:
 
         return captured(self)
 
-    def export(
-        self: Graph,
-        folder: str | Path,
-        target: str = "compose",
-        *,
-        name: str | None = None,
-        replicas: Any = None,
-        threads: Any = None,
-        workers: Any = None,
-        port: int | None = None,
-        host: str = "127.0.0.1",
-        api_key: str | bool | None = None,
-        base_image: str | Mapping[str, str] | None = None,
-        requirements: Any = None,
-        index_url: str | None = None,
-        env: Any = None,
-        secrets: Any = None,
-        resources: Any = None,
-        volumes: Any = None,
-        cors: Sequence[str] | None = None,
-        certificate: tuple[str | Path, str | Path] | None = None,
-        autoscale: Mapping[str, tuple[int, int, float]] | None = None,
-        durability: str | None = None,
-        registry: str | None = None,
-        streams: str = "nats",
-        capture: float = 0.0,
-        include: Sequence[str] = (),
-    ) -> Export:
+    @takes(ExportOptions)
+    def export(self: Graph, options: ExportOptions) -> Export:
         """Write the graph as a readable project that runs without this notebook.
 
-        The options are those of `deploy`. No secret is written: `secrets` gives names, and `secrets.sh` beside the
-        project asks whoever runs it for their values; with an `api_key` (a text, or True) callers need a key, which
-        that script makes.
+        No secret is written: `secrets` gives names, and `secrets.sh` beside the project asks whoever runs it for their
+        values, and makes the key where callers need one.
         """
         from nbgraph.deploy.export import export
 
-        return export(
-            self, Path(folder), target, name=name, replicas=replicas, threads=threads, workers=workers, port=port,
-            host=host, api_key=api_key,
-            base_image=base_image, requirements=requirements, index_url=index_url, env=env, secrets=secrets,
-            resources=resources, volumes=volumes, cors=cors, certificate=certificate,
-            autoscale=autoscale, durability=durability, registry=registry, streams=streams,
-            capture=capture, include=include,
-        )  # fmt: skip
+        return export(self, options)
 
-    def deploy(
-        self: Graph,
-        target: str = "process",
-        *,
-        name: str | None = None,
-        version: str | None = None,
-        replicas: Any = None,
-        threads: Any = None,
-        workers: Any = None,
-        port: int | None = None,
-        host: str = "127.0.0.1",
-        api_key: str | None = None,
-        base_image: str | Mapping[str, str] | None = None,
-        requirements: Any = None,
-        index_url: str | None = None,
-        env: Any = None,
-        secrets: Any = None,
-        resources: Any = None,
-        volumes: Any = None,
-        cors: Sequence[str] | None = None,
-        certificate: tuple[str | Path, str | Path] | None = None,
-        autoscale: Mapping[str, tuple[int, int, float]] | None = None,
-        durability: str | None = None,
-        registry: str | None = None,
-        streams: str = "nats",
-        capture: float = 0.0,
-        include: Sequence[str] = (),
-        timeout: float = 180,
-        progress: bool = True,
-    ) -> Deployment:
+    @takes(DeployOptions)
+    def deploy(self: Graph, options: DeployOptions) -> Deployment:
         """Host the graph in processes or containers; returns once it is ready to answer.
 
         With a `name` there is one deployment of that name: where it runs, it goes on with this graph.
-
-        Parameters
-        ----------
-        version
-            What it is, `"1.2"`, for graphs that call it and for the catalogue; a count that goes up if not told.
-        replicas
-            Workers of the functions behind queues, a number for all or by name.
-        threads
-            Synchronous steps that a worker runs at once, one if not told: a number for all functions, or by name.
-        workers
-            Processes of the function that callers reach.
-        base_image, requirements
-            For all functions, or by function: `{"score": "python:3.12-slim"}`, `{"score": ["scipy>=1.11"]}`.
-            Requirements are lines as pip reads them (hashes, folders, wheels and repositories too), or the path of a
-            file of such lines.
-        index_url
-            The index that packages are taken from; a login in it stands in no file and no image.
-        env
-            Variables for all functions, by function, or the path of a file: `{"LEVEL": "info"}`,
-            `{"score": {"LEVEL": None}}` (None: taken from here), `"prod.env"`.
-        secrets
-            As `env`, or a list of names; a `Path` is a file that holds one. They stand in no image, label or log, and
-            steps get them from `context.secret(name)`.
-        resources
-            `{"score": {"cpus": 1.5, "memory": "512m", "gpus": 1, "tmp": "64m"}}`.
-        volumes
-            `{"/data/models": "/models:ro"}`: a folder of the host or the name of a volume, and its place in containers.
-        cors
-            The sites whose pages may call from a browser: `["https://shop.example"]`; none by default.
-        certificate
-            The files of a certificate (PEM, with its chain) and its key: callers come by HTTPS.
-        registry
-            Where the nodes of a Swarm pull the images from.
-        streams
-            What joins the functions: `"nats"`, a server of the deployment's own, or an existing Kafka cluster,
-            `"kafka://host:9092"` or `"kafka://user:password@host:9093"`, with librdkafka's options behind a `?`. What
-            is secret in it travels as a secret.
-        include
-            Files and folders in this one that the steps read, `["data/words.txt"]`: they are at the same place there.
         """
         from nbgraph.deploy.deploy import deploy
 
-        return deploy(
-            self, target, name=name, version=version, replicas=replicas, threads=threads, workers=workers, port=port,
-            host=host, api_key=api_key, base_image=base_image, requirements=requirements, index_url=index_url, env=env,
-            secrets=secrets, resources=resources, volumes=volumes, cors=cors, certificate=certificate,
-            autoscale=autoscale, durability=durability, registry=registry, streams=streams,
-            capture=capture, include=include,
-            timeout=timeout, progress=progress,
-        )  # fmt: skip
+        return deploy(self, options)
 
     # --- over a data set (jobs) ---
 

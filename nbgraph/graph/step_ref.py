@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbgraph.graph.edge import Caught, Condition
 from nbgraph.graph.step import UNSAID, Handled, Retried, Step, step
+from nbgraph.introspection import documented_as
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
@@ -17,6 +18,7 @@ class StepAdder:
 
     __slots__ = ()
 
+    @documented_as(step)
     def to(
         self,
         handler: Handled,
@@ -46,36 +48,10 @@ class StepAdder:
 
         Parameters
         ----------
-        handler
-            Function, class, object, expression in parentheses, or the name of one.
-        name
-            Name of the step; None: the handler's.
-        function
-            Function that the step is deployed in.
-        full_event
-            Whether the handler gets the Event.
-        input_path
-            Dotted path of the part that the handler gets.
-        result_path
-            Dotted path where its result is put into the body.
         when
             Predicate of the body, or an expression over `event`: when the arrow to it is followed.
         otherwise
             Whether it is followed where no condition of the step before holds.
-        max_iterations
-            How often it may run for one event on a cycle.
-        concurrency
-            Events that it works on at once.
-        ordered
-            Whether answers keep the order of the input.
-        retries
-            Further tries after an error.
-        retry_on
-            Exceptions that are tried again.
-        timeout
-            Seconds for one call; None: no limit.
-        **arguments
-            What its class is built with.
         """
         if isinstance(handler, StepRef):
             return self._lead_to(handler, when=when, otherwise=otherwise)

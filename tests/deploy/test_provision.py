@@ -77,8 +77,9 @@ def test_a_secret_is_taken_from_here_from_a_file_or_by_its_name(
     (tmp_path / "secrets.env").write_text(f"# ours\nexport SHOP_KEY='{CANARY}'\n")
     given: list[Any] = [{"SHOP_KEY": None}, ["SHOP_KEY"], {"SHOP_KEY": tmp_path / "key"}, tmp_path / "secrets.env"]
     from nbgraph.deploy.options.provision import provisions_of
+    from nbgraph.graph.deploy_options import FunctionOptions
 
-    found = [provisions_of(["tail"], None, one, None, None)["tail"].secrets for one in given]
+    found = [provisions_of(["tail"], FunctionOptions(secrets=one))["tail"].secrets for one in given]
     assert found == [{"SHOP_KEY": CANARY}] * 4
 
 

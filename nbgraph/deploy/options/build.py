@@ -1,19 +1,22 @@
-"""Recipe: how projects are made of a graph's functions, kept for the next time."""
+"""How projects are made of a graph's functions, kept for the next time; what an update changes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbgraph.contract import CAPTURE_FILE, GATEWAY_FILE, CaptureSpec, GatewaySpec, to_file
-from nbgraph.deploy.options.provision import EVERYWHERE, Provision
+from nbgraph.deploy.options.provision import EVERYWHERE, Provision, changed
+from nbgraph.deploy.options.validation import base_images_of, check_cors, check_index, requirements_of
 from nbgraph.deploy.options.workers import known, with_hands
 from nbgraph.deploy.progress import Say, quiet
 from nbgraph.deploy.project.dockerfile import default_base
 from nbgraph.deploy.project.function_project import FunctionProject, Projects
 from nbgraph.deploy.project.project import project_files
 from nbgraph.engine.partition import Function
+from nbgraph.graph.deploy_options import FunctionOptions, ServiceOptions
+from nbgraph.graph.graph import Graph
 from nbgraph.streams.transport import DEFAULT
 
 
@@ -38,6 +41,45 @@ class BuildOptions:
     include: tuple[str, ...] = ()  # files and folders that the steps read
     transport: str = DEFAULT  # what joins the functions
 
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        functions: Sequence[Function],
+        given: Mapping[str, Provision],
+        options: ServiceOptions,
+        transport: str,
+    ) -> BuildOptions:
+        """What the options of a deployment or an export say of it, checked."""
+        names = [function.name for function in functions]
+        with_hands(functions, options.threads, options.workers)
+        check_index(options.index_url)
+        return cls(
+            base_images_of(options.base_image, names),
+            requirements_of(options.requirements, names),
+            given,
+            options.capture,
+            tuple(sorted(graph.redacted)),
+            options.index_url,
+            options.threads,
+            options.workers,
+            check_cors(options.cors),
+            tuple(options.include),
+            transport,
+        )
+
+    def updated(self, functions: Sequence[Function], options: FunctionOptions) -> BuildOptions:
+        """The same with what an update says; what it does not say stays."""
+        names = [function.name for function in functions]
+        images = base_images_of(options.base_image, names)
+        return replace(
+            self,
+            base_images=self.base_images if options.base_image is None else images,
+            given=changed(self.given, names, options),
+            threads=self.threads if options.threads is None else options.threads,
+            workers=self.workers if options.workers is None else options.workers,
+        )
+
     def projects(self, graphs: Sequence[Function], say: Say = quiet) -> Projects:
         """Each function with the files that it becomes; `say` is told what was proven of it."""
         functions = with_hands(graphs, known(self.threads, graphs), known(self.workers, graphs))
@@ -57,16 +99,9 @@ class BuildOptions:
         base = self.base(function.name)
         given = self.provision(function.name)
         owned = [volume.path for volume in given.volumes if not volume.is_read_only]
+        required = self._required(function.name)
         files, left = project_files(
-            function,
-            base,
-            self._required(function.name),
-            more,
-            owned,
-            self.index_url,
-            self.include,
-            say,
-            self.transport,
+            function, base, required, more, owned, self.index_url, self.include, say, self.transport
         )
         return FunctionProject(function, files, given, base, self.index_url, left)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from nbgraph.deploy.options.resources import WORDS, Resources
 from nbgraph.deploy.options.variables import read_variables, secrets_of, variables_of
 from nbgraph.deploy.options.volumes import Volume, volumes_of
 from nbgraph.errors import DeployError
+from nbgraph.graph.deploy_options import FunctionOptions
 
 EVERYWHERE = ""  # in the place of a function's name: for all of them
 
@@ -31,18 +32,19 @@ class Provision:
 
 
 def provisions_of(
-    functions: Sequence[str], env: Any, secrets: Any, resources: Any, volumes: Any, *, are_values_needed: bool = True
+    functions: Sequence[str], options: FunctionOptions, *, are_values_needed: bool = True
 ) -> dict[str, Provision]:
     """What each function is given, of what was said for all and for one; what a further one would be, under "".
 
-    >>> found = provisions_of(["a", "b"], {"LEVEL": "info", "b": {"LEVEL": "debug"}}, None, {"b": {"cpus": 2}}, None)
+    >>> said = FunctionOptions(env={"LEVEL": "info", "b": {"LEVEL": "debug"}}, resources={"b": {"cpus": 2}})
+    >>> found = provisions_of(["a", "b"], said)
     >>> found["a"].env, found["b"].env, found["b"].resources.cpus
     ({'LEVEL': 'info'}, {'LEVEL': 'debug'}, 2.0)
     """
-    variables = _by_function(_read(env, "env"), functions, "env")
-    hidden = _by_function(_read(secrets, "secrets"), functions, "secrets")
-    room = _by_function(resources, functions, "resources", words=WORDS)
-    folders = _by_function(volumes, functions, "volumes")
+    variables = _by_function(_read(options.env, "env"), functions, "env")
+    hidden = _by_function(_read(options.secrets, "secrets"), functions, "secrets")
+    room = _by_function(options.resources, functions, "resources", words=WORDS)
+    folders = _by_function(options.volumes, functions, "volumes")
     found = {}
     for name in variables:
         found[name] = _checked(
@@ -57,19 +59,18 @@ def provisions_of(
 
 
 def changed(
-    before: Mapping[str, Provision], functions: Sequence[str], env: Any, secrets: Any, resources: Any, volumes: Any
+    before: Mapping[str, Provision], functions: Sequence[str], options: FunctionOptions
 ) -> dict[str, Provision]:
     """What each function is given from now on: each word that was said in place of what was said of it before.
 
-    >>> before = provisions_of(["a"], {"LEVEL": "info"}, {"k": "v"}, None, None)
-    >>> after = changed(before, ["a"], {"LEVEL": "debug"}, None, None, None)
+    >>> before = provisions_of(["a"], FunctionOptions(env={"LEVEL": "info"}, secrets={"k": "v"}))
+    >>> after = changed(before, ["a"], FunctionOptions(env={"LEVEL": "debug"}))
     >>> after["a"].env, after["a"].secrets
     ({'LEVEL': 'debug'}, {'k': 'v'})
     """
-    said = {"env": env, "secrets": secrets, "resources": resources, "volumes": volumes}
-    words = [word for word, given in said.items() if given is not None]
+    words = [field.name for field in fields(Provision) if getattr(options, field.name) is not None]
     found = {}
-    for name, fresh in provisions_of(functions, env, secrets, resources, volumes).items():
+    for name, fresh in provisions_of(functions, options).items():
         known = before.get(name) or before.get(EVERYWHERE) or Provision()
         found[name] = _checked(replace(known, **{word: getattr(fresh, word) for word in words}))
     return found

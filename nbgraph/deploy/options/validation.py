@@ -28,14 +28,21 @@ def check_here() -> None:
         )
 
 
-def check_place(host: Any, port: Any, api_key: Any) -> None:
-    """Refuse an address or a key that nobody could use, or that opens the graph to everyone."""
+def checked_key(api_key: Any) -> str | None:
+    """The key that callers send, where a header can carry it."""
+    if api_key is None:
+        return None
+    if not (isinstance(api_key, str) and api_key.isascii() and api_key.isprintable()):
+        raise DeployError("api_key is no text that a header can carry; expected printable ASCII.")
+    if not api_key or api_key != api_key.strip():
+        raise DeployError("api_key is empty, or has spaces around it; leave it out where callers need none.")
+    return api_key
+
+
+def check_place(host: Any, port: Any, api_key: str | None) -> None:
+    """Refuse an address that nobody could use, or that opens the graph to everyone."""
     if port is not None and not (_is_whole(port) and 0 <= port <= 65535):
         raise DeployError(f"port={port!r} must be between 0 and 65535, or None for a free one.")
-    if api_key is not None and not (isinstance(api_key, str) and api_key.isascii() and api_key.isprintable()):
-        raise DeployError("api_key is no text that a header can carry; expected printable ASCII.")
-    if api_key is not None and (not api_key or api_key != api_key.strip()):
-        raise DeployError("api_key is empty, or has spaces around it; leave it out where callers need none.")
     if is_public(host) and not api_key:
         raise DeployError(
             f'host="{host}" opens the graph to everyone who reaches this machine; give an api_key as well, or leave '

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 class LoadOptions(TypedDict, total=False):
     """What a document may reach when it is loaded.
 
-    `namespace` has the objects that its names mean, the caller's globals unless given; `allow` names modules that may
-    be imported; `io=False` refuses steps that work with files, networks or brokers.
+    Parameters
+    ----------
+    namespace
+        Where names are looked up; None: the caller's own.
+    allow
+        Modules whose dotted names may be used.
+    io
+        Whether steps that read or write outside of the graph are allowed.
     """
 
     namespace: Mapping[str, Any] | None
@@ -79,12 +85,6 @@ class Documents:
         ----------
         document
             What `to_dict` gave.
-        namespace
-            Where names are looked up; None: the caller's own.
-        allow
-            Modules whose dotted names may be used.
-        io
-            Whether steps that read or write outside of the graph are allowed.
         """
         from nbgraph.graph.documents.document import from_dict
 
@@ -99,12 +99,6 @@ class Documents:
         ----------
         text
             What `to_yaml` gave.
-        namespace
-            Where names are looked up; None: the caller's own.
-        allow
-            Modules whose dotted names may be used.
-        io
-            Whether steps that read or write outside of the graph are allowed.
         """
         from nbgraph.graph.documents.document import from_yaml
 
@@ -119,12 +113,6 @@ class Documents:
         ----------
         path
             Path of the file.
-        namespace
-            Where names are looked up; None: the caller's own.
-        allow
-            Modules whose dotted names may be used.
-        io
-            Whether steps that read or write outside of the graph are allowed.
         """
         from nbgraph.graph.documents.document import load
 
@@ -139,12 +127,6 @@ class Documents:
         ----------
         text
             Text of the cell.
-        namespace
-            Where names are looked up; None: the caller's own.
-        allow
-            Modules whose dotted names may be used.
-        io
-            Whether steps that read or write outside of the graph are allowed.
         """
         from nbgraph.graph.language.language import parse
 
@@ -193,12 +175,6 @@ class Documents:
         report
             Give (graph, report), which tells what each step became and what differs; the graph is None where some of
             the spec can't be translated, and the report says what.
-        namespace
-            Where names are looked up; None: the caller's own.
-        allow
-            Modules whose dotted names may be used.
-        io
-            Whether steps that read or write outside of the graph are allowed.
         """
         from nbgraph.graph.mlrun.spec import from_mlrun
 
