@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from nbgraph.errors import NbgraphError
-from nbgraph.graph.finding import meant
+from nbgraph.graph.check import meant
 from nbgraph.monitor.bins import Bins, Cells, FieldKind
 from nbgraph.monitor.column import MOST_FIELDS, Column, columns_of
 from nbgraph.monitor.counts import FieldCounts

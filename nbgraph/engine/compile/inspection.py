@@ -21,10 +21,10 @@ from nbgraph.engine.compile.shared_options import divided_options
 from nbgraph.engine.params import names_of
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology
+from nbgraph.graph.check import Finding, meant
 from nbgraph.graph.code import Code
 from nbgraph.graph.documents.argument import POSITIONAL, routes_of
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
-from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_built_in
 from nbgraph.graph.routes.routing import takes_requests
