@@ -330,7 +330,7 @@ class Deployment:
         with told(options.progress) as say:
             say("Capturing what the steps use")
             projects = recipe.projects(functions, say)
-            with self._caller.held(), version_of(self._hosted, graph, version) as made:
+            with self._caller.held(), version_of(self._hosted, graph, options.version) as made:
                 made.changed = others = self._hosted.update(projects, wanted, say)
         self.graph, self.recipe = graph, recipe
         enter(self._hosted, graph)

@@ -52,7 +52,8 @@ def parsed(command: str, *words: str) -> dict[str, Any]:
 
 def test_each_option_of_deploy_has_a_flag(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("k3y\n")
-    files = ["--key-file", str(tmp_path / "key"), "--certificate", "cert.pem", "--certificate-key", "key.pem"]
+    own = ["--version", "1.2", "--timeout", "60", "--key-file", str(tmp_path / "key")]
+    files = [*own, "--certificate", "cert.pem", "--certificate-key", "key.pem"]
     flags = parsed(
         "deploy", "g.yaml", *GIVEN.format(target="process").split(), *files, "--timeout", "60", "--version", "1.2"
     )
