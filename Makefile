@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types script format notebooks containers processes units test-models test-mlrun bench bench-widget faults soak docs clean
+.PHONY: demo test checks lint style types script format notebooks containers processes browsers units test-models test-mlrun bench bench-widget faults soak docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -16,13 +16,13 @@ demo:
 # share two cores with all the others.
 AGAIN := --reruns 1
 
-# --keep-going: a finding of the linter must not hide what the tests have to say. Notebooks, containers, processes and
-# all other tests run side by side: much of their time is waiting.
+# --keep-going: a finding of the linter must not hide what the tests have to say. Containers, processes, browsers,
+# notebooks and all other tests run side by side: much of their time is waiting.
 test:
 	@bash tests/lab/environment.sh flights,test
 	@$(LAB) $(MAKE) --keep-going --jobs=4 --output-sync=line checks
 
-checks: style types script containers processes notebooks units
+checks: style types script containers processes units browsers notebooks
 
 lint: style types script
 
@@ -72,10 +72,13 @@ containers:
 processes:
 	$(BIN)/python -m pytest $(AGAIN) -m "not docker" $(PROCESSES)
 
+browsers:
+	$(BIN)/python -m pytest $(AGAIN) tests/browser
+
 # tests/test_errors.py comes by itself: it forks, which a process with the threads of other tests should not.
 units:
 	$(BIN)/python -m pytest $(AGAIN) tests/test_errors.py
-	$(BIN)/python -m pytest $(AGAIN) $(PROCESSES:%=--ignore=%) --ignore=tests/test_errors.py
+	$(BIN)/python -m pytest $(AGAIN) $(patsubst %,--ignore=%,$(PROCESSES) tests/browser tests/test_errors.py)
 
 bench:
 	@bash tests/lab/environment.sh flights,test

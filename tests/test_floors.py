@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -85,15 +86,21 @@ def floor_of(folder: str) -> int:
     return next(number for number, folders in enumerate(FLOORS) if folder in folders)
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+@cache
+def modules() -> list[tuple[str, ast.Module]]:
     """Each module's name inside the package, dots between folders, and its tree."""
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        yield ".".join(part for part in parts if part != "__init__"), ast.parse(path.read_text(encoding="utf-8"))
+        name = ".".join(part for part in parts if part != "__init__")
+        found.append((name, ast.parse(path.read_text(encoding="utf-8"))))
+    return found
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
+@cache
+def imports(tree: ast.Module) -> list[tuple[str, str]]:
     """(function it stands in, or "" at the top; module of nbgraph) of each import that runs."""
+    found = []
     todo: list[tuple[str, ast.AST]] = [("", tree)]
     while todo:
         function, node = todo.pop()
@@ -102,7 +109,8 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
                 continue
             is_outermost = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not function
             todo.append((child.name if is_outermost else function, child))
-            yield from ((function, name) for name in imported(child))
+            found += [(function, name) for name in imported(child)]
+    return found
 
 
 def imported(node: ast.AST) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tests.lab.exported import Exported
 from tests.lab.notebook import Notebook
 
 BODIES = (1, 2, 3)
-MANY = int(os.environ.get("NOTEBOOKS", "60"))
+MANY = int(os.environ.get("NOTEBOOKS", "24"))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import sys
 import pytest
 
 from tests.lab import needs
+from tests.lab.upgrade import upgraded
 
 WANTED = ("dockerd", "docker", "unshare", "setpriv", "ip")
 pytestmark = [
@@ -26,6 +27,8 @@ pytestmark = [
 
 
 def test_all_comes_back_with_the_daemon_and_what_waited_is_answered() -> None:
+    with upgraded().deploy("docker", name="upgraded-first", progress=False):
+        pass  # its packages are fetched: the second daemon's network leads nowhere
     inside = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-m", "tests.lab.upgrade"]
     done = subprocess.run(["unshare", "-n", *inside], capture_output=True, text=True, check=False, timeout=180)
     assert done.stdout, done.stderr

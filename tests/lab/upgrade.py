@@ -71,11 +71,15 @@ def slow(body: int) -> int:
     return body * 10
 
 
-def restarted(daemon: Daemon) -> dict[str, Any]:
-    """What was answered of events that waited while the daemon went and came back."""
+def upgraded() -> Graph:
     graph = Graph("upgraded")
     graph.to("(event + 1)", "one").to(Queue("waiting")).to(slow, function="tail").respond()
-    with graph.deploy("docker", name="upgraded-here", progress=False) as deployment:
+    return graph
+
+
+def restarted(daemon: Daemon) -> dict[str, Any]:
+    """What was answered of events that waited while the daemon went and came back."""
+    with upgraded().deploy("docker", name="upgraded-here", progress=False) as deployment:
         told = [httpx.post(deployment.url, json=n, headers={"Prefer": "respond-async"}) for n in range(8)]
         daemon.stop()
         problem = daemon.start()
