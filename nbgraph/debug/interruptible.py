@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-from nbgraph.engine.loop import Outcome, outcome_of, result_of
+from nbgraph.engine.loop import outcome_of, result_of
 
+T = TypeVar("T")
 PERIOD = 0.05  # seconds between two looks whether it is to be interrupted
 
 
@@ -34,14 +35,14 @@ class StepThread:
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Outcome]:
-        """Have it called; a future of its outcome."""
-        future: Future[Outcome] = Future()
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Have a function called that raises nothing; the future of its result."""
+        future: Future[T] = Future()
         context = contextvars.copy_context()
 
         def call() -> None:
             if future.set_running_or_notify_cancel():
-                future.set_result(context.run(outcome_of, function, *arguments))
+                future.set_result(context.run(function, *arguments))
 
         self._waiting.put(call)
         return future
@@ -88,7 +89,7 @@ class InterruptibleCalls:
     def make(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of the call."""
         self._thread = self._thread or StepThread("nbgraph-debugged-step")
-        future = self._thread.submit(function, *arguments)
+        future = self._thread.submit(outcome_of, function, *arguments)
         return result_of(self.waited_for(future))
 
     def waited_for(self, future: Future[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import weakref
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
@@ -28,6 +29,7 @@ from nbgraph.magic.options import words
 from nbgraph.magic.traceback import of_cell, short, show_without_stack
 from nbgraph.widgets.builder import BuilderWidget
 from nbgraph.widgets.editor.source_edit import without_python
+from nbgraph.widgets.graph import GraphWidget
 from nbgraph.widgets.picture.static_output import show, show_widget
 
 ABOUT = """Wire the functions of the notebook into a graph.
@@ -81,6 +83,7 @@ class GraphMagic:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.notices = Notices(shell)
+        self._defining: weakref.WeakSet[GraphWidget] = weakref.WeakSet()  # the views of cells that define a graph
         self.parser = _Parser(prog="%%graph", add_help=False, allow_abbrev=False)
         for name, metavar, about in (
             ("--run", "EXPR", "run one event, the value of a Python expression, and give the answer"),
@@ -113,7 +116,7 @@ class GraphMagic:
         is_canvas = given.build and not (cell or "").strip()  # what is built there by hand outlives its cell's next run
         graph = self._shown(given) if cell is None or is_canvas else self._defined(given, line, cell)
         if not given.hide:
-            self._show(graph, given.build)
+            self._show(graph, is_built=given.build, is_defined=cell is not None)
         self.notices.show(graph)
         return self._done(graph, given)
 
@@ -140,6 +143,9 @@ class GraphMagic:
         if isinstance(graph, Graph):
             graph.written = new.written
             graph.become(new)
+            for widget in self._defining:
+                if widget.graph is graph:  # the text above it is not the graph's any more
+                    widget.replaced = f"defined anew in cell [{self.shell.execution_count}]"
             return graph
         namespace[given.name] = new
         return new
@@ -166,12 +172,14 @@ class GraphMagic:
         lines = [f"{name}: {len(graph.steps)} steps, {len(graph.edges)} edges" for name, graph in graphs]
         return "\n".join(lines) or "There is no graph yet; `%%graph NAME` defines one."
 
-    def _show(self, graph: Graph, is_built: bool) -> None:
-        is_live = getattr(self.shell, "kernel", None) is not None
-        if is_live and is_built:
-            show_widget(BuilderWidget(graph))
-        else:
-            show(graph, live=is_live)
+    def _show(self, graph: Graph, *, is_built: bool, is_defined: bool) -> None:
+        if getattr(self.shell, "kernel", None) is None:
+            show(graph, live=False)
+            return
+        widget = BuilderWidget(graph) if is_built else GraphWidget(graph)
+        show_widget(widget)
+        if is_defined:
+            self._defining.add(widget)
 
     def _done(self, graph: Graph, given: argparse.Namespace) -> Any:
         """Do what the options ask for, in order; the last result is the result of the cell."""

@@ -53,6 +53,7 @@ class GraphWidget(anywidget.AnyWidget):
     breakpoints = traitlets.List(traitlets.Unicode()).tag(sync=True)  # set by Python: the names of steps that have one
     direction = traitlets.Enum(["LR", "TB"], default_value="LR").tag(sync=True)  # set by the view
     targets: traitlets.List[str] = traitlets.List().tag(sync=True)  # set by Python: where a click may deploy to
+    replaced = traitlets.Unicode().tag(sync=True)  # set by Python: which later cell has defined the graph anew
     faults = traitlets.Dict().tag(sync=True)  # set by Python: why steps can't run, by their ids
 
     def __init__(self, graph: Graph) -> None:

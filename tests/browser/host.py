@@ -15,7 +15,7 @@ class Host:
         self,
         context,
         widget,
-        names=("picture", "breakpoints", "direction", "faults", "targets"),
+        names=("picture", "breakpoints", "direction", "faults", "targets", "replaced"),
         ready=".nbg-stage > *",
     ):
         self.widget, self.names, self.sent, self.errors, self.asked = widget, names, queue.SimpleQueue(), [], []

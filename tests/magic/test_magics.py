@@ -95,3 +95,13 @@ def test_a_builder_begins_from_nothing_and_keeps_what_was_built(shell: Any, cell
     shell.user_ns["g"].to(str.upper)
     run(shell, cell)
     assert (capsys.readouterr().err, shell.user_ns["g"].run("a")) == ("", "A")
+
+
+def test_a_view_whose_graph_a_later_cell_has_defined_anew_says_so(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("nbgraph.magic.magics.show_widget", shown.append)
+    shell.kernel = object()
+    run(shell, "%%graph g\nlen -> str")
+    run(shell, "%graph g")
+    run(shell, "%%graph g\nstr -> len")
+    assert [widget.replaced for widget in shown] == ["defined anew in cell [3]", "", ""]

@@ -54,7 +54,7 @@ def test_the_list_goes_away_once_all_is_defined(shell: Any, monkeypatch: pytest.
         return Handle(shown)
 
     monkeypatch.setattr("IPython.display.display", display)
-    monkeypatch.setattr("nbgraph.magic.magics.show", lambda *_, **__: None)
+    monkeypatch.setattr("nbgraph.magic.magics.show_widget", lambda *_, **__: None)
     shell.kernel = object()
     run(shell, "%%graph g\none -> two")
     run(shell, "x = 1")

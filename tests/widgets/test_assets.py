@@ -4,4 +4,4 @@ from nbgraph.widgets.graph import GraphWidget
 
 
 def test_the_module_is_small():
-    assert len(GraphWidget._esm.encode()) <= 60_000
+    assert len(GraphWidget._esm.encode()) <= 30_000

@@ -48,7 +48,7 @@ class DebugSession:
         self._thread = StepThread("nbgraph-debug")
         self._interrupt = KernelInterrupt(self.calls.interrupt)
 
-    def do(self, what: str, step: str = "", text: str = "", index: int = 0) -> Future[Any]:
+    def do(self, what: str, step: str = "", text: str = "", index: int = 0) -> Future[None]:
         """Carry out: next, over, into, out, back, start, to, continue, run_to, rerun, input, output, pin, unpin."""
         self._interrupt.listen()
         return self._thread.submit(self._carry_out, what, step, text, index)

@@ -171,6 +171,7 @@ class RunActivity(Observer):
         with self._lock:
             if not self._is_moving(PAUSE):
                 self._forget_states()
+                self._budget.fill()  # all values of an event that comes alone are kept
             if not self._under_way:
                 STREAMS.listen()
             self._under_way += 1
@@ -181,7 +182,7 @@ class RunActivity(Observer):
 
     def before(self, move: StepRun) -> None:
         self.redaction.learn(move.input)
-        input = self._preview(move.input)
+        input = self._preview((move.step, "input"), move.input)
         with self._lock:
             record = self._record(move.step)
             record.begin(move, input)
@@ -193,7 +194,7 @@ class RunActivity(Observer):
 
     def after(self, move: StepRun) -> None:
         self.redaction.learn(move.output)
-        output = self._preview(move.output) if move.error is None else None
+        output = self._preview((move.step, "output"), move.output) if move.error is None else None
         error, printed = self.error_line(move.error), self._printed(move)
         with self._lock:
             self._moved = time.monotonic()
@@ -251,8 +252,8 @@ class RunActivity(Observer):
         console.end()
         return self.redaction.text(console.take())
 
-    def _preview(self, value: Any) -> Shown | None:
-        return self._budget.spend_on(lambda: self.shown(value, RUNNING_BYTES))
+    def _preview(self, of: tuple[str, str], value: Any) -> Shown | None:
+        return self._budget.spend_on(of, lambda: self.shown(value, RUNNING_BYTES))
 
     def shown(self, value: Any, limit: int = BYTES) -> Shown:
         """The value for a view, with dots for the fields that the graph redacts."""

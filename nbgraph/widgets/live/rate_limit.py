@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 LINGER = 2.0  # seconds that an idle thread waits for a request before it ends
-SHARE, ADVANCE = 0.05, 0.05  # of the time that previews may take; seconds of it in advance
+SHARE, ADVANCE = (
+    0.05,
+    0.05,
+)  # of the time that previews may take; seconds that each value has in advance
 T = TypeVar("T")
 
 
@@ -71,23 +74,37 @@ class Throttle:
 
 
 class TimeBudget:
-    """Makes things while they take no more than a share of the time.
+    """Makes things for several owners while they take no more than a share of the time, each of them its part of that.
 
+    What counts is the time of the processor, since others may have it for longer.
+
+    >>> def long():
+    ...     began = time.thread_time()
+    ...     while time.thread_time() - began < 0.2: pass
+    ...     return "long"
     >>> budget = TimeBudget()
-    >>> [budget.spend_on(make) for make in (lambda: "made", lambda: time.sleep(0.06), lambda: "no time left")]
-    ['made', None, None]
+    >>> [budget.spend_on(owner, make) for owner, make in (("a", long), ("a", len), ("b", lambda: "its own"))]
+    ['long', None, 'its own']
     """
 
     def __init__(self) -> None:
-        self._left, self._filled = ADVANCE, time.monotonic()
+        self._left: dict[Hashable, float] = {}  # of each owner's seconds
+        self._filled: dict[Hashable, float] = {}
 
-    def spend_on(self, make: Callable[[], T]) -> T | None:
+    def fill(self) -> None:
+        """Give every owner all that it may have in advance."""
+        self._left.clear()
+
+    def spend_on(self, owner: Hashable, make: Callable[[], T]) -> T | None:
         """The result of `make`; None where no time is left."""
-        began = time.monotonic()
-        self._left = min(ADVANCE, self._left + (began - self._filled) * SHARE)
-        self._filled = began
-        if self._left <= 0:
-            return None
-        made = make()
-        self._left -= time.monotonic() - began
-        return made
+        now = time.monotonic()
+        gained = (now - self._filled.get(owner, now)) * SHARE / max(1, len(self._filled))
+        left = min(ADVANCE, self._left.get(owner, ADVANCE) + gained)
+        self._filled[owner] = now
+        if left > 0:
+            began = time.thread_time()
+            made = make()
+            self._left[owner] = left - (time.thread_time() - began)
+            return made
+        self._left[owner] = left
+        return None

@@ -76,6 +76,21 @@ export function pictureBar(model, stage, spoken, ...more) {
   );
 }
 
+/**
+ * A line over a picture whose graph a later cell has defined anew: the text above it is not its own any more.
+ * @param {Model} model
+ */
+export function replacedView(model) {
+  const line = element("p", { class: "nbg-hint nbg-replaced", role: "status" });
+  const look = () => {
+    line.textContent = model.get("replaced");
+    line.hidden = !line.textContent;
+  };
+  model.on("change:replaced", look);
+  look();
+  return line;
+}
+
 /** @param {Stage} stage */
 function tableButton(stage) {
   const table = (stage.table = new StepTable(stage));

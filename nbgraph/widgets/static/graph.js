@@ -1,5 +1,5 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
-import { alertView, button, choice, download, foldButton, pictureBar } from "./bar.js";
+import { alertView, button, choice, download, foldButton, pictureBar, replacedView } from "./bar.js";
 import { serveShown, showChild } from "./child.js";
 import { EventList, showLine, showWay } from "./events.js";
 import { join, linked } from "./link.js";
@@ -32,7 +32,8 @@ class GraphView {
     this.openEvent = (/** @type {string} */ id) => model.send({ kind: "event", id });
     this.events = new EventList(filter => model.send({ kind: "events", ...filter }), this.openEvent);
     const main = element("div", { class: "nbg-main" });
-    this.root = element("div", { class: "nbg-root nbgraph" }, this.bar(), this.problem, main, this.below, this.spoken);
+    const parts = [replacedView(model), this.bar(), this.problem, main, this.below, this.spoken];
+    this.root = element("div", { class: "nbg-root nbgraph" }, ...parts);
     main.append(this.stage.root, this.stage.table?.root ?? "", this.panel);
   }
 

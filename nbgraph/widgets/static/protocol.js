@@ -103,6 +103,8 @@
  * @property {string} [ref]
  * @property {string} [type]
  * @property {string} [data]
+ * @property {string} [values]
+ * @property {Shown} [picture]
  * @property {string} [html]
  */
 /**

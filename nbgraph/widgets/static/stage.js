@@ -508,7 +508,7 @@ export class Stage {
       line.text = this.countText(line.group);
       line.group.classList.add("nbg-used");
     }
-    line.text.textContent = `${line.text.localName === "tspan" ? "  " : ""}${count}`;
+    line.text.textContent = String(count);
   }
 
   /**
@@ -517,7 +517,7 @@ export class Stage {
    */
   countText(group) {
     const words = group.querySelector("text");
-    if (words) return words.appendChild(shape("tspan", { class: "nbg-count" }));
+    if (words) return words.appendChild(shape("tspan", { class: "nbg-count", dx: 6 }));
     const { x, y } = pointOn(group.querySelector("path"), 0.5);
     return this.overlay.appendChild(shape("text", { class: "nbg-count", x, y: y + 11, "aria-hidden": "true" }));
   }

@@ -38,11 +38,52 @@ export function valueView(shown, open = true, at = null) {
     return element("div", {}, element("p", { class: "nbg-hint" }, hint), rest);
   }
   if (shown.kind === "table") return tableView(shown);
-  if (shown.kind === "image") {
-    return element("img", { class: "nbg-image", alt: shown.text, src: `data:${shown.type};base64,${shown.data}` });
-  }
+  if (shown.kind === "image") return imageView(shown, at);
+  if (shown.kind === "array") return arrayView(shown, at);
   if (shown.kind === "page") return pageFrame(shown);
   return shown.items ? branchView(shown, open, at) : leafView(shown, at);
+}
+
+/**
+ * A picture, small at first; a click gets it in full size.
+ * @param {Shown} shown
+ * @param {At | null} at
+ * @returns {HTMLElement}
+ */
+function imageView(shown, at) {
+  const src = `data:${shown.type};base64,${shown.data}`;
+  const image = shown.data ? element("img", { class: "nbg-image", alt: shown.text, src }) : null;
+  const words = element("p", { class: "nbg-hint" }, shown.text);
+  if (!shown.more || !at) return element("div", {}, words, image);
+  const box = element("div", {}, words);
+  const done = (/** @type {Shown} */ found) => {
+    const whole = found.picture ?? found;
+    box.replaceWith(imageView(whole.data ? whole : { ...whole, text: `${whole.text}: too large to show` }, null));
+  };
+  const ask = () => {
+    box.dispatchEvent(new CustomEvent("nbg-part", { bubbles: true, detail: { ...at, from: 0, done } }));
+  };
+  const label = `Show it in full size: ${shown.text}`;
+  const open = element("button", {
+    type: "button",
+    class: "nbg-more",
+    title: label,
+    "aria-label": label,
+    onclick: ask,
+  });
+  open.append(image ?? "Show the picture");
+  box.append(open);
+  return box;
+}
+
+/**
+ * An array: shape and figures, the values, and the picture that it may be.
+ * @param {Shown} shown
+ * @param {At | null} at
+ */
+function arrayView(shown, at) {
+  const words = element("p", { class: "nbg-hint" }, shown.text);
+  return element("div", {}, words, shown.picture && imageView(shown.picture, at), element("pre", {}, shown.values));
 }
 
 /**

@@ -13,12 +13,14 @@ from nbgraph.debug.redact import DOTS, Redaction, redacted
 from nbgraph.introspection import attribute, has_attribute
 from nbgraph.introspection import shown as text_of
 from nbgraph.render.printable import printable
-from nbgraph.widgets.values.rich import html, picture
+from nbgraph.widgets.values.image import Image, array_figures, array_picture, picture
+from nbgraph.widgets.values.rich import html
 from nbgraph.widgets.values.table_pages import COLUMNS, ROWS, is_table, reference
 
 Shown = dict[str, Any]
 DOTTED: Shown = {"kind": "none", "text": DOTS}  # in the place of a field that is redacted
 BYTES, DEPTH, ITEMS, TEXT = 64_000, 6, 100, 2_000
+WHOLE = 12_000_000  # bytes of a picture that was asked for
 CHANGES = 200  # of a table of differences
 
 
@@ -28,6 +30,7 @@ class _Budget:
 
     left: int
     redaction: Redaction | None = None
+    is_whole: bool = False  # pictures in their full size
 
     def hides(self, key: Any) -> bool:
         return self.redaction is not None and key in self.redaction.fields
@@ -111,7 +114,7 @@ def part(value: Any, path: Sequence[int], start: int, redaction: Redaction | Non
     >>> part({"a": [0] * 150}, [0], 148)["items"]
     [['148', {'kind': 'number', 'text': '0'}], ['149', {'kind': 'number', 'text': '0'}]]
     """
-    budget = _Budget(BYTES, redaction if redaction is not None and redaction.fields else None)
+    budget = _Budget(BYTES, redaction if redaction is not None and redaction.fields else None, is_whole=True)
     for position in path:
         _, value = next(itertools.islice(pairs_of(value, budget), position, None))
         if value is DOTTED:
@@ -128,8 +131,7 @@ def _object(value: Any, budget: _Budget, depth: int, above: tuple[int, ...]) -> 
     if (rich := _rich(value, budget)) is not None:
         return rich
     if has_attribute(value, "dtype") and has_attribute(value, "shape"):
-        head = f"{type(value).__name__} {value.dtype} {tuple(value.shape)}"
-        return {"kind": "object", "text": f"{head}: {printable(text_of(value), 400)}"}
+        return _array(value, budget)
     fields = attribute(value, "__dict__")
     written: Any = type(value).__repr__
     if isinstance(fields, dict) and fields and written is object.__repr__:
@@ -169,16 +171,34 @@ def _numbered(frame: Any) -> Any:
 
 def _rich(value: Any, budget: _Budget) -> Shown | None:
     """The picture or the page that a value makes of itself."""
-    name = type(value).__name__
-    if (made := picture(value)) is not None:
-        kind, data = made
-        if not budget.take(len(data) * 4 // 3):
-            return {"kind": "object", "text": f"{name}: a picture of {len(data)} bytes, too large to show"}
-        return {"kind": "image", "text": name, "type": kind, "data": base64.b64encode(data).decode()}
+    made = picture(value, whole=budget.is_whole)
+    if made is not None:
+        return _image(made, budget)
     text = budget.text(html(value))
     if text and budget.take(len(text)):
         return {"kind": "page", "text": printable(budget.text(text_of(value)), TEXT), "html": text}
     return None
+
+
+def _image(made: Image, budget: _Budget) -> Shown:
+    """A picture: small in a tree, whole where it is asked for; too large for the budget only its words."""
+    image: Shown = {"kind": "image", "text": made.words, "type": made.type, "data": ""}
+    if made.is_small:
+        image["more"] = 1
+    size = len(made.data) * 4 // 3
+    if made.data and (size < WHOLE if budget.is_whole else budget.take(size)):
+        return {**image, "data": base64.b64encode(made.data).decode()}
+    return {**image, "more": 1}
+
+
+def _array(value: Any, budget: _Budget) -> Shown:
+    """An array or tensor: its shape and figures, its values, and the picture that it may be."""
+    head = f"{type(value).__name__} {value.dtype} {tuple(value.shape)}"
+    found: Shown = {"kind": "array", "text": f"{head}{array_figures(value)}", "values": printable(text_of(value), 400)}
+    if (made := array_picture(value, whole=budget.is_whole)) is not None:
+        found["picture"] = _image(made, budget)
+    budget.take(500)
+    return found
 
 
 def _text(value: str, budget: _Budget, start: int = 0) -> Shown:

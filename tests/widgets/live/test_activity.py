@@ -104,3 +104,26 @@ def test_what_steps_print_stands_beside_their_last_event_and_in_its_path():
     path = [stop["printed"] for stop in widget.monitor.path(id)]
     widget.close()
     assert (inspected, path) == ("got bc\n", ["got a\n", ""])
+
+
+def test_an_event_that_comes_alone_is_kept_whole_whatever_its_first_step_costs(monkeypatch):
+    class Costly:
+        def __repr__(self):
+            deadline = time.thread_time() + 0.06
+            while time.thread_time() < deadline:
+                pass
+            return "Costly"
+
+    graph = Graph("g")
+    graph.to(lambda body: Costly(), "make").to(lambda body: {"n": 1}, "name").to(str, "text")
+    widget, sent = watched(graph)
+    graph.run(1)
+    graph.run(1)
+    time.sleep(0.6)
+    graph.run(1)
+    for id in ("n0", "n1", "n2"):
+        widget.receive({"kind": "inspect", "step": id})
+    late = [message[side].get("late", False) for message in sent if message["kind"] == "inspected"
+            for side in ("input", "output")]  # fmt: skip
+    widget.close()
+    assert late == [False] * 6
