@@ -20,6 +20,7 @@ CAPTURE_FILE: Final = "capture.json"  # a CaptureSpec
 GATEWAY_FILE: Final = "gateway.json"  # a GatewaySpec
 ARTIFACTS_FILE: Final = "artifacts.json"
 REQUIREMENTS_FILE: Final = "requirements.txt"
+SNAPSHOTS: Final = "features"  # a folder with snapshots of feature stores
 
 # Places in a container.
 SECRETS_FOLDER: Final = "/run/secrets"  # where Docker and Kubernetes put secrets as files

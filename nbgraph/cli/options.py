@@ -63,6 +63,7 @@ class ServiceFlags(msgspec.Struct, frozen=True, kw_only=True):
         list[str] | None, Option(help="what the images are made from; FUNCTION=IMAGE for one function")
     ] = None
     include: Annotated[list[str] | None, Option(help="a file or folder here that the steps read; one for each")] = None
+    snapshot: Annotated[bool, Option(help="take the online rows along that feature vectors read")] = False
     durability: Annotated[str | None, Option(help="sync or fast")] = None
     streams: Annotated[
         str, Option(help="nats; an existing Kafka cluster, kafka://host:9092; or kafka, as NBGRAPH_KAFKA says")
@@ -93,6 +94,7 @@ class ServiceFlags(msgspec.Struct, frozen=True, kw_only=True):
             index_url=self.index_url,
             base_image=images(self.base_image),
             include=tuple(self.include or ()),
+            snapshot=self.snapshot,
             durability=self.durability,
             streams=self.streams,
             capture=self.capture,

@@ -15,7 +15,7 @@ from nbgraph.deploy.operation.catalogue import enter
 from nbgraph.deploy.operation.version import next_version
 from nbgraph.deploy.options.build import BuildOptions
 from nbgraph.deploy.options.certificate import PROXIED, certificate_of
-from nbgraph.deploy.options.features import check_features
+from nbgraph.deploy.options.features import check_features, with_access
 from nbgraph.deploy.options.provision import provisions_of
 from nbgraph.deploy.options.replicas import replicas_of
 from nbgraph.deploy.options.secrets import check_given
@@ -71,14 +71,14 @@ def _checked(graph: Graph, options: DeployOptions) -> _Hosting:
     if options.version is not None:
         checked_version(options.version)
     functions = functions_of(graph)
-    check_features(options.target, functions)
+    check_features(options.target, functions, is_here=target.is_here, snapshot=options.snapshot)
     request = _request(graph, functions[0].name, options)
     _check_target(target, request.streams, options)
     names = [function.name for function in functions]
     readers = transport_of(request.streams).most_readers
     replicas = replicas_of(functions, options.replicas, has_one_port=target.has_one_port, readers=readers)
     rules = rules_of(options.autoscale or {}, names[1:])
-    given = provisions_of(names, options)
+    given = with_access(provisions_of(names, options), functions)
     check_given(target, functions, given)
     recipe = BuildOptions.of(graph, functions, given, options, request.streams.transport)
     return _Hosting(target, functions, recipe, request, replicas, rules)

@@ -26,6 +26,7 @@ from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
 from nbgraph.deploy.operation.parity import compared
 from nbgraph.deploy.operation.version import version_of
 from nbgraph.deploy.options.build import BuildOptions, kept
+from nbgraph.deploy.options.features import check_features
 from nbgraph.deploy.options.replicas import replicas_of
 from nbgraph.deploy.options.secrets import check_given
 from nbgraph.deploy.options.shared_state import functions_of
@@ -323,10 +324,12 @@ class Deployment:
         self._check_runs()
         graph = self._known(options.graph)
         functions = functions_of(graph)
+        host = host_target(self._hosted.target)
+        check_features(host.name, functions, is_here=host.is_here, snapshot=self.recipe.snapshot)
         wanted = self._replicas(functions, options.replicas)
         recipe = self.recipe.updated(functions, options)
         given = {function.name: recipe.provision(function.name) for function in functions}
-        check_given(host_target(self._hosted.target), functions, given)
+        check_given(host, functions, given)
         with told(options.progress) as say:
             say("Capturing what the steps use")
             projects = recipe.projects(functions, say)

@@ -12,6 +12,7 @@ from nbgraph.contract import PORT, REQUIREMENTS_FILE
 from nbgraph.deploy.operation.autoscale import ScalingRule, rules_of
 from nbgraph.deploy.options.build import BuildOptions
 from nbgraph.deploy.options.certificate import PROXIED
+from nbgraph.deploy.options.features import check_features, features_in
 from nbgraph.deploy.options.provision import Provision, provisions_of
 from nbgraph.deploy.options.replicas import check_most, replicas_of
 from nbgraph.deploy.options.requirements import remarks_in
@@ -59,6 +60,7 @@ def export(graph: Graph, options: ExportOptions) -> Export:
     folder = Path(options.folder).expanduser().resolve()
     before = owned(folder)
     functions = functions_of(graph)
+    check_features(options.target, functions, is_here=False, snapshot=options.snapshot)
     remarks: list[str] = []
     spec = _spec(graph, functions, target, options, remarks.append)
     files = target.files(spec)
@@ -139,7 +141,8 @@ def _completed(functions: Sequence[Function], given: Mapping[str, Provision]) ->
     found = dict(given)
     for function in functions:
         one = given[function.name]
-        asked = {name for _, name in asked_in(function.graph)} - set(one.env)
+        stores = {place.secret for _, _, place in features_in(function.graph) if place.secret is not None}
+        asked = ({name for _, name in asked_in(function.graph)} | stores) - set(one.env)
         found[function.name] = replaced(one, secrets=dict.fromkeys(sorted({*one.secrets, *asked}), ""))
     return found
 

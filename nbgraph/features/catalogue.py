@@ -41,12 +41,16 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
+        self._open()
+
+    def _open(self) -> None:
+        folder = self.path.parent
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             with self.changing() as connection:
                 self._prepare(connection)
         except (OSError, sqlite3.OperationalError) as error:
-            raise FeatureError(f"There can be no feature store at {path.parent}: {error}.") from error
+            raise FeatureError(f"There can be no feature store at {folder}: {error}.") from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         for statement in _TABLES.split(";"):
@@ -65,8 +69,11 @@ class Catalogue:
         """This thread's connection."""
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
-            found = self._local.connection = connect(self.path)
+            found = self._local.connection = self._connected()
         return found
+
+    def _connected(self) -> sqlite3.Connection:
+        return connect(self.path)
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:

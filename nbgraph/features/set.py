@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from nbgraph.debug.debugger import Debugger
     from nbgraph.features.ingest import Ingest
     from nbgraph.features.offline.table import Offline
-    from nbgraph.features.store import FeatureStore, StorePlace
+    from nbgraph.features.place import StorePlace
+    from nbgraph.features.store import FeatureStore
     from nbgraph.jobs.job import Job
 
 Told = tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]  # a graph's document, and where its names are

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -14,6 +13,7 @@ from nbgraph.errors import FeatureError, GraphError
 from nbgraph.features.catalogue import Catalogue, FeatureDefinition
 from nbgraph.features.online.announced import Announced, announce
 from nbgraph.features.online.record import KeyMetadata, OnlineStore, Windowing
+from nbgraph.features.place import StorePlace
 from nbgraph.features.reference import FeatureSelection, selected
 from nbgraph.features.set import FeatureSet
 from nbgraph.features.vector import FeatureVector
@@ -26,39 +26,33 @@ Added = TypeVar("Added", FeatureSet, FeatureVector)
 FILE = "store.sqlite"
 
 
-@dataclass(frozen=True)
-class StorePlace:
-    """Where a store is: all that a set or a vector keeps of it, so that both are plain data wherever they go."""
-
-    path: str
-    online: Any
-    options: tuple[tuple[str, str], ...]
-
-    @property
-    def packages(self) -> tuple[str, ...]:
-        """Modules that the online rows are read by."""
-        scheme = self.online.partition(":")[0] if isinstance(self.online, str) else ""
-        if scheme.startswith("postgresql"):
-            return ("sqlalchemy", "psycopg")
-        return ("redis",) if scheme in ("redis", "rediss", "unix") else ()
-
-    def __str__(self) -> str:
-        return self.path
-
-
 _made: WeakValueDictionary[StorePlace, FeatureStore] = WeakValueDictionary()  # of this process
 _opened: dict[StorePlace, FeatureStore] = {}  # those that nobody else holds
 
 
 def opened(place: StorePlace) -> FeatureStore:
-    """The store of a place: the one that is there, or it is opened."""
+    """The store of a place: the one that is there, or it is opened, as far as it can be seen from here."""
     found = _made.get(place)
     if found is None:
-        is_here = place.online is None or (Path(place.path) / FILE).is_file()
-        kind = FeatureStore if is_here else ServedStore
-        found = kind(place.path, place.online, namespace={}, options=dict(place.options))
-        _opened[place] = found
+        found = _opened[place] = _seen(place)
     return found
+
+
+def _seen(place: StorePlace) -> FeatureStore:
+    from nbgraph.features.snapshot import offered
+
+    online, options = place.access()
+    packed = offered(place)
+    if packed is not None:
+        return SnapshotStore(packed, place)
+    if (Path(place.path) / FILE).is_file():
+        return FeatureStore(place.path, online, namespace={}, options=options)
+    if place.is_file:
+        raise FeatureError(
+            f"The feature store {place.path} is not here: {Path(place.path) / FILE} is no file. Give the store "
+            'online="redis://...", which is reached from elsewhere, or deploy a snapshot: deploy(snapshot=True).'
+        )
+    return ServedStore(place.path, online, namespace={}, options=options)
 
 
 class FeatureStore:
@@ -97,7 +91,7 @@ class FeatureStore:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.path = str(path) if "://" in str(path) else str(Path(path).absolute())
-        self.place = StorePlace(self.path, online, tuple(sorted((options or {}).items())))
+        self.place = StorePlace.of(self.path, online, options or {})
         self._namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self._allow, self._options = tuple(allow), options
         self._folder = Path(self.path)
@@ -113,6 +107,11 @@ class FeatureStore:
 
     def _open_catalogue(self) -> Catalogue:
         return Catalogue(self._folder / FILE)
+
+    @property
+    def file(self) -> Path:
+        """Where its definitions are, and its online rows if they are not elsewhere."""
+        return self._catalogue.path
 
     @property
     def folder(self) -> Path | None:
@@ -348,3 +347,29 @@ class ServedStore(FeatureStore):
 
     def _open_catalogue(self) -> Catalogue:
         return Announced(self._folder / FILE, lambda: self.online)
+
+    def _found_schema(self, set: FeatureSet) -> dict[str, str]:
+        about = self.online.about(set.id)
+        return {} if about is None else dict(about.columns)
+
+    def flush(self, set: FeatureSet) -> int | None:
+        """Rows of events wait online until somebody flushes who has the folder."""
+        return self.online_version(set)
+
+
+class SnapshotStore(ServedStore):
+    """A store of which a snapshot is here, as it was when that was made."""
+
+    def __init__(self, packed: Path, place: StorePlace) -> None:
+        self._packed = packed
+        super().__init__(place.path, place.online, namespace={}, options=dict(place.options))
+
+    def _open_catalogue(self) -> Catalogue:
+        from nbgraph.features.snapshot import SnapshotCatalogue
+
+        return SnapshotCatalogue(self._packed)
+
+    def _open_online(self) -> OnlineStore:
+        from nbgraph.features.snapshot import SnapshotOnline
+
+        return SnapshotOnline(self._packed)

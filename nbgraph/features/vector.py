@@ -12,7 +12,8 @@ from nbgraph.features.reference import FeatureSelection, Reference, reference_of
 from nbgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
-    from nbgraph.features.store import FeatureStore, StorePlace
+    from nbgraph.features.place import StorePlace
+    from nbgraph.features.store import FeatureStore
 
 Missing = Mapping[str, Any] | None
 Told = tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]  # a graph's document, and where its names are

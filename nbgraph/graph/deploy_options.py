@@ -96,6 +96,8 @@ class ServiceOptions(FunctionOptions, frozen=True, kw_only=True):
         Part of all events, 0 to 1, that is recorded with the frames of its steps, for `Deployment.captures`.
     include
         Files and folders in this one that the steps read, `["data/words.txt"]`: they are at the same place there.
+    snapshot
+        Whether the online rows that feature vectors read go along as they are now, to be read only: 200 MB at most.
     """
 
     name: str | None = None
@@ -112,6 +114,7 @@ class ServiceOptions(FunctionOptions, frozen=True, kw_only=True):
     streams: str = "nats"
     capture: float = 0.0
     include: Sequence[str] = ()
+    snapshot: bool = False
 
 
 class ExportOptions(ServiceOptions, frozen=True):

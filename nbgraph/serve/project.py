@@ -6,7 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from nbgraph.contract import FUNCTION_FILE, GRAPH_FILE, HANDLERS_MODULE
+from nbgraph.contract import FUNCTION_FILE, GRAPH_FILE, HANDLERS_MODULE, SNAPSHOTS
 from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.graph import Graph
@@ -25,6 +25,10 @@ def load_project(folder: Path) -> Graph:
         raise NbgraphError(
             f"{folder} is no exported graph: there is no {GRAPH_FILE} in it; write one with graph.export()."
         )
+    if (folder / SNAPSHOTS).is_dir():
+        from nbgraph.features.snapshot import offer
+
+        offer(folder / SNAPSHOTS)
     sys.path.insert(0, str(folder))
     handlers = importlib.import_module(HANDLERS_MODULE)
     found = Path(handlers.__file__ or "")

@@ -98,7 +98,7 @@ import sys
 for name in ("polars", "deltalake", "pandas", "numpy", "pyarrow"):
     sys.modules[name] = None
 from nbgraph.features import FeatureVector
-from nbgraph.features.store import StorePlace
+from nbgraph.features.place import StorePlace
 vector = FeatureVector("v", [f"{sys.argv[1]}.country", f"{sys.argv[1]}.paid_sum_1h"])
 vector.bind(StorePlace(sys.argv[2], *(sys.argv[3:] or [None]), ()))
 print(vector.online({"card": "c-1"}, time="2026-01-01T10:30"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbgraph.contract import CAPTURE_FILE, GATEWAY_FILE, CaptureSpec, GatewaySpec, to_file
+from nbgraph.deploy.options.features import snapshots, with_access
 from nbgraph.deploy.options.provision import EVERYWHERE, Provision, changed
 from nbgraph.deploy.options.validation import base_images_of, check_cors, check_index, requirements_of
 from nbgraph.deploy.options.workers import known, with_hands
@@ -40,6 +41,7 @@ class BuildOptions:
     cors: tuple[str, ...] = ()
     include: tuple[str, ...] = ()  # files and folders that the steps read
     transport: str = DEFAULT  # what joins the functions
+    snapshot: bool = False  # the online rows that vectors read go along
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class BuildOptions:
             check_cors(options.cors),
             tuple(options.include),
             transport,
+            options.snapshot,
         )
 
     def updated(self, functions: Sequence[Function], options: FunctionOptions) -> BuildOptions:
@@ -75,7 +78,7 @@ class BuildOptions:
         return replace(
             self,
             base_images=self.base_images if options.base_image is None else images,
-            given=changed(self.given, names, options),
+            given=with_access(changed(self.given, names, options), functions),
             threads=self.threads if options.threads is None else options.threads,
             workers=self.workers if options.workers is None else options.workers,
         )
@@ -100,6 +103,8 @@ class BuildOptions:
         given = self.provision(function.name)
         owned = [volume.path for volume in given.volumes if not volume.is_read_only]
         required = self._required(function.name)
+        if self.snapshot:
+            more = {**more, **snapshots(function)}
         files, left = project_files(
             function, base, required, more, owned, self.index_url, self.include, say, self.transport
         )

@@ -30,6 +30,7 @@ FEW = 1_000  # items of a container
 _BETWEEN = {"PRECALL", "PUSH_NULL", "CACHE", "EXTENDED_ARG", "NOP", "RESUME"}
 _HOLDERS = (Mapping, list, tuple, set, frozenset, functools.partial, staticmethod, classmethod, property)
 _MISSING = object()
+OF_USERS = ("nbgraph.features.set", "nbgraph.features.vector")  # objects of these hold code and data of a user's own
 
 
 def check_given(target: HostTarget, functions: Sequence[Function], given: Mapping[str, Provision]) -> None:
@@ -69,7 +70,19 @@ def asked_in(graph: Graph) -> list[tuple[str, str]]:
     >>> asked_in(graph)
     [('Pay', 'shop_key')]
     """
-    return [(step.name, name) for step in graph.steps for name in sorted(_asked(_things(graph, step)))]
+    asked = dict.fromkeys(
+        (step, name)
+        for step, thing in reached(graph)
+        if isinstance(thing, types.FunctionType)
+        for name in _named_in(thing.__code__, thing)
+    )
+    order = [step.name for step in graph.steps]
+    return sorted(asked, key=lambda pair: (order.index(pair[0]), pair[1]))
+
+
+def reached(graph: Graph) -> Iterator[tuple[str, Any]]:
+    """What the ways from each step lead to, as far as they lead through code of the user's own."""
+    return ((step.name, thing) for step in graph.steps for thing in _reached(_things(graph, step)))
 
 
 def _things(graph: Graph, step: Step) -> Iterator[Any]:
@@ -90,8 +103,7 @@ def _things(graph: Graph, step: Step) -> Iterator[Any]:
             yield value_of(value, graph.scope, step.name)
 
 
-def _asked(things: Iterable[Any]) -> set[str]:
-    found: set[str] = set()
+def _reached(things: Iterable[Any]) -> Iterator[Any]:
     waiting = list(things)
     homes = {root for thing in waiting if (root := _root(thing)) is not None}  # a step's own package is looked into
     seen: set[int] = set()
@@ -102,10 +114,8 @@ def _asked(things: Iterable[Any]) -> set[str]:
             continue
         seen.add(id(thing))
         kept.append(thing)
-        if isinstance(thing, types.FunctionType):
-            found.update(_named_in(thing.__code__, thing))
+        yield thing
         waiting += [inner for inner in _inside(thing) if _is_own(inner, homes)]
-    return found
 
 
 def _inside(thing: Any) -> list[Any]:
@@ -197,6 +207,6 @@ def _root(thing: Any) -> str | None:
     kind = thing if isinstance(thing, type | types.FunctionType | types.MethodType) else type(thing)
     module = getattr(kind, "__module__", None)
     root = module.partition(".")[0] if isinstance(module, str) else ""
-    if isinstance(thing, Graph):
+    if isinstance(thing, Graph) or module in OF_USERS:
         return "__main__"
     return None if not root or root in sys.stdlib_module_names - {"__main__"} or root == "nbgraph" else root

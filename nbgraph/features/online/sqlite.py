@@ -37,6 +37,9 @@ class SqliteOnline:
         self._path = path
         self._local = threading.local()
         self._own = connect(path) if str(path) == ":memory:" else None  # one for all threads: it is the data
+        self._open()
+
+    def _open(self) -> None:
         for statement in _TABLES.split(";"):
             self._connection.execute(statement)
 
@@ -46,8 +49,11 @@ class SqliteOnline:
             return self._own
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
-            found = self._local.connection = connect(self._path)
+            found = self._local.connection = self._connected()
         return found
+
+    def _connected(self) -> sqlite3.Connection:
+        return connect(self._path)
 
     def about(self, name: str) -> KeyMetadata | None:
         row = self._connection.execute(
