@@ -108,7 +108,7 @@ def test_the_password_of_a_store_is_a_secret(address: str, tmp_path: Path, monke
     with graph.deploy("process", progress=False) as deployment:
         cards.ingest([payment("10:20", 6, "ES")])
         assert deployment.invoke(ASKED) == graph.run(ASKED) == {**ASKED, "country": "ES", "paid_sum_1h": 11}
-    with pytest.raises(DeployError, match="workers read them there. Leave snapshot out"):
+    with pytest.raises(DeployError, match=r"workers read them there\. Leave snapshot out"):
         graph.deploy("process", snapshot=True)
-    with pytest.raises(DeployError, match="are at 127.0.0.1, which is this machine alone"):
+    with pytest.raises(DeployError, match=r"are at 127\.0\.0\.1, which is this machine alone"):
         graph.deploy("docker")
