@@ -18,7 +18,8 @@ from nbgraph.graph.deploy_options import DeployOptions, ExportOptions, UpdateOpt
 GIVEN = """--target {target} --name shop --port 8123 --host 0.0.0.0 --replicas score=3 --threads score=2 --workers 2
 --autoscale score=1:8:100 --env LEVEL=info --secret key --resources cpus=1.5 --volume /data:/data:ro
 --cors https://shop.example --requirement scipy --index-url https://index.example/simple --base-image python:3.12
---include words.txt --snapshot --durability sync --streams kafka://host:9092 --capture 0.01 --registry r.example --json"""
+--include words.txt --snapshot --durability sync --streams kafka://host:9092 --capture 0.01
+--registry r.example --json"""
 MEANT: dict[str, Any] = {
     "name": "shop",
     "port": 8123,
