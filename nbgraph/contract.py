@@ -1,6 +1,6 @@
 """Contract: what workers, and whoever builds, starts or asks them, both know: files, places, ports, paths, options.
 
-`serve` and `deploy` do not see each other; a name that both use stands here, once.
+`serve`, `jobs` and `deploy` do not see each other; a name that several of them use stands here, once.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ PROMISED_FOLDER: Final = "/promised"  # where a gateway keeps accepted events un
 VERSION_FILE: Final = "version.json"  # there as well: a DeploymentVersion, for a gateway that runs already
 KEY_SECRET: Final = "api_key"  # the keys of callers, one a line
 TOKEN_SECRET: Final = "broker_token"
+
+# A job whose workers run in containers: files beneath its folder, which all of them see at its own path.
+PROJECT_FOLDER: Final = "/graph"  # where an image has its project
+HOSTED_FOLDER: Final = "_job/hosted"
+PAYLOAD_FILE: Final = "payload"
+INBOX_FILE: Final = "inbox"  # the address at the broker where the job's own process hears of its workers
 
 # Ports of a worker.
 PORT: Final = 8080  # callers
@@ -60,6 +66,7 @@ DEPLOYMENT_LABEL: Final = "nbgraph.deployment"
 # The module that a container runs, and variables by which Nuclio's processor tells it more.
 WORKER_MODULE: Final = "nbgraph.serve"
 TUNNEL_MODULE: Final = "nbgraph.serve.tunnel"
+JOB_MODULE: Final = "nbgraph.jobs.engines.container_worker"
 OPTIONS_VARIABLE: Final = "NBGRAPH_OPTIONS"  # further options of the worker, as a shell would read them
 PORT_VARIABLE: Final = "NBGRAPH_PORT"
 
@@ -86,6 +93,13 @@ class Option:
     WORKERS: Final = "--workers"
     TARGETS_FILE: Final = "--targets-file"
     DRAIN_SECONDS: Final = "--drain-seconds"
+
+
+class JobOption:
+    """Options of `python -m nbgraph.jobs.engines.container_worker`."""
+
+    FOLDER: Final = "--folder"
+    BROKER: Final = "--broker"
 
 
 class TunnelOption:

@@ -61,6 +61,7 @@ DOORS = {
     "deploy": "deploy.deploy",
     "job": "jobs.job",
     "ingest_job": "jobs.ingest",
+    "job_workers": "deploy.operation.job_workers",
 }
 ROOT_DOORS = {"load_ipython_extension": "magic"}  # `nbgraph.steps` is loaded by importlib when first asked for
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from nbgraph.deploy.options.provision import Provision
     from nbgraph.deploy.progress import Say
     from nbgraph.deploy.project.export_spec import ExportSpec
-    from nbgraph.deploy.project.function_project import Projects
+    from nbgraph.deploy.project.function_project import FunctionProject, Projects
+    from nbgraph.deploy.project.job_project import JobRequest, JobWorkers
 
 
 class HostTarget(ABC):
@@ -56,6 +57,14 @@ class HostTarget(ABC):
 
         A `DaemonError` where nobody can tell.
         """
+
+    def check_job(self) -> None:
+        """Raise where this target can't run the workers of a job."""
+        raise DeployError(f'A job has no workers in containers of "{self.name}"; take "docker" or "swarm".')
+
+    def work(self, request: JobRequest, project: FunctionProject, say: Say) -> JobWorkers:
+        """Start the workers of a job, and the broker between them and this process."""
+        raise NotImplementedError(f"{type(self).__name__} runs no jobs")
 
     def check(self, function: str, given: Provision) -> None:
         """Raise where a function is given what this target can't give; most can give all there is."""

@@ -17,6 +17,8 @@ from nbgraph.graph.reported import Reported
 from nbgraph.introspection import lists_keywords, takes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import graphviz
 
     from nbgraph.brokered.graph import BrokeredGraph
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from nbgraph.debug.trace import Trace
     from nbgraph.deploy.deployment import Deployment
     from nbgraph.deploy.export import Export
+    from nbgraph.deploy.project.job_project import StartJobWorkers
     from nbgraph.engine.interpret.observer import Observer
     from nbgraph.engine.live.run import Run
     from nbgraph.engine.plan import Plan
@@ -324,7 +327,7 @@ class Facade:
         key
             A field of the rows, or a function of them, that steps which remember go by.
         engine
-            `"process"`, `"thread"`, `"dask://HOST:PORT"`, or a client of Dask.
+            `"process"`, `"thread"`, `"docker"`, `"swarm"`, `"dask://HOST:PORT"`, or a client of Dask.
         workers
             Parts that run at once; as many as there are cores if not told.
         part_rows
@@ -373,6 +376,18 @@ def built_in_steps() -> Mapping[str, Any]:
     from nbgraph.steps import built_in
 
     return built_in()
+
+
+def job_workers(
+    target: str, graph: Graph, *, folder: Path, cwd: str, reads: Sequence[Path], writes: Sequence[Path],
+    packages: Sequence[str], workers: int,
+) -> StartJobWorkers:  # fmt: skip
+    """What starts the workers of a job in containers, and their broker; `deploy/` stands beside `jobs/`."""
+    from nbgraph.deploy.operation.job_workers import start_of
+
+    return start_of(
+        target, graph, folder=folder, cwd=cwd, reads=reads, writes=writes, packages=packages, workers=workers
+    )
 
 
 def job_view(job: Job) -> JobView:

@@ -119,7 +119,7 @@ class Job:
             self._progress = Progress()
             for record in self._place.records().values():
                 self._progress.add(record, is_fresh=False)
-            engine = engine_of(spec.engine, payload, lock, workers)
+            engine = engine_of(spec.engine, payload, spec.source, lock, workers)
         except BaseException:
             self._place.unlock()
             raise

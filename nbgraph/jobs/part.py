@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from nbgraph.jobs.sources.slices import AnySlice
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from nbgraph.jobs.sources.slices import Slice
 
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
     """Rows `low` to `high` of a slice of the source; `high` is None for all of them.
 
     `skip` has the places, within the slice, of rows that end whatever process they run in, and how it ended.
@@ -20,7 +20,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     number: int
-    slice: Slice
+    slice: AnySlice
     low: int = 0
     high: int | None = None
     skip: dict[int, FatalRow] = {}
@@ -38,13 +38,13 @@ class FatalRow(msgspec.Struct, frozen=True):
     step: str = ""
 
 
-class Probe(msgspec.Struct, frozen=True):
+class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """Run the rows of a part and keep nothing, to see whether a process survives them."""
 
     part: Part
 
 
-class Scatter(msgspec.Struct, frozen=True):
+class Scatter(msgspec.Struct, frozen=True, tag="scatter"):
     """Spread the rows of a part over as many shards by their keys."""
 
     part: Part

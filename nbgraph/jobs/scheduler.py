@@ -245,6 +245,8 @@ class JobScheduler:
             else:
                 high = middle
         lost = self._survives(replace(part, low=low, high=low + 1))
+        if lost is None and part.attempt - len(part.skip) <= self._rules.retries + 1:
+            return replace(part, attempt=part.attempt + 1)  # somebody else has ended it
         if lost is None:
             raise JobError(
                 f"{part.name} ends its process each time ({error.reason}), and none of its rows does so alone. Where "

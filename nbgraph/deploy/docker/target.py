@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from nbgraph.deploy.backend import Backend, DeployRequest
     from nbgraph.deploy.progress import Say
     from nbgraph.deploy.project.export_spec import ExportSpec
-    from nbgraph.deploy.project.function_project import Projects
+    from nbgraph.deploy.project.function_project import FunctionProject, Projects
+    from nbgraph.deploy.project.job_project import JobRequest, JobWorkers
 
 
 class DockerTarget(HostTarget):
@@ -40,6 +41,16 @@ class DockerTarget(HostTarget):
         from nbgraph.deploy.docker.client import found_at
 
         return found_at(DockerBackend.find, name)
+
+    def work(self, request: JobRequest, project: FunctionProject, say: Say) -> JobWorkers:
+        from nbgraph.deploy.docker.client import connected
+        from nbgraph.deploy.docker.job_containers import JobContainers
+
+        with connected() as client:
+            return JobContainers.start(client, request, project, say)
+
+    def check_job(self) -> None:
+        self.check_answers()
 
     def check_answers(self) -> None:
         from nbgraph.deploy.docker.client import connect

@@ -38,7 +38,7 @@ from nbgraph.deploy.project.function_project import Projects
 from nbgraph.deploy.project.hardening import is_public, labels
 from nbgraph.deploy.project.image import bases_there, image_of
 from nbgraph.deploy.project.services import Service, services_of
-from nbgraph.deploy.swarm.engine import check_manager, check_place, pushed, put_away
+from nbgraph.deploy.swarm.engine import check_manager, check_place, overlay, pushed, put_away
 from nbgraph.deploy.swarm.files import SwarmFiles
 from nbgraph.deploy.swarm.rollout import FAILED, Rollout, Task, address_of, down, gone, hosts, log_of
 from nbgraph.deploy.swarm.service import IMAGE, repeated, short
@@ -223,7 +223,7 @@ class SwarmBackend(HostedFunctions):
             replace(one, options=(*one.options, *self._told_version(version))) if one.is_gateway else one
             for one in services
         ]
-        network = self._network()
+        network = overlay(self._client, self._stack, self._marks())
         self._tunnel = self._tunnel or self._dug(services)
         files = SwarmFiles(self._client, self._stack, self._marks(), self._way.secret(TOKEN_SECRET) or "")
         own = {duty.name: duty.given.secrets for duty in duties.values()}
@@ -256,16 +256,6 @@ class SwarmBackend(HostedFunctions):
 
     def _marks(self, function: str = "") -> dict[str, str]:
         return labels(self.request.graph, function, self.request.name)
-
-    def _network(self) -> str:
-        """The id of the deployment's network; one that a person has made before is taken as it is."""
-        found = [one for one in self._client.networks.list(names=[self._stack]) if one.name == self._stack]
-        made = found or [
-            self._client.networks.create(
-                self._stack, driver="overlay", attachable=True, options={"encrypted": "true"}, labels=self._marks()
-            )
-        ]
-        return str(made[0].id)
 
     def _dug(self, services: Iterable[Service]) -> SwarmTunnel:
         gateway = next(service for service in services if service.is_gateway)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.deploy.backend import DeployRequest
@@ -47,6 +48,17 @@ def pushed(client: DockerClient, image: str, place: str) -> None:
     for line in client.images.push(repository, tag, stream=True, decode=True):
         if "error" in line:
             raise DeployError(f"{place} could not be pushed: {line['error']}")
+
+
+def overlay(client: DockerClient, name: str, labels: Mapping[str, str]) -> str:
+    """The id of a network over the nodes; one that a person has made before is taken as it is."""
+    found = [one for one in client.networks.list(names=[name]) if one.name == name]
+    made = found or [
+        client.networks.create(
+            name, driver="overlay", attachable=True, options={"encrypted": "true"}, labels=dict(labels)
+        )
+    ]
+    return str(made[0].id)
 
 
 def put_away(left: Any) -> None:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from nbgraph.deploy.backend import Backend, DeployRequest
     from nbgraph.deploy.progress import Say
     from nbgraph.deploy.project.export_spec import ExportSpec
-    from nbgraph.deploy.project.function_project import Projects
+    from nbgraph.deploy.project.function_project import FunctionProject, Projects
+    from nbgraph.deploy.project.job_project import JobRequest, JobWorkers
 
 
 class SwarmTarget(HostTarget):
@@ -45,6 +46,21 @@ class SwarmTarget(HostTarget):
         from nbgraph.deploy.swarm.backend import SwarmBackend
 
         return found_at(SwarmBackend.find, name)
+
+    def work(self, request: JobRequest, project: FunctionProject, say: Say) -> JobWorkers:
+        from nbgraph.deploy.docker.client import connected
+        from nbgraph.deploy.swarm.job_service import JobService
+
+        with connected() as client:
+            return JobService.start(client, request, project, say)
+
+    def check_job(self) -> None:
+        from nbgraph.deploy.docker.client import connected
+        from nbgraph.deploy.swarm.engine import check_manager
+
+        with connected() as client:
+            check_manager(client)
+            client.close()
 
 
 class SwarmExport(ExportTarget):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from nbgraph.engine.schedule.stream import rows_of
 from nbgraph.errors import JobError
 from nbgraph.jobs.sources.json_lines import JSONLinesSource
-from nbgraph.jobs.sources.slices import ArrowSlice, FrameSlice, PieceSlice, Slice, Spilled
+from nbgraph.jobs.sources.slices import AnySlice, ArrowSlice, FrameSlice, PieceSlice, Spilled
 from nbgraph.jobs.sources.spill import hash_of, spill
 from nbgraph.steps.dataframe import is_arrow, is_frame, rows_of_arrow
 from nbgraph.steps.formats.files import COMPRESSED
@@ -40,7 +40,7 @@ class JobSource(Protocol):
         """What tells, without reading all of it, that it is the same source as last time."""
         ...
 
-    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[AnySlice, str]]:
         """Slices of so many rows, each with a hash of its content where the fingerprint does not tell of that.
 
         Nothing is written of those that are done.
@@ -65,7 +65,7 @@ class IterableSource:
     def fingerprint(self) -> dict[str, Any]:
         return fingerprint_of(self._given) if isinstance(self._given, Source) else {"kind": type(self._given).__name__}
 
-    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[AnySlice, str]]:
         left, first = iter(self._rows()), 0
         for number in itertools.count():
             head = list(itertools.islice(left, 1))
@@ -98,7 +98,7 @@ class ArrowSource:
         told = hash_of(rows_of_arrow(self._table))
         return {"kind": "Table", "rows": len(self._table), "types": str(self._table.schema), "hash": told}
 
-    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[AnySlice, str]]:
         arrow, name = package("pyarrow", "A job over a table of Arrow"), "_job/spill/table.arrow"
         with arrow.OSFile(str(folder / name), "wb") as file, arrow.ipc.new_file(file, self._table.schema) as writer:
             writer.write_table(self._table)
@@ -122,7 +122,7 @@ class FrameSource:
         columns = list(map(str, self._frame.columns))
         return {"kind": "DataFrame", "rows": len(self._frame), "columns": columns, "types": list(map(str, types))}
 
-    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[AnySlice, str]]:
         for number, first in enumerate(range(0, len(self._frame), rows)):
             part = self._cut(first, first + rows)
             name = f"_job/spill/{number:05}"
@@ -172,7 +172,7 @@ class PieceSource:
     def fingerprint(self) -> dict[str, Any]:
         return fingerprint_of(self.reader)
 
-    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[Slice, str]]:
+    def slices(self, rows: int, folder: Path, done: Done) -> Iterator[tuple[AnySlice, str]]:
         for piece in self.reader.pieces(rows) or ():
             yield PieceSlice(first=piece.first, rows=piece.rows, piece=piece), ""
 

@@ -102,3 +102,6 @@ class SourceShard(Slice, frozen=True, tag="shard"):
 
     def files(self, folder: Path) -> list[Path]:
         return [folder / name / f"{self.shard:05}" for name in self.scattered]
+
+
+AnySlice = Spilled | FrameSlice | ArrowSlice | PieceSlice | SourceShard
