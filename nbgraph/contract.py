@@ -126,6 +126,16 @@ class Metric:
     BACKLOG: Final = "nbgraph_queue_backlog"
     CAPACITY: Final = "nbgraph_queue_capacity"
     AGE: Final = "nbgraph_queue_age_seconds"
+    FIELD_DISTANCE: Final = "nbgraph_field_distance"
+    FIELD_LIMIT: Final = "nbgraph_field_limit"
+    FIELD_MISSING: Final = "nbgraph_field_missing_ratio"
+    FIELD_UNSEEN: Final = "nbgraph_field_unseen_ratio"
+    FIELD_EVENTS: Final = "nbgraph_field_events"
+    FIELD_QUANTILE: Final = "nbgraph_field_quantile"
+    QUALITY: Final = "nbgraph_quality"
+    COVERAGE: Final = "nbgraph_label_coverage_ratio"
+    ALERTS: Final = "nbgraph_alerts"
+    MONITOR_DROPPED: Final = "nbgraph_monitor_dropped"
 
 
 class CaptureSpec(msgspec.Struct, frozen=True):

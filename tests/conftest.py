@@ -31,6 +31,13 @@ def a_compose() -> None:
         needs.give_up("neither `docker compose` nor `docker-compose` is here")
 
 
+@pytest.fixture(scope="session")
+def a_prometheus() -> None:
+    """Prometheus and the tool that checks what it reads."""
+    if missing := [name for name in ("prometheus", "promtool") if shutil.which(name) is None]:
+        needs.give_up(f"not here: {', '.join(missing)} (Debian: apt-get install prometheus)")
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a Docker daemon is marked, so that it can run beside the others.

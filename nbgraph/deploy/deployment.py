@@ -6,6 +6,7 @@ import json
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
@@ -24,6 +25,7 @@ from nbgraph.deploy.operation.discovery import running, unreachable
 from nbgraph.deploy.operation.failures import joined, of_letter, of_worker
 from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
 from nbgraph.deploy.operation.parity import compared
+from nbgraph.deploy.operation.targets import TargetsServer
 from nbgraph.deploy.operation.version import version_of
 from nbgraph.deploy.options.build import BuildOptions, kept
 from nbgraph.deploy.options.features import check_features
@@ -72,6 +74,7 @@ class Deployment:
         self._counts = hosted.counts
         weakref.finalize(self, self._caller.close)
         weakref.finalize(self, self._meter.close)
+        self._targets: TargetsServer | None = None  # where Prometheus finds the workers
         self._is_stopped = self._is_over = False
         hosted.heed(self.stop)
         _HERE[hosted.target, self.name] = self
@@ -214,6 +217,28 @@ class Deployment:
 
         told = ((function, url, told_at(url)) for function, url in self._hosted.sources())
         return pandas.DataFrame(self._counts.rows(told), columns=["function", "step", "name", "value"])
+
+    def export_monitoring(self, folder: str | Path) -> Path:
+        """Write what Prometheus and Grafana need to look at this deployment; the folder.
+
+        From now on this process tells Prometheus which workers there are; it is to be there for as long as that asks.
+
+        Parameters
+        ----------
+        folder
+            Where `prometheus.yml`, `rules.yml`, `rules_test.yml`, `grafana.json` and a README go.
+        """
+        from nbgraph.monitor import export
+
+        self._check_runs()
+        if self._targets is None:
+            self._targets = TargetsServer(self.name, lambda: self.metrics_urls)
+        told = " ".join(told_at(url) for url in self.metrics_urls)
+        files = export.files_of(
+            self.request.graph, None, deployment=self.name, targets_url=self._targets.url,
+            has_queues=len(self.functions) > 1, has_own="nbgraph_user{" in told,
+        )  # fmt: skip
+        return export.write(Path(folder), files)
 
     def failures(self) -> list[Failure]:
         """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
@@ -362,6 +387,8 @@ class Deployment:
                 raise
             _HERE.pop((self._hosted.target, self.name), None)
             leave(self._hosted)
+            if self._targets is not None:
+                self._targets.stop()
             self._caller.close()
             self._is_over = True
 

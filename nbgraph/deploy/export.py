@@ -56,6 +56,8 @@ class Export:
 
 def export(graph: Graph, options: ExportOptions) -> Export:
     """See `Graph.export`."""
+    from nbgraph.monitor import export as monitoring  # which loads NumPy
+
     target = export_target(options.target)
     folder = Path(options.folder).expanduser().resolve()
     before = owned(folder)
@@ -63,7 +65,8 @@ def export(graph: Graph, options: ExportOptions) -> Export:
     check_features(options.target, functions, is_here=False, snapshot=options.snapshot)
     remarks: list[str] = []
     spec = _spec(graph, functions, target, options, remarks.append)
-    files = target.files(spec)
+    watching = monitoring.files_of(graph.name, None, has_queues=len(functions) > 1)
+    files = target.files(spec) | {f"{monitoring.FOLDER}/{path}": content for path, content in watching.items()}
     written = {"graph": graph.name, "target": options.target, "functions": [each.name for each in functions]}
     files[MANIFEST] = manifest(written, files)
     files = dict(sorted(files.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from nbgraph.errors import GraphError
@@ -99,6 +100,18 @@ class Monitor:
     def watched_rules(self) -> tuple[AlertRule, ...]:
         """The rules that hold for it."""
         return Monitor.RULES if self.rules is None else tuple(self.rules)
+
+    def export(self, folder: str | Path) -> Path:
+        """Write what Prometheus and Grafana need to tell of graphs that are watched like this; the folder.
+
+        Parameters
+        ----------
+        folder
+            Where `prometheus.yml`, `rules.yml`, `rules_test.yml`, `grafana.json` and a README go.
+        """
+        from nbgraph.monitor import export
+
+        return export.write(Path(folder), export.files_of(None, self))
 
     @property
     def is_by_clock(self) -> bool:

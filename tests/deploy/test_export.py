@@ -21,6 +21,10 @@ from tests.lab.notebook import Notebook
 
 PROJECT = ["Dockerfile", "function.json", "graph.yaml", "handlers.py", "requirements.txt"]
 
+MONITORING = [
+    f"monitoring/{name}" for name in ("README.md", "grafana.json", "prometheus.yml", "rules.yml", "rules_test.yml")
+]
+
 
 @pytest.fixture
 def graph() -> Graph:
@@ -57,7 +61,7 @@ def test_the_project_is_whole_and_the_same_again(graph: Graph, tmp_path: Path) -
     (wheel,) = (export.folder / "runtime").glob("nbgraph-*.whl")
     assert sorted(export.files) == sorted([
         ".dockerignore", ".env", "Dockerfile", "README.md", "artifacts.json", "artifacts/LIMITS.json", "compose.yaml",
-        "graph.yaml", "handlers.py", "nbgraph.json", "requirements.txt", f"runtime/{wheel.name}",
+        "graph.yaml", "handlers.py", *MONITORING, "nbgraph.json", "requirements.txt", f"runtime/{wheel.name}",
         "runtime/requirements.txt", "secrets.sh", "wheels/README.txt",
     ])  # fmt: skip
     assert sorted(tmp_path.iterdir()) == [tmp_path / "one", tmp_path / "two"]

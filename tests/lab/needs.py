@@ -22,6 +22,10 @@ def needs_docker() -> pytest.MarkDecorator:
     return pytest.mark.usefixtures("a_docker_daemon")
 
 
+def needs_prometheus() -> pytest.MarkDecorator:
+    return pytest.mark.usefixtures("a_prometheus")
+
+
 def needs_compose() -> pytest.MarkDecorator:
     return pytest.mark.usefixtures("a_compose")
 

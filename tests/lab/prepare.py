@@ -63,6 +63,8 @@ def install_missing() -> None:
         packages += ["postgresql"]
     if os.environ.get("CI") == "true" and not shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
         packages += ["nginx-light", "openssl"]  # not on a person's machine, where it would begin to listen
+    if os.environ.get("CI") == "true" and not shutil.which("promtool"):
+        packages += ["prometheus"]  # as it
     if not packages:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

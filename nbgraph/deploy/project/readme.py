@@ -46,7 +46,8 @@ Written by nbgraph from a notebook; a change belongs there, since the next expor
 
 {run}
 `GET {live}` and `{ready}` tell its state, `/openapi.json` describes it. Metrics for Prometheus are on
-port {metrics} inside the containers' network. SIGTERM lets a container finish what it has begun.
+port {metrics} inside the containers' network; `monitoring/` has its configuration, rules and a dashboard for Grafana.
+SIGTERM lets a container finish what it has begun.
 """
 
 
