@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from nbgraph.deploy.backend import DeployRequest, listening
 from nbgraph.deploy.broker import check_there
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.deploy.operation import discovery
 from nbgraph.deploy.operation.autoscale import ScalingRule, rules_of
 from nbgraph.deploy.operation.catalogue import enter
+from nbgraph.deploy.operation.discovery import discover
 from nbgraph.deploy.operation.version import next_version
 from nbgraph.deploy.options.build import BuildOptions
 from nbgraph.deploy.options.certificate import PROXIED, certificate_of
@@ -29,7 +29,7 @@ from nbgraph.deploy.options.validation import (
     checked_name,
 )
 from nbgraph.deploy.progress import told
-from nbgraph.deploy.target import HostTarget, host_target, hosts
+from nbgraph.deploy.target import HostTarget, host_target
 from nbgraph.engine.partition import Function
 from nbgraph.errors import DeployError
 from nbgraph.graph.deploy_options import DeployOptions
@@ -118,9 +118,16 @@ def _started(graph: Graph, asked: _Hosting, options: DeployOptions) -> Deploymen
 
 def _running(asked: _Hosting) -> Deployment | None:
     """The deployment of that name, if it runs; what callers know of it stays as it is."""
-    wanted, target = asked.request, asked.target.name
-    _check_alone(wanted.name, target)
-    found = Deployment.find(checked_name(wanted.name), target)
+    wanted, target = asked.request, asked.target
+    discovery = discover(checked_name(wanted.name))
+    for other in discovery.found:
+        if other.request.name == wanted.name and other.target != target.name:  # whoever says `stop` could mean either
+            raise DeployError(
+                f'A deployment "{wanted.name}" runs on {other.target} already; stop that first, or take another name.'
+            )
+    if target.daemon in discovery.silent:
+        raise discovery.silent[target.daemon]
+    found = Deployment.find(wanted.name, target.name)
     if found is None or found.name != wanted.name:
         return None
     kept = found.request
@@ -137,13 +144,6 @@ def _running(asked: _Hosting) -> Deployment | None:
             f'Deployment "{wanted.name}" runs with another {words}; stop it first, or leave that as it is.'
         )
     return found
-
-
-def _check_alone(name: str, target: str) -> None:
-    """Refuse a name that runs on another target: whoever says `stop` could mean either."""
-    for other in hosts():
-        if other != target and any(found.request.name == name for found in discovery.running(name, other)):
-            raise DeployError(f'A deployment "{name}" runs on {other} already; stop that first, or take another name.')
 
 
 def _check_target(target: HostTarget, streams: StreamAddress, options: DeployOptions) -> None:

@@ -21,7 +21,7 @@ from nbgraph.deploy.operation.autoscale import Autoscaler, ScalingRule
 from nbgraph.deploy.operation.catalogue import enter, leave
 from nbgraph.deploy.operation.client import DeploymentClient
 from nbgraph.deploy.operation.client import InvokeError as InvokeError
-from nbgraph.deploy.operation.discovery import running, unreachable
+from nbgraph.deploy.operation.discovery import Discovery, discover
 from nbgraph.deploy.operation.failures import joined, of_letter, of_worker
 from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
 from nbgraph.deploy.operation.parity import compared
@@ -98,10 +98,11 @@ class Deployment:
         target
             Where it is, if one of that name runs on several.
         """
-        deployment = cls.find(name, target)
+        discovery = discover(name, target)
+        deployment = cls._chosen(name, target, discovery)
         if deployment is None:
             raise DeployError(
-                f'No running deployment is called "{name}", here or at the Docker daemon{unreachable(target)}. '
+                f'No running deployment is called "{name}", here or at the Docker daemon{discovery.remark}. '
                 "Processes end with the notebook that started them; containers go on."
             )
         if graph is not None:
@@ -121,8 +122,13 @@ class Deployment:
         target
             Where it is looked for; None: everywhere.
         """
+        return cls._chosen(name, target, discover(name, target))
+
+    @classmethod
+    def _chosen(cls, name: str, target: str | None, discovery: Discovery) -> Deployment | None:
+        """The one that is held here or was found; an error where several could be meant."""
         held = {(one._hosted.target, one.name): one for one in _held(name, target)}
-        others = {(one.target, one.request.name): one for one in running(name, target)}
+        others = {(one.target, one.request.name): one for one in discovery.found}
         every = {**others, **held}
         chosen = [place for place in every if place[1] == name] or list(every)
         if len(chosen) > 1:

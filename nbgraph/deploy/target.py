@@ -34,6 +34,7 @@ class HostTarget(ABC):
     is_local: ClassVar[bool] = True  # it needs no more than this machine
     is_here: ClassVar[bool] = False  # workers inherit this environment and reach brokers on this machine
     ends_with_owner: ClassVar[bool] = False  # with the process that deployed it
+    daemon: ClassVar[str] = ""  # what runs the workers, where it may not answer; targets may share one
     takes_registry: ClassVar[bool] = False
     takes_certificate: ClassVar[bool] = True
     takes_external_broker: ClassVar[bool] = True
@@ -68,10 +69,6 @@ class HostTarget(ABC):
 
     def check(self, function: str, given: Provision) -> None:
         """Raise where a function is given what this target can't give; most can give all there is."""
-        return
-
-    def check_answers(self) -> None:
-        """Raise a `DaemonError` where what runs the workers does not answer; processes need nothing that could."""
         return
 
 

@@ -119,11 +119,14 @@ def _places() -> list[dict[str, Any]]:
     if "DOCKER_HOST" in os.environ:
         return [{}]
     from docker.context import ContextAPI
+    from docker.utils import parse_host
 
     try:
-        return [{}, {"environment": {"DOCKER_HOST": ContextAPI.get_current_context().Host}}]
+        host = ContextAPI.get_current_context().Host
+        is_usual = parse_host(host) == parse_host(None)
     except Exception:  # no Docker command was ever set up here
         return [{}]
+    return [{}] if is_usual else [{}, {"environment": {"DOCKER_HOST": host}}]
 
 
 def named(deployment: str) -> str:

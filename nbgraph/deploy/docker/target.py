@@ -19,6 +19,7 @@ class DockerTarget(HostTarget):
     """Containers on one machine."""
 
     name, rank = "docker", 1
+    daemon = "docker"
 
     def start(
         self,
@@ -50,9 +51,6 @@ class DockerTarget(HostTarget):
             return JobContainers.start(client, request, project, say)
 
     def check_job(self) -> None:
-        self.check_answers()
-
-    def check_answers(self) -> None:
         from nbgraph.deploy.docker.client import connect
 
         connect().close()

@@ -19,6 +19,7 @@ class SwarmTarget(HostTarget):
     """Several machines, which pull the images from a registry."""
 
     name, rank = "swarm", 2
+    daemon = "docker"
     has_one_port = False
     is_local = False
     takes_registry = True
