@@ -27,6 +27,12 @@ class Stop(msgspec.Struct, frozen=True, tag_field="what", tag="stop"):
 Wish = Scale | Stop
 
 
+class WishResult(msgspec.Struct, frozen=True):
+    """How it went; the error is empty where it went well."""
+
+    error: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ControlRequest:
     """One wish, and the file by which its outcome is reported."""
@@ -42,7 +48,7 @@ class ControlRequest:
         except Exception as problem:
             error = str(problem) or type(problem).__name__
         if self.place.parent.exists():  # else the deployment itself was to end
-            _write(self.place.with_suffix(".done"), error.encode())
+            _write(self.place.with_suffix(".done"), msgspec.json.encode(WishResult(error)))
 
 
 def asks(folder: Path) -> Iterator[ControlRequest]:
@@ -68,10 +74,10 @@ def ask(folder: Path, wish: Wish, patience: float, lives: Callable[[], bool]) ->
             raise DeployError(f"The process that owns the deployment has not answered within {patience:g} seconds.")
         time.sleep(0.02)
     if done.exists():
-        error = done.read_text()
+        result = msgspec.json.decode(done.read_bytes(), type=WishResult)
         done.unlink()
-        if error:
-            raise DeployError(error)
+        if result.error:
+            raise DeployError(result.error)
 
 
 def _write(place: Path, content: bytes) -> None:

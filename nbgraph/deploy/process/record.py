@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -73,11 +74,38 @@ class DeploymentRecord(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, folder: Path) -> DeploymentRecord:
-        """The record in a deployment's folder; OSError or `msgspec.MsgspecError` where there is none that fits."""
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=cls)
+        """The record in a folder, of this or an earlier version; OSError or `msgspec.MsgspecError` where none fits."""
+        text = (folder / FILE).read_bytes()
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.ValidationError:
+            written = msgspec.json.decode(text)
+            if not isinstance(written, dict) or "duties" not in written:
+                raise
+            return _of_earlier(written)
 
     def write(self, folder: Path) -> None:
         """Put it into the folder; who reads it finds the old one or the new one."""
         unfinished = folder / f"{FILE}.part"
         unfinished.write_bytes(msgspec.json.encode(self))
         unfinished.replace(folder / FILE)
+
+
+def _of_earlier(written: dict[str, Any]) -> DeploymentRecord:
+    """The record as versions until 2026-11 wrote it: processes as numbers, the functions as texts."""
+    workers = [
+        WorkerRecord(FunctionState(**state), ProcessRecord(int(state["replica"]), since), folder)
+        for state, since, folder in written["members"]
+    ]
+    return DeploymentRecord(
+        name=written["name"],
+        graph=written["graph"],
+        host=written["host"],
+        port=written["port"],
+        owner=ProcessRecord(written["owner"], written["born"]),
+        functions=tuple(map(DeployedFunction.of_text, written["duties"])),
+        workers=tuple(workers),
+        broker=written["broker"],
+        streams=written.get("streams", ""),
+        server=ProcessRecord(*written["server"]) if written["server"][0] else None,
+    )
