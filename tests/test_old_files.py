@@ -1,18 +1,25 @@
-"""What was written before steps stood in folders still loads and runs: exports, artifacts, documents, traces."""
+"""What earlier versions wrote still loads and runs: exports, artifacts, documents, traces, records of deployments."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nbgraph import Graph, Trace, steps
-from nbgraph.errors import GraphError
+from nbgraph import Deployment, Graph, Trace, steps
+from nbgraph.deploy.operation.process_identity import born
+from nbgraph.engine.function_spec import FunctionSpec
+from nbgraph.errors import DeployError, GraphError
 from nbgraph.steps.old_modules import MODULES, RENAMED, moved
 
 FOLDER = Path(__file__).parent / "data" / "before_folders"
@@ -95,3 +102,52 @@ def test_a_module_that_never_was_is_none() -> None:
         importlib.import_module("nbgraph.steps.nothing")
     with pytest.raises(ImportError, match="cannot import name 'Nothing'"):
         exec("from nbgraph.steps.target_csv import Nothing")
+
+
+RECORDS = Path(__file__).parent / "data" / "before_records"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a deployment of processes as it was written then; its owner is this process."""
+    folder = tmp_path_factory.mktemp("temporary") / "nbgraph-orders-w9xs6fod"
+    folder.mkdir(mode=0o700)
+    written = json.loads((RECORDS / "deployment.json").read_text())
+    written |= {"owner": os.getpid(), "born": born(os.getpid())}
+    (folder / "deployment.json").write_text(json.dumps(written))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder.parent))
+        yield folder
+
+
+def test_a_deployment_of_processes_is_attached_to(folder: Path) -> None:
+    found = Deployment.attach("orders", target="process")
+    assert (found.functions, found.url, found.recipe.threads, found.recipe.given["rating"].env) == (
+        ["orders", "rating"],
+        "http://127.0.0.1:37813",
+        {"orders": 1, "rating": 2},
+        {"LEVEL": "info"},
+    )
+
+
+def test_its_owner_is_asked_and_answers_as_it_did(folder: Path) -> None:
+    asked: list[Any] = []
+
+    def answer() -> None:
+        while not (found := list(folder.glob("*.ask"))):
+            time.sleep(0.01)
+        asked.append(json.loads(found[0].read_text()))
+        unfinished = found[0].with_suffix(".part")
+        unfinished.write_text('{"error": "no room"}')
+        unfinished.replace(found[0].with_suffix(".done"))
+
+    owner = threading.Thread(target=answer, daemon=True)
+    owner.start()
+    with pytest.raises(DeployError, match=r"^no room$"):
+        Deployment.attach("orders", target="process").scale("rating", 2)
+    assert asked == [{"what": "scale", "function": "rating", "n": 2}]
+
+
+def test_the_specification_of_a_function_is_read() -> None:
+    found = FunctionSpec.from_json((RECORDS / "function.json").read_bytes())
+    assert found == FunctionSpec("rating", ("fees",), threads=2)
