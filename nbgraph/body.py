@@ -18,7 +18,7 @@ IMMUTABLE: frozenset[type] = frozenset({
     datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone,
     decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern,
     type, enum.EnumType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType,
-})  # fmt: skip
+})  # fmt: skip  # a set that reads better in rows
 
 SCALARS = (
     int,
@@ -82,7 +82,8 @@ class Copier:
     def _tuple(self, value: tuple[Any, ...], known: dict[int, Any]) -> tuple[Any, ...]:
         made = tuple([self._copied(item, known) for item in value])
         if id(value) in known:  # a list inside holds it, and was copied with it
-            return known[id(value)]  # type: ignore[no-any-return]
+            copied: tuple[Any, ...] = known[id(value)]
+            return copied
         known[id(value)] = made = value if all(map(_is, made, value)) else made
         return made
 
@@ -144,12 +145,19 @@ class Copier:
 
 
 CONTAINERS: dict[type, Callable[[Copier, Any, dict[int, Any]], Any]] = {
-    dict: Copier._dict, list: Copier._list, tuple: Copier._tuple, set: Copier._set, bytearray: Copier._bytearray,
+    dict: Copier._dict,
+    list: Copier._list,
+    tuple: Copier._tuple,
+    set: Copier._set,
+    bytearray: Copier._bytearray,
     frozenset: lambda copier, value, known: value,
-}  # fmt: skip
+}
 LIBRARIES: dict[str, Callable[[Copier, Any], Any]] = {
-    "numpy": Copier._array, "pandas": Copier._frame, "polars": Copier._polars, "pyarrow": Copier._arrow,
-}  # fmt: skip
+    "numpy": Copier._array,
+    "pandas": Copier._frame,
+    "polars": Copier._polars,
+    "pyarrow": Copier._arrow,
+}
 
 
 def _object_columns(value: Any) -> Iterator[tuple[int, Any]]:

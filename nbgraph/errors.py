@@ -120,9 +120,14 @@ class RouteError(RequestError):
     """
 
     def __init__(
-        self, message: str, status: int, *, allow: Sequence[str] = (), missing: Sequence[str] = (),
+        self,
+        message: str,
+        status: int,
+        *,
+        allow: Sequence[str] = (),
+        missing: Sequence[str] = (),
         invalid: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(message, status)
         self.allow, self.missing, self.invalid = tuple(allow), tuple(missing), dict(invalid or {})
 

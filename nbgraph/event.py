@@ -87,9 +87,19 @@ class Event:
     """
 
     __slots__ = (
-        "_id", "_time", "body", "content_type", "entry", "error", "headers", "key", "method", "origin", "params",
+        "_id",
+        "_time",
+        "body",
+        "content_type",
+        "entry",
+        "error",
+        "headers",
+        "key",
+        "method",
+        "origin",
+        "params",
         "path",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,

@@ -51,9 +51,9 @@ class _ConstructorSignature:
     def __get__(self, instance: object, owner: type) -> inspect.Signature:
         if instance is not None:
             raise AttributeError("__signature__")
-        if owner.__init__ is object.__init__:  # type: ignore[misc]
+        if owner.__init__ is object.__init__:  # type: ignore[misc]  # looked at, not called
             return inspect.Signature()  # `object` itself would claim to take `(*args, **kwargs)`
-        own = inspect.signature(owner.__init__)  # type: ignore[misc]
+        own = inspect.signature(owner.__init__)  # type: ignore[misc]  # looked at, not called
         return own.replace(parameters=list(own.parameters.values())[1:])
 
 
@@ -241,7 +241,8 @@ class NestedCall:
             call.close()
             if self.instead.error is not None:
                 raise self.instead.error
-            return self.instead.value  # type: ignore[no-any-return]
+            value: T = self.instead.value
+            return value
         token = _watching.set(self._watching)
         try:
             return await call

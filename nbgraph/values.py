@@ -169,7 +169,7 @@ def normal_key(key: Any) -> Any:
         return _python_time(key)
     for base in (str, int, bytes):
         if isinstance(key, base):  # of an enumeration, or of NumPy
-            return str.__str__(key) if base is str else base(key)  # type: ignore[arg-type]
+            return str.__str__(key) if base is str else base(key)  # type: ignore[arg-type]  # `base` is the type of the key
     found = number_of(key)
     return key if found is key else normal_key(found)
 

@@ -51,9 +51,7 @@ def parts_of(graph: Graph, plan: Plan) -> list[GraphPart]:
     steps = [replace(step, function=f"part-{numbers[step.name]}") for step in graph.steps]
     answering = answerers(graph.responders, [step.name for step in steps], graph.edges, graph.routes)
     responders = answering if graph.routes else graph.responders
-    numbered = Graph.assemble(
-        graph.name, steps, graph.edges, scope=graph.scope, responders=responders, copy=graph.copy
-    )  # fmt: skip
+    numbered = Graph.assemble(graph.name, steps, graph.edges, scope=graph.scope, responders=responders, copy=graph.copy)
     return [_part(graph, plan, function, responders) for function in split(numbered)]
 
 
@@ -63,10 +61,15 @@ def _part(graph: Graph, plan: Plan, function: Function, answering: Sequence[str]
     own = [graph.spec(step.name) for step in function.graph.steps if step not in borders]
     responders = [step.name for step in own if step.name in answering]
     part = Graph.assemble(
-        graph.name, [*borders, *own], function.graph.edges, scope=graph.scope,
+        graph.name,
+        [*borders, *own],
+        function.graph.edges,
+        scope=graph.scope,
         responders=responders,
-        max_iterations=graph.max_iterations, error_stream=graph.error_stream, copy=graph.copy,
-    )  # fmt: skip
+        max_iterations=graph.max_iterations,
+        error_stream=graph.error_stream,
+        copy=graph.copy,
+    )
     part.observers, part.reported = graph.observers, graph.reported
     return GraphPart(compile(part, plan), function.reads, not answering or bool(responders))
 

@@ -148,9 +148,11 @@ def _imported(content: bytes, path: str) -> set[str]:
         tree = ast.parse(content)
     except (SyntaxError, ValueError):
         return set()
-    package = path.removesuffix("/__init__.py").replace("/", ".") if path.endswith("/__init__.py") else (
-        path.removesuffix(".py").replace("/", ".").rpartition(".")[0]
-    )  # fmt: skip
+    package = (
+        path.removesuffix("/__init__.py").replace("/", ".")
+        if path.endswith("/__init__.py")
+        else (path.removesuffix(".py").replace("/", ".").rpartition(".")[0])
+    )
     return {name for node in ast.walk(tree) for name in _names(node, package)}
 
 

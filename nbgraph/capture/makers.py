@@ -85,7 +85,7 @@ def kind(meta: type, name: str, bases: tuple[type, ...], early: dict[str, Any], 
     if isinstance(meta, type) and issubclass(meta, abc.ABCMeta):
         made: type = abc.ABCMeta.__new__(meta, name, bases, body)
         return made
-    return type.__new__(meta, name, bases, body)  # type: ignore[return-value]
+    return type.__new__(meta, name, bases, body)  # type: ignore[return-value]  # a metaclass gives a type
 
 
 def enumeration(
@@ -105,9 +105,9 @@ def fill_kind(made: type, state: Mapping[str, Any]) -> None:
         if name in vars(made):
             type.__delattr__(made, name)
     for name, attributes in state["members"].items():
-        made.__members__[name].__dict__.update(attributes)  # type: ignore[attr-defined]
+        made.__members__[name].__dict__.update(attributes)  # type: ignore[attr-defined]  # only enumerations have members
     for registered in state["registered"]:
-        abc.ABCMeta.register(made, registered)  # type: ignore[arg-type]
+        abc.ABCMeta.register(made, registered)  # type: ignore[arg-type]  # only abstract classes have these
 
 
 def module(name: str) -> types.ModuleType:

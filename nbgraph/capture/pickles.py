@@ -87,7 +87,7 @@ class _SubclassHooks:
         return makers.fill_late, (self._waiting,)
 
 
-class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
+class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle has no types
     def __init__(
         self,
         file: io.BytesIO,

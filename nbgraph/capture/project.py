@@ -130,9 +130,14 @@ class _ProjectDraft:
         if artifacts:
             files[ARTIFACTS_FILE] = manifest(list(artifacts)).encode()
         project = Project(
-            graph.name, written.to_yaml(), handlers, MappingProxyType(files),
-            requirements_of(modules | local.modules, requirements), artifacts, local.left,
-        )  # fmt: skip
+            graph.name,
+            written.to_yaml(),
+            handlers,
+            MappingProxyType(files),
+            requirements_of(modules | local.modules, requirements),
+            artifacts,
+            local.left,
+        )
         own = {name for name in local.modules if is_local(name)}
         return replace(project, proof=prove(graph, written, project.code(), own, module.stock.hashes(), loader))
 

@@ -157,7 +157,8 @@ async def away(coroutine: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait([future], timeout=PATIENCE)
         if not future.done() and claim.take():
             return await coroutine
-        return await future  # type: ignore[no-any-return]
+        result: T = await future
+        return result
     except BaseException:
         future.cancel()
         raise
@@ -175,7 +176,8 @@ def _workers(depth: int) -> ThreadPoolExecutor:
 async def on_pool(workers: Executor, function: Callable[..., T], *arguments: Any) -> T:
     """The result of a synchronous function, run on one of the workers, in the caller's context variables."""
     work = partial(contextvars.copy_context().run, outcome_of, function, *arguments)
-    return result_of(await asyncio.get_running_loop().run_in_executor(workers, work))  # type: ignore[no-any-return]
+    result: T = result_of(await asyncio.get_running_loop().run_in_executor(workers, work))
+    return result
 
 
 Outcome = tuple[bool, Any]
@@ -216,7 +218,8 @@ def without_waiting(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
+        result: T = done.value
+        return result
     coroutine.close()
     raise RuntimeError("a synchronous plan was suspended; a step is async without being declared so")
 

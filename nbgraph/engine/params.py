@@ -172,7 +172,7 @@ class Taking:
 
     def _chunk(self, event: Event, chunk: Any) -> Event:
         if self.shape is Shape.EVENTS:
-            return chunk  # type: ignore[no-any-return]
+            return chunk  # type: ignore[no-any-return]  # as above
         return event.with_body(put(event.body, self.result_path, chunk) if self.result_path else chunk)
 
 

@@ -31,8 +31,9 @@ class Builder:
     (Edge(source='strip', target='upper', when=None, otherwise=False, kind=<EdgeKind.FLOW: 'flow'>),)
     """
 
-    def __init__(self, name: str, max_iterations: int, error_stream: Any, copy: bool, scope: Scope,
-                 protocol: str | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, name: str, max_iterations: int, error_stream: Any, copy: bool, scope: Scope, protocol: str | None = None
+    ) -> None:
         if not isinstance(name, str) or not name:
             raise GraphError(f"A graph's name is {name!r}; expected a text that is not empty.")
         if not isinstance(max_iterations, int) or isinstance(max_iterations, bool) or max_iterations < 1:

@@ -60,18 +60,19 @@ def findings(
     return faults or [*_cut_off(names, edges, cut_off), *_apart(names, edges, cut_off)]
 
 
-def shared(types: Iterable[str]) -> list[str]:
+def shared(types: Collection[str]) -> list[str]:
     """What runs have met that branches could not have of their own, by the names of its types.
 
     >>> shared(["_io.TextIOWrapper"])
     ["Bodies hold values of type _io.TextIOWrapper, which can't be copied: the branches of this graph share them. \
 Make them in the step that uses them, or say copy=False where sharing is meant."]
     """
-    names = ", ".join(types)
+    if not types:
+        return []
     return [
-        f"Bodies hold values of type {names}, which can't be copied: the branches of this graph share them. "
+        f"Bodies hold values of type {', '.join(types)}, which can't be copied: the branches of this graph share them. "
         "Make them in the step that uses them, or say copy=False where sharing is meant."
-    ] if names else []  # fmt: skip
+    ]
 
 
 def unknown_step(name: str, known: Iterable[str], what: str) -> str:
@@ -138,8 +139,9 @@ def _apart(names: Sequence[str], edges: Sequence[Edge], cut_off: Mapping[str, st
     beginnings = [name for name in starts(names, edges) if name not in cut_off]
     if len(beginnings) < 2:
         return
-    joined = successors(names, [*edges, *(replace(edge, source=edge.target, target=edge.source) for edge in edges
-                                          if edge.source != WHOLE_GRAPH)], kinds=EdgeKind)  # fmt: skip
+    own = [edge for edge in edges if edge.source != WHOLE_GRAPH]
+    backwards = [replace(edge, source=edge.target, target=edge.source) for edge in own]
+    joined = successors(names, [*edges, *backwards], kinds=EdgeKind)
     together: set[str] = set()
     first: list[str] = []
     for name in beginnings:

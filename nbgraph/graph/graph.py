@@ -208,14 +208,23 @@ class Graph(Builder, StepAdder, Facade, Documents):
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What it is assembled of, and what is kept beside."""
         made_of = {
-            "name": self.name, "steps": self.steps, "edges": self.edges, "scope": self.scope, "copy": self.copy,
-            "responders": self.responders, "protocol": self.protocol, "max_iterations": self.max_iterations,
+            "name": self.name,
+            "steps": self.steps,
+            "edges": self.edges,
+            "scope": self.scope,
+            "copy": self.copy,
+            "responders": self.responders,
+            "protocol": self.protocol,
+            "max_iterations": self.max_iterations,
             "error_stream": self.error_stream,
-        }  # fmt: skip
+        }
         beside = {
-            "_last": self._last, "_cut_off": dict(self._cut_off), "written": self.written,
-            "redacted": set(self.redacted), "places": dict(self.places),
-        }  # fmt: skip
+            "_last": self._last,
+            "_cut_off": dict(self._cut_off),
+            "written": self.written,
+            "redacted": set(self.redacted),
+            "places": dict(self.places),
+        }
         return made_of, beside
 
     def check(self) -> list[str]:

@@ -47,9 +47,11 @@ def _reason(signature: inspect.Signature, error: TypeError, given: int, named: s
     missing = [
         name
         for place, (name, one) in enumerate(signature.parameters.items())
-        if one.default is one.empty and one.kind in (*_KEYWORDS, one.POSITIONAL_ONLY)
-        and (place >= given or one.kind is one.KEYWORD_ONLY) and name not in named
-    ]  # fmt: skip
+        if one.default is one.empty
+        and one.kind in (*_KEYWORDS, one.POSITIONAL_ONLY)
+        and (place >= given or one.kind is one.KEYWORD_ONLY)
+        and name not in named
+    ]
     if missing:
         wanted = " and ".join(f'"{name}"' for name in missing)
         more = "a step gets the body, and what is said beside it" if body else "say it where the step is named"

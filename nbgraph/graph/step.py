@@ -131,9 +131,7 @@ def step(
     **arguments
         What its class is built with.
     """
-    chosen = (
-        full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, retry_on, timeout
-    )  # fmt: skip
+    chosen = (full_event, input_path, result_path, max_iterations, concurrency, ordered, retries, retry_on, timeout)
     options = DEFAULTS  # most steps: one object, which needs no check and is quickly known again
     if any(value is not UNSAID for value in chosen):
         options = _options(dict(zip(OPTIONS, chosen, strict=True)), handler)

@@ -19,9 +19,17 @@ from nbgraph.graph.step import Step
 
 IDENTIFIER = "nbgraph"
 OPTIONS = (
-    "--run", "--debug", "--deploy", "--export", "--hide", "--build", "--max-iterations", "--error-stream", "--no-copy",
+    "--run",
+    "--debug",
+    "--deploy",
+    "--export",
+    "--hide",
+    "--build",
+    "--max-iterations",
+    "--error-stream",
+    "--no-copy",
     "--api",
-)  # fmt: skip
+)
 ENDINGS = ("if", "else", "on error", "max")
 _STEP = re.compile(r"(?:->|\[|,)\s*(?P<token>\w*)$")  # in an arrow line: where a step is expected
 _API = re.compile(r"[^\n]*\s--api\b")  # a first line that enables routes
@@ -35,7 +43,7 @@ _MENTIONED = re.compile(r"->\s*\[?\s*(\w+)|(\w+)(?:@\w+)?\s*\]?\s*->|[,\[]\s*(\w
 def install(shell: Any) -> None:
     """Complete in the cells of `%%graph`; a second `%load_ext` replaces the first."""
 
-    @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]
+    @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]  # IPython has no types for it
     def match(context: Any) -> dict[str, Any]:
         before = context.text_until_cursor
         text = context.full_text

@@ -26,7 +26,7 @@ class Notices:
             return
         from IPython.display import display
 
-        handle = display(_plain(text), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        handle = display(_plain(text), raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types for it
         self._shown = [*self._shown[-MOST:], (graph, handle, text)]
 
     def renew(self, *_: object) -> None:

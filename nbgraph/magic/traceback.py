@@ -18,13 +18,13 @@ CALLS_MAGIC = ("run_cell_magic", "run_line_magic")
 
 def short(error: Exception) -> Exception:
     """The error, shown without nbgraph's lines: IPython asks an exception for its traceback."""
-    error._render_traceback_ = partial(rendered, error)  # type: ignore[attr-defined, unused-ignore]
+    error._render_traceback_ = partial(rendered, error)  # type: ignore[attr-defined, unused-ignore]  # IPython's hook
     return error
 
 
 def of_cell(error: SyntaxError) -> SyntaxError:
     """An error in the text of a cell, without frames."""
-    error._nbgraph_in_cell_ = True  # type: ignore[attr-defined]
+    error._nbgraph_in_cell_ = True  # type: ignore[attr-defined]  # read by `show_without_stack`
     return error.with_traceback(None)
 
 

@@ -62,7 +62,7 @@ def whole_signature(kind: type) -> inspect.Signature:
 
     So the engine sees that such a class names `context`, and a form or a completion lists all that it takes.
     """
-    own = list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]
+    own = list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]  # looked at, not called
     if not own or own[-1].kind is not inspect.Parameter.VAR_KEYWORD:
         return inspect.Signature(own)
     base = list(inspect.signature(kind.__mro__[1]).parameters.values())

@@ -41,7 +41,8 @@ def is_polars(body: Any) -> bool:
 
 def rows_of(frame: Any) -> list[dict[str, Any]]:
     """The rows as dicts."""
-    return frame.to_dicts() if is_polars(frame) else frame.to_dict("records")  # type: ignore[no-any-return]
+    rows: list[dict[str, Any]] = frame.to_dicts() if is_polars(frame) else frame.to_dict("records")
+    return rows
 
 
 def of_rows(rows: Sequence[dict[str, Any]], like: Any, *, index: Any = None) -> Any:

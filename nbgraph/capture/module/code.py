@@ -64,10 +64,17 @@ def essence(code: types.CodeType) -> list[object]:
     True
     """
     return [
-        _instructions(code), code.co_varnames, code.co_freevars, code.co_cellvars,
-        code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & ~_OF_PLACE,
-        [essence(part) for part in code.co_consts if isinstance(part, types.CodeType)], _documentation(code),
-    ]  # fmt: skip
+        _instructions(code),
+        code.co_varnames,
+        code.co_freevars,
+        code.co_cellvars,
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_flags & ~_OF_PLACE,
+        [essence(part) for part in code.co_consts if isinstance(part, types.CodeType)],
+        _documentation(code),
+    ]
 
 
 def _documentation(code: types.CodeType) -> str | None:

@@ -28,23 +28,47 @@ SETTABLE = (*ATOMS, types.ModuleType)  # settings in a library's module; or a su
 OF_EVERY_MODULE = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__annotations__", "__dict__"})
 NOT_COMPARED = frozenset(
     [
-        "__dict__", "__weakref__", "__module__", "__qualname__", "_abc_impl", "__firstlineno__", "__type_params__",
-        "__static_attributes__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__slotnames__",
+        "__dict__",
+        "__weakref__",
+        "__module__",
+        "__qualname__",
+        "_abc_impl",
+        "__firstlineno__",
+        "__type_params__",
+        "__static_attributes__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__slotnames__",
         "__subclasshook__",
     ]
-)  # fmt: skip
+)
 OF_PYTHON = frozenset(
     [
-        "__doc__", "__slots__", "__annotations__", "__match_args__", "__orig_bases__", "__parameters__", "__hash__",
-        "__abstractmethods__", "__dataclass_fields__", "__dataclass_params__", "__required_keys__", "__optional_keys__",
+        "__doc__",
+        "__slots__",
+        "__annotations__",
+        "__match_args__",
+        "__orig_bases__",
+        "__parameters__",
+        "__hash__",
+        "__abstractmethods__",
+        "__dataclass_fields__",
+        "__dataclass_params__",
+        "__required_keys__",
+        "__optional_keys__",
         "__total__",
     ]
-)  # fmt: skip
+)
 OF_A_MEMBER = frozenset({"_value_", "__objclass__", "_sort_order_"})
 NATIVE = (
-    types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType,
-    types.GetSetDescriptorType, types.MemberDescriptorType,
-)  # fmt: skip
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+)
 CACHED = type(functools.lru_cache(lambda: None))
 VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 PLACE = re.compile(r" at 0x[0-9a-f]+|\b(__main__|handlers)\.")
@@ -132,10 +156,13 @@ class Anatomy:
         self.looked_at |= attributes(code)
         keyword = function.__kwdefaults__ or {}
         parts: list[Part] = [
-            ("name", Fact(function.__name__)), ("code", Fact(essence(code))), ("doc", function.__doc__),
-            ("defaults", function.__defaults__), *((f"default of {name}", keyword[name]) for name in sorted(keyword)),
+            ("name", Fact(function.__name__)),
+            ("code", Fact(essence(code))),
+            ("doc", function.__doc__),
+            ("defaults", function.__defaults__),
+            *((f"default of {name}", keyword[name]) for name in sorted(keyword)),
             *((f"annotation of {name}", value) for name, value in sorted(function.__annotations__.items())),
-        ]  # fmt: skip
+        ]
         parts += [(f".{name}", value) for name, value in sorted(vars(function).items())]
         parts += [*zip((f"({name})" for name in code.co_freevars), function.__closure__ or (), strict=True)]
         return "function", parts + list(self._globals(function))
@@ -246,7 +273,7 @@ def _reduced(thing: Any) -> Any:
 
     kind = type(thing)
     reduce = copyreg.dispatch_table.get(kind) or cloudpickle.CloudPickler.dispatch_table.get(kind)
-    return reduce(thing) if reduce is not None else kind.__reduce_ex__(thing, 4)  # type: ignore[call-arg]
+    return reduce(thing) if reduce is not None else kind.__reduce_ex__(thing, 4)  # type: ignore[call-arg]  # bound to an instance it takes the protocol alone
 
 
 def _cell(cell: types.CellType) -> tuple[str, list[Part]]:

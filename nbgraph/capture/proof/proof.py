@@ -87,9 +87,13 @@ class Proof:
 
 
 def prove(
-    graph: Graph, written: Graph, files: Mapping[str, bytes], local: Iterable[str], known: Mapping[int, str],
+    graph: Graph,
+    written: Graph,
+    files: Mapping[str, bytes],
+    local: Iterable[str],
+    known: Mapping[int, str],
     loader: Loader,
-) -> Proof:  # fmt: skip
+) -> Proof:
     """Load the files in another process, and compare; `known` are the hashes of live objects in artifacts."""
     began = time.monotonic()
     places = [*folders_of(local), loader.project]
@@ -128,9 +132,12 @@ class Loader:
         settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0", "PYTHONPATH": import_path()}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", LOADER, "--into", str(self._told), *libraries],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
             env={**os.environ, **settings},
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> Loader:
         return self

@@ -12,7 +12,7 @@ RESERVED = frozenset(
         "event", "item", "answers", "error", "events", "failed", "part", "put", "passed", "every", "handle",
         "handler", "result", "locals", "bool", "Exception", "type", "RAW", "body_of", "own", "copied", "SCALARS", "len",
     ]
-)  # fmt: skip
+)  # fmt: skip  # a set that reads better in rows
 
 
 class Identifiers:

@@ -65,10 +65,16 @@ class SourceBuffer:
         self.words = Identifiers(layout.steps)
         self.entry = self.words.entry(graph)
         self.globals: dict[str, Any] = {
-            "part": part, "put": put, "passed": passed, "every": every, "RAW": RAW, "body_of": body_of,
-            "own": own, "SCALARS": SCALARS,
+            "part": part,
+            "put": put,
+            "passed": passed,
+            "every": every,
+            "RAW": RAW,
+            "body_of": body_of,
+            "own": own,
+            "SCALARS": SCALARS,
             "copied": copier and copier.__call__,  # the bound method: the interpreter calls it faster than its object
-        }  # fmt: skip
+        }
         for name, step in layout.steps.items():
             self.globals[self.words.step(name)] = step.call.function
 

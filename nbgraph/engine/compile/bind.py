@@ -28,7 +28,7 @@ SAFE_HANDLERS = frozenset(
         "frozenset", "hash", "hex", "int", "len", "list", "max", "min", "oct", "ord", "pow", "range",
         "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "enumerate",
     ]
-)  # fmt: skip
+)  # fmt: skip  # a set that reads better in rows
 
 
 class UnboundError(GraphError):

@@ -110,9 +110,14 @@ def call_of(graph: Graph, step: Step, before: Call | None = None) -> Call:
 
 
 def _built(
-    graph: Graph, step: Step, resolved: Any, options: StepOptions, arguments: dict[str, Any], values: tuple[Any, ...],
+    graph: Graph,
+    step: Step,
+    resolved: Any,
+    options: StepOptions,
+    arguments: dict[str, Any],
+    values: tuple[Any, ...],
     clock: Clock,
-) -> Call:  # fmt: skip
+) -> Call:
     context = Context(
         graph.name,
         step.name,
@@ -131,9 +136,14 @@ def _built(
 
 
 def _anew(
-    graph: Graph, step: Step, resolved: Any, options: StepOptions, arguments: dict[str, Any], values: tuple[Any, ...],
+    graph: Graph,
+    step: Step,
+    resolved: Any,
+    options: StepOptions,
+    arguments: dict[str, Any],
+    values: tuple[Any, ...],
     clock: Clock,
-) -> Call:  # fmt: skip
+) -> Call:
     is_object = not (inspect.isclass(resolved) or inspect.isroutine(resolved) or isinstance(resolved, Step))
     return _built(graph, step, copy.copy(resolved) if is_object else resolved, options, arguments, values, clock)
 
@@ -252,9 +262,17 @@ def _look_at(
     function = with_retries(function, options, is_async=is_async, is_generator=is_generator)
     outlets = getattr(target, "select_outlets", None)
     return Call(
-        step=step, resolved=resolved, options=options, target=target, function=function, shape=shape, is_async=is_async,
-        draws_async=draws_async, concurrency=_concurrency(target, options),
-        input_path=input_path, result_path=result_path,
+        step=step,
+        resolved=resolved,
+        options=options,
+        target=target,
+        function=function,
+        shape=shape,
+        is_async=is_async,
+        draws_async=draws_async,
+        concurrency=_concurrency(target, options),
+        input_path=input_path,
+        result_path=result_path,
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
         release=caught_release(target.release) if _overrides(target, "release") else None,
         due=target.due if _overrides(target, "due") else None,
@@ -267,8 +285,11 @@ def _look_at(
         nests=starts_loop(plain),
         is_entry=not isinstance(target, Handler) or target.is_entry,
         is_border=isinstance(target, Handler) and target.is_border,
-        values=values, has_state=has_state(target), anew=anew, params=params,
-    )  # fmt: skip
+        values=values,
+        has_state=has_state(target),
+        anew=anew,
+        params=params,
+    )
 
 
 def _entry(target: Any, options: StepOptions, step: str) -> tuple[Callable[[Any], Any], Shape]:

@@ -56,21 +56,41 @@ def compile(graph: Graph, before: Plan | None = None) -> Plan:
     copier = graph.copier if graph.copy else None
     is_line_wanted = not (confirms or report or nests or graph.protocol)
     functions = generate(
-        graph.name, steps, starts, is_line_wanted=is_line_wanted, uses_events=uses_events,
-        is_async=is_async, copier=copier, is_routed=bool(routes),
-    )  # fmt: skip
+        graph.name,
+        steps,
+        starts,
+        is_line_wanted=is_line_wanted,
+        uses_events=uses_events,
+        is_async=is_async,
+        copier=copier,
+        is_routed=bool(routes),
+    )
     return Plan(
-        name=graph.name, steps=steps, starts=starts, confirms=confirms, uses_events=uses_events, is_async=is_async,
-        observers=graph.observers, report=report, watch=watch(graph, flat), source=functions.source,
-        line=functions.line, tree=functions.tree, fused=functions.fused, after=functions.after, staged=functions.staged,
-        takes=functions.takes, nests=nests, copier=copier,
+        name=graph.name,
+        steps=steps,
+        starts=starts,
+        confirms=confirms,
+        uses_events=uses_events,
+        is_async=is_async,
+        observers=graph.observers,
+        report=report,
+        watch=watch(graph, flat),
+        source=functions.source,
+        line=functions.line,
+        tree=functions.tree,
+        fused=functions.fused,
+        after=functions.after,
+        staged=functions.staged,
+        takes=functions.takes,
+        nests=nests,
+        copier=copier,
         holders=tuple(name for name in topology.order(steps, flat.edges) if steps[name].call.release is not None),
         gatherers=tuple(name for name, step in steps.items() if step.call.gathered is not None),
         streams={name: _gatherers(name, steps) for name, step in steps.items() if step.call.streams},
         is_staged=any(step.is_stage for step in steps.values()),
         protocol=graph.protocol,
         routing=_routing(routes, flat, calls),
-    )  # fmt: skip
+    )
 
 
 _locks: WeakKeyDictionary[Graph, threading.RLock] = WeakKeyDictionary()

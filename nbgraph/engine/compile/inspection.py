@@ -38,8 +38,16 @@ from nbgraph.steps.routers.router import Router
 from nbgraph.types import EdgeKind, Shape
 
 _WRITTEN_OUT = (
-    ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Call, ast.keyword, ast.List, ast.Tuple, ast.Dict,
-)  # fmt: skip
+    ast.Expression,
+    ast.Constant,
+    ast.Name,
+    ast.Load,
+    ast.Call,
+    ast.keyword,
+    ast.List,
+    ast.Tuple,
+    ast.Dict,
+)
 
 
 def findings(graph: Graph, around: Sequence[Graph] = (), *, tries: bool = True) -> list[Finding]:
@@ -149,9 +157,12 @@ def unknown(text: str, known: Collection[str], scope: Scope) -> list[str]:
     return [
         f'"{name}" in `{text}` is not defined here.{meant(name, [*known, *scope.namespace, *built_in])}'
         for name in names
-        if name not in own and name not in known and name not in scope.namespace and name not in built_in
+        if name not in own
+        and name not in known
+        and name not in scope.namespace
+        and name not in built_in
         and name not in steps.catalogue()
-    ]  # fmt: skip
+    ]
 
 
 def _codes(value: Any) -> Iterator[Code]:

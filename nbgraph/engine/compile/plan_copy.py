@@ -35,9 +35,16 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
         is_routed=plan.routing is not None,
     )
     return replace(
-        plan, steps=steps, source=made.source, line=None, tree=made.tree, fused=None, after=made.after,
-        staged=made.staged, takes=made.takes,
-    )  # fmt: skip
+        plan,
+        steps=steps,
+        source=made.source,
+        line=None,
+        tree=made.tree,
+        fused=None,
+        after=made.after,
+        staged=made.staged,
+        takes=made.takes,
+    )
 
 
 def copy_of(plan: Plan, clock: Clock) -> Plan:

@@ -72,7 +72,7 @@ class Stream(Iterator[Any]):
 
     def close(self) -> None:
         """Stop; the rest of the source is not read, and a broker is notified."""
-        self._answers.close()  # type: ignore[attr-defined]
+        self._answers.close()  # type: ignore[attr-defined]  # a generator, declared as what `next` needs
         if isinstance(self._rows, Generator):
             self._rows.close()
 

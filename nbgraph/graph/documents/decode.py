@@ -25,9 +25,18 @@ _GRAPH_FIELDS = ("version", "name", "max_iterations", "error_stream", "copy", "p
 _STEP_FIELDS = ("name", "handler", "graph", "arguments", "function", *OPTIONS)
 _EDGE_FIELDS = ("source", "target", "when", "otherwise", "kind")
 _TYPES = {
-    "name": str, "handler": str, "function": str, "full_event": bool, "ordered": bool, "input_path": str,
-    "result_path": str, "source": str, "target": str, "otherwise": bool, "kind": str,
-}  # fmt: skip
+    "name": str,
+    "handler": str,
+    "function": str,
+    "full_event": bool,
+    "ordered": bool,
+    "input_path": str,
+    "result_path": str,
+    "source": str,
+    "target": str,
+    "otherwise": bool,
+    "kind": str,
+}
 
 
 def read_graph(document: Any, scope: Scope, where: str = "", *, admit: type[Admission] = Admission) -> Graph:

@@ -15,7 +15,7 @@ _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _WithoutAliases(_Dumper):  # type: ignore[misc]
+class _WithoutAliases(_Dumper):  # type: ignore[misc]  # which class is known only at run time
     def ignore_aliases(self, data: Any) -> bool:
         return True
 

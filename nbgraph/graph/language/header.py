@@ -117,8 +117,9 @@ def _stream(text: str | None, calls: Calls) -> Any:
         call = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError):
         return text
-    is_one = isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords
-    return calls.argument(call.args[0], source) if is_one else text  # type: ignore[attr-defined]
+    if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords:
+        return calls.argument(call.args[0], source)
+    return text
 
 
 def _stream_text(graph: Graph) -> str:

@@ -20,17 +20,14 @@ from nbgraph.handler import Counterpart, expressions_of
 ENGINE_ONLY = frozenset([
     "long_running", "pass_context", "context", "inputs", "outputs", "recovery_step", "name", "termination_result_fn",
     "fn_select_outlets", "augmentation_fn", "graph_step", "model_endpoint_uid",
-])  # fmt: skip
-OPTIONS = (
-    "full_event",
-    "input_path",
-    "result_path",
-    "max_iterations",
-)  # options of the step, wherever they are written
+])  # fmt: skip  # a set that reads better in rows
+OPTIONS = ("full_event", "input_path", "result_path", "max_iterations")  # of the step, wherever they are written
 WORDS = {  # values of enumerations, by their numbers
-    "EmitPeriod.FIRST": "first", "EmitPeriod.LAST": "last",
-    "FixedWindowType.CurrentOpenWindow": "current", "FixedWindowType.LastClosedWindow": "last_closed",
-}  # fmt: skip
+    "EmitPeriod.FIRST": "first",
+    "EmitPeriod.LAST": "last",
+    "FixedWindowType.CurrentOpenWindow": "current",
+    "FixedWindowType.LastClosedWindow": "last_closed",
+}
 PREFIX = "_"  # a text under such a name is the name of a function
 TABLE = "table"
 OWN_TABLE = "."  # the table of the feature set itself

@@ -24,7 +24,7 @@ from nbgraph.types import EdgeKind
 IGNORED = frozenset([
     "kind", "name", "comment", "shape", "model_endpoint_creation_strategy", "endpoint_type", "skip_context",
     "model_endpoints_routes_names", "track_models", "engine", "allow_cyclic", "final_step", "base_step", "resource",
-])  # fmt: skip
+])  # fmt: skip  # a set that reads better in rows
 GRAPH = frozenset(["steps", "on_error", "max_iterations"])
 WIRES = frozenset(["after", "on_error", "cycle_from", "before", "responder"])
 TASK = frozenset(["class_name", "class_args", "handler", "full_event", "function", "input_path", "result_path"])

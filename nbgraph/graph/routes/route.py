@@ -180,9 +180,7 @@ class RouteTable:
         self.routes = list(routes)
         self._open = [route for route in self.routes if route.first is None]
         firsts = dict.fromkeys(route.first for route in self.routes if route.first is not None)
-        self._beginning = {
-            first: [route for route in self.routes if route.first in (first, None)] for first in firsts
-        }  # fmt: skip
+        self._beginning = {first: [route for route in self.routes if route.first in (first, None)] for first in firsts}
 
     def fitting(self, path: str) -> list[tuple[Route, Params]]:
         """The routes of a path, whatever their method, with its parameters."""

@@ -68,7 +68,8 @@ class Admission:
             return text
         call = _PREDICATE.fullmatch(text)
         if call and "." in call[1]:
-            return self._imported(call[1], where)  # type: ignore[no-any-return]
+            found: Condition = self._imported(call[1], where)
+            return found
         if call and (self.scope.gives(call[1]) or not hasattr(builtins, call[1])) and call[1][0] != "_":
             return text
         self._check(text, where)

@@ -11,7 +11,7 @@ from nbgraph.graph.safety.cost import too_big
 SAFE_FUNCTIONS = frozenset([
     "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "frozenset", "int", "isinstance",
     "len", "list", "max", "min", "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip",
-])  # fmt: skip
+])  # fmt: skip  # a set that reads better in rows
 SAFE_METHODS = frozenset([
     "append", "capitalize", "casefold", "copy", "count", "endswith", "extend", "find", "get", "index", "insert",
     "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
@@ -19,14 +19,14 @@ SAFE_METHODS = frozenset([
     "pop", "popitem", "remove", "removeprefix", "removesuffix", "replace", "reverse", "rfind", "rindex",
     "rpartition", "rsplit", "rstrip", "setdefault", "sort", "split", "splitlines", "startswith", "strip",
     "swapcase", "title", "translate", "update", "upper", "values",
-])  # fmt: skip
+])  # fmt: skip  # a set that reads better in rows
 LONGEST = 10_000  # characters of one expression
 _PLAIN = (
     ast.Expression, ast.Constant, ast.BoolOp, ast.boolop, ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop,
     ast.Compare, ast.cmpop, ast.IfExp, ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.Dict, ast.Set,
     ast.JoinedStr, ast.FormattedValue, ast.expr_context, ast.keyword, ast.Lambda, ast.arguments, ast.arg,
     ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.Starred,
-)  # fmt: skip
+)  # fmt: skip  # a set that reads better in rows
 
 
 def check_safe(text: str, names: Collection[str], where: str, *, is_code: bool = False) -> None:

@@ -72,6 +72,7 @@ def formula(text: str, names: Sequence[str], where: str) -> Callable[..., Any]:
     else:
         space = {}
     try:
-        return eval(compiled(text, "expression", names), space)  # type: ignore[no-any-return]
+        function: Callable[..., Any] = eval(compiled(text, "expression", names), space)
+        return function
     except SyntaxError as error:
         raise GraphError(f"{where} got {text!r}, which is not an expression: {error.msg}.") from None

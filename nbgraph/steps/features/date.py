@@ -42,8 +42,11 @@ PARTS: dict[str, Callable[[datetime], Any]] = {
     "is_year_end": lambda time: time.month == 12 and _is_last(time),
 }
 OTHER_NAMES = {
-    "dayofweek": "day_of_week", "dayofyear": "day_of_year", "weekofyear": "week", "daysinmonth": "days_in_month",
-}  # fmt: skip
+    "dayofweek": "day_of_week",
+    "dayofyear": "day_of_year",
+    "weekofyear": "week",
+    "daysinmonth": "days_in_month",
+}
 PARTS |= {other: PARTS[name] for other, name in OTHER_NAMES.items()}
 
 

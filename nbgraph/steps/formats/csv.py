@@ -87,9 +87,13 @@ def typed_reader(kind: Any, missing: frozenset[str], decimal: str = ".") -> Read
     if kind is str:
         return text
     known: dict[Any, Read] = {
-        int: int, float: number_with(decimal), bool: truth, Decimal: Decimal, datetime: datetime.fromisoformat,
+        int: int,
+        float: number_with(decimal),
+        bool: truth,
+        Decimal: Decimal,
+        datetime: datetime.fromisoformat,
         date: date.fromisoformat,
-    }  # fmt: skip
+    }
     read = known.get(kind)
     if read is None:
         return lambda cell: kind(cell) if cell else None

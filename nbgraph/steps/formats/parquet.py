@@ -21,9 +21,16 @@ NOTES = b"nbgraph"  # metadata key of what ParquetTarget adds to the schema, as 
 EMPTY = "__HIVE_DEFAULT_PARTITION__"
 KINDS = frozenset({int, float, bool, str, bytes, datetime, date, time, timedelta, Decimal, UUID, list, dict})
 NAMED = {
-    "int": "int64", "long": "int64", "float": "double", "double": "double", "str": "string", "string": "string",
-    "bool": "bool", "bytes": "binary", "date": "date32",
-}  # fmt: skip
+    "int": "int64",
+    "long": "int64",
+    "float": "double",
+    "double": "double",
+    "str": "string",
+    "string": "string",
+    "bool": "bool",
+    "bytes": "binary",
+    "date": "date32",
+}
 
 
 def arrow_for(step: str) -> Any:
@@ -158,7 +165,8 @@ def type_named(column: str, kind: Any) -> Any:
 
 def notes_of(schema: Any) -> dict[str, Any]:
     """The notes of a file on columns that it does not hold: `partitions` with their types, and all-`missing` ones."""
-    return json.loads((schema.metadata or {}).get(NOTES, b"{}"))  # type: ignore[no-any-return]
+    notes: dict[str, Any] = json.loads((schema.metadata or {}).get(NOTES, b"{}"))
+    return notes
 
 
 def held(schema: Any) -> Any:

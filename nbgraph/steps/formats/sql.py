@@ -104,17 +104,9 @@ def type_for(values: Iterable[Any], dialect: str, step: str, column: str) -> Any
     kind = float if kinds == {int, float} else Decimal if kinds == {int, Decimal} else next(iter(kinds), None)
     if kind is None:
         return None
-    name = {datetime: "DATETIME", _Zoned: "DATETIME_UTC", date: "DATE", time: "TIME", bool: "BOOLEAN"}.get(kind) or {
-        Decimal: "DECIMAL_TEXT", UUID: "UUID_TEXT", timedelta: "INTERVAL_MICROSECONDS",
-    }.get(kind)  # fmt: skip
-    if name is not None and dialect == "sqlite":
-        return _in_sqlite()(name)
-    sql = package("sqlalchemy", step)
-    types = {
-        bool: sql.Boolean(), int: sql.BigInteger(), float: sql.Double(), str: sql.Text(), bytes: sql.LargeBinary(),
-        datetime: sql.DateTime(), _Zoned: sql.DateTime(timezone=True), date: sql.Date(), time: sql.Time(),
-        timedelta: sql.Interval(), Decimal: sql.Numeric(), UUID: sql.Uuid(), dict: sql.JSON(none_as_null=True),
-    }  # fmt: skip
+    if dialect == "sqlite" and kind in SQLITE_NAMES:
+        return _in_sqlite()(SQLITE_NAMES[kind])
+    types = _types(package("sqlalchemy", step))
     if kind not in types:
         raise GraphError(
             f'{step}, column "{column}": a {kind.__name__} has no form in a database. Make a text or a dict of it '
@@ -123,8 +115,39 @@ def type_for(values: Iterable[Any], dialect: str, step: str, column: str) -> Any
     return types[kind]
 
 
+def _types(sql: Any) -> dict[Any, Any]:
+    """SQLAlchemy's types by the kinds of values."""
+    return {
+        bool: sql.Boolean(),
+        int: sql.BigInteger(),
+        float: sql.Double(),
+        str: sql.Text(),
+        bytes: sql.LargeBinary(),
+        datetime: sql.DateTime(),
+        _Zoned: sql.DateTime(timezone=True),
+        date: sql.Date(),
+        time: sql.Time(),
+        timedelta: sql.Interval(),
+        Decimal: sql.Numeric(),
+        UUID: sql.Uuid(),
+        dict: sql.JSON(none_as_null=True),
+    }
+
+
 class _Zoned:
     """Stands for a datetime with a time zone."""
+
+
+SQLITE_NAMES: dict[Any, str] = {  # of columns whose values SQLite has no type for
+    datetime: "DATETIME",
+    _Zoned: "DATETIME_UTC",
+    date: "DATE",
+    time: "TIME",
+    bool: "BOOLEAN",
+    Decimal: "DECIMAL_TEXT",
+    UUID: "UUID_TEXT",
+    timedelta: "INTERVAL_MICROSECONDS",
+}
 
 
 def _kind_of(value: Any) -> Any:

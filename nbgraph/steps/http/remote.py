@@ -25,8 +25,10 @@ class _Remote(Handler):
     section = Section.REMOTE
     io = "the network"
     expressions: ClassVar = {
-        "url_expression": ("event", "endpoint"), "body_expression": BODY, "headers_expression": BODY,
-    }  # fmt: skip
+        "url_expression": ("event", "endpoint"),
+        "body_expression": BODY,
+        "headers_expression": BODY,
+    }
 
     shape = Shape.EVENT
     default_in_flight: int | None = None

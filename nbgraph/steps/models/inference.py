@@ -173,7 +173,8 @@ def _rows(arrays: Mapping[str, Any]) -> Any:
 
 
 def _flat(column: Any) -> list[Any]:
-    return column.ravel().tolist()  # type: ignore[no-any-return]
+    values: list[Any] = column.ravel().tolist()
+    return values
 
 
 def is_many(body: Any) -> bool:

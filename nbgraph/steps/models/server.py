@@ -120,7 +120,7 @@ class ModelServer(Handler):
         self._loaded: threading.Event | None = None
         self._awaited = frozenset(name for name in dir(type(self)) if _is_async_hook(type(self), name))
         if self._awaited or max_batch is not None:
-            self.do = self._do_async  # type: ignore[method-assign]
+            self.do = self._do_async  # type: ignore[method-assign]  # decided once, not at each event
 
     # --- hooks to override ---
 
@@ -302,9 +302,14 @@ class ModelServer(Handler):
             raise RequestError(f'"inputs" must be a list of records with {", ".join(names)}.') from None
 
     def _tracked(
-        self, id: str, inference: Inference, response: Any, operation: str, began: float,
+        self,
+        id: str,
+        inference: Inference,
+        response: Any,
+        operation: str,
+        began: float,
         error: BaseException | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if self._track is None:
             return
         inputs, outputs = self.logged_results(inference.request, response, operation)

@@ -18,9 +18,19 @@ if TYPE_CHECKING:
 
 HEADER_LENGTH = "Inference-Header-Content-Length"  # of the JSON in front of the raw bytes
 DATATYPES = {
-    "BOOL": "?", "UINT8": "u1", "UINT16": "u2", "UINT32": "u4", "UINT64": "u8", "INT8": "i1", "INT16": "i2",
-    "INT32": "i4", "INT64": "i8", "FP16": "f2", "FP32": "f4", "FP64": "f8",
-}  # fmt: skip
+    "BOOL": "?",
+    "UINT8": "u1",
+    "UINT16": "u2",
+    "UINT32": "u4",
+    "UINT64": "u8",
+    "INT8": "i1",
+    "INT16": "i2",
+    "INT32": "i4",
+    "INT64": "i8",
+    "FP16": "f2",
+    "FP32": "f4",
+    "FP64": "f8",
+}
 TEXT = "BYTES"
 SPECIAL = {None: math.nan, "NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # as in protobuf's JSON
 FITTING = {"b": "b", "u": "bui", "i": "bui", "f": "buif"}  # kinds of NumPy types that a kind can be written with

@@ -46,7 +46,7 @@ class Choice(Handler):
         """The body goes on as it is."""
 
     def select_outlets(self, body: Any) -> str | Iterable[str]:
-        return self._choose(body)  # type: ignore[no-any-return]
+        return self._choose(body)  # type: ignore[no-any-return]  # of the user's: the engine checks it
 
 
 class ChoiceByField(Handler):
@@ -76,10 +76,11 @@ class ChoiceByField(Handler):
 
     def select_outlets(self, body: Any) -> str | Iterable[str]:
         try:
-            return body[self._field]  # type: ignore[no-any-return]
+            names: str | Iterable[str] = body[self._field]
         except (KeyError, TypeError):
             found = ", ".join(body) if isinstance(body, dict) else type(body).__name__
             raise KeyError(f'the body has no field "{self._field}" to choose by; it has: {found}') from None
+        return names
 
 
 class Partitioned(NamedTuple):
@@ -123,7 +124,7 @@ class Partition(Handler):
 
     def takes_event(self) -> bool:
         """From now on the predicate gets the Event."""
-        self.do = self._by_event  # type: ignore[assignment, method-assign]
+        self.do = self._by_event  # type: ignore[assignment, method-assign]  # decided once, not at each event
         return True
 
     def _by_event(self, event: Event) -> None:

@@ -154,8 +154,10 @@ class ReduceToDataFrame(Handler):
         self._index = names_of(index, "ReduceToDataFrame", "index") if index is not None else None
         self._columns = names_of(columns, "ReduceToDataFrame", "columns") if columns is not None else None
         asked: dict[str, Names | None] = {
-            "key": insert_key_column_as, "time": insert_processing_time_column_as, "id": insert_id_column_as
-        }  # fmt: skip
+            "key": insert_key_column_as,
+            "time": insert_processing_time_column_as,
+            "id": insert_id_column_as,
+        }
         self._beside = {
             name: column
             if isinstance(column, str)

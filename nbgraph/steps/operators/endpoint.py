@@ -40,9 +40,13 @@ class Endpoint(Handler):
     shape = Shape.EVENT
 
     def __init__(
-        self, method: str, path: str, forbid: bool = False, body: Mapping[str, str] | None = None,
+        self,
+        method: str,
+        path: str,
+        forbid: bool = False,
+        body: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.route = Route(method, path, forbid, body)
         self.params = dict(params or {})
 

@@ -35,7 +35,7 @@ NOT_KEPT = {
     "accept", "accept-encoding", "accept-language", "authorization", "connection", "content-length", "content-type",
     "cookie", "expect", "host", "idempotency-key", "origin", "prefer", "proxy-authorization", "referer", "te",
     "traceparent", "tracestate", "transfer-encoding", "upgrade", "user-agent", "x-request-timeout",
-}  # fmt: skip
+}  # fmt: skip  # a set that reads better in rows
 IN_JSON = (str, int, float, bool, type(None))
 TIME = "Event-Time"
 READ = (HEADERS, KEY, PARAMS, TIME)  # those whose values are parsed
@@ -220,8 +220,13 @@ def event_of(body: object, key: object, headers: dict[str, str]) -> Event:
     time = headers.get(TIME)
     key = thaw(base64.b64decode(headers[KEY])) if KEY in headers else normal_key(key)  # on the way it was JSON
     return Event(
-        body, key, headers.get("Event-Id"), headers.get(METADATA["path"], "/"), headers.get(METADATA["method"]),
+        body,
+        key,
+        headers.get("Event-Id"),
+        headers.get(METADATA["path"], "/"),
+        headers.get(METADATA["method"]),
         _headers.decode(headers[HEADERS]) if HEADERS in headers else None,
-        content_type=headers.get(METADATA["content_type"]), time=datetime.fromisoformat(time) if time else None,
+        content_type=headers.get(METADATA["content_type"]),
+        time=datetime.fromisoformat(time) if time else None,
         params=_params.decode(headers[PARAMS]) if PARAMS in headers else None,
-    )  # fmt: skip
+    )

@@ -111,7 +111,7 @@ class MapWithState(Handler):
         is_open = callable(getattr(initial_state, "close", None))
         self.state = {} if group_by_key else initial_state if is_open else copy.deepcopy(initial_state)
         if is_open:
-            self.release, self.end = self._release, self._close  # type: ignore[method-assign]
+            self.release, self.end = self._release, self._close  # type: ignore[method-assign]  # only then has it any
         self.do = (self._by_table if is_table else self._by_key) if group_by_key else self._for_all
 
     def takes_event(self) -> bool:

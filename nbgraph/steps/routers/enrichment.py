@@ -16,8 +16,12 @@ from nbgraph.values import is_missing
 __all__ = ["EnrichmentRouter"]
 
 STATISTICS: dict[str, Callable[[list[Any]], Any]] = {
-    "$mean": statistics.fmean, "$median": statistics.median, "$min": min, "$max": max, "$mode": statistics.mode,
-}  # fmt: skip
+    "$mean": statistics.fmean,
+    "$median": statistics.median,
+    "$min": min,
+    "$max": max,
+    "$mode": statistics.mode,
+}
 
 
 @runtime_checkable

@@ -18,9 +18,16 @@ from nbgraph.steps.runtime.processes import Processes
 
 Executor = Literal["array", "thread", "process"]
 EXECUTORS: dict[str | None, Executor] = {  # MLRun's names beside ours
-    None: "array", "array": "array", "naive": "array", "asyncio": "array", "thread": "thread",
-    "thread_pool": "thread", "process": "process", "process_pool": "process", "dedicated_process": "process",
-}  # fmt: skip
+    None: "array",
+    "array": "array",
+    "naive": "array",
+    "asyncio": "array",
+    "thread": "thread",
+    "thread_pool": "thread",
+    "process": "process",
+    "process_pool": "process",
+    "dedicated_process": "process",
+}
 Taken = tuple[BoundRoute, Event]
 
 
@@ -166,7 +173,13 @@ def process_of(branch: BoundRoute) -> Processes:
 def packed(event: Event) -> dict[str, Any]:
     """The parts of an event that are sent to the process."""
     return {
-        "body": event.body, "key": event.key, "id": event.id, "path": event.path, "method": event.method,
-        "headers": event.headers, "content_type": event.content_type, "time": event.time,
+        "body": event.body,
+        "key": event.key,
+        "id": event.id,
+        "path": event.path,
+        "method": event.method,
+        "headers": event.headers,
+        "content_type": event.content_type,
+        "time": event.time,
         "params": event.params,
-    }  # fmt: skip
+    }

@@ -56,7 +56,7 @@ class Router(Handler):
         self.context, self.routes = context, dict(routes or {})
         self.branches: dict[str, BoundRoute] = branches_of(self.name, self.routes)
         if self.waits():
-            self.do = self._do_async  # type: ignore[method-assign]
+            self.do = self._do_async  # type: ignore[method-assign]  # decided once, not at each event
 
     def waits(self) -> bool:
         """Whether a route is async, so that the router is."""

@@ -94,11 +94,13 @@ def _selecting(router: str, selector: Any, parameters: Mapping[str, Any]) -> Sel
         return None
     built = selector(**parameters) if isinstance(selector, type) else selector
     for method in ("select_models", "select"):
-        if callable(found := getattr(built, method, None)):
-            return found  # type: ignore[no-any-return]
+        found: Selector | None = getattr(built, method, None)
+        if callable(found):
+            return found
     if not callable(built):
         raise GraphError(f'"{router}" got the selector {selector!r}; expected a function of the event and the names.')
-    return built  # type: ignore[no-any-return]
+    function: Selector = built
+    return function
 
 
 def _collected(result: Any) -> Any:

@@ -99,6 +99,7 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
+        result: T = done.value
+        return result
     coroutine.close()
     raise RuntimeError("a synchronous step waited; one of its parts is async without saying so")

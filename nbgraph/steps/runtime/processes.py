@@ -55,4 +55,5 @@ def _work(function: bytes, body: bytes) -> bytes:
 
 @lru_cache(8)
 def _loaded(function: bytes) -> Callable[[Any], Any]:
-    return cloudpickle.loads(function)  # type: ignore[no-any-return]
+    loaded: Callable[[Any], Any] = cloudpickle.loads(function)
+    return loaded

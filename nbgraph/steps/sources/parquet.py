@@ -83,9 +83,10 @@ class ParquetSource(RowSource):
 
     def files(self) -> list[Path]:
         return [
-            file for path in files_of("ParquetSource", self._paths)
+            file
+            for path in files_of("ParquetSource", self._paths)
             for file in (sorted(path.rglob("*.parquet")) if path.is_dir() else [path])
-        ]  # fmt: skip
+        ]
 
     def pieces(self, rows: int) -> Iterator[Piece] | None:
         return self._pieces(rows) if type(self) is ParquetSource else None

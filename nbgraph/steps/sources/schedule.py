@@ -97,8 +97,12 @@ class Schedule(Source):
         if missed:
             _logger.warning(
                 'Schedule "%s" missed %d ticks up to %s; misfire="%s" runs %d now.',
-                self.cron, missed, found[-1].isoformat(), self._misfire, len(running),
-            )  # fmt: skip
+                self.cron,
+                missed,
+                found[-1].isoformat(),
+                self._misfire,
+                len(running),
+            )
         return [self._event(tick, missed if tick is running[0] else 0) for tick in running]
 
     def __iter__(self) -> Iterator[Event]:

@@ -97,7 +97,8 @@ def _reader(key: Any) -> Callable[[Any], Any] | None:
     if key is None or key == "$key":
         return None
     if callable(key):
-        return key  # type: ignore[no-any-return]
+        reader: Callable[[Any], Any] = key
+        return reader
     if isinstance(key, Sequence):
         return field_of(key, "TableTarget")
     raise GraphError(f"TableTarget got key={key!r}; expected a field's name, a list of them, or a function.")

@@ -178,7 +178,7 @@ class AggregateByKey(Handler):
         by_arrival = self._time_field is None
         self._emitter = held = emitter_of(policy, self, self.aggregators, clock, by_arrival=by_arrival)
         self.shape, self.do = Shape.EVENTS, self._on_held_event
-        self.release, self.overdue, self.due = held.release, held.overdue, held.due  # type: ignore[method-assign]
+        self.release, self.overdue, self.due = held.release, held.overdue, held.due  # type: ignore[method-assign]  # the emitter's own
 
     def post_init(self) -> None:
         if self._store is not None:
@@ -311,11 +311,11 @@ class AggregateByKey(Handler):
         if not self._is_expired(series):
             return series
         self.state["keys"][key] = [layout.new() for layout in self.layouts]
-        return self.state["keys"][key]  # type: ignore[no-any-return]
+        return self.state["keys"][key]  # type: ignore[no-any-return]  # plain data, at each event
 
     def _is_expired(self, series: Sequence[list[Any]]) -> bool:
         end = (series[0][0] + 1) * self.layouts[0].spans.period
-        return -math.inf < end <= self.state["newest"] - self._expire  # type: ignore[no-any-return]
+        return -math.inf < end <= self.state["newest"] - self._expire  # type: ignore[no-any-return]  # as above
 
     def _forget(self) -> None:
         """Remove the keys whose last event is too long ago."""

@@ -7,6 +7,7 @@ raw is an array; `merged` and `values_of` are the array forms of their namesakes
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def values_of(operation: str, raws: Raws, limit: float | None) -> Array:
 
 
 _VALUES: dict[str, Callable[[Raws], Array]] = {
-    **{raw: lambda raws, raw=raw: raws[raw] for raw in ("count", "sum", "sqr", "min", "max", "first", "last")},  # type: ignore[misc]
+    **{raw: itemgetter(raw) for raw in ("count", "sum", "sqr", "min", "max", "first", "last")},
     "avg": lambda raws: raws["sum"] / np.maximum(raws["count"], 1),
     "stdvar": lambda raws: raws["m2"] / np.maximum(raws["count"] - 1, 1),
     "stddev": lambda raws: np.sqrt(raws["m2"] / np.maximum(raws["count"] - 1, 1)),

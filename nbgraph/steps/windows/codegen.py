@@ -136,10 +136,20 @@ class WindowCode:
     def __init__(self, aggregators: Sequence[FieldAggregator], layouts: Sequence[Series]) -> None:
         self.aggregators, self.layouts = aggregators, layouts
         self.names: dict[str, Any] = {
-            "nan": NAN, "inf": math.inf, "sqrt": math.sqrt, "merged_m2": merged_m2, "accumulate": accumulate,
-            "bisect_right": bisect_right, "seconds_of": seconds_of, "counted": counted, "normal_key": normal_key,
-            "root": root, "added": added, "grown_m2": grown_m2, "reduce": reduce,
-        }  # fmt: skip
+            "nan": NAN,
+            "inf": math.inf,
+            "sqrt": math.sqrt,
+            "merged_m2": merged_m2,
+            "accumulate": accumulate,
+            "bisect_right": bisect_right,
+            "seconds_of": seconds_of,
+            "counted": counted,
+            "normal_key": normal_key,
+            "root": root,
+            "added": added,
+            "grown_m2": grown_m2,
+            "reduce": reduce,
+        }
         for number, aggregator in enumerate(aggregators):
             if callable(aggregator.field):
                 self.names[f"field{number}"] = aggregator.field
@@ -249,7 +259,8 @@ class WindowCode:
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
         namespace = {**self.names, **names}
         exec(compile(source, filename, "exec"), namespace)
-        return namespace[function]  # type: ignore[no-any-return]
+        made: Callable[..., Any] = namespace[function]
+        return made
 
     # --- an event into a bucket ---
 

@@ -140,7 +140,8 @@ def policy_of(given: EmitPolicy | Mapping[str, Any] | None) -> EmitPolicy:
         raise GraphError(
             f"The emit policy {given!r} has {', '.join(sorted(unknown))}; known: {', '.join(words) or 'none'}."
         )
-    return kind(**{words[key]: value for key, value in rest.items()})  # type: ignore[no-any-return]
+    policy: EmitPolicy = kind(**{words[key]: value for key, value in rest.items()})
+    return policy
 
 
 Held = dict[Any, Any]  # the part of the step's state that belongs to its policy
@@ -173,7 +174,8 @@ class LastOfKey:
 
     @property
     def _held(self) -> dict[Any, tuple[int, float, Event]]:
-        return self._step.state["held"]  # type: ignore[no-any-return]
+        held: dict[Any, tuple[int, float, Event]] = self._step.state["held"]
+        return held
 
     def before(self, seconds: float, time: Any) -> list[Event]:
         return self.overdue()
@@ -210,7 +212,8 @@ class EndOfPeriod:
 
     @property
     def _held(self) -> Held:
-        return self._step.state["held"]  # type: ignore[no-any-return]
+        held: Held = self._step.state["held"]
+        return held
 
     def before(self, seconds: float, time: Any) -> list[Event]:
         held = self._held

@@ -45,9 +45,17 @@ RAWS = {
 }
 # The order in which a value is taken in: first what fails for a value that is no number, so that it leaves no trace.
 EMPTY = {
-    "sum": 0, "sqr": 0, "min": math.inf, "max": -math.inf, "count": 0, "m2": 0.0,
-    "first_time": math.inf, "first": NAN, "last_time": -math.inf, "last": NAN,
-}  # fmt: skip
+    "sum": 0,
+    "sqr": 0,
+    "min": math.inf,
+    "max": -math.inf,
+    "count": 0,
+    "m2": 0.0,
+    "first_time": math.inf,
+    "first": NAN,
+    "last_time": -math.inf,
+    "last": NAN,
+}
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class Series:
     def buckets(self, series: Sequence[Any]) -> Iterator[list[Any]]:
         """Every bucket as `[number, *raws]`, oldest first."""
         yield from map(list, zip(*series[self.numbers : self.numbers + 1 + self.size], strict=True))
-        yield series[: self.numbers]  # type: ignore[misc]
+        yield series[: self.numbers]  # type: ignore[misc]  # of a list, a list
 
     def merged(self, older: Sequence[Any], newer: Sequence[Any]) -> Raws:
         """The raws of two groups of values, of which the one is older."""
@@ -148,7 +156,7 @@ class Series:
         closed = [column[first:end] for column in (numbers, *columns)]
         raws = self.empty
         if number == series[0]:
-            raws = series[1 : self.numbers]  # type: ignore[assignment]
+            raws = series[1 : self.numbers]  # type: ignore[assignment]  # of a list, a list
         elif number > series[0] > number - self.spans.longest:
             for column, value in zip(closed, series, strict=False):
                 column.append(value)

@@ -235,9 +235,13 @@ class FieldAggregator:
             names = given["windows"]
             windows: Windows = SlidingWindows(names, period) if period else FixedWindows(names)
             return cls(
-                given["name"], given["column"], given["operations"], windows,
-                given.get("aggregation_filter"), given.get("max_value"),
-            )  # fmt: skip
+                given["name"],
+                given["column"],
+                given["operations"],
+                windows,
+                given.get("aggregation_filter"),
+                given.get("max_value"),
+            )
         except (AttributeError, KeyError, TypeError) as error:
             raise GraphError(
                 f"AggregateByKey got {given!r} as an aggregate; expected a FieldAggregator, or a dict with "

@@ -94,7 +94,7 @@ def test_encodings_delimiters_and_marks(tmp_path: Path) -> None:
     assert list(source) == [{"Straße": "Ä", "Länge": 1.5}, {"Straße": "Ö", "Länge": -0.25}]
     with pytest.raises(GraphError, match=r'a\.csv, line 1, is not utf-8-sig: .* encoding="cp1252"'):
         list(steps.CSVSource(path))
-    with pytest.raises(GraphError, match='encoding="klingon" is none'):
+    with pytest.raises(GraphError, match='encoding="klingon" is unknown to Python'):
         list(steps.CSVSource(path, encoding="klingon"))
     single = csv(tmp_path, "a|b\n'1|1'|it\"s\n", "b.csv")
     assert list(steps.CSVSource(single, delimiter="|", quotechar="'")) == [{"a": "1|1", "b": 'it"s'}]
