@@ -24,6 +24,7 @@ class EdgeKind(StrEnum):
     FLOW = "flow"
     ERROR = "error"
     CYCLE = "cycle"
+    ALERT = "alert"
 
 
 class StepKind(StrEnum):

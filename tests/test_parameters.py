@@ -16,7 +16,18 @@ from nbgraph.introspection import parameters_in
 INTERNAL = {
     *(
         ("Graph", name)
-        for name in ("assemble", "become", "connect", "exchange", "limit", "place", "place_cycle", "spec")
+        for name in (
+            "assemble",
+            "become",
+            "connect",
+            "exchange",
+            "limit",
+            "place",
+            "place_alert_handler",
+            "place_cycle",
+            "watch",
+            "spec",
+        )
     ),
     *(("Graph", name) for name in ("place_endpoint", "place_error_handler", "place_route", "respond")),
     ("Job", "begin"),

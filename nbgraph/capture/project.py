@@ -184,6 +184,7 @@ class _Portable:
             written.connect(edge.source, edge.target, when=when, otherwise=edge.otherwise, kind=edge.kind)
         for responder in given.responders:
             written.respond(responder)
+        written.watched = given.watched
         return written
 
     def _step(self, step: Step) -> Step:

@@ -7,6 +7,7 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
+from nbgraph.debug.trace import Trace
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import StepError
@@ -43,7 +44,8 @@ class PendingEvents(msgspec.Struct, frozen=True, gc=False):
         if isinstance(events, list) and events and all(isinstance(event, Event) for event in events):
             all_ = tuple(map(entering, events))
             return all_[0], cls(all_, 1, is_stream=True)
-        event = events.event.with_body(events.event.body) if isinstance(events, Failure) else entering(events)
+        recorded = events.event if isinstance(events, Failure | Trace) else None
+        event = entering(events) if recorded is None else recorded.with_body(recorded.body)
         return event, cls((event,), 1)
 
     @property

@@ -25,6 +25,7 @@ from nbgraph.debug.pending_events import Lifecycle, PendingEvents
 from nbgraph.debug.recorder import Recorder
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.state_history import StateChange, StateHistory
+from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.interpret.interpreter import Interpreter
 from nbgraph.engine.plan import Plan
@@ -87,13 +88,14 @@ class Stepper:
         self._checkpoints, self._states = Checkpoints(self._copies), StateHistory(self._copies)
         self._moves: list[_MoveStart] = []  # one for each move, and one for the entered step
         first, self._events = PendingEvents.of(events)
-        self.interpreter = self._interpreter_of(first, enters=not isinstance(events, Failure))
+        place = _place_of(events)
+        self.interpreter = self._interpreter_of(first, enters=place is None)
         self._lifecycle = Lifecycle()
         weakref.finalize(self, self._lifecycle.close).atexit = False
         weakref.finalize(self, self._states.release).atexit = False
         self._lifecycle.update(self.interpreter)
-        if isinstance(events, Failure):  # it stands before the step that failed, with what was recorded upstream
-            self.interpreter.stand_before(events.step, snapshot(events.input))
+        if place is not None:  # it stands before the step that failed, with what was recorded upstream
+            self.interpreter.stand_before(place[0], snapshot(place[1]))
 
     # --- position ---
 
@@ -384,3 +386,17 @@ class Stepper:
                     f'Step "{pending.step}", which runs next, is no longer in graph "{self.graph.name}"; '
                     "step back() to before it, or start again with graph.debug()."
                 )
+
+
+def _place_of(events: Any) -> tuple[str, Any] | None:
+    """The step before which a recorded event is to stand, and what it gets; None for one that enters by the start."""
+    if isinstance(events, Failure):
+        return events.step, events.input
+    if not isinstance(events, Trace):
+        return None
+    if events.due is None or events.event is None:
+        raise NbgraphError(
+            "The trace ends behind its last step, so there is none to stand before; debug its event: "
+            "graph.debug(trace.event)."
+        )
+    return events.due.step, events.due.input

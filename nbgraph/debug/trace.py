@@ -55,9 +55,11 @@ class Trace:
         event: Event | None = None,
         spec: Mapping[str, Any] | None = None,
         is_marked: bool = True,
+        due: Frame | None = None,
     ) -> None:
         self.frames = list(frames)
         self.graph, self.answer, self.error, self.event = graph, answer, error, event
+        self.due = due  # the call before which it ends; a debugger stands there
         self.is_marked = is_marked  # False if read from a file without marks
         self._spec = spec
 

@@ -19,6 +19,10 @@ SECRETS = Path("/run/secrets")  # where Docker and Kubernetes put secrets as fil
 RESERVED = ("api_key", "broker_token", "broker_auth", "server.conf")  # nbgraph's own secrets there
 
 
+def ignore_label(id: str, value: Any, time: Any) -> None:
+    """Labels go nowhere where nobody watches."""
+
+
 def no_arrow() -> int:
     """No arrow leads to a step without a graph."""
     return 0
@@ -57,6 +61,7 @@ class Context:
     copied: Callable[[Any], Any] = field(default_factory=Copier)  # copies a body for one of several receivers
     incoming: Callable[[], int] = no_arrow  # how many arrows lead to the step; a function, since a graph may grow
     told: Callable[[str, Any, str], None] = log_error  # reports an event to the graph's error stream
+    labelled: Callable[[str, Any, Any], None] = ignore_label  # takes labels: id, value, time
     kept: dict[str, Any] = field(default_factory=dict)  # the shared attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -82,6 +87,10 @@ class Context:
     def project(self) -> str:
         """The graph's name: graphs have no project above them."""
         return self.graph
+
+    def label(self, id: str, value: Any, time: Any = None) -> None:
+        """Tell the truth about an event that was predicted, by its id."""
+        self.labelled(id, value, time)
 
     def metric(self, name: str, value: float) -> None:
         """Report a metric, of which the last value counts; served as a Prometheus gauge.

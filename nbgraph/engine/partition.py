@@ -140,7 +140,7 @@ class _Cut:
         """The graph of one function: its steps, and its ends of the borders."""
         given = self._graph
         part = Graph(given.name, given.max_iterations, given.error_stream, given.copy, given.protocol)
-        part.scope = self._graph.scope
+        part.scope, part.watched = self._graph.scope, self._graph.watched
         for step in self._graph.steps:
             if self._owners[step.name] == function and self._is_read_elsewhere(step.name):
                 self._place_writer(part, step.name)
@@ -174,6 +174,8 @@ class _Cut:
     def _draw(self, part: Graph, edge: Edge, function: str) -> None:
         if topology.is_whole_graph(edge):
             self._draw_handler(part, edge, function)
+        elif edge.is_alert:
+            self._draw_alert(part, edge)
         elif self._crosses(edge):
             if self._owners[edge.source] == function:
                 self._write(part, edge)
@@ -190,6 +192,17 @@ class _Cut:
         if edge.target not in part:
             part.place(replace(self._graph.spec(edge.target), function=None))
         part.connect(WHOLE_GRAPH, edge.target, when=edge.when, kind=EdgeKind.ERROR)
+
+    def _draw_alert(self, part: Graph, edge: Edge) -> None:
+        """Who handles an alert is in one function, where it is told."""
+        if edge.target not in part:
+            return
+        if edge.source != WHOLE_GRAPH and edge.source not in part:
+            raise DeployError(
+                f'"{edge.target}" handles alerts about "{edge.source}", which is in another function; put both into '
+                f"one, or let it handle all: `* -> {edge.target} on alert`."
+            )
+        _connect(part, edge)
 
     def _write(self, part: Graph, edge: Edge) -> None:
         if self._is_read_elsewhere(edge.source):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.body import Copier
@@ -93,6 +93,10 @@ class Answers(list[Any]):
 # The generated forms: a line returns its one answer; a tree appends to the answers it is given; a fused loop takes all
 # bodies and yields all answers.
 Line = Callable[..., Any]
+# What is told of each body that goes along an edge: the body, and the event it travels in. The edge by which an event
+# enters has no source, `("", "clean")`; the one by which it leaves has no target.
+Tap = Callable[[Any, Any], Any]
+Taps = Mapping[tuple[str, str], Tap]
 Fused = Callable[[Iterator[Any]], Iterator[Any]]
 
 
@@ -129,6 +133,7 @@ class Plan:
     copier: Copier | None  # copies the bodies of branches; None if they share one (`copy=False`)
     protocol: str | None = None  # what callers speak besides sending events
     routing: Routing | None = None  # the routes by which callers enter, if any
+    taps: Taps = field(default_factory=dict)  # of the watched edges; none in a plan that nobody watches
 
     def is_current(self) -> bool:
         """Whether every name still refers to the object it was compiled from."""

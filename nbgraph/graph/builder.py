@@ -16,6 +16,7 @@ from nbgraph.types import EdgeKind
 
 if TYPE_CHECKING:
     from nbgraph.graph.routes.route import Route
+    from nbgraph.monitor.monitor import Monitor
 
 OPENAI = "openai"
 PREVIOUS = "$prev"  # `add_step(after="$prev")`: the step added last
@@ -51,6 +52,7 @@ class Builder:
         self.copy = copy  # whether branches have bodies of their own
         self.responders: tuple[str, ...] = ()
         self.scope = scope
+        self.watched: Monitor | None = None  # what of it is watched
         self._steps: dict[str, Step] = {}
         self._edges: list[Edge] = []
         self._last: str | None = None
@@ -177,6 +179,20 @@ class Builder:
         self._edges += [Edge(name, child) for child in names_of(before)]
         self._changed()
 
+    def place_alert_handler(self, source: str, declared: Step, when: Condition | None = None) -> str:
+        """Let a step take the alerts about a step's edges, or about the whole graph; its name."""
+        if source != WHOLE_GRAPH:
+            self.spec(source)
+        name = self._add(declared)
+        self._edges.append(Edge(source, name, when, kind=EdgeKind.ALERT))
+        self._changed()
+        return name
+
+    def watch(self, watched: Monitor | None) -> None:
+        """Set what of the graph is watched."""
+        self.watched = watched
+        self._changed()
+
     def place_cycle(self, source: str, targets: Iterable[str], max_iterations: int | None) -> None:
         for target in targets:
             self.connect(source, target, kind=EdgeKind.CYCLE)
@@ -214,7 +230,7 @@ class Builder:
             Name of the step.
         """
         self.spec(name)
-        own = [edge.target for edge in self._edges if edge.is_error and edge.source == name]
+        own = [edge.target for edge in self._edges if not edge.carries_events and edge.source == name]
         following = [edge.target for edge in self._edges if edge.source == name and edge.carries_events]
         del self._steps[name]
         self._edges = [edge for edge in self._edges if name not in (edge.source, edge.target)]
@@ -230,7 +246,7 @@ class Builder:
     def become(self, other: Self) -> None:
         """Take over the spec of another graph; whoever holds or views this one sees the new steps."""
         self.name, self.max_iterations, self.error_stream = other.name, other.max_iterations, other.error_stream
-        self.protocol = other.protocol
+        self.protocol, self.watched = other.protocol, other.watched or self.watched
         self.copy, self.responders, self.scope, self._last = other.copy, other.responders, other.scope, other._last
         self._steps, self._edges = dict(other._steps), list(other._edges)
         self._cut_off, self.places = dict(other._cut_off), dict(other.places)

@@ -10,7 +10,7 @@ from nbgraph.types import EdgeKind
 
 Condition = str | Callable[[Any], Any]
 Caught = type[BaseException] | str | tuple[type[BaseException] | str, ...]  # exceptions, or their names
-WHOLE_GRAPH = "*"  # the source of the edge to a graph's own error handler
+WHOLE_GRAPH = "*"  # the source of the edges to a graph's own handlers of errors and alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,13 @@ class Edge:
         return self.kind is EdgeKind.ERROR
 
     @property
+    def is_alert(self) -> bool:
+        return self.kind is EdgeKind.ALERT
+
+    @property
     def carries_events(self) -> bool:
-        """True for what an event flows along: everything but the edge to an error handler."""
-        return self.kind is not EdgeKind.ERROR
+        """True for what an event flows along: everything but the edges to handlers of errors and alerts."""
+        return self.kind in (EdgeKind.FLOW, EdgeKind.CYCLE)
 
 
 def exception_names(on: Caught | None) -> str | None:

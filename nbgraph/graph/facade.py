@@ -6,7 +6,8 @@ import upwards. `run` and its relatives go through the plan that is kept here un
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 
 from nbgraph.body import Copier
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from nbgraph.graph.check import Finding
     from nbgraph.graph.graph import Graph
     from nbgraph.jobs.job import Job
+    from nbgraph.monitor.baseline import Baseline
+    from nbgraph.monitor.monitor import Monitor
+    from nbgraph.monitor.rule import AlertRule
     from nbgraph.widgets.deployment import DeploymentView
     from nbgraph.widgets.graph import GraphWidget
     from nbgraph.widgets.job import JobView
@@ -54,6 +58,7 @@ class Facade:
         self._joined: dict[str, BrokeredGraph] = {}  # this graph over other transports, by their names
         self._before = None  # the plan of the spec before the last change: its built steps are used again
         self.reported = Reported()  # the numbers that its steps report
+        self.report_label: Callable[[str, Any, Any], None] | None = None  # where context.label goes: id, value, time
         self.copier = Copier()  # of the bodies of this graph's branches
         self.kept: dict[str, Any] = {}  # what its steps put on their contexts
         self.observers: list[Observer] = []  # whoever watches every run of this graph: a live widget, metrics
@@ -236,6 +241,81 @@ class Facade:
 
         return Debugger(self, events, breakpoints=breakpoints)
 
+    # --- watching (monitor) ---
+
+    def monitor(
+        self: Graph,
+        baseline: Baseline | EllipsisType | None = ...,
+        *,
+        warm_up: int = 10_000,
+        at: str | Sequence[str] = "all",
+        fields: Mapping[str, Sequence[str]] | None = None,
+        every: int | str = "1m",
+        segments: Sequence[str] = (),
+        score: str | None = None,
+        label: str | None = None,
+        rules: Sequence[AlertRule] | None = None,
+        keep: str = "30d",
+        sample: float = 1.0,
+        share: float = 0.05,
+    ) -> Monitor | None:
+        """Let the graph be watched: what goes along its edges is counted, and compared with a baseline.
+
+        It is a part of the graph's spec; runs of `graph.start()` and deployments are watched. `graph.monitor(None)`
+        takes it away.
+
+        Parameters
+        ----------
+        baseline
+            What `graph.profile(stream)` or `Baseline.of(table, at=...)` gave; where it is not given, the first
+            `warm_up` events become it. None, and nothing else: nothing is watched any more.
+        warm_up
+            Events that become the baseline, where there is none.
+        at
+            `"all"` edges, those of `"models"`, or names of steps and edges.
+        fields
+            By step or edge, the fields that are watched; None: all at the top, at most 200 an edge.
+        every
+            Length of a window: `"1m"` by the clock, or a number of events.
+        segments
+            Fields by whose values quality and drift are told apart.
+        score, label
+            Names or expressions: which output is the score, and what a label is compared with.
+        rules
+            What must not be; None: `Monitor.RULES`.
+        keep
+            How long windows are kept.
+        sample
+            Share of the events that are looked at.
+        share
+            Share of the time that watching may take; where it would take more, fewer events are looked at.
+        """
+        from nbgraph.monitor.monitor import Monitor
+
+        found = Monitor(
+            None if isinstance(baseline, EllipsisType) else baseline, warm_up, at, fields, every, segments, score,
+            label, rules, keep, sample, share,
+        )  # fmt: skip
+        is_taken_away = baseline is None and found == Monitor()
+        self.watch(None if is_taken_away else found)
+        return self.watched
+
+    def profile(self: Graph, source: Any, *, every: int | str = "1m", key: Any = None) -> Baseline:
+        """Run a stream, and count what goes along every edge: the baseline of a graph.
+
+        Parameters
+        ----------
+        source
+            What `graph.stream` takes.
+        every
+            Length of a window: `"1m"` of the time of the events, or a number of events.
+        key
+            Field, or function of the body: the key of each event.
+        """
+        from nbgraph.monitor.profiling import profile
+
+        return profile(self, source, every=every, key=key)
+
     # --- pictures (render, widgets) ---
 
     def dot(self: Graph) -> graphviz.Digraph:
@@ -362,6 +442,20 @@ def ingest_job(
         set, source, id=id, online=online, key=key, engine=engine, workers=workers, part_rows=part_rows,
         retries=retries, max_failures=max_failures, resume=resume, name=name, progress=progress,
     )  # fmt: skip
+
+
+def monitor_of(document: Mapping[str, Any]) -> Monitor:
+    """What of a graph is watched, as its document tells."""
+    from nbgraph.monitor.monitor import Monitor
+
+    return Monitor.from_plain(document)
+
+
+def monitor_named(found: Any, name: str) -> Monitor:
+    """What a cell's `--monitor NAME` names: a Monitor, or a Baseline to be compared with."""
+    from nbgraph.monitor.monitor import named
+
+    return named(found, name)
 
 
 def library() -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
@@ -16,6 +16,9 @@ from nbgraph.graph.facade import Facade
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, step
 from nbgraph.graph.step_ref import StepAdder, StepRef
+
+if TYPE_CHECKING:
+    from nbgraph.monitor.monitor import Monitor
 
 
 class Graph(Builder, StepAdder, Facade, Documents):
@@ -58,13 +61,14 @@ class Graph(Builder, StepAdder, Facade, Documents):
         error_stream: Any = None,
         copy: bool = True,
         protocol: str | None = None,
+        watched: Monitor | None = None,
     ) -> Graph:
         """A graph of parts that were looked at already: what the readers of texts end with."""
         graph = cls(name, max_iterations, error_stream, copy, protocol)
         graph._steps = {step.name: step for step in steps}
         graph._edges = list(dict.fromkeys(edges))
         graph._last = next(reversed(graph._steps), None)
-        graph.responders, graph.scope = tuple(responders), scope
+        graph.responders, graph.scope, graph.watched = tuple(responders), scope, watched
         return graph
 
     def step(self, name: str) -> StepRef:
@@ -194,6 +198,39 @@ class Graph(Builder, StepAdder, Facade, Documents):
         self.place_error_handler(WHOLE_GRAPH, step(handler, name, **options), on=on)
         return self
 
+    def alert_handler(
+        self,
+        handler: Handled,
+        name: str | None = None,
+        *,
+        at: str | None = None,
+        when: Condition | None = None,
+        **options: Any,
+    ) -> StepRef:
+        """Let a step take alerts: about the edges of one step, or all.
+
+        >>> graph = Graph("fraud")
+        >>> _ = graph.to(str.strip).to(str.upper)
+        >>> _ = graph.alert_handler(print, "page", at="upper")
+        >>> graph.edges[-1].kind.value, graph.run(" a ")
+        ('alert', 'A')
+
+        Parameters
+        ----------
+        handler
+            Function, class, object, expression in parentheses, or the name of one.
+        name
+            Name of the step; None: the handler's.
+        at
+            The step whose edges they are about; None: any.
+        when
+            Predicate of the alert's body, or an expression over `event`.
+        **options
+            As for `to`.
+        """
+        source = WHOLE_GRAPH if at is None else at
+        return StepRef(self, self.place_alert_handler(source, step(handler, name, **options), when))
+
     def __copy__(self) -> Graph:
         """A graph of the same steps and arrows, which then goes its own way; what they name is shared."""
         return _restored(*self._parts())
@@ -217,6 +254,7 @@ class Graph(Builder, StepAdder, Facade, Documents):
             "protocol": self.protocol,
             "max_iterations": self.max_iterations,
             "error_stream": self.error_stream,
+            "watched": self.watched,
         }
         beside = {
             "_last": self._last,

@@ -124,7 +124,7 @@ def _unwind(path: list[str], on_path: set[str], name: str) -> list[str]:
 
 
 def starts(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:
-    """Steps an event enters by: no flow leads to them and they handle no errors.
+    """Steps an event enters by: no flow leads to them and they handle no errors or alerts.
 
     A flow that only comes back from an error handler leads nowhere new: then it is the first step of the round.
 

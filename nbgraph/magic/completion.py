@@ -28,9 +28,10 @@ OPTIONS = (
     "--max-iterations",
     "--error-stream",
     "--no-copy",
+    "--monitor",
     "--api",
 )
-ENDINGS = ("if", "else", "on error", "max")
+ENDINGS = ("if", "else", "on error", "on alert", "max")
 _STEP = re.compile(r"(?:->|\[|,)\s*(?P<token>\w*)$")  # in an arrow line: where a step is expected
 _API = re.compile(r"[^\n]*\s--api\b")  # a first line that enables routes
 _ROUTE = re.compile(r"\s*(?:[A-Z]+|\*)\s+/\S*\s*->\s*\w*$")  # a route whose arrow has no target yet

@@ -99,6 +99,8 @@ class GraphMagic:
         self.parser.add_argument("--build", action="store_true", help="change it by hand: palette, picture and text")
         about = "requests enter by the routes that arrow lines begin with, or as OpenAI's chat"
         self.parser.add_argument("--api", nargs="?", const=ROUTES, choices=(ROUTES, OPENAI), help=about)
+        about = "what goes along its edges is counted, and compared with that baseline; %%graph NAME --monitor shows it"
+        self.parser.add_argument("--monitor", nargs="?", const="", metavar="BASELINE", help=about.replace("%", "%%"))
         about = "how often a step on a cycle may run for one event"
         self.parser.add_argument("--max-iterations", metavar="N", type=int, help=about)
 
@@ -136,7 +138,9 @@ class GraphMagic:
             raise UsageError(f"%%graph: {given.name!r} can't name a variable; a notebook holds a graph by its name.")
         most = MOST if given.max_iterations is None else given.max_iterations
         calls = calls_of(Scope(namespace))
-        header = header_of(given.name, most, given.error_stream, calls, copy=not given.no_copy, api=given.api)
+        header = header_of(
+            given.name, most, given.error_stream, calls, copy=not given.no_copy, api=given.api, monitor=given.monitor
+        )
         new = define(self.shell, header, line, cell)
         graph = namespace.get(given.name)
         new.written = without_python(header_text(new), cell)

@@ -2,7 +2,6 @@
 
 from nbgraph.monitor.alert import Alert, AlertState
 from nbgraph.monitor.baseline import Baseline
-from nbgraph.monitor.field_profile import FieldProfile
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.profile import Profile
 from nbgraph.monitor.rule import (
@@ -20,6 +19,7 @@ from nbgraph.monitor.rule import (
     Types,
     Unseen,
 )
+from nbgraph.monitor.statistics.field_profile import FieldProfile
 
 __all__ = [
     "Alert",

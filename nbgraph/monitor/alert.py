@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.event import Event
-from nbgraph.monitor.limit import INSIDE
 from nbgraph.monitor.rule import AlertRule, Breach
+from nbgraph.monitor.statistics.limit import INSIDE
 from nbgraph.steps.windows.spec import duration
 
 if TYPE_CHECKING:
@@ -74,6 +74,15 @@ class Alert:
         """The events that it is about, each as it stood before the step behind the edge; for `graph.debug`."""
         return list(self._traces(self)) if self._traces is not None else []
 
+    def with_events(
+        self,
+        ids: tuple[str, ...],
+        traces: Callable[[Alert], Sequence[Trace]],
+        silence: Callable[[Alert, float], None],
+    ) -> Alert:
+        """The alert with its events, and with what silences it."""
+        return replace(self, ids=ids, _traces=traces, _silence=silence)
+
     def silence(self, span: str) -> None:
         """Tell its handlers nothing of it for a while.
 
@@ -88,9 +97,16 @@ class Alert:
     def body(self) -> dict[str, Any]:
         """What its handlers get."""
         return {
-            "name": self.name, "at": self.at, "field": self.field, "state": self.state.value, "value": self.value,
-            "limit": self.limit, "since": self.since, "text": self.text, "events": list(self.ids),
-        }  # fmt: skip
+            "name": self.name,
+            "at": self.at,
+            "field": self.field,
+            "state": self.state.value,
+            "value": self.value,
+            "limit": self.limit,
+            "since": self.since,
+            "text": self.text,
+            "events": list(self.ids),
+        }
 
     def event(self) -> Event:
         """The event that travels to its handlers."""
@@ -187,9 +203,16 @@ def subject_of(alert: Alert) -> Subject:
 def alert_of(body: dict[str, Any]) -> Alert:
     """The alert that its body tells."""
     return Alert(
-        body["name"], body["at"], body["field"], AlertState(body["state"]), body["since"], body["value"],
-        body["limit"], body["text"], tuple(body["events"]),
-    )  # fmt: skip
+        body["name"],
+        body["at"],
+        body["field"],
+        AlertState(body["state"]),
+        body["since"],
+        body["value"],
+        body["limit"],
+        body["text"],
+        tuple(body["events"]),
+    )
 
 
 def _subject(given: Sequence[str]) -> Subject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +11,16 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
+from nbgraph.body import Copier
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.check import meant
-from nbgraph.monitor.bins import Bins, Cells, FieldKind
-from nbgraph.monitor.column import MOST_FIELDS, Column, columns_of
-from nbgraph.monitor.counts import FieldCounts
-from nbgraph.monitor.field_profile import FieldProfile
-from nbgraph.monitor.limit import LEAST_EVENTS, Limit, limit_of
 from nbgraph.monitor.profile import Profile
-from nbgraph.monitor.sketch import Sketch
+from nbgraph.monitor.statistics.bins import Bins, Cells, FieldKind
+from nbgraph.monitor.statistics.column import MOST_FIELDS, Column, columns_of
+from nbgraph.monitor.statistics.counts import FieldCounts
+from nbgraph.monitor.statistics.field_profile import FieldProfile
+from nbgraph.monitor.statistics.limit import LEAST_EVENTS, Limit, limit_of
+from nbgraph.monitor.statistics.sketch import Sketch
 
 VERSION = 1
 BLOCK = 4096  # bodies that are sorted into columns at once
@@ -191,8 +192,10 @@ class Baseline(Mapping[str, Profile]):
 class EdgeRecord:
     """What went along an edge, window by window, until it is known which bins fit."""
 
-    def __init__(self, edge: str, fields: Iterable[str] | None = None) -> None:
+    def __init__(self, edge: str, fields: Iterable[str] | None = None, redacted: Iterable[str] = ()) -> None:
         self.edge = edge
+        self.copied = Copier()  # of bodies, which later steps may change
+        self._redacted = frozenset(redacted)
         self._fields = None if fields is None else list(fields)
         self._windows: list[tuple[float, int, dict[str, Column]]] = []
         self.unwatched: set[str] = set()
@@ -206,7 +209,7 @@ class EdgeRecord:
         for begin in range(0, len(bodies), BLOCK):
             values, beyond = columns_of(bodies[begin : begin + BLOCK], self._fields)
             self.unwatched |= beyond
-            columns = {name: Column.of(found) for name, found in values.items()}
+            columns = {name: Column.of(values[name]) for name in visible(values, self._redacted)}
             self._put(start, len(bodies[begin : begin + BLOCK]), columns)
 
     def _put(self, start: float, events: int, columns: dict[str, Column]) -> None:
@@ -237,11 +240,27 @@ class EdgeRecord:
         """Its windows, in the bins of its profile."""
         profile = profile or self.profile()
         return [
-            BaselineWindow(start, events, {
-                name: _judged(_column(columns.get(name), events), one.bins) for name, one in profile.items()
-            })
+            BaselineWindow(
+                start,
+                events,
+                {name: _judged(_column(columns.get(name), events), one.bins) for name, one in profile.items()},
+            )
             for start, events, columns in self._windows
-        ]  # fmt: skip
+        ]
+
+
+def visible(fields: Iterable[str], redacted: Collection[str]) -> list[str]:
+    """The fields that hold nothing redacted.
+
+    >>> visible(["amount", "card.number", "len(card.number)"], {"number"})
+    ['amount']
+    """
+    return [name for name in fields if not redacted or not set(redacted) & _words(name)]
+
+
+def _words(name: str) -> set[str]:
+    inner = name.partition("(")[2].rstrip(")")
+    return {*name.split("."), *inner.split("."), inner}
 
 
 def _is_length_of_class(name: str, fields: Mapping[str, FieldProfile]) -> bool:
@@ -297,10 +316,10 @@ class _Document(msgspec.Struct):
 
 def _plain_edge(profile: Profile, windows: Iterable[BaselineWindow]) -> _PlainEdge:
     return _PlainEdge(
-        profile.edge, profile.events, profile.start, profile.end,
+        profile.edge,
+        profile.events,
+        profile.start,
+        profile.end,
         {name: (one.bins, one.counts, one.sketch) for name, one in profile.items()},
-        [
-            (one.start, one.events, {name: cells.tolist() for name, cells in one.cells.items()})
-            for one in windows
-        ],
-    )  # fmt: skip
+        [(one.start, one.events, {name: cells.tolist() for name, cells in one.cells.items()}) for one in windows],
+    )

@@ -72,13 +72,18 @@ def files_of(
     name = deployment or graph or "all graphs"
     rules, tests = prometheus.documents(graph, prometheus.rules(graph, monitor))
     board = grafana.dashboard(
-        graph, has_queues=has_queues, is_watched=monitor is not None,
-        has_quality=monitor is not None and monitor.label is not None, has_own=has_own,
-    )  # fmt: skip
+        graph,
+        has_queues=has_queues,
+        is_watched=monitor is not None,
+        has_quality=monitor is not None and monitor.label is not None,
+        has_own=has_own,
+    )
     told = _README.format(
-        name=name, asked=prometheus.ASKED, data=", fields that drift" if monitor is not None else "",
+        name=name,
+        asked=prometheus.ASKED,
+        data=", fields that drift" if monitor is not None else "",
         where=_RUNS.format(url=targets_url) if targets_url is not None else _PLACEHOLDER,
-    )  # fmt: skip
+    )
     url = targets_url or prometheus.TARGETS_URL
     return {
         "README.md": told.encode(),

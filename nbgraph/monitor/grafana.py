@@ -23,9 +23,13 @@ class Panel(NamedTuple):
 
 
 def dashboard(
-    graph: str | None, *, has_queues: bool = True, is_watched: bool = False, has_quality: bool = False,
+    graph: str | None,
+    *,
+    has_queues: bool = True,
+    is_watched: bool = False,
+    has_quality: bool = False,
     has_own: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The dashboard of a graph, or of all of them.
 
     Parameters
@@ -52,12 +56,19 @@ def dashboard(
     panels += [*_own()] if has_own else []
     name = graph or "all graphs"
     return {
-        "id": None, "uid": f"nbgraph-{hashlib.sha256(name.encode()).hexdigest()[:12]}", "title": f"nbgraph: {name}",
-        "tags": ["nbgraph"], "schemaVersion": 39, "version": 1, "editable": True, "refresh": "10s",
-        "time": {"from": "now-1h", "to": "now"}, "timezone": "browser",
+        "id": None,
+        "uid": f"nbgraph-{hashlib.sha256(name.encode()).hexdigest()[:12]}",
+        "title": f"nbgraph: {name}",
+        "tags": ["nbgraph"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": True,
+        "refresh": "10s",
+        "time": {"from": "now-1h", "to": "now"},
+        "timezone": "browser",
         "templating": {"list": _variables(graph)},
         "panels": [_drawn(number, panel) for number, panel in enumerate(panels)],
-    }  # fmt: skip
+    }
 
 
 def expressions(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -80,9 +91,11 @@ def _load() -> Iterator[Panel]:
     yield Panel("Errors a second", "ops", "{{step}}", rate("nbgraph_errors_total"))
     yield Panel("Time in a step, 95 %", "s", "{{step}}", _p95(Metric.STEP_SECONDS, "step"))
     yield Panel(
-        "Busy share of the workers", "percentunit", "{{step}}",
+        "Busy share of the workers",
+        "percentunit",
+        "{{step}}",
         f"{seconds} / on (graph, function) group_left {_WORKERS}",
-    )  # fmt: skip
+    )
     yield Panel("Processor time of a step", "percentunit", "{{step}}", rate(f"{Metric.STEP_CPU}_total"))
     yield Panel("Bytes that a step gives", "Bps", "{{step}}", rate(f"{Metric.STEP_BYTES}_total"))
     yield Panel("Answers a second", "reqps", "{{status}}", rate(f"{Metric.REQUESTS}_total", "status"))
@@ -138,20 +151,32 @@ def _drawn(number: int, panel: Panel) -> dict[str, Any]:
     place = {"x": number % ACROSS * WIDTH, "y": number // ACROSS * HEIGHT, "w": WIDTH, "h": HEIGHT}
     target = {"refId": "A", "datasource": SOURCE, "expr": panel.expression, "legendFormat": panel.legend}
     return {
-        "id": number + 1, "type": "timeseries", "title": panel.title, "datasource": SOURCE, "gridPos": place,
+        "id": number + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "datasource": SOURCE,
+        "gridPos": place,
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
         "targets": [target],
-    }  # fmt: skip
+    }
 
 
 def _variables(graph: str | None) -> Sequence[dict[str, Any]]:
     def chosen(name: str, query: str, current: str) -> dict[str, Any]:
         shown = {"text": current, "value": current} if current else {"text": "All", "value": "$__all"}
         return {
-            "name": name, "type": "query", "datasource": SOURCE, "query": query, "refresh": 2, "includeAll": True,
-            "allValue": ".*", "multi": True, "current": shown, "label": name,
-        }  # fmt: skip
+            "name": name,
+            "type": "query",
+            "datasource": SOURCE,
+            "query": query,
+            "refresh": 2,
+            "includeAll": True,
+            "allValue": ".*",
+            "multi": True,
+            "current": shown,
+            "label": name,
+        }
 
     of_graph = f'label_values({Metric.IN_FLIGHT}{{graph=~"$graph"}}, function)'
     return [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbgraph.errors import GraphError
+from nbgraph.event import Event
 from nbgraph.monitor.baseline import Baseline, Every
 from nbgraph.monitor.rule import (
     AlertRule,
@@ -23,6 +25,10 @@ from nbgraph.monitor.rule import (
     to_plain,
 )
 from nbgraph.steps.windows.spec import duration
+
+if TYPE_CHECKING:
+    from nbgraph.graph.graph import Graph
+    from nbgraph.monitor.watch import Watch
 
 ALL, MODELS = "all", "models"
 
@@ -74,8 +80,15 @@ class Monitor:
     share: float = 0.05
 
     RULES: ClassVar[tuple[AlertRule, ...]] = (
-        Drift(), Missing(), Unseen(), Range(), Types(), Fields(), Constant(), Errors(),
-    )  # fmt: skip
+        Drift(),
+        Missing(),
+        Unseen(),
+        Range(),
+        Types(),
+        Fields(),
+        Constant(),
+        Errors(),
+    )
 
     def __post_init__(self) -> None:
         if self.baseline is not None and not isinstance(self.baseline, Baseline):
@@ -118,6 +131,12 @@ class Monitor:
         """Whether windows are spans of time."""
         return isinstance(self.every, str)
 
+    def begin(self, graph: Graph, deliver: Callable[[str, Event], Future[Any]]) -> Watch:
+        """Watch a run of the graph; `deliver` lets alerts enter at the steps that handle them."""
+        from nbgraph.monitor.watch import Watch
+
+        return Watch(graph, self, deliver)
+
     def to_plain(self) -> dict[str, Any]:
         """What is said of it, without what is as usual, as plain data that JSON and YAML can hold."""
         document: dict[str, Any] = {}
@@ -153,10 +172,28 @@ class Monitor:
     __hash__ = None  # type: ignore[assignment]
 
 
+def named(found: Any, name: str) -> Monitor:
+    """The Monitor that a cell's `--monitor NAME` means: one, or a Baseline to be compared with."""
+    if isinstance(found, Monitor):
+        return found
+    if isinstance(found, Baseline):
+        return Monitor(found)
+    raise GraphError(
+        f"--monitor {name} names {type(found).__name__}; expected a Baseline (graph.profile(stream)) or a Monitor."
+    )
+
+
 _USUAL: dict[str, Any] = {
-    "warm_up": 10_000, "at": ALL, "every": "1m", "segments": (), "score": None, "label": None, "keep": "30d",
-    "sample": 1.0, "share": 0.05,
-}  # fmt: skip
+    "warm_up": 10_000,
+    "at": ALL,
+    "every": "1m",
+    "segments": (),
+    "score": None,
+    "label": None,
+    "keep": "30d",
+    "sample": 1.0,
+    "share": 0.05,
+}
 
 
 def _check_number(name: str, value: object, least: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from nbgraph.errors import NbgraphError
 from nbgraph.graph.check import meant
-from nbgraph.monitor.field_profile import FieldProfile
+from nbgraph.monitor.statistics.field_profile import FieldProfile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,12 +80,19 @@ class Profile(Mapping[str, FieldProfile]):
 
         rows = [
             {
-                "field": name, "count": one.count, "missing": one.missing, "kind": one.bins.kind.value,
-                "low": one.low, "mean": one.mean, "sd": one.sd, "median": one.quantile(0.5), "high": one.high,
+                "field": name,
+                "count": one.count,
+                "missing": one.missing,
+                "kind": one.bins.kind.value,
+                "low": one.low,
+                "mean": one.mean,
+                "sd": one.sd,
+                "median": one.quantile(0.5),
+                "high": one.high,
                 "distinct": one.distinct,
             }
             for name, one in self.fields.items()
-        ]  # fmt: skip
+        ]
         return pd.DataFrame(rows)
 
 

@@ -52,9 +52,12 @@ class PrometheusRule:
     def rule(self) -> dict[str, Any]:
         """The rule as `rules.yml` has it."""
         return {
-            "alert": self.alert, "expr": self.expression, "for": self.held, "labels": {"severity": "warning"},
+            "alert": self.alert,
+            "expr": self.expression,
+            "for": self.held,
+            "labels": {"severity": "warning"},
             "annotations": {"summary": self.text},
-        }  # fmt: skip
+        }
 
     def test(self) -> dict[str, Any]:
         """Its test, as `promtool test rules` runs it: what fires after an hour, and nothing without the numbers."""
@@ -120,42 +123,62 @@ def _of_load(graph: str | None, monitor: Monitor | None) -> Iterator[PrometheusR
     given = monitor.watched_rules if monitor is not None else ()
     share = next((rule.limit for rule in given if isinstance(rule, Errors)), Errors().limit)
     yield PrometheusRule(
-        "NbgraphWorkerDown", 'up{job=~"nbgraph-.*"} == 0', "1m",
+        "NbgraphWorkerDown",
+        'up{job=~"nbgraph-.*"} == 0',
+        "1m",
         "The worker at {{ $labels.instance }} does not answer.",
-        {'up{job="nbgraph-test",instance="w"}': "0x90"}, {"job": "nbgraph-test", "instance": "w"},
-    )  # fmt: skip
+        {'up{job="nbgraph-test",instance="w"}': "0x90"},
+        {"job": "nbgraph-test", "instance": "w"},
+    )
     errors, calls = (
         f"sum by ({_STEP}) (rate({one}_total{its}[{OVER}]))" for one in ("nbgraph_errors", "nbgraph_events")
     )
     yield PrometheusRule(
-        "NbgraphStepErrors", f"{errors} / {calls} > {share:g}", "1m",
+        "NbgraphStepErrors",
+        f"{errors} / {calls} > {share:g}",
+        "1m",
         "More than " + f"{share:.1%}" + " of the calls of {{ $labels.step }} raise.",
-        {_series("nbgraph_errors_total", step): "0+60x90", _series("nbgraph_events_total", step): "0+60x90"}, step,
-    )  # fmt: skip
+        {_series("nbgraph_errors_total", step): "0+60x90", _series("nbgraph_events_total", step): "0+60x90"},
+        step,
+    )
     yield PrometheusRule(
-        "NbgraphDeadLetters", f"sum by (graph, function) (increase({Metric.DEAD}_total{its}[10m])) > 0", "0s",
+        "NbgraphDeadLetters",
+        f"sum by (graph, function) (increase({Metric.DEAD}_total{its}[10m])) > 0",
+        "0s",
         "{{ $labels.function }} has put events among the dead letters.",
-        {_series(f"{Metric.DEAD}_total", {**step, "step": ""}): "0+1x90"}, {"graph": name, "function": "f"},
-    )  # fmt: skip
+        {_series(f"{Metric.DEAD}_total", {**step, "step": ""}): "0+1x90"},
+        {"graph": name, "function": "f"},
+    )
     fill = f"max by (graph, queue) ({Metric.BACKLOG}{its} / {Metric.CAPACITY}{its})"
     yield PrometheusRule(
-        "NbgraphQueueFull", f"{fill} > 0.9", OVER, "The queue {{ $labels.queue }} is nearly full.",
-        {_series(Metric.BACKLOG, queue): "95x90", _series(Metric.CAPACITY, queue): "100x90"}, queue,
-    )  # fmt: skip
+        "NbgraphQueueFull",
+        f"{fill} > 0.9",
+        OVER,
+        "The queue {{ $labels.queue }} is nearly full.",
+        {_series(Metric.BACKLOG, queue): "95x90", _series(Metric.CAPACITY, queue): "100x90"},
+        queue,
+    )
     for rule in given:
         if isinstance(rule, Latency):
             slow = f"sum by ({_STEP}, le) (rate({Metric.STEP_SECONDS}_bucket{its}[{OVER}]))"
             top = {_series(f"{Metric.STEP_SECONDS}_bucket", {**step, "le": le}): n for le, n in _slow(rule.p95)}
             yield PrometheusRule(
-                "NbgraphStepSlow", f"histogram_quantile(0.95, {slow}) > {rule.p95:g}", "1m",
-                f"5 % of the calls of {{{{ $labels.step }}}} take longer than {rule.p95:g} s.", top, step,
-            )  # fmt: skip
+                "NbgraphStepSlow",
+                f"histogram_quantile(0.95, {slow}) > {rule.p95:g}",
+                "1m",
+                f"5 % of the calls of {{{{ $labels.step }}}} take longer than {rule.p95:g} s.",
+                top,
+                step,
+            )
         elif isinstance(rule, Backlog):
             yield PrometheusRule(
-                "NbgraphBacklog", f"max by (graph, queue) ({Metric.BACKLOG}{its}) > {rule.limit:g}", "1m",
+                "NbgraphBacklog",
+                f"max by (graph, queue) ({Metric.BACKLOG}{its}) > {rule.limit:g}",
+                "1m",
                 f"More than {rule.limit:g} events wait in {{{{ $labels.queue }}}}.",
-                {_series(Metric.BACKLOG, queue): f"{rule.limit + 1:g}x90"}, queue,
-            )  # fmt: skip
+                {_series(Metric.BACKLOG, queue): f"{rule.limit + 1:g}x90"},
+                queue,
+            )
 
 
 def _of_data(graph: str | None, monitor: Monitor) -> Iterator[PrometheusRule]:
@@ -164,17 +187,23 @@ def _of_data(graph: str | None, monitor: Monitor) -> Iterator[PrometheusRule]:
     where = {"graph": name, "edge": "a -> b", "field": "x"}
     apart = "max by (graph, edge, field) "
     yield PrometheusRule(
-        "NbgraphDrift", f"{apart}({Metric.FIELD_DISTANCE}{its}) > {apart}({Metric.FIELD_LIMIT}{its})", _held(monitor),
+        "NbgraphDrift",
+        f"{apart}({Metric.FIELD_DISTANCE}{its}) > {apart}({Metric.FIELD_LIMIT}{its})",
+        _held(monitor),
         "{{ $labels.field }} at {{ $labels.edge }} is distributed in another way than in the baseline.",
-        {_series(Metric.FIELD_DISTANCE, where): "0.3x90", _series(Metric.FIELD_LIMIT, where): "0.1x90"}, where,
-    )  # fmt: skip
+        {_series(Metric.FIELD_DISTANCE, where): "0.3x90", _series(Metric.FIELD_LIMIT, where): "0.1x90"},
+        where,
+    )
     alert = {"graph": name, "rule": "missing", "at": "a -> b", "field": "x"}
     firing = selector(graph, 'state="firing"')
     yield PrometheusRule(
-        "NbgraphAlert", f"max by (graph, rule, at, field) ({Metric.ALERTS}{firing}) > 0", "0s",
+        "NbgraphAlert",
+        f"max by (graph, rule, at, field) ({Metric.ALERTS}{firing}) > 0",
+        "0s",
         "The monitor tells of {{ $labels.rule }}: {{ $labels.field }} at {{ $labels.at }}.",
-        {_series(Metric.ALERTS, {**alert, "state": "firing"}): "1x90"}, alert,
-    )  # fmt: skip
+        {_series(Metric.ALERTS, {**alert, "state": "firing"}): "1x90"},
+        alert,
+    )
     for rule in monitor.watched_rules:
         if isinstance(rule, Quality):
             chosen = selector(graph, f'metric="{_quoted(rule.metric)}"', 'segment=""')
@@ -184,10 +213,12 @@ def _of_data(graph: str | None, monitor: Monitor) -> Iterator[PrometheusRule]:
             its_labels = {"graph": name, "metric": rule.metric}
             yield PrometheusRule(
                 f"NbgraphQuality{rule.metric.title().replace('_', '')}",
-                f"max by (graph, metric) ({Metric.QUALITY}{chosen}) {sign} {limit:g}", "0s",
+                f"max by (graph, metric) ({Metric.QUALITY}{chosen}) {sign} {limit:g}",
+                "0s",
                 f"{{{{ $labels.metric }}}} of the predictions is beyond {limit:g}.",
-                {_series(Metric.QUALITY, its_labels): f"{wrong:g}x90"}, its_labels,
-            )  # fmt: skip
+                {_series(Metric.QUALITY, its_labels): f"{wrong:g}x90"},
+                its_labels,
+            )
 
 
 def _held(monitor: Monitor) -> str:

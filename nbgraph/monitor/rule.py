@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nbgraph.errors import GraphError
-from nbgraph.monitor.bins import FieldKind
-from nbgraph.monitor.field_profile import FieldProfile
-from nbgraph.monitor.limit import FLOOR, IN_A_ROW, LEAST_EVENTS, Verdict
 from nbgraph.monitor.profile import Profile
+from nbgraph.monitor.statistics.bins import FieldKind
+from nbgraph.monitor.statistics.field_profile import FieldProfile
+from nbgraph.monitor.statistics.limit import FLOOR, IN_A_ROW, LEAST_EVENTS, Verdict
 from nbgraph.steps.windows.spec import duration
 
 DEVIATIONS = 4  # by which a share is beyond its limit
@@ -46,6 +46,7 @@ class StepWindow(NamedTuple):
     """A step in a window: its calls, how many raised, how long the slowest 5 % took at least, what waits before it."""
 
     step: str
+    start: float
     calls: int
     errors: int
     p95: float
@@ -57,7 +58,13 @@ class AlertRule:
     """What rules have in common: each looks at what it is about, and finds nothing in all else."""
 
     name: ClassVar[str] = ""
+    has_steps: ClassVar[bool] = False  # whether it looks at steps
     in_a_row: ClassVar[int] = 1  # windows until it fires
+
+    @property
+    def about(self) -> str:
+        """What of the whole graph it looks at."""
+        return ""
 
     def of_field(self, window: FieldWindow) -> Breach | None:
         """What is wrong with a field."""
@@ -236,6 +243,7 @@ class Errors(AlertRule):
 
     limit: float = 0.01
     name: ClassVar[str] = "errors"
+    has_steps: ClassVar[bool] = True
 
     def of_step(self, window: StepWindow) -> Breach | None:
         share = window.errors / window.calls if window.calls else 0.0
@@ -256,6 +264,7 @@ class Latency(AlertRule):
 
     p95: float
     name: ClassVar[str] = "latency"
+    has_steps: ClassVar[bool] = True
 
     def of_step(self, window: StepWindow) -> Breach | None:
         if not window.calls or not window.p95 > self.p95:
@@ -275,6 +284,7 @@ class Backlog(AlertRule):
 
     limit: float
     name: ClassVar[str] = "backlog"
+    has_steps: ClassVar[bool] = True
 
     def of_step(self, window: StepWindow) -> Breach | None:
         if window.backlog <= self.limit:
@@ -303,6 +313,10 @@ class Quality(AlertRule):
     def __post_init__(self) -> None:
         if (self.below is None) == (self.above is None):
             raise GraphError(f'Quality("{self.metric}") needs one limit: below=0.8, or above=0.2.')
+
+    @property
+    def about(self) -> str:
+        return self.metric
 
     def of_quality(self, numbers: Mapping[str, float]) -> Breach | None:
         value = numbers.get(self.metric, math.nan)
@@ -335,6 +349,10 @@ class Rule(AlertRule):
         duration(self.over)
         _value(_tree(self.expression), dict.fromkeys(names_in(self.expression), 1.0))
 
+    @property
+    def about(self) -> str:
+        return self.expression
+
     def of_measures(self, measures: Mapping[str, float]) -> Breach | None:
         names = names_in(self.expression)
         if any(name not in measures or math.isnan(measures[name]) for name in names):
@@ -348,10 +366,8 @@ class Rule(AlertRule):
 
 KINDS: dict[str, type[AlertRule]] = {
     kind.name: kind
-    for kind in (
-        Drift, Missing, Unseen, Range, Types, Fields, Constant, Errors, Latency, Backlog, Quality, Rule
-    )
-}  # fmt: skip
+    for kind in (Drift, Missing, Unseen, Range, Types, Fields, Constant, Errors, Latency, Backlog, Quality, Rule)
+}
 
 
 def to_plain(rule: AlertRule) -> dict[str, Any]:
@@ -408,10 +424,19 @@ def _families(types: Mapping[str, int]) -> set[str]:
 # --- expressions of measures ---
 
 _OPERATORS: dict[type, Callable[..., Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
-    ast.NotEq: operator.ne, ast.USub: operator.neg, ast.Not: operator.not_,
-}  # fmt: skip
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.USub: operator.neg,
+    ast.Not: operator.not_,
+}
 
 
 def names_in(expression: str) -> list[str]:

@@ -170,6 +170,8 @@ def _connect(dot: graphviz.Digraph, line: ViewLine, nodes: dict[str, ViewNode], 
         look["label"] = graphviz.nohtml(graphviz.escape(f"  {line.label}  "))
     if line.kind == "error":
         look |= {"style": "dashed", "color": light("error-line"), "fontcolor": light("error-line")}
+    if line.kind == "alert":
+        look |= {"style": "dotted", "color": light("router-line"), "fontcolor": light("router-line")}
     source, target = nodes[line.source], nodes[line.target]
     if line.kind == "cycle":  # laid out forwards and drawn backwards, so that it never turns the flow round
         look |= {"dir": "back", "color": light("cycle-line"), "fontcolor": light("cycle-line")}

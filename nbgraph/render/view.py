@@ -135,8 +135,8 @@ def _line(graph: Graph, edge: Edge, id: str, ids: Mapping[str, str]) -> ViewLine
     if edge.kind is EdgeKind.CYCLE:
         limit = graph.spec(edge.source).options.max_iterations or graph.max_iterations
         condition = f"{condition} max {limit}".strip()
-    if edge.is_error:
-        condition = "on error"
+    if not edge.carries_events:
+        condition = f"{'' if edge.is_error else condition} on {edge.kind.value}".strip()
     title = f"{printable(edge.source, 200)} → {printable(edge.target, 200)} {printable(condition, TITLE)}".strip()
     label = printable(condition, CONDITION)
     return ViewLine(id, ids[edge.source], ids[edge.target], label, edge.kind.value, title)

@@ -19,8 +19,10 @@ def test_a_file_has_all_of_it(tmp_path: Path) -> None:
     baseline = Baseline.of(TABLE, at="score", every=100)
     read = Baseline.load(baseline.save(tmp_path / "march.profile"))
     assert (read.to_bytes(), read.limits, read["score"]["amount"].quantile(0.5)) == (
-        baseline.to_bytes(), baseline.limits, baseline["score"]["amount"].quantile(0.5),
-    )  # fmt: skip
+        baseline.to_bytes(),
+        baseline.limits,
+        baseline["score"]["amount"].quantile(0.5),
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,10 +41,17 @@ def test_paths_texts_and_arrays_are_fields() -> None:
     bodies = [{**body, "note": f"note {number}"} for number in range(60)]
     found = Baseline.of(bodies, at="a -> b")["a -> b"]
     assert {name: one.bins.kind.value for name, one in found.items()} == {
-        "card.country": "class", "card.limit": "number", "vector": "other", "len(vector)": "number",
-        "mean(vector)": "number", "min(vector)": "number", "max(vector)": "number", "ok": "class", "note": "other",
+        "card.country": "class",
+        "card.limit": "number",
+        "vector": "other",
+        "len(vector)": "number",
+        "mean(vector)": "number",
+        "min(vector)": "number",
+        "max(vector)": "number",
+        "ok": "class",
+        "note": "other",
         "len(note)": "number",
-    }  # fmt: skip
+    }
 
 
 def test_an_unknown_field_or_edge_names_those_there_are() -> None:

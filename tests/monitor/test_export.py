@@ -13,12 +13,20 @@ from tests.lab.needs import needs_prometheus
 from tests.lab.promtool import promtool
 
 WATCHED = Monitor(
-    every="10s", score="p", label="fraud",
+    every="10s",
+    score="p",
+    label="fraud",
     rules=[
-        Drift(), Missing(), Errors(0.02), Latency(0.2), Backlog(1000), Quality("auc", below=0.8),
-        Quality("log_loss", above=0.7), Rule("event_rate < 1", over="5m"),
+        Drift(),
+        Missing(),
+        Errors(0.02),
+        Latency(0.2),
+        Backlog(1000),
+        Quality("auc", below=0.8),
+        Quality("log_loss", above=0.7),
+        Rule("event_rate < 1", over="5m"),
     ],
-)  # fmt: skip
+)
 CHECKS = (["check", "config", "prometheus.yml"], ["check", "rules", "rules.yml"], ["test", "rules", "rules_test.yml"])
 
 
@@ -45,5 +53,9 @@ def test_the_dashboard_goes_anywhere(tmp_path: Path) -> None:
     sources = {target["datasource"]["uid"] for panel in board["panels"] for target in panel["targets"]}
     variables = [variable["name"] for variable in board["templating"]["list"]]
     assert (board, board["id"], "__inputs" in board, sources, variables) == (
-        again, None, False, {"${datasource}"}, ["datasource", "graph", "function"],
-    )  # fmt: skip
+        again,
+        None,
+        False,
+        {"${datasource}"},
+        ["datasource", "graph", "function"],
+    )

@@ -12,7 +12,7 @@ from nbgraph.body import Copier
 from nbgraph.engine.codegen.layout import FunctionLayout, is_choice
 from nbgraph.engine.codegen.source import CodeForm, Place, SourceBuffer
 from nbgraph.engine.codegen.traceback import TracebackMap
-from nbgraph.engine.plan import Arrow, PlanStep
+from nbgraph.engine.plan import Arrow, PlanStep, Taps
 from nbgraph.types import Shape
 
 RESULT = "result()"  # the result of a concurrent step's call
@@ -31,7 +31,9 @@ class Emitter:
         copier: Copier | None,
         *,
         is_routed: bool = False,
+        taps: Taps | None = None,
     ) -> None:
+        self._taps = taps or {}
         self._page = SourceBuffer(graph, layout, form, uses_events, is_async, copier)
         self._layout, self._form, self._graph = layout, form, graph
         self._is_routed = is_routed  # an event enters by one of the starts
@@ -84,12 +86,20 @@ class Emitter:
         if self._is_routed:
             for name in self._layout.starts:
                 self._page.add(place.depth, f"if item.entry == {name!r}:")
-                self._target(name, place.inner(), is_last=True)
+                self._target("", name, place.inner(), is_last=True)
             return
         *others, last = self._layout.starts
         for name in others:
+            self._tell("", name, place)
             self._call_function(name, place, is_last=False, body=self._page.copied)
+        self._tell("", last, place)
         self._steps_from(last, place)
+
+    def _tell(self, source: str, target: str, place: Place) -> None:
+        """The line that tells the tap of an edge, where it has one."""
+        tap = self._taps.get((source, target))
+        if tap is not None:
+            self._page.add(place.depth, f"{self._page.tap(source, target, tap)}(event, item)")
 
     def _after_step(self, step: PlanStep, place: Place) -> None:
         self._go_on(step, place)
@@ -207,6 +217,8 @@ class Emitter:
 
     def _go_on(self, step: PlanStep, place: Place, *, is_chained: bool = False) -> str | None:
         """Write what follows a step's result; return the name of the next step if the caller writes it."""
+        if not step.arrows:
+            self._tell(step.name, "", place)
         if step.is_responder:
             self._answer(place, self._page.copied if step.arrows else "event")
         elif step.is_rescue:
@@ -225,11 +237,12 @@ class Emitter:
         held = self._conditions(step, place)
         for number, arrow in enumerate(arrows[:-1]):
             body = self._page.body_beside(self._later(arrow, arrows[number + 1 :], held))
-            self._arrow(arrow, held, place, is_last=False, body=body)
+            self._arrow(step, arrow, held, place, is_last=False, body=body)
         last = arrows[-1]
         if last.target in self._layout.functions or last in held:
-            self._arrow(last, held, place, is_last=True)
+            self._arrow(step, last, held, place, is_last=True)
             return None
+        self._tell(step.name, last.target, place)
         if is_chained:
             return last.target
         self._steps_from(last.target, place)
@@ -238,11 +251,11 @@ class Emitter:
     def _choice(self, step: PlanStep, place: Place) -> None:
         held = next(arrow for arrow in step.arrows if arrow.test is not None)
         self._page.add_call(step, place, f"if {self._page.test(step, held)}:", arrow=held)
-        self._target(held.target, place.inner())
+        self._target(step.name, held.target, place.inner())
         for arrow in step.arrows:
             if arrow.otherwise:
                 self._page.add(place.depth, "else:")
-                self._target(arrow.target, place.inner())
+                self._target(step.name, arrow.target, place.inner())
 
     def _conditions(self, step: PlanStep, place: Place) -> dict[Arrow, str]:
         """Evaluate all conditions before any branch runs; return the test of each arrow."""
@@ -263,14 +276,22 @@ class Emitter:
         return " or ".join(words) or None
 
     def _arrow(
-        self, arrow: Arrow, held: Mapping[Arrow, str], place: Place, *, is_last: bool, body: str = "event"
+        self,
+        step: PlanStep,
+        arrow: Arrow,
+        held: Mapping[Arrow, str],
+        place: Place,
+        *,
+        is_last: bool,
+        body: str = "event",
     ) -> None:
         if arrow in held:
             self._page.add(place.depth, f"if {held[arrow]}:")
             place = place.inner()
-        self._target(arrow.target, place, is_last=is_last, body=body)
+        self._target(step.name, arrow.target, place, is_last=is_last, body=body)
 
-    def _target(self, name: str, place: Place, *, is_last: bool = True, body: str = "event") -> None:
+    def _target(self, source: str, name: str, place: Place, *, is_last: bool = True, body: str = "event") -> None:
+        self._tell(source, name, place)
         if name in self._layout.functions:
             self._call_function(name, place, is_last=is_last, body=body)
         else:
@@ -291,7 +312,7 @@ class Emitter:
             is_last = arrow is step.arrows[-1]
             self._page.add(place.depth, f"if {arrow.target!r} in {chosen}:")
             body = "event" if is_last else self._page.body_beside(f"len({chosen}) > 1")
-            self._target(arrow.target, place.inner(), is_last=is_last, body=body)
+            self._target(step.name, arrow.target, place.inner(), is_last=is_last, body=body)
         if not step.arrows:
             self._page.add(place.depth, "pass")
 

@@ -15,7 +15,7 @@ from nbgraph.body import Copier
 from nbgraph.engine.codegen.emitter import Emitter
 from nbgraph.engine.codegen.layout import FunctionLayout
 from nbgraph.engine.codegen.source import CodeForm
-from nbgraph.engine.plan import Fused, Line, PlanStep
+from nbgraph.engine.plan import Fused, Line, PlanStep, Taps
 from nbgraph.types import Shape
 
 LONGEST = 150  # functions that call each other; the interpreter's stack holds about 1000
@@ -44,6 +44,7 @@ def generate(
     is_async: bool,
     copier: Copier | None,
     is_routed: bool = False,
+    taps: Taps | None = None,
 ) -> Functions:
     """All forms that the plan allows; none for a plan with a cycle, which the interpreter runs."""
     if any(step.limit is not None or step.call.gathered is not None for step in steps.values()):
@@ -51,18 +52,20 @@ def generate(
     shape = FunctionLayout(steps, starts)
     if shape.longest > LONGEST:
         return Functions()
-    tree = Emitter(graph, shape, CodeForm.TREE, uses_events, is_async, copier, is_routed=is_routed)
+    taps = taps or {}
+    tree = Emitter(graph, shape, CodeForm.TREE, uses_events, is_async, copier, is_routed=is_routed, taps=taps)
     tree_made, after = tree.made()
     line_made: Line | None = None
     fused: Fused | None = None
     source = tree.source
     takes_events = any(step.call.shape in (Shape.EVENT, Shape.EVENTS) for step in steps.values())
+    is_line_wanted = is_line_wanted and not taps  # which are told of the event, too
     if not is_async and is_line_wanted and not takes_events and shape.is_line():
         line = Emitter(graph, shape, CodeForm.LINE, uses_events, is_async, copier)
         line_made, source = line.made()[0], line.source
-    if not is_async and not uses_events and not shape.functions and not shape.has_late_answers():
+    if not is_async and not taps and not uses_events and not shape.functions and not shape.has_late_answers():
         fused = Emitter(graph, shape, CodeForm.FUSED, uses_events, is_async, copier).made()[0]
-    staged, takes = _staged(graph, steps, starts, uses_events, copier, is_routed=is_routed)
+    staged, takes = _staged(graph, steps, starts, uses_events, copier, taps, is_routed=is_routed)
     return Functions(source, line_made, tree_made, fused, after, staged, takes)
 
 
@@ -72,6 +75,7 @@ def _staged(
     starts: Sequence[str],
     uses_events: bool,
     copier: Copier | None,
+    taps: Taps,
     *,
     is_routed: bool,
 ) -> tuple[Callable[..., Any] | None, Mapping[str, Callable[..., Any]]]:
@@ -88,5 +92,6 @@ def _staged(
         is_async,
         copier,
         is_routed=is_routed,
+        taps=taps,
     )
     return writer.made()[0], writer.takes()

@@ -42,6 +42,11 @@ class Identifiers:
         """A name for the condition of an arrow: `clean_to_score`."""
         return self._word((source, "", target, str(number)), f"{self.step(source)}_to_{self.step(target)}")
 
+    def between(self, source: str, target: str) -> str:
+        """A name for what is told of an edge; one by which events enter or leave has one end."""
+        ends = [self.step(name) if name else "outside" for name in (source, target)]
+        return self._word(("", source, "", target), f"tell_{ends[0]}_to_{ends[1]}")
+
     def before(self, what: str, step: str) -> str:
         """A name with a prefix: `from_clean`."""
         return self._word((what, step, ""), f"{what}_{self.step(step)}")

@@ -14,7 +14,7 @@ from nbgraph.engine.codegen.names import Identifiers
 from nbgraph.engine.codegen.traceback import SourceLine
 from nbgraph.engine.interpret.edge_choice import by_outlets, raise_unless_event
 from nbgraph.engine.paths import part, put
-from nbgraph.engine.plan import Arrow, PlanStep
+from nbgraph.engine.plan import Arrow, PlanStep, Tap
 from nbgraph.errors import own
 from nbgraph.event import RAW, Event, entering
 from nbgraph.types import Shape
@@ -109,6 +109,12 @@ class SourceBuffer:
         self.globals[name] = arrow.test
         path = self.layout.steps[arrow.target].call.input_path
         return f"{name}(part(event, {path!r}))" if path else f"{name}(event)"
+
+    def tap(self, source: str, target: str, tap: Tap) -> str:
+        """The name of what is told of an edge."""
+        name = self.words.between(source, target)
+        self.globals[name] = tap
+        return name
 
     def chooser(self, step: PlanStep) -> str:
         """The name of the function that names the next steps."""

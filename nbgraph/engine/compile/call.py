@@ -20,7 +20,7 @@ from nbgraph.engine.compile.loopless import loopless
 from nbgraph.engine.compile.retry import with_retries
 from nbgraph.engine.compile.shared_options import divided_options
 from nbgraph.engine.compile.state import has_state
-from nbgraph.engine.context import Context
+from nbgraph.engine.context import Context, ignore_label
 from nbgraph.engine.nested_loop import starts_loop
 from nbgraph.engine.params import Param, Taking, names_of, params_of
 from nbgraph.engine.paths import Path, on_part, path_of
@@ -124,6 +124,7 @@ def _built(
         step.function,
         clock=clock,
         reported=graph.reported,
+        labelled=lambda id, value, time: (graph.report_label or ignore_label)(id, value, time),  # as it is then
         incoming=partial(_incoming, graph, step.name),
         copied=partial(_copied, graph),
         told=partial(report_message, graph),

@@ -178,10 +178,11 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call], routes: Mapping[str, Rout
     for edge in edges:
         if edge.carries_events:
             leaving[edge.source].append(edge)
-        else:
+        elif edge.is_error:
             handlers.setdefault(edge.source, []).append(Handling(edge.target, exceptions_of(edge)))
     following = topology.successors(names, edges, kinds=[EdgeKind.FLOW, EdgeKind.CYCLE])
     main = topology.reachable(following, topology.starts(names, edges))
+    alerted = topology.reachable(following, [edge.target for edge in edges if edge.is_alert])
     is_part = any(call.is_border for call in calls.values())
     answering = set(answerers(flat.responders, names, edges, routes, is_part=is_part))
     of_graph = handlers.get(WHOLE_GRAPH, [])
@@ -193,7 +194,7 @@ def _plan_steps(flat: Flat, calls: Mapping[str, Call], routes: Mapping[str, Rout
             handlers=tuple(handlers.get(name, [])) + tuple(one for one in of_graph if one.target != name),
             limit=limits.get(name),
             is_responder=name in answering,
-            is_rescue=name not in main and not leaving[name],
+            is_rescue=name not in main and name not in alerted and not leaving[name],
         )
         for name in names
     }

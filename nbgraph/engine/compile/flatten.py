@@ -120,7 +120,10 @@ def _inner_edges(prefix: str, flat: Flat) -> list[Edge]:
     """The inner edges under their new names; the inner graph's own error handler becomes that of each inner step."""
     inner: list[Edge] = []
     for edge in flat.edges:
-        if topology.is_whole_graph(edge):
+        if edge.is_alert and edge.source == WHOLE_GRAPH:
+            target = f"{prefix}{edge.target}"
+            inner += [replace(edge, source=f"{prefix}{name}", target=target) for name in flat.steps]
+        elif topology.is_whole_graph(edge):
             inner += _error_edges(replace(edge, target=f"{prefix}{edge.target}"), prefix, flat, besides=edge.target)
         else:
             inner.append(replace(edge, source=f"{prefix}{edge.source}", target=f"{prefix}{edge.target}"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nbgraph.engine.codegen.generate import generate
 from nbgraph.engine.compile.call import Call
-from nbgraph.engine.plan import Plan
+from nbgraph.engine.plan import Plan, PlanStep, Taps
 from nbgraph.handler import Handler
 from nbgraph.types import Clock
 
@@ -23,7 +23,25 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
     [7, 8]
     2
     """
-    steps = {name: replace(step, call=calls.get(name, step.call)) for name, step in plan.steps.items()}
+    return _made(
+        plan, {name: replace(step, call=calls.get(name, step.call)) for name, step in plan.steps.items()}, plan.taps
+    )
+
+
+def with_taps(plan: Plan, taps: Taps) -> Plan:
+    """The plan that tells of each body that goes along one of these edges.
+
+    >>> from nbgraph import Event, Graph
+    >>> graph = Graph("g")
+    >>> _ = graph.to(str.strip).to(len)
+    >>> with_taps(graph.plan(), {("strip", "len"): lambda body, event: print(body)}).run(Event(" ab "))
+    ab
+    2
+    """
+    return _made(plan, plan.steps, taps)
+
+
+def _made(plan: Plan, steps: Mapping[str, PlanStep], taps: Taps) -> Plan:
     made = generate(
         plan.name,
         steps,
@@ -33,6 +51,7 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
         is_async=plan.is_async,
         copier=plan.copier,
         is_routed=plan.routing is not None,
+        taps=taps,
     )
     return replace(
         plan,
@@ -44,6 +63,7 @@ def with_calls(plan: Plan, calls: Mapping[str, Call]) -> Plan:
         after=made.after,
         staged=made.staged,
         takes=made.takes,
+        taps=taps,
     )
 
 

@@ -64,7 +64,9 @@ class Interpreter:
         self._copy = copy  # copies results, for a debugger that may step back
         self.caller: Caller | None = None  # makes the calls of synchronous steps, for a debugger that may abandon one
         if enters:  # else it begins at a step in the middle, by one of the methods below
-            self._push(plan.starts if plan.routing is None else (plan.routing.admit(event),), event)
+            entered = plan.starts if plan.routing is None else (plan.routing.admit(event),)
+            self._tell("", entered, event)
+            self._push(entered, event)
 
     def __enter__(self) -> None:
         self.begun()
@@ -344,7 +346,11 @@ class Interpreter:
         move.edges = tuple([arrow.target for arrow in chosen])
         move.dropped = bool(step.arrows) and not chosen
         if chosen:
-            self._push(move.edges, event.with_body(body))
+            event = event.with_body(body)
+            self._tell(step.name, move.edges, event)
+            self._push(move.edges, event)
+        elif self.plan.taps and not step.arrows:
+            self._tell(step.name, ("",), event.with_body(body))
         move.copied = self._bytes() - bytes_before
         return None
 
@@ -369,6 +375,13 @@ class Interpreter:
     def _bytes(self) -> int:
         """The bytes of arrays and frames copied for branches so far."""
         return self.plan.copier.bytes if self.plan.copier is not None else 0
+
+    def _tell(self, source: str, targets: Sequence[str], event: Event) -> None:
+        """Tell the taps of the edges that the event goes along."""
+        for target in targets if self.plan.taps else ():
+            tap = self.plan.taps.get((source, target))
+            if tap is not None:
+                tap(event.body, event)
 
     def _push(self, targets: Sequence[str], event: Event) -> None:
         """Each branch has an Event and a body of its own; the first target runs first, the last keeps the body."""

@@ -83,7 +83,7 @@ class RegionWorker:
             if item is None:
                 self._release()
             elif isinstance(item, Flush):
-                _set_result(item.released, lambda: list(stream(state.graph.plan(), ())))
+                _set_result(item.released, lambda: list(stream(state.plan(), ())))
             elif item.has_begun or item.pushed.future.set_running_or_notify_cancel():
                 self._take(item)
             else:
@@ -95,7 +95,7 @@ class RegionWorker:
             pushed.land()
             return
         try:
-            plan = self._state.graph.plan()
+            plan = self._state.plan()
             regions = self._regions = self._state.regions(plan)
             if plan.routing is not None and not item.has_begun:
                 plan.routing.admit(item.event)
@@ -114,6 +114,8 @@ class RegionWorker:
 
     def _run(self, plan: Plan, pushed: PushedEvent) -> None:
         """Run an event that never waits from begin to end."""
+        if self._state.watcher is not None:
+            plan = self._state.watcher.drawn(plan)
         try:
             answer = loop.complete(plan.ahandle(pushed.event)) if plan.is_async else plan.answer_to(pushed.event)
         except BaseException as error:

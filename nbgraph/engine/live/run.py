@@ -19,10 +19,11 @@ from nbgraph.engine.live.regions import ENTRY
 from nbgraph.engine.live.run_state import Flush, RunState
 from nbgraph.engine.live.ticker import Ticker, schedules_of
 from nbgraph.errors import NbgraphError
-from nbgraph.event import entering
+from nbgraph.event import Event, entering
 
 if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
+    from nbgraph.monitor.watch import Watch
 
 
 _running: WeakSet[Run] = WeakSet()  # for views of a graph: its runs, whose steps may be held
@@ -61,6 +62,8 @@ class Run:
         graph.plan()  # raise the faults of the graph here, not in the first future
         self._graph = graph
         self._state = RunState(graph)
+        self._watch = None if graph.watched is None else graph.watched.begin(graph, self._enter_at)
+        self._state.watcher = self._watch
         self._turns = RegionTurns()
         self._is_closed = False
         self._making = threading.Lock()
@@ -98,6 +101,24 @@ class Run:
             f'A run of graph "{self._graph.name}" has one answer for each event, that of its future: '
             "run.push(body).result(). graph.answers(body) gives those of all ends."
         )
+
+    @property
+    def monitor(self) -> Watch:
+        """What is watched of this run, where `graph.monitor(...)` says so."""
+        if self._watch is None:
+            raise NbgraphError(
+                f'Nothing of graph "{self._graph.name}" is watched: graph.monitor(baseline), then graph.start() again.'
+            )
+        return self._watch
+
+    def _enter_at(self, step: str, event: Event) -> Future[Any]:
+        """Let an event enter at a step: an alert, at the one that handles it."""
+        future: Future[Any] = Future()
+        with self._state.changed:
+            self._state.under_way += 1
+        pushed = PushedEvent(event, future, self._state.ended)
+        self._state.put(ENTRY, WorkItem(pushed, event, step=step))
+        return future
 
     def pause(self) -> None:
         """Make pushed events wait from the next one on; those that have entered run on."""
@@ -158,7 +179,10 @@ class Run:
         """Wait for all pushed events, and let steps release what they hold; return the answers to that."""
         if self._is_closed:
             return []
-        return self._flush()
+        found = self._flush()
+        if self._watch is not None:
+            self._watch.flush()
+        return found
 
     def close(self) -> None:
         """Drain and end; held events are released and reach the targets."""
@@ -171,6 +195,9 @@ class Run:
             self.release(step)
         try:
             self._flush()
+            if self._watch is not None:
+                self._watch.close()
+                self._flush()
         finally:
             self._state.close()
             for worker in list(self._workers.values()):
@@ -186,6 +213,8 @@ class Run:
             self._state.leave()
         finally:
             self._state.close()
+            if self._watch is not None:
+                self._watch.close()
         for worker in list(self._workers.values()):
             worker.join()
 

@@ -12,6 +12,7 @@ from typing import Any
 from nbgraph.engine.event_run import EventRun
 from nbgraph.engine.live.pushed_event import WorkItem
 from nbgraph.engine.live.regions import ENTRY, Regions
+from nbgraph.engine.live.watcher import Watcher
 from nbgraph.engine.plan import Plan
 from nbgraph.graph.graph import Graph
 
@@ -37,6 +38,7 @@ class RunState:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.watcher: Watcher | None = None
         self.changed = threading.Condition()
         self.inboxes: dict[str, deque[WorkItem | Flush]] = {ENTRY: deque()}
         self.held: dict[str, HeldStep] = {}
@@ -45,6 +47,11 @@ class RunState:
         self.is_closed = False
         self.is_left = False  # the caller has left: events that would wait are cancelled
         self._regions: Regions | None = None
+
+    def plan(self) -> Plan:
+        """The plan of the graph as it is now; the one that is watched, where somebody does."""
+        plan = self.graph.plan()
+        return plan if self.watcher is None else self.watcher.twin(plan)
 
     def regions(self, plan: Plan) -> Regions:
         """The regions of the plan; cached for as long as the plan is current."""

@@ -13,6 +13,7 @@ from nbgraph.graph.check import unknown_step
 from nbgraph.graph.documents import literal
 from nbgraph.graph.documents.argument import CODE, POSITIONAL
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.facade import monitor_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.routes.routing import routes_of
 from nbgraph.graph.safety.admission import Admission
@@ -21,7 +22,18 @@ from nbgraph.graph.step import OPTIONS, Step, StepOptions, step
 from nbgraph.types import EdgeKind
 
 VERSION = 1
-_GRAPH_FIELDS = ("version", "name", "max_iterations", "error_stream", "copy", "protocol", "steps", "edges", "responder")
+_GRAPH_FIELDS = (
+    "version",
+    "name",
+    "max_iterations",
+    "error_stream",
+    "copy",
+    "protocol",
+    "steps",
+    "edges",
+    "responder",
+    "monitor",
+)
 _STEP_FIELDS = ("name", "handler", "graph", "arguments", "function", *OPTIONS)
 _EDGE_FIELDS = ("source", "target", "when", "otherwise", "kind")
 _TYPES = {
@@ -62,6 +74,7 @@ def read_graph(document: Any, scope: Scope, where: str = "", *, admit: type[Admi
         error_stream=_stream(fields.get("error_stream"), admission, f"{prefix}error_stream"),
         copy=_copy(fields, prefix),
         protocol=_protocol(fields, prefix),
+        watched=_watched(fields, admission, prefix),
     )
 
 
@@ -91,6 +104,16 @@ def _protocol(fields: Mapping[str, Any], prefix: str) -> str | None:
     if protocol not in (None, OPENAI):
         raise GraphError(f'{prefix}protocol: found {protocol!r}; expected "{OPENAI}".')
     return OPENAI if protocol else None
+
+
+def _watched(fields: Mapping[str, Any], admission: Admission, prefix: str) -> Any:
+    """What of the graph is watched; None where nothing is."""
+    if fields.get("monitor") is None:
+        return None
+    document = _value(fields["monitor"], admission, f"{prefix}monitor")
+    if not isinstance(document, dict):
+        raise GraphError(f"{prefix}monitor: found {document!r}; expected a mapping.")
+    return monitor_of(document)
 
 
 def _responders(fields: Mapping[str, Any], steps: Mapping[str, Step], prefix: str) -> list[str]:
@@ -215,7 +238,7 @@ def _edges(document: Any, steps: Collection[str], admission: Admission, where: s
                 raise GraphError(f'{path}: the field "{end}" is missing.')
         kind = _kind(fields, path)
         for end in ("source", "target"):
-            is_graph = end == "source" and fields[end] == WHOLE_GRAPH and kind is EdgeKind.ERROR
+            is_graph = end == "source" and fields[end] == WHOLE_GRAPH and kind in (EdgeKind.ERROR, EdgeKind.ALERT)
             if fields[end] not in steps and not is_graph:
                 raise GraphError(f"{path}.{end}: {unknown_step(fields[end], steps, f'found {fields[end]!r}')}")
         when = _condition(fields.get("when"), admission, f"{path}.when", kind)
@@ -226,7 +249,7 @@ def _kind(fields: Mapping[str, Any], path: str) -> EdgeKind:
     try:
         return EdgeKind(fields.get("kind", "flow"))
     except ValueError:
-        raise GraphError(f'{path}.kind: found "{fields["kind"]}"; expected flow, error or cycle.') from None
+        raise GraphError(f'{path}.kind: found "{fields["kind"]}"; expected flow, error, cycle or alert.') from None
 
 
 def _condition(document: Any, admission: Admission, where: str, kind: EdgeKind) -> Any:

@@ -148,6 +148,8 @@ def _graph(graph: Graph, write: Write) -> dict[str, Any]:
     document["steps"] = {step.name: _step(step, write, f'Step "{step.name}"') for step in graph.steps}
     if graph.edges:
         document["edges"] = [_edge(edge, write) for edge in graph.edges]
+    if graph.watched is not None:
+        document["monitor"] = write(graph.watched.to_plain(), f'The monitor of graph "{graph.name}"')
     if graph.responders:
         document["responder"] = graph.responders[0] if len(graph.responders) == 1 else list(graph.responders)
     return document

@@ -16,6 +16,8 @@ from nbgraph.types import EdgeKind
 
 RESPOND = "respond"
 FORBID = "forbid"  # behind a route: its callers are refused
+_OCCASIONS = (EdgeKind.ERROR, EdgeKind.ALERT)
+_ENDINGS = tuple(("on", kind.value) for kind in _OCCASIONS)
 JOINT = "(event)"  # the identity step that merges several arrows before `respond`
 
 
@@ -148,15 +150,15 @@ class _ArrowReader:
         if self._peek("cycle") or self._peek("flow"):  # keywords that an arrow at this place would read as a step
             kind = EdgeKind(self._take().text)
         elif self._peek("on"):
-            self.at += 1
-            if not self._peek("error"):
-                raise self._error("`error`, as in `a -> b on error`")
-            self.at += 1
-            kind = EdgeKind.ERROR
-            condition, condition_offset = self._caught()
-        if self._peek("if") and kind is not EdgeKind.ERROR:
+            kind = self._occasion()
+            condition, condition_offset = self._caught() if kind is EdgeKind.ERROR else (None, 0)
+        if self._peek("if") and kind not in _OCCASIONS:
             self.at += 1
             condition, condition_offset = self._condition()
+            if self._peek("on"):
+                kind = self._occasion()
+                if kind is EdgeKind.ERROR:
+                    raise self._error("the exceptions that it is for: `a -> b on error ValueError`, without `if`")
         if self._peek("else"):
             offset_of_else = self._take().start
             otherwise = True
@@ -166,8 +168,17 @@ class _ArrowReader:
                 )
         limit = self._limit()
         if self.at < len(self.tokens):
-            raise self._error("an arrow `->`, `if`, `else`, `on error`, `max` or the end of the line")
+            raise self._error("an arrow `->`, `if`, `else`, `on error`, `on alert`, `max` or the end of the line")
         return ArrowLine(tuple(groups), offset, condition, condition_offset, otherwise, kind, limit)
+
+    def _occasion(self) -> EdgeKind:
+        """`on error`, or `on alert`."""
+        self.at += 1
+        kind = next((one for one in _OCCASIONS if self._peek(one.value)), None)
+        if kind is None:
+            raise self._error("`error` or `alert`, as in `a -> b on error`")
+        self.at += 1
+        return kind
 
     def _group(self) -> tuple[ArrowItem, ...]:
         if not self._peek("["):
@@ -261,6 +272,8 @@ class _ArrowReader:
     def _condition(self) -> tuple[str, int]:
         rest = self.tokens[self.at :]
         if len(rest) > 2 and rest[-2].text == "max" and rest[-1].text.isdecimal() and not rest[-2].depth:
+            rest = rest[:-2]
+        if len(rest) > 2 and (rest[-2].text, rest[-1].text) in _ENDINGS and not rest[-2].depth:
             rest = rest[:-2]
         if (
             len(rest) > 1 and rest[-1].text == "else" and not rest[-1].depth

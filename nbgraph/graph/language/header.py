@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Any, NoReturn
 from nbgraph.errors import GraphError
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.documents import argument
-from nbgraph.graph.documents.literal import NotLiteralError, quoted
+from nbgraph.graph.documents.literal import NotLiteralError, plain, quoted, value_of
+from nbgraph.graph.facade import monitor_named, monitor_of
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.step_call import Calls
 
@@ -30,12 +32,14 @@ class Header:
     error_stream: Any = None
     copy: bool = True
     api: str | None = None
+    watched: Any = None
 
 
 class _Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise GraphError(
-            f"{message}; expected `%%graph NAME [--max-iterations N] [--error-stream X] [--no-copy] [--api [openai]]`."
+            f"{message}; expected `%%graph NAME [--max-iterations N] [--error-stream X] [--no-copy] [--api [openai]] "
+            "[--monitor [BASELINE]]`."
         )
 
 
@@ -45,7 +49,7 @@ def read_header(rest: str, calls: Calls) -> Header:
     >>> from nbgraph.graph.safety.admission import Admission
     >>> from nbgraph.graph.scope import Scope
     >>> read_header("fraud --max-iterations 3", Calls(Admission(Scope()), parse=None))
-    Header(name='fraud', max_iterations=3, error_stream=None, copy=True, api=None)
+    Header(name='fraud', max_iterations=3, error_stream=None, copy=True, api=None, watched=None)
     """
     parser = _Options(add_help=False, allow_abbrev=False)
     parser.add_argument("name")
@@ -53,16 +57,24 @@ def read_header(rest: str, calls: Calls) -> Header:
     parser.add_argument("--error-stream")
     parser.add_argument("--no-copy", action="store_true")
     parser.add_argument("--api", nargs="?", const=ROUTES, choices=(ROUTES, OPENAI))
+    parser.add_argument("--monitor", nargs="?", const="")
     try:
         given = parser.parse_args(shlex.split(rest, comments=True))
     except ValueError as error:
         raise GraphError(f"{error} in the `%%graph` line.") from None
     name, most, stream = given.name, given.max_iterations, given.error_stream
-    return header_of(name, most, stream, calls, copy=not given.no_copy, api=given.api)
+    return header_of(name, most, stream, calls, copy=not given.no_copy, api=given.api, monitor=given.monitor)
 
 
 def header_of(
-    name: str, max_iterations: int, stream: str | None, calls: Calls, *, copy: bool = True, api: str | None = None
+    name: str,
+    max_iterations: int,
+    stream: str | None,
+    calls: Calls,
+    *,
+    copy: bool = True,
+    api: str | None = None,
+    monitor: str | None = None,
 ) -> Header:
     """The header of parsed options."""
     if max_iterations < 1:
@@ -70,7 +82,7 @@ def header_of(
     name = _text(name)
     if not name:
         raise GraphError("the name of the graph is empty; expected `%%graph NAME`.")
-    return Header(name, max_iterations, _stream(stream, calls), copy, api)
+    return Header(name, max_iterations, _stream(stream, calls), copy, api, _monitor(monitor, calls))
 
 
 def header_text(graph: Graph) -> str:
@@ -88,7 +100,39 @@ def header_text(graph: Graph) -> str:
         parts.append("--no-copy")
     if graph.protocol is not None or graph.routes:
         parts.append(f"--api {graph.protocol}" if graph.protocol is not None else "--api")
+    if graph.watched is not None:
+        parts.append(f"--monitor {_monitor_text(graph)}".rstrip())
     return " ".join(parts)
+
+
+def _monitor(text: str | None, calls: Calls) -> Any:
+    """What `--monitor` says: nothing more, a name of the notebook, or all of it as JSON."""
+    if text is None:
+        return None
+    if not text or text.startswith("{"):
+        try:
+            return monitor_of(value_of(json.loads(text or "{}"), {}))
+        except (ValueError, NotLiteralError) as error:
+            raise GraphError(f"--monitor {text[:40]}... can't be read: {error}") from None
+    names = calls.admission.scope.namespace
+    if text not in names:
+        raise GraphError(
+            f'--monitor names "{text}", which is not known; make it first: {text} = graph.profile(stream).'
+        )
+    return monitor_named(names[text], text)
+
+
+def _monitor_text(graph: Graph) -> str:
+    """A name of the notebook that means the same, else all of it."""
+    watched = graph.watched
+    assert watched is not None
+    document = watched.to_plain()
+    if not document:
+        return ""
+    for name, found in graph.scope.namespace.items():
+        if found is watched or (found is watched.baseline and found is not None and document.keys() == {"baseline"}):
+            return name
+    return shlex.quote(json.dumps(plain(document)))
 
 
 def _word(text: str) -> str:

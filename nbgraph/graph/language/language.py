@@ -71,6 +71,7 @@ def build(
         error_stream=header.error_stream,
         copy=header.copy,
         protocol=OPENAI if header.api == OPENAI else None,
+        watched=header.watched,
     )
     graph.places = wiring.places
     return graph

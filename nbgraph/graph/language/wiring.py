@@ -218,8 +218,8 @@ class Wiring:
 
     def _connect(self, item: ArrowItem, source: str, aim: ArrowItem, target: str, line: ArrowLine | None) -> None:
         kind = line.kind if line else None
-        if target == WHOLE_GRAPH or (source == WHOLE_GRAPH and kind is not EdgeKind.ERROR):
-            expected = "`* -> handler on error`: `*` stands for every step of the graph and has an error handler only."
+        if target == WHOLE_GRAPH or (source == WHOLE_GRAPH and kind not in (EdgeKind.ERROR, EdgeKind.ALERT)):
+            expected = "`* -> handler on error`, or `on alert`: `*` stands for every step of the graph."
             raise language_error(self._text, (aim if target == WHOLE_GRAPH else item).offset, f"expected {expected}")
         if kind is None:
             kind = self._ways.kind(source, target)
@@ -230,7 +230,8 @@ class Wiring:
         if kind is EdgeKind.ERROR:
             self._check_handler(source, target, when, line)
         self.edges[Edge(source, target, when, bool(line and line.otherwise), kind)] = aim.offset
-        self._ways.draw(source, target, kind)
+        if kind is not EdgeKind.ALERT:  # nothing flows along it
+            self._ways.draw(source, target, kind)
 
     def _condition(self, text: str, kind: EdgeKind) -> Condition:
         is_error = kind is EdgeKind.ERROR
@@ -281,8 +282,8 @@ class Wiring:
         return joint.name
 
     def _limit(self, line: ArrowLine, groups: list[list[str]]) -> None:
-        if line.kind is EdgeKind.ERROR:
-            message = "found `max` behind `on error`; expected it on the arrow that goes back."
+        if line.kind in (EdgeKind.ERROR, EdgeKind.ALERT):
+            message = f"found `max` behind `on {line.kind.value}`; expected it on the arrow that goes back."
             raise language_error(self._text, line.offset, message)
         for name in groups[-2]:
             with self._at(line.offset):

@@ -87,6 +87,9 @@ class _LanguageWriter:
         endings = []
         for edge in self._graph.edges:
             plain = ways.kind(edge.source, edge.target) if edge.source != WHOLE_GRAPH else EdgeKind.FLOW
+            if edge.is_alert:
+                endings.append(f"{self._condition(edge)} on alert")
+                continue
             ways.draw(edge.source, edge.target, edge.kind)
             endings.append(f"{self._kind(edge, plain)}{self._condition(edge)}{self._limit(edge)}")
         return endings

@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 
 from nbgraph.errors import NbgraphError
-from nbgraph.monitor.bins import Bins, Cells, FieldKind, bins_of
-from nbgraph.monitor.column import Column, Numbers
-from nbgraph.monitor.counts import FieldCounts, counts_of
-from nbgraph.monitor.distance import DistanceKind, between, kind_of, wasserstein
-from nbgraph.monitor.sketch import Sketch, sketch_of
+from nbgraph.monitor.statistics.bins import Bins, Cells, FieldKind, bins_of
+from nbgraph.monitor.statistics.column import Column, Numbers
+from nbgraph.monitor.statistics.counts import FieldCounts, counts_of
+from nbgraph.monitor.statistics.distance import DistanceKind, between, kind_of, wasserstein
+from nbgraph.monitor.statistics.sketch import Sketch, sketch_of
 
 SHARES = tuple(float(share) for share in (np.arange(500) + 0.5) / 500)  # quantiles that Wasserstein's distance compares
 

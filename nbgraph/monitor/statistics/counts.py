@@ -10,8 +10,8 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from nbgraph.monitor.bins import Bins, Cells, FieldKind
-from nbgraph.monitor.column import Column
+from nbgraph.monitor.statistics.bins import Bins, Cells, FieldKind
+from nbgraph.monitor.statistics.column import Column
 
 NAMED = 20  # classes that the baseline does not have, by their names
 
@@ -57,7 +57,7 @@ class FieldCounts(msgspec.Struct, frozen=True, array_like=True, omit_defaults=Tr
             missing=self.missing + other.missing,
             infinite=self.infinite + other.infinite,
             outside=self.outside + other.outside,
-            unseen=_named(_added_up(self.unseen, other.unseen)),
+            unseen=named(_added_up(self.unseen, other.unseen)),
         )
 
 
@@ -78,9 +78,18 @@ def counts_of(column: Column, bins: Bins, limits: tuple[float, float] | None = N
         deviations = numbers - bins.centre
         total, squares = _partials(float(deviations.sum())), _partials(float(deviations @ deviations))
     return FieldCounts(
-        column.count, _ints(cells), low, high, total, squares, dict(column.types), column.missing, column.infinite,
-        outside, _named(unseen),
-    )  # fmt: skip
+        column.count,
+        _ints(cells),
+        low,
+        high,
+        total,
+        squares,
+        dict(column.types),
+        column.missing,
+        column.infinite,
+        outside,
+        named(unseen),
+    )
 
 
 def exact_sum(first: Iterable[float], second: Iterable[float]) -> tuple[float, ...]:
@@ -129,7 +138,7 @@ def _added_up(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, 
     return dict(sorted(found.items()))
 
 
-def _named(unseen: dict[str, int]) -> dict[str, int]:
+def named(unseen: dict[str, int]) -> dict[str, int]:
     """The most frequent by their names, the rest together under an empty one."""
     if len(unseen) <= NAMED:
         return unseen

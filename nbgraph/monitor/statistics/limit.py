@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbgraph.monitor.bins import Cells
-from nbgraph.monitor.distance import Counts, freedom, g_statistic, jsd, p_value
+from nbgraph.monitor.statistics.bins import Cells
+from nbgraph.monitor.statistics.distance import Counts, freedom, g_statistic, jsd, p_value
 
 FLOOR = 0.1  # a distance that nobody minds
 DEVIATIONS = 3

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nbgraph.monitor.column import Column
+from nbgraph.monitor.statistics.column import Column
 
 Cells = NDArray[np.int64]
 JUDGED = 10  # cells of equal frequency

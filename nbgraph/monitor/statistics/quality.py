@@ -16,8 +16,18 @@ from numpy.typing import NDArray
 from nbgraph.values import number_of
 
 METRICS = (
-    "accuracy", "precision", "recall", "f1", "auc", "log_loss", "brier", "ece", "mae", "rmse", "bias",
-)  # fmt: skip
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "auc",
+    "log_loss",
+    "brier",
+    "ece",
+    "mae",
+    "rmse",
+    "bias",
+)
 THRESHOLD = 0.5
 CALIBRATION_BINS = 10
 LEAST_PROBABILITY = 1e-15

@@ -54,9 +54,14 @@ def test_what_is_missing_infinite_or_of_another_kind() -> None:
     values = [1.0, 2, None, float("nan"), math.inf, -math.inf, np.float32(3), "x", True, {"a": 1}]
     found = FieldProfile.of(values)
     assert (found.count, found.missing, found.counts.infinite, found.low, found.high, found.mean, found.types) == (
-        10, 2, 2, 1.0, 3.0, 2.0,
+        10,
+        2,
+        2,
+        1.0,
+        3.0,
+        2.0,
         {"float": 4, "int": 1, "NoneType": 1, "float32": 1, "str": 1, "bool": 1, "dict": 1},
-    )  # fmt: skip
+    )
 
 
 def test_quantiles_are_those_of_numpy() -> None:
@@ -75,8 +80,11 @@ def test_parts_add_up_to_the_whole_in_any_order(seed: int) -> None:
     random.Random(seed).shuffle(parts)
     added = sum(parts[1:], parts[0])
     assert (added.counts.cells, added.low, added.high, added.distinct) == (
-        whole.counts.cells, whole.low, whole.high, whole.distinct,
-    )  # fmt: skip
+        whole.counts.cells,
+        whole.low,
+        whole.high,
+        whole.distinct,
+    )
     assert (added.mean, added.sd) == pytest.approx((values.mean(), values.std(ddof=1)), rel=1e-12)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from nbgraph.monitor.column import Column
+from nbgraph.monitor.statistics.column import Column
 
 PRECISION = 11  # of distinct values: 2^11 hashes are kept, an error of 2.2 %
 QUANTILES = 200  # KLL's k: a rank is off by 1.33 % at most (99 %)

@@ -1,0 +1,1 @@
+"""What values of fields are counted in, and what the counts tell."""

@@ -1,0 +1,305 @@
+"""Watch: a long-lived run is watched: counted, compared, judged; its alerts go to the steps that handle them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nbgraph.debug.frame import Frame
+from nbgraph.debug.redact import Redaction
+from nbgraph.debug.trace import Trace
+from nbgraph.engine.compile.flatten import flatten
+from nbgraph.engine.plan import Plan
+from nbgraph.errors import NbgraphError
+from nbgraph.event import Event
+from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.monitor.alert import Alert, AlertState, Subject, subject_of
+from nbgraph.monitor.baseline import Baseline, BaselineWindow
+from nbgraph.monitor.counting import Counting
+from nbgraph.monitor.edges import ends_of, refuse_unknown
+from nbgraph.monitor.evaluation import Evaluation, drift_frame
+from nbgraph.monitor.journal import Journal
+from nbgraph.monitor.ledger import EventLabel, Ledger, Receipt
+from nbgraph.monitor.monitor import Monitor
+from nbgraph.monitor.predictions import PredictionReader, quality_frame
+from nbgraph.monitor.tally import EdgeCounts, Kept
+from nbgraph.steps.windows.spec import duration
+from nbgraph.values import is_missing, seconds_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nbgraph.graph.graph import Graph
+
+MOST_EVENTS = 10  # of an alert
+_logger = logging.getLogger("nbgraph.monitor")
+Deliver = Callable[[str, Event], Future[Any]]
+
+
+class Watch:
+    """What is watched of one run; `graph.start().monitor`.
+
+    >>> from nbgraph import Graph
+    >>> graph = Graph("double")
+    >>> _ = graph.to(lambda body: {"y": body["x"] * 2}, "double").respond()
+    >>> _ = graph.monitor(graph.profile([{"x": float(n)} for n in range(1000)]), every=500, share=1.0)
+    >>> with graph.start() as run:
+    ...     for n in range(1000):
+    ...         _ = run.push({"x": float(n) + 900})
+    >>> found = run.monitor.drift().iloc[-1]
+    >>> found.edge, found.field, bool(found.drifted), bool(found["first"])
+    ('double ->', 'y', True, False)
+    """
+
+    def __init__(self, graph: Graph, monitor: Monitor, deliver: Deliver, journal: Journal | None = None) -> None:
+        refuse_unknown(graph.plan(), monitor)
+        self._graph, self._monitor, self._deliver = graph, monitor, deliver
+        self._redaction = Redaction(graph)
+        self._handlers = [edge for edge in flatten(graph).edges if edge.is_alert]
+        self.journal = journal or Journal(keep=float(duration(monitor.keep)))
+        self.ledger = Ledger()
+        self._evaluation: Evaluation | None = None
+        self._lock = threading.RLock()
+        self._kept: dict[Subject, list[Trace]] = {}
+        self._history: dict[str, Alert] = {}
+        self._reader = PredictionReader(graph, monitor)
+        self._before = graph.report_label
+        graph.report_label = self._label
+        self._counting = Counting(monitor, self._closed, self._looked, frozenset(graph.redacted))
+
+    # --- for the run ---
+
+    def twin(self, plan: Plan) -> Plan:
+        """The plan that is watched."""
+        return self._counting.twin(plan)
+
+    def drawn(self, twin: Plan) -> Plan:
+        """The plan that the next event runs by."""
+        return self._counting.drawn(twin)
+
+    def flush(self) -> None:
+        """Count all that went along so far."""
+        self._counting.flush()
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+        self._counting.close()
+        if self._graph.report_label == self._label:
+            self._graph.report_label = self._before
+
+    # --- what was found ---
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What it is compared with; None as long as the first events become it."""
+        return self._counting.baseline
+
+    @property
+    def sampled(self) -> float:
+        """The share of the events that are looked at now."""
+        return self._counting.rate
+
+    def profile(
+        self,
+        at: str | None = None,
+        since: str = "1h",
+        until: str | None = None,
+        segment: Mapping[str, Any] | None = None,
+    ) -> Baseline:
+        """What went along the edges in that time, which may be another graph's baseline.
+
+        Parameters
+        ----------
+        at
+            Edge, or step; None: all edges.
+        since, until
+            How long ago it begins and ends: `"1h"`; windows that were counted by events are all taken.
+        segment
+            Not told apart yet: None.
+        """
+        if segment is not None:
+            raise NbgraphError("Profiles are not told apart by segment; quality(segment=...) is.")
+        self.flush()
+        return profile_of(self._found_baseline(), self.journal.windows(*self._span(since, until)), at)
+
+    def drift(self, since: str = "1h") -> pd.DataFrame:
+        """A row for each field of an edge and window: count, distance, floor, limit, p, drifted, first.
+
+        `floor` is the distance that chance alone gives; `first` tells that no edge before drifts in the same window.
+
+        Parameters
+        ----------
+        since
+            How long ago: `"1h"`; windows that were counted by events are all there.
+        """
+        self.flush()
+        with self._lock:
+            return drift_frame([]) if self._evaluation is None else self._evaluation.drift(self._span(since, None)[0])
+
+    def quality(self, since: str = "24h", segment: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """A row for each window of predictions: how many have labels, and how good they are.
+
+        `estimated` is the accuracy that the scores let one expect: it assumes calibrated scores and no change of the
+        concept.
+
+        Parameters
+        ----------
+        since
+            How long ago: `"24h"`.
+        segment
+            Only predictions with these values: `{"country": "NL"}`.
+        """
+        self.flush()
+        return quality_frame(self.ledger.rows(time.time() - duration(since)), self._monitor.every, segment)
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """Those that are pending or firing, then those that are resolved, the latest last."""
+        self.flush()
+        with self._lock:
+            return list(self._history.values())
+
+    def label(self, event_id: str, value: Any) -> Receipt:
+        """Tell the truth about an event.
+
+        Parameters
+        ----------
+        event_id
+            Id of the event.
+        value
+            What is true.
+        """
+        return self.labels([(event_id, value, None)])
+
+    def labels(self, given: Any) -> Receipt:
+        """Tell the truth about many events.
+
+        Parameters
+        ----------
+        given
+            A DataFrame with the columns id, label and, if wished, time; or an iterable of (id, value, time).
+        """
+        self.flush()
+        return self.ledger.label(labels_of(given))
+
+    # --- as windows close ---
+
+    def _closed(self, windows: list[EdgeCounts]) -> None:
+        self.journal.add(windows)
+        with self._lock:
+            if self._evaluation is None:
+                self._evaluation = Evaluation(self._monitor, self._found_baseline())
+            for alert in self._evaluation.look(windows):
+                self._tell(alert)
+
+    def _tell(self, alert: Alert) -> None:
+        subject = subject_of(alert)
+        if alert.state is AlertState.FIRING:
+            self._kept[subject] = self._traces(alert)
+        ids = tuple(trace.event.id for trace in self._kept.get(subject, ()) if trace.event is not None)
+        alert = alert.with_events(ids, lambda alert: self._kept.get(subject_of(alert), []), self._silence)
+        self._history[":".join((*subject, str(alert.since)))] = alert
+        if alert.state is AlertState.WITHDRAWN:
+            del self._history[":".join((*subject, str(alert.since)))]
+        assert self._evaluation is not None
+        if not self._evaluation.alerts.is_silent(alert):
+            for name in handlers_of(alert, self._handlers):
+                self._deliver(name, alert.event()).add_done_callback(partial(_log_error, name))
+
+    def _silence(self, alert: Alert, seconds: float) -> None:
+        with self._lock:
+            if self._evaluation is not None:
+                self._evaluation.alerts.silence(subject_of(alert), time.time() + seconds)
+
+    def _traces(self, alert: Alert) -> list[Trace]:
+        """The last events in the cells that have more than in the baseline, those that have most first."""
+        tally, baseline = self._counting.tallies.get(alert.at), self._found_baseline()
+        base = baseline.find(alert.at)
+        if tally is None or base is None or alert.field not in base:
+            return []
+        kept = tally.closed_events(alert.field)
+        return [self._trace(alert.at, body, event) for body, event in kept[:MOST_EVENTS]]
+
+    def _trace(self, edge: str, body: Any, event: Event) -> Trace:
+        source, target = ends_of(edge)
+        shown = self._redaction.keep(body)
+        frame = Frame(event.id, target or source, 1, shown) if target else Frame(event.id, source, 1, None, shown)
+        recorded = event.with_body(shown)
+        return Trace([frame], graph=self._graph, event=recorded, due=frame if target else None)
+
+    def _looked(self, edge: str, block: Sequence[Kept]) -> None:
+        found = self._reader.read(edge, block)
+        if found:
+            self.ledger.predicted(found)
+
+    def _label(self, id: str, value: Any, when: Any) -> None:
+        self.ledger.label(labels_of([(id, value, when)]))
+
+    def _found_baseline(self) -> Baseline:
+        found = self._counting.baseline
+        if found is None:
+            raise NbgraphError(
+                f"There is no baseline yet: the first {self._monitor.warm_up} events become it (warm_up), and so many "
+                "have not come."
+            )
+        return found
+
+    def _span(self, since: str, until: str | None) -> tuple[float, float]:
+        if not self._monitor.is_by_clock:
+            return 0.0, float("inf")
+        now = time.time()
+        return now - duration(since), now - duration(until) if until is not None else float("inf")
+
+
+def handlers_of(alert: Alert, edges: Iterable[Edge]) -> list[str]:
+    """The steps that handle an alert: those of the steps at its edge, and of the whole graph."""
+    places = {alert.at, *ends_of(alert.at), WHOLE_GRAPH} - {""} if "->" in alert.at else {alert.at, WHOLE_GRAPH}
+    body = alert.body()
+    found = [
+        edge.target
+        for edge in edges
+        if edge.source in places and (edge.when is None or edge.when(body))  # type: ignore[operator]
+    ]
+    return list(dict.fromkeys(found))
+
+
+def profile_of(baseline: Baseline, windows: Iterable[EdgeCounts], at: str | None) -> Baseline:
+    """Windows as profiles, in the bins of their baseline."""
+    wholes: dict[str, EdgeCounts] = {}
+    parts: dict[str, list[BaselineWindow]] = {}
+    for window in windows:
+        base = baseline.find(window.edge)
+        if base is None or (at is not None and at not in (window.edge, *ends_of(window.edge)[1:])):
+            continue
+        known = wholes.get(window.edge)
+        wholes[window.edge] = window if known is None else known + window
+        now = window.profile(base)
+        cells = {name: one.judged() for name, one in now.items()}
+        parts.setdefault(window.edge, []).append(BaselineWindow(window.start, window.events, cells))
+    profiles = {edge: whole.profile(baseline[edge]) for edge, whole in wholes.items()}
+    return Baseline(profiles, parts, baseline.every)
+
+
+def labels_of(given: Any) -> list[EventLabel]:
+    """Labels of a DataFrame, or of an iterable of (id, value) or (id, value, time)."""
+    if hasattr(given, "to_dict"):
+        missing = {"id", "label"} - set(given.columns)
+        if missing:
+            expected = "expected id, label and, if wished, time"
+            raise NbgraphError(f"The table of labels has no column {min(missing)!r}; {expected}.")
+        given = [(row["id"], row["label"], row.get("time")) for row in given.to_dict("records")]
+    return [EventLabel(str(row[0]), row[1], _seconds(row[2]) if len(row) > 2 else None) for row in given]
+
+
+def _seconds(moment: Any) -> float | None:
+    return None if is_missing(moment) else seconds_of(moment, "time")
+
+
+def _log_error(step: str, future: Future[Any]) -> None:
+    if not future.cancelled() and future.exception() is not None:
+        _logger.error('Step "%s" failed with an alert: %s', step, future.exception())
