@@ -152,6 +152,7 @@ def drift_frame(rows: Sequence[DriftRow]) -> pd.DataFrame:
     import pandas as pd
 
     earlier = before(dict.fromkeys(row.edge for row in rows))
+    rows = sorted(rows, key=lambda row: (row.start, len(earlier[row.edge]), row.edge, row.field))
     drifting: dict[float, set[str]] = {}
     for row in rows:
         if row.drifted:
