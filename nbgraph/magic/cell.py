@@ -136,7 +136,7 @@ def _run(shell: Any, cell: Cell, declared: list[Declaration], raw: str) -> None:
     if not body.strip():
         return
     text = "\n" + body  # the body begins on line 2 of the cell
-    name = shell.compile.cache(raw, _number(shell), raw_code=raw)
+    name = shell.compile.cache(raw, cell_number(shell), raw_code=raw)
     tree = shell.transform_ast(shell.compile.ast_parse(text, filename=name))
     with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
         code = shell.compile(tree, name, "exec")
@@ -190,7 +190,7 @@ def _parsed(text: str) -> ast.Module | None:
         return None
 
 
-def _number(shell: Any) -> int:
+def cell_number(shell: Any) -> int:
     """The number of the cell that runs, from the code that called the magic: IPython's count depends on its version."""
     names: dict[str, int] = shell.compile._filename_map
     frame = sys._getframe(1)

@@ -22,7 +22,7 @@ from nbgraph.graph.language.language import calls_of
 from nbgraph.graph.naming import slug
 from nbgraph.graph.safety.formula import compiled
 from nbgraph.graph.scope import Scope
-from nbgraph.magic.cell import define
+from nbgraph.magic.cell import cell_number, define
 from nbgraph.magic.completion import OPTIONS
 from nbgraph.magic.notice import Notices
 from nbgraph.magic.options import words
@@ -149,7 +149,7 @@ class GraphMagic:
             graph.become(new)
             for widget in self._defining:
                 if widget.graph is graph:  # the text above it is not the graph's any more
-                    widget.replaced = f"defined anew in cell [{self.shell.execution_count}]"
+                    widget.replaced = f"defined anew in cell [{cell_number(self.shell)}]"
             return graph
         namespace[given.name] = new
         return new
