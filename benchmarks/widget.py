@@ -168,7 +168,7 @@ def frames(page: Any, lab: Lab, steps: int, goal: float) -> Iterator[Figure]:
 def pauses(page: Any, lab: Lab, times: int = 20) -> Figure:
     """From the click on Pause, while a run is under way, until the view says that it stands."""
     page.evaluate(OPEN, lab.notebook("pause.ipynb", SLOW))
-    page.locator(f"{CURRENT}.nbg-standing", has_text="stands before s0").wait_for()
+    page.locator(f"{CURRENT}.nbg-standing", has_text="paused at s0").wait_for()
     found = page.evaluate(PAUSES, [".jp-NotebookPanel:not(.lm-mod-hidden)", times])
     page.evaluate(CLOSE)
     return Figure(f"a click on Pause, served during a run; median of {times}", statistics.median(found), "ms", 50)

@@ -96,7 +96,7 @@ def paused(context: Any) -> Host:
     debugger.break_at("unusual", when="len(event) > 100")
     host = Host(context, DebugWidget(debugger))
     host.page.get_by_role("button", name="Run to the next breakpoint").click()
-    host.page.locator(".nbg-standing", has_text="stands before unusual").wait_for()
+    host.page.locator(".nbg-standing", has_text="paused at unusual").wait_for()
     host.page.wait_for_selector(".nbg-panel table")
     return host
 

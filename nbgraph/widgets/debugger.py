@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from nbgraph.debug.frame import Frame
 from nbgraph.debug.step_path import INNER, groups_of, is_there
 from nbgraph.render.printable import printable
 from nbgraph.widgets.assets import PICTURE, module, styles
-from nbgraph.widgets.debug.messages import frame_detail, frame_list, records, taken
+from nbgraph.widgets.debug.messages import frame_detail, frame_list, past_records, records, taken
 from nbgraph.widgets.debug.session import DebugSession, value_of
 from nbgraph.widgets.graph import CHANGED, GraphWidget, Message
 from nbgraph.widgets.live.activity import ActivityChange
@@ -32,7 +32,7 @@ class DebugWidget(GraphWidget):
     >>> widget.close()
     """
 
-    _esm = module(*PICTURE, "child.js", "panel.js", "moves.js", "forms.js", "debugger.js")
+    _esm = module(*PICTURE, "child.js", "panel.js", "dock.js", "moves.js", "forms.js", "debugger.js")
     _css = styles("graph.css", "debugger.css")
 
     def __init__(self, debugger: Debugger) -> None:
@@ -98,14 +98,16 @@ class DebugWidget(GraphWidget):
         """Send the state of the run."""
         if self.session.is_busy:
             return
-        found = records(self.debugger, self._changed())
         frames = self.debugger.trace.frames
-        # All steps, since where the run stood before it stands no more.
+        self._send_picture(records(self.debugger, self._changed()), frames)
+        self.send({"kind": "debug", **self._run_state(frames)})
+
+    def _send_picture(self, found: Mapping[str, StepRecord], frames: Sequence[Frame]) -> None:
+        """All steps and arrows, since where the run stood before it stands no more."""
         every = {**{name: StepRecord() for name in self._synced.ids}, **found}
         lines = {str(line["id"]): 0 for line in self._synced.data["lines"]}  # what was undone was not taken
         lines |= {line: count for ends, count in taken(frames).items() if (line := self._synced.line(*ends))}
         self.send({"kind": "status", "steps": self._synced.steps(every, every), "lines": lines, "running": False})
-        self.send({"kind": "debug", **self._run_state(frames)})
 
     def receive(self, message: Message) -> None:
         """Handle a message of the view; moves are made on the session's thread."""
@@ -209,6 +211,8 @@ class DebugWidget(GraphWidget):
         if not 0 <= index < len(frames):
             return
         frame = frames[index]
+        if is_fork or index < len(frames) - 1 or self.debugger.current is not None:
+            self._send_picture(past_records(frames[: index + 1]), frames[: index + 1])
         same = [one for one in main if (one.step, one.visit) == (frame.step, frame.visit)] if is_fork else []
         step = self._synced.ids.get(frame.step, "")
         detail = frame_detail(self.graph, frame, index, same[-1] if same else None)

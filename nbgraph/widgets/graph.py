@@ -46,7 +46,7 @@ class GraphWidget(anywidget.AnyWidget):
     >>> widget.close()
     """
 
-    _esm = module(*PICTURE, "child.js", "panel.js", "events.js", "graph.js")
+    _esm = module(*PICTURE, "child.js", "panel.js", "dock.js", "events.js", "graph.js")
     _css = styles("graph.css")
 
     picture = traitlets.Dict().tag(sync=True)  # set by Python: the SVG and the data of steps and lines, by id

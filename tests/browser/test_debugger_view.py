@@ -40,15 +40,15 @@ def standing(host: Host, text: str) -> None:
 
 def test_stepping_forward_and_back(view):
     host = view({"amount": 50})
-    standing(host, "stands before add")
+    standing(host, "paused at add")
     host.page.get_by_text("Next ▶").click()
-    standing(host, "stands before check")
+    standing(host, "paused at check")
     host.wait("add", "done")  # what the picture shows comes with the next frame of the browser
     host.wait("check", "paused")
     host.page.keyboard.press("F8")
     standing(host, "finished")
     host.page.get_by_text("◀ Back").click()
-    standing(host, "stands before text")
+    standing(host, "paused at text")
 
 
 def test_the_slider_shows_any_frame_and_the_diff(view):
@@ -60,7 +60,7 @@ def test_the_slider_shows_any_frame_and_the_diff(view):
     host.page.wait_for_selector(".nbg-diff")
     row = host.page.locator(".nbg-diff tbody tr").first.text_content()
     host.page.get_by_text("Go back to here").click()
-    standing(host, "stands before add")
+    standing(host, "paused at add")
     assert row == "pnothing0.5"
 
 
@@ -70,7 +70,7 @@ def test_an_error_then_another_input_then_on(view):
     standing(host, "too much")
     assert "ValueError: too much" in host.page.locator(".nbg-panel pre").text_content()
     host.page.get_by_text("◀ Back").click()
-    standing(host, "stands before check")
+    standing(host, "paused at check")
     host.page.get_by_text("Change the input and go on from here").click()
     host.page.get_by_label("Change the input and go on from here").first.fill("{**event, 'p': 0.25}")
     host.page.get_by_role("button", name="Change the input").click()
@@ -83,9 +83,8 @@ def test_an_error_then_another_input_then_on(view):
 def test_another_output_is_a_fork_and_breakpoints_and_pins_outlive_the_debugger(view):
     host = view({"amount": 50})
     host.page.get_by_text("Next ▶").click()
-    standing(host, "stands before check")
+    standing(host, "paused at check")
     host.page.locator('[aria-label^="add "]').click()
-    host.page.get_by_role("tab", name="output").click()
     host.page.get_by_text("Change the output and go on from here").click()
     host.page.get_by_label("Change the output and go on from here").first.fill("{'p': 0.75}")
     host.page.get_by_role("button", name="Change the output").click()
@@ -106,24 +105,24 @@ def test_into_a_router_stands_before_each_route_and_over_takes_it_as_one(context
     host = Host(context, DebugWidget(graph.debug("abc")))
     host.page.wait_for_selector(".nbg-panel .nbg-tabs")
     host.page.get_by_role("button", name="Into").click()
-    standing(host, "stands before up in both")
+    standing(host, "paused at up in both")
     host.page.keyboard.press("]")
-    standing(host, "stands before size in both")
+    standing(host, "paused at size in both")
     host.page.get_by_role("tab", name="routes").click()
     host.page.locator(".nbg-sheet summary", has_text="up").wait_for()
     values = host.page.locator(".nbg-sheet .nbg-value").all_text_contents()
     host.page.get_by_role("tab", name="break").click()
     host.page.get_by_role("button", name="Set the breakpoint").click()
     host.page.keyboard.press("[")
-    standing(host, "stands before up in both")
+    standing(host, "paused at up in both")
     host.page.get_by_text("◀ Back").click()
-    standing(host, "stands before both")
+    standing(host, "paused at both")
     host.page.keyboard.press("F8")
-    standing(host, "stands before size in both")
+    standing(host, "paused at size in both")
     host.page.get_by_text("|◀").click()
-    standing(host, "stands before both")
+    standing(host, "paused at both")
     host.page.keyboard.press("F10")
-    standing(host, "stands before text")
+    standing(host, "paused at text")
     host.page.locator(".nbg-count", has_text="1").wait_for()
     host.page.keyboard.press("[")
     host.page.locator(".nbg-count").wait_for(state="detached")
@@ -139,7 +138,7 @@ def test_a_breakpoint_with_a_condition(view):
     host.page.get_by_role("button", name="Set the breakpoint").click()
     host.page.wait_for_selector('[aria-label="Breakpoint on check"][aria-checked="true"]')
     host.page.get_by_role("button", name="Run to the next breakpoint").click()
-    standing(host, "stands before check")
+    standing(host, "paused at check")
 
 
 def test_a_watched_expression_follows_the_run(view):
@@ -179,9 +178,8 @@ def test_a_pin_leaves_the_panel_at_its_step(view):
     host = view({"amount": 50})
     page = host.page
     page.get_by_text("Next ▶").click()
-    standing(host, "stands before check")
+    standing(host, "paused at check")
     page.locator('[aria-label^="add "]').click()
-    page.get_by_role("tab", name="output").click()
     page.get_by_role("button", name="Pin this output").click()
     page.get_by_role("button", name="Unpin").wait_for()
     assert page.locator(".nbg-panel h3").text_content() == "add"
@@ -202,3 +200,52 @@ def test_only_the_step_it_stands_before_is_paused(context):
     states = [host.status(step) for step in "abc"]
     host.close()
     assert (back, states) == ("idle", ["done", "idle", "done"])
+
+
+def test_the_slider_takes_the_picture_along_and_forks_have_theirs(view):
+    host = view({"amount": 50})
+    page, states = host.page, ("add", "check", "text")
+    page.get_by_role("button", name="Run to the next breakpoint").click()
+    standing(host, "finished")
+    host.wait("text", "done")
+    page.get_by_label("Time: frames of the run").fill("1")
+    host.wait("text", "idle")
+    past = [host.status(step) for step in states]
+    page.get_by_label("Time: frames of the run").fill("2")
+    host.wait("text", "done")
+    host.widget.session.do("to", index=1).result(5)
+    host.widget.session.do("input", text="{'p': 0.25}").result(5)
+    standing(host, "paused at check")
+    host.wait("check", "paused")
+    page.get_by_label("Line of the run").select_option(label="fork 1 from check, 3 frames")
+    host.wait("check", "done")
+    assert past == ["done", "done", "idle"]
+
+
+def test_the_panel_is_docked_sized_and_maximised_by_key(view):
+    host = view({"amount": 50})
+    page, panel = host.page, host.page.locator(".nbg-panel")
+    heights = [panel.bounding_box()["height"]]
+    page.get_by_label("Size of the panel").focus()
+    page.keyboard.press("ArrowDown")
+    heights.append(panel.bounding_box()["height"])
+    page.keyboard.press("m")
+    is_whole = not page.locator(".nbg-stage").is_visible()
+    page.keyboard.press("?")
+    listed = page.locator(".nbg-keys", has_text="undo the last move").is_visible()
+    page.get_by_role("button", name="Panel below the picture or beside it").click()
+    page.get_by_role("button", name="Give the panel all the room").click()
+    sides = panel.bounding_box()["x"] > page.locator(".nbg-stage").bounding_box()["x"]
+    page.get_by_role("button", name="Panel below the picture or beside it").click()
+    assert (heights[1] - heights[0], is_whole, listed, sides) == (24, True, True, True)
+
+
+def test_what_a_step_printed_has_its_tab(view):
+    graph = Graph("loud")
+    graph.to(lambda body: print("got", body) or body, "say")
+    host = Host(view({"amount": 1}).page.context, DebugWidget(graph.debug(3)))
+    host.page.get_by_text("Next ▶").click()
+    host.page.get_by_role("tab", name="printed").click()
+    text = host.page.locator(".nbg-panel pre").text_content()
+    host.close()
+    assert text == "got 3\n"

@@ -96,12 +96,12 @@ def test_the_debugger_can_be_read_tab_by_tab(shown):
     host = shown(DebugWidget(runs().debug(" a ")))
     host.page.wait_for_selector(".nbg-panel .nbg-tabs")
     host.page.get_by_text("Next ▶").click()
-    host.page.locator(".nbg-standing", has_text="before fail").wait_for()
+    host.page.locator(".nbg-standing", has_text="paused at fail").wait_for()
     found = {}
-    for tab in ("input", "diff", "break"):
+    for tab in ("in and out", "diff", "break"):
         host.page.get_by_role("tab", name=tab).click()
         found[tab] = audited(host)
-    assert found == {"input": [], "diff": [], "break": []}
+    assert found == {"in and out": [], "diff": [], "break": []}
 
 
 def test_the_builder_can_be_read(shown):

@@ -254,7 +254,7 @@ def test_one_step_is_held_while_the_others_go_on(view):
         host.page.get_by_role("button", name="Hold").click()
         host.wait("score", "paused")
         waiting = [run.push({"amount": number}) for number in range(6)]
-        host.page.locator('[data-status="waiting"][aria-label*="full: 3 wait, and what fills it waits"]').wait_for()
+        host.page.locator('[data-status="waiting"][aria-label*="full: 3 wait, senders are blocked"]').wait_for()
         host.page.locator(
             '[aria-label^="clean "][aria-label*="5 events"]'
         ).wait_for()  # three in the queue, one before score

@@ -88,7 +88,7 @@ debugger
 def test_a_debugger_is_paused_at_once_while_it_runs(page, lab):
     page.evaluate(OPEN, lab.notebook("pause.ipynb", SLOW))
     standing = page.locator(f"{CURRENT}.nbg-standing")
-    page.locator(f"{CURRENT}.nbg-standing", has_text="stands before s0").wait_for()
+    page.locator(f"{CURRENT}.nbg-standing", has_text="paused at s0").wait_for()
     page.locator(f"{CURRENT}button", has_text="Continue").click()
     page.locator(f"{CURRENT}.nbg-busy").wait_for()
     page.wait_for_timeout(500)
@@ -100,7 +100,7 @@ def test_a_debugger_is_paused_at_once_while_it_runs(page, lab):
         return (performance.now() - began) / 1000;
     }""")
     print(f"\npause click to standing still: {seconds * 1000:.0f} ms")
-    assert (seconds < 0.5, "stands before s" in standing.text_content()) == (True, True)
+    assert (seconds < 0.5, "paused at s" in standing.text_content()) == (True, True)
     page.evaluate(CLOSE)
 
 
@@ -177,7 +177,7 @@ def test_a_click_deploys_and_the_deployment_is_watched_scaled_debugged_and_stopp
     page.get_by_role("button", name="Failures").click()
     page.locator(f"{CURRENT}.nbg-below summary", has_text="ZeroDivisionError").first.click()
     page.get_by_role("button", name="Debug: ").first.click()
-    page.locator(f"{CURRENT}.nbg-standing", has_text="stands before score").wait_for()
+    page.locator(f"{CURRENT}.nbg-standing", has_text="paused at score").wait_for()
     page.get_by_role("button", name="Stop: End the deployment").click()
     page.get_by_role("button", name="Yes: ").click()
     page.locator(f"{CURRENT}.nbg-deployment [role=group] .nbg-hint", has_text="stopped").wait_for()
@@ -238,7 +238,7 @@ def test_the_cell_magic_shows_the_view_marks_changed_steps_and_runs_again(page, 
 
 def test_a_debugger_that_ends_a_cell_is_shown_and_follows_cells(page, lab):
     page.evaluate(OPEN, lab.notebook("debug.ipynb", *MAGIC[:2], "d = loud.debug(' a ')\nd", "d.next().output"))
-    page.locator(f"{CURRENT}.nbg-standing", has_text="stands before shout").wait_for()
+    page.locator(f"{CURRENT}.nbg-standing", has_text="paused at shout").wait_for()
     page.evaluate(CLOSE)
 
 

@@ -88,15 +88,7 @@ def records(debugger: Debugger, changed: Mapping[str, str]) -> dict[str, StepRec
 
     `changed` are the steps whose code is another one than that of their frame, with the reason.
     """
-    found: dict[str, StepRecord] = {}
-    for frame in debugger.trace.frames:
-        record = found.get(frame.step)
-        if record is None:  # a run may have thousands of frames: a record is made for each step only
-            record = found[frame.step] = StepRecord()
-        record.count += 1
-        record.seconds.append(frame.seconds)
-        record.state, record.note = ("failed", first_line(frame.error)) if frame.error else ("done", "")
-        record.errors += frame.error is not None
+    found = past_records(debugger.trace.frames)
     for name, note in changed.items():
         record = found.setdefault(name, StepRecord())
         record.state, record.note = "changed", note
@@ -104,6 +96,20 @@ def records(debugger: Debugger, changed: Mapping[str, str]) -> dict[str, StepRec
         found.setdefault(name, StepRecord()).state = "pinned"
     if debugger.current is not None:
         found.setdefault(debugger.at, StepRecord()).state = "paused"
+    return found
+
+
+def past_records(frames: Sequence[Frame]) -> dict[str, StepRecord]:
+    """How every step stood when these frames had run."""
+    found: dict[str, StepRecord] = {}
+    for frame in frames:
+        record = found.get(frame.step)
+        if record is None:  # a run may have thousands of frames: a record is made for each step only
+            record = found[frame.step] = StepRecord()
+        record.count += 1
+        record.seconds.append(frame.seconds)
+        record.state, record.note = ("failed", first_line(frame.error)) if frame.error else ("done", "")
+        record.errors += frame.error is not None
     return found
 
 

@@ -32,13 +32,13 @@ class QueueStatus:
         """The status as a note.
 
         >>> QueueStatus(3, 3).words(), QueueStatus(2, 10).words(), QueueStatus(1, is_held=True).words()
-        ('full: 3 wait, and what fills it waits', '2 of 10 wait', 'held: 1 waits')
+        ('full: 3 wait, senders are blocked', '2 of 10 wait', 'held: 1 waits')
         """
         verb = "waits" if self.waiting == 1 else "wait"
         if self.is_held:
             return f"held: {self.waiting} {verb}" if self.waiting else "held"
         if self.is_full:
-            return f"full: {self.waiting} {verb}, and what fills it waits"
+            return f"full: {self.waiting} {verb}, senders are blocked"
         return f"{self.waiting} of {self.most} {verb}" if self.waiting and self.most else ""
 
 

@@ -6,6 +6,19 @@ import { element } from "./values.js";
 /** @import { Layer, Stage } from "./stage.js" */
 /** @import { Properties } from "./values.js" */
 
+/** @type {[key: string, does: string][]} */
+export const PICTURE_KEYS = [
+  ["arrows", "to the next step"],
+  ["Enter", "open the step"],
+  ["b", "breakpoint on and off"],
+  ["e", "what went along its arrows"],
+  ["f", "fold and open groups"],
+  ["+ − 0", "closer, away, all of it"],
+  ["Home, End", "first and last step"],
+  ["/", "find a step"],
+  ["m", "all the room for the panel"],
+];
+
 /**
  * A button; blocked ones (`aria-disabled`) do nothing. Its label has what is seen, for those who speak to their machine.
  * @param {string} text
@@ -74,6 +87,28 @@ export function pictureBar(model, stage, spoken, ...more) {
     ...more,
     searchField(stage, spoken),
   );
+}
+
+/**
+ * The list of keys, which `?` opens and closes.
+ * @param {HTMLElement} root
+ * @param {[key: string, does: string][]} keys
+ */
+export function keyList(root, keys) {
+  const pairs = keys.map(([key, does]) => element("div", {}, element("dt", {}, key), element("dd", {}, does)));
+  const list = element("dl", { class: "nbg-keys", hidden: true, "aria-label": "Keys" }, ...pairs);
+  const toggle = () => {
+    list.hidden = !list.hidden;
+    one.setAttribute("aria-expanded", String(!list.hidden));
+  };
+  const one = button("?", "List the keys", toggle, { "aria-expanded": "false" });
+  root.addEventListener("keydown", event => {
+    const isTyped = event.target instanceof Element && event.target.matches("input, textarea, select");
+    if (event.key !== "?" || isTyped) return;
+    event.preventDefault();
+    toggle();
+  });
+  return { list, button: one };
 }
 
 /**

@@ -57,7 +57,7 @@ export class Camera {
     const [width, height] = this.size;
     const room = this.root.clientWidth || 800;
     const scale = Math.max(least, Math.min(1.25, room / width));
-    this.root.style.height = `${Math.round(Math.min(560, Math.max(96, height * scale + 20)))}px`;
+    this.root.style.minHeight = `${Math.round(Math.min(560, Math.max(96, height * scale + 20)))}px`;
     const space = [room / scale, Math.max(height, (this.root.clientHeight || height) / scale)];
     this.look = [width > space[0] ? 0 : (width - space[0]) / 2, (height - space[1]) / 2, space[0], space[1]];
     this.isMoved = false;

@@ -1,6 +1,7 @@
 // The view of a debugged run: moves, a slider over what happened, edits, forks, pins, breakpoints. The kernel decides.
-import { alertView, button, download, foldButton, pictureBar } from "./bar.js";
+import { PICTURE_KEYS, alertView, button, download, foldButton, keyList, pictureBar } from "./bar.js";
 import { serveShown } from "./child.js";
+import { Dock } from "./dock.js";
 import { breakpointForm, editor, watchView } from "./forms.js";
 import { join, linked } from "./link.js";
 import { block, movesBar } from "./moves.js";
@@ -14,7 +15,16 @@ import { element } from "./values.js";
 /** @import { Act } from "./stage.js" */
 /** @typedef {FrameDetail & { step: string, branch?: number | null }} Seen a frame in the panel */
 
-const PAGES = ["input", "output", "routes", "diff", "printed", "error", "code", "timing", "break"];
+const PAGES = ["in and out", "routes", "diff", "printed", "error", "code", "timing", "break"];
+/** @type {[key: string, does: string][]} */
+const KEYS = [
+  ["F8", "continue, or pause"],
+  ["F10", "run the next step as one"],
+  ["F11, Shift+F11", "into, out of routers and graphs"],
+  ["]", "run the next step"],
+  ["[", "undo the last move"],
+  ...PICTURE_KEYS,
+];
 /** @type {Standing} */
 const NOWHERE = {
   ...{ kind: "debug", busy: false, isBusy: false, stopped: false, finished: false, at: "", current: null, skipped: 0 },
@@ -29,7 +39,8 @@ class DebuggerView {
     this.now = NOWHERE;
     /** @type {Seen | null} */
     this.seen = null; // the frame that the panel shows
-    this.tab = "input";
+    this.tab = "in and out";
+    this.isPast = false; // the picture is that of a frame before
     /** @type {number | null} */
     this.branch = null;
     /** @type {Map<string, string>} */
@@ -58,11 +69,22 @@ class DebuggerView {
       this.move,
       wish => model.send(wish),
     );
-    const bar = pictureBar(model, this.stage, this.spoken, foldButton(model));
-    const main = element("div", { class: "nbg-main" }, this.stage.root, this.stage.table?.root, this.panel);
-    const parts = [this.moves.root, this.problem, this.timeBar(), bar, main, this.watches, this.spoken];
-    this.root = element("div", { class: "nbg-root nbgraph nbg-debugger" }, ...parts);
-    this.root.addEventListener("keydown", event => this.key(event));
+    this.root = element("div", { class: "nbg-root nbgraph nbg-debugger" });
+    this.main = element("div", { class: "nbg-main" }, this.panel);
+    this.layOut();
+  }
+
+  layOut() {
+    const { main, model, root, stage } = this;
+    const dock = new Dock(main, this.panel, true);
+    const keys = keyList(root, KEYS);
+    const bar = pictureBar(model, stage, this.spoken, foldButton(model), ...dock.buttons, keys.button);
+    main.prepend(stage.root, stage.table?.root ?? "");
+    root.append(this.moves.root, this.problem, this.timeBar(), bar, keys.list, main, this.watches, this.spoken);
+    root.addEventListener("keydown", event => {
+      dock.press(event);
+      this.key(event);
+    });
   }
 
   timeBar() {
@@ -167,11 +189,11 @@ class DebuggerView {
     this.spoken.textContent = words;
     const isEnd = now.finished || Boolean(now.current?.error);
     if (now.frames.length > before.frames.length && isEnd) {
-      this.tab = now.error || now.current?.error ? "error" : "output";
+      this.tab = now.error || now.current?.error ? "error" : "in and out";
       this.setTime(now.frames.length);
       this.model.send({ kind: "frame", index: now.frames.length - 1 + now.skipped });
     } else {
-      if (this.tab === "output" || this.tab === "error") this.tab = "input";
+      if (this.tab === "error") this.tab = "in and out";
       this.look(now.frames.length);
     }
     const [last] = now.frames.at(-1) ?? [];
@@ -190,10 +212,10 @@ class DebuggerView {
   listForks() {
     const { branches } = this.now;
     const forks = branches.map(({ step, frames }, index) =>
-      element("option", { value: String(index) }, `fork ${index + 1}: left at ${step}, ${frames} frames`),
+      element("option", { value: String(index) }, `fork ${index + 1} from ${step}, ${frames} frames`),
     );
     this.forks.hidden = !branches.length;
-    this.forks.replaceChildren(element("option", { value: "main" }, "this line"), ...forks);
+    this.forks.replaceChildren(element("option", { value: "main" }, "main"), ...forks);
   }
 
   /**
@@ -203,6 +225,10 @@ class DebuggerView {
   look(index) {
     const { now, branch } = this;
     const last = now.frames.length - 1;
+    const isPast = branch !== null || index < last || (index === last && Boolean(now.current));
+    if (this.isPast && !isPast) this.model.send({ kind: "hello" }); // the picture as it is now
+    this.isPast = isPast;
+    this.main.classList.toggle("nbg-past", isPast);
     if (branch !== null) this.model.send({ kind: "frame", index, branch });
     else if (index <= last) this.model.send({ kind: "frame", index: index + now.skipped, branch });
     else if (now.current) this.show({ ...now.current, step: now.at });
@@ -218,8 +244,7 @@ class DebuggerView {
       this.show(message);
     };
     const pages = {
-      input: (/** @type {Seen} */ seen) => this.inputView(seen),
-      output: (/** @type {Seen} */ seen) => this.outputView(seen),
+      "in and out": (/** @type {Seen} */ seen) => this.sidesView(seen),
       break: (/** @type {Seen} */ seen) => this.breakpointView(seen),
     };
     fillPanel(this.panel, message, { tabs: PAGES, chosen: this.tab, choose, pages });
@@ -240,6 +265,15 @@ class DebuggerView {
     const [, name] = (isMain && now.frames[at]) || [];
     slider.setAttribute("aria-valuetext", name === undefined ? words : `${words}, ${name}`);
     block(backHere, !isMain || at >= now.frames.length || now.isBusy);
+  }
+
+  /** @param {Seen} seen */
+  sidesView(seen) {
+    const sides = /** @type {[string, HTMLElement][]} */ ([
+      ["in", this.inputView(seen)],
+      ["out", this.outputView(seen)],
+    ]).map(([name, view]) => element("section", {}, element("h4", {}, name), view));
+    return element("div", { class: "nbg-sides" }, ...sides);
   }
 
   /** @param {Seen} seen */
@@ -324,7 +358,7 @@ function standingWords({ current, stopped, finished, error }, name) {
   if (finished || !current) return "finished";
   const place = current.route ? `${current.route} in ${name}` : name;
   const isBefore = current.index === null && !current.error && current.output === null;
-  return `stands ${isBefore ? "before" : "after"} ${place}, visit ${current.visit}`;
+  return `paused ${isBefore ? "at" : "after"} ${place}${current.visit > 1 ? `, visit ${current.visit}` : ""}`;
 }
 
 /** @param {Place} place */

@@ -1,6 +1,17 @@
 // The live view of a graph: toolbar, picture, and a panel with what a step last saw. State is the kernel's; this draws.
-import { alertView, button, choice, download, foldButton, pictureBar, replacedView } from "./bar.js";
+import {
+  PICTURE_KEYS,
+  alertView,
+  button,
+  choice,
+  download,
+  foldButton,
+  keyList,
+  pictureBar,
+  replacedView,
+} from "./bar.js";
 import { serveShown, showChild } from "./child.js";
+import { Dock } from "./dock.js";
 import { EventList, showLine, showWay } from "./events.js";
 import { join, linked } from "./link.js";
 import { fillPanel } from "./panel.js";
@@ -32,9 +43,14 @@ class GraphView {
     this.openEvent = (/** @type {string} */ id) => model.send({ kind: "event", id });
     this.events = new EventList(filter => model.send({ kind: "events", ...filter }), this.openEvent);
     const main = element("div", { class: "nbg-main" });
-    const parts = [replacedView(model), this.bar(), this.problem, main, this.below, this.spoken];
-    this.root = element("div", { class: "nbg-root nbgraph" }, ...parts);
-    main.append(this.stage.root, this.stage.table?.root ?? "", this.panel);
+    this.root = element("div", { class: "nbg-root nbgraph" });
+    main.append(this.panel);
+    this.dock = new Dock(main, this.panel, false);
+    this.keys = keyList(this.root, [...PICTURE_KEYS, ["p", "hold events before the step"]]);
+    const parts = [replacedView(model), this.bar(), this.keys.list, this.problem, main, this.below, this.spoken];
+    this.root.append(...parts);
+    main.prepend(this.stage.root, this.stage.table?.root ?? "");
+    this.root.addEventListener("keydown", event => this.dock.press(event));
   }
 
   bar() {
@@ -42,7 +58,7 @@ class GraphView {
     const title = { title: "Host this graph in processes or in containers" };
     const targets = choice("Deploy the graph", title, this.model.get("targets"), deploy, "deploy…");
     const events = button("Events", "List the last events", () => this.listEvents());
-    const parts = [foldButton(this.model), events, targets, this.progress.root];
+    const parts = [foldButton(this.model), events, targets, ...this.dock.buttons, this.keys.button, this.progress.root];
     return pictureBar(this.model, this.stage, this.spoken, ...parts);
   }
 

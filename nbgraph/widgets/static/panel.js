@@ -171,8 +171,8 @@ function factsView(message) {
 
 /** @param {Page} message */
 function diffView({ diff = [], compared = false }) {
-  if (!diff.length) return noneView(compared ? "both lines gave the same" : "nothing changed");
-  const names = compared ? ["path", "this line", "the fork"] : ["path", "before", "after"];
+  if (!diff.length) return noneView(compared ? "the fork gave the same" : "nothing changed");
+  const names = compared ? ["path", "main", "the fork"] : ["path", "before", "after"];
   const head = element("tr", {}, ...names.map(name => element("th", { scope: "col" }, name)));
   const rows = diff.map(([path, before, after]) => {
     const was = element("td", { class: "nbg-was" }, folded(before));

@@ -87,7 +87,7 @@ def test_a_step_is_held_and_the_queue_before_it_tells_how_full_it_is():
         wait_until(lambda: set(widget.monitor.states().values()) == {"done"})
     assert "graph.start() makes a run" in refused
     assert notes == {
-        "double": ("", 0), "later": ("full: 2 wait, and what fills it waits", 1.0), "text": ("held: 1 waits", 0),
+        "double": ("", 0), "later": ("full: 2 wait, senders are blocked", 1.0), "text": ("held: 1 waits", 0),
     }  # fmt: skip
     assert answers == ["0", "2", "4", "6"]
     widget.close()
