@@ -91,9 +91,11 @@ def _written(
     set: FeatureSet, rows: OfflineRows, identity: str, online: bool, on_error: str, progress: bool, started: float
 ) -> Ingest:
     produced, failures = _through_graph(set, rows, on_error, progress)
-    written = write(set, produced, identity, len(rows), on_error=on_error)
-    commit, store = written.commit, set.store
-    reached = store.advance(set) if online else store.online_version(set)
+    store = set.store
+    with store.writing(set):
+        written = write(set, produced, identity, len(rows), online, on_error=on_error)
+        reached = store.advance(set) if online else store.online_version(set)
+    commit = written.commit
     return Ingest(
         set.name, commit.version, reached, len(rows), commit.rows, not commit.is_new,
         time.perf_counter() - started, written.changes, [*failures, *written.failures], set,
@@ -110,7 +112,7 @@ class WrittenRows:
 
 
 def write(
-    set: FeatureSet, produced: Produced, identity: str, rows: int, *, on_error: str = "raise",
+    set: FeatureSet, produced: Produced, identity: str, rows: int, online: bool = True, *, on_error: str = "raise",
     before: Callable[[list[Failure]], None] = lambda failures: None,
 ) -> WrittenRows:  # fmt: skip
     """Write what came out of the graph in one commit; `before` it somebody is told which rows are left out."""
@@ -126,7 +128,10 @@ def write(
         return made.frame
 
     def about() -> dict[str, Any]:
-        return {"action": "ingest", "id": identity, "source": produced.name, "changes": changes, "rows": rows}
+        return {
+            "action": "ingest", "id": identity, "source": produced.name, "changes": changes, "rows": rows,
+            "online": online,
+        }  # fmt: skip
 
     commit = set.offline.append(frame, identity, about, set.partition_by)
     set.store.changed(set)

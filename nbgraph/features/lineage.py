@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError
+from nbgraph.graph.documents.catalogue import GraphCatalogue
 from nbgraph.graph.graph import Graph
 
 if TYPE_CHECKING:
@@ -34,7 +35,25 @@ def lineage(store: FeatureStore, name: str | None) -> Graph:
             graph.add_step(passed, set.name, after=list(sources))
     for vector in vectors:
         graph.add_step(passed, vector.name, after=[used for used in vector.names if used in graph])
+    _add_deployed(graph, store)
     return graph
+
+
+def _add_deployed(graph: Graph, store: FeatureStore) -> None:
+    """The deployed graphs that read what is drawn, and those that write to it."""
+    readers: dict[str, list[str]] = {}
+    writers: dict[str, list[str]] = {}
+    for running in GraphCatalogue.here().running():
+        pairs = [text.rpartition("#") for text in running.features]
+        used = [name for place, _, name in pairs if place == str(store.place) and name in graph]
+        vectors = [name for name in used if name in store.vectors]
+        found = readers if vectors else writers
+        if used:
+            found.setdefault(f"{running.graph} on {running.target}", []).extend(vectors or used)
+    for deployed, names in readers.items():
+        graph.add_step(passed, deployed, after=[*dict.fromkeys(names)])
+    for deployed, names in writers.items():
+        graph.add_step(passed, deployed, before=[*dict.fromkeys(names)])
 
 
 def way(set: FeatureSet) -> Graph:

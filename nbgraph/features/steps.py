@@ -101,7 +101,7 @@ class FeatureTarget(Handler):
     section = Section.FEATURES
     kind = StepKind.TARGET
     io: ClassVar[str] = "databases"
-    packages: ClassVar[tuple[str, ...]] = ("deltalake", "polars", "pyarrow")
+    packages: ClassVar[tuple[str, ...]] = ("deltalake", "polars", "pyarrow", "tzdata")  # slim images know no zones
     shape = Shape.EVENT
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -13,6 +14,7 @@ from nbgraph.errors import FeatureError, GraphError
 from nbgraph.features.catalogue import Catalogue, FeatureDefinition
 from nbgraph.features.online.announced import Announced, announce
 from nbgraph.features.online.record import KeyMetadata, OnlineStore, Windowing
+from nbgraph.features.online.recovery import Recovery
 from nbgraph.features.place import StorePlace
 from nbgraph.features.reference import FeatureSelection, selected
 from nbgraph.features.set import FeatureSet
@@ -97,6 +99,7 @@ class FeatureStore:
         self._folder = Path(self.path)
         self._online_given, self._opened = online, dict[str, OnlineStore]()
         self._catalogue = self._open_catalogue()
+        self._recovery = Recovery(self._folder)
         self._objects: dict[tuple[str, int], FeatureSet | FeatureVector] = {}
         self._schemas: dict[str, dict[str, str]] = {}
         self._windowings: dict[str, Windowing] = {}
@@ -326,16 +329,26 @@ class FeatureStore:
         about: KeyMetadata | None = advance(set, self.online)
         return None if about is None else about.version
 
+    def writing(self, set: FeatureSet) -> AbstractContextManager[None]:
+        """While rows of a set are written, and then put online: no reader does that meanwhile."""
+        return nullcontext() if self.folder is None else self._recovery.writing(set)
+
+    def recover(self, set: FeatureSet) -> None:
+        """Put online what a writer left who was killed before he could."""
+        if self.folder is not None:
+            self._recovery.check(set, self)
+
     def flush(self, set: FeatureSet) -> int | None:
         """Write offline what waits online, also what somebody left who was killed; the version online then."""
         from uuid import uuid4
 
         from nbgraph.features.ingest import write_rows
 
-        self.online.gather(set.id, uuid4().hex)
-        for batch, rows in self.online.batches(set.id).items():
-            write_rows(set, rows, batch)
-        return self.advance(set)
+        with self.writing(set):
+            self.online.gather(set.id, uuid4().hex)
+            for batch, rows in self.online.batches(set.id).items():
+                write_rows(set, rows, batch)
+            return self.advance(set)
 
     def sync(self) -> dict[str, int | None]:
         """Offline and online rows of all sets brought to the same, whatever was killed meanwhile; their versions."""
@@ -351,6 +364,9 @@ class ServedStore(FeatureStore):
     def _found_schema(self, set: FeatureSet) -> dict[str, str]:
         about = self.online.about(set.id)
         return {} if about is None else dict(about.columns)
+
+    def recover(self, set: FeatureSet) -> None:
+        """Whoever has the folder does."""
 
     def flush(self, set: FeatureSet) -> int | None:
         """Rows of events wait online until somebody flushes who has the folder."""

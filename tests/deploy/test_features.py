@@ -60,6 +60,9 @@ def test_a_snapshot_goes_along_and_stays_as_it_was(tmp_path: Path) -> None:
         (tmp_path / "elsewhere").rename(tmp_path / "store")
         deployment.update(progress=False)
         assert deployment.invoke(ASKED) == {**ASKED, "country": "ES", "paid_sum_1h": 11}
+        drawn = [(edge.source, edge.target) for edge in cards.store.lineage().edges]
+        assert drawn == [("list", "cards"), ("cards", "fraud"), ("fraud", "checkout on process")]
+    assert "checkout on process" not in cards.store.lineage()
 
 
 def test_a_file_that_containers_do_not_see_is_refused_wherever_it_is_used(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from nbgraph.errors import FeatureError
 from nbgraph.features import FeatureSet, FeatureStore, FeatureVector
+from nbgraph.features.ingest import write_rows
 from tests.features.writer import KEYS, ROWS, batch, opened
 
 MOMENT = 1_767_262_000 + 3600
@@ -67,6 +68,38 @@ def test_a_killed_ingest_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert len(cards.frame()) % ROWS == 0
     assert counts(cards, online(vector)) == counts(cards, offline(vector))
     assert store.online_version(cards) == cards.offline.version()
+
+
+DYING = """
+import os, signal, sys
+from nbgraph.features import FeatureStore
+from tests.features.writer import batch, opened
+FeatureStore.advance = lambda self, set: os.kill(os.getpid(), signal.SIGKILL)
+opened(sys.argv[1])[1].ingest(batch(1), id="1", progress=False)
+"""
+
+
+def test_a_reader_puts_online_what_a_writer_left_who_was_killed_before_he_could(tmp_path: Path) -> None:
+    store, cards = opened(str(tmp_path))
+    cards.ingest(batch(0), id="0", progress=False)
+    vector = vector_of(store)
+    assert counts(cards, online(vector)) == {(ROWS // KEYS, 0)}
+    killed = subprocess.run([sys.executable, "-c", DYING, str(tmp_path)], cwd=Path(__file__).parents[2], timeout=60)
+    assert (killed.returncode, store.online_version(cards), cards.offline.version()) == (-signal.SIGKILL, 0, 1)
+    assert counts(cards, online(vector)) == counts(cards, offline(vector)) == {(2 * ROWS // KEYS, ROWS // KEYS)}
+    assert store.online_version(cards) == 1
+
+
+def test_a_reader_leaves_to_its_writer_what_is_not_to_be_online_or_not_yet(tmp_path: Path) -> None:
+    store, cards = opened(str(tmp_path))
+    cards.ingest(batch(0), id="0", progress=False)
+    vector = vector_of(store)
+    cards.ingest(batch(1), id="1", progress=False, online=False)
+    assert (counts(cards, online(vector)), store.online_version(cards)) == ({(ROWS // KEYS, 0)}, 0)
+    with store.writing(cards):
+        write_rows(cards, batch(2), "2")
+        assert (counts(cards, online(vector)), store.online_version(cards)) == ({(ROWS // KEYS, 0)}, 0)
+    assert (counts(cards, online(vector)), store.sync()) == ({(3 * ROWS // KEYS, 3 * ROWS // KEYS)}, {"cards": 2})
 
 
 def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:

@@ -61,9 +61,10 @@ def history_frame(set: FeatureSet) -> Any:
 def delete(set: FeatureSet, key: Any, before: Any) -> int:
     """See `FeatureSet.delete`."""
     condition = " AND ".join(_conditions(set, key, before))
-    count, _ = set.offline.delete(condition, {"action": "delete", "rows": 0})
-    set.store.changed(set)
-    set.store.advance(set)
+    with set.store.writing(set):
+        count, _ = set.offline.delete(condition, {"action": "delete", "rows": 0})
+        set.store.changed(set)
+        set.store.advance(set)
     return count
 
 

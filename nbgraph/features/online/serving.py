@@ -26,7 +26,10 @@ def online(vector: FeatureVector, rows: Any, time: Any, before: bool, missing: M
     """See `FeatureVector.online`."""
     is_one = isinstance(rows, Mapping)
     bodies = [rows] if is_one else list(rows)
-    found = features(vector, vector.store.online, bodies, _moments(bodies, time), before)
+    store = vector.store
+    for part in vector.selection.parts:
+        store.recover(part.set)
+    found = features(vector, store.online, bodies, _moments(bodies, time), before)
     if missing:
         from nbgraph.features.missing import filled
 

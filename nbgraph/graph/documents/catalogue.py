@@ -44,6 +44,8 @@ class RunningGraph(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         What it takes: the routes of its graph, its sources.
     calls
         The names of the deployments that it calls.
+    features
+        The feature sets and vectors that its steps use, each behind its store: "/features#late".
     api_key
         What callers have to show.
     owner
@@ -58,6 +60,7 @@ class RunningGraph(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     host: str = "127.0.0.1"
     inputs: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     api_key: str | None = None
     owner: tuple[int, str] | None = None
 

@@ -30,6 +30,14 @@ class SetTarget:
 
     def take(self, place: JobFolder, progress: Progress, check: Callable[[], None]) -> None:
         """Commit what the parts have; answers that do not fit are failures of their parts, which `check` counts."""
+        store = self.set.store
+        with store.writing(self.set):
+            self._commit(place, progress, check)
+            if self.online:
+                store.advance(self.set)
+        forget(place, progress)
+
+    def _commit(self, place: JobFolder, progress: Progress, check: Callable[[], None]) -> None:
         from nbgraph.features.ingest import Produced, write
 
         if self.set.offline.find(self.identity) is None:
@@ -40,10 +48,7 @@ class SetTarget:
                 check()
 
             produced = Produced(None, answers.bodies, self.source)
-            write(self.set, produced, self.identity, progress.rows, on_error="skip", before=told)
-        if self.online:
-            self.set.store.advance(self.set)
-        forget(place, progress)
+            write(self.set, produced, self.identity, progress.rows, self.online, on_error="skip", before=told)
 
 
 class PartAnswers:
