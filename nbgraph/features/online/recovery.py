@@ -37,9 +37,8 @@ class Recovery:
             file = path.open("a")
         except OSError as error:
             place = path.parent / str(set.version)
-            raise FeatureError(
-                f'The set "{set.name}" can\'t be written at {place}: {error}. It is as it was.'
-            ) from error
+            told = f'The set "{set.name}" can\'t be written at {place}'
+            raise FeatureError(f"{told}: {error}. It is as it was.") from error
         with file:
             fcntl.flock(file, fcntl.LOCK_SH)
             yield
