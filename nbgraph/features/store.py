@@ -14,7 +14,7 @@ from nbgraph.errors import FeatureError, GraphError
 from nbgraph.features.catalogue import Catalogue, FeatureDefinition
 from nbgraph.features.online.announced import Announced, announce
 from nbgraph.features.online.record import KeyMetadata, OnlineStore, Windowing
-from nbgraph.features.online.recovery import Recovery
+from nbgraph.features.online.write_lock import WriteLock
 from nbgraph.features.place import StorePlace
 from nbgraph.features.reference import FeatureSelection, selected
 from nbgraph.features.set import FeatureSet
@@ -99,7 +99,7 @@ class FeatureStore:
         self._folder = Path(self.path)
         self._online_given, self._opened = online, dict[str, OnlineStore]()
         self._catalogue = self._open_catalogue()
-        self._recovery = Recovery(self._folder)
+        self._write_lock = WriteLock(self._folder)
         self._objects: dict[tuple[str, int], FeatureSet | FeatureVector] = {}
         self._schemas: dict[str, dict[str, str]] = {}
         self._windowings: dict[str, Windowing] = {}
@@ -331,12 +331,12 @@ class FeatureStore:
 
     def writing(self, set: FeatureSet) -> AbstractContextManager[None]:
         """While rows of a set are written, and then put online: no reader does that meanwhile."""
-        return nullcontext() if self.folder is None else self._recovery.writing(set)
+        return nullcontext() if self.folder is None else self._write_lock.writing(set)
 
     def recover(self, set: FeatureSet) -> None:
         """Put online what a writer left who was killed before he could."""
         if self.folder is not None:
-            self._recovery.check(set, self)
+            self._write_lock.check(set, self)
 
     def flush(self, set: FeatureSet) -> int | None:
         """Write offline what waits online, also what somebody left who was killed; the version online then."""

@@ -1,4 +1,4 @@
-"""Recovery: a reader brings the online rows of a set up where a writer died between the offline rows and them."""
+"""WriteLock: a reader brings the online rows of a set up where a writer died between the offline rows and them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbgraph.features.store import FeatureStore
 
 
-class Recovery:
+class WriteLock:
     """For sets whose rows are in a folder.
 
     A writer holds a lock until the rows that it wrote are online; the system takes it from who dies. So a reader that
