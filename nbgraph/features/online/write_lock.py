@@ -1,4 +1,4 @@
-"""WriteLock: a reader brings the online rows of a set up where a writer died between the offline rows and them."""
+"""WriteLock: held until rows are online too; a reader that gets it puts online what a killed writer left."""
 
 from __future__ import annotations
 
