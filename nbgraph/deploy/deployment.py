@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,6 @@ from urllib.parse import urlencode
 
 import httpx
 
-from nbgraph.contract import CAPTURES_PATH, FAILURES_PATH, beside_metrics
 from nbgraph.debug.trace import Trace
 from nbgraph.deploy.backend import Backend, DaemonError, FunctionState, on_several, readable
 from nbgraph.deploy.counts import told_at
@@ -22,9 +20,10 @@ from nbgraph.deploy.operation.catalogue import enter, leave
 from nbgraph.deploy.operation.client import DeploymentClient
 from nbgraph.deploy.operation.client import InvokeError as InvokeError
 from nbgraph.deploy.operation.discovery import Discovery, discover
-from nbgraph.deploy.operation.failures import joined, of_letter, of_worker
+from nbgraph.deploy.operation.failures import captures_of, failures_of, forget_failure
 from nbgraph.deploy.operation.metrics import FunctionMetrics, MetricsReader
 from nbgraph.deploy.operation.parity import compared
+from nbgraph.deploy.operation.registry import HERE
 from nbgraph.deploy.operation.targets import TargetsServer
 from nbgraph.deploy.operation.version import version_of
 from nbgraph.deploy.options.build import BuildOptions, kept
@@ -77,7 +76,7 @@ class Deployment:
         self._targets: TargetsServer | None = None  # where Prometheus finds the workers
         self._is_stopped = self._is_over = False
         hosted.heed(self.stop)
-        _HERE[hosted.target, self.name] = self
+        HERE.add(hosted, self)
 
     @classmethod
     def attach(
@@ -127,7 +126,7 @@ class Deployment:
     @classmethod
     def _chosen(cls, name: str, target: str | None, discovery: Discovery) -> Deployment | None:
         """The one that is held here or was found; an error where several could be meant."""
-        held = {(one._hosted.target, one.name): one for one in _held(name, target)}
+        held = HERE.held(name, target)
         others = {(one.target, one.request.name): one for one in discovery.found}
         every = {**others, **held}
         chosen = [place for place in every if place[1] == name] or list(every)
@@ -249,10 +248,7 @@ class Deployment:
     def failures(self) -> list[Failure]:
         """The events that failed last, the newest first; `graph.debug(failure)` stands before the step that failed."""
         self._check_runs()
-        every = [failure for place in self._places() for failure in json.loads(told_at(place) or "[]")]
-        told = [json.loads(one) for one in dict.fromkeys(map(json.dumps, every))]  # workers may share what they keep
-        found = [*map(of_worker, told), *map(of_letter, self._hosted.letters())]
-        return sorted(found, key=lambda failure: float(failure.time), reverse=True)
+        return failures_of(self._hosted)
 
     def resubmit(self, failure: Failure, body: Any = None) -> Any:
         """Run an event that failed again, after the fix; it is no failure any more, unless it fails anew.
@@ -280,8 +276,7 @@ class Deployment:
                 {"Content-Type": "text/plain"} if is_text else None, method=event.method or "POST",
             )  # fmt: skip
         finally:
-            for place in self._places():
-                httpx.delete(f"{place}/{event.id}", trust_env=False)
+            forget_failure(self._hosted, event)
 
     def captures(self) -> list[Trace]:
         """The events that were recorded last, the newest last, each with the frames of all functions it went through.
@@ -289,9 +284,7 @@ class Deployment:
         Which part of all events is recorded is told to `graph.deploy(capture=0.01)`; `trace.replay()` runs one again.
         """
         self._check_runs()
-        places = [beside_metrics(url, CAPTURES_PATH) for url in self.metrics_urls]
-        found = [capture for place in places for capture in json.loads(told_at(place) or "[]")]
-        return joined(found, self.graph)
+        return captures_of(self._hosted, self.graph)
 
     def parity(self, events: Any) -> pandas.DataFrame:
         """What the notebook and the deployment answer to the same events, side by side: event, local, deployed, equal.
@@ -391,7 +384,7 @@ class Deployment:
             except DaemonError:
                 self._is_stopped = False  # it may be asked again when the daemon is back
                 raise
-            _HERE.pop((self._hosted.target, self.name), None)
+            HERE.remove(self._hosted)
             leave(self._hosted)
             if self._targets is not None:
                 self._targets.stop()
@@ -414,10 +407,6 @@ class Deployment:
         state = "stopped" if self._is_stopped else f"at {self.url}"
         return f"<Deployment {self.name!r} on {self._hosted.target}, {state}>"
 
-    def _places(self) -> list[str]:
-        """Where workers tell of failures."""
-        return [beside_metrics(url, FAILURES_PATH) for url in self.metrics_urls]
-
     def _known(self, graph: Graph | None) -> Graph:
         known = graph or self.graph
         if known is None:
@@ -435,28 +424,6 @@ class Deployment:
             raise DeployError(f'There is no function "{function}"; functions: {", ".join(self.functions)}.')
 
 
-_HERE: dict[tuple[str, str], Deployment] = {}  # what this process started or attached to, by target and name
-
-
 def _target(event: Event) -> str:
     """The path by which an event came, with what its query said."""
     return f"{event.path}?{urlencode(event.params, doseq=True)}" if event.params else event.path
-
-
-def _held(name: str, target: str | None) -> list[Deployment]:
-    """Those that this process holds already, by their name or their graph's."""
-    mine = [one for (its, _), one in list(_HERE.items()) if target in (None, its)]
-    return [one for one in mine if name in (one.name, one.request.graph) and _is_there(one)]
-
-
-def _is_there(deployment: Deployment) -> bool:
-    """Whether it runs still; somebody else may have ended it, and then it is forgotten here."""
-    try:
-        is_running = bool(deployment._hosted.states())
-    except DaemonError:  # nobody can tell
-        return True
-    except Exception:
-        is_running = False
-    if not is_running:
-        _HERE.pop((deployment._hosted.target, deployment.name), None)
-    return is_running

@@ -192,14 +192,14 @@ def test_a_daemon_that_falls_silent_is_told_in_a_sentence_and_soon(
     """It is there, as one that has been halted is, and takes what is asked without a word."""
     way = Way(tmp_path / "docker.sock", needs.docker_host())
     monkeypatch.setenv("DOCKER_HOST", f"unix://{way.path}")
-    held._HERE.clear()
+    held.HERE.clear()
     other = Deployment.attach("mended-here")
     way.is_silent = True
     monkeypatch.setattr("nbgraph.deploy.docker.client.QUESTION_SECONDS", 0.2)
     monkeypatch.setattr("nbgraph.deploy.docker.client.FIRST_SECONDS", 0.2)
     with pytest.raises(DeployError, match="The Docker daemon does not answer any more"):
         other.status()
-    held._HERE.clear()
+    held.HERE.clear()
     with pytest.raises(DeployError, match="which can't be asked: No Docker daemon answers"):
         Deployment.attach("mended-here")
     way.end()
@@ -208,7 +208,7 @@ def test_a_daemon_that_falls_silent_is_told_in_a_sentence_and_soon(
 
 def asked_without(way: Way) -> tuple[dict[str, str], str, bool]:
     """What each question and `attach` say once the way is gone, and whether the deployment is taken for stopped."""
-    held._HERE.clear()
+    held.HERE.clear()
     other = Deployment.attach("mended-here")
     other.metrics()  # what it imports is there
     way.end()
@@ -217,7 +217,7 @@ def asked_without(way: Way) -> tuple[dict[str, str], str, bool]:
         with pytest.raises(DeployError) as error:
             ask(other)
         told[name] = str(error.value).partition(" (")[0]
-    held._HERE.clear()
+    held.HERE.clear()
     with pytest.raises(DeployError) as attaching:
         Deployment.attach("mended-here")
     return told, str(attaching.value), other.is_stopped

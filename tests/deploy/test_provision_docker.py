@@ -155,7 +155,7 @@ def test_whoever_attaches_scales_and_changes_it_with_the_same_secrets(
 ) -> None:
     from nbgraph.deploy import deployment as held
 
-    held._HERE.clear()  # as in another kernel
+    held.HERE.clear()  # as in another kernel
     other = Deployment.attach("given-here", graph=shop())
     before = [other.recipe.given["tail"].secrets, other.update(progress=False)]
     other.scale("tail", 2)

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import httpx
+
+from nbgraph.contract import CAPTURES_PATH, FAILURES_PATH, beside_metrics
 from nbgraph.debug.trace import Trace
+from nbgraph.deploy.backend import Backend
+from nbgraph.deploy.counts import told_at
 from nbgraph.event import Event
 from nbgraph.failure import Failure, QueueOrigin
 from nbgraph.graph.graph import Graph
 from nbgraph.steps.operators.queue import read_event
 from nbgraph.streams.base import DamageError
 from nbgraph.streams.codec.wire import unpack
+
+
+def failures_of(hosted: Backend) -> list[Failure]:
+    """The events that failed last, of callers and of queues, the newest first."""
+    every = [failure for place in _places(hosted) for failure in json.loads(told_at(place) or "[]")]
+    told = [json.loads(one) for one in dict.fromkeys(map(json.dumps, every))]  # workers may share what they keep
+    found = [*map(of_worker, told), *map(of_letter, hosted.letters())]
+    return sorted(found, key=lambda failure: float(failure.time), reverse=True)
+
+
+def forget_failure(hosted: Backend, event: Event) -> None:
+    """Let no worker report the failure of an event any more."""
+    for place in _places(hosted):
+        httpx.delete(f"{place}/{event.id}", trust_env=False)
+
+
+def _places(hosted: Backend) -> list[str]:
+    """Where workers report failures."""
+    return [beside_metrics(url, FAILURES_PATH) for _, url in hosted.sources()]
 
 
 def of_worker(told: Mapping[str, Any]) -> Failure:
@@ -72,6 +97,12 @@ def _value(text: str) -> Any:
 
 
 # Captures: what the workers of a deployment recorded of an event, put together again.
+
+
+def captures_of(hosted: Backend, graph: Graph | None) -> list[Trace]:
+    """The events that were recorded last, the newest last."""
+    places = [beside_metrics(url, CAPTURES_PATH) for _, url in hosted.sources()]
+    return joined([capture for place in places for capture in json.loads(told_at(place) or "[]")], graph)
 
 
 def joined(captures: Iterable[Mapping[str, Any]], graph: Graph | None) -> list[Trace]:
