@@ -95,7 +95,7 @@ def test_deployments_at_one_cluster_see_nothing_of_each_other_and_take_their_own
         await first.bury(Message("m2", b"x"), {"step": "score"})
         seen = [(await broker.backlog(spec), len(await broker.buried())) for broker in (first, second)]
         await transport.forget(addresses[0])
-        left = sorted(first._admin.list_topics(timeout=5).topics)
+        left = sorted(await first._cluster.topics())
         for broker in (first, second):
             await broker.close()
         return seen, left

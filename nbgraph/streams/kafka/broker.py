@@ -9,7 +9,6 @@ less than over NATS is said where it is: `publish`, `keep`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
 import re
@@ -18,8 +17,6 @@ import uuid
 import zlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.errors import NbgraphError
@@ -36,21 +33,17 @@ from nbgraph.streams.base import (
 )
 from nbgraph.streams.codec.dead_letter import letter_of, read_letter
 from nbgraph.streams.codec.envelope import told_of
-from nbgraph.streams.kafka.client import Headers, KafkaSender, administration, kafka
+from nbgraph.streams.kafka.client import Headers, KafkaSender, kafka
+from nbgraph.streams.kafka.cluster import KafkaCluster
 from nbgraph.streams.kafka.log import Log
 from nbgraph.streams.kafka.reader import KafkaReader
-from nbgraph.streams.kafka.shard import REMEMBERED as REREAD
 from nbgraph.streams.kafka.shard import TOLD, OffsetProgress, decoded, encoded
 from nbgraph.streams.kafka.topics import prefix_of, topic_of
 
 REMEMBERED = 100_000  # message ids by which a publisher recognises its own duplicates
 TAKEN = "nbgraph-taken"  # the header of a record that says which dead letter was taken away
 LOOK = 1.0  # seconds between two looks at whether the brokers are there
-COMPACT = {"cleanup.policy": "compact"}
-UNLIMITED = {"retention.ms": "-1"}  # what waits stays, however long; what is done is trimmed by publishers
-TRIMMED = 10_000  # messages of a partition that are done before they are removed
 PAUSE = 0.02  # seconds before a full queue is looked at again; doubled up to half a second
-SECONDS = 10.0  # that an answer of Kafka may take
 LARGEST = 1_000_000  # bytes of a message, Kafka's own default
 
 
@@ -76,10 +69,9 @@ class KafkaBroker(Broker):
         self._dead, self._kept_states, self._replies = f"{prefix}.dead", f"{prefix}.states", f"{prefix}.replies"
         self._options = {"bootstrap.servers": servers, "log_level": 3, **(options or {})}
         self._consumer = consumer or {}
-        self._spread, self._makes_topics = spread, makes_topics
+        self._spread = spread
         self._sender = KafkaSender(self._options)
-        self._admin = administration.AdminClient(self._options)
-        self._partitions: dict[str, int] = {}  # that are used, by topic
+        self._cluster = KafkaCluster(self._options, makes_topics=makes_topics)
         self._room: dict[str, int] = {}  # messages that may be published before the backlog is looked at again
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._states = self._log(self._kept_states)
@@ -109,7 +101,7 @@ class KafkaBroker(Broker):
         except kafka.KafkaException as error:
             raise NbgraphError(f"Kafka's client does not take these options: {error.args[0].str()}") from error
         deadline = time.monotonic() + patience
-        while not await asyncio.to_thread(broker._is_answered):
+        while not await asyncio.to_thread(broker._cluster.answers):
             if time.monotonic() > deadline:
                 await broker.close()
                 raise ConnectionError(f"No Kafka broker answers at {servers}.")
@@ -125,11 +117,13 @@ class KafkaBroker(Broker):
 
     async def _check(self, deadline: float) -> None:
         """What is done, and how often was tried, is kept beside offsets; who drops it would forget in silence."""
-        await self._make(self._kept_states, 1, is_compact=True)
+        await self._cluster.make(self._kept_states, 1, is_compact=True)
         text = OffsetProgress(0, frozenset({1}), {0: 1}, 1).text()
         while True:
             try:
-                is_kept = await asyncio.to_thread(self._kept_beside, text)
+                is_kept = await asyncio.to_thread(
+                    self._cluster.keeps_metadata, self._kept_states, f"{self._prefix}check", text
+                )
                 break
             except kafka.KafkaException:  # brokers that have just come up do not know yet who keeps which group
                 if time.monotonic() > deadline:
@@ -141,16 +135,6 @@ class KafkaBroker(Broker):
                 "Kafka."
             )
 
-    def _kept_beside(self, text: str) -> bool:
-        consumer = kafka.Consumer({**self._options, "group.id": f"{self._prefix}check", "enable.auto.commit": False})
-        try:
-            place = kafka.TopicPartition(self._kept_states, 0, 0, text)
-            consumer.commit(offsets=[place], asynchronous=False)
-            [told] = consumer.committed([kafka.TopicPartition(self._kept_states, 0)], timeout=SECONDS)
-            return bool(told.metadata == text)
-        finally:
-            consumer.close()
-
     @property
     def is_connected(self) -> bool:
         return self._is_up
@@ -159,20 +143,14 @@ class KafkaBroker(Broker):
         """See whether the brokers are there: each event asks for that, and can't wait for their answer."""
         while True:
             await asyncio.sleep(LOOK)
-            self._is_up = await asyncio.to_thread(self._is_answered)
-
-    def _is_answered(self) -> bool:
-        try:
-            return bool(self._admin.list_topics(timeout=1).brokers)
-        except kafka.KafkaException:
-            return False
+            self._is_up = await asyncio.to_thread(self._cluster.answers)
 
     async def declare(self, queue: QueueSpec) -> None:
         topic = self._topic(queue)
-        await self._make(topic, queue.shards if queue.is_keyed else self._spread)
+        await self._cluster.make(topic, queue.shards if queue.is_keyed else self._spread)
 
     async def remove(self, queue: QueueSpec) -> None:
-        await self.forget(self._topic(queue))
+        await self._cluster.remove(self._topic(queue))
         self._room.pop(queue.name, None)
 
     async def publish(self, queue: QueueSpec, message: Message) -> None:
@@ -200,7 +178,7 @@ class KafkaBroker(Broker):
     def _partition(self, queue: QueueSpec, message: Message) -> int:
         """By the key; without one by the id, so that duplicates come to the same reader."""
         shard = queue.shard_of(message.key) if queue.is_keyed else zlib.crc32(message.id.encode())
-        return shard % self._partitions[self._topic(queue)]
+        return shard % self._cluster.partitions(self._topic(queue))
 
     def _log(self, topic: str, partition: int = 0) -> Log:
         return Log({**self._options, **self._consumer}, topic, partition)
@@ -215,43 +193,21 @@ class KafkaBroker(Broker):
         ).deliveries()
 
     async def backlog(self, queue: QueueSpec) -> int:
-        return sum(part.backlog for part in await self._parts(self._topic(queue)))
+        return sum(part.backlog for part in await self._cluster.loads(self._topic(queue)))
 
     async def load(self, queue: QueueSpec) -> Load:
         topic = self._topic(queue)
-        parts = [part for part in await self._parts(topic) if part.backlog]
+        parts = [part for part in await self._cluster.loads(topic) if part.backlog]
         times = [await self._log(topic, part.partition).time_of(part.low) for part in parts]
         backlog, in_flight = sum(part.backlog for part in parts), sum(part.in_flight for part in parts)
         return Load(backlog - in_flight, in_flight, max(0.0, time.time() - min(times)) if times else 0.0)
 
-    async def _parts(self, topic: str) -> list[_PartitionLoad]:
-        """What each partition has before it."""
-        if topic not in self._partitions:  # this connection has not declared it
-            self._partitions[topic] = await self._count(topic)
-        ends = await self._offsets(topic, administration.OffsetSpec.latest())
-        begins = await self._offsets(topic, administration.OffsetSpec.earliest())
-        found = []
-        for partition, progress in (await self._progress(topic)).items():
-            low = max(progress.low, begins[partition])
-            backlog = ends[partition] - low - len(progress.done)
-            backlog = max(0, backlog)
-            found.append(_PartitionLoad(partition, begins[partition], low, backlog, min(progress.out, backlog)))
-        return found
-
-    async def _trim(self, topic: str, parts: Sequence[_PartitionLoad]) -> None:
-        """Remove what is done; the last ones stay, since new readers recognise duplicates by them."""
-        lows = {part.partition: part.low - REREAD for part in parts if part.low - REREAD - part.begin > TRIMMED}
-        if lows and self._makes_topics:
-            places = [kafka.TopicPartition(topic, partition, low) for partition, low in lows.items()]
-            with contextlib.suppress(kafka.KafkaException, TimeoutError):  # where that is forbidden, all stays
-                await asyncio.gather(*map(_answer, self._admin.delete_records(places).values()))
-
     async def bury(self, message: Message, reason: Mapping[str, Any]) -> None:
-        await self._make(self._dead, 1)
+        await self._cluster.make(self._dead, 1)
         await self._send(message.id, self._dead, letter_of(message, reason, LARGEST), {}, partition=0)
 
     async def buried(self, limit: int = 100) -> list[dict[str, Any]]:
-        await self._make(self._dead, 1)
+        await self._cluster.make(self._dead, 1)
         count = limit
         while True:
             count *= 2  # some records only say which letter was taken away
@@ -272,11 +228,11 @@ class KafkaBroker(Broker):
         """
         if revision is not None and (await self.kept(name, seconds=seconds))[1] != revision:
             raise StaleError(name, revision)
-        await self._make(self._kept_states, 1, is_compact=True)
+        await self._cluster.make(self._kept_states, 1, is_compact=True)
         return await self._send(name, self._kept_states, state, {}, key=_state_key(name, seconds), partition=0) + 1
 
     async def kept(self, name: str, *, seconds: float | None = None) -> tuple[bytes | None, int]:
-        await self._make(self._kept_states, 1, is_compact=True)
+        await self._cluster.make(self._kept_states, 1, is_compact=True)
         for record in await self._states.news():
             self._table[record.key()] = record.value(), record.offset() + 1, record.timestamp()[1] / 1000
         state, revision, since = self._table.get(_state_key(name, seconds), (None, 0, 0.0))
@@ -284,8 +240,8 @@ class KafkaBroker(Broker):
 
     async def inbox(self) -> Inbox:
         address = f"{self._replies}.{uuid.uuid4().hex}"
-        await self._make(address, 1)
-        return _KafkaInbox(self, self._log(address), address)
+        await self._cluster.make(address, 1)
+        return _KafkaInbox(self._cluster, self._log(address), address)
 
     def is_inbox(self, address: str) -> bool:
         return re.fullmatch(rf"{re.escape(self._replies)}\.[0-9a-f]{{32}}", address) is not None
@@ -302,72 +258,20 @@ class KafkaBroker(Broker):
 
     async def clear(self) -> None:
         """Remove all topics of the scope; Kafka forgets by itself how far the readers of a topic were that is gone."""
-        every = (await asyncio.to_thread(self._admin.list_topics, timeout=SECONDS)).topics
-        for topic in every:
+        for topic in await self._cluster.topics():
             if topic.startswith(self._prefix):
-                await self.forget(topic)
-
-    # --- topics ---
-
-    async def _make(self, topic: str, partitions: int, *, is_compact: bool = False) -> None:
-        """Make a topic where it is not there."""
-        if topic in self._partitions:
-            return
-        if (
-            self._makes_topics
-            and topic not in (await asyncio.to_thread(self._admin.list_topics, timeout=SECONDS)).topics
-        ):
-            new = administration.NewTopic(topic, partitions, config=COMPACT if is_compact else UNLIMITED)
-            try:
-                await _answer(self._admin.create_topics([new], request_timeout=SECONDS)[topic])
-            except kafka.KafkaException as error:
-                if error.args[0].code() != kafka.KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise
-        self._partitions[topic] = min(partitions, await self._count(topic))
-
-    async def _count(self, topic: str) -> int:
-        """How many partitions the topic has; waits while the brokers agree on a new one."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            found = (await asyncio.to_thread(self._admin.list_topics, topic, SECONDS)).topics[topic]
-            if found.error is None and found.partitions:
-                return len(found.partitions)
-            if time.monotonic() > deadline:
-                raise NbgraphError(f'Kafka has no topic "{topic}" ({found.error}); declare the queue first.')
-            await asyncio.sleep(PAUSE)
-
-    async def forget(self, topic: str) -> None:
-        """Remove a topic; one that somebody else has made stays."""
-        self._partitions.pop(topic, None)
-        if self._makes_topics:
-            with contextlib.suppress(kafka.KafkaException):  # it is not there
-                await _answer(self._admin.delete_topics([topic], request_timeout=SECONDS)[topic])
-
-    # --- what is where ---
+                await self._cluster.remove(topic)
 
     async def _wait_for_room(self, queue: QueueSpec) -> None:
         pause = PAUSE
         while self._room.get(queue.name, 0) <= 0:
-            parts = await self._parts(self._topic(queue))
+            parts = await self._cluster.loads(self._topic(queue))
             self._room[queue.name] = queue.max_size - sum(part.backlog for part in parts)
-            await self._trim(self._topic(queue), parts)
+            await self._cluster.trim(self._topic(queue), parts)
             if self._room[queue.name] <= 0:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
         self._room[queue.name] -= 1
-
-    async def _offsets(self, topic: str, wanted: Any) -> dict[int, int]:
-        """The first or the last offset of each partition."""
-        asked = {kafka.TopicPartition(topic, partition): wanted for partition in range(self._partitions[topic])}
-        told = self._admin.list_offsets(asked, request_timeout=SECONDS)
-        return {place.partition: (await _answer(found)).offset for place, found in told.items()}
-
-    async def _progress(self, topic: str) -> dict[int, OffsetProgress]:
-        """How far the readers have come in each partition."""
-        places = [kafka.TopicPartition(topic, partition) for partition in range(self._partitions[topic])]
-        asked = [kafka.ConsumerGroupTopicPartitions(topic, places)]
-        told = self._admin.list_consumer_group_offsets(asked, request_timeout=SECONDS)[topic]
-        return {place.partition: OffsetProgress.of(place) for place in (await _answer(told)).topic_partitions}
 
     async def _send(
         self,
@@ -389,22 +293,11 @@ class KafkaBroker(Broker):
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class _PartitionLoad:
-    """A partition: its first offset, the first that is not done, how many are not, and how many of those are out."""
-
-    partition: int
-    begin: int
-    low: int
-    backlog: int
-    in_flight: int
-
-
 class _KafkaInbox:
     """A topic of its own, which goes with the inbox."""
 
-    def __init__(self, broker: KafkaBroker, log: Log, address: str) -> None:
-        self._broker, self._log, self.address = broker, log, address
+    def __init__(self, cluster: KafkaCluster, log: Log, address: str) -> None:
+        self._cluster, self._log, self.address = cluster, log, address
 
     async def replies(self) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
         while True:
@@ -415,7 +308,7 @@ class _KafkaInbox:
 
     async def close(self) -> None:
         await self._log.close()
-        await self._broker.forget(self.address)
+        await self._cluster.remove(self.address)
 
 
 def _state_key(name: str, seconds: float | None) -> bytes:
@@ -433,7 +326,3 @@ def _letters(records: Sequence[Any], topic: str) -> list[dict[str, Any]]:
         for record in reversed(letters)
         if record.offset() not in taken
     ]
-
-
-async def _answer(future: Future[Any]) -> Any:
-    return await asyncio.wait_for(asyncio.wrap_future(future), SECONDS + 5)
