@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from nbgraph.debug.trace import Trace
     from nbgraph.deploy.deployment import Deployment
     from nbgraph.deploy.export import Export
+    from nbgraph.deploy.operation.catalogue import catalog, get
     from nbgraph.deploy.operation.client import InvokeError
     from nbgraph.deploy.options.variables import Public
     from nbgraph.engine.interpret.observer import Observer
     from nbgraph.engine.live.run import Run
     from nbgraph.jobs.job import Job
+    from nbgraph.steps.http.deployed import Deployed, DeployedError
     from nbgraph.steps.sources.base import RowSource, Source
     from nbgraph.steps.targets.base import RowTarget, Target
 
@@ -44,6 +46,8 @@ __all__ = [
     "BodyError",
     "Debugger",
     "DeployError",
+    "Deployed",
+    "DeployedError",
     "Deployment",
     "Edge",
     "Event",
@@ -75,6 +79,8 @@ __all__ = [
     "StepRef",
     "Target",
     "Trace",
+    "catalog",
+    "get",
     "load_ipython_extension",
     "step",
     "steps",
@@ -84,6 +90,8 @@ __version__ = "0.1.0"
 # Where the names of upper floors are; they are loaded when first asked for, so that the import stays small.
 _LATER = {
     "Debugger": "debug.debugger",
+    "Deployed": "steps.http.deployed",
+    "DeployedError": "steps.http.deployed",
     "Deployment": "deploy.deployment",
     "Export": "deploy.export",
     "Frame": "debug.frame",
@@ -97,6 +105,8 @@ _LATER = {
     "Source": "steps.sources.base",
     "Target": "steps.targets.base",
     "Trace": "debug.trace",
+    "catalog": "deploy.operation.catalogue",
+    "get": "deploy.operation.catalogue",
 }
 
 

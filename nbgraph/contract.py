@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
@@ -43,6 +43,11 @@ BROKER_PORT: Final = 4222
 # Paths on the callers' port, and the first two of the worker's readiness on its metrics port as well.
 LIVE_PATH: Final = "/health/live"
 READY_PATH: Final = "/health/ready"
+
+# Where a worker that sees no catalogue finds the deployments that its steps call, and the keys of those that need one:
+# "NAME=URL NAME=URL", "NAME=KEY".
+PLACES_VARIABLE: Final = "NBGRAPH_DEPLOYED"
+KEYS_VARIABLE: Final = "NBGRAPH_DEPLOYED_KEYS"
 
 # Headers by which a graph that calls another deployment says which it means.
 DEPLOYMENT_HEADER: Final = "x-nbgraph-deployment"
@@ -185,6 +190,20 @@ def to_file(spec: CaptureSpec | GatewaySpec) -> bytes:
     b'{"sample": 0.5, "redacted": ["card"]}\\n'
     """
     return msgspec.json.format(msgspec.json.encode(spec), indent=0) + b"\n"
+
+
+def places_in(text: str) -> dict[str, str]:
+    """What a variable says of deployments, by their names.
+
+    >>> places_in("rates=http://rates:8080 users=https://users.example")
+    {'rates': 'http://rates:8080', 'users': 'https://users.example'}
+    """
+    return {name: told for name, _, told in (word.partition("=") for word in text.split())}
+
+
+def places_text(places: Mapping[str, str]) -> str:
+    """The text that `places_in` reads."""
+    return " ".join(f"{name}={told}" for name, told in sorted(places.items()))
 
 
 def secret_path(name: str) -> str:

@@ -93,6 +93,7 @@ class Handler:
     # For the check of loaded graphs, and for deployments:
     # arguments whose texts become code, and the names which that code is over
     expressions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    calls_deployment: ClassVar[bool] = False  # whether its `name` is that of a deployment, which it calls
     io: ClassVar[str] = ""  # what it reads or writes outside of the graph, such as "files"
     is_entry: ClassVar[bool] = True  # whether callers' events may enter by it, where no arrow leads to it
     is_border: ClassVar[bool] = False  # whether it is one side of a queue between functions

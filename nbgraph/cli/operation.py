@@ -1,4 +1,4 @@
-"""Commands on what is deployed: status, logs, scale, mend, prune, stop."""
+"""Commands on what is deployed: catalog, status, logs, scale, mend, prune, stop."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, typer.Argument(help="a deployment's name, or its graph's")]
 Target = Annotated[str | None, typer.Option(help="where it is, if one of that name runs on several")]
+
+
+def catalog(
+    all: Annotated[bool, typer.Option("--all", help="also graphs that do not run")] = False, as_json: Json = False
+) -> None:
+    """What runs: graph, version, where, inputs, URL, and the graphs that call it."""
+    from nbgraph.deploy.operation.catalogue import catalog as listed
+
+    frame = listed(all=all)
+    print(frame.to_json(orient="records") if as_json else frame.to_string(index=False) if len(frame) else "nothing")
 
 
 def status(name: Name, target: Target = None, as_json: Json = False) -> None:

@@ -10,10 +10,11 @@ from nbgraph.deploy.backend import DeployRequest, listening
 from nbgraph.deploy.broker import check_there
 from nbgraph.deploy.deployment import Deployment
 from nbgraph.deploy.operation.autoscale import ScalingRule, rules_of
-from nbgraph.deploy.operation.catalogue import enter
+from nbgraph.deploy.operation.catalogue import check_circle, enter
 from nbgraph.deploy.operation.discovery import discover
 from nbgraph.deploy.operation.version import next_version
 from nbgraph.deploy.options.build import BuildOptions
+from nbgraph.deploy.options.calls import check_calls, with_places
 from nbgraph.deploy.options.certificate import PROXIED, certificate_of
 from nbgraph.deploy.options.features import check_features, with_access
 from nbgraph.deploy.options.provision import provisions_of
@@ -80,6 +81,8 @@ def _checked(graph: Graph, options: DeployOptions) -> _Hosting:
     rules = rules_of(options.autoscale or {}, names[1:])
     given = with_access(provisions_of(names, options), functions)
     check_given(target, functions, given)
+    check_calls(target, functions, given)
+    check_circle(request.name, graph)
     recipe = BuildOptions.of(graph, functions, given, options, request.streams.transport)
     return _Hosting(target, functions, recipe, request, replicas, rules)
 
@@ -105,7 +108,7 @@ def _started(graph: Graph, asked: _Hosting, options: DeployOptions) -> Deploymen
         check_there(request.streams)
     with told(options.progress) as say:
         say("Capturing what the steps use")
-        projects = asked.recipe.projects(asked.functions, say)
+        projects = with_places(asked.target, asked.recipe.projects(asked.functions, say))
         is_safe = options.durability == "sync" if options.durability else asked.target.is_safe
         hosted = asked.target.start(
             request, projects, asked.replicas, is_safe=is_safe, registry=options.registry, say=say

@@ -16,7 +16,7 @@ from nbgraph.debug.trace import Trace
 from nbgraph.deploy.backend import Backend, DaemonError, FunctionState, on_several, readable
 from nbgraph.deploy.counts import told_at
 from nbgraph.deploy.operation.autoscale import Autoscaler, ScalingRule
-from nbgraph.deploy.operation.catalogue import enter, leave
+from nbgraph.deploy.operation.catalogue import check_circle, enter, leave
 from nbgraph.deploy.operation.client import DeploymentClient
 from nbgraph.deploy.operation.client import InvokeError as InvokeError
 from nbgraph.deploy.operation.discovery import Discovery, discover
@@ -27,6 +27,7 @@ from nbgraph.deploy.operation.registry import HERE
 from nbgraph.deploy.operation.targets import TargetsServer
 from nbgraph.deploy.operation.version import version_of
 from nbgraph.deploy.options.build import BuildOptions, kept
+from nbgraph.deploy.options.calls import check_calls, with_places
 from nbgraph.deploy.options.features import check_features
 from nbgraph.deploy.options.replicas import replicas_of
 from nbgraph.deploy.options.secrets import check_given
@@ -354,9 +355,11 @@ class Deployment:
         recipe = self.recipe.updated(functions, options)
         given = {function.name: recipe.provision(function.name) for function in functions}
         check_given(host, functions, given)
+        check_calls(host, functions, given)
+        check_circle(self.name, graph)
         with told(options.progress) as say:
             say("Capturing what the steps use")
-            projects = recipe.projects(functions, say)
+            projects = with_places(host, recipe.projects(functions, say))
             with self._caller.held(), version_of(self._hosted, graph, options.version) as made:
                 made.changed = others = self._hosted.update(projects, wanted, say)
         self.graph, self.recipe = graph, recipe

@@ -11,6 +11,7 @@ from typing import Any
 from nbgraph.contract import PORT, REQUIREMENTS_FILE
 from nbgraph.deploy.operation.autoscale import ScalingRule, rules_of
 from nbgraph.deploy.options.build import BuildOptions
+from nbgraph.deploy.options.calls import check_told
 from nbgraph.deploy.options.certificate import PROXIED
 from nbgraph.deploy.options.features import check_features, features_in
 from nbgraph.deploy.options.provision import Provision, provisions_of
@@ -116,6 +117,7 @@ def _check(target: ExportTarget, options: ExportOptions, streams: StreamAddress)
 def _recipe(graph: Graph, functions: Sequence[Function], options: ExportOptions, transport: str) -> BuildOptions:
     given = provisions_of([function.name for function in functions], options, are_values_needed=False)
     _check_values(options.secrets)
+    check_told(functions, given)
     return BuildOptions.of(graph, functions, _completed(functions, given), options, transport)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
+from nbgraph.contract import PLACES_VARIABLE
 from nbgraph.errors import DeployError, ExportError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nbgraph.deploy.project.export_spec import ExportSpec
     from nbgraph.deploy.project.function_project import FunctionProject, Projects
     from nbgraph.deploy.project.job_project import JobRequest, JobWorkers
+    from nbgraph.graph.documents.catalogue import RunningGraph
 
 
 class HostTarget(ABC):
@@ -66,6 +68,13 @@ class HostTarget(ABC):
     def work(self, request: JobRequest, project: FunctionProject, say: Say) -> JobWorkers:
         """Start the workers of a job, and the broker between them and this process."""
         raise NotImplementedError(f"{type(self).__name__} runs no jobs")
+
+    def place_of(self, name: str, running: RunningGraph | None) -> str:
+        """The URL by which workers here call the deployment of that name; None: it does not run yet."""
+        raise DeployError(
+            f'Target "{self.name}" can\'t tell its workers where the deployment "{name}" is; deploy on "process" or '
+            f'"docker", or say its address: env={{"{PLACES_VARIABLE}": "{name}=https://HOST"}}.'
+        )
 
     def check(self, function: str, given: Provision) -> None:
         """Raise where a function is given what this target can't give; most can give all there is."""

@@ -10,6 +10,7 @@ from typing import Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from nbgraph import steps
+from nbgraph.deploy.operation.catalogue import deployed_names
 from nbgraph.deploy.target import hosts
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.graph import Graph
@@ -37,6 +38,7 @@ _API = re.compile(r"[^\n]*\s--api\b")  # a first line that enables routes
 _ROUTE = re.compile(r"\s*(?:[A-Z]+|\*)\s+/\S*\s*->\s*\w*$")  # a route whose arrow has no target yet
 _START = re.compile(r"^\s*(?P<token>\w+)$")
 _AFTER_STEP = re.compile(r"->\s*(?:\w+|\[[^\]]*\]|\"[^\"]*\")\s+(?P<token>[a-z]*(?: [a-z]*)?)$")
+_DEPLOYED = re.compile(r"\bDeployed\(\s*[\"'](?P<token>[\w-]*)$")  # the name of what it calls
 _FUNCTION = re.compile(r"@(?P<token>\w*)$")
 _MENTIONED = re.compile(r"->\s*\[?\s*(\w+)|(\w+)(?:@\w+)?\s*\]?\s*->|[,\[]\s*(\w+)(?=[^\n]*->)")
 
@@ -70,6 +72,8 @@ def completions(text: str, row: int, before: str, namespace: dict[str, Any]) -> 
     """
     if row == 0 and text.lstrip().startswith("%"):
         return _first_line(before, namespace)
+    if match := _DEPLOYED.search(before):
+        return [(name, "deployment") for name in deployed_names()], match["token"], True
     is_arrow = "->" in before and not re.match(r"\s*(?:async\s+)?def\b", before)
     if is_arrow and re.search(r"\bif\b", before.rpartition("->")[2]):
         return [("event", "body")], re.split(r"\W", before)[-1], False

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbgraph.graph.code import Code
+from nbgraph.graph.documents.deployment_call import call_of, graph_called
 from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_endpoint
@@ -39,6 +40,8 @@ def spec_of(graph: Graph, path: str) -> tuple[Step, Graph]:
         name, _, rest = path.partition("/")
         step = graph.spec(name)
         inner = resolved(step, graph)
+        if (call := call_of(step, graph)) is not None:
+            inner = graph_called(call)
         if not isinstance(inner, Graph):
             return _route(step, rest) or graph.spec(path), graph
         graph, path = inner, rest

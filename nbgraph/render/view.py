@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nbgraph.graph.documents.deployment_call import call_of, graph_called
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.step import Step
@@ -16,6 +17,7 @@ from nbgraph.types import EdgeKind
 # Characters that are shown of a name, its words, a condition, a title.
 LABEL, WORDS, CONDITION, TITLE = 32, 40, 44, 2000
 INNER = "/"  # between the name of an inner graph and that of its step, where the engine runs it
+DEEPEST = 8  # graphs within graphs: one that holds itself has an end
 UNNAMED = "(blank)"  # a name of nothing but spaces
 
 
@@ -111,13 +113,17 @@ def _node(graph: Graph, step: Step, id: str, handles_errors: bool, depth: int) -
     handler = kinds.resolved(step, graph)
     kind = kinds.kind_of(step, handler)
     words = printable(kinds.words_of(step, handler, kind), WORDS)
-    is_graph = isinstance(handler, Graph) and bool(handler.steps) and depth < 8  # a graph that holds itself has an end
-    inner = view(handler, f"{id}_", depth + 1) if is_graph else None
+    call = call_of(step, graph)
+    within = handler if isinstance(handler, Graph) else graph_called(call) if call is not None else None
+    is_graph = within is not None and bool(within.steps) and depth < DEEPEST
+    inner = view(within, f"{id}_", depth + 1) if within is not None and is_graph else None
     is_responder = step.name in graph.responders
     title = f"{printable(step.name, TITLE)}: {words}{'; answers the caller' if is_responder else ''}"
     function = (printable(step.function, LABEL) or UNNAMED) if step.function else None
     shown = kinds.ERROR if handles_errors and kind == kinds.TASK else kind
     label = printable(step.name, LABEL) or UNNAMED
+    if call is not None and inner is not None:
+        shown, label = kinds.GRAPH, f"{label} (deployed)"
     return ViewNode(id, step.name, label, words, shown, title, function, is_responder, tuple(_routes(step)), inner)
 
 

@@ -26,6 +26,7 @@ from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.step_metrics import Seen, StepMetrics, record
 from nbgraph.serve.telemetry.tracing import Tracing
 from nbgraph.streams.codec.wire import encode
+from nbgraph.streams.event_context import deadline
 
 log = logging.getLogger("nbgraph.serve")
 
@@ -107,7 +108,7 @@ class Runner:
             way = self._callers.ask(event, seconds, accepted=accepted, is_kept=is_kept)
         else:
             way = self._alone(event, seconds)
-        run = asyncio.ensure_future(self._watched(event, body, way))
+        run = asyncio.ensure_future(self._watched(event, body, way, seconds))
         run.add_done_callback(_noticed)
         return run, early
 
@@ -188,8 +189,11 @@ class Runner:
         except DeadlineHalt:
             raise RemoteError(f"No answer within {seconds:g} seconds.", 504) from None
 
-    async def _watched(self, event: Event, body: bytes, way: Coroutine[Any, Any, Any]) -> Any:
+    async def _watched(
+        self, event: Event, body: bytes, way: Coroutine[Any, Any, Any], seconds: float | None = None
+    ) -> Any:
         seen: list[Seen] = []
+        deadline.set(time.time() + seconds if seconds is not None else None)
         record.set(seen)
         try:
             return await way

@@ -9,6 +9,7 @@ back what it still has when its part is done. When all credit is back, nothing i
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -103,3 +104,16 @@ def _damage(headers: Mapping[str, str]) -> DamageError:
 
 
 current: ContextVar[EventContext | None] = ContextVar("nbgraph_passage", default=None)
+
+# Until when the event at hand is to be answered, in seconds since 1970; None where nobody waits.
+deadline: ContextVar[float | None] = ContextVar("nbgraph_deadline", default=None)
+
+
+def seconds_left() -> float | None:
+    """What is left of the deadline, for a step that asks others on the event's behalf.
+
+    >>> seconds_left() is None
+    True
+    """
+    end = deadline.get()
+    return None if end is None else end - time.time()

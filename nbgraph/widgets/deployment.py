@@ -30,7 +30,7 @@ PERIOD = 0.5  # seconds between two looks
 LISTED = 50  # failures
 
 
-class Deployed(Protocol):
+class HostedGraph(Protocol):
     """What is shown: a `Deployment`; widgets do not know that package."""
 
     name: str
@@ -56,7 +56,7 @@ class DeploymentView(anywidget.AnyWidget):
     about = traitlets.Dict().tag(sync=True)  # ours: name, URL, the names of the functions
     direction = traitlets.Enum(["LR", "TB"], default_value="LR").tag(sync=True)  # the view's
 
-    def __init__(self, deployment: Deployed) -> None:
+    def __init__(self, deployment: HostedGraph) -> None:
         self.deployment = deployment
         self.is_over = False
         self._failures: Sequence[Failure] = ()

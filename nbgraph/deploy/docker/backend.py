@@ -32,6 +32,7 @@ from nbgraph.contract import (
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening, several
 from nbgraph.deploy.broker import BrokerClient, broker_image, broker_options, forget, server_image
 from nbgraph.deploy.deployed_function import DeployedFunction
+from nbgraph.deploy.docker.callers import forget_callers, hosts_of, join_callers
 from nbgraph.deploy.docker.client import (
     DUTY,
     STREAMS,
@@ -186,6 +187,7 @@ class DockerBackend(WorkerPool["Container"]):
                 stopped([self._broker])
             self._broker = None
             removed(self._client, self.request.name)
+            forget_callers(self._client)
             forget(self.request.streams)
         self._client.close()
 
@@ -223,10 +225,16 @@ class DockerBackend(WorkerPool["Container"]):
         marks |= {STREAMS: self.request.streams.url} if self.request.streams.is_external else {}
         # For the gateway that comes after this one as well.
         kept = {"promised": PROMISED_FOLDER} if duty.is_gateway else {}
-        return self._yard.make(
+        container = self._yard.make(
             name, duty.source, marks, duty.profile, given, ports=ports, command=command, kept=kept, env=duty.given.env,
-            volumes=duty.given.volumes,
+            volumes=duty.given.volumes, hosts=hosts_of(duty),
         )  # fmt: skip
+        try:
+            join_callers(self._client, container, duty, self.request.name)
+        except BaseException:
+            self._end([container])
+            raise
+        return container
 
     def _await(self, duty: DeployedFunction, member: Container, deadline: float) -> None:
         scheme = "https" if duty.is_gateway and self.request.certificate is not None else "http"

@@ -23,7 +23,7 @@ class Containers:
 
     def join(self, marks: Mapping[str, str]) -> None:
         """Make the network, unless it is there."""
-        if not self._client.networks.list(names=[self._network]):
+        if all(one.name != self._network for one in self._client.networks.list(names=[self._network])):
             self._client.networks.create(self._network, labels=dict(marks))
 
     def make(
@@ -40,10 +40,12 @@ class Containers:
         alias: str | None = None,
         env: Mapping[str, str] | None = None,
         volumes: Sequence[Volume] = (),
+        hosts: Mapping[str, str] | None = None,
     ) -> Container:
         """A container that is only to be started; `kept`: folders in it that outlive it, by name.
 
-        Its secrets stand in a volume that it alone has, and only reads. `volumes` are a person's own.
+        Its secrets stand in a volume that it alone has, and only reads. `volumes` are a person's own. `hosts`: names
+        that it is told the addresses of.
         """
         import docker
 
@@ -56,7 +58,8 @@ class Containers:
         return self._client.containers.create(
             image, list(command) or None, name=name, labels=dict(marks), ports=dict(ports), network=self._network,
             networking_config={self._network: endpoint},
-            volumes=binds, mounts=own, environment=dict(env or {}), **hardened(profile),
+            volumes=binds, mounts=own, environment=dict(env or {}), extra_hosts=dict(hosts or {}),
+            **hardened(profile),
         )  # fmt: skip
 
     def _fill(self, volume: str, image: str, secrets: Mapping[str, str], marks: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nbgraph.deploy.project.export_spec import ExportSpec
     from nbgraph.deploy.project.function_project import FunctionProject, Projects
     from nbgraph.deploy.project.job_project import JobRequest, JobWorkers
+    from nbgraph.graph.documents.catalogue import RunningGraph
 
 
 class DockerTarget(HostTarget):
@@ -42,6 +43,12 @@ class DockerTarget(HostTarget):
         from nbgraph.deploy.docker.client import found_at
 
         return found_at(DockerBackend.find, name)
+
+    def place_of(self, name: str, running: RunningGraph | None) -> str:
+        """By its name on a network of its callers; what is no container, at the address that it is open on."""
+        from nbgraph.deploy.docker.callers import place_of
+
+        return place_of(name, running)
 
     def work(self, request: JobRequest, project: FunctionProject, say: Say) -> JobWorkers:
         from nbgraph.deploy.docker.client import connected

@@ -13,13 +13,10 @@ import msgspec
 
 from nbgraph.contract import READY_PATH
 from nbgraph.errors import DeployError
-from nbgraph.event import is_json
-from nbgraph.streams.codec import wire
-from nbgraph.streams.codec.wire import UNFIT, VALUES, encode, pack, unpack
+from nbgraph.streams.codec.wire import VALUES, read_body, write_body
 
 SECONDS = 120.0
 LOOK_SECONDS = 2.0  # for what only is to be shown
-JSON = "application/json"
 WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
@@ -75,7 +72,7 @@ class DeploymentClient:
         elif isinstance(body, str | bytes):
             content = body.encode() if isinstance(body, str) else body
         else:
-            content, kind = written(body, told.get("content-type"))
+            content, kind = write_body(body, told.get("content-type"))
             told["content-type"] = kind
         return _answer(self._sent(method, path, content, told))
 
@@ -94,37 +91,9 @@ class DeploymentClient:
             self._is_steady.wait()
 
 
-def written(body: Any, kind: str | None = None) -> tuple[bytes, str]:
-    """A body and its content type: JSON where that says the same, or is asked for; else the very values.
-
-    >>> written({"a": 1}), written((1, 2))[1], written((1, 2), JSON)
-    ((b'{"a":1}', 'application/json'), 'application/vnd.nbgraph.values', (b'[1,2]', 'application/json'))
-    """
-    try:
-        content = encode(body)
-    except UNFIT:
-        if kind is not None:
-            raise
-        return pack(body), VALUES
-    if kind is not None or wire.is_json(body):
-        return content, kind or JSON
-    try:
-        return pack(body), VALUES
-    except UNFIT:  # a dataclass, say
-        return content, JSON
-
-
 def _answer(response: httpx.Response) -> Any:
     kind = response.headers.get("content-type", "")
-    if response.status_code == 204:
-        return None
-    answer: Any = response.content
-    if kind == VALUES:
-        answer = unpack(response.content)
-    elif is_json(kind):
-        answer = msgspec.json.decode(response.content)
-    elif kind.startswith("text/"):
-        answer = response.text
+    answer = read_body(response.content, kind) if response.status_code != httpx.codes.NO_CONTENT else None
     if response.is_error:
         reason = answer["error"] if isinstance(answer, dict) and "error" in answer else response.text[:300]
         request = response.request

@@ -218,13 +218,14 @@ def given(step: Step) -> dict[str, Any]:
 def named_first(handler: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """`Queue("scored", 3)` is `Queue(name="scored")` with 3 in the first place."""
     match arguments.get(POSITIONAL):
-        case [str() as name, *others] if "name" not in arguments and _is_named_first(handler):
+        case [str() as name, *others] if "name" not in arguments and is_named_first(handler):
             rest = {POSITIONAL: others} if others else {}
             return {"name": name, **rest, **{key: value for key, value in arguments.items() if key != POSITIONAL}}
     return arguments
 
 
-def _is_named_first(handler: str) -> bool:
+def is_named_first(handler: str) -> bool:
+    """Whether a built-in step's first argument is its name."""
     return handler in built_in_steps() and getattr(built_in_steps()[handler], "is_named_first", False) is True
 
 

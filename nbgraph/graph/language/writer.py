@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from nbgraph.errors import GraphError, LanguageError
 from nbgraph.graph.check import unknown_step
-from nbgraph.graph.documents.argument import given, handler_expression, is_bare, step_text, value_text
+from nbgraph.graph.documents.argument import given, handler_expression, is_bare, is_named_first, step_text, value_text
 from nbgraph.graph.documents.document import condition_text
 from nbgraph.graph.documents.literal import NotLiteralError, quoted
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
@@ -208,7 +208,7 @@ class _LanguageWriter:
             if handler.rpartition(".")[2] == name != RESPOND and all(map(is_bare, handler.split("."))):
                 return handler
         try:
-            return self._queue(step, handler) or self._call(step, handler) or self._declared(step)
+            return self._named_first(step, handler) or self._call(step, handler) or self._declared(step)
         except NotLiteralError as error:
             raise GraphError(
                 f'Step "{name}" has an argument that is a {error}, which has no text form. Name it in the notebook '
@@ -221,12 +221,12 @@ class _LanguageWriter:
         options = replace(step.options, max_iterations=None) if name in self._limits else step.options
         return replace(step, arguments=given(step), options=options, function=None)
 
-    def _queue(self, step: Step, handler: str) -> str | None:
-        """`Queue("scored")`: the name is the first argument."""
-        if handler != "Queue" or step.options != StepOptions() or {"*", "name"} & set(step.arguments):
+    def _named_first(self, step: Step, handler: str) -> str | None:
+        """`Queue("scored")`, `Deployed("scoring")`: the name is the first argument."""
+        if not is_named_first(handler) or step.options != StepOptions() or {"*", "name"} & set(step.arguments):
             return None
         call = step_text(step)
-        return call.replace("Queue(", f"Queue({quoted(step.name)}{', ' if step.arguments else ''}", 1)
+        return call.replace(f"{handler}(", f"{handler}({quoted(step.name)}{', ' if step.arguments else ''}", 1)
 
     def _call(self, step: Step, handler: str) -> str | None:
         """`Batch(10)`, where the name is the one that the call gets by itself."""

@@ -32,7 +32,7 @@ from nbgraph.steps.operators.queue import QueueReader, QueueWriter, read_event
 from nbgraph.streams import request_id
 from nbgraph.streams.base import Broker, DamageError, Delivery, Load, Message, QueueSpec
 from nbgraph.streams.codec.wire import UNFIT, pack, pack_answer, pack_or_show, unpack
-from nbgraph.streams.event_context import EventContext, current
+from nbgraph.streams.event_context import EventContext, current, deadline
 
 ENDS_WORKERS = f"it was delivered {TOGETHER + ALONE} times and never finished: it may end its worker"
 TOO_LATE = {"error": "The event's deadline passed while it waited."}, 504
@@ -225,6 +225,7 @@ class Consumer:
         seen: list[Seen] = []
         request_id.current.set(request_id.of_headers(event.headers))
         current.set(passage)
+        deadline.set(passage.deadline)
         record.set(seen)
         try:
             plan = plan if self._captures is None else self._captures.plan(plan, event)

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from nbgraph import introspection
+from nbgraph import event, introspection
 from nbgraph.errors import NbgraphError
 from nbgraph.streams.codec.values import UnfitError, freeze, thaw
 
 VALUES = "application/vnd.nbgraph.values"  # the content type of what `pack` writes
+JSON = "application/json"
 SHOWN = 2000  # characters of a value that can't travel
 
 
@@ -127,6 +128,39 @@ def shown(value: Any) -> str:
     ("<class 'object'>", True)
     """
     return introspection.shown(value)[:SHOWN]
+
+
+def write_body(body: Any, kind: str | None = None) -> tuple[bytes, str]:
+    """A body for a gateway, and its content type: JSON where that says the same, or is asked for; else the very values.
+
+    >>> write_body({"a": 1}), write_body((1, 2))[1], write_body((1, 2), JSON)
+    ((b'{"a":1}', 'application/json'), 'application/vnd.nbgraph.values', (b'[1,2]', 'application/json'))
+    """
+    try:
+        content = encode(body)
+    except UNFIT:
+        if kind is not None:
+            raise
+        return pack(body), VALUES
+    if kind is not None or is_json(body):
+        return content, kind or JSON
+    try:
+        return pack(body), VALUES
+    except UNFIT:  # a dataclass, say
+        return content, JSON
+
+
+def read_body(content: bytes, kind: str) -> Any:
+    """What a gateway answered, by its content type; bytes where that says nothing of them.
+
+    >>> read_body(b"[1]", JSON), read_body(b"hello", "text/plain; charset=utf-8"), read_body(b"x", "image/png")
+    ([1], 'hello', b'x')
+    """
+    if kind == VALUES:
+        return unpack(content)
+    if event.is_json(kind):
+        return msgspec.json.decode(content)
+    return content.decode("utf-8", "replace") if kind.startswith("text/") else content
 
 
 def unpack(body: bytes) -> Any:
