@@ -47,6 +47,11 @@ def test_the_features_are_as_they_are_told() -> None:
     assert failures_of((ROOT / "docs" / "features.md").read_text(encoding="utf-8"), "features") == []
 
 
+def test_reuse_is_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBGRAPH_CATALOG", "")  # the document has one of its own
+    assert failures_of((ROOT / "docs" / "reuse.md").read_text(encoding="utf-8"), "reuse") == []
+
+
 def failures_of(section: str, title: str) -> list[str]:
     """What a document tells otherwise than it is: its blocks run one behind the other."""
     namespace: dict[str, Any] = {"Graph": Graph, "__name__": "__main__"}

@@ -35,6 +35,7 @@ GIVEN: Mapping[str, dict[str, Any]] = {  # what a step needs besides the argumen
         {"name": "n", "column": "x", "operations": ["count"], "windows": ["1h"]}]},
     "BatchHttpRequests": {"url": "http://127.0.0.1:9"}, "ChoiceByField": {"field_name": "k"},
     "CSVSource": {"paths": "/nowhere/a.csv"}, "CSVTarget": {"path": "/nowhere/a.csv"},
+    "Deployed": {"name": "nothing"},
     "DateExtractor": {"parts": ["hour"], "timestamp_col": "t"}, "DropColumns": {"columns": ["x"]},
     "DropFeatures": {"features": ["x"]}, "HttpSource": {"url": "http://127.0.0.1:9"}, "Schedule": {"cron": "@daily"},
     "HttpTarget": {"url": "http://127.0.0.1:9"}, "JoinWithTable": {"table": {}, "key": "k"},

@@ -180,7 +180,8 @@ def _read(path: Path) -> RunningGraph | None:
 
 def _write(place: Path, content: bytes) -> None:
     """Whole or not at all, and for this person's eyes only."""
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in reversed(place.parents[:3]):  # `parents=True` would make those between for everyone
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
