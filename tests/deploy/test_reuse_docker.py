@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from nbgraph import Deployed, DeployError, Graph
-from nbgraph.deploy.docker.callers import place_of
+from nbgraph.deploy.docker.network import place_of
 from nbgraph.graph.documents.catalogue import RunningGraph
 from tests.lab.needs import needs_docker
 

@@ -32,7 +32,6 @@ from nbgraph.contract import (
 from nbgraph.deploy.backend import DeployRequest, FunctionState, callable_at, listening, several
 from nbgraph.deploy.broker import BrokerClient, broker_image, broker_options, forget, server_image
 from nbgraph.deploy.deployed_function import DeployedFunction
-from nbgraph.deploy.docker.callers import forget_callers, hosts_of, join_callers
 from nbgraph.deploy.docker.client import (
     DUTY,
     STREAMS,
@@ -46,6 +45,7 @@ from nbgraph.deploy.docker.client import (
     wait,
 )
 from nbgraph.deploy.docker.containers import Containers
+from nbgraph.deploy.docker.network import forget_callers, hosts_of, join_callers
 from nbgraph.deploy.options.certificate import CERTIFICATE, CERTIFICATE_KEY, Certificate, certificate_options
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects

@@ -46,7 +46,7 @@ class DockerTarget(HostTarget):
 
     def place_of(self, name: str, running: RunningGraph | None) -> str:
         """By its name on a network of its callers; what is no container, at the address that it is open on."""
-        from nbgraph.deploy.docker.callers import place_of
+        from nbgraph.deploy.docker.network import place_of
 
         return place_of(name, running)
 

@@ -1,4 +1,4 @@
-"""Callers: containers that call other deployments, each on a network that it shares with the one that it calls.
+"""Network: containers that call other deployments, each on a network that it shares with the one that it calls.
 
 A network has the gateway of one deployment, by that deployment's name, and the containers that call it. Whatever takes
 the gateway's place joins it too, so callers need not be told of updates. Deployments that nobody calls share nothing.
