@@ -138,7 +138,7 @@ class Deployed(Handler):
         while True:
             try:
                 return await self._once(request)
-            except _PassingError as error:
+            except _UnreachedError as error:
                 wait = pause(attempt, FIRST_PAUSE)
                 if attempt >= self._retries or wait >= request.left():
                     raise error.told from error.__cause__
@@ -156,12 +156,12 @@ class Deployed(Handler):
         try:
             response = await client.request(self._method, f"{place.url}{self._path}", timeout=limit, **options)
         except httpx.ConnectTimeout as error:
-            raise _PassingError(request.error(f"does not answer at {place.url}")) from error
+            raise _UnreachedError(request.error(f"does not answer at {place.url}")) from error
         except httpx.TimeoutException as error:
             raise request.error(f"gave no answer within {left:.3g} seconds", status=504) from error
         except httpx.TransportError as error:
             why = f"does not answer at {place.url}: {error or type(error).__name__}; it may have ended"
-            raise _PassingError(request.error(why)) from error
+            raise _UnreachedError(request.error(why)) from error
         return request.answer(response, place.url)
 
     def _made_client(self) -> Mapping[bool, Any]:
@@ -173,7 +173,7 @@ class Deployed(Handler):
         return pair
 
 
-class _PassingError(NbgraphError):
+class _UnreachedError(NbgraphError):
     """What may be otherwise a moment later; `told` is what to raise where it is not."""
 
     def __init__(self, told: DeployedError) -> None:
@@ -210,7 +210,7 @@ class _DeploymentRequest:
         name, version = response.headers.get(DEPLOYMENT_HEADER), response.headers.get(VERSION_HEADER)
         status, kind = response.status_code, response.headers.get("content-type", "")
         if response.is_success and name is None:
-            raise _PassingError(self.error(f"is not what answers at {url}", status=status))
+            raise _UnreachedError(self.error(f"is not what answers at {url}", status=status))
         if response.is_success:
             return read_body(response.content, kind) if status != NO_CONTENT else None
         told = _told(response)
@@ -219,7 +219,7 @@ class _DeploymentRequest:
             f"answered {status} ({', '.join(filter(None, where))}): {told['error']}",
             version=version, step=told.get("step"), event=told.get("event", self._id), status=status,
         )  # fmt: skip
-        raise _PassingError(error) if status in PASSING else error
+        raise _UnreachedError(error) if status in PASSING else error
 
     def error(self, why: str, **facts: Any) -> DeployedError:
         return DeployedError(f'Deployment "{self._step.name}" {why}', self._step.name, **facts)
