@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,8 +24,8 @@ from nbgraph.jobs.output.writers import BATCH, WRITERS, PartWriter, Rows, aside,
 from nbgraph.jobs.part import Part, PartRecord, Probe, Scatter, Task
 from nbgraph.jobs.payload import Payload, unpacked
 from nbgraph.jobs.shards import check_keys, shard_of
-from nbgraph.jobs.sources.slices import SourceShard
-from nbgraph.jobs.sources.spill import BLOCK, add
+from nbgraph.jobs.sources.slices import PieceSlice, SourceShard
+from nbgraph.jobs.sources.spill import BLOCK, HashedRows, add
 
 if TYPE_CHECKING:
     from nbgraph.jobs.dead_letter import DeadLetters
@@ -74,7 +74,7 @@ class PartRunner:
             targets.abandon()
             raise
         targets.settle()
-        record.rows = rows.rows
+        record.rows, record.source = rows.rows, rows.told
         self._bury(part, run, record)
         return record
 
@@ -172,15 +172,24 @@ class PartRows:
         self._part, self._payload = part, payload
         self.place: int | None = None
         self.rows = 0
+        self._hashed: HashedRows | None = None
         self.is_over = False
         self.over: Callable[[], None] = lambda: None  # asked behind the last row, before steps give what they hold
         self.broken: BaseException | None = None  # why the source can't be read, which is nobody's dead letter
         self._places: OrderedDict[str, int] = OrderedDict()  # of events under way, by their ids
 
+    @property
+    def told(self) -> str:
+        """The hash of the rows, where nothing else tells whether they are what they were."""
+        return self._hashed.told if self._hashed is not None else ""
+
     def plain(self) -> Generator[Any, None, None]:
         """The rows, for a graph that takes the next one when it is done with this one."""
         part = self._part
-        numbered = enumerate(islice(part.slice.entries(self._payload), part.high))
+        entries: Iterable[Any] = part.slice.entries(self._payload)
+        if isinstance(part.slice, PieceSlice) and part.slice.is_hashed:
+            entries = self._hashed = HashedRows(entries)
+        numbered = enumerate(islice(entries, part.high))
         last = -1
         try:
             if not part.low and not part.skip:

@@ -200,7 +200,7 @@ class JobScheduler:
         return JobError(f"{part.name}: {told(error, self._folder.path)} Parts that are done stay.")
 
     def _done(self, task: Task, record: PartRecord) -> None:
-        record.source = self._told.pop(record.number, "")
+        record.source = self._told.pop(record.number, "") or record.source
         self._folder.keep(record)
         self.progress.add(record, is_fresh=True)
         self._forget(task)

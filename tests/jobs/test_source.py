@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,13 @@ def written(folder: Path) -> dict[str, Path]:
     frame.to_parquet(folder / "a.parquet", row_group_size=70)
     frame.to_json(folder / "a.jsonl", orient="records", lines=True)
     frame.to_sql("rows", f"sqlite:///{folder}/a.db", index=False)
+    with closing(sqlite3.connect(folder / "a.db")) as database, database:
+        database.execute("CREATE TABLE keyed (id INTEGER PRIMARY KEY, x INTEGER, text TEXT)")
+        database.execute("CREATE TABLE named (name TEXT PRIMARY KEY, x INTEGER, text TEXT) WITHOUT ROWID")
+        database.executemany(
+            "INSERT INTO keyed VALUES (?, ?, ?)", [(9 * at % 1_009, at, row["text"]) for at, row in enumerate(ROWS)]
+        )
+        database.execute("INSERT INTO named SELECT 'k' || id, x, text FROM keyed ORDER BY x")
     return {name: folder / f"a.{name}" for name in ("csv", "parquet", "jsonl")}
 
 
@@ -37,6 +46,8 @@ GIVEN: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "parquet": lambda folder: (folder / "a.parquet", ParquetSource(folder / "a.parquet")),
     "lines": lambda folder: (folder / "a.jsonl", JSONLinesSource(folder / "a.jsonl")),
     "sql": lambda folder: (SQLSource(f"sqlite:///{folder}/a.db", "rows"),) * 2,
+    "ranges": lambda folder: (SQLSource(f"sqlite:///{folder}/a.db", "keyed"),) * 2,
+    "texts": lambda folder: (SQLSource(f"sqlite:///{folder}/a.db", "named", key_field="name"),) * 2,
     "filtered": lambda folder: (ParquetSource(folder / "a.parquet", filters=[("x", ">", 300)]),) * 2,
     "pandas": lambda folder: (pd.DataFrame(ROWS),) * 2,
     "polars": lambda folder: (pl.DataFrame(ROWS),) * 2,
@@ -77,6 +88,20 @@ def test_a_file_that_has_changed_is_another_source(tmp_path: Path) -> None:
         file.write("2000,\n")
     with pytest.raises(JobError, match=r"The source has changed \(files: .*resume=False"):
         graph.job(paths["csv"], tmp_path / "out", engine="thread", progress=False)
+
+
+def test_a_table_is_read_by_ranges_of_its_key_and_known_by_its_rows(tmp_path: Path) -> None:
+    written(tmp_path)
+    source = SQLSource(f"sqlite:///{tmp_path}/a.db", "keyed")
+    graph = Graph("g")
+    graph.to(taken, "taken")
+    job = graph.job(source, tmp_path / "out", engine="thread", part_rows=300, progress=False).wait(60)
+    again = graph.job(source, tmp_path / "out", engine="thread", part_rows=300, progress=False).wait(60)
+    assert (list(job.status()["rows"]), again.rate) == ([300, 300, 300, 100], 0)
+    with closing(sqlite3.connect(tmp_path / "a.db")) as database, database:
+        database.execute("UPDATE keyed SET x = 4711 WHERE id = 500")
+    with pytest.raises(JobError, match="The source has changed: part 1 of it is not what it was"):
+        graph.job(source, tmp_path / "out", engine="thread", part_rows=300, progress=False).wait(60)
 
 
 def test_a_source_that_breaks_fails_the_job_and_nothing_is_lost_in_silence(tmp_path: Path) -> None:

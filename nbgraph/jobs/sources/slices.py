@@ -76,9 +76,13 @@ class ArrowSlice(Slice, frozen=True, tag="arrow"):
 
 
 class PieceSlice(Slice, frozen=True, tag="piece"):
-    """A piece of files, which a source reads by itself."""
+    """A piece of files, or a range of a table, which a source reads by itself.
+
+    `is_hashed`: nothing but its rows tells whether it is what it was.
+    """
 
     piece: Piece
+    is_hashed: bool = False
 
     def entries(self, payload: Payload) -> Iterator[Any]:
         found: Iterator[Any] = payload.source.entries_of(self.piece)
