@@ -82,9 +82,9 @@ def until(condition: Any, seconds: float = 200) -> None:
 
 
 def test_what_kills_costs_a_part_and_the_answers_are_those_of_stream(tmp_path: Path, daemon: DockerClient) -> None:
-    rows = [{"x": at, "pause": 0.01, "deadly": 77} for at in range(240)]
-    rows[200]["x"] = 0
-    job = graph().job(rows, tmp_path / "out", engine="docker", workers=2, part_rows=20, retries=1, progress=False)
+    rows = [{"x": at, "pause": 0.01, "deadly": 77} for at in range(160)]
+    rows[150]["x"] = 0
+    job = graph().job(rows, tmp_path / "out", engine="docker", workers=2, part_rows=10, retries=1, progress=False)
     until(lambda: job.done > 1 or job.state != "running")
     for word in ("job-worker", "broker"):
         next(one for one in containers(daemon) if one.labels["nbgraph.function"] == word).kill()
@@ -94,7 +94,7 @@ def test_what_kills_costs_a_part_and_the_answers_are_those_of_stream(tmp_path: P
     assert [(one.row, one.step, one.error) for one in job.failures()] == [
         (0, "worked", "ZeroDivisionError: division by zero"),
         (77, "worked", "killed the worker (signal 9)"),
-        (200, "worked", "ZeroDivisionError: division by zero"),
+        (150, "worked", "ZeroDivisionError: division by zero"),
     ]
     assert (containers(daemon), job.written) == ([], len(expected))
 
