@@ -7,7 +7,7 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Concatenate, ForwardRef, ParamSpec, TypeVar
 
 TEXT = 2_000  # characters of a preview
@@ -337,7 +337,8 @@ def _with_parameters(text: str | None, inherited: Mapping[str, str], taken: Iter
         return text
     text = inspect.cleandoc(text)
     own = parameters_in(text)
-    known = {name: ({**inherited, **own})[name] for name in taken if name in inherited or name in own}
+    entries = {**inherited, **own}
+    known = {name: entries[name] for name in taken if name in entries}
     section = _HEADING + "\n".join((known | own).values()) + "\n"
     return _SECTION.sub(lambda _: section, text) if own else f"{text}\n\n{section}"
 
@@ -347,4 +348,9 @@ def _inherited(bases: Sequence[type]) -> dict[str, str]:
 
 
 def _documented(kind: Callable[..., Any]) -> dict[str, str]:
-    return parameters_in(inspect.cleandoc(kind.__doc__)) if kind.__doc__ else {}
+    return _entries_of(kind.__doc__) if kind.__doc__ and "Parameters" in kind.__doc__ else {}
+
+
+@lru_cache(32)  # by the text, so that no class is kept; importing nbgraph reads some of them often
+def _entries_of(docstring: str) -> dict[str, str]:
+    return parameters_in(inspect.cleandoc(docstring))
