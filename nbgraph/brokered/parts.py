@@ -13,11 +13,12 @@ from itertools import pairwise
 
 from nbgraph.engine.compile.compile import compile
 from nbgraph.engine.compile.flatten import SEPARATOR
-from nbgraph.engine.partition import READER, WRITER, Function, is_queue, split
+from nbgraph.engine.partition import WRITER, Function, is_queue, split
 from nbgraph.engine.plan import Plan
 from nbgraph.graph import topology
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.naming import READER
 from nbgraph.graph.routes.routing import answerers
 from nbgraph.steps.operators.queue import QueueWriter
 from nbgraph.streams.base import QueueSpec

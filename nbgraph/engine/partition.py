@@ -20,7 +20,7 @@ from nbgraph.errors import DeployError, GraphError
 from nbgraph.graph import topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.naming import is_endpoint, slug
+from nbgraph.graph.naming import READER, is_endpoint, slug
 from nbgraph.graph.routes.routing import answerers, names_of_requests
 from nbgraph.graph.signature import INJECTED
 from nbgraph.graph.step import Step
@@ -29,7 +29,7 @@ from nbgraph.handler import Handler
 from nbgraph.steps.operators.queue import Queue
 from nbgraph.types import EdgeKind, Shape
 
-QUEUE, WRITER, READER = "Queue", "QueueWriter", "QueueReader"
+QUEUE, WRITER = "Queue", "QueueWriter"
 
 
 class Function(FunctionSpec, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from nbgraph.errors import GraphError
 from nbgraph.graph import check, topology
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge, exception_names
+from nbgraph.graph.naming import ENDPOINT, READER, is_built_in
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, handler_name, step
 from nbgraph.types import EdgeKind
@@ -59,10 +60,18 @@ class Builder:
         self._cut_off: dict[str, str] = {}  # steps that no arrow leads to since another was removed
         self.places: dict[tuple[str, str], tuple[int, int]] = {}  # steps and arrows: line and column in their cell
         self._listeners: list[Callable[[], None]] = []
+        self._takes_requests: bool | None = None  # None: to be found out
 
     @property
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._steps.values())
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether handlers may name parameters of a request: in a graph with routes, and in its parts behind queues."""
+        if self._takes_requests is None:  # kept, since each step of the graph asks
+            self._takes_requests = any(is_built_in(step, (ENDPOINT, READER)) for step in self._steps.values())
+        return self._takes_requests
 
     @property
     def edges(self) -> tuple[Edge, ...]:
@@ -294,6 +303,7 @@ class Builder:
                     )
 
     def _changed(self) -> None:
+        self._takes_requests = None
         for listener in list(self._listeners):
             listener()
 

@@ -14,6 +14,7 @@ from nbgraph.introspection import shown
 
 LONGEST = 40  # characters of a name that Docker, DNS and Kubernetes all take
 ENDPOINT = "Endpoint"  # the step by which the events of a route enter
+READER = "QueueReader"  # the first step of a part behind a queue
 BUILT_IN = "nbgraph.steps"  # its classes go by their bare names
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
 

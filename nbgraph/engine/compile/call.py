@@ -28,7 +28,7 @@ from nbgraph.engine.results import caught_release
 from nbgraph.errors import GraphError
 from nbgraph.event import Event
 from nbgraph.graph.graph import Graph
-from nbgraph.graph.routes.routing import names_of_requests, takes_requests
+from nbgraph.graph.routes.routing import names_of_requests
 from nbgraph.graph.safety.formula import steps_of
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step, StepOptions
@@ -131,7 +131,7 @@ def _built(
         kept=graph.kept,
     )
     with steps_of(is_document=graph.scope.is_document):
-        target = build(resolved, arguments, step, context, is_routed=takes_requests(graph.steps))
+        target = build(resolved, arguments, step, context, is_routed=graph.takes_requests)
     anew = partial(_anew, graph, step, resolved, options, arguments, values)
     return _look_at(target, step, resolved, options, values, context, anew, graph=graph)
 
@@ -236,7 +236,7 @@ def _look_at(
     """Decide, once, everything about how the target is called."""
     function, shape = _entry(target, options, step.name)
     given = function.keywords if isinstance(function, partial) else {}
-    is_routed = takes_requests(graph.steps)
+    is_routed = graph.takes_requests
     of_request = names_of_requests(graph.steps) if is_routed else ()  # also `{name}`, then a parameter of the path
     injected = _injected(function, [*given, *of_request], step, context, skip=1)
     plain = _unwrapped(function)

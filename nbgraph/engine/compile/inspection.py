@@ -27,7 +27,6 @@ from nbgraph.graph.documents.argument import POSITIONAL, routes_of
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_built_in
-from nbgraph.graph.routes.routing import takes_requests
 from nbgraph.graph.safety.code_arguments import check_arguments
 from nbgraph.graph.safety.formula import SAFE_BUILTINS, steps_of
 from nbgraph.graph.scope import Scope
@@ -117,7 +116,7 @@ def _of_step(graph: Graph, step: Step, around: Sequence[Graph], tries: bool) -> 
     if not step.arguments and _takes_body(resolved) and not is_expression(step.handler):
         return  # a function of the body, as most steps are: nothing more to check
     where = f'Step "{step.name}"'
-    is_routed = takes_requests(graph.steps)
+    is_routed = graph.takes_requests
     texts = [
         *_of_names(step, graph.scope),
         *_of_handler(resolved, step, is_routed),

@@ -340,7 +340,8 @@ class Scheduler:
                 pending = interpreter.depart()
                 if not pending.is_made:
                     event = pending.move.event
-                    self._begin_call(step, InFlightCall(run, event.body, event, pending))
+                    run.fork()
+                    step.begin(InFlightCall(run, event.body, event, pending))
         except StepError as error:
             await self._fail(run, error)
         run.land()
@@ -360,8 +361,9 @@ class Scheduler:
                 await outcome
         except StepError as error:
             await self._fail(run, error)
+        run.open += len(answers.parked)
         for step, body, event in answers.parked:
-            self._begin_call(self._steps[step], InFlightCall(run, body, event))
+            self._steps[step].begin(InFlightCall(run, body, event))
         answers.parked.clear()
         run.land()
 
@@ -373,10 +375,6 @@ class Scheduler:
         for step in self._steps.values():
             step.cancel(run)
         run.error = self._plan.reported(error, run.answers)
-
-    def _begin_call(self, step: ConcurrentStep, call: InFlightCall) -> None:
-        call.run.fork()
-        step.begin(call)
 
 
 async def scheduled(

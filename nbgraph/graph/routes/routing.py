@@ -10,13 +10,12 @@ from nbgraph.errors import GraphError, RouteError
 from nbgraph.graph import topology
 from nbgraph.graph.check import Finding
 from nbgraph.graph.edge import Edge
-from nbgraph.graph.naming import ENDPOINT, is_built_in, is_endpoint
+from nbgraph.graph.naming import ENDPOINT, READER, is_built_in, is_endpoint
 from nbgraph.graph.routes.route import Route, is_of_gateway
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 
 _NAMES = ("method", "path", "forbid", "body")  # of an Endpoint's arguments, in their order
-READER = "QueueReader"
 BORDERS = (READER, "QueueWriter")  # where a graph was cut into functions
 _WAYS = (EdgeKind.FLOW, EdgeKind.CYCLE, EdgeKind.ERROR)
 
@@ -52,11 +51,6 @@ def routes_of(steps: Iterable[Step]) -> dict[str, Route]:
             except (GraphError, RouteError):
                 continue
     return found
-
-
-def takes_requests(steps: Iterable[Step]) -> bool:
-    """Whether handlers may name parameters of a request: in a graph with routes, and in its parts behind queues."""
-    return any(is_built_in(step, (ENDPOINT, READER)) for step in steps)
 
 
 def names_of_requests(steps: Iterable[Step]) -> set[str]:
