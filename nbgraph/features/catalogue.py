@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +58,8 @@ class Catalogue:
         found = connection.execute("SELECT format FROM about").fetchone()
         if found is None:
             connection.execute("INSERT INTO about VALUES (?)", [FORMAT])
-        elif found[0] > FORMAT:
-            raise FeatureError(
-                f"The feature store at {self.path.parent} was written in format {found[0]}, and this nbgraph reads "
-                f"format {FORMAT}; install a newer nbgraph."
-            )
+        else:
+            check_format(found[0], self.path.parent)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -84,17 +81,8 @@ class Catalogue:
     def add(self, definition: FeatureDefinition) -> bool:
         """Note a definition; False where the same is there. Another of that name and version is an error."""
         with self.changing() as connection:
-            known = self._found(connection, definition.name, definition.version)
-            if known is not None:
-                if (difference := _difference(known, definition)) is not None:
-                    raise GraphError(
-                        f'The {known.kind} "{definition.name}" of version {definition.version} is in the store, and '
-                        f"differs: {difference}. Give the new one version={definition.version + 1}, or another name."
-                    )
+            if is_known(definition, [one for one in self._all(connection) if one.name == definition.name]):
                 return False
-            other = connection.execute("SELECT kind FROM definitions WHERE name = ?", [definition.name]).fetchone()
-            if other is not None and other[0] != definition.kind:
-                raise GraphError(f'"{definition.name}" is a {other[0]} of this store; choose another name.')
             connection.execute(
                 "INSERT INTO definitions VALUES (?, ?, ?, ?)",
                 [definition.kind, definition.name, definition.version, json.dumps(definition.document)],
@@ -107,7 +95,11 @@ class Catalogue:
 
     def all(self) -> list[FeatureDefinition]:
         """Every definition, by the time it was added."""
-        rows = self.connection.execute("SELECT kind, name, version, document FROM definitions ORDER BY rowid")
+        return self._all(self.connection)
+
+    @staticmethod
+    def _all(connection: sqlite3.Connection) -> list[FeatureDefinition]:
+        rows = connection.execute("SELECT kind, name, version, document FROM definitions ORDER BY rowid")
         return [FeatureDefinition(kind, name, version, json.loads(text)) for kind, name, version, text in rows]
 
     def remove(self, name: str, version: int) -> None:
@@ -156,6 +148,28 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def check_format(found: int, place: Any) -> None:
+    """Refuse what a newer nbgraph wrote."""
+    if found > FORMAT:
+        raise FeatureError(
+            f"The feature store at {place} was written in format {found}, and this nbgraph reads format {FORMAT}; "
+            "install a newer nbgraph."
+        )
+
+
+def is_known(given: FeatureDefinition, known: Sequence[FeatureDefinition]) -> bool:
+    """Whether a definition is among those of its name; another under its version, or of another kind, is an error."""
+    for one in known:
+        if one.version == given.version and (difference := _difference(one, given)) is not None:
+            raise GraphError(
+                f'The {one.kind} "{given.name}" of version {given.version} is in the store, and differs: {difference}. '
+                f"Give the new one version={given.version + 1}, or another name."
+            )
+        if one.kind != given.kind:
+            raise GraphError(f'"{given.name}" is a {one.kind} of this store; choose another name.')
+    return any(one.version == given.version for one in known)
 
 
 def _difference(known: FeatureDefinition, given: FeatureDefinition) -> str | None:

@@ -19,11 +19,6 @@ from nbgraph.features.reference import set_of
 if TYPE_CHECKING:
     from nbgraph.features.vector import FeatureVector
 
-OF_SET = "name IN ({})"
-WANTED = {  # tables, and which rows of them
-    "about": "TRUE", "definitions": "name || '@' || version IN ({})",
-    "online": OF_SET, "online_about": OF_SET, "waiting": OF_SET, "statistics": OF_SET,
-}  # fmt: skip
 _offered: list[Path] = []  # the folder of snapshots of this process's project, if it has one
 
 
@@ -57,23 +52,32 @@ def packed(vectors: Sequence[FeatureVector]) -> bytes:
     names = [*sets, *(f"{each.name}@{each.version}" for each in vectors)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "snapshot.sqlite")
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("ATTACH ? AS live", [str(store.file)])
-            connection.execute("BEGIN")  # all of it as of one moment
-            _copy(connection, names)
-            connection.execute("COMMIT")
+        catalogue = Catalogue(path)
+        for definition in store.definitions():
+            if f"{definition.name}@{definition.version}" in names:
+                catalogue.add(definition)
+        for set in sets.values():
+            version = store.online_version(set)
+            counted = None if version is None else store.statistics(set, version)
+            if version is not None and counted is not None:
+                catalogue.keep_statistics(set.id, version, counted)
+        catalogue.connection.close()
+        _copy(path, store.file, [*sets])
         return path.read_bytes()
 
 
-def _copy(connection: sqlite3.Connection, names: Sequence[str]) -> None:
-    """All tables of the live store, with what is of the named sets and vectors."""
-    made = "SELECT name, sql FROM live.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-    marks = ", ".join("?" * len(names))
-    for table, text in connection.execute(made).fetchall():
-        connection.execute(text)
-        if table in WANTED:
-            where, values = WANTED[table].format(marks), names if "{" in WANTED[table] else ()
-            connection.execute(f"INSERT INTO main.{table} SELECT * FROM live.{table} WHERE {where}", values)
+def _copy(path: Path, online: Path, sets: Sequence[str]) -> None:
+    """The online rows of sets, all as of one moment."""
+    marks = ", ".join("?" * len(sets))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")  # one file, which never changes
+        connection.execute("ATTACH ? AS live", [str(online)])
+        connection.execute("BEGIN")
+        made = "SELECT name, sql FROM live.sqlite_master WHERE type = 'table' AND name IN ('online', 'online_about', "
+        for table, text in connection.execute(f"{made}'waiting')").fetchall():
+            connection.execute(text)
+            connection.execute(f"INSERT INTO main.{table} SELECT * FROM live.{table} WHERE name IN ({marks})", sets)
+        connection.execute("COMMIT")
 
 
 def _reading(path: Path) -> sqlite3.Connection:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import hashlib
+import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 Added = TypeVar("Added", FeatureSet, FeatureVector)
 FILE = "store.sqlite"
+HOME = "NBGRAPH_FEATURES"  # where the online rows of stores in object stores are, if not elsewhere
 
 
 _made: WeakValueDictionary[StorePlace, FeatureStore] = WeakValueDictionary()  # of this process
@@ -49,12 +54,22 @@ def _seen(place: StorePlace) -> FeatureStore:
         return SnapshotStore(packed, place)
     if (Path(place.path) / FILE).is_file():
         return FeatureStore(place.path, online, namespace={}, options=options)
+    if "://" in place.path and (place.is_file or find_spec("deltalake") is not None):
+        return FeatureStore(place.path, online, namespace={}, options=options)
     if place.is_file:
         raise FeatureError(
             f"The feature store {place.path} is not here: {Path(place.path) / FILE} is no file. Give the store "
             'online="redis://...", which is reached from elsewhere, or deploy a snapshot: deploy(snapshot=True).'
         )
     return ServedStore(place.path, online, namespace={}, options=options)
+
+
+def _folder_of(path: str) -> Path:
+    """The folder of a store, or what this machine keeps of one in an object store."""
+    if "://" not in path:
+        return Path(path)
+    home = Path(os.environ.get(HOME) or Path.home() / ".nbgraph" / "features")
+    return home / hashlib.sha256(path.rstrip("/").encode()).hexdigest()[:16]
 
 
 class FeatureStore:
@@ -65,8 +80,8 @@ class FeatureStore:
     path
         The folder, made where it is missing; or "s3://...", "gs://...", "az://..." with `options`.
     online
-        Where serving reads from: None is a SQLite file in the folder; else "redis://..", "postgresql://..", or an
-        object that is an OnlineStore.
+        Where serving reads from: None is a SQLite file in the folder (of an object store, one that this machine keeps);
+        else "redis://..", "postgresql://..", or an object that is an OnlineStore.
     namespace, allow
         Where the functions that stored graphs name are found, as for `Graph.load`; the namespace of whoever makes the
         store where it is not given.
@@ -96,7 +111,7 @@ class FeatureStore:
         self.place = StorePlace.of(self.path, online, options or {})
         self._namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self._allow, self._options = tuple(allow), options
-        self._folder = Path(self.path)
+        self._folder = _folder_of(self.path)
         self._online_given, self._opened = online, dict[str, OnlineStore]()
         self._catalogue = self._open_catalogue()
         self._write_lock = WriteLock(self._folder)
@@ -105,16 +120,25 @@ class FeatureStore:
         self._windowings: dict[str, Windowing] = {}
         self._ways: dict[str, Graph] = {}
         self._selections: dict[tuple[str, int], FeatureSelection] = {}
+        self._caught_up: builtins.set[str] = builtins.set()
         self._lock = threading.RLock()
         _made[self.place] = self
 
     def _open_catalogue(self) -> Catalogue:
-        return Catalogue(self._folder / FILE)
+        if self.folder is not None:
+            return Catalogue(self._folder / FILE)
+        from nbgraph.features.offline.definitions import DefinitionsTable
+
+        return DefinitionsTable(f"{self.path.rstrip('/')}/catalogue", self._options or {})
 
     @property
     def file(self) -> Path:
-        """Where its definitions are, and its online rows if they are not elsewhere."""
-        return self._catalogue.path
+        """Where its online rows are, if they are not elsewhere."""
+        return self._folder / FILE
+
+    def definitions(self) -> list[FeatureDefinition]:
+        """All sets and vectors as plain data, by when they were added."""
+        return self._catalogue.all()
 
     @property
     def folder(self) -> Path | None:
@@ -210,6 +234,8 @@ class FeatureStore:
     def _remove_rows(self, set: FeatureSet) -> None:
         import shutil
 
+        if self.folder is None:
+            self.offline(set).remove()
         for kind in ("sets", "jobs"):
             shutil.rmtree(self._folder / kind / set.name / str(set.version), ignore_errors=True)
 
@@ -300,7 +326,8 @@ class FeatureStore:
         if given is None:
             from nbgraph.features.online.sqlite import SqliteOnline
 
-            return SqliteOnline(self._catalogue.path)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return SqliteOnline(self.file)
         if not isinstance(given, str):
             return given
         scheme = given.partition("://")[0]
@@ -337,6 +364,9 @@ class FeatureStore:
         """Put online what a writer left who was killed before he could."""
         if self.folder is not None:
             self._write_lock.check(set, self)
+        elif set.id not in self._caught_up:  # in an object store nobody is told of others' versions: once a process
+            self._caught_up.add(set.id)
+            self.advance(set)
 
     def flush(self, set: FeatureSet) -> int | None:
         """Write offline what waits online, also what somebody left who was killed; the version online then."""

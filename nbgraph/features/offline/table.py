@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -124,7 +123,7 @@ class Offline:
                 commit_properties=_properties(about, transactions),
             )  # fmt: skip
         except Exception as error:
-            if _is_overtaken(error):
+            if is_overtaken(error):
                 raise _Overtaken from error
             raise
         return Commit(version + 1, frame.height)
@@ -141,7 +140,7 @@ class Offline:
                     told = table.delete(predicate, commit_properties=_properties(about, noted))
                 return int(told.get("num_deleted_rows") or 0), int(table.version())
             except Exception as error:
-                if not _is_overtaken(error):
+                if not is_overtaken(error):
                     raise
                 time.sleep(random.random() * 0.02 * (attempt + 1))
         raise FeatureError(
@@ -151,6 +150,17 @@ class Offline:
     def deleted_after(self, version: int) -> bool:
         """Whether rows were deleted since a version."""
         return (_transaction(self._needed(), DELETED) or 0) > version
+
+    def remove(self) -> None:
+        """Remove all of it, in an object store: every version."""
+        from deltalake.fs import DeltaStorageHandler
+        from pyarrow.fs import FileSelector, FileType, PyFileSystem
+
+        with self._writing():
+            objects = PyFileSystem(DeltaStorageHandler(self.path, self._options))
+            for found in objects.get_file_info(FileSelector("/", recursive=True)):
+                if found.type == FileType.File:
+                    objects.delete_file(found.path)
 
     def compact(self) -> dict[str, Any]:
         """Put small files together; what any version holds stays the same."""
@@ -220,10 +230,10 @@ class Offline:
         try:
             yield
         except (OSError, DeltaError) as error:
-            if _is_overtaken(error):
+            if is_overtaken(error):
                 raise
             raise FeatureError(
-                f'The set "{self._name}" can\'t be written at {Path(self.path)}: {error}. It is as it was.'
+                f'The set "{self._name}" can\'t be written at {self.path}: {error}. It is as it was.'
             ) from error
 
 
@@ -231,7 +241,8 @@ class _Overtaken(Exception):  # noqa: N818 - no error: the writer tries again
     """Another writer was quicker."""
 
 
-def _is_overtaken(error: Exception) -> bool:
+def is_overtaken(error: Exception) -> bool:
+    """Whether another writer was quicker."""
     from deltalake.exceptions import CommitFailedError, DeltaError
 
     text = str(error)
