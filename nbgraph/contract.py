@@ -61,6 +61,7 @@ METRICS_PATH: Final = "/metrics"
 COUNTS_PATH: Final = "/counts"  # what /metrics has, without what the broker has to be asked for
 FAILURES_PATH: Final = "/failures"
 CAPTURES_PATH: Final = "/captures"
+PROFILES_PATH: Final = "/profiles"  # what a watched graph was counted to have, in MessagePack
 TARGETS_PATH: Final = "/targets"  # where the workers of the deployment tell their numbers, as Prometheus' http_sd asks
 
 # Labels of containers.
@@ -97,6 +98,7 @@ class Option:
     VERSION: Final = "--version"
     WORKERS: Final = "--workers"
     TARGETS_FILE: Final = "--targets-file"
+    WATCH_FOLDER: Final = "--watch-folder"
     DRAIN_SECONDS: Final = "--drain-seconds"
 
 

@@ -122,7 +122,7 @@ class _ProjectDraft:
         written = _Portable(graph, module, self._inner).graph()
         title = f'What the steps of the graph "{_harmless(graph.name)}" call, as it stood in the notebook.'
         handlers = module.text(title)
-        modules = module.modules | module.stock.modules
+        modules = module.modules | module.stock.modules | ({"numpy"} if graph.watched is not None else set())
         local = local_files({name for name in modules if is_local(name)}, self._include)
         _refuse_clash(local.files)
         files = {**self._inner, **module.stock.contents, **local.files}

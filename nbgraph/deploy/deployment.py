@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from nbgraph.contract import LABELS_PATH
 from nbgraph.debug.trace import Trace
 from nbgraph.deploy.backend import Backend, DaemonError, FunctionState, on_several, readable
 from nbgraph.deploy.counts import told_at
@@ -48,6 +49,9 @@ from nbgraph.streams.transport import transport_of
 if TYPE_CHECKING:
     import pandas
 
+    from nbgraph.deploy.operation.monitored import MonitorReader
+    from nbgraph.monitor.alert import Alert
+    from nbgraph.monitor.baseline import Baseline
     from nbgraph.widgets.deployment import DeploymentView
 
 
@@ -286,6 +290,93 @@ class Deployment:
         """
         self._check_runs()
         return captures_of(self._hosted, self.graph)
+
+    def profile(
+        self,
+        at: str | None = None,
+        since: str = "1h",
+        until: str | None = None,
+        segment: Mapping[str, Any] | None = None,
+    ) -> Baseline:
+        """What went along the edges in that time, which may be another graph's baseline.
+
+        Parameters
+        ----------
+        at
+            Edge, or step; None: all edges.
+        since, until
+            How long ago it begins and ends: `"1h"`.
+        segment
+            Not told apart yet: None.
+        """
+        if segment is not None:
+            raise DeployError("Profiles are not told apart by segment; quality(segment=...) is.")
+        return self._monitor().profile(at, since, until)
+
+    def drift(self, since: str = "1h") -> pandas.DataFrame:
+        """A row for each field of an edge and window: count, distance, floor, limit, p, drifted, first.
+
+        `floor` is the distance that chance alone gives; `first` tells that no edge before drifts in the same window.
+
+        Parameters
+        ----------
+        since
+            How long ago: `"1h"`.
+        """
+        return self._monitor().drift(since)
+
+    def quality(self, since: str = "24h", segment: Mapping[str, Any] | None = None) -> pandas.DataFrame:
+        """A row for each window of predictions: how many have labels, and how good they are.
+
+        `estimated` is the accuracy that the scores let one expect: it assumes calibrated scores and no change of the
+        concept.
+
+        Parameters
+        ----------
+        since
+            How long ago: `"24h"`.
+        segment
+            Only predictions with these values: `{"country": "NL"}`.
+        """
+        return self._monitor().quality(since, segment)
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """The alerts of a watched graph: pending, firing, and those that were resolved."""
+        return self._monitor().alerts()
+
+    def label(self, event_id: str, value: Any) -> dict[str, int]:
+        """Tell the truth about an event: how many labels were taken, wait for their event, or were known.
+
+        Parameters
+        ----------
+        event_id
+            Id of the event.
+        value
+            What is true.
+        """
+        return self.labels([(event_id, value, None)])
+
+    def labels(self, given: Any) -> dict[str, int]:
+        """Tell the truth about many events, as `label`.
+
+        Parameters
+        ----------
+        given
+            A DataFrame with the columns id, label and, if wished, time; or an iterable of (id, value, time).
+        """
+        from nbgraph.monitor.watch import labels_of
+
+        found = labels_of(given)
+        told = [{"id": one.id, "label": one.label} | ({"time": one.time} if one.time else {}) for one in found]
+        taken: dict[str, int] = self.invoke(told, LABELS_PATH)
+        return taken
+
+    def _monitor(self) -> MonitorReader:
+        from nbgraph.deploy.operation.monitored import MonitorReader  # which loads NumPy
+
+        self._check_runs()
+        return MonitorReader(self._known(None), self.metrics_urls)
 
     def parity(self, events: Any) -> pandas.DataFrame:
         """What the notebook and the deployment answer to the same events, side by side: event, local, deployed, equal.

@@ -29,7 +29,11 @@ Looked = Callable[[str, Sequence[Kept]], None]  # who else looks at what went al
 
 
 class Counting:
-    """The windows of a graph's edges, as they close; `closed` gets them, `looked` gets all bodies."""
+    """The windows of a graph's edges, as they close; `closed` gets them, `looked` gets all bodies.
+
+    `is_shared`: other processes watch the same graph. Then windows of so many events are known by the time at which
+    they close, and `agree` makes one baseline of those that each has learned (None: is there one already?).
+    """
 
     def __init__(
         self,
@@ -37,10 +41,13 @@ class Counting:
         closed: Callable[[list[EdgeCounts]], None],
         looked: Looked,
         redacted: frozenset[str] = frozenset(),
+        agree: Callable[[Baseline | None], Baseline | None] = lambda found: found,
+        is_shared: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._monitor, self._closed, self._looked = monitor, closed, looked
         self._redacted, self._clock = redacted, clock
+        self._agree, self._is_shared = agree, is_shared
         self._every = duration(monitor.every) if isinstance(monitor.every, str) else None
         self._longest = LONGEST if self._every is None else min(LONGEST, self._every / 4)
         self._lock = threading.RLock()
@@ -86,6 +93,8 @@ class Counting:
         with self._lock:
             began, events = time.thread_time(), 0
             start = self._window()
+            if self.baseline is None and self._is_shared:
+                self.baseline = self._agree(None)
             for ends in list(self._buffers):
                 block = self._buffers[ends].take()
                 events += len(block)
@@ -121,6 +130,9 @@ class Counting:
             self.rate = max(self.rate * max(share / busy, 0.05), LEAST_RATE)
         elif busy < share / 2:
             self.rate = min(self.rate * 1.5, most)
+        if self._is_shared:
+            for buffer in self._buffers.values():
+                buffer.rate = self.rate
 
     def _look(self, edge: str, ends: Ends, block: list[Kept]) -> None:
         if not block:
@@ -142,9 +154,16 @@ class Counting:
             part, block = block[: size - tally.events], block[size - tally.events :]
             tally.add(part)
             if tally.events == size:
-                start = float(self._seen.get(edge, 0))
-                self._seen[edge] = self._seen.get(edge, 0) + size
-                self._closed([tally.close(start, start + size)])
+                self._closed([tally.close(*self._numbers(edge, size))])
+
+    def _numbers(self, edge: str, size: int) -> tuple[float, float]:
+        """Where a window of so many events begins and ends."""
+        if self._is_shared:
+            now = self._clock()
+            return now, now
+        start = float(self._seen.get(edge, 0))
+        self._seen[edge] = self._seen.get(edge, 0) + size
+        return start, start + size
 
     def _close_all(self) -> None:
         every = self._every or 1.0
@@ -184,7 +203,7 @@ class Counting:
         self._early.setdefault(edge, []).extend(block)
         if ends[0] or len(self._early[edge]) < self._monitor.warm_up:
             return
-        self.baseline = self._learned()
+        self.baseline = self._agree(self._learned())
         waiting, self._early = self._early, {}
         for name, kept in waiting.items():
             rest = kept[self._monitor.warm_up :]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from nbgraph.monitor.alert import Alert, Alerts, Subject
 from nbgraph.monitor.baseline import Baseline
 from nbgraph.monitor.edges import before
@@ -18,6 +20,9 @@ from nbgraph.monitor.tally import EdgeCounts
 if TYPE_CHECKING:
     import pandas as pd
 
+_STATE: msgspec.msgpack.Decoder[tuple[list[Any], list[tuple[str, str, int]], list[EdgeCounts]]] = (
+    msgspec.msgpack.Decoder(tuple[list[Any], list[tuple[str, str, int]], list[EdgeCounts]])
+)
 COLUMNS = ("edge", "field", "start", "count", "distance", "floor", "limit", "p", "drifted", "first")
 Found = dict[Subject, tuple[AlertRule, Breach]]
 
@@ -71,6 +76,18 @@ class Evaluation:
     def drift(self, since: float = 0.0) -> pd.DataFrame:
         """The verdicts of the windows that end after `since`, a row a field; `first` is the first edge that drifts."""
         return drift_frame([row for row in self.rows if row.end >= since])
+
+    def to_plain(self) -> bytes:
+        """How it stands, for whoever evaluates next."""
+        beyond = [(edge, name, held) for (edge, name), held in self._beyond.items() if held]
+        return msgspec.msgpack.encode([self.alerts.to_plain(), beyond, list(self._waiting.values())])
+
+    def resume(self, content: bytes) -> None:
+        """Go on from where another one stood."""
+        alerts, beyond, waiting = _STATE.decode(content)
+        self.alerts = Alerts.from_plain(alerts)
+        self._beyond = {(edge, name): held for edge, name, held in beyond}
+        self._waiting = {one.edge: one for one in waiting}
 
     def _gathered(self, window: EdgeCounts) -> EdgeCounts | None:
         waiting = self._waiting.pop(window.edge, None)

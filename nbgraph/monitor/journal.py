@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from nbgraph.monitor.tally import EdgeCounts
 
 MINUTES, HOURS, DAYS = 0, 1, 2
 LEVELS = ((MINUTES, 86_400.0, 3_600.0), (HOURS, 30 * 86_400.0, 86_400.0))  # level, how long, length of the next level
-MOST = 100_000  # windows that were counted by events
+PATIENCE = 10.0  # seconds that one process waits for another to have written
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, edge TEXT, field TEXT, UNIQUE (edge, field));
 CREATE TABLE IF NOT EXISTS windows (series INTEGER, level INTEGER, start REAL, end REAL, counts BLOB,
@@ -54,8 +54,12 @@ class Journal:
 
     def __init__(self, path: Path | None = None, keep: float = 30 * 86_400.0) -> None:
         self._keep = keep
-        self._lock = threading.Lock()
-        self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        self._lock = threading.RLock()
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = sqlite3.connect(
+            path or ":memory:", check_same_thread=False, isolation_level=None, timeout=PATIENCE
+        )
         self._file.execute("PRAGMA journal_mode=WAL")
         self._file.execute("PRAGMA synchronous=NORMAL")
         self._file.executescript(SCHEMA)
@@ -64,7 +68,7 @@ class Journal:
     def add(self, windows: Iterable[EdgeCounts], level: int = MINUTES) -> None:
         """Keep windows."""
         with self._lock, self._file:
-            self._file.execute("BEGIN")
+            self._file.execute("BEGIN IMMEDIATE")
             for window in windows:
                 self._put(window, level)
             self._file.execute("COMMIT")
@@ -102,6 +106,20 @@ class Journal:
             found = self._file.execute("SELECT content FROM notes WHERE name = ?", (name,)).fetchone()
         return found and bytes(found[0])
 
+    def change(self, name: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
+        """Change what is kept under a name, and let no other process do so meanwhile; None: as it is."""
+        with self._lock:
+            self._file.execute("BEGIN IMMEDIATE")
+            try:
+                found = self._file.execute("SELECT content FROM notes WHERE name = ?", (name,)).fetchone()
+                before = found and bytes(found[0])
+                after = change(before)
+                if after is not None:
+                    self._file.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, after))
+            finally:
+                self._file.execute("COMMIT")
+        return before if after is None else after
+
     def close(self) -> None:
         with self._lock:
             self._file.close()
@@ -112,7 +130,7 @@ class Journal:
         ).fetchall()
         if not old:
             return
-        self._file.execute("BEGIN")
+        self._file.execute("BEGIN IMMEDIATE")
         for series, start, content in old:
             begin = start - start % length
             self._add_row(series, level + 1, begin, begin + length, content)

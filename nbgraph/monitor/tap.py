@@ -6,6 +6,7 @@ plain values is copied at once, without looking at them, as long as the edge has
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from nbgraph.body import IMMUTABLE, Copier
@@ -30,12 +31,15 @@ class TapBuffer:
         self._copied = Copier()
         self.is_flat = False  # whether all bodies so far were dictionaries of values that nobody can change
         self.dropped = 0
+        self.rate = 1.0  # share of the bodies that are looked at, where not whole events are left out
         self.tap = self._tap()
 
     def _tap(self) -> Tap:
         kept, append, copied, buffer = self._kept, self._kept.append, self._copied, self
 
         def tap(body: Any, event: Any) -> None:
+            if buffer.rate < 1 and random.random() >= buffer.rate:
+                return
             if len(kept) >= MOST:
                 buffer.dropped += 1
             elif buffer.is_flat and type(body) is dict:

@@ -217,20 +217,7 @@ class Watch:
                 self._evaluation.alerts.silence(subject_of(alert), time.time() + seconds)
 
     def _traces(self, alert: Alert) -> list[Trace]:
-        """The last events in the cells that have more than in the baseline, those that have most first."""
-        tally, baseline = self._counting.tallies.get(alert.at), self._found_baseline()
-        base = baseline.find(alert.at)
-        if tally is None or base is None or alert.field not in base:
-            return []
-        kept = tally.closed_events(alert.field)
-        return [self._trace(alert.at, body, event) for body, event in kept[:MOST_EVENTS]]
-
-    def _trace(self, edge: str, body: Any, event: Event) -> Trace:
-        source, target = ends_of(edge)
-        shown = self._redaction.keep(body)
-        frame = Frame(event.id, target or source, 1, shown) if target else Frame(event.id, source, 1, None, shown)
-        recorded = event.with_body(shown)
-        return Trace([frame], graph=self._graph, event=recorded, due=frame if target else None)
+        return traces_of(alert, self._counting, self._graph, self._redaction)
 
     def _looked(self, edge: str, block: Sequence[Kept]) -> None:
         found = self._reader.read(edge, block)
@@ -266,6 +253,22 @@ def handlers_of(alert: Alert, edges: Iterable[Edge]) -> list[str]:
         if edge.source in places and (edge.when is None or edge.when(body))  # type: ignore[operator]
     ]
     return list(dict.fromkeys(found))
+
+
+def traces_of(alert: Alert, counting: Counting, graph: Graph, redaction: Redaction) -> list[Trace]:
+    """Events that an alert is about: the last ones in the cells that have more than in the baseline."""
+    tally, baseline = counting.tallies.get(alert.at), counting.baseline
+    base = None if baseline is None else baseline.find(alert.at)
+    if tally is None or base is None or alert.field not in base:
+        return []
+    source, target = ends_of(alert.at)
+    found = []
+    for body, event in tally.closed_events(alert.field)[:MOST_EVENTS]:
+        shown = redaction.keep(body)
+        frame = Frame(event.id, target, 1, shown) if target else Frame(event.id, source, 1, None, shown)
+        due = frame if target else None
+        found.append(Trace([frame], graph=graph, event=event.with_body(shown), due=due))
+    return found
 
 
 def profile_of(baseline: Baseline, windows: Iterable[EdgeCounts], at: str | None) -> Baseline:

@@ -56,6 +56,11 @@ def _settings(words: list[str] | None) -> Settings:
     add(Option.UNTIL_EOF, action="store_true", dest="is_until_eof", help="stop also when the standard input ends")
     add(Option.BROKER, help="URL of the broker that joins the functions of a graph")
     add(Option.BROKER_TOKEN_FILE, type=Path, help="file with its token or login")
+    add(
+        Option.WATCH_FOLDER,
+        type=Path,
+        help="folder for what is counted of a watched graph; the workers on a machine share it",
+    )
     add(Option.DATA, type=Path, help="folder for what callers were promised, which the next worker here goes on with")
     add(Option.DATA_SYNC, action="store_true", dest="is_data_safe", help="promise only what is on the disk")
     add(Option.WORKERS, type=int, default=Settings.workers, help="processes that callers reach on the one port")

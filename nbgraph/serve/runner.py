@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import RequestError, StepError
@@ -28,6 +28,9 @@ from nbgraph.serve.telemetry.tracing import Tracing
 from nbgraph.streams.codec.wire import encode
 from nbgraph.streams.event_context import deadline
 
+if TYPE_CHECKING:
+    from nbgraph.serve.watching import Watching
+
 log = logging.getLogger("nbgraph.serve")
 
 
@@ -42,13 +45,15 @@ class Runner:
         tracing: Tracing,
         captures: Captures,
         threads: int = 1,
+        watching: Watching | None = None,
     ) -> None:
         self._tally, self._failures, self._captures = tally, failures, captures
         self._early: EarlyAnswers | None = None
         if graph.responders and goes_on_after_answer(graph):
             self._early = EarlyAnswers(graph.responders)
             graph.observers.append(self._early)
-        self.track = PlanRunner(tally.watching(tracing.watching(bare(graph.plan()))), threads)
+        plan = graph.plan() if watching is None else watching.twin(graph.plan())
+        self.track = PlanRunner(tally.watching(tracing.watching(bare(plan))), threads)
         self.plan: Plan = self.track.plan
         self._callers: ReplyWaiters | None = None
 

@@ -29,7 +29,8 @@ class Settings:
     `broker`: the URL of the broker that joins the functions of a graph. `data`: a folder for what callers were
     promised, which the next worker of its place finds; with `is_data_safe` that is on the disk before it is promised.
     `workers`: so many processes, of which this one is the parent. `targets_file`: where the deployment's owner writes
-    which workers there are, for Prometheus. `version`: the deployment that it belongs to.
+    which workers there are, for Prometheus. `watch_folder`: where the workers of a watched graph
+    keep what they count, all in one place. `version`: the deployment that it belongs to.
     """
 
     project: Path
@@ -51,6 +52,7 @@ class Settings:
     is_data_safe: bool = False
     workers: int = 1
     targets_file: Path | None = None
+    watch_folder: Path | None = None
     version: DeploymentVersion | None = None
     limits: Limits = field(default_factory=Limits)
 

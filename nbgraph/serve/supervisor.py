@@ -28,6 +28,7 @@ from nbgraph.contract import (
     COUNTS_PATH,
     FAILURES_PATH,
     METRICS_PATH,
+    PROFILES_PATH,
     TARGETS_PATH,
     WORKER_MODULE,
     Option,
@@ -163,6 +164,10 @@ class _Numbers:
         if path == TARGETS_PATH:
             start("200 OK", [("Content-Type", "application/json")])
             return [told_targets(None, environ)]
+        if path == PROFILES_PATH:  # all workers keep one journal
+            start("200 OK", [("Content-Type", "application/vnd.msgpack")])
+            query = environ.get("QUERY_STRING", "")
+            return list(_told(self._workers, f"{path}?{query}", method).values())[:1]
         start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
         with self._turn:
             return [self._sums.text(*self._heard(METRICS_PATH))]

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from nbgraph.engine.function_spec import FunctionSpec
+from nbgraph.graph.graph import Graph
 from nbgraph.serve.broker_link import Link
 from nbgraph.serve.gateway.api_keys import Keys
 from nbgraph.serve.gateway.app import Gateway
@@ -34,6 +36,9 @@ from nbgraph.serve.telemetry.admin import inspected
 from nbgraph.serve.telemetry.captures import Captures
 from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from nbgraph.serve.watching import Watching
 
 # Seconds in which a broker that is there lets a worker in. Until then whoever has the socket too, or is to be replaced,
 # is there for callers; without a broker nobody is, and this worker says why.
@@ -57,14 +62,28 @@ def run(settings: Settings) -> None:
     captures = Captures.of_project(settings.project, graph)
     spool = AcceptedLog(_part(settings, "accepted"), is_safe=settings.is_data_safe)
     identity = Identity(graph.name, settings.version, settings.data)
-    gateway = Gateway(graph, metrics, failures, keys, settings.limits, captures, spool, part.threads, identity)
+    watching = _watching(graph, settings)
+    gateway = Gateway(
+        graph, metrics, failures, keys, settings.limits, captures, spool, part.threads, identity, watching
+    )
     if settings.data is not None:
         gateway.requests.shelf = RequestStore(FileStates(settings.data / "requests"))
-    told = (metrics, failures, gateway.captures, gateway.hindrance, settings.targets_file)
+    told = (metrics, failures, gateway.captures, gateway.hindrance, settings.targets_file, watching)
     watched = inspected(settings.metrics_host, settings.metrics_port, *told)
     with watched as metrics_port:
         asyncio.run(_serve(gateway, listener, metrics, settings, metrics_port, part, tether))
     gateway.close()
+    if watching is not None:
+        watching.close()
+
+
+def _watching(graph: Graph, settings: Settings) -> Watching | None:
+    """What is watched here; None where the graph is not."""
+    if graph.watched is None:
+        return None
+    from nbgraph.serve.watching import Watching  # which loads NumPy
+
+    return Watching(graph, settings.watch_folder or _part(settings, "watched"))
 
 
 def _part(settings: Settings, name: str) -> Path | None:
@@ -97,7 +116,9 @@ async def _serve(
     going: list[asyncio.Task[None]] = []
     if joining.done() and joining.exception() is None and not serving.done():
         report_ready(settings, listener.getsockname()[1], metrics_port)
-        works = (gateway.runner.keep_time(), gateway.recovery.run(), keep_ticking(gateway))
+        works = [gateway.runner.keep_time(), gateway.recovery.run(), keep_ticking(gateway)]
+        if gateway.watching is not None:
+            works.append(gateway.watching.handle(gateway.runner.track))
         going = [asyncio.create_task(work) for work in works]
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     await _leave(gateway, server, farewell, metrics, settings)

@@ -37,7 +37,7 @@ from nbgraph.deploy.worker_pool import WorkerPool
 from nbgraph.streams.transport import EmbeddedServer, StreamAddress, transport_of
 
 PREFIX = "nbgraph-"
-KEY, TOKEN, PROMISED, TARGETS = "api_key", "token", "promised", "targets.json"
+KEY, TOKEN, PROMISED, TARGETS, WATCHED = "api_key", "token", "promised", "targets.json", "watched"
 EVERY = 0.2  # seconds between two looks at the workers
 COUNTED = 1.0  # seconds between two looks at what they have counted
 log = logging.getLogger("nbgraph.deploy")
@@ -142,6 +142,7 @@ class ProcessBackend(WorkerPool[ProcessWorker]):
 
     def _begin(self, duty: DeployedFunction) -> ProcessWorker:
         options = [Option.PROJECT, duty.source, Option.TARGETS_FILE, str(self._folder / TARGETS)]
+        options += [Option.WATCH_FOLDER, str(self._folder / WATCHED)]
         if self._broker is not None:
             options += broker_options(self._broker, self._folder / TOKEN)
         if duty.is_gateway and self.request.api_key is not None:

@@ -43,7 +43,9 @@ def outline(graph: Graph) -> dict[str, Any]:
     >>> outline(graph)["steps"]["filter"]["arguments"]
     {'fn': '<function, which has no text form>'}
     """
-    return _graph(graph, _or_told)
+    document = _graph(graph, _or_told)
+    document.pop("monitor", None)  # its baseline would be most of the text
+    return document
 
 
 def _or_told(value: Any, where: str) -> Any:

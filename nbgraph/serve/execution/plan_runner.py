@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from nbgraph.engine import loop
 from nbgraph.engine.compile.call import Call
 from nbgraph.engine.compile.plan_copy import with_calls
 from nbgraph.engine.plan import Answers, Plan
@@ -94,6 +95,15 @@ class PlanRunner:
         if not plan.is_async:
             return await self.lane.run(partial(plan.resume, step, chunk), self._pace, turn)
         return await self._among(plan.aresume(step, chunk), turn)
+
+    async def enter(self, step: str, event: Event) -> None:
+        """Run an event from a step in the middle."""
+        interpreter = self.plan.interpreter(event, self.plan.observers, enters=False)
+        interpreter.stand_before(step, event.body)
+        if not self.plan.is_async:
+            await self.lane.run(lambda: loop.without_waiting(interpreter.finish()), self._pace)
+        else:
+            await self._among(interpreter.finish(), None)
 
     def given(self, event: Event) -> AsyncGenerator[Any, None]:
         """Every answer to an event, as it comes; closing it closes the steps that are giving."""

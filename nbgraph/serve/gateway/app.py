@@ -45,6 +45,7 @@ from nbgraph.streams.codec.wire import encode
 
 if TYPE_CHECKING:
     from nbgraph.monitor.ledger import Ledger
+    from nbgraph.serve.watching import Watching
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -60,18 +61,21 @@ class Gateway:
     def __init__(
         self, graph: Graph, metrics: Metrics, failures: Failures, keys: Keys, limits: Limits,
         captures: Captures | None = None, spool: AcceptedLog | None = None, threads: int = 1,
-        identity: Identity | None = None,
+        identity: Identity | None = None, watching: Watching | None = None,
     ) -> None:  # fmt: skip
         self.is_ready = True  # what load balancers are told
         self.is_draining = False  # new events are refused
         self.awaits: str | None = None  # what has to come before events are taken, as a sentence
         self.in_flight = 0
-        self.ledger: Ledger | None = None  # where labels go: of a watched graph
+        self.watching = watching
+        self.ledger: Ledger | None = (
+            None if watching is None else watching.ledger
+        )  # where labels go: of a watched graph
         self._arriving = Arriving(limits)
         self._metrics, self._keys, self.limits = metrics, keys, limits
         self.tracing = Tracing(tracer())
         self.captures = captures or Captures(graph)
-        self.runner = Runner(graph, metrics.tally, failures, self.tracing, self.captures, threads)
+        self.runner = Runner(graph, metrics.tally, failures, self.tracing, self.captures, threads, watching)
         self.protocol = Protocol(self.runner.plan)
         self._spool = spool or AcceptedLog(None)
         self.requests = RequestRegistry(owner=self._spool.name, lives=self._spool.lives)

@@ -8,16 +8,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
 from prometheus_client import make_wsgi_app
 
-from nbgraph.contract import CAPTURES_PATH, COUNTS_PATH, FAILURES_PATH, READY_PATH, TARGETS_PATH, ScrapeTarget
+from nbgraph.contract import (
+    CAPTURES_PATH,
+    COUNTS_PATH,
+    FAILURES_PATH,
+    PROFILES_PATH,
+    READY_PATH,
+    TARGETS_PATH,
+    ScrapeTarget,
+)
 from nbgraph.serve.telemetry.captures import Captures
 from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from nbgraph.serve.watching import Watching
 
 Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -40,11 +51,12 @@ def inspected(
     captures: Captures,
     hindrance: Callable[[], str | None],
     targets: Path | None = None,
+    watching: Watching | None = None,
 ) -> Iterator[int]:
     """Serve them while the block runs; gives the port. DELETE /failures/ID forgets one.
 
     `hindrance`: why no events can be taken now; whoever waits for a worker that has no callers asks here. `targets`:
-    the file that says which workers there are; without one a worker knows of itself.
+    the file that says which workers there are; without one a worker knows of itself. `watching`: what is counted.
     """
     numbers, counts = make_wsgi_app(metrics.registry), make_wsgi_app(metrics.counts)
 
@@ -60,6 +72,11 @@ def inspected(
         if path == TARGETS_PATH:
             start("200 OK", [("Content-Type", "application/json")])
             return [told_targets(targets, environ)]
+        if path == PROFILES_PATH and watching is not None:
+            if environ["REQUEST_METHOD"] == "POST":
+                watching.silence(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+            start("200 OK", [("Content-Type", "application/vnd.msgpack")])
+            return [watching.report(environ.get("QUERY_STRING", ""))]
         if path not in (FAILURES_PATH, CAPTURES_PATH):
             return (counts if path == COUNTS_PATH else numbers)(environ, start)  # type: ignore[no-any-return]
         start("200 OK", [("Content-Type", "application/json")])
