@@ -49,7 +49,7 @@ DOORS = {
     "monitor": "monitor.monitor",
     "monitor_of": "monitor.monitor",
     "monitor_named": "monitor.monitor",
-    "profile": "monitor.profiling",
+    "profile": "monitor.counting.profiling",
     "dot": "render.dot",
     "svg": "render.svg",
     "png": "render.svg",

@@ -312,7 +312,7 @@ class Facade:
         key
             Field, or function of the body: the key of each event.
         """
-        from nbgraph.monitor.profiling import profile
+        from nbgraph.monitor.counting.profiling import profile
 
         return profile(self, source, every=every, key=key)
 

@@ -10,12 +10,12 @@ import msgspec
 
 from nbgraph.monitor.alert import Alert, Alerts, Subject
 from nbgraph.monitor.baseline import Baseline
-from nbgraph.monitor.edges import before
+from nbgraph.monitor.counting.edges import before
+from nbgraph.monitor.counting.tally import EdgeCounts
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.profile import Profile
 from nbgraph.monitor.rule import AlertRule, Breach, Drift, FieldWindow, StepWindow
 from nbgraph.monitor.statistics.limit import IN_A_ROW, LEAST_EVENTS, Verdict, verdicts
-from nbgraph.monitor.tally import EdgeCounts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from nbgraph.monitor.counting.tally import EdgeCounts
 from nbgraph.monitor.statistics.counts import FieldCounts
-from nbgraph.monitor.tally import EdgeCounts
 
 MINUTES, HOURS, DAYS = 0, 1, 2
 LEVELS = ((MINUTES, 86_400.0, 3_600.0), (HOURS, 30 * 86_400.0, 86_400.0))  # level, how long, length of the next level

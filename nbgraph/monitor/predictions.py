@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from nbgraph.engine.compile.bind import function_of
 from nbgraph.engine.paths import part, path_of
 from nbgraph.monitor.baseline import Every
-from nbgraph.monitor.edges import ends_of
+from nbgraph.monitor.counting.edges import ends_of
+from nbgraph.monitor.counting.tally import Kept
 from nbgraph.monitor.ledger import LabelledPrediction, Prediction
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.statistics.quality import METRICS, row_of
-from nbgraph.monitor.tally import Kept
 from nbgraph.steps.windows.spec import duration
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from nbgraph.monitor.tally import EdgeCounts
+from nbgraph.monitor.counting.tally import EdgeCounts
 
 PredictionRow = tuple[str, str, float, Any, str, str, dict[str, Any], Any, bool]
 

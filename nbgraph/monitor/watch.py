@@ -20,14 +20,14 @@ from nbgraph.event import Event
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
 from nbgraph.monitor.alert import Alert, AlertState, Subject, subject_of
 from nbgraph.monitor.baseline import Baseline, BaselineWindow
-from nbgraph.monitor.counting import Counting
-from nbgraph.monitor.edges import ends_of, refuse_unknown
+from nbgraph.monitor.counting.counting import Counting
+from nbgraph.monitor.counting.edges import ends_of, refuse_unknown
+from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.evaluation import Evaluation, drift_frame
 from nbgraph.monitor.journal import Journal
 from nbgraph.monitor.ledger import EventLabel, Ledger, Receipt
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.predictions import PredictionReader, quality_frame
-from nbgraph.monitor.tally import EdgeCounts, Kept
 from nbgraph.steps.windows.spec import duration
 from nbgraph.values import is_missing, seconds_of
 

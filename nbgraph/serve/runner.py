@@ -29,7 +29,7 @@ from nbgraph.streams.codec.wire import encode
 from nbgraph.streams.event_context import deadline
 
 if TYPE_CHECKING:
-    from nbgraph.serve.watching import Watching
+    from nbgraph.serve.telemetry.watching import Watching
 
 log = logging.getLogger("nbgraph.serve")
 

@@ -38,7 +38,7 @@ from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from nbgraph.serve.watching import Watching
+    from nbgraph.serve.telemetry.watching import Watching
 
 # Seconds in which a broker that is there lets a worker in. Until then whoever has the socket too, or is to be replaced,
 # is there for callers; without a broker nobody is, and this worker says why.
@@ -81,7 +81,7 @@ def _watching(graph: Graph, settings: Settings) -> Watching | None:
     """What is watched here; None where the graph is not."""
     if graph.watched is None:
         return None
-    from nbgraph.serve.watching import Watching  # which loads NumPy
+    from nbgraph.serve.telemetry.watching import Watching  # which loads NumPy
 
     return Watching(graph, settings.watch_folder or _part(settings, "watched"))
 

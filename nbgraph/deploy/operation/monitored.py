@@ -16,12 +16,12 @@ from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
 from nbgraph.monitor.alert import Alert, alert_of, subject_of
 from nbgraph.monitor.baseline import Baseline
+from nbgraph.monitor.counting.tally import EdgeCounts
 from nbgraph.monitor.evaluation import Evaluation
 from nbgraph.monitor.ledger import LabelledPrediction, Prediction
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.predictions import quality_frame
 from nbgraph.monitor.report import MonitorReport, reports_of
-from nbgraph.monitor.tally import EdgeCounts
 from nbgraph.monitor.watch import profile_of
 from nbgraph.steps.windows.spec import duration
 

@@ -45,7 +45,7 @@ from nbgraph.streams.codec.wire import encode
 
 if TYPE_CHECKING:
     from nbgraph.monitor.ledger import Ledger
-    from nbgraph.serve.watching import Watching
+    from nbgraph.serve.telemetry.watching import Watching
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

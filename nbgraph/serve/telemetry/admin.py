@@ -28,7 +28,7 @@ from nbgraph.serve.telemetry.failures import Failures
 from nbgraph.serve.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from nbgraph.serve.watching import Watching
+    from nbgraph.serve.telemetry.watching import Watching
 
 Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

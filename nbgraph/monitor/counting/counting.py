@@ -14,11 +14,11 @@ from typing import Any
 from nbgraph.engine.compile.plan_copy import with_taps
 from nbgraph.engine.plan import Plan
 from nbgraph.monitor.baseline import Baseline, EdgeRecord, visible
-from nbgraph.monitor.edges import Ends, fields_at, name_of, watched_edges
+from nbgraph.monitor.counting.edges import Ends, fields_at, name_of, watched_edges
+from nbgraph.monitor.counting.tally import EdgeCounts, EdgeTally, Kept
+from nbgraph.monitor.counting.tap import TapBuffer
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.profile import Profile
-from nbgraph.monitor.tally import EdgeCounts, EdgeTally, Kept
-from nbgraph.monitor.tap import TapBuffer
 from nbgraph.steps.windows.spec import duration
 
 FIRST, LONGEST = 0.02, 0.25  # seconds between two looks

@@ -11,7 +11,7 @@ from typing import Any
 
 from nbgraph.body import IMMUTABLE, Copier
 from nbgraph.engine.plan import Tap
-from nbgraph.monitor.tally import Kept
+from nbgraph.monitor.counting.tally import Kept
 
 MOST = 50_000  # bodies that wait to be counted
 

@@ -12,7 +12,7 @@ from nbgraph.engine.schedule.stream import stream
 from nbgraph.errors import StepError
 from nbgraph.event import Event
 from nbgraph.monitor.baseline import BLOCK, Baseline, EdgeRecord, Every
-from nbgraph.monitor.edges import edges_of, name_of
+from nbgraph.monitor.counting.edges import edges_of, name_of
 from nbgraph.steps.windows.spec import duration
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from nbgraph.engine.plan import Plan
 from nbgraph.graph.graph import Graph
 from nbgraph.monitor.alert import Alert
 from nbgraph.monitor.bulletin import Bulletin
-from nbgraph.monitor.counting import Counting
+from nbgraph.monitor.counting.counting import Counting
+from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.journal import Journal
 from nbgraph.monitor.ledger import EventLabel, Ledger
 from nbgraph.monitor.predictions import PredictionReader
 from nbgraph.monitor.report import MonitorReport
-from nbgraph.monitor.tally import EdgeCounts, Kept
 from nbgraph.monitor.watch import handlers_of, traces_of
 from nbgraph.serve.execution.plan_runner import PlanRunner
 from nbgraph.steps.windows.spec import duration

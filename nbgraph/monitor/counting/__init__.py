@@ -1,0 +1,1 @@
+"""What goes along the edges of a graph becomes counts."""
