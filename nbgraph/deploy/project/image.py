@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LAST_LINES = 12
 DIGITS = 16  # of a content's SHA-256, which are the tag
 KEPT_STAGES = 5  # they are what makes the next build quick
+BUILDS = 3  # another kernel that deploys at the same time may remove layers of the cache that this build goes on from
+_GONE_LAYER = "unknown parent image"
 _STEP = re.compile(r"Step (\d+/\d+) : (.*)")
 Say = Callable[[str], None]
 
@@ -49,11 +51,18 @@ def built(
     arguments = {"PIP_NO_INDEX": "1"} if wheels else {}
     with tempfile.TemporaryFile() as context:
         pack(context, files, wheels)
-        context.seek(0)
-        stream = client.api.build(
-            fileobj=context, custom_context=True, decode=True, tag=tag, buildargs=arguments, rm=True, forcerm=True
-        )
-        _follow(stream, say)
+        for tries_left in range(BUILDS - 1, -1, -1):
+            context.seek(0)
+            stream = client.api.build(
+                fileobj=context, custom_context=True, decode=True, tag=tag, buildargs=arguments, rm=True, forcerm=True
+            )
+            try:
+                _follow(stream, say)
+                break
+            except DeployError as error:
+                if _GONE_LAYER not in str(error) or not tries_left:
+                    raise
+                say("A layer was removed meanwhile; building again")
     return tag
 
 
