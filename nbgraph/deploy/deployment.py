@@ -245,7 +245,8 @@ class Deployment:
             self._targets = TargetsServer(self.name, lambda: self.metrics_urls)
         told = " ".join(told_at(url) for url in self.metrics_urls)
         files = export.files_of(
-            self.request.graph, None, deployment=self.name, targets_url=self._targets.url,
+            self.request.graph, self.graph.watched if self.graph is not None else None, deployment=self.name,
+            targets_url=self._targets.url,
             has_queues=len(self.functions) > 1, has_own="nbgraph_user{" in told,
         )  # fmt: skip
         return export.write(Path(folder), files)

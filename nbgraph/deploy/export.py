@@ -66,7 +66,7 @@ def export(graph: Graph, options: ExportOptions) -> Export:
     check_features(options.target, functions, is_here=False, snapshot=options.snapshot)
     remarks: list[str] = []
     spec = _spec(graph, functions, target, options, remarks.append)
-    watching = monitoring.files_of(graph.name, None, has_queues=len(functions) > 1)
+    watching = monitoring.files_of(graph.name, graph.watched, has_queues=len(functions) > 1)
     files = target.files(spec) | {f"{monitoring.FOLDER}/{path}": content for path, content in watching.items()}
     written = {"graph": graph.name, "target": options.target, "functions": [each.name for each in functions]}
     files[MANIFEST] = manifest(written, files)
