@@ -119,7 +119,8 @@ class Deployed:
     def pulse(self):
         states = {"fraud": "running", "other": "failing"}
         return {
-            name: FunctionMetrics(name, 1, 2, state, 10, 2.5, 1, 1, 3, 1, 2.0, 0.01) for name, state in states.items()
+            name: FunctionMetrics(name, 1, 2, state, 10, 2.5, 1, 1, 3, 1, 2.0, 0.01, {"score": 0.82})
+            for name, state in states.items()
         }
 
     def logs(self, function=None, lines=100):
@@ -129,6 +130,7 @@ class Deployed:
 def test_a_deployment_can_be_read(shown):
     host = shown(DeploymentView(Deployed()), ("picture", "about", "direction"))
     host.page.locator(".nbg-functions", has_text="failing").wait_for()
+    host.page.locator('[data-step][aria-label*="82 % busy"]').wait_for()
     host.page.get_by_role("button", name="Logs: What other").click()
     host.page.wait_for_selector(".nbg-below pre")
     host.page.get_by_role("button", name="Stop: ").click()

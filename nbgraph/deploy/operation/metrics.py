@@ -21,14 +21,16 @@ WINDOW = 5.0  # seconds over which a rate is taken
 ANSWERS, PROCESSED, FAILED, DEAD = (
     f"{counter}_total" for counter in (Metric.REQUESTS, Metric.PROCESSED, Metric.FAILED, Metric.DEAD)
 )
-BUCKET = f"{Metric.STEP_SECONDS}_bucket"
+BUCKET, SUM = f"{Metric.STEP_SECONDS}_bucket", f"{Metric.STEP_SECONDS}_sum"
 READ = (
     ANSWERS,
     PROCESSED,
     FAILED,
     DEAD,
     BUCKET,
+    SUM,
     Metric.BACKLOG,
+    Metric.CAPACITY,
     Metric.AGE,
     Metric.IN_FLIGHT,
     Metric.MESSAGES_IN_FLIGHT,
@@ -42,7 +44,8 @@ class FunctionMetrics:
     `replicas` of its workers run, `wanted` shall run; `state` is "running", "starting", "failing" or "stopped".
     `events`, `errors` and `dead` count since the deployment is looked at; `rate` is events a second. `backlog` counts
     messages that wait or are worked on, `age` is the seconds that the oldest has waited. `p95`: in 95 of 100 calls the
-    slowest step takes no longer.
+    slowest step takes no longer. `busy`: by step, the part of its workers' time that calls of it take; `fill`: by queue
+    that it reads, which part of the room is taken, so that 1 holds back whoever fills it.
     """
 
     function: str
@@ -57,6 +60,8 @@ class FunctionMetrics:
     in_flight: int = 0
     age: float | None = None
     p95: float | None = None
+    busy: dict[str, float] = field(default_factory=dict)
+    fill: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -66,9 +71,11 @@ class WorkerMetrics:
     events: float = 0
     errors: float = 0
     dead: float = 0
-    backlog: float = 0
     in_flight: float = 0
     age: float | None = None
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # in each step
+    backlogs: dict[str, float] = field(default_factory=dict)  # by queue
+    rooms: dict[str, float] = field(default_factory=dict)
     buckets: dict[str, dict[float, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
 
     def add(self, name: str, labels: Mapping[str, str], value: float) -> None:
@@ -81,13 +88,22 @@ class WorkerMetrics:
         elif name == DEAD:
             self.dead += value
         elif name == Metric.BACKLOG:
-            self.backlog += value
+            self.backlogs[labels["queue"]] = value
+        elif name == Metric.CAPACITY:
+            self.rooms[labels["queue"]] = value
         elif name in (Metric.IN_FLIGHT, Metric.MESSAGES_IN_FLIGHT):
             self.in_flight += value
         elif name == Metric.AGE:
             self.age = max(self.age or 0.0, value)
+        elif name == SUM:
+            self.seconds[labels["step"]] += value
         elif name == BUCKET:
             self.buckets[labels["step"]][float(labels["le"])] += value
+
+    @property
+    def backlog(self) -> float:
+        """Messages in all queues that it reads."""
+        return sum(self.backlogs.values())
 
 
 def numbers_of(text: str) -> WorkerMetrics:
@@ -138,7 +154,7 @@ class MetricsReader:
         self._lock = threading.Lock()
         self._seen: dict[str, WorkerMetrics] = {}  # by URL, since a worker that starts anew counts from 0
         self._totals: dict[str, WorkerMetrics] = defaultdict(WorkerMetrics)
-        self._past: dict[str, deque[tuple[float, float]]] = defaultdict(deque)
+        self._past: dict[str, deque[tuple[float, float, dict[str, float]]]] = defaultdict(deque)
         self._read_at = -math.inf
         self._latest: dict[str, FunctionMetrics] = {}
 
@@ -169,6 +185,8 @@ class MetricsReader:
         total.events += _more(before.events, now.events)
         total.errors += _more(before.errors, now.errors)
         total.dead += _more(before.dead, now.dead)
+        for step, seconds in now.seconds.items():
+            total.seconds[step] += _more(before.seconds.get(step, 0.0), seconds)
 
     def _pulse(
         self, function: str, told: list[WorkerMetrics], states: Iterable[FunctionState], now: float
@@ -176,25 +194,43 @@ class MetricsReader:
         wanted, total = self._hosted.replicas(function), self._totals[function]
         running = [state for state in states if state.function == function and state.state == "running"]
         kept = [state.state for state in states if state.function == function]
+        rate, busy = self._rates(function, now, len(running))
         ages = [numbers.age for numbers in told if numbers.age is not None]
         return FunctionMetrics(
-            function, len(running), wanted, _state(kept, wanted), int(total.events), self._rate(function, now),
+            function, len(running), wanted, _state(kept, wanted), int(total.events), rate,
             int(total.errors), int(total.dead),
             int(max((numbers.backlog for numbers in told), default=0)),  # all of them tell of the same queues
             int(sum(numbers.in_flight for numbers in told)), max(ages, default=None), _slowest(told),
+            busy, _fills(told),
         )  # fmt: skip
 
-    def _rate(self, function: str, now: float) -> float:
-        past = self._past[function]
-        past.append((now, self._totals[function].events))
+    def _rates(self, function: str, now: float, workers: int) -> tuple[float, dict[str, float]]:
+        """Events a second, and by step the part of the workers' time."""
+        past, total = self._past[function], self._totals[function]
+        past.append((now, total.events, dict(total.seconds)))
         while len(past) > 2 and now - past[1][0] >= WINDOW:
             past.popleft()
-        (then, before), (_, events) = past[0], past[-1]
-        return round((events - before) / (now - then), 3) if now > then else 0.0
+        then, before, seconds = past[0]
+        passed = now - then
+        if not passed:
+            return 0.0, {}
+        whole = passed * max(workers, 1)
+        busy = {step: round((spent - seconds.get(step, 0.0)) / whole, 3) for step, spent in total.seconds.items()}
+        return round((total.events - before) / passed, 3), busy
 
 
 def _more(before: float, now: float) -> float:
     return now - before if now >= before else now
+
+
+def _fills(told: Iterable[WorkerMetrics]) -> dict[str, float]:
+    """Of each queue the part that is taken; all workers tell the same, or what they knew last."""
+    found: dict[str, float] = {}
+    for numbers in told:
+        for queue, room in numbers.rooms.items():
+            fill = numbers.backlogs.get(queue, 0.0) / room if room else 0.0
+            found[queue] = round(max(found.get(queue, 0.0), fill), 3)
+    return found
 
 
 def _slowest(told: Iterable[WorkerMetrics]) -> float | None:

@@ -8,7 +8,10 @@ import { around, shape } from "./shapes.js";
 import { IDLE, Stage } from "./stage.js";
 import { element, valueView } from "./values.js";
 
-/** @import { About, Failures, Figures, FunctionPulse, Model, Picture, Place, Pulse, Message, Request } from "./protocol.js" */
+/** @import { About, Failures, Figures, FunctionPulse, Model, Picture, Place, Pulse, Message, Request, Step } from "./protocol.js" */
+
+const LEAST = 0.005; // of the time or the room: less is not worth a word
+const HELD = 0.95; // of the room, from which whoever fills it waits
 
 class DeploymentView {
   /** @param {Model} model */
@@ -99,9 +102,11 @@ class DeploymentView {
     const { of = {} } = this.model.get("picture");
     /** @type {Record<string, Figures>} */
     const steps = {};
+    /** @type {Map<string, string>} */
+    const paths = new Map(this.model.get("picture").steps.map((/** @type {Step} */ step) => [step.id, step.path]));
     for (const [id, name] of Object.entries(of)) {
       if (over) steps[id] = IDLE;
-      else if (functions[name]) steps[id] = lookOf(functions[name]);
+      else if (functions[name]) steps[id] = lookOf(functions, name, paths.get(id) ?? "");
     }
     this.stage.show({ steps, lines: {} });
     if (over) this.over();
@@ -165,11 +170,25 @@ function figuresOf(found) {
 }
 
 /**
- * @param {FunctionPulse} found
+ * A step as its function is, with the part of the workers' time that it takes, or of its room that is taken: in words
+ * and as a bar.
+ * @param {Record<string, FunctionPulse>} functions
+ * @param {string} name
+ * @param {string} step
  * @returns {Figures}
  */
-function lookOf({ state, rate }) {
-  return [state === "running" && rate ? "running" : LOOKS[state], 0, 0, 0, 0, 0, "", 0];
+function lookOf(functions, name, step) {
+  const { state, rate, busy } = functions[name];
+  const look = state === "running" && rate ? "running" : LOOKS[state];
+  const fill = Object.values(functions).find(found => step in found.fill)?.fill[step]; // told by whoever reads it
+  const share = fill ?? busy[step] ?? 0;
+  const words = `${percent(share)} ${fill === undefined ? "busy" : share >= HELD ? "full, holds back" : "full"}`;
+  return [look, 0, 0, 0, 0, 0, share >= LEAST ? words : "", share >= HELD ? 1 : share];
+}
+
+/** @param {number} share */
+function percent(share) {
+  return `${Math.round(100 * share)} %`;
 }
 
 /**

@@ -333,6 +333,8 @@
  * @property {number} errors
  * @property {number} dead
  * @property {number | null} p95
+ * @property {Record<string, number>} busy
+ * @property {Record<string, number>} fill
  */
 /**
  * @typedef {object} Outcome
