@@ -261,6 +261,22 @@ ROWS: dict[str, Row] = {
         unit="row",
         warm_up=1_000_000,
     ),
+    "jobs_speedup": Row(
+        "a step of 100 µs on one worker and on two, their start included",
+        (Entry("one worker", "nbgraph jobs", "busy 1"), Entry("two workers", "nbgraph jobs", "busy 2")),
+        (Goal("one worker", "two workers", at_least=1.75),),
+        40_000,
+        unit="row",
+        warm_up=40_000,
+    ),
+    "jobs_keyed": Row(
+        "sliding windows of 4,000 cards over 200,000 payments on two workers, Parquet to Parquet",
+        (Entry("pandas, pool by hand", "jobs by hand", "keyed"), Entry("nbgraph", "nbgraph jobs", "keyed")),
+        (Goal("nbgraph", "pandas, pool by hand", at_most=1.3),),
+        200_000,
+        unit="row",
+        warm_up=200_000,
+    ),
     "jobs_small": Row(
         "a job of ten rows, from its start to its result",
         (Entry("nbgraph", "nbgraph jobs", "small"),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -52,5 +53,35 @@ def pool(rows: int) -> Any:
     return work.sums(target)
 
 
+def windowed(asked: tuple[str, str]) -> None:
+    """A process's share of the cards, sorted: at each payment the sum of the last hour, in steps of ten minutes."""
+    path, target = asked
+    found, card, payments = [], None, deque()
+    for row in pq.read_table(path).to_pylist():
+        if row["card"] != card:
+            card, payments = row["card"], deque()
+        begin = row["time"] // 600 * 600 - 3_000
+        payments.append((row["time"], row["amount"]))
+        while payments[0][0] < begin:
+            payments.popleft()
+        found.append({**row, "spent_sum_1h": sum(amount for _, amount in payments)})
+    pq.write_table(pa.Table.from_pylist(found), target)
+
+
+def keyed(rows: int) -> Any:
+    """pandas sorts, and each of two processes gets half of the cards."""
+    frame, target = pq.read_table(folder.payments(rows)).to_pandas(), folder.target()
+    target.mkdir()
+    frame = frame.sort_values("card", kind="stable")
+    half = frame["card"].iloc[len(frame) // 2]
+    asked = []
+    for number, part in enumerate((frame[frame["card"] < half], frame[frame["card"] >= half])):
+        part.to_parquet(target / f"sorted-{number}", index=False)
+        asked.append((str(target / f"sorted-{number}"), str(target / f"part-{number:05}.parquet")))
+    with multiprocessing.get_context("spawn").Pool(2) as workers:
+        workers.map(windowed, asked)
+    return work.sums(target, "spent_sum_1h")
+
+
 if __name__ == "__main__":
-    serve({"loop": lambda: loop, "pool": lambda: pool})
+    serve({"loop": lambda: loop, "pool": lambda: pool, "keyed": lambda: keyed})

@@ -10,6 +10,7 @@ import jobs_work as work
 from protocol import Run, serve
 
 from nbgraph import Graph
+from nbgraph.steps import AggregateByKey, FieldAggregator, SlidingWindows
 
 folder = work.Folder()
 os.environ["NBGRAPH_JOBS"] = str(folder.path / "home")
@@ -34,6 +35,32 @@ def job(workers: int, engine: Any = "process") -> Callable[[], Run]:
         return run
 
     return prepare
+
+
+def busy(workers: int) -> Run:
+    made = Graph("busy")
+    made.to(work.busy, "busy")
+
+    def run(rows: int) -> Any:
+        target = folder.target()
+        options = {"workers": workers, "part_rows": max(rows // 8, 1), "progress": False}
+        made.job(folder.orders(rows), target, **options).wait()
+        return work.sums(target)
+
+    return run
+
+
+def keyed() -> Run:
+    made = Graph("windows")
+    spent = FieldAggregator("spent", "amount", ["sum"], SlidingWindows(["1h"], "10m"))
+    made.to(AggregateByKey([spent], key="card", time_field="time"), "spent")
+
+    def run(rows: int) -> Any:
+        target = folder.target()
+        made.job(folder.payments(rows), target, key="card", workers=2, progress=False).wait()
+        return work.sums(target, "spent_sum_1h")
+
+    return run
 
 
 def cluster() -> str:
@@ -68,6 +95,6 @@ if __name__ == "__main__":
     serve(
         {
             "loop": job(1), "pool": job(2), "dask": job(2, cluster), "small": lambda: small(),
-            "resumed": lambda: resumed(),
+            "resumed": lambda: resumed(), "busy 1": lambda: busy(1), "busy 2": lambda: busy(2), "keyed": keyed,
         }
     )  # fmt: skip

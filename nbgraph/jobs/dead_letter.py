@@ -74,6 +74,10 @@ class DeadLetters:
         """How many there are, by what they say."""
         return Counter(letter.error for letter in self._letters)
 
+    def steps(self) -> Counter[str]:
+        """How many there are, by the step that failed; "" where it was none."""
+        return Counter(letter.step for letter in self._letters)
+
     def write(self, path: Path, part: Part, payload: Payload) -> None:
         """All of them, with the rows as they came, which are read once more: steps may have changed them."""
         wanted = {letter.place for letter in self._letters if letter.place is not None}

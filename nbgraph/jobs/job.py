@@ -26,7 +26,7 @@ from nbgraph.jobs.output.form import Form, form_of
 from nbgraph.jobs.output.targets import check_target
 from nbgraph.jobs.part import PartRecord
 from nbgraph.jobs.payload import Payload
-from nbgraph.jobs.progress import PERIOD, shown, words
+from nbgraph.jobs.progress import PERIOD, shown, step_counts, words
 from nbgraph.jobs.scheduler import JobScheduler, Progress, Rules, StoppedError, told
 from nbgraph.jobs.sources.base import JobSource, source_of
 from nbgraph.render.text import outline
@@ -234,10 +234,16 @@ class Job:
         return self._spec.graph if self._spec is not None else None
 
     def pulse(self) -> dict[str, Any]:
-        """What a view shows of it: `words`, the `states` of its parts, their number in `total`, rows that `failed`."""
+        """What a view shows of it: `words`, the `states` of its parts, their number in `total`, rows that `failed`.
+
+        `steps`: by name, the events that have come to each, None where they are not counted, and those that failed.
+        """
         records, running = self._records(), dict(self._progress.running)
         done = {number: FAILED if record.failed else DONE for number, record in records.items()}
-        return {"words": words(self), "states": running | done, "total": self.total, "failed": self.failed}
+        steps = step_counts(records.values())
+        return {
+            "words": words(self), "states": running | done, "total": self.total, "failed": self.failed, "steps": steps,
+        }  # fmt: skip
 
     def view(self) -> JobView:
         """The live view: parts as a strip, how fast it goes, the rows that failed."""

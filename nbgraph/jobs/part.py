@@ -57,7 +57,9 @@ Task = Part | Probe | Scatter
 class PartRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What came of a part: rows read, answers written, rows that failed; the file with its hash.
 
-    `errors` counts what failed by its text; `source` is the hash of what was read, where that is no file.
+    `errors` counts what failed by its text, `failed_in` by its step. `edges` counts what went from one step to another,
+    to "" behind the last; empty where the plan's loop does not count. `source` is the hash of what was read, where that
+    is no file.
     """
 
     number: int
@@ -73,6 +75,8 @@ class PartRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     form: str = ""
     source: str = ""
     errors: dict[str, int] = {}
+    edges: list[tuple[str, str, int]] = []
+    failed_in: dict[str, int] = {}
 
 
 class LostError(Exception):

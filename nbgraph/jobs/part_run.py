@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbgraph.engine.compile.plan_copy import with_counts
 from nbgraph.engine.interpret.observer import Observer, Skip, StepRun
 from nbgraph.engine.plan import Plan
 from nbgraph.engine.schedule.stream import stream
@@ -66,7 +67,8 @@ class PartRunner:
         rows = PartRows(part, self.payload)
         if isinstance(part.slice, SourceShard):
             rows.over = partial(check_keys, targets.plan, part.slice, self.payload.key)
-        run = PartRun(targets.plan, rows, self.payload)
+        counts: dict[tuple[str, str], int] = {}
+        run = PartRun(with_counts(targets.plan, counts), rows, self.payload)
         record = PartRecord(number=part.number, tries=part.attempt)
         try:
             self._write(part, run, record)
@@ -75,6 +77,7 @@ class PartRunner:
             raise
         targets.settle()
         record.rows, record.source = rows.rows, rows.told
+        record.edges = [(source, target, number) for (source, target), number in counts.items()]
         self._bury(part, run, record)
         return record
 
@@ -88,6 +91,7 @@ class PartRunner:
             return
         counted = run.letters().count()
         record.failed, record.errors = counted.total(), dict(counted.most_common(OTHERS))
+        record.failed_in = dict(run.letters().steps())
         run.letters().write(path, part, self.payload)
 
     def _write(self, part: Part, run: PartRun, record: PartRecord) -> None:

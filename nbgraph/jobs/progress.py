@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from nbgraph.jobs.part import PartRecord
 
 if TYPE_CHECKING:
     from nbgraph.jobs.job import Job
@@ -27,6 +30,29 @@ def words(job: Job) -> str:
         *([f"{job.eta:.0f} s left"] if job.eta is not None else []),
     ]  # fmt: skip
     return ", ".join(told)
+
+
+def step_counts(records: Iterable[PartRecord]) -> dict[str, tuple[int | None, int]]:
+    """By step, in the graph's order: the events that have come to it, None where nobody counts, and those that failed.
+
+    >>> edges = [("clean", "score", 8), ("score", "", 7)]
+    >>> step_counts([PartRecord(number=0, rows=10, edges=edges, failed_in={"score": 1})])
+    {'clean': (10, 0), 'score': (8, 1)}
+    """
+    came: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    steps: dict[str, None] = {}
+    targets: set[str] = set()
+    rows = 0
+    for record in list(records):
+        rows += record.rows
+        failed.update(record.failed_in)
+        for source, target, number in record.edges:
+            steps |= dict.fromkeys([source] if not target else [source, target])
+            came[target] += number
+            targets.add(target)
+    counted = {step: came[step] if step in targets else rows for step in steps}
+    return {step: (counted.get(step), failed[step]) for step in dict.fromkeys([*steps, *filter(None, failed)])}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""JobView: a job while it runs: its parts as a strip, how fast it goes, the rows that failed."""
+"""JobView: a job while it runs: its parts as a strip, how fast it goes, counts by step, the rows that failed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nbgraph.widgets.values.table_pages import page
 
 PERIOD = 0.25  # seconds between two looks
 CELLS = 200  # of the strip: parts are shown together where there are more
-LISTED = 50  # failures
+LISTED = 50  # failures, and steps
 ORDER = "srxd."  # what is shown of several parts: the first of these that one of them has
 LETTERS = {"searching": "s", "running": "r", "done": "d", "waiting": "."}
 
@@ -87,7 +87,7 @@ class JobView(anywidget.AnyWidget):
         return {
             "kind": "job", "state": self.job.state, "words": printable(str(pulse["words"]), 400),
             "parts": strip(pulse["states"], pulse["total"]), "of": len(pulse["states"]) or (pulse["total"] or 0),
-            "failed": pulse["failed"], "problem": printable(self.job.error, 600),
+            "failed": pulse["failed"], "steps": _rows(pulse["steps"]), "problem": printable(self.job.error, 600),
         }  # fmt: skip
 
     def receive(self, message: Message) -> None:
@@ -151,6 +151,11 @@ class JobView(anywidget.AnyWidget):
             watch = _watching(weakref.ref(self), self._closed)
             self._thread = threading.Thread(target=watch, daemon=True, name="nbgraph-job-view")
             self._thread.start()
+
+
+def _rows(steps: Mapping[str, tuple[int | None, int]]) -> list[list[Any]]:
+    """The counts of the first steps, as a view takes them."""
+    return [[printable(name, 80), came, failed] for name, (came, failed) in [*steps.items()][:LISTED]]
 
 
 def strip(states: Mapping[int, str], total: int | None) -> str:

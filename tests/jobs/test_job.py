@@ -167,3 +167,13 @@ def test_a_job_is_found_by_its_folder_and_by_its_name(tmp_path: Path) -> None:
     assert others[0].result().equals(job.result())
     with pytest.raises(JobError, match='There is no job in "nothing"'):
         Job.attach("nothing")
+
+
+def test_events_are_counted_by_step(tmp_path: Path) -> None:
+    graph = Graph("g")
+    graph.to("Filter", "even", fn="event % 2 == 0").to(lambda x: 1 / x, "inverse").to(
+        "FlatMap", "twice", fn="[event] * 2"
+    )
+    job = graph.job(range(100), tmp_path / "out", engine="thread", workers=2, part_rows=30, progress=False).wait(60)
+    assert job.pulse()["steps"] == {"even": (100, 0), "inverse": (50, 1), "twice": (49, 0)}
+    assert (Job.attach(tmp_path / "out").pulse()["steps"], job.written) == (job.pulse()["steps"], 98)

@@ -44,8 +44,8 @@ def test_it_looks_four_times_a_second_and_ends_with_the_job(view, job):
     last = told(view, "job", "done")
     view._thread.join(5)
     most = (time.monotonic() - began) / 0.25 + 2
-    shown = (last["parts"], last["of"], last["failed"], last["problem"])
-    assert (shown, len(view.sent) <= most) == (("dddxdd", 6, 1, ""), True)
+    shown = (last["parts"], last["of"], last["failed"], last["problem"], last["steps"])
+    assert (shown, len(view.sent) <= most) == (("dddxdd", 6, 1, "", [["inverse", 300, 1]]), True)
     assert [fault for one in view.sent for fault in faults(one, "JobStatus", "job")] == []
     assert view.told == last
 

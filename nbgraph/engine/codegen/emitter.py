@@ -32,9 +32,14 @@ class Emitter:
         *,
         is_routed: bool = False,
         taps: Taps | None = None,
+        counts: dict[tuple[str, str], int] | None = None,
     ) -> None:
         self._taps = taps or {}
         self._page = SourceBuffer(graph, layout, form, uses_events, is_async, copier)
+        self._counts = counts  # of the events that go along each edge, to which a fused loop adds when it ends
+        self._numbers = {
+            edge: self._page.words.made(edge[0], "count", str(at)) for at, edge in enumerate(layout.edges())
+        }
         self._layout, self._form, self._graph = layout, form, graph
         self._is_routed = is_routed  # an event enters by one of the starts
         self._write()
@@ -100,6 +105,8 @@ class Emitter:
         tap = self._taps.get((source, target))
         if tap is not None:
             self._page.add(place.depth, f"{self._page.tap(source, target, tap)}(event, item)")
+        if self._counts is not None:
+            self._page.add(place.depth, f"{self._numbers[source, target]} += 1")
 
     def _after_step(self, step: PlanStep, place: Place) -> None:
         self._go_on(step, place)
@@ -131,6 +138,8 @@ class Emitter:
         self._page.lines += ["", ""] if self._page.lines else []
         self._page.add(0, f"def {entry}(events):")
         self._page.add(1, "item = None")
+        if self._counts is not None and self._numbers:
+            self._page.add(1, f"{' = '.join(self._numbers.values())} = 0")
         self._page.add(1, "try:")
         self._page.add(2, "for event in events:")
         self._page.add(3, "if type(event) in RAW:")  # inline, not in a function: most streams have no such rows
@@ -140,6 +149,10 @@ class Emitter:
             self._page.add(2, "yield from ()")  # every step holds back: still a generator
         self._page.add(1, "except own() as error:")
         self._page.add(2, "raise failed(error, locals())")
+        if self._counts is not None:
+            self._page.globals["counted"] = partial(_add, self._counts, tuple(self._numbers))
+            self._page.add(1, "finally:")
+            self._page.add(2, f"counted([{', '.join(self._numbers.values())}])")
 
     # --- steps ---
 
@@ -320,3 +333,8 @@ class Emitter:
         words = {CodeForm.LINE: f"return {body}", CodeForm.FUSED: f"yield {body}"}
         appended = f"answers.late.append({body})" if is_late else f"answers.append({body})"
         self._page.add(place.depth, words.get(self._form, appended))
+
+
+def _add(counts: dict[tuple[str, str], int], edges: Sequence[tuple[str, str]], numbers: Sequence[int]) -> None:
+    for edge, number in zip(edges, numbers, strict=True):
+        counts[edge] = counts.get(edge, 0) + number

@@ -34,6 +34,11 @@ class FunctionLayout:
         self._cut_deep_nests([*starts, *(name for name in steps if steps[name].call.release is not None)])
         self.longest = self._longest_call()
 
+    def edges(self) -> list[tuple[str, str]]:
+        """All ways that events go on from steps; to "" from a step that none follows."""
+        ways = {name: [arrow.target for arrow in step.arrows] or [""] for name, step in self.steps.items()}
+        return list(dict.fromkeys((name, target) for name, targets in ways.items() for target in targets))
+
     def is_loop(self, step: PlanStep) -> bool:
         return step.call.shape in (Shape.FLAT, Shape.EVENTS)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from nbgraph.engine.codegen.emitter import Emitter
 from nbgraph.engine.codegen.generate import generate
+from nbgraph.engine.codegen.layout import FunctionLayout
+from nbgraph.engine.codegen.source import CodeForm
 from nbgraph.engine.compile.call import Call
 from nbgraph.engine.plan import Plan, PlanStep, Taps
 from nbgraph.handler import Handler
@@ -39,6 +42,23 @@ def with_taps(plan: Plan, taps: Taps) -> Plan:
     2
     """
     return _made(plan, plan.steps, taps)
+
+
+def with_counts(plan: Plan, counts: dict[tuple[str, str], int]) -> Plan:
+    """The plan whose loop over a stream adds up what goes along each edge; as it is where it has no such loop.
+
+    >>> from nbgraph import Graph
+    >>> from nbgraph.engine.schedule.stream import stream
+    >>> graph, counts = Graph("g"), {}
+    >>> _ = graph.to("Filter", "some", fn="event > 1").to(str)
+    >>> list(stream(with_counts(graph.plan(), counts), [1, 2, 3])), counts
+    (['2', '3'], {('some', 'str'): 2, ('str', ''): 2})
+    """
+    if plan.fused is None:
+        return plan
+    layout = FunctionLayout(plan.steps, plan.starts)
+    emitter = Emitter(plan.name, layout, CodeForm.FUSED, False, False, plan.copier, counts=counts)
+    return replace(plan, fused=emitter.made()[0])
 
 
 def _made(plan: Plan, steps: Mapping[str, PlanStep], taps: Taps) -> Plan:

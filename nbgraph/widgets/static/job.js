@@ -16,6 +16,7 @@ class JobView {
     this.send = (/** @type {Request} */ wish) => model.send(wish);
     this.words = element("span", { class: "nbg-hint" });
     this.strip = element("div", { class: "nbg-parts", role: "img" });
+    this.steps = element("table", { class: "nbg-counts", hidden: true });
     this.spoken = element("div", { class: "nbg-spoken", role: "status", "aria-live": "polite" });
     this.problem = element("p", { class: "nbg-problem nbg-bad", role: "alert", hidden: true });
     this.sheet = element("section", { class: "nbg-below", "aria-label": "Failures", hidden: true });
@@ -26,17 +27,19 @@ class JobView {
     this.unchild = () => {};
     const is = { class: "nbg-bar", role: "group", "aria-label": "Job" };
     const bar = element("div", is, this.words, this.failures, this.stop, this.resume);
-    const parts = [bar, this.strip, this.problem, this.sheet, this.spoken];
+    const parts = [bar, this.strip, this.steps, this.problem, this.sheet, this.spoken];
     this.root = element("div", { class: "nbg-root nbgraph nbg-job" }, ...parts);
   }
 
   /** @param {JobStatus} told */
-  show({ state, words, parts, of, failed, problem }) {
+  show({ state, words, parts, of, failed, steps, problem }) {
     if (state !== this.state) this.spoken.textContent = `${state}: ${words}`;
     this.state = state;
     this.words.textContent = `${words} · ${state}`;
     this.strip.setAttribute("aria-label", `${of} parts: ${countsOf(parts)}`);
     this.strip.replaceChildren(...[...parts].map(part => element("i", { class: `nbg-part-${PARTS[part]}` })));
+    this.steps.hidden = !steps.length;
+    this.steps.replaceChildren(countsTable(steps));
     this.failures.hidden = !failed;
     this.stop.hidden = state !== "running";
     this.resume.hidden = state === "running" || state === "done";
@@ -88,6 +91,17 @@ class JobView {
       place.textContent = `This front end can't show it here: ${error instanceof Error ? error.message : error}`;
     }
   }
+}
+
+/** @param {JobStatus["steps"]} steps */
+function countsTable(steps) {
+  const head = element("tr", {}, ...["step", "events", "failed"].map(word => element("th", { scope: "col" }, word)));
+  const rows = steps.map(([name, came, failed]) => {
+    const figures = [came === null ? "" : came.toLocaleString("en"), failed ? failed.toLocaleString("en") : ""];
+    const cells = figures.map(text => element("td", {}, text));
+    return element("tr", {}, element("th", { scope: "row" }, name), ...cells);
+  });
+  return element("tbody", {}, head, ...rows);
 }
 
 /** @param {string} parts */

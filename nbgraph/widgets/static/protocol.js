@@ -369,6 +369,7 @@
  * @property {string} parts
  * @property {number} of
  * @property {number} failed
+ * @property {[name: string, came: number | null, failed: number][]} steps
  * @property {string} problem
  */
 /** @typedef {Status | Inspected | Frame | DebugState | DebugBusy | EventRows | EventPath | LineEvents | Rows | Part | Saved | Child | Notice | Pulse | Outcome | Logs | Failures | JobStatus} Message */
