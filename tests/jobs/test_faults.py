@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,11 +135,32 @@ def test_ctrl_c_ends_the_workers_and_leaves_a_job_that_can_be_resumed(tmp_path: 
 def test_stop_and_resume(tmp_path: Path) -> None:
     job = slow(tmp_path).job(ROWS, tmp_path / "out", workers=2, part_rows=100, progress=False)
     until(lambda: job.done > 1)
+    seen = {len(pd.read_parquet(path)) for path in (tmp_path / "out").glob("part-*")}
     job.stop()
-    stopped = job.state, job.done < 10
+    stopped = job.state, job.done < 10, seen, (tmp_path / "out" / "_SUCCESS").exists()
     assert (stopped, job.resume().wait(60).state, job.result()["x"].tolist()) == (
-        ("stopped", True), "done", list(range(1_000)),
+        ("stopped", True, {100}, False), "done", list(range(1_000)),
     )  # fmt: skip
+
+
+def test_a_source_is_read_no_further_ahead_than_the_workers_are(tmp_path: Path) -> None:
+    read: list[int] = []
+    gate = threading.Event()
+
+    def rows() -> Iterator[Row]:
+        for at in range(300):
+            read.append(at)
+            yield {"x": at}
+
+    graph = Graph("g")
+    graph.to(lambda row: row if gate.wait(30) else None, "gated")
+    job = graph.job(rows(), tmp_path / "out", engine="thread", workers=2, part_rows=10, progress=False)
+    until(lambda: len(read) >= 40)
+    time.sleep(0.3)
+    ahead, spilled = len(read), len(list((tmp_path / "out" / "_job" / "spill").iterdir()))
+    gate.set()
+    job.wait(60)
+    assert (ahead, spilled, job.written) == (40, 4, 300)  # two parts under way, and two that wait
 
 
 def test_several_rows_that_kill_and_one_that_ends_its_process_politely(tmp_path: Path) -> None:

@@ -177,3 +177,10 @@ def test_events_are_counted_by_step(tmp_path: Path) -> None:
     job = graph.job(range(100), tmp_path / "out", engine="thread", workers=2, part_rows=30, progress=False).wait(60)
     assert job.pulse()["steps"] == {"even": (100, 0), "inverse": (50, 1), "twice": (49, 0)}
     assert (Job.attach(tmp_path / "out").pulse()["steps"], job.written) == (job.pulse()["steps"], 98)
+
+
+def test_queues_are_passed_over_and_functions_run_in_the_worker(tmp_path: Path) -> None:
+    graph = Graph("g")
+    graph.to(lambda x: x + 1, "more").to("Queue", "between").to(lambda x: x * 2, "twice", function="other")
+    job = graph.job(range(100), tmp_path / "out", workers=2, part_rows=30, progress=False).wait(60)
+    assert job.result()[0].tolist() == list(graph.stream(range(100)))
