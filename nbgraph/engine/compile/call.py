@@ -222,6 +222,51 @@ def _injected(function: Any, given: Collection[str], step: Step, context: Contex
     return {word: values[word] for word in INJECTED if word in wanted and word not in given}
 
 
+@dataclass(slots=True)
+class _CallForm:
+    """How a function is called; `streams`: its results are chunks of one answer."""
+
+    function: Callable[..., Any]
+    shape: Shape
+    input_path: Path | None
+    result_path: Path | None
+    is_async: bool
+    draws_async: bool
+    is_generator: bool
+    streams: bool
+    params: tuple[Param, ...] = ()
+
+    def take(self, params: tuple[Param, ...]) -> None:
+        """Give the function these parameters of the request, which makes it one of the Event."""
+        if not params:
+            return
+        taking = Taking(self.function, params, self.shape, self.input_path, self.result_path)
+        self.function, self.params = taking.made(is_async=self.is_async, draws_async=self.draws_async), params
+        if self.shape is not Shape.EVENT:
+            self.input_path = self.result_path = None
+        self.shape = Shape.EVENTS if self.is_generator else Shape.EVENT
+
+    def complete(self, options: StepOptions) -> None:
+        """Add what the step's options ask for: a part of the body, retries and a timeout."""
+        if self.shape is Shape.EVENT and (self.input_path or self.result_path):
+            self.function = on_part(self.function, self.input_path, self.result_path, is_async=self.is_async)
+        self.function = with_retries(self.function, options, is_async=self.is_async, is_generator=self.is_generator)
+
+
+def _form_of(function: Callable[..., Any], plain: Any, shape: Shape, options: StepOptions) -> _CallForm:
+    """The form of a function's calls, as its code, `plain`, tells."""
+    draws_async = inspect.isasyncgenfunction(plain)
+    is_generator = draws_async or inspect.isgeneratorfunction(plain)
+    is_async = draws_async or inspect.iscoroutinefunction(plain)
+    if is_async and not draws_async and not _is_coroutine_function(function):
+        function = _awaited(function)
+    streams = is_generator and shape in (Shape.EVENT, Shape.MAP)
+    if is_generator:
+        shape = Shape.EVENTS if shape in (Shape.EVENT, Shape.EVENTS) else Shape.FLAT
+    paths = path_of(options.input_path), path_of(options.result_path)
+    return _CallForm(function, shape, *paths, is_async, draws_async, is_generator, streams)
+
+
 def _look_at(
     target: Any,
     step: Step,
@@ -236,51 +281,33 @@ def _look_at(
     """Decide, once, everything about how the target is called."""
     function, shape = _entry(target, options, step.name)
     given = function.keywords if isinstance(function, partial) else {}
-    is_routed = graph.takes_requests
-    of_request = names_of_requests(graph.steps) if is_routed else ()  # also `{name}`, then a parameter of the path
+    of_request = names_of_requests(graph.steps) if graph.takes_requests else ()  # also `{name}`, then of the path
     injected = _injected(function, [*given, *of_request], step, context, skip=1)
     plain = _unwrapped(function)
-    if injected:
-        function = partial(function, **injected)
-    draws_async = inspect.isasyncgenfunction(plain)
-    is_generator = draws_async or inspect.isgeneratorfunction(plain)
-    streams = is_generator and shape in (Shape.EVENT, Shape.MAP)
-    if is_generator:
-        shape = Shape.EVENTS if shape in (Shape.EVENT, Shape.EVENTS) else Shape.FLAT
-    is_async = draws_async or inspect.iscoroutinefunction(plain)
-    if is_async and not draws_async and not _is_coroutine_function(function):
-        function = _awaited(function)
-    input_path, result_path = path_of(options.input_path), path_of(options.result_path)
-    params = params_of(function, [*given, *injected]) if is_routed and _is_own(target, function) else ()
-    if params:
-        taking = Taking(function, params, shape, input_path, result_path)
-        function = taking.made(is_async=is_async, draws_async=draws_async)
-        if shape is not Shape.EVENT:
-            input_path = result_path = None
-        shape = Shape.EVENTS if is_generator else Shape.EVENT
-    if shape is Shape.EVENT and (input_path or result_path):
-        function = on_part(function, input_path, result_path, is_async=is_async)
-    function = with_retries(function, options, is_async=is_async, is_generator=is_generator)
+    form = _form_of(partial(function, **injected) if injected else function, plain, shape, options)
+    if graph.takes_requests and _is_own(target, form.function):
+        form.take(params_of(form.function, [*given, *injected]))
+    form.complete(options)
     outlets = getattr(target, "select_outlets", None)
     return Call(
         step=step,
         resolved=resolved,
         options=options,
         target=target,
-        function=function,
-        shape=shape,
-        is_async=is_async,
-        draws_async=draws_async,
+        function=form.function,
+        shape=form.shape,
+        is_async=form.is_async,
+        draws_async=form.draws_async,
         concurrency=_concurrency(target, options),
-        input_path=input_path,
-        result_path=result_path,
+        input_path=form.input_path,
+        result_path=form.result_path,
         outlets=outlets if callable(outlets) and not inspect.isclass(target) else None,
         release=caught_release(target.release) if _overrides(target, "release") else None,
         due=target.due if _overrides(target, "due") else None,
         overdue=caught_release(target.overdue) if isinstance(target, Handler) else None,
         gathered=target.gathered if _overrides(target, "gathered") else None,
         streamed=target.streamed if _overrides(target, "streamed") else None,
-        streams=streams,
+        streams=form.streams,
         results_are_new=isinstance(target, Handler) and target.results_are_new,
         hands_over=isinstance(target, Handler) and target.hands_over,
         nests=starts_loop(plain),
@@ -289,7 +316,7 @@ def _look_at(
         values=values,
         has_state=has_state(target),
         anew=anew,
-        params=params,
+        params=form.params,
     )
 
 
