@@ -68,3 +68,14 @@ def test_the_diagrams_are_as_they_are_drawn() -> None:
     images = ROOT / "docs" / "images"
     stored = [(images / f"{name}.svg").read_text(encoding="utf-8") for name in ("floors", "event")]
     assert stored == [drawing(FLOORS), drawing(EVENT)], "draw them again: python docs/diagrams.py"
+
+
+def test_files_that_documents_name_exist() -> None:
+    pages = [ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+    named = {name for page in pages for name in re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))}
+    paths = [
+        f"/{path.relative_to(ROOT)}"
+        for top in ("nbgraph", "tests", "benchmarks")
+        for path in (ROOT / top).rglob("*.py")
+    ]
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in paths)] == []
