@@ -246,8 +246,8 @@ def test_a_documents_condition_sees_a_name_that_means_something_else_now() -> No
 
 
 IO = [
-    "AddFeatures", "BatchHttpRequests", "CSVSource", "CSVTarget", "FeatureTarget", "HttpSource", "HttpTarget",
-    "HuggingFaceModel", "KafkaSource",
+    "AddFeatures", "BatchHttpRequests", "CSVSource", "CSVTarget", "Deployed", "FeatureTarget", "HttpSource",
+    "HttpTarget", "HuggingFaceModel", "KafkaSource",
     "KafkaTarget", "LightGBMModel", "ModelServer", "NatsSource", "NatsTarget", "OnnxModel", "ParquetSource",
     "ParquetTarget", "QueueReader", "QueueWriter", "RemoteStep", "SQLSource", "SQLTarget", "SendToHttp", "SklearnModel",
     "TorchModel", "XGBoostModel",

@@ -106,6 +106,8 @@ def test_a_deployment_is_looked_after_from_another_terminal(hosted):
     (row,) = json.loads(nbgraph("status", told["name"], "--json").stdout)
     assert (answer, row["function"], row["state"]) == ({"twice": 8}, "doubled", "running")
     assert "info: ready" in json.loads(nbgraph("logs", "doubled", "--json").stdout)
+    (entry,) = [one for one in json.loads(nbgraph("catalog", "--json").stdout) if one["url"] == told["url"]]
+    assert (entry["graph"], entry["where"], entry["version"]) == ("doubled", "process", row["version"])
     assert nbgraph("scale", "doubled", "doubled", 2).returncode == 0
     assert len(json.loads(nbgraph("status", told["name"], "--json").stdout)) == 2
     stopped = json.loads(nbgraph("stop", "doubled", "--json").stdout)

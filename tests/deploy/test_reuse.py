@@ -199,7 +199,9 @@ def test_a_graph_comes_out_of_the_catalogue_without_its_code(called: Deployment)
 def test_a_cell_names_what_it_calls_and_its_picture_opens_it(called: Deployment) -> None:
     text = '%%graph shop\nDeployed("scoring", version="1.2") -> respond\n'
     graph = Graph.parse(text)
-    paths = [step["path"] for step in graph.view().picture["steps"]]
+    widget = graph.view()
+    widget.receive({"kind": "inspect", "step": "n0_n0"})  # a step that runs elsewhere is shown, as it is there
+    paths = [step["path"] for step in widget.picture["steps"]]
     assert (graph.source(), graph.run(4), paths, "inverse" in graph.svg()) == (
         text, 0.25, ["scoring", "scoring/inverse", "scoring/inverted", "scoring/score"], True,
     )  # fmt: skip

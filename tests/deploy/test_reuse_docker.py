@@ -20,33 +20,24 @@ def times(factor: int) -> Graph:
     return graph
 
 
-def calling(name: str) -> Graph:
-    graph = Graph("caller")
-    graph.to(Deployed(name)).to("(event + 1)", "plus").respond()
-    return graph
-
-
-def test_a_container_calls_another_and_follows_it() -> None:
+def test_a_container_calls_others_by_name_and_a_process_that_listens_to_others() -> None:
     import docker
 
-    with times(2).deploy("docker", name="reuse-factor", progress=False) as called:
-        with calling("reuse-factor").deploy("docker", name="reuse-caller", progress=False) as caller:
-            answers = [caller.invoke(10)]
-            called.update(times(3), version="2.0", progress=False)
-            answers += [caller.invoke(10), calling("reuse-factor").run(10)]
+    graph = Graph("caller")
+    graph.to(Deployed("reuse-factor")).to(Deployed("reuse-near")).respond()
+    with (
+        times(2).deploy("docker", name="reuse-factor", api_key="hidden", progress=False) as called,
+        times(5).deploy("process", name="reuse-near", host="0.0.0.0", api_key="hidden", progress=False),
+        graph.deploy("docker", name="reuse-caller", progress=False) as caller,
+    ):
+        answers = [caller.invoke(10)]
+        called.update(times(3), version="2.0", progress=False)
+        answers += [caller.invoke(10), graph.run(10)]
         version = called.version
     client = docker.from_env()
     left = [network.name for network in client.networks.list() if "reuse" in str(network.name)]
     client.close()
-    assert (answers, version, left) == ([21, 31, 31], "2.0", [])
-
-
-def test_a_container_calls_a_process_that_listens_to_others() -> None:
-    with (
-        times(5).deploy("process", name="reuse-near", host="0.0.0.0", api_key="hidden", progress=False),
-        calling("reuse-near").deploy("docker", name="reuse-caller", progress=False) as caller,
-    ):
-        assert caller.invoke(10) == 51
+    assert (answers, version, left) == ([100, 150, 150], "2.0", [])
 
 
 def test_what_listens_to_this_machine_alone_is_refused_before_anything_starts() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nbgraph.deploy.operation.process_identity import born
+from nbgraph.graph.documents.catalogue import PLACE, GraphCatalogue, RunningGraph
 
 
 def completed(shell: Any, text: str) -> list[str]:
@@ -53,3 +58,13 @@ def test_steps_are_offered_within_20_ms(shell: Any) -> None:
 def test_python_keeps_its_own_completion(shell: Any) -> None:
     shell.run_cell("import math")
     assert "sqrt" in " ".join(completed(shell, "%%graph g\nx = math.sq"))
+
+
+def test_what_runs_is_offered_to_be_called(shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PLACE, str(tmp_path))
+    owner = (os.getpid(), born(os.getpid()))
+    for name in ("scoring", "rates"):
+        told = RunningGraph(name=name, graph="models", version="1", target="process", url="http://[::1]:9", owner=owner)
+        GraphCatalogue(tmp_path).enter(told)
+    found = [completed(shell, f"%%graph g\n{text}") for text in ('Deployed("sc', 'clean -> Deployed("')]
+    assert found == [["scoring"], ["models", "rates", "scoring"]]

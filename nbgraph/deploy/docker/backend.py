@@ -45,7 +45,7 @@ from nbgraph.deploy.docker.client import (
     wait,
 )
 from nbgraph.deploy.docker.containers import Containers
-from nbgraph.deploy.docker.network import forget_callers, hosts_of, join_callers
+from nbgraph.deploy.docker.network import forget_callers, hosts_of, join_called, join_callers
 from nbgraph.deploy.options.certificate import CERTIFICATE, CERTIFICATE_KEY, Certificate, certificate_options
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import Projects
@@ -227,10 +227,12 @@ class DockerBackend(WorkerPool["Container"]):
         kept = {"promised": PROMISED_FOLDER} if duty.is_gateway else {}
         container = self._yard.make(
             name, duty.source, marks, duty.profile, given, ports=ports, command=command, kept=kept, env=duty.given.env,
-            volumes=duty.given.volumes, hosts=hosts_of(duty),
+            volumes=duty.given.volumes, hosts=hosts_of(duty.given),
         )  # fmt: skip
         try:
-            join_callers(self._client, container, duty, self.request.name)
+            join_called(self._client, container, duty.given)
+            if duty.is_gateway:
+                join_callers(self._client, container, self.request.name)
         except BaseException:
             self._end([container])
             raise

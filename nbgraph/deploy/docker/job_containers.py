@@ -11,6 +11,8 @@ from nbgraph.contract import DEPLOYMENT_LABEL, FUNCTION_LABEL
 from nbgraph.deploy.backend import listening
 from nbgraph.deploy.docker.client import named
 from nbgraph.deploy.docker.job_broker import JobBroker, swept
+from nbgraph.deploy.docker.network import forget_callers, hosts_of, join_called
+from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.progress import Say
 from nbgraph.deploy.project.function_project import FunctionProject
 from nbgraph.deploy.project.image import bases_there, image_of
@@ -27,8 +29,8 @@ ID = 12  # digits of a container's id that are its host's name
 class JobContainers:
     """As many workers as were asked for, on a network of their own with their broker."""
 
-    def __init__(self, client: DockerClient, request: JobRequest, image: str) -> None:
-        self._client, self._request, self._image = client, request, image
+    def __init__(self, client: DockerClient, request: JobRequest, image: str, given: Provision) -> None:
+        self._client, self._request, self._image, self._given = client, request, image, given
         self._network = named(request.name)
         self._turn = threading.Lock()
         self._is_over = False
@@ -41,7 +43,7 @@ class JobContainers:
         import docker
 
         bases_there(client, [project], say)
-        containers = cls(client, request, image_of(client, project, say))
+        containers = cls(client, request, image_of(client, project, say), project.given)
         try:
             swept(client, request.name)  # what a process that was killed has left
             containers._begin(say)
@@ -94,6 +96,7 @@ class JobContainers:
             if self._broker is not None:
                 self._broker.close()
             swept(self._client, self._request.name)
+            forget_callers(self._client)
             self._client.close()
 
     def _kept(self) -> list[str]:
@@ -112,7 +115,9 @@ class JobContainers:
         container = self._client.containers.create(
             self._image, [], entrypoint=self._request.command(), name=f"{self._network}-{secrets.token_hex(3)}",
             labels=self._request.labels(WORKER), network=self._network, working_dir=self._request.cwd, mounts=mounts,
-            healthcheck={"test": ["NONE"]}, **given,
+            healthcheck={"test": ["NONE"]}, environment=dict(self._given.env), extra_hosts=hosts_of(self._given),
+            **given,
         )  # fmt: skip
+        join_called(self._client, container, self._given)
         container.start()
         return str(container.id)[:ID]

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from nbgraph.contract import DEPLOYMENT_LABEL, PLACES_VARIABLE, PORT, places_in
 from nbgraph.deploy.deployed_function import DeployedFunction
 from nbgraph.deploy.docker.client import DUTY
+from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.project.hardening import is_public
 from nbgraph.errors import DeployError
 from nbgraph.graph.documents.catalogue import RunningGraph
@@ -48,20 +49,25 @@ def place_of(name: str, running: RunningGraph | None) -> str:
     return f"{parts.scheme}://[{host}]:{parts.port}" if ":" in host else f"{parts.scheme}://{host}:{parts.port}"
 
 
-def hosts_of(duty: DeployedFunction) -> dict[str, str]:
+def hosts_of(given: Provision) -> dict[str, str]:
     """Names of hosts that a container must be told of: this machine's, where it calls a process here."""
-    return {HOST: "host-gateway"} if any(url.hostname == HOST for url in _urls(duty)) else {}
+    return {HOST: "host-gateway"} if any(url.hostname == HOST for url in _urls(given)) else {}
 
 
-def join_callers(client: DockerClient, container: Container, duty: DeployedFunction, deployment: str) -> None:
-    """Bring a new container together with those that it calls and, where it is the gateway, with those that call it."""
-    for called in dict.fromkeys(url.hostname for url in _urls(duty) if url.hostname and "." not in url.hostname):
+def join_called(client: DockerClient, container: Container, given: Provision) -> None:
+    """Bring a new container together with the gateways of those that it calls."""
+    for called in dict.fromkeys(url.hostname for url in _urls(given) if url.hostname and "." not in url.hostname):
         network = _network(client, called) or _made(client, called)
         network.connect(container)
         for gateway in _gateways(client, called):
             _connect(network, gateway, called)
-    if duty.is_gateway and (own := _network(client, deployment)) is not None:
-        _connect(own, container, deployment)
+
+
+def join_callers(client: DockerClient, gateway: Container, deployment: str) -> None:
+    """Bring a new gateway together with those that call its deployment, if there are any."""
+    network = _network(client, deployment)
+    if network is not None:
+        _connect(network, gateway, deployment)
 
 
 def forget_callers(client: DockerClient) -> None:
@@ -78,8 +84,8 @@ def forget_callers(client: DockerClient) -> None:
                 network.remove()
 
 
-def _urls(duty: DeployedFunction) -> Iterable[Any]:
-    return map(urlsplit, places_in(duty.given.env.get(PLACES_VARIABLE, "")).values())
+def _urls(given: Provision) -> Iterable[Any]:
+    return map(urlsplit, places_in(given.env.get(PLACES_VARIABLE, "")).values())
 
 
 def _name(called: str) -> str:

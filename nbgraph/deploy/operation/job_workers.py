@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nbgraph.deploy.options.calls import check_calls, with_places
 from nbgraph.deploy.options.features import check_features
+from nbgraph.deploy.options.provision import Provision
 from nbgraph.deploy.options.validation import check_here
 from nbgraph.deploy.project.job_project import JobRequest, JobWorkers, StartJobWorkers, job_project
 from nbgraph.deploy.target import host_target
@@ -41,13 +43,15 @@ def start_of(
     check_here()
     host = host_target(target)
     host.check_job()
-    check_features(target, [Function(graph.name, graph=graph)], is_here=False)
+    whole = [Function(graph.name, graph=graph)]
+    check_features(target, whole, is_here=False)
+    check_calls(host, whole, {graph.name: Provision()})
     request = JobRequest(graph, folder, cwd, reads, writes, workers)
 
     def start(say: Callable[[str], None]) -> JobWorkers:
         say("Capturing what the steps use")
-        project = job_project(graph, packages, say)
-        request.make_ready()
+        [project] = with_places(host, [job_project(graph, packages, say)])
+        request.make_ready(project.given.secrets)
         return host.work(request, project, say)
 
     return start

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,13 +87,16 @@ class JobRequest:
         found |= {str(path): (str(path), False) for path in self.writes}
         return {**found, SECRETS_FOLDER: (str(self.hosted / "secrets"), True)}
 
-    def make_ready(self) -> None:
-        """Write what workers and broker find in the job's folder: only its owner may read there."""
+    def make_ready(self, given: Mapping[str, str]) -> None:
+        """Write what workers and broker find in the job's folder: only its owner may read there.
+
+        `given`: secrets besides those that steps ask for.
+        """
         server, token = server_image(), secrets.token_hex(16)
         files = {
             TOKEN_SECRET: token,
             f"{BROKER_FOLDER}/{server.config_name}": server.config(token, is_safe=False),
-            **{f"secrets/{name}": text for name, text in _secrets_of(self.graph)},
+            **{f"secrets/{name}": text for name, text in [*_secrets_of(self.graph), *given.items()]},
         }
         (self.hosted / "secrets").mkdir(exist_ok=True)
         for name, text in files.items():

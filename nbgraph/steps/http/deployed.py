@@ -11,10 +11,11 @@ import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from nbgraph.contract import DEPLOYMENT_HEADER, KEYS_VARIABLE, PLACES_VARIABLE, VERSION_HEADER, places_in
+from nbgraph.contract import DEPLOYMENT_HEADER, KEYS_VARIABLE, PLACES_VARIABLE, VERSION_HEADER, places_in, secret_path
 from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.event import Event
 from nbgraph.graph.documents.catalogue import GraphCatalogue, checked_version
@@ -257,9 +258,15 @@ def place_of(name: str) -> DeployedPlace:
     """Where `NBGRAPH_DEPLOYED` says that it is, as in a container; else where the catalogue says."""
     told = places_in(os.environ.get(PLACES_VARIABLE, ""))
     if name in told:
-        return DeployedPlace(told[name].rstrip("/"), places_in(os.environ.get(KEYS_VARIABLE, "")).get(name))
+        return DeployedPlace(told[name].rstrip("/"), places_in(_keys()).get(name))
     running = GraphCatalogue.here().named(name)
     return DeployedPlace(running.url, running.api_key)
+
+
+def _keys() -> str:
+    """The keys, from the environment or the secret of that name."""
+    file = Path(secret_path(KEYS_VARIABLE))
+    return os.environ.get(KEYS_VARIABLE) or (file.read_text(encoding="utf-8") if file.is_file() else "")
 
 
 def _hang_up(client: Any, loop: asyncio.AbstractEventLoop) -> None:
