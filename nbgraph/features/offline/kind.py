@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -113,6 +113,16 @@ def column(name: str, values: Sequence[Any], kind: str | None = None) -> tuple[F
     elif kind in ("int", "time"):  # of its type, and yet it may not fit: too large, or without a zone
         found = [value if value is None else _fitted(fit, value, place, wrong) for place, value in enumerate(found)]
     return pl.Series(name, found, dtype=type_of(kind), strict=True), wrong
+
+
+def rows_in(frame: Frame) -> Iterator[dict[str, Any]]:
+    """The rows of a frame of polars as dicts; times are in Python's own UTC, which every image knows."""
+    times = [name for name, dtype in frame.schema.items() if dtype == pl.Datetime]
+    for row in frame.iter_rows(named=True):
+        for name in times:
+            if row[name] is not None:
+                row[name] = row[name].replace(tzinfo=UTC)
+        yield row
 
 
 def _own_type(kind: str) -> type | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nbgraph.errors import FeatureError
-from nbgraph.features.offline.kind import Frame
+from nbgraph.features.offline.kind import Frame, rows_in
 from nbgraph.features.offline.table import OWN, SEQUENCE, with_fields
 from nbgraph.features.online.record import ALWAYS, NOTHING, TAIL, Advance, KeyMetadata, Line, OnlineStore, Record
 from nbgraph.steps.tables.codec import key_text
@@ -68,7 +68,7 @@ def lines_by_key(set: FeatureSet, rows: Frame, *, is_whole: bool = False) -> Ite
     fields = row_fields(set, ordered.columns)
     key_rows = ordered.select(keys).iter_rows()
     places = ordered.select("_time", SEQUENCE).iter_rows()
-    bodies = ordered.select(fields).iter_rows(named=True) if fields else ({} for _ in range(ordered.height))
+    bodies = rows_in(ordered.select(fields)) if fields else ({} for _ in range(ordered.height))
     whole = zip(key_rows, places, bodies, strict=True)
     for key, group in groupby(whole, lambda each: each[0]):
         yield key[0] if len(key) == 1 else key, [(time, sequence, body) for _, (time, sequence), body in group]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nbgraph.event import Event
 from nbgraph.features.ingest import STREAM, Produced
 from nbgraph.features.offline.fit import fitted
+from nbgraph.features.offline.kind import rows_in
 from nbgraph.features.online.record import ALWAYS, Waiting
 from nbgraph.features.online.serving import EPOCH, MICROSECOND
 from nbgraph.steps.dataframe import is_frame, rows_of
@@ -25,7 +26,7 @@ def arrived(set: FeatureSet, event: Event) -> list[Waiting]:
         return []
     fit = fitted(set, Produced(None, bodies, STREAM), "raise")(set.schema)
     rows = []
-    for number, row in enumerate(fit.frame.iter_rows(named=True)):
+    for number, row in enumerate(rows_in(fit.frame)):
         key = [row[name] for name in set.key]
         time = ALWAYS if set.time is None else (row[set.time] - EPOCH) // MICROSECOND
         text = key_text(key[0] if len(key) == 1 else tuple(key))

@@ -68,6 +68,10 @@ class SqliteDriver:
     def put(self, rows: Mapping[Any, Any]) -> None:
         written = [([*self._stored(key)], self._fields(key, row)) for key, row in rows.items()]
         with self._lock, self._open() as connection:
+            if self.key is None and all(len(keys) == 1 for keys, _ in written):
+                pairs = [(keys[0], fields["row"]) for keys, fields in written]
+                connection.executemany(f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?)", pairs)
+                return
             for keys, fields in written:
                 fields[self._name] = keys[0]
                 connection.execute(f"DELETE FROM {self._table} WHERE {self._is_one_of(keys)}", keys)
@@ -97,7 +101,7 @@ class SqliteDriver:
     def _open(self) -> sqlite3.Connection:
         """The connection, created lazily; steps may run on any thread, so a lock guards it."""
         if self._connection is None:
-            connection = sqlite3.connect(self.path, check_same_thread=False)
+            connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
             if self.key is None:
                 connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} (key TEXT PRIMARY KEY, row BLOB)")
             elif not connection.execute(f"PRAGMA table_info({self._table})").fetchall():

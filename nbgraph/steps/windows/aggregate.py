@@ -273,8 +273,7 @@ class AggregateByKey(Handler):
             raise self.missing(error, frame) from error
         answer = windows_frame.with_columns(self, frame, keys, times)
         if self._store is not None:
-            for key in dict.fromkeys(map(normal_key, keys)):
-                self._store.keep(key, self.state["keys"][key])
+            self._store.keep_all({key: self.state["keys"][key] for key in dict.fromkeys(map(normal_key, keys))})
         if self._aliases or self._enrich_with:
             fields = [self._renamed(self._enriched(normal_key(key), {})) for key in keys]
             added: dict[str, Any] = self._renamed({name: answer[name] for name in self._columns})

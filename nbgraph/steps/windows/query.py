@@ -10,7 +10,7 @@ from nbgraph.event import Event
 from nbgraph.handler import Counterpart, Handler
 from nbgraph.steps.arguments import Names, names_of
 from nbgraph.steps.dataframe import is_frame, is_polars, of_rows, rows_of
-from nbgraph.steps.tables.table import table_of
+from nbgraph.steps.tables.table import own, table_of
 from nbgraph.steps.windows.codegen import Part, WindowCode, field_name, missing_field, reader
 from nbgraph.steps.windows.series import Series
 from nbgraph.steps.windows.spec import is_column
@@ -104,21 +104,21 @@ class QueryByKey(Handler):
         except (KeyError, TypeError) as error:
             raise missing_field("QueryByKey", error, body) from error
         seconds = seconds_of(time, self._time_name)
-        row = self._table.get(key) or {}
-        found = {**row, **self._columns(key, seconds)}
+        row = self._table.look(key) or {}
+        found = {**row, **self._columns(row, seconds)}
         if self._known is None:
             self._raise_if_windowed(key, row)
-        wanted = {self._aliases.get(name, name): found[name] for name in self._features if name in found}
+        wanted = {self._aliases.get(name, name): own(found[name]) for name in self._features if name in found}
         return {**body, **wanted}
 
-    def _columns(self, key: Any, seconds: float) -> dict[str, Any]:
-        """The windowed values of a key; none as long as nothing has been aggregated into the table."""
+    def _columns(self, row: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """The windowed values in a key's row; none as long as nothing has been aggregated into the table."""
         if self._known is None:
             self._known = self._find()
         if self._known is None:
             return {}
         store, layouts, code = self._known
-        series = store.load(key) or [layout.new() for layout in layouts]
+        series: Any = store.read(row) or [layout.new() for layout in layouts]
         return code.columns_at(series, seconds, last_closed=self._is_closed)
 
     def _raise_if_windowed(self, key: Any, row: Any) -> None:

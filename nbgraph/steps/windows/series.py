@@ -85,6 +85,10 @@ class Series:
 
     @property
     def empty(self) -> Raws:
+        return [*self._empty]
+
+    @cached_property
+    def _empty(self) -> Sequence[Any]:
         return [EMPTY[raw] for slots in self.slots for raw in slots.at]
 
     @property
@@ -112,10 +116,14 @@ class Series:
 
     def new(self) -> list[Any]:
         """A series without events."""
-        series: list[Any] = [-math.inf, *self.empty, [], *self._lists()]
+        return [-math.inf, *self._empty, [], *self._lists(), *self._windows()]
+
+    def _windows(self) -> list[Any]:
+        """What a series has of its windows, without events."""
+        found: list[Any] = []
         for _ in self.spans.windows:
-            series += [*self.empty, 0, 0, *self.empty, *self._lists()]
-        return series
+            found += [*self._empty, 0, 0, *self._empty, *self._lists()]
+        return found
 
     def _lists(self) -> list[list[Any]]:
         return [[] for _ in range(self.size)]
@@ -162,7 +170,7 @@ class Series:
                 column.append(value)
         elif end < len(numbers) and numbers[end] == number:
             raws = [column[end] for column in columns]
-        return [number, *raws, *closed, *self.new()[self.base(0) :]]
+        return [number, *raws, *closed, *self._windows()]
 
     def has_any(self, series: Sequence[Any], time: float) -> bool:
         """Whether an event stands in the longest window that ends with the period of a time."""

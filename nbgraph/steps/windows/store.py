@@ -59,6 +59,13 @@ class WindowStore:
             return None
         return [self._loaded(*each) for each in zip(self._layouts, stored, self._code.rebuilders, strict=True)]
 
+    def read(self, row: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
+        """The series in a row, to be looked at only; None where it has none yet."""
+        stored: Sequence[Sequence[Any]] | None = row.get(FIELD)
+        if stored is None or not any(map(_is_of_json, stored)):
+            return stored
+        return [_read(each) for each in stored]
+
     @staticmethod
     def _loaded(layout: Series, stored: Sequence[Any], rebuild: Any) -> list[Any]:
         series = layout.new()
@@ -67,11 +74,19 @@ class WindowStore:
         return series
 
     def keep(self, key: Any, series: Sequence[list[Any]]) -> None:
+        self._table.keep(key, self._with(key, series))
+
+    def keep_all(self, series: Mapping[Any, Sequence[list[Any]]]) -> None:
+        """Keep the series of many keys at once."""
+        self._table.put({key: self._with(key, each) for key, each in series.items()})
+
+    def _with(self, key: Any, series: Sequence[list[Any]]) -> dict[str, Any]:
+        """The row of a key with its series."""
         row = self._table.look(key) or {}
         if not isinstance(row, Mapping):
             raise TypeError(f"The table's row of {key!r} is {row!r}; expected a dict, to which windows can be added.")
         stored = [each[: layout.base(0)] for layout, each in zip(self._layouts, series, strict=True)]
-        self._table.keep(key, {**row, FIELD: stored})
+        return {**row, FIELD: stored}
 
 
 def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], WindowCode] | None:
@@ -83,6 +98,12 @@ def reader_of(table: Table) -> tuple[list[FieldAggregator], list[Series], Window
     aggregators = [replace(FieldAggregator.of(each), aggr_filter=None) for each in known["aggregates"]]
     layouts = series_of(aggregators, known["lateness"], known["delay"])
     return aggregators, layouts, WindowCode(aggregators, layouts)
+
+
+def _is_of_json(series: Sequence[Any]) -> bool:
+    """Whether there are dicts in the place of numbers: of an earlier version."""
+    kinds = set(map(type, series))
+    return dict in kinds or (list in kinds and any(dict in map(type, each) for each in series if type(each) is list))
 
 
 def _read(value: Any) -> Any:
