@@ -35,7 +35,7 @@ def parity(vector: FeatureVector, rows: Any, time: Any, before: bool) -> Any:
     online: list[dict[str, Any]] = [{}] * len(bodies)
     for place in sorted(range(len(bodies)), key=at.__getitem__):
         replay.moment = at[place]
-        online[place] = online_features(vector, replay, [bodies[place]], [at[place]], before)[0]
+        online[place] = online_features(vector.name, vector.selection, replay, [bodies[place]], [at[place]], before)[0]
     if vector.graph is not None:
         from nbgraph.features.derive import derived
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from nbgraph.errors import FeatureError
 from nbgraph.features.online.record import Line, Readable, Record, Windowing, newest
-from nbgraph.features.reference import ReferencePart
+from nbgraph.features.reference import FeatureSelection, ReferencePart
 from nbgraph.steps.tables.codec import key_text
 from nbgraph.values import is_missing, moment_of, normal_key
 
@@ -27,9 +28,10 @@ def online(vector: FeatureVector, rows: Any, time: Any, before: bool, missing: M
     is_one = isinstance(rows, Mapping)
     bodies = [rows] if is_one else list(rows)
     store = vector.store
-    for part in vector.selection.parts:
+    selection = store.selection(vector)
+    for part in selection.parts:
         store.recover(part.set)
-    found = features(vector, store.online, bodies, _moments(bodies, time), before)
+    found = features(vector.name, selection, store.online, bodies, _moments(bodies, time), before)
     if missing:
         from nbgraph.features.missing import filled
 
@@ -44,9 +46,8 @@ def online(vector: FeatureVector, rows: Any, time: Any, before: bool, missing: M
 def moment_in(body: Mapping[str, Any], time: Any) -> int:
     """The moment that is asked for, in microseconds: of a field, given, or now."""
     if time is None:
-        value: Any = datetime.now(UTC)
-    else:
-        value = body[time] if isinstance(time, str) and time in body else time
+        return time_ns() // 1000
+    value = body[time] if isinstance(time, str) and time in body else time
     try:
         return (moment_of(value, time if isinstance(time, str) else None) - EPOCH) // MICROSECOND
     except ValueError as error:
@@ -61,10 +62,10 @@ def _moments(bodies: Sequence[Mapping[str, Any]], time: Any) -> list[int]:
 
 
 def features(
-    vector: FeatureVector, store: Readable, bodies: Sequence[Mapping[str, Any]], moments: Sequence[int], before: bool
-) -> list[Row]:
+    vector: str, selection: FeatureSelection, store: Readable, bodies: Sequence[Mapping[str, Any]],
+    moments: Sequence[int], before: bool,
+) -> list[Row]:  # fmt: skip
     """The features of each row, in the vector's order; each set is read once for all rows."""
-    selection = vector.selection
     found: list[Row] = [{} for _ in bodies]
     for body in bodies:
         _check(vector, selection.names, selection.keys, body)
@@ -87,12 +88,12 @@ def record_of(windowing: Windowing, stored: bytes | None, waiting: Sequence[Line
     return record
 
 
-def _check(vector: FeatureVector, features: frozenset[str], keys: Sequence[str], body: Mapping[str, Any]) -> None:
+def _check(vector: str, features: frozenset[str], keys: Sequence[str], body: Mapping[str, Any]) -> None:
     for key in keys:
         if key not in body:
             has = ", ".join(map(str, body)) or "nothing"
             raise FeatureError(
-                f'The vector "{vector.name}" finds its features by {", ".join(keys)}, and a row has no "{key}"; it '
+                f'The vector "{vector}" finds its features by {", ".join(keys)}, and a row has no "{key}"; it '
                 f"has: {has}."
             )
     if features.isdisjoint(body):
@@ -100,7 +101,7 @@ def _check(vector: FeatureVector, features: frozenset[str], keys: Sequence[str],
     for name in features:
         if name in body:
             raise FeatureError(
-                f'A row has a field "{name}", and the vector "{vector.name}" has a feature of that name; rename the '
+                f'A row has a field "{name}", and the vector "{vector}" has a feature of that name; rename the '
                 f'field, or the feature: "set.{name} as ...".'
             )
 
