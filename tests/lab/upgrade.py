@@ -1,6 +1,6 @@
 """A daemon of Docker's in a network of its own, a deployment on it, and its restart: prints what came of it as JSON.
 
-Run by tests/deploy/test_daemon.py within `unshare -n`.
+Run by tests/deploy/docker/test_client.py within `unshare -n`.
 """
 
 from __future__ import annotations

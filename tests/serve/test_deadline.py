@@ -11,8 +11,8 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.streams.nats.server import NatsServer
+from tests.serve.requests.test_deferred import alone, over, shared, slow, two
 from tests.serve.served import served
-from tests.serve.test_later import alone, over, shared, slow, two
 
 Timed = tuple[int, float]
 

@@ -9,7 +9,7 @@ import httpx
 
 from nbgraph import Graph
 from nbgraph.monitor.ledger import EventLabel, Ledger, Prediction
-from tests.serve.test_gateway import ask, gateway_of
+from tests.serve.gateway.test_app import ask, gateway_of
 
 
 def test_labels_are_joined_wait_or_repeat(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from nbgraph import Graph
 from nbgraph.streams.base import QueueSpec
 from nbgraph.streams.nats.broker import NatsBroker
 from nbgraph.streams.nats.server import NatsServer
+from tests.serve.requests.test_deferred import ASYNC, fetched, over, shared
 from tests.serve.served import served
-from tests.serve.test_later import ASYNC, fetched, over, shared
 
 CALLERS, SECONDS = 12, 0.1
 

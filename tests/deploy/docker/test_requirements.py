@@ -13,7 +13,7 @@ import pytest
 from nbgraph import Graph
 from nbgraph.deploy.project.wheelhouse import fetched
 from nbgraph.errors import DeployError
-from tests.deploy.test_requirements import package
+from tests.deploy.options.test_requirements import package
 from tests.lab import needs
 from tests.lab.notebook import Notebook
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from nbgraph import Graph
+from tests.serve.gateway.test_app import ask, gateway_of, kept_by
 from tests.serve.served import served
-from tests.serve.test_gateway import ask, gateway_of, kept_by
 
 
 def count(body):

@@ -17,8 +17,8 @@ from nbgraph import Graph
 from nbgraph.serve.telemetry.logs import JsonLines
 from nbgraph.serve.telemetry.tracing import tracer
 from nbgraph.streams import request_id, traceparent
+from tests.serve.requests.test_deferred import shared
 from tests.serve.served import served
-from tests.serve.test_later import shared
 from tests.steps.http_service import Service, echo, service_of
 
 ID = "0af7651916cd43dd8448eb211c80319c"

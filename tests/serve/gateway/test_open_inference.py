@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 
 from nbgraph import Graph
 from nbgraph.steps import ModelRouter, ModelServer, SklearnModel
-from tests.serve.test_gateway import Told, ask, gateway_of, told
+from tests.serve.gateway.test_app import Told, ask, gateway_of, told
 
 
 class Rows(ModelServer):

@@ -19,7 +19,7 @@ from nbgraph.graph.routes.route import Route
 from nbgraph.serve.gateway.cors import sharing
 from nbgraph.serve.gateway.limits import Limits
 from nbgraph.serve.telemetry.logs import JsonLines
-from tests.serve.test_gateway import Told, ask, gateway_of, graph_of, told
+from tests.serve.gateway.test_app import Told, ask, gateway_of, graph_of, told
 
 TEXT = """%%graph shop --api
 GET /users/{id} -> load -> respond

@@ -10,7 +10,7 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import Deployment
-from tests.serve.test_gateway import ask, gateway_of
+from tests.serve.gateway.test_app import ask, gateway_of
 
 CELL = """%%graph tutor --api openai
 answer -> respond

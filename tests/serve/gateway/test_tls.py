@@ -18,7 +18,7 @@ import pytest
 from nbgraph import Graph
 from tests.serve.served import gateway_of, hosted
 
-DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
+DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
 
 
 def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
