@@ -17,10 +17,13 @@ from typing import Any
 import pytest
 
 from nbgraph import Deployment, Graph, Trace, steps
+from nbgraph.deploy.deployed_function import DeployedFunction
+from nbgraph.deploy.docker.client import DUTY
 from nbgraph.deploy.operation.process_identity import born
 from nbgraph.engine.function_spec import FunctionSpec
 from nbgraph.errors import DeployError, GraphError
 from nbgraph.steps.old_modules import MODULES, RENAMED, moved
+from nbgraph.streams.base import QueueSpec
 
 FOLDER = Path(__file__).parent / "data" / "before_folders"
 SEEN = json.loads((FOLDER / "answer.json").read_text())
@@ -151,3 +154,27 @@ def test_its_owner_is_asked_and_answers_as_it_did(folder: Path) -> None:
 def test_the_specification_of_a_function_is_read() -> None:
     found = FunctionSpec.from_json((RECORDS / "function.json").read_bytes())
     assert found == FunctionSpec("rating", ("fees",), threads=2)
+
+
+def test_the_labels_of_containers_are_read() -> None:
+    labels = json.loads((RECORDS / "labels.json").read_text())
+    found = {label["nbgraph.function"]: label.get(DUTY, "") for label in labels.values()}
+    gateway, rating = [DeployedFunction.of_text(found[name]) for name in ("orders", "rating")]
+    keyed = QueueSpec("fees", shards=2, is_keyed=True)
+    assert (
+        gateway.is_gateway,
+        rating.reads,
+        rating.queues,
+        rating.threads,
+        rating.most,
+        rating.given.env,
+        found["broker"],
+    ) == (
+        True,
+        ("fees",),
+        (keyed,),
+        2,
+        2,
+        {"LEVEL": "info"},
+        "",
+    )
