@@ -1,4 +1,4 @@
-"""A kit for testing graphs: a clock moved by hand, events, a target that keeps what it gets, `assert_same`."""
+"""A kit for testing graphs: a clock moved by hand, events, a target that keeps what it gets, samples, `assert_same`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from nbgraph.debug.samples import Sample as Sample  # for tests that write theirs as code
+from nbgraph.debug.samples import SampleCheck, Samples
 from nbgraph.engine import loop
 from nbgraph.engine.interpret.observer import Observer
 from nbgraph.engine.schedule.stream import stream
-from nbgraph.errors import StepError
+from nbgraph.errors import NbgraphError, StepError
 from nbgraph.event import Event, entering
 from nbgraph.graph.graph import Graph
 from nbgraph.handler import Handler
@@ -134,6 +137,25 @@ def assert_same(graph: Graph, events: Sequence[Any]) -> list[RunOutcome]:
                 f"{way.__name__} differs for {event!r}:\n  compiled {one}\n  {way.__name__} {other}\n{_arrows(graph)}"
             )
     return expected
+
+
+def assert_samples(graph: Graph, samples: Samples | str | Path) -> SampleCheck:
+    """Hold a graph against kept samples, or their file: each is answered as it was kept.
+
+    >>> import tempfile
+    >>> graph = Graph("shout")
+    >>> _ = graph.to(str.upper)
+    >>> samples = Samples(Path(tempfile.mkdtemp()) / "shout.samples.yaml")
+    >>> _ = samples.keep("hi", answer="HI", name="short")
+    >>> assert_samples(graph, samples)
+    1 of 1 samples are answered as they were kept.
+    """
+    kept = samples if isinstance(samples, Samples) else Samples(samples)
+    if not kept:
+        raise NbgraphError(f"{kept.path} has no samples, or is not there; keep some with Samples({str(kept.path)!r}).")
+    found = kept.check(graph)
+    assert found.equal, str(found)
+    return found
 
 
 def _arrows(graph: Graph) -> str:

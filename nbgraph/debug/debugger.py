@@ -10,12 +10,12 @@ from typing import Any
 from nbgraph.debug.breakpoint import Breakpoint, Breakpoints, On
 from nbgraph.debug.copies import snapshot
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.interruptible import InterruptibleCalls
 from nbgraph.debug.redact import Redaction, is_dotted, restored
 from nbgraph.debug.step_path import INNER, groups_of, head_of, is_in, require
 from nbgraph.debug.stepper import Stepper
 from nbgraph.debug.trace import Trace
 from nbgraph.engine.compile.bind import predicate_of
+from nbgraph.engine.interruptible import InterruptibleCalls
 from nbgraph.errors import GraphError, NbgraphError, StepError
 from nbgraph.graph.edge import Condition
 from nbgraph.graph.graph import Graph

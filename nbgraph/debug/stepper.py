@@ -19,7 +19,6 @@ from nbgraph.debug.breakpoint import NOT_EVALUATED, BreakpointMarks, Breakpoints
 from nbgraph.debug.checkpoint import Checkpoint, Checkpoints
 from nbgraph.debug.copies import Copies, UncopiedError, snapshot
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.interruptible import InterruptibleCalls
 from nbgraph.debug.nested_stepper import CallKey, NestedStepper
 from nbgraph.debug.pending_events import Lifecycle, PendingEvents
 from nbgraph.debug.recorder import Recorder
@@ -28,6 +27,7 @@ from nbgraph.debug.state_history import StateChange, StateHistory
 from nbgraph.debug.trace import Trace
 from nbgraph.engine import loop
 from nbgraph.engine.interpret.interpreter import Interpreter
+from nbgraph.engine.interruptible import InterruptibleCalls
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import GraphError, NbgraphError, StepError
 from nbgraph.event import Event

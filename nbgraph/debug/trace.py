@@ -146,6 +146,23 @@ class Trace:
 
         return replay(self, graph)
 
+    def compare(self, other: Trace) -> pandas.DataFrame:
+        """Hold another run against this one, call by call: what differs, what only one of them has, where it goes on.
+
+        >>> graph = Graph("size")
+        >>> _ = graph.to(len).to("(event > 3)", "is_long")
+        >>> graph.trace("four").compare(graph.trace("two"))[["step", "state", "difference"]].values.tolist()
+        [['len', 'differs', '4 this, 3 other'], ['is_long', 'differs', 'true this, false other']]
+
+        Parameters
+        ----------
+        other
+            Another trace, of this graph or of a changed one, of this event or another one.
+        """
+        from nbgraph.debug.comparison import compare
+
+        return compare(self, other)
+
     @classmethod
     def load(cls, path: str | Path, *, namespace: Mapping[str, Any] | None = None, allow: Sequence[str] = ()) -> Trace:
         """The trace of a file that `save` wrote.

@@ -22,6 +22,7 @@ IDENTIFIER = "nbgraph"
 OPTIONS = (
     "--run",
     "--debug",
+    "--check",
     "--deploy",
     "--export",
     "--hide",

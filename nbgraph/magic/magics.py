@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
+from nbgraph.debug.samples import SampleCheck
 from nbgraph.deploy.target import any_of, hosts
 from nbgraph.graph.builder import OPENAI
 from nbgraph.graph.check import meant
@@ -23,6 +24,7 @@ from nbgraph.graph.naming import slug
 from nbgraph.graph.safety.formula import compiled
 from nbgraph.graph.scope import Scope
 from nbgraph.magic.cell import cell_number, define
+from nbgraph.magic.check import FILE, SampleChecks, samples_of
 from nbgraph.magic.completion import OPTIONS
 from nbgraph.magic.notice import Notices
 from nbgraph.magic.options import words
@@ -61,6 +63,7 @@ def register(shell: Any) -> None:
     if _with_body not in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.append(_with_body)
     shell.events.register("post_run_cell", magic.notices.renew)
+    shell.events.register("post_run_cell", magic.checks.renew)
     show_without_stack(shell)
 
 
@@ -83,11 +86,17 @@ class GraphMagic:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.notices = Notices(shell)
+        self.checks = SampleChecks(shell)
         self._defining: weakref.WeakSet[GraphWidget] = weakref.WeakSet()  # the views of cells that define a graph
         self.parser = _Parser(prog="%%graph", add_help=False, allow_abbrev=False)
         for name, metavar, about in (
             ("--run", "EXPR", "run one event, the value of a Python expression, and give the answer"),
             ("--debug", "EXPR", "step through an event"),
+            (
+                "--check",
+                "SAMPLES",
+                "run samples: a list of bodies, their file, or `samples`, the file beside the notebook",
+            ),
             ("--deploy", "TARGET", f"host it, or renew what is hosted already: {any_of(hosts())}"),
             ("--export", "FOLDER", "write it as a project that runs without this notebook"),
             ("--error-stream", "X", "where unhandled errors are reported"),
@@ -124,7 +133,7 @@ class GraphMagic:
 
     def _check_values(self, given: argparse.Namespace) -> None:
         """Refuse invalid options before the graph of that name is replaced."""
-        for option, text in (("--run", given.run), ("--debug", given.debug)):
+        for option, text in (("--run", given.run), ("--debug", given.debug), ("--check", given.check)):
             if text is not None:
                 _code(option, text)
         if given.deploy is not None and given.deploy not in hosts():
@@ -190,6 +199,7 @@ class GraphMagic:
         actions: tuple[tuple[str | None, Callable[[str], Any]], ...] = (
             (given.export, graph.export),
             (given.deploy, lambda target: graph.deploy(target, name=slug(graph.name))),
+            (given.check, lambda text: self.checks.show(graph, samples_of(graph, self._samples(text)))),
             (given.run, lambda text: graph.run(self._value("--run", text))),
             (given.debug, lambda text: graph.debug(self._value("--debug", text))),
         )
@@ -197,7 +207,11 @@ class GraphMagic:
         for text, action in actions:
             if text is not None:
                 result = action(text)
-        return result
+        return None if isinstance(result, SampleCheck) else result  # it is shown already
+
+    def _samples(self, text: str) -> Any:
+        is_file = text.strip() == FILE and FILE not in self.shell.user_ns
+        return FILE if is_file else self._value("--check", text)
 
     def _value(self, option: str, text: str) -> Any:
         """The value of an option's expression, evaluated in the notebook."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nbgraph.graph.language.lexer import Token, lines
 
-EXPRESSIONS = ("--run", "--debug")  # their values are Python, up to the next option
+EXPRESSIONS = ("--run", "--debug", "--check")  # their values are Python, up to the next option
 
 
 def words(line: str) -> list[str]:

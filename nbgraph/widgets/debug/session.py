@@ -14,7 +14,7 @@ from typing import Any
 
 from nbgraph.debug.debugger import Debugger
 from nbgraph.debug.frame import Frame
-from nbgraph.debug.interruptible import InterruptibleCalls, StepThread
+from nbgraph.engine.interruptible import InterruptibleCalls, StepThread
 from nbgraph.errors import NbgraphError, StepError
 from nbgraph.graph.scope import Scope
 from nbgraph.widgets.debug.interrupt import KernelInterrupt

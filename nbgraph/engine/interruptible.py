@@ -76,9 +76,11 @@ class InterruptibleCalls:
 
     >>> calls = InterruptibleCalls()
     >>> _ = threading.Timer(0.1, calls.interrupt).start()
-    >>> calls.make(time.sleep, 60)
-    Traceback (most recent call last):
-    nbgraph.debug.interruptible.Interrupted
+    >>> try:
+    ...     calls.make(time.sleep, 60)
+    ... except Interrupted:
+    ...     print("left behind")
+    left behind
     """
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from nbgraph import Graph
-from nbgraph.debug.interruptible import Interrupted, InterruptibleCalls
+from nbgraph.engine.interruptible import Interrupted, InterruptibleCalls
 
 
 def asleep(body):
