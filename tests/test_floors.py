@@ -75,7 +75,7 @@ ROOT_DOORS = {"load_ipython_extension": "magic"}  # `nbgraph.steps` is loaded by
 ORDER = {
     "engine": (
         ("loop", "nested_loop", "paths", "results", "context", "chat", "event_run"),
-        ("params",),
+        ("interruptible", "params"),
         ("routing",),
         ("plan",),
         ("interpret",),
