@@ -24,7 +24,7 @@ from nbgraph.streams.base import Inbox
 from nbgraph.streams.transport import StreamAddress, transport_of
 
 ORPHANED = 60.0  # seconds without a word of the job's own process, which may be busy for a while
-ALONE = 15.0  # seconds without it and without a broker, which ends with it
+ALONE = 8.0  # seconds without it and without a broker, which ends with it
 FINAL = (JobError, GraphError, OSError, ImportError)  # another try would come to the same
 
 
