@@ -28,6 +28,10 @@ from nbgraph.streams.transport import StreamAddress
 if TYPE_CHECKING:
     from docker import DockerClient
 
+UNREACHED = (
+    "Workers run, and none reaches the broker: where the kernel of a node or a firewall lets no ESP through, make the "
+    "network without encryption, which the job takes as it is: docker network create -d overlay --attachable {}"
+)
 ID = 12  # digits of a container's id that are its host's name
 
 
@@ -103,7 +107,9 @@ class JobService:
         """Why tasks were refused, and what the last of them wrote."""
         tasks: list[Task] = self._api.tasks({"service": self._service})
         told = {one["Status"].get("Err", "") for one in tasks if one["Status"]["State"] in FAILED}
-        return "\n".join([*sorted(told - {""}), last_words(self._request.folder)])
+        running = [one for one in tasks if one["Status"]["State"] == "running"]
+        unreached = [UNREACHED.format(self._network)] if running else []
+        return "\n".join([*sorted(told - {""}), *unreached, last_words(self._request.folder)])
 
     def stop(self) -> None:
         with self._turn:
