@@ -10,11 +10,11 @@ from nbgraph.cli.deploy import deploy, export, serve
 from nbgraph.cli.features import app as features
 from nbgraph.cli.graph import draw, run
 from nbgraph.cli.job import job
-from nbgraph.cli.operation import catalog, logs, mend, prune, scale, status, stop
+from nbgraph.cli.operation import catalog, logs, mend, monitor, prune, scale, status, stop
 from nbgraph.errors import NbgraphError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Run, draw, export and deploy saved graphs.")
-for command in (run, draw, export, deploy, job, catalog, status, logs, scale, mend, prune, stop):
+for command in (run, draw, export, deploy, job, catalog, status, logs, monitor, scale, mend, prune, stop):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.add_typer(features, name="features")

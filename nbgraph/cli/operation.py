@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +15,7 @@ from nbgraph.cli.document import Json
 if TYPE_CHECKING:
     from nbgraph.deploy.deployment import Deployment
 
+EVERY = 2.0  # seconds between two looks
 Name = Annotated[str, typer.Argument(help="a deployment's name, or its graph's")]
 Target = Annotated[str | None, typer.Option(help="where it is, if one of that name runs on several")]
 
@@ -42,6 +46,37 @@ def logs(
     """What the workers logged and the steps printed."""
     text = _attached(name, target).logs(function, lines)
     print(json.dumps(text.splitlines()) if as_json else text)
+
+
+def monitor(
+    name: Name,
+    once: Annotated[bool, typer.Option("--once", help="tell it once, and end")] = False,
+    html: Annotated[Path | None, typer.Option(help="write a page instead, one file")] = None,
+    since: Annotated[str, typer.Option(help="windows of that time")] = "1h",
+    target: Target = None,
+) -> None:
+    """What the monitor of a watched deployment finds: a line a field, the quality of predictions, alerts."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from nbgraph.monitor.overview.overview import Overview
+    from nbgraph.monitor.overview.page import page
+    from nbgraph.monitor.overview.terminal import shown
+
+    deployment = _attached(name, target)
+    found = Overview.of(deployment.name, deployment, since)
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
+        print(html)
+        return
+    console = Console()
+    if once:
+        console.print(shown(found))
+        return
+    with contextlib.suppress(KeyboardInterrupt), Live(shown(found), console=console) as live:
+        while not deployment.is_stopped:
+            time.sleep(EVERY)
+            live.update(shown(Overview.of(deployment.name, deployment, since)))
 
 
 def scale(name: Name, function: str, replicas: int, target: Target = None, as_json: Json = False) -> None:

@@ -377,7 +377,7 @@ class Deployment:
         from nbgraph.deploy.operation.monitored import MonitorReader  # which loads NumPy
 
         self._check_runs()
-        return MonitorReader(self._known(None), self.metrics_urls)
+        return MonitorReader(self.name, self.graph, self.metrics_urls)
 
     def parity(self, events: Any) -> pandas.DataFrame:
         """What the notebook and the deployment answer to the same events, side by side: event, local, deployed, equal.

@@ -20,6 +20,7 @@ class MonitorReport(msgspec.Struct, frozen=True):
     windows: list[EdgeCounts] = []
     alerts: list[dict[str, Any]] = []
     predictions: list[PredictionRow] = []
+    monitor: dict[str, Any] = {}  # what is watched, without the baseline
 
     def to_bytes(self) -> bytes:
         """As it is told."""

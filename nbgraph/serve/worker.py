@@ -68,6 +68,10 @@ def run(settings: Settings) -> None:
     )
     if settings.data is not None:
         gateway.requests.shelf = RequestStore(FileStates(settings.data / "requests"))
+    if watching is not None:
+        from nbgraph.serve.telemetry.monitor_metrics import MonitorMetrics  # which loads NumPy
+
+        metrics.watch(MonitorMetrics(watching))
     told = (metrics, failures, gateway.captures, gateway.hindrance, settings.targets_file, watching)
     watched = inspected(settings.metrics_host, settings.metrics_port, *told)
     with watched as metrics_port:

@@ -106,3 +106,19 @@ def test_an_alert_is_handled_once_and_opens_where_drift_begins(deployment: Deplo
     assert until(lambda: told.exists() and '["drift", "clean -> score", "firing"]' in told.read_text())
     lines = told.read_text().splitlines()
     assert len(lines) == len(set(lines))
+
+
+def told_by(deployment: Deployment) -> str:
+    return httpx.get(deployment.metrics_urls[0], trust_env=False).text
+
+
+def test_prometheus_is_told_of_drift_quality_and_alerts(deployment: Deployment) -> None:
+    assert until(lambda: 'nbgraph_alerts{at="clean -> score"' in told_by(deployment))
+    lines = told_by(deployment).splitlines()
+    names = {line.partition("{")[0] for line in lines if 'edge="clean -> score"' in line}
+    assert names == {
+        "nbgraph_field_distance", "nbgraph_field_limit", "nbgraph_field_missing_ratio", "nbgraph_field_unseen_ratio",
+        "nbgraph_field_events_total", "nbgraph_field_quantile", "nbgraph_monitor_dropped_total",
+    }  # fmt: skip
+    about = {"nbgraph_quality", "nbgraph_label_coverage_ratio", "nbgraph_alerts"}
+    assert about <= {line.partition("{")[0] for line in lines}

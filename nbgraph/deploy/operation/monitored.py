@@ -34,14 +34,19 @@ SECONDS = 10.0
 class MonitorReader:
     """Asks the workers, and adds up what they tell; `metrics_urls` are where they are."""
 
-    def __init__(self, graph: Graph, metrics_urls: Sequence[str]) -> None:
-        if graph.watched is None:
-            raise DeployError(
-                f'Nothing of graph "{graph.name}" is watched: graph.monitor(baseline), then deployment.update().'
-            )
-        self._graph: Graph = graph
-        self._monitor: Monitor = graph.watched
+    def __init__(self, name: str, graph: Graph | None, metrics_urls: Sequence[str]) -> None:
+        if graph is not None and graph.watched is None:
+            raise _unwatched(name)
+        self._name, self._graph = name, graph
+        self._watched: Monitor | None = None if graph is None else graph.watched
         self._places = [beside_metrics(url, PROFILES_PATH) for url in metrics_urls]
+
+    @property
+    def _monitor(self) -> Monitor:
+        """What is watched: as the graph says, or where that is not at hand, as the workers tell."""
+        if self._watched is None:
+            self._watched = Monitor.from_plain(self._reports("1s")[0].monitor)
+        return self._watched
 
     def profile(self, at: str | None, since: str, until: str | None) -> Baseline:
         """What went along the edges in that time."""
@@ -87,13 +92,15 @@ class MonitorReader:
         moment = time.time() - duration(since)
         told = [_told(f"{place}?since={moment}") for place in self._places]
         reports = reports_of(told)
-        if not reports:
-            raise DeployError("No worker tells what it counts; deployment.status() shows what has ended.")
-        return reports
+        if reports:
+            return reports
+        if self._graph is None:
+            raise _unwatched(self._name)
+        raise DeployError("No worker tells what it counts; deployment.status() shows what has ended.")
 
     def _baseline(self, reports: Sequence[MonitorReport]) -> Baseline:
-        if self._monitor.baseline is not None:
-            return self._monitor.baseline
+        if self._watched is not None and self._watched.baseline is not None:
+            return self._watched.baseline
         found = next((report.baseline for report in reports if report.baseline is not None), None)
         if found is None:
             raise DeployError(
@@ -101,6 +108,10 @@ class MonitorReader:
                 "have not come."
             )
         return Baseline.from_bytes(found)
+
+
+def _unwatched(name: str) -> DeployError:
+    return DeployError(f'Nothing of "{name}" is watched: graph.monitor(baseline), then deployment.update().')
 
 
 def _told(url: str) -> bytes:
@@ -120,7 +131,7 @@ def _windows(reports: Sequence[MonitorReport]) -> list[EdgeCounts]:
     return [found[key] for key in sorted(found)]
 
 
-def _trace(alert: Alert, content: bytes, graph: Graph) -> Trace:
+def _trace(alert: Alert, content: bytes, graph: Graph | None) -> Trace:
     trace = Trace.from_dict(msgspec.json.decode(content), graph)
     if not alert.at.endswith("->") and trace.frames:
         trace.due = trace.frames[-1]

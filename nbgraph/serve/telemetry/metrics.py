@@ -70,6 +70,10 @@ class Metrics:
         self._register(_Messages(pipeline))
         self._whole.register(_Queues(pipeline))
 
+    def watch(self, found: Collector) -> None:
+        """What the monitor of a watched graph finds, beside all else."""
+        self._whole.register(found)
+
     def _register(self, counted: Collector) -> None:
         for registry in (self._whole, self._counted):
             registry.register(counted)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,13 +20,15 @@ from nbgraph.debug.trace import Trace
 from nbgraph.engine.compile.flatten import flatten
 from nbgraph.engine.plan import Plan
 from nbgraph.graph.graph import Graph
-from nbgraph.monitor.alert import Alert
+from nbgraph.monitor.alert import Alert, AlertState
+from nbgraph.monitor.baseline import Baseline
 from nbgraph.monitor.bulletin import Bulletin
 from nbgraph.monitor.counting.counting import Counting
 from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.journal import Journal
-from nbgraph.monitor.ledger import EventLabel, Ledger
-from nbgraph.monitor.predictions import PredictionReader
+from nbgraph.monitor.ledger import EventLabel, LabelledPrediction, Ledger
+from nbgraph.monitor.monitor import Monitor
+from nbgraph.monitor.predictions import SAID, PredictionReader
 from nbgraph.monitor.report import MonitorReport
 from nbgraph.monitor.watch import handlers_of, traces_of
 from nbgraph.serve.execution.plan_runner import PlanRunner
@@ -91,7 +93,32 @@ class Watching:
             self._journal.windows(since),
             self._bulletin.alerts(),
             rows,
+            {name: told for name, told in self._monitor.to_plain().items() if name != "baseline"},
         ).to_bytes()
+
+    @property
+    def monitor(self) -> Monitor:
+        """What is watched."""
+        return self._monitor
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What it is compared with; None as long as it is learned."""
+        return self._counting.baseline
+
+    def windows(self, since: float) -> list[EdgeCounts]:
+        """The windows that have ended after that time and are judged by now."""
+        now = time.time() - GRACE
+        return [window for window in self._journal.windows(since) if window.end <= now]
+
+    def predictions(self, since: float) -> Iterator[LabelledPrediction]:
+        """What was predicted from that time on; what a rule compares with the label as it is said is left out."""
+        self._counting.flush()
+        return (row for row in self.ledger.rows(since) if not row.prediction.at.endswith(SAID))
+
+    def standing(self) -> list[dict[str, Any]]:
+        """The alerts that are pending or firing."""
+        return [one for one in self._bulletin.alerts() if one["state"] in (AlertState.PENDING, AlertState.FIRING)]
 
     def silence(self, content: bytes) -> None:
         """Tell nobody of an alert for a while."""
