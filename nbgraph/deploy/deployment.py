@@ -449,6 +449,7 @@ class Deployment:
         check_given(host, functions, given)
         check_calls(host, functions, given)
         check_circle(self.name, graph)
+        self._hosted.request = replace(self._hosted.request, version=self.version)  # of one that was attached to
         with told(options.progress) as say:
             say("Capturing what the steps use")
             projects = with_places(host, recipe.projects(functions, say))

@@ -99,9 +99,10 @@ class GraphCatalogue:
         self._entry(target, name).unlink(missing_ok=True)
 
     def running(self) -> list[RunningGraph]:
-        """All that was told to run, by name."""
+        """All that was told to run, by name, but for what has ended with its process and could not tell it any more."""
         found = [_read(path) for path in sorted((self.folder / RUNNING).glob("*.json"))]
-        return sorted((one for one in found if one is not None), key=lambda one: (one.name, one.target))
+        there = [one for one in found if one is not None and not _has_ended(one)]
+        return sorted(there, key=lambda one: (one.name, one.target))
 
     def find(self, name: str) -> RunningGraph | None:
         """What runs under that name, else the only deployment of that graph; an error where there are several."""
@@ -176,6 +177,17 @@ def _read(path: Path) -> RunningGraph | None:
     with contextlib.suppress(OSError, msgspec.MsgspecError):  # it has just ended, or another version wrote it
         return msgspec.json.decode(path.read_bytes(), type=RunningGraph)
     return None
+
+
+def _has_ended(running: RunningGraph) -> bool:
+    """Whether there is no process of its owner's number any more."""
+    if running.owner is None:
+        return False
+    try:
+        os.kill(running.owner[0], 0)
+    except (ProcessLookupError, PermissionError):  # of another user: not the owner's
+        return True
+    return False
 
 
 def _write(place: Path, content: bytes) -> None:
