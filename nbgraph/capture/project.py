@@ -20,12 +20,12 @@ from nbgraph.capture.requirements import Requirements, requirements_of
 from nbgraph.contract import ARTIFACTS_FILE, GRAPH_FILE, HANDLERS_MODULE, REQUIREMENTS_FILE
 from nbgraph.engine.compile.bind import is_expression, resolve
 from nbgraph.errors import ExportError, GraphError, NbgraphError
-from nbgraph.graph.check import faults
-from nbgraph.graph.code import Code
 from nbgraph.graph.documents.literal import NotLiteralError, plain
 from nbgraph.graph.edge import Edge
+from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.safety.expression import check_safe
+from nbgraph.graph.scope import Code
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
 

@@ -1,44 +1,19 @@
-"""Check: all findings about the form of a graph, one sentence each; what a finding is."""
+"""Check: all findings about the form of a graph, one sentence each."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from types import MappingProxyType
 
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.naming import is_endpoint
 from nbgraph.graph.step import Step
 from nbgraph.graph.topology import cycles, reachable, starts, successors
 from nbgraph.types import EdgeKind
 
 _NONE: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence about a step, or with `target` an arrow; what is no fault is told and does not stop a run."""
-
-    text: str
-    step: str = ""
-    target: str = ""
-    is_fault: bool = True
-
-
-def faults(findings: Iterable[Finding]) -> list[str]:
-    """The sentences of those that stop a run."""
-    return [finding.text for finding in findings if finding.is_fault]
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """The likeliest slip, as a sentence to be put behind another one.
-
-    >>> meant("tabel", ["table", "on"]), meant("x", ["table"])
-    (' Did you mean "table"?', '')
-    """
-    close = get_close_matches(name, [one for one in known if not one.startswith("_")], n=1)
-    return f' Did you mean "{close[0]}"?' if close else ""
 
 
 def findings(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nbgraph.engine.live.run import Run
     from nbgraph.engine.plan import Plan
     from nbgraph.features.set import FeatureSet
-    from nbgraph.graph.check import Finding
+    from nbgraph.graph.finding import Finding
     from nbgraph.graph.graph import Graph
     from nbgraph.jobs.job import Job
     from nbgraph.monitor.baseline import Baseline

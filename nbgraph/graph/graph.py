@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
 from nbgraph.graph.builder import PREVIOUS, Builder, names_of
-from nbgraph.graph.check import Finding
 from nbgraph.graph.documents.io import Documents
 from nbgraph.graph.edge import WHOLE_GRAPH, Caught, Condition, Edge
 from nbgraph.graph.facade import Facade
+from nbgraph.graph.finding import Finding
 from nbgraph.graph.scope import Scope
 from nbgraph.graph.step import Handled, Step, step
 from nbgraph.graph.step_ref import StepAdder, StepRef

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nbgraph.graph.check import meant
+from nbgraph.graph.finding import meant
 
 INJECTED = ("context", "name")  # what a constructor or function gets by itself where it names it
 _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -16,14 +16,13 @@ from nbgraph import steps
 from nbgraph.engine import nested_loop
 from nbgraph.errors import GraphError
 from nbgraph.graph import check
-from nbgraph.graph.code import dotted
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.arrow_line import RESPOND, language_error
 from nbgraph.graph.language.foreign_arrow import foreign_arrow_of
 from nbgraph.graph.language.header import Header
 from nbgraph.graph.language.language import build, calls_of
 from nbgraph.graph.language.reader import Cell, Declaration, read_cell
-from nbgraph.graph.scope import Scope
+from nbgraph.graph.scope import Scope, dotted
 from nbgraph.graph.step import Step, handler_name, step
 from nbgraph.magic.notice import located
 

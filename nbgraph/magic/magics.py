@@ -15,8 +15,8 @@ from IPython.core.magic import no_var_expand
 from nbgraph.debug.samples import SampleCheck
 from nbgraph.deploy.target import any_of, hosts
 from nbgraph.graph.builder import OPENAI
-from nbgraph.graph.check import meant
 from nbgraph.graph.documents.argument import is_bare
+from nbgraph.graph.finding import meant
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.language.header import MOST, ROUTES, header_of, header_text
 from nbgraph.graph.language.language import calls_of

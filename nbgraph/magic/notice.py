@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbgraph.graph.check import Finding
+from nbgraph.graph.finding import Finding
 from nbgraph.graph.graph import Graph
 
 MOST = 50  # lists that are kept up to date, the newest

@@ -13,7 +13,7 @@ import numpy as np
 
 from nbgraph.body import Copier
 from nbgraph.errors import NbgraphError
-from nbgraph.graph.check import meant
+from nbgraph.graph.finding import meant
 from nbgraph.monitor.profile import Profile
 from nbgraph.monitor.statistics.bins import Bins, Cells, FieldKind
 from nbgraph.monitor.statistics.column import MOST_FIELDS, Column, columns_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from nbgraph.errors import NbgraphError
-from nbgraph.graph.check import meant
+from nbgraph.graph.finding import meant
 from nbgraph.monitor.statistics.field_profile import FieldProfile
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from nbgraph.graph.code import Code
 from nbgraph.graph.documents.deployment_call import call_of, graph_called
 from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_endpoint
+from nbgraph.graph.scope import Code
 from nbgraph.graph.step import Step, handler_name
 from nbgraph.types import StepKind
 

@@ -170,7 +170,7 @@ def test_a_graph_in_the_graph_goes_along(notebook: Notebook, written: Written) -
 def test_arguments_without_names_and_code_inside_of_them_go_along(notebook: Notebook, written: Written) -> None:
     notebook.cell(GIVEN)
     notebook.cell("""
-        from nbgraph.graph.code import Code
+        from nbgraph.graph.scope import Code
         from nbgraph.graph.step import Step
         arguments = {"*": (1, Code("K"), [Code("K"), 2]), "a": {"b": Code("max(K)")}, "c": (3, 4)}
         g.place(Step("told", "Told", arguments))

@@ -14,9 +14,9 @@ from nbgraph.capture.module.code import global_names
 from nbgraph.capture.proof.object_parts import Fact, Part
 from nbgraph.engine.compile.bind import evaluate, is_expression, resolve
 from nbgraph.engine.compile.call import POSITIONAL
-from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.scope import Code
 from nbgraph.graph.step import Step
 from nbgraph.introspection import attribute
 

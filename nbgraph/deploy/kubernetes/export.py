@@ -7,7 +7,6 @@ from nbgraph.deploy.kubernetes.autoscale import scale_objects
 from nbgraph.deploy.kubernetes.broker import DISK, broker_objects
 from nbgraph.deploy.kubernetes.network import hint, network_objects
 from nbgraph.deploy.kubernetes.pod import SECRET, Object, namespace
-from nbgraph.deploy.kubernetes.target import NOTE
 from nbgraph.deploy.kubernetes.worker import GATEWAY, worker_objects
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.readme import readme
@@ -43,10 +42,10 @@ curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{{}
 """
 
 
-def kubernetes_files(order: ExportSpec) -> dict[str, bytes]:
+def kubernetes_files(order: ExportSpec, note: str) -> dict[str, bytes]:
     """The folder: a project for each function, the manifests, how to begin."""
     files = {**order.folders(), **manifests(order), SCRIPT: secrets_script(order)}
-    files["README.md"] = readme(order, _run(order), files).encode()
+    files["README.md"] = readme(order, _run(order, note), files).encode()
     return files
 
 
@@ -66,9 +65,9 @@ def manifests(order: ExportSpec) -> dict[str, bytes]:
     return {f"{FOLDER}/{name}": text.encode() for name, text in found.items()}
 
 
-def _run(order: ExportSpec) -> str:
+def _run(order: ExportSpec, note: str) -> str:
     return _RUN.format(
-        note=NOTE, builds=order.builds(), folder=FOLDER, name=order.name, secret=SECRET, script=SCRIPT,
+        note=note, builds=order.builds(), folder=FOLDER, name=order.name, secret=SECRET, script=SCRIPT,
         gateway=GATEWAY, port=PORT, key=KEY_SECRET, claims=_claims(order),
         kept=_kept(order),
     )  # fmt: skip

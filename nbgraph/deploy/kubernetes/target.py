@@ -21,7 +21,7 @@ class KubernetesTarget(ExportTarget):
     def files(self, spec: ExportSpec) -> dict[str, bytes]:
         from nbgraph.deploy.kubernetes.export import kubernetes_files
 
-        return kubernetes_files(spec)
+        return kubernetes_files(spec, NOTE)
 
 
 EXPORT = KubernetesTarget()

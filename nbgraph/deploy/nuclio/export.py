@@ -19,7 +19,6 @@ from nbgraph.deploy.kubernetes.pod import (
     secret_volume,
     variables,
 )
-from nbgraph.deploy.nuclio.target import NOTE
 from nbgraph.deploy.project.dockerfile import python_of
 from nbgraph.deploy.project.export_spec import ExportSpec
 from nbgraph.deploy.project.hardening import USER
@@ -76,7 +75,7 @@ kubectl apply -f broker/broker.yaml
 """
 
 
-def nuclio_files(order: ExportSpec) -> dict[str, bytes]:
+def nuclio_files(order: ExportSpec, note: str) -> dict[str, bytes]:
     """The folder: a Nuclio function for each of ours, the broker's manifests, how to begin."""
     files = {path: text for path, text in order.folders().items() if path.partition("/")[2] not in _left_out(path)}
     for service in order.functions:
@@ -86,7 +85,7 @@ def nuclio_files(order: ExportSpec) -> dict[str, bytes]:
         files[f"{BROKER}/namespace.yaml"] = plain_yaml(namespace(order)).encode()
         files[f"{BROKER}/broker.yaml"] = plain_yaml(*broker_objects(order, order.broker)).encode()
     files[SCRIPT] = secrets_script(order)
-    files["README.md"] = readme(order, _run(order), files).encode()
+    files["README.md"] = readme(order, _run(order, note), files).encode()
     return files
 
 
@@ -166,7 +165,7 @@ def _secret(order: ExportSpec) -> str:
     return f"{SECRET}-{order.name}"
 
 
-def _run(order: ExportSpec) -> str:
+def _run(order: ExportSpec, note: str) -> str:
     deploys = [f"nuctl deploy --path {service.folder} --namespace nuclio" for service in order.functions]
     broker = ""
     if order.broker is not None:
@@ -174,6 +173,6 @@ def _run(order: ExportSpec) -> str:
         push = f"\ndocker push {order.broker.image}" if order.is_pushed else ""
         broker = f"{build}{push}\n" + _BROKER.format(name=order.name, secret=SECRET, script=SCRIPT)
     return _RUN.format(
-        note=NOTE, broker=broker, secret=_secret(order), script=SCRIPT, name=order.name, deploys="\n".join(deploys),
+        note=note, broker=broker, secret=_secret(order), script=SCRIPT, name=order.name, deploys="\n".join(deploys),
         gateway=_name(order, order.functions[0]), key=KEY_SECRET,
     )  # fmt: skip

@@ -21,7 +21,7 @@ class NuclioTarget(ExportTarget):
     def files(self, spec: ExportSpec) -> dict[str, bytes]:
         from nbgraph.deploy.nuclio.export import nuclio_files
 
-        return nuclio_files(spec)
+        return nuclio_files(spec, NOTE)
 
 
 EXPORT = NuclioTarget()

@@ -12,13 +12,12 @@ from typing import Any
 
 from nbgraph import steps
 from nbgraph.errors import GraphError
-from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import attribute_of, object_of
 from nbgraph.graph.safety.admission import Admission
 from nbgraph.graph.safety.formula import SAFE_BUILTINS, compiled, steps_of
-from nbgraph.graph.scope import Scope
+from nbgraph.graph.scope import Code, Scope
 from nbgraph.graph.step import Step
 
 # Builtins that a loaded document may call; a graph of the notebook may call any.

@@ -18,8 +18,8 @@ from nbgraph.engine.plan import Arrow, Handling, Plan, PlanStep
 from nbgraph.engine.routing import Entrance, Routing
 from nbgraph.errors import GraphError, own
 from nbgraph.graph import check, topology
-from nbgraph.graph.check import faults
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.finding import faults
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.routes.route import Route
 from nbgraph.graph.routes.routing import answerers

@@ -10,12 +10,12 @@ from typing import Any
 
 from nbgraph.engine.compile.bind import UnboundError, is_self_contained, named, predicate_of
 from nbgraph.errors import ANY, GraphError
-from nbgraph.graph.check import meant
-from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
+from nbgraph.graph.finding import meant
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_dotted
 from nbgraph.graph.safety.admission import Admission
+from nbgraph.graph.scope import Code
 from nbgraph.introspection import shown
 
 

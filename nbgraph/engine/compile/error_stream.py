@@ -12,8 +12,8 @@ from nbgraph.engine import loop
 from nbgraph.engine.compile.bind import named, value_of
 from nbgraph.errors import GraphError, NbgraphError, StepError, own, text_of
 from nbgraph.event import Event
-from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.scope import Code
 from nbgraph.handler import Handler
 
 Report = Callable[[StepError], None]

@@ -21,15 +21,14 @@ from nbgraph.engine.compile.shared_options import divided_options
 from nbgraph.engine.params import names_of
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology
-from nbgraph.graph.check import Finding, meant
-from nbgraph.graph.code import Code
 from nbgraph.graph.documents.argument import POSITIONAL, routes_of
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
+from nbgraph.graph.finding import Finding, meant
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_built_in
 from nbgraph.graph.safety.code_arguments import check_arguments
 from nbgraph.graph.safety.formula import SAFE_BUILTINS, steps_of
-from nbgraph.graph.scope import Scope
+from nbgraph.graph.scope import Code, Scope
 from nbgraph.graph.signature import INJECTED, misfit, signature_of
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler

@@ -9,8 +9,8 @@ from typing import Any
 
 from nbgraph.engine.compile.bind import is_expression, names_in
 from nbgraph.engine.compile.flatten import Flat
-from nbgraph.graph.code import Code
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.scope import Code
 from nbgraph.graph.step import Step
 
 Watch = Callable[[], bool]

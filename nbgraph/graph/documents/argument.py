@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.graph.code import Code, spelling
 from nbgraph.graph.documents import literal
 from nbgraph.graph.documents.literal import NotLiteralError
 from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import BUILT_IN, handler_text, is_dotted, name_of
+from nbgraph.graph.scope import Code, spelling
 from nbgraph.graph.step import DEFAULTS, OPTIONS, Step, StepOptions, step
 from nbgraph.handler import Handler
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbgraph.errors import NbgraphError
-from nbgraph.graph.code import Code
 from nbgraph.graph.documents.catalogue import GraphCatalogue
 from nbgraph.graph.documents.yaml import read_yaml
 from nbgraph.graph.facade import built_in_steps
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import is_dotted, slug
+from nbgraph.graph.scope import Code
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
 

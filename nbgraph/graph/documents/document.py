@@ -9,7 +9,6 @@ from typing import Any
 
 from nbgraph.errors import GraphError
 from nbgraph.graph import topology
-from nbgraph.graph.code import Code
 from nbgraph.graph.documents import argument
 from nbgraph.graph.documents.decode import VERSION, read_graph
 from nbgraph.graph.documents.literal import NotLiteralError
@@ -17,7 +16,7 @@ from nbgraph.graph.documents.yaml import read_yaml, write_yaml
 from nbgraph.graph.edge import Condition, Edge
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.naming import handler_text, name_of
-from nbgraph.graph.scope import Scope
+from nbgraph.graph.scope import Code, Scope
 from nbgraph.graph.step import Step
 from nbgraph.types import EdgeKind
 

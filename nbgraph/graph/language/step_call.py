@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.graph.code import Code, dotted, spelling
 from nbgraph.graph.documents import literal
 from nbgraph.graph.documents.argument import POSITIONAL, STEP, named_first
 from nbgraph.graph.graph import Graph
 from nbgraph.graph.safety.admission import Admission
+from nbgraph.graph.scope import Code, dotted, spelling
 from nbgraph.graph.step import OPTIONS, Step, handler_name, step
 
 Parse = Callable[[str], Graph]

@@ -9,10 +9,10 @@ from enum import Enum
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.graph.code import Code
 from nbgraph.graph.mlrun.classes import PACKAGES, home_of, translation_of
 from nbgraph.graph.naming import is_dotted
 from nbgraph.graph.safety.admission import Admission
+from nbgraph.graph.scope import Code
 from nbgraph.graph.signature import misfit
 from nbgraph.handler import Counterpart, expressions_of
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from nbgraph.errors import GraphError, RouteError
 from nbgraph.graph import topology
-from nbgraph.graph.check import Finding
 from nbgraph.graph.edge import Edge
+from nbgraph.graph.finding import Finding
 from nbgraph.graph.naming import ENDPOINT, READER, is_built_in, is_endpoint
 from nbgraph.graph.routes.route import Route, is_of_gateway
 from nbgraph.graph.step import Step

@@ -12,12 +12,11 @@ from functools import partial
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Condition
 from nbgraph.graph.naming import attribute_of, is_dotted, name_of, object_of
 from nbgraph.graph.safety.code_arguments import check_arguments, check_calls
 from nbgraph.graph.safety.expression import SAFE_FUNCTIONS, check_safe, parsed
-from nbgraph.graph.scope import Scope
+from nbgraph.graph.scope import Code, Scope
 from nbgraph.graph.step import Handled, Step
 
 _PREDICATE = re.compile(r"\s*([^\W\d][\w.]*)\(event\)\s*")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from nbgraph.errors import GraphError
-from nbgraph.graph.code import Code, dotted
 from nbgraph.graph.safety.expression import parsed
+from nbgraph.graph.scope import Code, dotted
 from nbgraph.handler import expressions_of
 
 Check = Callable[[str, Sequence[str], str], None]  # (text, the names it is over, where it stands)

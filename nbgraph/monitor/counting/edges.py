@@ -7,7 +7,7 @@ from typing import Any
 
 from nbgraph.engine.plan import Plan
 from nbgraph.errors import GraphError
-from nbgraph.graph.check import meant
+from nbgraph.graph.finding import meant
 from nbgraph.monitor.monitor import ALL, MODELS, Monitor
 from nbgraph.steps.models.server import ModelServer
 from nbgraph.steps.routers.router import Router

@@ -10,9 +10,9 @@ from typing import Any
 
 from nbgraph.errors import GraphError, NbgraphError
 from nbgraph.graph import topology
-from nbgraph.graph.code import Code
 from nbgraph.graph.edge import Edge
 from nbgraph.graph.graph import Graph
+from nbgraph.graph.scope import Code
 from nbgraph.graph.step import Step, step
 from nbgraph.types import EdgeKind
 from nbgraph.widgets.editor.source_edit import ordered, rewritten

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from nbgraph.graph.code import Code
 from nbgraph.graph.facade import built_in_steps
+from nbgraph.graph.scope import Code
 from nbgraph.graph.step import Step
 from nbgraph.handler import Handler
 from nbgraph.introspection import shown

@@ -7,7 +7,7 @@ from typing import Any
 
 from nbgraph.engine.compile.bind import resolve
 from nbgraph.errors import GraphError, NbgraphError
-from nbgraph.graph.check import Finding
+from nbgraph.graph.finding import Finding
 from nbgraph.graph.graph import Graph
 from nbgraph.render.printable import printable
 from nbgraph.render.step_kind import resolved
