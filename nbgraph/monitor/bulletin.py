@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -61,7 +61,9 @@ class Bulletin:
         content = self._journal.change(BASELINE, lambda there: None if there or found is None else found.to_bytes())
         return None if content is None else Baseline.from_bytes(content)
 
-    def judge(self, baseline: Baseline, before: float, traces: Traces) -> None:
+    def judge(
+        self, baseline: Baseline, before: float, traces: Traces, quality: Callable[[], Mapping[str, float]]
+    ) -> None:
         """Judge the windows that have ended before that time, if no other process has."""
         changed: list[Alert] = []
 
@@ -77,7 +79,7 @@ class Bulletin:
             evaluation = Evaluation(self._monitor, baseline)
             if known.state is not None:
                 evaluation.resume(known.state)
-            changed.extend(evaluation.look(windows))
+            changed.extend(evaluation.look(windows, quality=quality()))
             return msgspec.msgpack.encode(_Judged(max(window.start for window in windows), evaluation.to_plain()))
 
         self._journal.change(JUDGED, judged)

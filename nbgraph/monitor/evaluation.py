@@ -11,6 +11,7 @@ import msgspec
 from nbgraph.monitor.alert import Alert, Alerts, Subject
 from nbgraph.monitor.baseline import Baseline
 from nbgraph.monitor.counting.edges import before
+from nbgraph.monitor.counting.step_tally import MARK, step_window
 from nbgraph.monitor.counting.tally import EdgeCounts
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.profile import Profile
@@ -67,7 +68,11 @@ class Evaluation:
     ) -> list[Alert]:
         """The alerts that change with these windows."""
         changed: list[Alert] = []
+        windows = list(windows)
+        steps = [*steps, *(step_window(window) for window in windows if window.edge.startswith(MARK))]
         for window in windows:
+            if window.edge.startswith(MARK):
+                continue
             whole = self._gathered(window)
             if whole is not None:
                 changed += self._look_at_edge(whole)

@@ -14,6 +14,7 @@ from nbgraph.monitor.counting.edges import ends_of
 from nbgraph.monitor.counting.tally import Kept
 from nbgraph.monitor.ledger import LabelledPrediction, Prediction
 from nbgraph.monitor.monitor import Monitor
+from nbgraph.monitor.statistics.limit import LEAST_EVENTS
 from nbgraph.monitor.statistics.quality import METRICS, row_of
 from nbgraph.steps.windows.spec import duration
 
@@ -81,6 +82,16 @@ def quality_frame(
         for (begin, model, version), found in sorted(groups.items(), key=lambda one: one[0])
     ]
     return pd.DataFrame(table, columns=list(COLUMNS))
+
+
+def quality_now(rows: Iterable[LabelledPrediction]) -> dict[str, float]:
+    """The numbers of all predictions that have labels, for rules; none where there are too few."""
+    found = [row for row in rows if row.is_labelled]
+    said = {row.prediction.id: row for row in found if row.prediction.at.endswith(SAID)}
+    scored = [row for row in found if not row.prediction.at.endswith(SAID)]
+    if len(scored) < LEAST_EVENTS:
+        return {}
+    return {"start": scored[-1].prediction.time, **_numbers(scored, said)}
 
 
 def _numbers(rows: Sequence[LabelledPrediction], said: Mapping[str, LabelledPrediction]) -> dict[str, float]:

@@ -59,6 +59,8 @@ class AlertRule:
 
     name: ClassVar[str] = ""
     has_steps: ClassVar[bool] = False  # whether it looks at steps
+    has_labels: ClassVar[bool] = False  # whether it looks at predictions that have labels
+    is_exported_only: ClassVar[bool] = False  # whether Prometheus alone asks it, by the rules of an export
     in_a_row: ClassVar[int] = 1  # windows until it fires
 
     @property
@@ -284,6 +286,7 @@ class Backlog(AlertRule):
 
     limit: float
     name: ClassVar[str] = "backlog"
+    is_exported_only: ClassVar[bool] = True
     has_steps: ClassVar[bool] = True
 
     def of_step(self, window: StepWindow) -> Breach | None:
@@ -309,6 +312,7 @@ class Quality(AlertRule):
     below: float | None = None
     above: float | None = None
     name: ClassVar[str] = "quality"
+    has_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if (self.below is None) == (self.above is None):
@@ -344,6 +348,7 @@ class Rule(AlertRule):
     expression: str
     over: str = "1m"
     name: ClassVar[str] = "rule"
+    is_exported_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         duration(self.over)

@@ -27,7 +27,7 @@ from nbgraph.monitor.evaluation import Evaluation, drift_frame
 from nbgraph.monitor.journal import Journal
 from nbgraph.monitor.ledger import EventLabel, Ledger, Receipt
 from nbgraph.monitor.monitor import Monitor
-from nbgraph.monitor.predictions import PredictionReader, quality_frame
+from nbgraph.monitor.predictions import PredictionReader, quality_frame, quality_now
 from nbgraph.steps.windows.spec import duration
 from nbgraph.values import is_missing, seconds_of
 
@@ -68,6 +68,8 @@ class Watch:
         self._kept: dict[Subject, list[Trace]] = {}
         self._history: dict[str, Alert] = {}
         self._reader = PredictionReader(graph, monitor)
+        self._has_labels = any(rule.has_labels for rule in monitor.watched_rules)
+        say_what_is_not_asked(monitor)
         self._before = graph.report_label
         graph.report_label = self._label
         self._counting = Counting(monitor, self._closed, self._looked, frozenset(graph.redacted))
@@ -194,7 +196,8 @@ class Watch:
         with self._lock:
             if self._evaluation is None:
                 self._evaluation = Evaluation(self._monitor, self._found_baseline())
-            for alert in self._evaluation.look(windows):
+            quality = quality_now(self.ledger.rows()) if self._has_labels else {}
+            for alert in self._evaluation.look(windows, quality=quality):
                 self._tell(alert)
 
     def _tell(self, alert: Alert) -> None:
@@ -241,6 +244,15 @@ class Watch:
             return 0.0, float("inf")
         now = time.time()
         return now - duration(since), now - duration(until) if until is not None else float("inf")
+
+
+def say_what_is_not_asked(monitor: Monitor) -> None:
+    """A warning for rules that Prometheus asks, and nobody here."""
+    for rule in monitor.watched_rules:
+        if rule.is_exported_only:
+            _logger.warning(
+                "%r is asked by Prometheus alone, from what graph.export() writes; here it never fires", rule
+            )
 
 
 def handlers_of(alert: Alert, edges: Iterable[Edge]) -> list[str]:

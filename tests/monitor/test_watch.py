@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nbgraph import Graph, NbgraphError
-from nbgraph.monitor import Baseline, Drift, Errors, Missing, Unseen
+from nbgraph.monitor import Baseline, Drift, Errors, Latency, Missing, Quality, Unseen
 from tests.monitor.graphs import payments, scoring
 
 
@@ -227,3 +227,26 @@ def test_queues_and_async_steps_are_watched() -> None:
         "waiting -> last": (200, 4.0),
         "last ->": (200, 4.0),
     }
+
+
+def test_steps_that_fail_or_take_long_are_alerts(baseline: Baseline) -> None:
+    graph = Graph("fraud")
+    graph.to(lambda body: body, "clean").to(lambda body: 1 / body["amount"], "score").respond()
+    graph.monitor(graph.profile(payments(500), every=100), every=100, share=1.0, rules=[Errors(0.01), Latency(p95=10)])
+    run = pushed(graph, [*payments(100), *payments(100, amount=0.0)])
+    assert [(alert.name, alert.at, alert.state) for alert in run.monitor.alerts] == [("errors", "score", "firing")]
+
+
+def test_a_measure_that_is_too_low_is_an_alert_once_labels_are_there() -> None:
+    graph = Graph("fraud")
+    graph.to(lambda body: {"p": body["x"]}, "score").respond()
+    baseline = graph.profile([{"x": 0.9}, {"x": 0.2}] * 200, every=100)
+    graph.monitor(baseline, every=100, score="p", share=1.0, rules=[Quality("auc", below=0.8)])
+    with graph.start() as run:
+        for number in range(400):
+            run.push({"x": 0.9 if number % 2 else 0.2}, id=f"e-{number}")
+        run.flush()
+        run.monitor.labels([(f"e-{number}", number % 3 == 0, None) for number in range(400)])
+        for number in range(400, 500):
+            run.push({"x": 0.5}, id=f"e-{number}")
+    assert [(alert.name, alert.field, alert.state) for alert in run.monitor.alerts] == [("quality", "auc", "firing")]

@@ -14,7 +14,8 @@ from typing import Any
 from nbgraph.engine.compile.plan_copy import with_taps
 from nbgraph.engine.plan import Plan
 from nbgraph.monitor.baseline import Baseline, EdgeRecord, visible
-from nbgraph.monitor.counting.edges import Ends, fields_at, name_of, watched_edges
+from nbgraph.monitor.counting.edges import Ends, edges_of, ends_of, fields_at, name_of, watched_edges
+from nbgraph.monitor.counting.step_tally import StepTally
 from nbgraph.monitor.counting.tally import EdgeCounts, EdgeTally, Kept
 from nbgraph.monitor.counting.tap import TapBuffer
 from nbgraph.monitor.monitor import Monitor
@@ -25,6 +26,7 @@ FIRST, LONGEST = 0.02, 0.25  # seconds between two looks
 LEARNED_WINDOWS = 25  # of a baseline that the first events become
 PER_EVENT = 4e-7  # seconds that an event's own thread takes for an edge
 LEAST_RATE = 0.001
+BUSY = 0.2  # a process that works for less of the time is not held up by counting, but by whom it waits for
 Looked = Callable[[str, Sequence[Kept]], None]  # who else looks at what went along an edge
 
 
@@ -56,6 +58,8 @@ class Counting:
         self._early: dict[str, list[Kept]] = {}  # what waits for the baseline to be made of it
         self.tallies: dict[str, EdgeTally] = {}
         self._seen: dict[str, int] = {}  # events that closed windows of an edge had
+        self._steps = StepTally()
+        self._has_steps = any(rule.has_steps for rule in monitor.watched_rules)
         self._start = self._window()
         self.baseline = monitor.baseline
         self.rate = float(monitor.sample)
@@ -75,7 +79,8 @@ class Counting:
             with self._lock:
                 edges = watched_edges(plan, self._monitor)
                 taps = {ends: self._buffers.setdefault(ends, TapBuffer()).tap for ends in edges}
-                known = self._twin = (plan, with_taps(plan, taps))
+                watched = self._steps.watching(plan, steps_of(edges_of(plan))) if self._has_steps else plan
+                known = self._twin = (plan, with_taps(watched, taps))
         return known[1]
 
     def drawn(self, twin: Plan) -> Plan:
@@ -114,12 +119,13 @@ class Counting:
                 self._close_all()
 
     def _work(self) -> None:
-        wait, before = FIRST, time.monotonic()
+        wait, before, worked = FIRST, time.monotonic(), time.process_time()
         while not self._ended.wait(wait):
             self.flush()
-            now = time.monotonic()
-            self._adjust(self._used / max(now - before, 1e-6))
-            wait, before = min(wait * 1.5, self._longest), now
+            now, work = time.monotonic(), time.process_time()
+            passed = work - worked if work - worked > BUSY * (now - before) else now - before
+            self._adjust(self._used / max(passed, 1e-6))
+            wait, before, worked = min(wait * 1.5, self._longest), now, work
 
     def _adjust(self, busy: float) -> None:
         """Look at fewer events where counting takes more than its share of the time, at more where there is room."""
@@ -129,7 +135,7 @@ class Counting:
         if busy > share:
             self.rate = max(self.rate * max(share / busy, 0.05), LEAST_RATE)
         elif busy < share / 2:
-            self.rate = min(self.rate * 1.5, most)
+            self.rate = min(self.rate * 1.2, most)
         if self._is_shared:
             for buffer in self._buffers.values():
                 buffer.rate = self.rate
@@ -154,7 +160,9 @@ class Counting:
             part, block = block[: size - tally.events], block[size - tally.events :]
             tally.add(part)
             if tally.events == size:
-                self._closed([tally.close(*self._numbers(edge, size))])
+                ends = self._numbers(edge, size)
+                steps = [] if edge_has_source(edge) else self._steps.close(*ends)
+                self._closed([tally.close(*ends), *steps])
 
     def _numbers(self, edge: str, size: int) -> tuple[float, float]:
         """Where a window of so many events begins and ends."""
@@ -173,8 +181,9 @@ class Counting:
             for edge, tally in self.tallies.items()
             if tally.events
         ]
-        if closed:
-            self._closed(closed)
+        steps = self._steps.close(self._start, self._start + every)
+        if closed or steps:
+            self._closed([*closed, *steps])
 
     def _share_drawn(self) -> float:
         passed, drawn = self.passed - self._before[0], self._drawn - self._before[1]
@@ -229,6 +238,16 @@ class Counting:
             return 0.0
         now = self._clock()
         return now - now % self._every
+
+
+def steps_of(edges: Sequence[Ends]) -> set[str]:
+    """The steps that events of callers come to; those that handle alerts are none of them."""
+    return {name for ends in edges for name in ends} - {""}
+
+
+def edge_has_source(edge: str) -> bool:
+    """Whether it is none by which events enter."""
+    return bool(ends_of(edge)[0])
 
 
 def ends_named(buffers: Mapping[Ends, Any], edge: str) -> Ends:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
@@ -129,13 +130,16 @@ def _ints(cells: Cells) -> tuple[int, ...]:
 def _added(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
     if not first or not second:
         return tuple(first or second)
-    return tuple(one + other for one, other in zip(first, second, strict=True))
+    return tuple(map(operator.add, first, second))
 
 
 def _added_up(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
-    found = Counter(first)
-    found.update(second)
-    return dict(sorted(found.items()))
+    if not first or not second:
+        return dict(first or second)
+    found = dict(first)
+    for name, times in second.items():
+        found[name] = found.get(name, 0) + times
+    return found if len(found) == 1 else dict(sorted(found.items()))
 
 
 def named(unseen: dict[str, int]) -> dict[str, int]:

@@ -28,15 +28,16 @@ from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.journal import Journal
 from nbgraph.monitor.ledger import EventLabel, LabelledPrediction, Ledger
 from nbgraph.monitor.monitor import Monitor
-from nbgraph.monitor.predictions import SAID, PredictionReader
+from nbgraph.monitor.predictions import SAID, PredictionReader, quality_now
 from nbgraph.monitor.report import MonitorReport
-from nbgraph.monitor.watch import handlers_of, traces_of
+from nbgraph.monitor.watch import handlers_of, say_what_is_not_asked, traces_of
 from nbgraph.serve.execution.plan_runner import PlanRunner
 from nbgraph.steps.windows.spec import duration
 from nbgraph.values import seconds_of
 
 GRACE = 0.5  # seconds after the end of a window in which every worker has told of it
 LOOK = 0.25  # seconds between two looks
+DAY = 86_400.0  # seconds of predictions that a rule looks at
 TIDY = 600.0  # seconds between two looks at what is old
 log = logging.getLogger("nbgraph.monitor")
 
@@ -55,6 +56,8 @@ class Watching:
         self._bulletin = Bulletin(self._journal, self._monitor)
         self._reader = PredictionReader(graph, self._monitor)
         self._handlers = [edge for edge in flatten(graph).edges if edge.is_alert]
+        self._has_labels = any(rule.has_labels for rule in self._monitor.watched_rules)
+        say_what_is_not_asked(self._monitor)
         graph.report_label = self._label
         self._counting = Counting(
             self._monitor, self._closed, self._looked, frozenset(graph.redacted), self._bulletin.agreed, is_shared=True
@@ -143,13 +146,16 @@ class Watching:
             try:
                 baseline = self._counting.baseline
                 if baseline is not None:
-                    self._bulletin.judge(baseline, time.time() - GRACE, self._traces)
+                    self._bulletin.judge(baseline, time.time() - GRACE, self._traces, self._quality)
                 if time.monotonic() - tidied > TIDY:
                     tidied = time.monotonic()
                     self._journal.roll_up(time.time())
                     self.ledger.forget(time.time() - self._keep)
             except Exception:
                 log.exception("Windows could not be judged, and are tried again")
+
+    def _quality(self) -> dict[str, float]:
+        return quality_now(self.ledger.rows(time.time() - DAY)) if self._has_labels else {}
 
     def _closed(self, windows: list[EdgeCounts]) -> None:
         self._journal.add(windows)
