@@ -41,7 +41,7 @@ def watched(path: Path) -> Graph:
     graph = Graph("fraud")
     graph.to(clean).to(score).respond()
     graph.alert_handler(Page, "page", path=str(path))
-    baseline = graph.profile([{"amount": float(n % 500)} for n in range(5000)], every=200)
+    baseline = graph.profile([{"amount": float(n * 137 % 500)} for n in range(5000)], every=200)
     graph.monitor(baseline, every="1s", share=1.0, score="p", rules=[Drift()])
     return graph
 
@@ -64,18 +64,18 @@ def deployment(told: Path) -> Iterator[Deployment]:
         yield found
 
 
-def send(deployment: Deployment, seconds: float, **more: Any) -> int:
-    """Requests for a while; how many."""
+def send(deployment: Deployment, least: int, seconds: float, **more: Any) -> int:
+    """So many requests, over so many windows; how many there were."""
     with httpx.Client(base_url=deployment.url, trust_env=False) as client:
         count, deadline = 0, time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while count < least or time.monotonic() < deadline:
             client.post("/", json={"amount": float(count * 7 % 500), **more}, headers={"X-Event-Id": f"e-{count}"})
             count += 1
     return count
 
 
 def test_what_two_workers_count_adds_up(deployment: Deployment) -> None:
-    count = send(deployment, 2.5)
+    count = send(deployment, 300, 2.5)
     assert until(lambda: deployment.profile()["clean -> score"].events >= count)
     found = deployment.drift()
     assert (deployment.profile()["clean -> score"].events, found["drifted"].any(), deployment.alerts) == (
@@ -96,7 +96,7 @@ def test_labels_by_the_event_s_id(deployment: Deployment) -> None:
 
 
 def test_an_alert_is_handled_once_and_opens_where_drift_begins(deployment: Deployment, told: Path) -> None:
-    send(deployment, 4.5, pence=True)
+    send(deployment, 900, 3.5, pence=True)
     assert until(lambda: any(one.state == "firing" and one.at == "clean -> score" for one in deployment.alerts))
     began = next(one for one in deployment.alerts if one.at == "clean -> score")
     assert deployment.graph is not None

@@ -35,7 +35,7 @@ from nbgraph.serve.execution.plan_runner import PlanRunner
 from nbgraph.steps.windows.spec import duration
 from nbgraph.values import seconds_of
 
-GRACE = 0.5  # seconds after the end of a window in which every worker has told of it
+GRACE = 1.5  # seconds after the end of a window in which every worker, busy or not, has told of it
 LOOK = 0.25  # seconds between two looks
 DAY = 86_400.0  # seconds of predictions that a rule looks at
 TIDY = 600.0  # seconds between two looks at what is old
