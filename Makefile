@@ -67,7 +67,7 @@ test-mlrun:
 PROCESSES := tests/deploy tests/brokered tests/jobs tests/serve
 
 containers:
-	$(BIN)/python -m pytest $(AGAIN) -m docker tests/deploy
+	$(BIN)/python -m pytest $(AGAIN) -m docker tests/deploy tests/jobs
 
 processes:
 	$(BIN)/python -m pytest $(AGAIN) -m "not docker" $(PROCESSES)
