@@ -96,7 +96,7 @@ def test_labels_by_the_event_s_id(deployment: Deployment) -> None:
 
 
 def test_an_alert_is_handled_once_and_opens_where_drift_begins(deployment: Deployment, told: Path) -> None:
-    send(deployment, 900, 3.5, pence=True)
+    send(deployment, 1600, 3.5, pence=True)
     assert until(lambda: any(one.state == "firing" and one.at == "clean -> score" for one in deployment.alerts))
     began = next(one for one in deployment.alerts if one.at == "clean -> score")
     assert deployment.graph is not None
