@@ -142,8 +142,8 @@ def test_metrics_have_a_port_of_their_own(tmp_path: Path, ended_at_last: list[Wo
     httpx.post(worker.url, json=-1)
     text = httpx.get(f"{worker.metrics}/metrics").text
     assert 'nbgraph_events_total{function="g",graph="g",step="slow"} 2.0' in text
-    assert 'nbgraph_errors_total{graph="g",step="slow"} 1.0' in text
-    assert 'nbgraph_requests_total{graph="g",status="500"} 1.0' in text
+    assert 'nbgraph_errors_total{function="g",graph="g",step="slow"} 1.0' in text
+    assert 'nbgraph_requests_total{function="g",graph="g",status="500"} 1.0' in text
     (failure,) = httpx.get(f"{worker.metrics}/failures").json()
     assert (failure["event"]["body"], failure["step"]) == (-1, "slow")
     assert httpx.get(f"{worker.url}/metrics").status_code == 404
