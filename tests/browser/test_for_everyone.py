@@ -149,6 +149,7 @@ class Working:
             "states": states,
             "total": 6,
             "failed": 1,
+            "steps": {"good": (201, 0), "bad": (200, 1)},
         }
 
     def failures(self, n=100):
