@@ -61,12 +61,16 @@ def test_damaged_messages_are_failures_and_callers_are_answered(deployment):
             await broker._jetstream.publish("taken.0", pack({"n": 1}), headers={"Nbgraph": told})
         for body in bodies:
             await broker._jetstream.publish("taken.0", body)
+
+    async def write_letters(broker):
         await broker._jetstream.publish(f"{LETTERS}.letter", b"\xc1")
         gone = letter_of(Message("gone", pack(1)), {"time": "never"}, 5000)
         await broker._jetstream.publish(f"{LETTERS}.letter", gone)
 
     connected(deployment, write)
     answer = deployment.invoke({"k": 1, "n": 21})
+    failing(deployment, 1)  # there is no stream of letters before the first one
+    connected(deployment, write_letters)
     found = failing(deployment, len(HEADERS) + len(bodies) + 2)
     damaged = [failure for failure in found if failure.event.body in bodies]
     assert (answer, len(found)) == ({"twice": 42}, len(HEADERS) + len(bodies) + 2)

@@ -51,10 +51,11 @@ def connect(request, monkeypatch):
         server = request.getfixturevalue("server")
         return lambda: NatsBroker.connect(server.url, token=server.token)
     kafka = pytest.importorskip("nbgraph.streams.kafka.broker")
+    kafka_cluster = pytest.importorskip("nbgraph.streams.kafka.cluster")
     if request.param == "tansu":
         if request.node.originalname in WITHOUT_METADATA:
             pytest.skip("Tansu keeps no metadata of offsets; the mock cluster plays this story")
-        monkeypatch.setattr(kafka.KafkaBroker, "_kept_beside", lambda self, text: True)
+        monkeypatch.setattr(kafka_cluster.KafkaCluster, "keeps_metadata", lambda *told: True)
         servers = request.getfixturevalue("other_kafka")
         return lambda: kafka.KafkaBroker.connect(servers, consumer={"session.timeout.ms": 6000})
     servers = request.getfixturevalue("cluster")
@@ -444,6 +445,7 @@ def test_what_was_acknowledged_survives_a_killed_server(tmp_path):
 
 def test_a_broker_that_drops_what_is_kept_beside_offsets_is_refused():
     kafka = pytest.importorskip("nbgraph.streams.kafka.broker")
+    kafka_cluster = pytest.importorskip("nbgraph.streams.kafka.cluster")
     with tansu() as servers, pytest.raises(NbgraphError, match="does not keep the metadata of committed offsets"):
         asyncio.run(kafka.KafkaBroker.connect(servers))
 
