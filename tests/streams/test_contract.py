@@ -445,7 +445,6 @@ def test_what_was_acknowledged_survives_a_killed_server(tmp_path):
 
 def test_a_broker_that_drops_what_is_kept_beside_offsets_is_refused():
     kafka = pytest.importorskip("nbgraph.streams.kafka.broker")
-    kafka_cluster = pytest.importorskip("nbgraph.streams.kafka.cluster")
     with tansu() as servers, pytest.raises(NbgraphError, match="does not keep the metadata of committed offsets"):
         asyncio.run(kafka.KafkaBroker.connect(servers))
 
