@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import textwrap
 from typing import Any
 
@@ -16,6 +17,7 @@ class Notebook:
         quiet = Config()
         quiet.HistoryManager.enabled = False  # no file of inputs
         self._shell = InteractiveShell(config=quiet)
+        atexit.unregister(self._shell.atexit_operations)  # it would keep each shell, and collect garbage once for each
 
     def cell(self, text: str) -> None:
         self._shell.run_cell(textwrap.dedent(text).strip() + "\n", store_history=True).raise_error()
