@@ -17,11 +17,13 @@ import msgspec
 from nbgraph.debug.trace import Trace
 from nbgraph.monitor.alert import Alert, AlertState, alert_of, subject_of
 from nbgraph.monitor.baseline import Baseline
+from nbgraph.monitor.counting.graph_window import GraphWindow
 from nbgraph.monitor.evaluation import Evaluation
 from nbgraph.monitor.journal import Journal
+from nbgraph.monitor.measures import MeasuredRules
 from nbgraph.monitor.monitor import Monitor
 
-JUDGED, TOLD, BASELINE, NAME, SILENT = "judged", "told", "baseline", "name", "silent"
+JUDGED, MEASURED, TOLD, BASELINE, NAME, SILENT = "judged", "measured", "told", "baseline", "name", "silent"
 CLAIMED = 30.0  # seconds in which a process handles an alert; after that another one does
 MOST_TOLD = 500  # alerts that are remembered
 DONE = float("inf")
@@ -85,6 +87,21 @@ class Bulletin:
         self._journal.change(JUDGED, judged)
         if changed:
             self._tell([TellableAlert(alert.id, alert.body(), _saved(traces(alert))) for alert in changed])
+
+    def measure(self, windows: Iterable[GraphWindow], before: float) -> None:
+        """Add what this process counted of the whole graph, and judge the beats that have ended before that time."""
+        rules = MeasuredRules(self._monitor)
+        changed: list[Alert] = []
+
+        def measured(content: bytes | None) -> bytes:
+            if content is not None:
+                rules.resume(content)
+            changed.extend(rules.look(windows, before))
+            return rules.to_plain()
+
+        self._journal.change(MEASURED, measured)
+        if changed:
+            self._tell([TellableAlert(alert.id, alert.body()) for alert in changed])
 
     def alerts(self) -> list[dict[str, Any]]:
         """The alerts as they stand, with their events."""

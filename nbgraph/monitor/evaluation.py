@@ -64,7 +64,6 @@ class Evaluation:
         windows: Iterable[EdgeCounts],
         steps: Sequence[StepWindow] = (),
         quality: Mapping[str, float] | None = None,
-        measures: Mapping[str, float] | None = None,
     ) -> list[Alert]:
         """The alerts that change with these windows."""
         changed: list[Alert] = []
@@ -76,7 +75,7 @@ class Evaluation:
             whole = self._gathered(window)
             if whole is not None:
                 changed += self._look_at_edge(whole)
-        return [*changed, *self._look_at_steps(steps), *self._look_at_graph(quality or {}, measures or {})]
+        return [*changed, *self._look_at_steps(steps), *self._look_at_quality(quality or {})]
 
     def drift(self, since: float = 0.0) -> pd.DataFrame:
         """The verdicts of the windows that end after `since`, a row a field; `first` is the first edge that drifts."""
@@ -146,20 +145,19 @@ class Evaluation:
     def _look_at_steps(self, steps: Sequence[StepWindow]) -> list[Alert]:
         found: Found = {}
         judged: set[Subject] = set()
+        rules = [rule for rule in self._monitor.watched_rules if rule.has_steps]
         for window in steps:
-            for rule in self._monitor.watched_rules:
+            for rule in rules:
                 judged |= self._with(rule, window.step, "", rule.of_step(window), found)
         return self.alerts.look(steps[0].start, found, judged) if steps else []
 
-    def _look_at_graph(self, quality: Mapping[str, float], measures: Mapping[str, float]) -> list[Alert]:
+    def _look_at_quality(self, quality: Mapping[str, float]) -> list[Alert]:
         found: Found = {}
         judged: set[Subject] = set()
-        for rule in self._monitor.watched_rules:
-            if quality:
+        for rule in self._monitor.watched_rules if quality else ():
+            if rule.has_labels:
                 judged |= self._with(rule, "", rule.about, rule.of_quality(quality), found)
-            if measures:
-                judged |= self._with(rule, "", rule.about, rule.of_measures(measures), found)
-        return self.alerts.look(measures.get("time", quality.get("start", 0.0)), found, judged) if judged else []
+        return self.alerts.look(quality.get("start", 0.0), found, judged) if judged else []
 
     @staticmethod
     def _with(rule: AlertRule, at: str, field: str, breach: Breach | None, found: Found) -> set[Subject]:

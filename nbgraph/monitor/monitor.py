@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbgraph.monitor.watch import Watch
 
 ALL, MODELS = "all", "models"
+LEAST_BEAT, LONGEST_BEAT = 0.25, 15.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,18 @@ class Monitor:
         """The rules that hold for it."""
         return Monitor.RULES if self.rules is None else tuple(self.rules)
 
+    @property
+    def measured_rules(self) -> tuple[AlertRule, ...]:
+        """The rules about the graph as a whole and its queues."""
+        return tuple(rule for rule in self.watched_rules if rule.is_measured)
+
+    @property
+    def beat(self) -> float:
+        """Seconds between two looks of those rules: a quarter of their time, and of a window."""
+        spans = [rule.span for rule in self.measured_rules if rule.span]
+        every = duration(self.every) if isinstance(self.every, str) else 4.0
+        return max(LEAST_BEAT, min(LONGEST_BEAT, every / 4, *(span / 4 for span in spans)), *(s / 100 for s in spans))
+
     def export(self, folder: str | Path) -> Path:
         """Write what Prometheus and Grafana need to tell of graphs that are watched like this; the folder.
 
@@ -131,11 +144,16 @@ class Monitor:
         """Whether windows are spans of time."""
         return isinstance(self.every, str)
 
-    def begin(self, graph: Graph, deliver: Callable[[str, Event], Future[Any]]) -> Watch:
-        """Watch a run of the graph; `deliver` lets alerts enter at the steps that handle them."""
+    def begin(
+        self, graph: Graph, deliver: Callable[[str, Event], Future[Any]], waiting: Callable[[], Mapping[str, int]]
+    ) -> Watch:
+        """Watch a run of the graph; `deliver` lets alerts enter at the steps that handle them.
+
+        `waiting` tells how many events wait in each queue.
+        """
         from nbgraph.monitor.watch import Watch
 
-        return Watch(graph, self, deliver)
+        return Watch(graph, self, deliver, waiting)
 
     def to_plain(self) -> dict[str, Any]:
         """What is said of it, without what is as usual, as plain data that JSON and YAML can hold."""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nbgraph.errors import GraphError
+from nbgraph.graph.finding import meant
 from nbgraph.monitor.profile import Profile
 from nbgraph.monitor.statistics.bins import FieldKind
 from nbgraph.monitor.statistics.field_profile import FieldProfile
@@ -21,6 +22,12 @@ from nbgraph.monitor.statistics.limit import FLOOR, IN_A_ROW, LEAST_EVENTS, Verd
 from nbgraph.steps.windows.spec import duration
 
 DEVIATIONS = 4  # by which a share is beyond its limit
+MEASURES = {  # what the expression of a rule may name
+    "event_rate": "events that enter, a second",
+    "error_rate": "share of the calls of all steps that raise",
+    "latency_p95": "seconds that 95 % of the calls of a step do not take longer than, of the slowest step",
+    "backlog": "events that wait in the fullest queue",
+}
 NAMED = 3  # unseen classes, in a text
 
 
@@ -43,14 +50,13 @@ class FieldWindow(NamedTuple):
 
 
 class StepWindow(NamedTuple):
-    """A step in a window: its calls, how many raised, how long the slowest 5 % took at least, what waits before it."""
+    """A step in a window: its calls, how many raised, how long the slowest 5 % took at least."""
 
     step: str
     start: float
     calls: int
     errors: int
     p95: float
-    backlog: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,18 @@ class AlertRule:
     name: ClassVar[str] = ""
     has_steps: ClassVar[bool] = False  # whether it looks at steps
     has_labels: ClassVar[bool] = False  # whether it looks at predictions that have labels
-    is_exported_only: ClassVar[bool] = False  # whether Prometheus alone asks it, by the rules of an export
+    is_measured: ClassVar[bool] = False  # whether it looks at the graph as a whole, by the clock
     in_a_row: ClassVar[int] = 1  # windows until it fires
 
     @property
     def about(self) -> str:
         """What of the whole graph it looks at."""
         return ""
+
+    @property
+    def span(self) -> float:
+        """The seconds over which it takes measures of the whole graph; 0 for one that does not."""
+        return 0.0
 
     def of_field(self, window: FieldWindow) -> Breach | None:
         """What is wrong with a field."""
@@ -78,6 +89,10 @@ class AlertRule:
 
     def of_step(self, window: StepWindow) -> Breach | None:
         """What is wrong with a step."""
+        return None
+
+    def of_queue(self, queue: str, waiting: int) -> Breach | None:
+        """What is wrong with a queue in which so many events wait."""
         return None
 
     def of_quality(self, numbers: Mapping[str, float]) -> Breach | None:
@@ -276,7 +291,7 @@ class Latency(AlertRule):
 
 @dataclass(frozen=True, slots=True)
 class Backlog(AlertRule):
-    """Events that wait before a step.
+    """Events that wait in a queue.
 
     Parameters
     ----------
@@ -286,14 +301,12 @@ class Backlog(AlertRule):
 
     limit: float
     name: ClassVar[str] = "backlog"
-    is_exported_only: ClassVar[bool] = True
-    has_steps: ClassVar[bool] = True
+    is_measured: ClassVar[bool] = True
 
-    def of_step(self, window: StepWindow) -> Breach | None:
-        if window.backlog <= self.limit:
+    def of_queue(self, queue: str, waiting: int) -> Breach | None:
+        if waiting <= self.limit:
             return None
-        text = f'{window.backlog} events wait before "{window.step}", limit {self.limit:g}'
-        return Breach(window.backlog, self.limit, text)
+        return Breach(waiting, self.limit, f'{waiting} events wait in "{queue}", limit {self.limit:g}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +345,12 @@ class Quality(AlertRule):
 
 @dataclass(frozen=True, slots=True)
 class Rule(AlertRule):
-    """A comparison of measures of the whole graph: `event_rate`, `error_rate`, `latency_p95`, `backlog`, own metrics.
+    """A comparison of measures of the whole graph.
+
+    It is asked once the graph has been watched for so long, and from then on by the clock, also where nothing comes.
+    `event_rate`: events that enter, a second; `error_rate`: the share of the calls of all steps that raise;
+    `latency_p95`: seconds that 95 % of the calls of a step do not take longer than, of the slowest step; `backlog`:
+    events that wait in the fullest queue.
 
     >>> Rule("event_rate < 1", over="5m").of_measures({"event_rate": 0.5}).text
     'event_rate < 1, over 5m: event_rate is 0.5'
@@ -348,15 +366,25 @@ class Rule(AlertRule):
     expression: str
     over: str = "1m"
     name: ClassVar[str] = "rule"
-    is_exported_only: ClassVar[bool] = True
+    is_measured: ClassVar[bool] = True
+    has_steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         duration(self.over)
         _value(_tree(self.expression), dict.fromkeys(names_in(self.expression), 1.0))
+        for name in names_in(self.expression):
+            if name not in MEASURES:
+                known = ", ".join(MEASURES)
+                found = f'Rule("{self.expression}") names "{name}", which is no measure.{meant(name, MEASURES)}'
+                raise GraphError(f"{found} Measures: {known}.")
 
     @property
     def about(self) -> str:
         return self.expression
+
+    @property
+    def span(self) -> float:
+        return float(duration(self.over))
 
     def of_measures(self, measures: Mapping[str, float]) -> Breach | None:
         names = names_in(self.expression)

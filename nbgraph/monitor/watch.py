@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from nbgraph.debug.frame import Frame
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
@@ -18,14 +20,16 @@ from nbgraph.engine.plan import Plan
 from nbgraph.errors import NbgraphError
 from nbgraph.event import Event
 from nbgraph.graph.edge import WHOLE_GRAPH, Edge
-from nbgraph.monitor.alert import Alert, AlertState, Subject, subject_of
+from nbgraph.monitor.alert import Alert, Alerts, AlertState, Subject, subject_of
 from nbgraph.monitor.baseline import Baseline, BaselineWindow
 from nbgraph.monitor.counting.counting import Counting
 from nbgraph.monitor.counting.edges import ends_of, refuse_unknown
+from nbgraph.monitor.counting.graph_window import GraphWindow
 from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.evaluation import Evaluation, drift_frame
 from nbgraph.monitor.journal import Journal
 from nbgraph.monitor.ledger import EventLabel, Ledger, Receipt
+from nbgraph.monitor.measures import MeasuredRules
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.predictions import PredictionReader, quality_frame, quality_now
 from nbgraph.steps.windows.spec import duration
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 MOST_EVENTS = 10  # of an alert
 _logger = logging.getLogger("nbgraph.monitor")
 Deliver = Callable[[str, Event], Future[Any]]
+Waiting = Callable[[], Mapping[str, int]]  # how many events wait, by the queue
 
 
 class Watch:
@@ -56,23 +61,26 @@ class Watch:
     ('double ->', 'y', True, False)
     """
 
-    def __init__(self, graph: Graph, monitor: Monitor, deliver: Deliver, journal: Journal | None = None) -> None:
+    def __init__(self, graph: Graph, monitor: Monitor, deliver: Deliver, waiting: Waiting = dict) -> None:
         refuse_unknown(graph.plan(), monitor)
-        self._graph, self._monitor, self._deliver = graph, monitor, deliver
+        self._graph, self._monitor, self._deliver, self._waiting = graph, monitor, deliver, waiting
         self._redaction = Redaction(graph)
         self._handlers = [edge for edge in flatten(graph).edges if edge.is_alert]
-        self.journal = journal or Journal(keep=float(duration(monitor.keep)))
+        self.journal = Journal(keep=float(duration(monitor.keep)))
         self.ledger = Ledger()
+        self._alerts = Alerts()
         self._evaluation: Evaluation | None = None
+        self._rules = MeasuredRules(monitor, self._alerts)
         self._lock = threading.RLock()
         self._kept: dict[Subject, list[Trace]] = {}
         self._history: dict[str, Alert] = {}
         self._reader = PredictionReader(graph, monitor)
         self._has_labels = any(rule.has_labels for rule in monitor.watched_rules)
-        say_what_is_not_asked(monitor)
         self._before = graph.report_label
         graph.report_label = self._label
-        self._counting = Counting(monitor, self._closed, self._looked, frozenset(graph.redacted))
+        self._counting = Counting(
+            monitor, self._closed, self._looked, frozenset(graph.redacted), measured=self._measured
+        )
 
     # --- for the run ---
 
@@ -194,10 +202,24 @@ class Watch:
     def _closed(self, windows: list[EdgeCounts]) -> None:
         self.journal.add(windows)
         with self._lock:
-            if self._evaluation is None:
-                self._evaluation = Evaluation(self._monitor, self._found_baseline())
             quality = quality_now(self.ledger.rows()) if self._has_labels else {}
-            for alert in self._evaluation.look(windows, quality=quality):
+            for alert in self._judging().look(windows, quality=quality):
+                self._tell(alert)
+
+    def _judging(self) -> Evaluation:
+        """The evaluation; one that judges steps alone, as long as there is no baseline."""
+        baseline = self._counting.baseline
+        if baseline is None:
+            return Evaluation(self._monitor, Baseline({}, {}, self._monitor.every), self._alerts)
+        if self._evaluation is None:
+            self._evaluation = Evaluation(self._monitor, baseline, self._alerts)
+        return self._evaluation
+
+    def _measured(self, windows: list[GraphWindow]) -> None:
+        waiting = dict(self._waiting())
+        with self._lock:
+            last = msgspec.structs.replace(windows[-1], backlog=waiting)
+            for alert in self._rules.look([*windows[:-1], last], last.end):
                 self._tell(alert)
 
     def _tell(self, alert: Alert) -> None:
@@ -209,15 +231,13 @@ class Watch:
         self._history[":".join((*subject, str(alert.since)))] = alert
         if alert.state is AlertState.WITHDRAWN:
             del self._history[":".join((*subject, str(alert.since)))]
-        assert self._evaluation is not None
-        if not self._evaluation.alerts.is_silent(alert):
+        if not self._alerts.is_silent(alert):
             for name in handlers_of(alert, self._handlers):
                 self._deliver(name, alert.event()).add_done_callback(partial(_log_error, name))
 
     def _silence(self, alert: Alert, seconds: float) -> None:
         with self._lock:
-            if self._evaluation is not None:
-                self._evaluation.alerts.silence(subject_of(alert), time.time() + seconds)
+            self._alerts.silence(subject_of(alert), time.time() + seconds)
 
     def _traces(self, alert: Alert) -> list[Trace]:
         return traces_of(alert, self._counting, self._graph, self._redaction)
@@ -244,15 +264,6 @@ class Watch:
             return 0.0, float("inf")
         now = time.time()
         return now - duration(since), now - duration(until) if until is not None else float("inf")
-
-
-def say_what_is_not_asked(monitor: Monitor) -> None:
-    """A warning for rules that Prometheus asks, and nobody here."""
-    for rule in monitor.watched_rules:
-        if rule.is_exported_only:
-            _logger.warning(
-                "%r is asked by Prometheus alone, from what graph.export() writes; here it never fires", rule
-            )
 
 
 def handlers_of(alert: Alert, edges: Iterable[Edge]) -> list[str]:

@@ -48,6 +48,8 @@ class Link:
         if self._part.asks or self._part.confirms:
             self._gateway.join(self.pipeline.callers, models=self._part.models)
         self._metrics.join(self.pipeline)
+        if self._gateway.watching is not None:
+            self._gateway.watching.join(self.pipeline)
         self._gateway.awaits = None
 
     def _address(self) -> StreamAddress:

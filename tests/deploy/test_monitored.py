@@ -13,7 +13,7 @@ import pytest
 
 from nbgraph import Graph
 from nbgraph.deploy.deployment import Deployment
-from nbgraph.monitor import Drift
+from nbgraph.monitor import Backlog, Drift, Rule
 
 SHIFT = 1000.0
 
@@ -122,3 +122,23 @@ def test_prometheus_is_told_of_drift_quality_and_alerts(deployment: Deployment) 
     }  # fmt: skip
     about = {"nbgraph_quality", "nbgraph_label_coverage_ratio", "nbgraph_alerts"}
     assert about <= {line.partition("{")[0] for line in lines}
+
+
+def slow(body: dict[str, Any]) -> dict[str, Any]:
+    time.sleep(0.15)
+    return body
+
+
+def test_a_queue_that_fills_and_a_graph_in_which_nothing_comes_are_alerts() -> None:
+    graph = Graph("queued")
+    graph.to("(event)", "take").to("Queue", "waiting").to(slow, function="worker").respond()
+    graph.monitor(every="1s", rules=[Backlog(3), Rule("event_rate == 0", over="1s")])
+    with graph.deploy("process", progress=False) as found:
+
+        def stands(name: str, at: str, state: str) -> bool:
+            return any((one.name, one.at, one.state) == (name, at, state) for one in found.alerts)
+
+        assert until(lambda: stands("rule", "", "firing"))
+        with httpx.Client(base_url=found.url, trust_env=False, headers={"Prefer": "respond-async"}) as client:
+            answers = {client.post("/", json={"n": number}).status_code for number in range(16)}
+        assert (answers, until(lambda: stands("backlog", "waiting", "firing"))) == ({202}, True)

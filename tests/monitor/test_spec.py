@@ -88,3 +88,10 @@ def test_a_rule_is_an_expression_of_measures() -> None:
     with pytest.raises(GraphError, match="can't use"):
         Rule("__import__('os')")
     assert Rule("event_rate < 1 and backlog > 10").of_measures({"event_rate": 0.5, "backlog": 3}) is None
+
+
+def test_a_rule_names_measures_that_there_are() -> None:
+    with pytest.raises(
+        GraphError, match=r'names "event_rat", which is no measure\. Did you mean "event_rate".* backlog'
+    ):
+        Rule("event_rat < 1")

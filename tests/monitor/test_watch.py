@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nbgraph import Graph, NbgraphError
-from nbgraph.monitor import Baseline, Drift, Errors, Latency, Missing, Quality, Unseen
+from nbgraph.monitor import Backlog, Baseline, Drift, Errors, Latency, Missing, Quality, Rule, Unseen
 from tests.monitor.graphs import payments, scoring
 
 
@@ -250,3 +251,45 @@ def test_a_measure_that_is_too_low_is_an_alert_once_labels_are_there() -> None:
         for number in range(400, 500):
             run.push({"x": 0.5}, id=f"e-{number}")
     assert [(alert.name, alert.field, alert.state) for alert in run.monitor.alerts] == [("quality", "auc", "firing")]
+
+
+def names_of(run: Any, state: str) -> set[tuple[str, str, str]]:
+    return {(alert.name, alert.at, alert.field) for alert in run.monitor.alerts if alert.state == state}
+
+
+def until(is_so: Callable[[], bool], seconds: float = 8.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return is_so()
+
+
+def test_a_graph_in_which_nothing_comes_is_an_alert_by_the_clock() -> None:
+    told: list[str] = []
+    graph = Graph("quiet")
+    graph.to(lambda body: body, "same").respond()
+    graph.alert_handler(lambda alert: told.append(alert["state"]), "page")
+    rule = Rule("event_rate < 5", over="1s")
+    graph.monitor(every="1m", rules=[rule, Rule("event_rate > 1000000", over="1s")])
+    with graph.start() as run:
+        assert until(lambda: names_of(run, "firing") == {("rule", "", rule.expression)})
+        stop = time.monotonic() + 8.0
+        while not names_of(run, "resolved") and time.monotonic() < stop:
+            run.push({"x": 1}).result()
+            time.sleep(0.02)
+    assert (names_of(run, "resolved"), told) == ({("rule", "", rule.expression)}, ["firing", "resolved"])
+
+
+def test_events_that_wait_in_a_queue_are_an_alert_until_they_are_taken() -> None:
+    graph = Graph("queued")
+    graph.to(lambda body: body, "first").to("Queue", "waiting").to(lambda body: body, "last").respond()
+    graph.monitor(every="1s", rules=[Backlog(5)])
+    with graph.start() as run:
+        run.hold("waiting")
+        for number in range(20):
+            run.push({"x": number})
+        assert until(lambda: names_of(run, "firing") == {("backlog", "waiting", "")})
+        value = run.monitor.alerts[0].value
+        run.release("waiting")
+        assert until(lambda: names_of(run, "resolved") == {("backlog", "waiting", "")})
+    assert value > 5

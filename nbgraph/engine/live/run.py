@@ -62,7 +62,7 @@ class Run:
         graph.plan()  # raise the faults of the graph here, not in the first future
         self._graph = graph
         self._state = RunState(graph)
-        self._watch = None if graph.watched is None else graph.watched.begin(graph, self._enter_at)
+        self._watch = None if graph.watched is None else graph.watched.begin(graph, self._enter_at, self.waiting)
         self._state.watcher = self._watch
         self._turns = RegionTurns()
         self._is_closed = False

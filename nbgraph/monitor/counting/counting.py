@@ -15,6 +15,8 @@ from nbgraph.engine.compile.plan_copy import with_taps
 from nbgraph.engine.plan import Plan
 from nbgraph.monitor.baseline import Baseline, EdgeRecord, visible
 from nbgraph.monitor.counting.edges import Ends, edges_of, ends_of, fields_at, name_of, watched_edges
+from nbgraph.monitor.counting.graph_tally import GraphTally
+from nbgraph.monitor.counting.graph_window import GraphWindow
 from nbgraph.monitor.counting.step_tally import StepTally
 from nbgraph.monitor.counting.tally import EdgeCounts, EdgeTally, Kept
 from nbgraph.monitor.counting.tap import TapBuffer
@@ -34,7 +36,8 @@ class Counting:
     """The windows of a graph's edges, as they close; `closed` gets them, `looked` gets all bodies.
 
     `is_shared`: other processes watch the same graph. Then windows of so many events are known by the time at which
-    they close, and `agree` makes one baseline of those that each has learned (None: is there one already?).
+    they close, and `agree` makes one baseline of those that each has learned (None: is there one already?). `measured`
+    gets windows of the whole graph, where a rule looks at them.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Counting:
         looked: Looked,
         redacted: frozenset[str] = frozenset(),
         agree: Callable[[Baseline | None], Baseline | None] = lambda found: found,
+        measured: Callable[[list[GraphWindow]], None] = lambda windows: None,
         is_shared: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +64,8 @@ class Counting:
         self._seen: dict[str, int] = {}  # events that closed windows of an edge had
         self._steps = StepTally()
         self._has_steps = any(rule.has_steps for rule in monitor.watched_rules)
+        self._measured = measured
+        self._graph = GraphTally(self._steps, monitor.beat, clock()) if monitor.measured_rules else None
         self._start = self._window()
         self.baseline = monitor.baseline
         self.rate = float(monitor.sample)
@@ -79,6 +85,9 @@ class Counting:
             with self._lock:
                 edges = watched_edges(plan, self._monitor)
                 taps = {ends: self._buffers.setdefault(ends, TapBuffer()).tap for ends in edges}
+                if self._graph is not None and plan.starts:
+                    entry = ("", plan.starts[0])  # an event enters at all of them
+                    taps[entry] = self._graph.entering(taps.get(entry))
                 watched = self._steps.watching(plan, steps_of(edges_of(plan))) if self._has_steps else plan
                 known = self._twin = (plan, with_taps(watched, taps))
         return known[1]
@@ -122,10 +131,17 @@ class Counting:
         wait, before, worked = FIRST, time.monotonic(), time.process_time()
         while not self._ended.wait(wait):
             self.flush()
+            self._measure()
             now, work = time.monotonic(), time.process_time()
             passed = work - worked if work - worked > BUSY * (now - before) else now - before
             self._adjust(self._used / max(passed, 1e-6))
             wait, before, worked = min(wait * 1.5, self._longest), now, work
+
+    def _measure(self) -> None:
+        if self._graph is not None:
+            windows = list(self._graph.windows(self._clock(), self.passed - self._drawn))
+            if windows:
+                self._measured(windows)
 
     def _adjust(self, busy: float) -> None:
         """Look at fewer events where counting takes more than its share of the time, at more where there is room."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbgraph.engine.compile.call import Call
 from nbgraph.engine.compile.plan_copy import with_calls
 from nbgraph.engine.plan import Plan
+from nbgraph.monitor.counting.graph_window import Buckets, quantile
 from nbgraph.monitor.counting.tally import EdgeCounts
 from nbgraph.monitor.rule import StepWindow
 from nbgraph.monitor.statistics.counts import FieldCounts
@@ -25,6 +26,8 @@ class _StepCalls:
 
     errors: int = 0
     buckets: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    closed_errors: int = 0  # of the windows before
+    closed: Buckets = (0,) * BUCKETS
 
     def count(self, began: float) -> None:
         place = int((time.perf_counter() - began) * 1e6).bit_length()
@@ -57,11 +60,18 @@ class StepTally:
         for name, calls in self._steps.items():
             buckets, errors = calls.buckets, calls.errors
             calls.buckets, calls.errors = [0] * BUCKETS, 0
+            calls.closed_errors += errors
+            calls.closed = _added(calls.closed, buckets)
             count = sum(buckets)
             if count:
                 fields = {SECONDS: FieldCounts(count, tuple(buckets)), ERRORS: FieldCounts(errors)}
                 found.append(EdgeCounts(f"{MARK}{name}", start, end, count, count, fields))
         return found
+
+    def totals(self) -> tuple[int, dict[str, Buckets]]:
+        """How many calls have raised so far, and how long those of each step took."""
+        errors = sum(calls.closed_errors + calls.errors for calls in self._steps.values())
+        return errors, {name: _added(calls.closed, calls.buckets) for name, calls in self._steps.items()}
 
     def _counted(self, name: str, call: Call) -> Call:
         calls = self._steps.setdefault(name, _StepCalls())
@@ -79,18 +89,12 @@ def step_window(window: EdgeCounts) -> StepWindow:
     8e-06
     """
     errors = window.fields.get(ERRORS, FieldCounts()).count
-    p95 = _quantile(window.fields, 0.95)
+    p95 = quantile(window.fields[SECONDS].cells, 0.95)
     return StepWindow(window.edge.removeprefix(MARK), window.start, window.events, errors, p95)
 
 
-def _quantile(fields: Mapping[str, FieldCounts], share: float) -> float:
-    """The least bound that so many of the calls did not take longer than, in seconds."""
-    below, buckets = 0, fields[SECONDS].cells
-    for place, count in enumerate(buckets):
-        below += count
-        if below >= share * sum(buckets):
-            return float(2**place) / 1e6
-    return 0.0
+def _added(first: Buckets, second: Iterable[int]) -> Buckets:
+    return tuple(one + other for one, other in zip(first, second, strict=True))
 
 
 def _around(calls: _StepCalls, function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -107,20 +107,21 @@ class _Queues(Collector):
         yield GaugeMetricFamily(
             contract.Metric.MESSAGES_IN_FLIGHT, "Events worked on here", value=self._pipeline.in_flight
         )
-        yield from _gauges(self._loads())
+        yield from _gauges(loads_of(self._pipeline))
         capacity = GaugeMetricFamily(contract.Metric.CAPACITY, "Messages that have room", labels=["queue"])
         for queue, spec in self._pipeline.specs.items():
             capacity.add_metric([queue], spec.max_size)
         yield capacity
 
-    def _loads(self) -> dict[str, Load]:
-        """Nothing where the broker is away: the rest is told all the same."""
-        reading = asyncio.run_coroutine_threadsafe(self._pipeline.loads(), self._pipeline.home)
-        try:
-            return reading.result(PATIENCE)
-        except Exception:
-            reading.cancel()
-            return {}
+
+def loads_of(pipeline: Consumer) -> dict[str, Load]:
+    """What the queues have that a function reads; nothing where the broker is away: the rest is told all the same."""
+    reading = asyncio.run_coroutine_threadsafe(pipeline.loads(), pipeline.home)
+    try:
+        return reading.result(PATIENCE)
+    except Exception:
+        reading.cancel()
+        return {}
 
 
 def _gauges(loads: dict[str, Load]) -> list[GaugeMetricFamily]:

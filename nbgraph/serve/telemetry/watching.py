@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
+
 from nbgraph.debug.redact import Redaction
 from nbgraph.debug.trace import Trace
 from nbgraph.engine.compile.flatten import flatten
@@ -24,14 +26,17 @@ from nbgraph.monitor.alert import Alert, AlertState
 from nbgraph.monitor.baseline import Baseline
 from nbgraph.monitor.bulletin import Bulletin
 from nbgraph.monitor.counting.counting import Counting
+from nbgraph.monitor.counting.graph_window import GraphWindow
 from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.journal import Journal
 from nbgraph.monitor.ledger import EventLabel, LabelledPrediction, Ledger
 from nbgraph.monitor.monitor import Monitor
 from nbgraph.monitor.predictions import SAID, PredictionReader, quality_now
 from nbgraph.monitor.report import MonitorReport
-from nbgraph.monitor.watch import handlers_of, say_what_is_not_asked, traces_of
+from nbgraph.monitor.watch import handlers_of, traces_of
 from nbgraph.serve.execution.plan_runner import PlanRunner
+from nbgraph.serve.queues.consumer import Consumer
+from nbgraph.serve.telemetry.metrics import loads_of
 from nbgraph.steps.windows.spec import duration
 from nbgraph.values import seconds_of
 
@@ -49,6 +54,7 @@ class Watching:
         assert graph.watched is not None
         self._graph, self._monitor = graph, graph.watched
         self._redaction = Redaction(graph)
+        self._pipeline: Consumer | None = None
         keep = float(duration(self._monitor.keep))
         self._keep = keep
         self._journal = Journal(None if folder is None else folder / "windows.db", keep)
@@ -57,11 +63,11 @@ class Watching:
         self._reader = PredictionReader(graph, self._monitor)
         self._handlers = [edge for edge in flatten(graph).edges if edge.is_alert]
         self._has_labels = any(rule.has_labels for rule in self._monitor.watched_rules)
-        say_what_is_not_asked(self._monitor)
         graph.report_label = self._label
         self._counting = Counting(
-            self._monitor, self._closed, self._looked, frozenset(graph.redacted), self._bulletin.agreed, is_shared=True
-        )
+            self._monitor, self._closed, self._looked, frozenset(graph.redacted), self._bulletin.agreed, self._measured,
+            is_shared=True,
+        )  # fmt: skip
         self._ended = threading.Event()
         self._judge = threading.Thread(target=self._work, daemon=True, name="nbgraph-alerts")
         self._judge.start()
@@ -80,6 +86,10 @@ class Watching:
                     await self._enter(track, step, alert)
             except Exception:
                 log.exception("Alerts could not be handled, and are tried again")
+
+    def join(self, pipeline: Consumer) -> None:
+        """Queues that a function here reads, whose backlogs rules look at."""
+        self._pipeline = pipeline
 
     def report(self, query: str) -> bytes:
         """What is told of it; `since`: of windows and predictions that are younger."""
@@ -159,6 +169,15 @@ class Watching:
 
     def _closed(self, windows: list[EdgeCounts]) -> None:
         self._journal.add(windows)
+
+    def _measured(self, windows: list[GraphWindow]) -> None:
+        try:
+            loads = {} if self._pipeline is None else loads_of(self._pipeline)
+            backlog = {queue: load.backlog for queue, load in loads.items()}
+            last = msgspec.structs.replace(windows[-1], backlog=backlog)
+            self._bulletin.measure([*windows[:-1], last], time.time() - GRACE)
+        except Exception:
+            log.exception("A rule about the whole graph could not be asked, and is asked again")
 
     def _looked(self, edge: str, block: Sequence[Kept]) -> None:
         found = self._reader.read(edge, block)
