@@ -12,7 +12,7 @@ from scipy import stats
 
 from nbgraph.monitor import Baseline
 from nbgraph.monitor.statistics.bins import Cells
-from nbgraph.monitor.statistics.distance import p_value
+from nbgraph.monitor.statistics.distance import DistanceKind, between, p_value
 from nbgraph.monitor.statistics.limit import IN_A_ROW, INSIDE, Limit, Verdict, noise_of, verdicts
 
 FIELDS = ("dep_delay", "distance", "air_time", "sched_dep_time", "arr_delay")
@@ -69,15 +69,29 @@ def test_alerts_of_flights(january: Baseline, first: int, last: int, inside: int
     assert fired(january, of_months(first, last), 2000, inside) == expected
 
 
+def test_short_windows_have_wider_limits() -> None:
+    january = Baseline.of(of_months(1, 2), at="score", every=500)
+    limits = [january.limit("score", name).value for name in FIELDS]
+    assert (limits, fired(january, of_months(3, 3), 500, INSIDE)) == (
+        pytest.approx([0.294, 0.1, 0.218, 0.601, 0.334], abs=0.005),
+        [1, 0, 0, 0, 1],
+    )
+
+
 def one(now: Cells, base: Cells, fields: int = 1) -> Verdict | None:
     return verdicts([now], [base], [Limit(0.1, is_learnt=True)], fields)[0]
 
 
 def test_little_is_no_drift() -> None:
     base = np.full(10, 100)
-    found = one(np.array([120, 110, 105, 100, 100, 100, 95, 95, 90, 85]), base)
+    now = np.array([120, 110, 105, 100, 100, 100, 95, 95, 90, 85])
+    found = one(now, base)
     assert found is not None
-    assert (found.drifted, found.noise) == (False, pytest.approx(0.056974, abs=1e-6))
+    assert (found.drifted, found.noise, between(now, base, DistanceKind.PSI)) == (
+        False,
+        pytest.approx(0.056974, abs=1e-6),
+        pytest.approx(0.008848, abs=1e-6),
+    )
 
 
 def test_too_few_have_no_verdict() -> None:
