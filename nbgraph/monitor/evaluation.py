@@ -81,6 +81,10 @@ class Evaluation:
         """The verdicts of the windows that end after `since`, a row a field; `first` is the first edge that drifts."""
         return drift_frame([row for row in self.rows if row.end >= since])
 
+    def forget(self, until: float) -> None:
+        """Let go the verdicts of windows that have ended by then."""
+        self.rows = [row for row in self.rows if row.end > until]
+
     def to_plain(self) -> bytes:
         """How it stands, for whoever evaluates next."""
         beyond = [(edge, name, held) for (edge, name), held in self._beyond.items() if held]

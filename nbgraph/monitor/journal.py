@@ -95,7 +95,12 @@ class Journal:
         with self._lock:
             for level, age, length in LEVELS:
                 self._merge(level, now - age, length)
-            self._file.execute("DELETE FROM windows WHERE end < ?", (now - self._keep,))
+            self.forget(now - self._keep)
+
+    def forget(self, until: float) -> None:
+        """Let go the windows that have ended by then."""
+        with self._lock:
+            self._file.execute("DELETE FROM windows WHERE end <= ?", (until,))
 
     def note(self, name: str, content: bytes | None = None) -> bytes | None:
         """Keep something beside the windows under a name; what is there."""

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from nbgraph.graph.graph import Graph
 
 MOST_EVENTS = 10  # of an alert
+TIDY = 600.0  # seconds between two looks at what is old
+OVER = (AlertState.RESOLVED, AlertState.WITHDRAWN)
 _logger = logging.getLogger("nbgraph.monitor")
 Deliver = Callable[[str, Event], Future[Any]]
 Waiting = Callable[[], Mapping[str, int]]  # how many events wait, by the queue
@@ -66,11 +68,14 @@ class Watch:
         self._graph, self._monitor, self._deliver, self._waiting = graph, monitor, deliver, waiting
         self._redaction = Redaction(graph)
         self._handlers = [edge for edge in flatten(graph).edges if edge.is_alert]
-        self.journal = Journal(keep=float(duration(monitor.keep)))
+        self._keep = float(duration(monitor.keep))
+        self.journal = Journal(keep=self._keep)
         self.ledger = Ledger()
         self._alerts = Alerts()
         self._evaluation: Evaluation | None = None
         self._rules = MeasuredRules(monitor, self._alerts)
+        self._tidied = time.time()
+        self._ends: list[tuple[float, float]] = []  # when a window had closed, and its end, which may be a number
         self._lock = threading.RLock()
         self._kept: dict[Subject, list[Trace]] = {}
         self._history: dict[str, Alert] = {}
@@ -205,6 +210,25 @@ class Watch:
             quality = quality_now(self.ledger.rows()) if self._has_labels else {}
             for alert in self._judging().look(windows, quality=quality):
                 self._tell(alert)
+            self._tidy(time.time(), max(window.end for window in windows))
+
+    def _tidy(self, now: float, end: float) -> None:
+        """Let go what is older than `keep`, now and then; windows of so many events by when they closed."""
+        if now - self._tidied < min(TIDY, self._keep / 4):
+            return
+        self._tidied = now
+        self._ends.append((now, end))
+        until = max((end for closed, end in self._ends if closed <= now - self._keep), default=0.0)
+        self._ends = [one for one in self._ends if one[1] >= until]
+        if self._monitor.is_by_clock:
+            until = now - self._keep
+            self.journal.roll_up(now)
+        self.journal.forget(until)
+        self._judging().forget(until)
+        self.ledger.forget(now - self._keep)
+        gone = [name for name, one in self._history.items() if one.state in OVER and one.since < until]
+        for name in gone:
+            del self._history[name]
 
     def _judging(self) -> Evaluation:
         """The evaluation; one that judges steps alone, as long as there is no baseline."""

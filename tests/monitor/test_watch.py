@@ -293,3 +293,16 @@ def test_events_that_wait_in_a_queue_are_an_alert_until_they_are_taken() -> None
         run.release("waiting")
         assert until(lambda: names_of(run, "resolved") == {("backlog", "waiting", "")})
     assert value > 5
+
+
+def test_what_is_older_than_it_is_kept_goes(baseline: Baseline) -> None:
+    graph = scoring()
+    graph.monitor(baseline, every=100, keep="1s", share=1.0, score="p")
+    with graph.start() as run:
+        for pause in (1.1, 1.1, 0):
+            for row in payments(300):
+                run.push(row)
+            run.flush()
+            time.sleep(pause)
+    counts = run.monitor.drift()["count"].sum() / 6, len(list(run.monitor.ledger.rows()))
+    assert [0 < count < 900 for count in (*counts, run.monitor.profile()["-> clean"].events)] == [True] * 3
