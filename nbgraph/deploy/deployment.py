@@ -308,11 +308,9 @@ class Deployment:
         since, until
             How long ago it begins and ends: `"1h"`.
         segment
-            Not told apart yet: None.
+            Only events with this value of a field of `segments`: `{"country": "NL"}`; at edges that have the field.
         """
-        if segment is not None:
-            raise DeployError("Profiles are not told apart by segment; quality(segment=...) is.")
-        return self._monitor().profile(at, since, until)
+        return self._monitor().profile(at, since, until, segment)
 
     def drift(self, since: str = "1h") -> pandas.DataFrame:
         """A row for each field of an edge and window: count, distance, floor, limit, p, drifted, first.

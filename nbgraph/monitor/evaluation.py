@@ -10,6 +10,7 @@ import msgspec
 
 from nbgraph.monitor.alert import Alert, Alerts, Subject
 from nbgraph.monitor.baseline import Baseline
+from nbgraph.monitor.counting import segment
 from nbgraph.monitor.counting.edges import before
 from nbgraph.monitor.counting.step_tally import MARK, step_window
 from nbgraph.monitor.counting.tally import EdgeCounts
@@ -70,7 +71,7 @@ class Evaluation:
         windows = list(windows)
         steps = [*steps, *(step_window(window) for window in windows if window.edge.startswith(MARK))]
         for window in windows:
-            if window.edge.startswith(MARK):
+            if window.edge.startswith(MARK) or segment.MARK in window.edge:
                 continue
             whole = self._gathered(window)
             if whole is not None:

@@ -25,6 +25,7 @@ from nbgraph.monitor.baseline import Baseline, BaselineWindow
 from nbgraph.monitor.counting.counting import Counting
 from nbgraph.monitor.counting.edges import ends_of, refuse_unknown
 from nbgraph.monitor.counting.graph_window import GraphWindow
+from nbgraph.monitor.counting.segment import windows_of
 from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.evaluation import Evaluation, drift_frame
 from nbgraph.monitor.journal import Journal
@@ -135,12 +136,11 @@ class Watch:
         since, until
             How long ago it begins and ends: `"1h"`; windows that were counted by events are all taken.
         segment
-            Not told apart yet: None.
+            Only events with this value of a field of `segments`: `{"country": "NL"}`; at edges that have the field.
         """
-        if segment is not None:
-            raise NbgraphError("Profiles are not told apart by segment; quality(segment=...) is.")
         self.flush()
-        return profile_of(self._found_baseline(), self.journal.windows(*self._span(since, until)), at)
+        windows = windows_of(self.journal.windows(*self._span(since, until)), segment, self._monitor.segments)
+        return profile_of(self._found_baseline(), windows, at)
 
     def drift(self, since: str = "1h") -> pd.DataFrame:
         """A row for each field of an edge and window: count, distance, floor, limit, p, drifted, first.

@@ -306,3 +306,22 @@ def test_what_is_older_than_it_is_kept_goes(baseline: Baseline) -> None:
             time.sleep(pause)
     counts = run.monitor.drift()["count"].sum() / 6, len(list(run.monitor.ledger.rows()))
     assert [0 < count < 900 for count in (*counts, run.monitor.profile()["-> clean"].events)] == [True] * 3
+
+
+def test_a_profile_is_told_apart_by_segment(baseline: Baseline) -> None:
+    graph = scoring()
+    graph.monitor(baseline, every=500, share=1.0, segments=["country"])
+    rows = payments(1000) + payments(500, country="XX", amount=7.0)
+    run = pushed(graph, rows)
+    dutch, other = (run.monitor.profile(segment={"country": name})["-> clean"] for name in ("NL", "other"))
+    assert (dutch.events, dutch["country"].top, other.events, other["amount"].mean) == (
+        sum(row["country"] == "NL" for row in rows),
+        [("NL", dutch.events)],
+        500,
+        7.0,
+    )
+    assert run.monitor.profile()["-> clean"].events == 1500
+    with pytest.raises(NbgraphError, match="country='BE' is not counted apart; those that came: DE, FR, NL, other"):
+        run.monitor.profile(segment={"country": "BE"})
+    with pytest.raises(NbgraphError, match="expected one field of the monitor's: country"):
+        run.monitor.profile(segment={"amount": 1})

@@ -16,6 +16,7 @@ from nbgraph.errors import DeployError
 from nbgraph.graph.graph import Graph
 from nbgraph.monitor.alert import Alert, alert_of, subject_of
 from nbgraph.monitor.baseline import Baseline
+from nbgraph.monitor.counting.segment import windows_of
 from nbgraph.monitor.counting.tally import EdgeCounts
 from nbgraph.monitor.evaluation import Evaluation
 from nbgraph.monitor.ledger import LabelledPrediction, Prediction
@@ -48,12 +49,15 @@ class MonitorReader:
             self._watched = Monitor.from_plain(self._reports("1s")[0].monitor)
         return self._watched
 
-    def profile(self, at: str | None, since: str, until: str | None) -> Baseline:
+    def profile(
+        self, at: str | None, since: str, until: str | None, segment: Mapping[str, Any] | None = None
+    ) -> Baseline:
         """What went along the edges in that time."""
         reports = self._reports(since)
         end = float("inf") if until is None else time.time() - duration(until)
         windows = [window for window in _windows(reports) if window.start < end]
-        return profile_of(self._baseline(reports), windows, at)
+        found = windows_of(windows, segment, self._monitor.segments)
+        return profile_of(self._baseline(reports), found, at)
 
     def drift(self, since: str) -> pd.DataFrame:
         """The verdicts of the windows of that time."""

@@ -17,6 +17,7 @@ from nbgraph.monitor.baseline import Baseline, EdgeRecord, visible
 from nbgraph.monitor.counting.edges import Ends, edges_of, ends_of, fields_at, name_of, watched_edges
 from nbgraph.monitor.counting.graph_tally import GraphTally
 from nbgraph.monitor.counting.graph_window import GraphWindow
+from nbgraph.monitor.counting.segment import SegmentTally
 from nbgraph.monitor.counting.step_tally import StepTally
 from nbgraph.monitor.counting.tally import EdgeCounts, EdgeTally, Kept
 from nbgraph.monitor.counting.tap import TapBuffer
@@ -61,6 +62,7 @@ class Counting:
         self._twin: tuple[Plan, Plan] | None = None
         self._early: dict[str, list[Kept]] = {}  # what waits for the baseline to be made of it
         self.tallies: dict[str, EdgeTally] = {}
+        self._segments: dict[str, SegmentTally] = {}
         self._seen: dict[str, int] = {}  # events that closed windows of an edge had
         self._steps = StepTally()
         self._has_steps = any(rule.has_steps for rule in monitor.watched_rules)
@@ -166,19 +168,21 @@ class Counting:
             self._count(edge, block)
 
     def _count(self, edge: str, block: list[Kept]) -> None:
-        tally = self.tallies[edge]
+        tally, segments = self.tallies[edge], self._segments[edge]
         if self._every is not None:
             tally.add(block)
+            segments.add(block)
             return
         size = self._monitor.every
         assert isinstance(size, int)
         while block:
             part, block = block[: size - tally.events], block[size - tally.events :]
             tally.add(part)
+            segments.add(part)
             if tally.events == size:
                 ends = self._numbers(edge, size)
                 steps = [] if edge_has_source(edge) else self._steps.close(*ends)
-                self._closed([tally.close(*ends), *steps])
+                self._closed([tally.close(*ends), *segments.close(*ends), *steps])
 
     def _numbers(self, edge: str, size: int) -> tuple[float, float]:
         """Where a window of so many events begins and ends."""
@@ -198,8 +202,9 @@ class Counting:
             if tally.events
         ]
         steps = self._steps.close(self._start, self._start + every)
+        apart = [one for tally in self._segments.values() for one in tally.close(self._start, self._start + every)]
         if closed or steps:
-            self._closed([*closed, *steps])
+            self._closed([*closed, *apart, *steps])
 
     def _share_drawn(self) -> float:
         passed, drawn = self.passed - self._before[0], self._drawn - self._before[1]
@@ -219,7 +224,9 @@ class Counting:
             return False
         wanted = fields_at(self._monitor, ends)
         names = visible(base if wanted is None else [name for name in wanted if name in base], self._redacted)
-        self.tallies[edge] = EdgeTally(Profile(edge, {name: base[name] for name in names}, base.events))
+        profile = Profile(edge, {name: base[name] for name in names}, base.events)
+        self.tallies[edge] = EdgeTally(profile)
+        self._segments[edge] = SegmentTally(profile, self._monitor.segments)
         return True
 
     # --- without a baseline ---
