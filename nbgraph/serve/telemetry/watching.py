@@ -27,6 +27,7 @@ from nbgraph.monitor.baseline import Baseline
 from nbgraph.monitor.bulletin import Bulletin
 from nbgraph.monitor.counting.counting import Counting
 from nbgraph.monitor.counting.graph_window import GraphWindow
+from nbgraph.monitor.counting.segment import windows_of
 from nbgraph.monitor.counting.tally import EdgeCounts, Kept
 from nbgraph.monitor.journal import Journal
 from nbgraph.monitor.ledger import EventLabel, LabelledPrediction, Ledger
@@ -120,9 +121,10 @@ class Watching:
         return self._counting.baseline
 
     def windows(self, since: float) -> list[EdgeCounts]:
-        """The windows that have ended after that time and are judged by now."""
+        """The windows of all events that have ended after that time and are judged by now."""
         now = time.time() - GRACE
-        return [window for window in self._journal.windows(since) if window.end <= now]
+        ended = [window for window in self._journal.windows(since) if window.end <= now]
+        return windows_of(ended, None, self._monitor.segments)
 
     def predictions(self, since: float) -> Iterator[LabelledPrediction]:
         """What was predicted from that time on; what a rule compares with the label as it is said is left out."""
