@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 LAB := $(BIN)/python tests/lab/prepare.py
 
-.PHONY: demo test checks lint style types script format notebooks containers processes browsers units test-models test-mlrun bench bench-widget faults soak docs clean
+.PHONY: demo test checks lint style types script format notebooks containers processes services browsers units test-models test-mlrun bench bench-widget faults soak docs clean
 
 demo:
 	@bash tests/lab/environment.sh flights
@@ -22,7 +22,7 @@ test:
 	@bash tests/lab/environment.sh flights,test
 	@$(LAB) $(MAKE) --keep-going --jobs=4 --output-sync=line checks
 
-checks: style types script containers processes units browsers notebooks
+checks: style types script containers processes units notebooks services browsers
 
 lint: style types script
 
@@ -63,14 +63,18 @@ test-mlrun:
 	NBGRAPH_MLRUN_ANSWERS=build/mlrun_answers.json $(BIN)/python -m pytest tests/graph/mlrun/test_answers.py
 	@test -z "$(STORE)" || cp build/mlrun_answers.json tests/graph/mlrun/data/mlrun_answers.json
 
-# Tests that mostly wait, for containers or for processes, run side by side; PROCESSES are the folders of the latter.
-PROCESSES := tests/deploy tests/brokered tests/jobs tests/serve
+# Tests that mostly wait, for containers or for processes, run side by side.
+DEPLOYMENTS := tests/deploy
+SERVICES := tests/brokered tests/jobs tests/serve
 
 containers:
 	$(BIN)/python -m pytest $(AGAIN) -m docker tests/deploy tests/jobs
 
 processes:
-	$(BIN)/python -m pytest $(AGAIN) -m "not docker" $(PROCESSES)
+	$(BIN)/python -m pytest $(AGAIN) -m "not docker" $(DEPLOYMENTS)
+
+services:
+	$(BIN)/python -m pytest $(AGAIN) -m "not docker" $(SERVICES)
 
 browsers:
 	$(BIN)/python -m pytest $(AGAIN) tests/browser
@@ -78,7 +82,7 @@ browsers:
 # tests/test_errors.py comes by itself: it forks, which a process with the threads of other tests should not.
 units:
 	$(BIN)/python -m pytest $(AGAIN) tests/test_errors.py
-	$(BIN)/python -m pytest $(AGAIN) $(patsubst %,--ignore=%,$(PROCESSES) tests/browser tests/test_errors.py)
+	$(BIN)/python -m pytest $(AGAIN) $(patsubst %,--ignore=%,$(DEPLOYMENTS) $(SERVICES) tests/browser tests/test_errors.py)
 
 bench:
 	@bash tests/lab/environment.sh flights,test
