@@ -53,7 +53,7 @@ class Schedule(Source):
     """
 
     shape = Shape.EVENTS
-    packages = ("croniter",)
+    packages = ("croniter", "tzdata")  # slim images know no zones, not even UTC
 
     def __init__(self, cron: str, timezone: str = "UTC", misfire: str = "last", grace: float = 60.0) -> None:
         if misfire not in MISFIRES:
