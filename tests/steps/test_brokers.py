@@ -34,7 +34,7 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
     with nats_server(tmp_path) as url:
         yield Broker(
             lambda **options: steps.NatsTarget(url, "scored.all", stream="scored", **options),
-            lambda: steps.NatsSource(url, "scored.all", idle_seconds=0.6, ack_seconds=1),
+            lambda: steps.NatsSource(url, "scored.all", idle_seconds=1.6, ack_seconds=1),  # longer than the lease
         )
 
 
