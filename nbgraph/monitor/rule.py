@@ -6,15 +6,14 @@ deviations), so that a limit of one in a hundred rings on faults and not on luck
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nbgraph.errors import GraphError
 from nbgraph.graph.finding import meant
+from nbgraph.monitor.counting.expression import names_in, value_of
 from nbgraph.monitor.profile import Profile
 from nbgraph.monitor.statistics.bins import FieldKind
 from nbgraph.monitor.statistics.field_profile import FieldProfile
@@ -371,8 +370,9 @@ class Rule(AlertRule):
 
     def __post_init__(self) -> None:
         duration(self.over)
-        _value(_tree(self.expression), dict.fromkeys(names_in(self.expression), 1.0))
-        for name in names_in(self.expression):
+        names = names_in(self.expression)
+        value_of(self.expression, dict.fromkeys(names, 1.0))
+        for name in names:
             if name not in MEASURES:
                 known = ", ".join(MEASURES)
                 found = f'Rule("{self.expression}") names "{name}", which is no measure.{meant(name, MEASURES)}'
@@ -390,7 +390,7 @@ class Rule(AlertRule):
         names = names_in(self.expression)
         if any(name not in measures or math.isnan(measures[name]) for name in names):
             return None
-        if not _value(_tree(self.expression), measures):
+        if not value_of(self.expression, measures):
             return None
         said = ", ".join(f"{name} is {measures[name]:g}" for name in names)
         first = measures[names[0]] if names else math.nan
@@ -452,67 +452,3 @@ def _family(name: str) -> str:
 
 def _families(types: Mapping[str, int]) -> set[str]:
     return {_family(name) for name in types} | {"missing"} if types else set()
-
-
-# --- expressions of measures ---
-
-_OPERATORS: dict[type, Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.USub: operator.neg,
-    ast.Not: operator.not_,
-}
-
-
-def names_in(expression: str) -> list[str]:
-    """The measures that an expression names.
-
-    >>> names_in("error_rate > 0.1 and backlog > 10")
-    ['error_rate', 'backlog']
-    """
-    tree = _tree(expression)
-    return list(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
-
-
-def _tree(expression: str) -> ast.expr:
-    try:
-        return ast.parse(expression.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise GraphError(f'Rule("{expression}") is no expression: {error}; expected "event_rate < 1".') from None
-
-
-def _value(node: ast.expr, measures: Mapping[str, float]) -> Any:
-    match node:
-        case ast.Name(id=name):
-            return measures[name]
-        case ast.Constant(value=int() | float() as number):
-            return number
-        case ast.BoolOp(op=ast.And(), values=values):
-            return all(_value(one, measures) for one in values)
-        case ast.BoolOp(values=values):
-            return any(_value(one, measures) for one in values)
-        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
-            return _OPERATORS[type(op)](_value(operand, measures))
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _quotient(op, _value(left, measures), _value(right, measures))
-        case ast.Compare(left=left, ops=ops, comparators=others):
-            terms = [_value(one, measures) for one in (left, *others)]
-            pairs = zip(ops, terms, terms[1:], strict=False)
-            return all(_OPERATORS[type(op)](one, other) for op, one, other in pairs)
-    raise GraphError(
-        f'A rule can\'t use "{ast.unparse(node)}"; expected names of measures, numbers, arithmetic and comparisons.'
-    )
-
-
-def _quotient(op: ast.operator, left: float, right: float) -> float:
-    if isinstance(op, ast.Div) and right == 0:
-        return math.nan
-    return float(_OPERATORS[type(op)](left, right))

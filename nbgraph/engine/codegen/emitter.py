@@ -37,9 +37,8 @@ class Emitter:
         self._taps = taps or {}
         self._page = SourceBuffer(graph, layout, form, uses_events, is_async, copier)
         self._counts = counts  # of the events that go along each edge, to which a fused loop adds when it ends
-        self._numbers = {
-            edge: self._page.words.made(edge[0], "count", str(at)) for at, edge in enumerate(layout.edges())
-        }
+        counted = layout.edges() if counts is not None else []
+        self._numbers = {edge: self._page.words.made(edge[0], "count", str(at)) for at, edge in enumerate(counted)}
         self._layout, self._form, self._graph = layout, form, graph
         self._is_routed = is_routed  # an event enters by one of the starts
         self._write()

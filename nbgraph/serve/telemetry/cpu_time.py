@@ -31,7 +31,7 @@ class CpuTime:
         while True:
             began = clock()
             try:
-                waits_for = steps.send(told) if failure is None else _thrown(steps, failure)
+                waits_for = steps.send(told) if failure is None else steps.throw(failure)
             except StopIteration as end:
                 return end.value
             finally:
@@ -41,7 +41,3 @@ class CpuTime:
                 told = yield waits_for
             except BaseException as error:  # a cancellation, as a rule: the call itself decides what it means
                 failure = error
-
-
-def _thrown(steps: Generator[Any, Any, Any], failure: BaseException) -> Any:
-    return steps.throw(failure)
